@@ -1,0 +1,489 @@
+//! The validated configuration, in the words of the components. Values are parsed, checked against each
+//! other and free of strings that mean something; a component is handed its own slice and nothing else.
+//! Made by [`config`](super); nothing here does I/O.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Mode, TableDefinition, TableId};
+use crate::retry::RetryPolicy;
+use crate::zone::Zone;
+
+/// Text that is never printed.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one call that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// One connector with all it needs to run.
+#[derive(Debug, Clone)]
+pub struct ConnectorSpec {
+    /// `name`.
+    pub name: String,
+    /// The database.
+    pub source: SourceSpec,
+    /// Which tables, or the query.
+    pub selection: Selection,
+    /// How new rows are recognised.
+    pub mode: ModeSpec,
+    /// When and how much is read.
+    pub polling: PollSpec,
+    /// `topic.prefix`.
+    pub topic_prefix: String,
+    /// What the record key is made of.
+    pub key: KeySpec,
+    /// `tasks.max`.
+    pub tasks_max: usize,
+    /// `key.converter` and its settings.
+    pub key_converter: ConverterSpec,
+    /// `value.converter` and its settings.
+    pub value_converter: ConverterSpec,
+    /// The brokers.
+    pub kafka: KafkaSpec,
+    /// The offsets topic.
+    pub offsets: OffsetsSpec,
+    /// `topic.creation.*`.
+    pub topics: TopicSpec,
+    /// What to say at start: defaults that differ from Connect's, keys accepted and ignored.
+    pub notes: Vec<String>,
+}
+
+/// The database and how its values are read.
+#[derive(Debug, Clone)]
+pub struct SourceSpec {
+    /// Where it is.
+    pub url: SourceUrl,
+    /// `connection.user` (or from the URL).
+    pub user: Option<String>,
+    /// `connection.password` (or from the URL).
+    pub password: Option<Secret>,
+    /// How types are mapped.
+    pub types: TypeSpec,
+    /// `quote.sql.identifiers`: false is `never`.
+    pub quote_identifiers: bool,
+    /// `transaction.isolation.mode`; none is the server's default.
+    pub isolation: Option<Isolation>,
+    /// How long opening a connection may take.
+    pub connect_timeout: Duration,
+    /// How long a statement may go without an answer before it is called hung.
+    pub statement_timeout: Duration,
+}
+
+/// A parsed `connection.url`, JDBC or native.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUrl {
+    /// The dialect's name: `postgresql`, `sqlite`.
+    pub dialect: String,
+    /// Hosts with ports, in order; empty for a file.
+    pub hosts: Vec<(String, u16)>,
+    /// Database name; for SQLite the path (or `:memory:`).
+    pub database: Option<String>,
+    /// Driver parameters of the URL and of `connection.*`, the URL's winning (`connector-config.md`, 11.4).
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// The URL without user, password and parameters, fit for logs.
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.dialect)?;
+        for (index, (host, port)) in self.hosts.iter().enumerate() {
+            write!(f, "{}{host}:{port}", if index == 0 { "//" } else { "," })?;
+        }
+        match (&self.database, self.hosts.is_empty()) {
+            (Some(database), true) => f.write_str(database),
+            (Some(database), false) => write!(f, "/{database}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// `transaction.isolation.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// READ_UNCOMMITTED.
+    ReadUncommitted,
+    /// READ_COMMITTED.
+    ReadCommitted,
+    /// REPEATABLE_READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}
+
+/// How database types become field types (`connector-config.md`, 2.5; `querying.md`, 7 and 8).
+#[derive(Debug, Clone)]
+pub struct TypeSpec {
+    /// `numeric.mapping`.
+    pub numeric: NumericMapping,
+    /// Whether decimals carry `connect.decimal.precision`: true for Confluent's connector, false for Aiven's.
+    pub decimal_precision: bool,
+    /// `timestamp.granularity`.
+    pub granularity: Granularity,
+    /// `db.timezone`.
+    pub zone: Zone,
+    /// `type.unsupported`.
+    pub unsupported: Unsupported,
+    /// `date.calendar.system`: dates before 1582-10-15 by the hybrid calendar (false: proleptic).
+    pub legacy_calendar: bool,
+}
+
+/// `numeric.mapping`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumericMapping {
+    /// Always Decimal.
+    None,
+    /// Integers by precision where the scale is 0.
+    PrecisionOnly,
+    /// Integers by precision, doubles for a scale up to 18 digits.
+    BestFit,
+    /// The same, doubles for any scale.
+    BestFitEagerDouble,
+}
+
+/// `timestamp.granularity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    /// Connect's Timestamp, milliseconds.
+    ConnectLogical,
+    /// INT64 microseconds.
+    MicrosLong,
+    /// STRING microseconds.
+    MicrosString,
+    /// `yyyy-MM-dd'T'HH:mm:ss` and 6 digits, wall clock in `db.timezone`.
+    MicrosIso,
+    /// INT64 nanoseconds.
+    NanosLong,
+    /// STRING nanoseconds.
+    NanosString,
+    /// The same with 9 digits.
+    NanosIso,
+}
+
+/// `type.unsupported`: what becomes of a column whose type Connect's source has no mapping for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsupported {
+    /// The database's text form.
+    Text,
+    /// The table stops.
+    Fail,
+    /// The column is left out, as the reference does, and the status says so.
+    Skip,
+}
+
+/// What is polled.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// Tables.
+    Tables(TableFilter),
+    /// `query`.
+    Query {
+        /// The text, without a trailing semicolon.
+        sql: String,
+        /// `query.masked`.
+        masked: bool,
+    },
+}
+
+/// Which tables.
+#[derive(Debug, Clone, Default)]
+pub struct TableFilter {
+    /// What the database is asked for.
+    pub catalog: CatalogFilter,
+    /// `table.whitelist`.
+    pub whitelist: Vec<String>,
+    /// `table.blacklist`.
+    pub blacklist: Vec<String>,
+    /// `table.include.list`, anchored.
+    pub include: Vec<Regex>,
+    /// `table.exclude.list`, anchored.
+    pub exclude: Vec<Regex>,
+    /// `table.names.qualify` (Aiven); false: bare table names in SQL, topic and offsets.
+    pub unqualified: bool,
+}
+
+/// What is asked of the catalog.
+#[derive(Debug, Clone)]
+pub struct CatalogFilter {
+    /// `catalog.pattern`; the empty string means objects without a catalog.
+    pub catalog: Option<String>,
+    /// `schema.pattern`, SQL LIKE.
+    pub schema: Option<String>,
+    /// `table.types`, upper case.
+    pub types: Vec<String>,
+}
+
+impl Default for CatalogFilter {
+    fn default() -> Self {
+        Self { catalog: None, schema: None, types: vec!["TABLE".to_owned()] }
+    }
+}
+
+/// `mode` and the columns it needs, before a table is known.
+#[derive(Debug, Clone)]
+pub struct ModeSpec {
+    /// The mode.
+    pub mode: ModeName,
+    /// `incrementing.column.name`; none: the table's auto-increment column.
+    pub incrementing: Option<String>,
+    /// `timestamp.column.name`.
+    pub timestamp: Vec<String>,
+    /// `incrementing.column.mapping`.
+    pub incrementing_mapping: Vec<(Regex, String)>,
+    /// `timestamp.columns.mapping`.
+    pub timestamp_mapping: Vec<(Regex, Vec<String>)>,
+    /// `timestamp.initial`.
+    pub timestamp_initial: Option<TimestampInitial>,
+    /// `incrementing.initial` (exclusive).
+    pub incrementing_initial: Option<i64>,
+    /// `validate.non.null`.
+    pub validate_non_null: bool,
+    /// `cursor.null=fail`.
+    pub null_fails: bool,
+    /// `cursor.future=fail`.
+    pub future_fails: bool,
+    /// `cursor.before.epoch=fail`.
+    pub before_epoch_fails: bool,
+}
+
+/// `mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModeName {
+    /// bulk
+    Bulk,
+    /// incrementing
+    Incrementing,
+    /// timestamp
+    Timestamp,
+    /// timestamp+incrementing
+    TimestampIncrementing,
+}
+
+/// `timestamp.initial`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampInitial {
+    /// Milliseconds since the epoch, exclusive.
+    Millis(i64),
+    /// The database's clock at the first start.
+    Now,
+}
+
+/// When and how much is read.
+#[derive(Debug, Clone)]
+pub struct PollSpec {
+    /// `poll.interval.ms`: the pause of a relation that has nothing newer.
+    pub interval: Duration,
+    /// `table.poll.interval.ms`: how often the catalog is listed.
+    pub table_interval: Duration,
+    /// `batch.max.rows`: rows of the first page; pages grow while full ones follow each other.
+    pub batch_max_rows: usize,
+    /// `timestamp.delay.interval.ms`.
+    pub delay: Duration,
+    /// `query.suffix`.
+    pub suffix: Option<String>,
+    /// Backoff of a failing relation; `query.retry.attempts` is its limit.
+    pub retry: RetryPolicy,
+}
+
+/// What the record key is made of.
+#[derive(Debug, Clone)]
+pub struct KeySpec {
+    /// `key.mode` and, for `columns`, `message.key.columns`.
+    pub mode: KeyMode,
+    /// `key.format=field`: the bare value of a single column.
+    pub bare: bool,
+    /// `key.schema.name`; none: nameless, as Connect's ValueToKey makes it.
+    pub schema_name: Option<String>,
+}
+
+/// `key.mode`.
+#[derive(Debug, Clone)]
+pub enum KeyMode {
+    /// No key.
+    None,
+    /// The primary key's columns in key order.
+    PrimaryKey,
+    /// The columns of the first entry whose pattern matches the table (dotted or bare name).
+    Columns(Vec<(Regex, Vec<String>)>),
+}
+
+/// A converter with its settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConverterSpec {
+    /// The registered name: `avro`.
+    pub name: String,
+    /// Its settings, prefix stripped (`schema.registry.url`, `auto.register.schemas`, ...).
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The brokers and the clients' settings, still in Kafka's Java names where they come from the user.
+#[derive(Debug, Clone)]
+pub struct KafkaSpec {
+    /// `bootstrap.servers`.
+    pub bootstrap_servers: String,
+    /// `group.id` of the worker: first part of every transactional id (`delivery-and-runtime.md`, 2.2).
+    pub group_id: String,
+    /// Worker-level settings for all clients: `security.protocol`, `sasl.*`, `ssl.*`, ...
+    pub common: BTreeMap<String, String>,
+    /// `producer.*` of the worker overlaid by `producer.override.*` of the connector.
+    pub producer: BTreeMap<String, String>,
+    /// `consumer.*` and `consumer.override.*`.
+    pub consumer: BTreeMap<String, String>,
+    /// `admin.*` and `admin.override.*`.
+    pub admin: BTreeMap<String, String>,
+}
+
+impl KafkaSpec {
+    /// `<group.id>-<connector>-<task>`, identical to Connect's so that each side fences the other.
+    pub fn transactional_id(&self, connector: &str, task: usize) -> String {
+        format!("{}-{connector}-{task}", self.group_id)
+    }
+}
+
+/// The offsets topic (`offsets-topic.md`, 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetsSpec {
+    /// `offsets.storage.topic` of the connector, else `offset.storage.topic` of the worker.
+    pub topic: String,
+    /// `offset.storage.partitions`; -1 is the broker's default.
+    pub partitions: i32,
+    /// `offset.storage.replication.factor`; -1 is the broker's default.
+    pub replication: i32,
+    /// Other `offset.storage.*` settings, passed to the topic.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// How missing target topics are made (`delivery-and-runtime.md`, 5.1).
+#[derive(Debug, Clone, Default)]
+pub struct TopicSpec {
+    /// `topic.creation.*` groups, in order, the default one last; empty: the broker's defaults.
+    pub groups: Vec<TopicGroup>,
+}
+
+/// One group of `topic.creation.groups`.
+#[derive(Debug, Clone)]
+pub struct TopicGroup {
+    /// Its alias.
+    pub name: String,
+    /// Full-match patterns; empty for the default group, which takes every topic.
+    pub include: Vec<Regex>,
+    /// Patterns that win over `include`.
+    pub exclude: Vec<Regex>,
+    /// Partitions; -1 is the broker's default.
+    pub partitions: i32,
+    /// Replication factor; -1 is the broker's default.
+    pub replication: i32,
+    /// Topic settings, verbatim.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl TableFilter {
+    /// Whether the connector's lists let this table through (`connector-config.md`, 5.3 and 5.4).
+    /// `quoted` is the dotted name with each part quoted.
+    pub fn selects(&self, table: &TableId, quoted: &str) -> bool {
+        let dotted = table.to_string();
+        let named =
+            |list: &[String]| list.iter().any(|entry| *entry == dotted || entry == quoted || *entry == table.name);
+        if !self.whitelist.is_empty() {
+            return named(&self.whitelist);
+        }
+        let included = self.include.is_empty() || self.include.iter().any(|pattern| pattern.is_match(&dotted));
+        included && !named(&self.blacklist) && !self.exclude.iter().any(|pattern| pattern.is_match(&dotted))
+    }
+}
+
+impl ModeSpec {
+    /// The timestamp columns configured for a table or query, before it is described.
+    pub fn timestamp_columns(&self, dotted_name: &str) -> &[String] {
+        match self.mode {
+            ModeName::Bulk | ModeName::Incrementing => &[],
+            ModeName::Timestamp | ModeName::TimestampIncrementing => self
+                .timestamp_mapping
+                .iter()
+                .find(|(pattern, _)| pattern.is_match(dotted_name))
+                .map_or(&self.timestamp, |(_, columns)| columns),
+        }
+    }
+
+    /// The mode of one described relation, its column names as the relation spells them.
+    ///
+    /// # Errors
+    /// `SourceSchema` with the table and column if one is missing, or no auto-increment column is found.
+    pub fn resolve(&self, definition: &TableDefinition) -> Result<Mode> {
+        let table = definition.relation.to_string();
+        let columns = self
+            .timestamp_columns(&table)
+            .iter()
+            .map(|name| self.existing(definition, name, "timestamp.column.name"))
+            .collect::<Result<Vec<_>>>()?;
+        if columns.is_empty() && matches!(self.mode, ModeName::Timestamp | ModeName::TimestampIncrementing) {
+            return Err(
+                Error::config(format!("mode {} needs timestamp.column.name", self.mode.as_str())).with("table", table)
+            );
+        }
+        Ok(match self.mode {
+            ModeName::Bulk => Mode::Bulk,
+            ModeName::Incrementing => Mode::Incrementing { column: self.incrementing_column(definition)? },
+            ModeName::Timestamp => Mode::Timestamp { columns },
+            ModeName::TimestampIncrementing => {
+                Mode::TimestampIncrementing { columns, column: self.incrementing_column(definition)? }
+            }
+        })
+    }
+
+    fn incrementing_column(&self, definition: &TableDefinition) -> Result<String> {
+        let table = definition.relation.to_string();
+        let mapped =
+            self.incrementing_mapping.iter().find(|(pattern, _)| pattern.is_match(&table)).map(|(_, column)| column);
+        if let Some(name) = mapped.or(self.incrementing.as_ref()) {
+            return self.existing(definition, name, "incrementing.column.name");
+        }
+        let automatic = definition.columns.iter().find(|column| column.auto_increment);
+        automatic.map(|column| column.field.name.clone()).ok_or_else(|| {
+            Error::new(ErrorKind::SourceSchema, "the table has no auto-increment column")
+                .with("table", table)
+                .advise("name the column in incrementing.column.name")
+        })
+    }
+
+    fn existing(&self, definition: &TableDefinition, name: &str, key: &str) -> Result<String> {
+        if let Some(index) = definition.column_index(name) {
+            return Ok(definition.columns[index].field.name.clone());
+        }
+        let names: Vec<&str> = definition.columns.iter().map(|column| column.field.name.as_str()).collect();
+        Err(Error::new(ErrorKind::SourceSchema, format!("{key}: there is no column `{name}`"))
+            .with("table", &definition.relation)
+            .advise(format!("its columns are {}", names.join(", "))))
+    }
+}
+
+impl ModeName {
+    /// The word used in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ModeName::Bulk => "bulk",
+            ModeName::Incrementing => "incrementing",
+            ModeName::Timestamp => "timestamp",
+            ModeName::TimestampIncrementing => "timestamp+incrementing",
+        }
+    }
+}

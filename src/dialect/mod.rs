@@ -1,0 +1,136 @@
+//! The databases. One folder (or file) per dialect behind two traits, [`Dialect`] and [`SourceConnection`];
+//! sqlx and SQL error codes are known here and nowhere else. A dialect reads: it never writes, never runs
+//! DDL, and holds no transaction between two calls.
+//!
+//! To add one: a module beside these and a line in [`DIALECTS`].
+
+pub mod postgres;
+pub mod sqlite;
+pub mod syntax;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::config::spec::{CatalogFilter, SourceSpec};
+use crate::error::{Error, Result};
+use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId, Value};
+pub use syntax::SqlSyntax;
+
+/// Every dialect rowtide knows.
+pub static DIALECTS: &[&dyn Dialect] = &[&postgres::Postgres, &sqlite::Sqlite];
+
+/// A kind of database.
+pub trait Dialect: Send + Sync {
+    /// `postgresql`, `sqlite`: the JDBC subprotocol, and what status and messages say.
+    fn name(&self) -> &'static str;
+
+    /// How its SQL is written.
+    fn syntax(&self) -> &'static dyn SqlSyntax;
+
+    /// Opens one connection, read-only where the database knows that.
+    ///
+    /// # Errors
+    /// `Auth`, `Unreachable`, `Config` (a parameter that cannot be honoured).
+    fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>>;
+}
+
+/// The dialect of a source.
+///
+/// # Errors
+/// `Config`, with the dialects that exist.
+pub fn dialect_of(source: &SourceSpec) -> Result<&'static dyn Dialect> {
+    DIALECTS.iter().copied().find(|dialect| dialect.name() == source.url.dialect).ok_or_else(|| {
+        let known: Vec<_> = DIALECTS.iter().map(|dialect| dialect.name()).collect();
+        Error::config(format!("no dialect named {}; there are {}", source.url.dialect, known.join(", ")))
+    })
+}
+
+/// One open connection. Every error leaves it already classified, without row values.
+/// After an error of kind `Unreachable` the connection is not used again.
+pub trait SourceConnection: Send {
+    /// Product and version, for logs and `check`.
+    fn server(&self) -> &str;
+
+    /// The tables the filter lets the database list (catalog, schema and types only; name lists and
+    /// patterns are applied by the caller), in the database's order (`connector-config.md`, 6.1).
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>>;
+
+    /// Describes a relation. `time_columns` are those that may serve as timestamp cursor: a dialect whose
+    /// types do not tell (SQLite) looks at their values to find the kind.
+    ///
+    /// # Errors
+    /// `SourceSchema` if the relation does not exist or a column's type has no mapping under
+    /// `type.unsupported=fail`; `Privilege` if it cannot be read.
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>>;
+
+    /// The database's clock minus `delay`, as a value to compare a column of this kind with, cut to the
+    /// digits the column can hold: rows strictly below it are settled (`querying.md`, 3.7).
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>>;
+
+    /// Runs a page. The stream checks the result's own columns (name and type) against `definition`
+    /// before the first row.
+    ///
+    /// # Errors
+    /// `SchemaChanged` if the columns differ, else by the SQL error.
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>>;
+
+    /// Runs a statement that answers at most one row of one cursor value (existence and maximum checks).
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>>;
+
+    /// The database's plan for a page.
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>>;
+
+    /// Closes politely; dropping is enough otherwise.
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// The open result of a page.
+pub trait RowStream: Send {
+    /// Hands rows to the sink until it pauses, the result ends, or an error.
+    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>>;
+}
+
+/// Who takes rows. Synchronous: nothing awaits inside the row loop (P9).
+pub trait RowSink: Send {
+    /// One row: the definition's columns in order, and the query's cursor columns in order.
+    ///
+    /// # Errors
+    /// `Value` and the like; the stream stops.
+    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow>;
+}
+
+/// What a sink wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// More rows.
+    Continue,
+    /// Come back later; the stream stays open.
+    Pause,
+}
+
+/// Why a stream stopped handing out rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// There are no more.
+    Exhausted,
+    /// The sink paused.
+    Paused,
+}
+
+/// What `explain` shows of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanReport {
+    /// The database's own text, one line an entry.
+    pub lines: Vec<String>,
+    /// Whether an index serves both the range and the order (no full scan, no sort).
+    pub index_serves: bool,
+}

@@ -1,0 +1,247 @@
+//! The one error type. An error is classified where it is born: whoever sees the driver's error picks
+//! the [`ErrorKind`], and nobody downstream looks at the cause again. Policy is two total matches,
+//! [`ErrorKind::directive`] and [`ErrorKind::advice`]; there is no `From` for driver errors on purpose.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as far as policy is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The command line or the configuration is wrong.
+    Config,
+    /// A server refused the credentials.
+    Auth,
+    /// The credentials are good, the privilege is missing.
+    Privilege,
+    /// A server cannot be reached, or the connection to it was lost.
+    Unreachable,
+    /// A statement failed in a way that may pass: deadlock, lock wait, time limit, cancelled.
+    Query,
+    /// A table or column is missing, or of a type that cannot serve.
+    SourceSchema,
+    /// The columns of a result are not those that were bound: describe again.
+    SchemaChanged,
+    /// A value does not fit its schema.
+    Value,
+    /// A cursor value that would lose rows: null, far in the future, before 1970.
+    Cursor,
+    /// The schema registry failed in a way that may pass.
+    Registry,
+    /// The schema registry said no: unknown subject, invalid schema, read-only mode.
+    RegistryRefused,
+    /// The subject's compatibility rule does not allow the new schema.
+    IncompatibleSchema,
+    /// Kafka failed in a way that may pass, and no transaction is open.
+    Kafka,
+    /// Kafka said no: authorization, unknown topic, invalid configuration.
+    KafkaRefused,
+    /// The open transaction must be, or was, aborted.
+    TransactionAborted,
+    /// The answer to a commit was lost; only a new start can tell what happened.
+    OutcomeUnknown,
+    /// Another process took over the transactional id.
+    Fenced,
+    /// A stored offset cannot be read, or progress has a gap.
+    Offsets,
+    /// Refused to protect data, although nothing is broken.
+    Refused,
+    /// A file cannot be read or written.
+    Io,
+    /// The work was cancelled.
+    Cancelled,
+    /// A bug in rowtide.
+    Internal,
+}
+
+/// What the task does about an error. See [`ErrorKind::directive`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Directive {
+    /// Do the same step again after a backoff.
+    Retry,
+    /// Describe the table again; go on if it changed, fail if it did not.
+    Redescribe,
+    /// Abort if possible, drop all state of the task and start from the committed offsets.
+    Rebuild,
+    /// Stop the table (or, if it is not about one table, the connector) and show the advice.
+    Fail,
+}
+
+impl ErrorKind {
+    /// The policy, in one total match: a new kind does not compile until somebody has decided.
+    pub fn directive(self) -> Directive {
+        use ErrorKind::*;
+        match self {
+            Unreachable | Query | Registry | Kafka => Directive::Retry,
+            SchemaChanged | Value => Directive::Redescribe,
+            TransactionAborted | OutcomeUnknown => Directive::Rebuild,
+            Config | Auth | Privilege | SourceSchema | Cursor | RegistryRefused | IncompatibleSchema | KafkaRefused
+            | Fenced | Offsets | Refused | Io | Cancelled | Internal => Directive::Fail,
+        }
+    }
+
+    /// One sentence for the operator where the error itself carries no better advice.
+    pub fn advice(self) -> &'static str {
+        use ErrorKind::*;
+        match self {
+            Config => "correct the configuration and start again; `rowtide check` shows every problem at once",
+            Auth => "check connection.user and connection.password, or the SASL settings of the brokers",
+            Privilege => "grant the missing privilege to the connecting user, then restart the connector",
+            Unreachable => "rowtide keeps trying; check host, port, firewall and whether the server is up",
+            Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
+            SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
+            SchemaChanged => "rowtide describes the table again by itself",
+            Value => "see type.unsupported, numeric.mapping and timestamp.granularity, or correct the row",
+            Cursor => "correct the row, or set the cursor.* key named in the message",
+            Registry => "rowtide keeps trying; check that the schema registry is up",
+            RegistryRefused => "check the registry's mode, credentials and the subject",
+            IncompatibleSchema => "relax the subject's compatibility, or write to a new topic",
+            Kafka => "rowtide keeps trying; check that the brokers are up",
+            KafkaRefused => "check the ACLs and the topic's configuration",
+            TransactionAborted => "rowtide starts again from the committed offsets by itself",
+            OutcomeUnknown => "rowtide starts again from the committed offsets by itself",
+            Fenced => "another process runs this connector; stop one of the two",
+            Offsets => "inspect with `rowtide offsets get`, correct with `rowtide offsets set`",
+            Refused => "nothing was changed",
+            Io => "check that the file exists and can be read and written",
+            Cancelled => "nothing to do",
+            Internal => "this is a bug in rowtide; please report it with the log",
+        }
+    }
+
+    /// The exit code of a command that ends with this error before anything ran (`cli.md`, section 3).
+    pub fn exit_code(self) -> u8 {
+        use ErrorKind::*;
+        match self {
+            Config | Auth | Privilege | SourceSchema | RegistryRefused | KafkaRefused | Io => 2,
+            Unreachable | Registry | Kafka => 3,
+            Fenced | Refused | IncompatibleSchema => 4,
+            Cancelled => 0,
+            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | Internal => 1,
+        }
+    }
+}
+
+/// An error with its kind, its place (context fields such as `table`, `topic`, `subject`) and its cause.
+/// The message never contains the cause, secrets, or row values.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    context: Vec<(&'static str, String)>,
+    advice: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// A new error; `message` is lower case, without a full stop and without the cause.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into(), context: Vec::new(), advice: None, source: None }))
+    }
+
+    /// Shorthand for [`ErrorKind::Config`].
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    /// Shorthand for [`ErrorKind::Internal`].
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// Attaches the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Adds a place, unless a nearer one of that name is already there.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        if !self.0.context.iter().any(|(known, _)| *known == name) {
+            self.0.context.push((name, value.to_string()));
+        }
+        self
+    }
+
+    /// Replaces the kind's general advice by a better one.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.0.advice = Some(advice.into());
+        self
+    }
+
+    /// The kind, for policy.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What to do, in a sentence.
+    pub fn advice(&self) -> &str {
+        self.0.advice.as_deref().unwrap_or_else(|| self.0.kind.advice())
+    }
+
+    /// The value of a context field.
+    pub fn context(&self, name: &str) -> Option<&str> {
+        self.0.context.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Message, places and all causes in one line: for status pages and the command line.
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            if !text.contains(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            source = cause.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        for (index, (name, value)) in self.0.context.iter().enumerate() {
+            let separator = if index == 0 { " (" } else { ", " };
+            write!(f, "{separator}{name} {value}")?;
+        }
+        if self.0.context.is_empty() { Ok(()) } else { f.write_str(")") }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.report())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_message_places_and_causes_once() {
+        let error = Error::new(ErrorKind::SourceSchema, "column not found")
+            .with("table", "public.t")
+            .with("column", "seq")
+            .with("table", "ignored: the nearest place wins")
+            .caused_by(std::io::Error::other("42703"));
+        assert_eq!(error.report(), "column not found (table public.t, column seq): 42703");
+        assert_eq!(error.kind().exit_code(), 2);
+    }
+}

@@ -1,0 +1,38 @@
+//! Kafka: clients, their configuration, and the transaction. rdkafka is known here and nowhere else.
+
+pub mod admin;
+pub mod client;
+pub mod lease;
+pub mod producer;
+pub mod topic_log;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Result;
+use crate::model::{EncodedBatch, KafkaRecord};
+
+/// Where batches go. Two implementations: [`producer::TransactionalProducer`] and the scripted sink of the
+/// tests. Only `task::commit` calls it (E1). The order of calls is
+/// `init` (`begin` `send`... `commit` | `abort`)...
+pub trait RecordSink: Send {
+    /// Fences every older owner of the transactional id and waits until its open transaction has ended.
+    /// Offsets may be read only afterwards (E2).
+    fn init(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Opens a transaction.
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Hands the batch's records to the producer inside the open transaction. Returns when all are
+    /// accepted, which bounds memory; not when they are acknowledged.
+    fn send(&mut self, batch: EncodedBatch) -> BoxFuture<'_, Result<()>>;
+
+    /// Sends the offset records last, then commits.
+    ///
+    /// # Errors
+    /// `OutcomeUnknown` if the answer was lost, `TransactionAborted`, `Fenced`. After any error the sink
+    /// is dropped and a new one made.
+    fn commit(&mut self, offsets: Vec<KafkaRecord>) -> BoxFuture<'_, Result<()>>;
+
+    /// Aborts the open transaction.
+    fn abort(&mut self) -> BoxFuture<'_, Result<()>>;
+}

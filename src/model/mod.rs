@@ -1,0 +1,17 @@
+//! The vocabulary every other module speaks. Plain data and pure functions: no I/O, no clock, no driver.
+
+pub mod cursor;
+pub mod offset;
+pub mod query;
+pub mod record;
+pub mod schema;
+pub mod value;
+
+pub use cursor::{CursorKind, CursorValue, Instant, Position};
+pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
+pub use query::{Bind, CursorColumn, PlannedQuery};
+pub use record::{EncodedBatch, KafkaRecord};
+pub use schema::{
+    ColumnDefinition, Field, FieldType, RecordSchema, Relation, Schema, SkippedColumn, TableDefinition, TableId,
+};
+pub use value::Value;

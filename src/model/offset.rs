@@ -1,0 +1,169 @@
+//! Where a connector stands. A [`SourceOffset`] is what the offsets topic stores, in Kafka Connect's
+//! terms; an [`OffsetDelta`] is the step a batch makes; [`Offsets`] is the one owner of progress in a task.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use super::cursor::Instant;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How new rows are recognised. Closed on purpose: a new mode does not compile until each step answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// The whole relation at every poll; no offset.
+    Bulk,
+    /// Rows whose id is greater than the last.
+    Incrementing {
+        /// The id column.
+        column: String,
+    },
+    /// Rows whose timestamp is later than the last; ties are kept apart by the primary key.
+    Timestamp {
+        /// The columns; the first that is not null counts.
+        columns: Vec<String>,
+    },
+    /// Rows after (timestamp, id).
+    TimestampIncrementing {
+        /// The timestamp columns; the first that is not null counts.
+        columns: Vec<String>,
+        /// The id column.
+        column: String,
+    },
+}
+
+impl Mode {
+    /// The word used in configurations.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Mode::Bulk => "bulk",
+            Mode::Incrementing { .. } => "incrementing",
+            Mode::Timestamp { .. } => "timestamp",
+            Mode::TimestampIncrementing { .. } => "timestamp+incrementing",
+        }
+    }
+}
+
+/// A source partition: which relation an offset belongs to (`offsets-topic.md`, 2). Ordered by name,
+/// which is also the order Java writes for the two known shapes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourcePartition(pub BTreeMap<String, String>);
+
+impl SourcePartition {
+    /// The partition of a table in protocol 1: what is written.
+    pub fn table(dotted_name: &str) -> Self {
+        Self::from_pairs([("protocol", "1"), ("table", dotted_name)])
+    }
+
+    /// The partition of a table before protocol 1: only looked up.
+    pub fn legacy_table(bare_name: &str) -> Self {
+        Self::from_pairs([("table", bare_name)])
+    }
+
+    /// The constant partition of a custom query.
+    pub fn query() -> Self {
+        Self::from_pairs([("query", "query")])
+    }
+
+    fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+    }
+}
+
+/// For logs and status: the table's name, `query`, or the map.
+impl fmt::Display for SourcePartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.get("table"), self.0.get("query")) {
+            (Some(table), _) => f.write_str(table),
+            (None, Some(_)) => f.write_str("query"),
+            (None, None) => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+/// A stored offset (`offsets-topic.md`, 3). Every field is optional, and so is its meaning per mode.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceOffset {
+    /// `incrementing`: the last id emitted.
+    pub incrementing: Option<i64>,
+    /// `timestamp` and `timestamp_nanos`: the last timestamp all rows of which were emitted.
+    pub timestamp: Option<Instant>,
+    /// Whether `timestamp_nanos` was there; a configured start has milliseconds only.
+    pub has_nanos: bool,
+    /// The exact position where the fields above cannot express it (inside a tie, ambiguous wall clock,
+    /// a cursor that is not a number): [`Position::to_text`](super::Position::to_text). Ours; Kafka Connect ignores it.
+    pub exact: Option<String>,
+}
+
+impl SourceOffset {
+    /// The name of the extra field.
+    pub const EXACT: &'static str = "rowtide_position";
+}
+
+/// The step a batch makes: `from` (exclusive) is the committed offset it was read after, `to`
+/// (inclusive) the one that is true once the batch is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetDelta {
+    /// Whose offset.
+    pub partition: SourcePartition,
+    /// What must be committed before.
+    pub from: Option<SourceOffset>,
+    /// What is committed with the batch.
+    pub to: SourceOffset,
+}
+
+/// The committed offset of each partition of one task. Only moves by [`Offsets::try_apply`].
+#[derive(Debug, Default)]
+pub struct Offsets {
+    committed: HashMap<SourcePartition, SourceOffset>,
+}
+
+impl Offsets {
+    /// Takes what the store loaded.
+    pub fn new(committed: HashMap<SourcePartition, SourceOffset>) -> Self {
+        Self { committed }
+    }
+
+    /// The committed offset, if any.
+    pub fn get(&self, partition: &SourcePartition) -> Option<&SourceOffset> {
+        self.committed.get(partition)
+    }
+
+    /// E5: moves a partition forward; a delta that does not start where the partition stands is a bug.
+    ///
+    /// # Errors
+    /// `Offsets` on a gap; nothing is changed then.
+    pub fn try_apply(&mut self, delta: OffsetDelta) -> Result<()> {
+        if self.committed.get(&delta.partition) != delta.from.as_ref() {
+            return Err(Error::new(ErrorKind::Offsets, "a batch does not start at the committed offset")
+                .with("partition", &delta.partition)
+                .advise("this is a bug in rowtide; nothing was lost, restart the connector and report it"));
+        }
+        self.committed.insert(delta.partition, delta.to);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(id: i64) -> SourceOffset {
+        SourceOffset { incrementing: Some(id), ..SourceOffset::default() }
+    }
+
+    #[test]
+    fn progress_refuses_a_gap_and_a_step_back() {
+        let partition = SourcePartition::table("public.t");
+        let delta = |from: Option<i64>, to| OffsetDelta {
+            partition: partition.clone(),
+            from: from.map(offset),
+            to: offset(to),
+        };
+        let mut offsets = Offsets::default();
+        offsets.try_apply(delta(None, 5)).unwrap();
+        offsets.try_apply(delta(Some(5), 9)).unwrap();
+        assert_eq!(offsets.try_apply(delta(Some(5), 12)).unwrap_err().kind(), ErrorKind::Offsets);
+        assert_eq!(offsets.try_apply(delta(None, 3)).unwrap_err().kind(), ErrorKind::Offsets);
+        assert_eq!(offsets.get(&partition), Some(&offset(9)));
+    }
+}

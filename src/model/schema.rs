@@ -1,0 +1,183 @@
+//! Tables as the database describes them, and records as Kafka Connect would describe them.
+
+use std::fmt;
+
+use super::CursorKind;
+
+/// A table's name as discovered. Empty parts are `None` (`connector-config.md`, 5.1).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TableId {
+    /// The database, where the dialect reports it (MySQL family).
+    pub catalog: Option<String>,
+    /// The schema, where the dialect has one (PostgreSQL).
+    pub schema: Option<String>,
+    /// The bare table name, which also names the topic and the record schema.
+    pub name: String,
+}
+
+impl TableId {
+    /// The known parts, outermost first.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.catalog.as_deref().into_iter().chain(self.schema.as_deref()).chain([self.name.as_str()])
+    }
+}
+
+/// The unquoted dotted name: what filters match and what the source partition stores.
+impl fmt::Display for TableId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, part) in self.parts().enumerate() {
+            if index > 0 {
+                f.write_str(".")?;
+            }
+            f.write_str(part)?;
+        }
+        Ok(())
+    }
+}
+
+/// What is polled: a table, or the connector's one query.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Relation {
+    /// A table or view.
+    Table(TableId),
+    /// The text of `query`, without a trailing semicolon.
+    Query(String),
+}
+
+/// The name for logs, status and messages; a query's text is never shown.
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Relation::Table(id) => id.fmt(f),
+            Relation::Query(_) => f.write_str("query"),
+        }
+    }
+}
+
+/// The closed set of types a record field can have: Kafka Connect's, with its four logical types.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FieldType {
+    /// Connect BOOLEAN.
+    Boolean,
+    /// Connect INT8.
+    Int8,
+    /// Connect INT16.
+    Int16,
+    /// Connect INT32.
+    Int32,
+    /// Connect INT64.
+    Int64,
+    /// Connect FLOAT32.
+    Float32,
+    /// Connect FLOAT64.
+    Float64,
+    /// Connect STRING.
+    String,
+    /// Connect BYTES.
+    Bytes,
+    /// Connect `Date`: days since the epoch.
+    Date,
+    /// Connect `Time`: milliseconds of the day.
+    Time,
+    /// Connect `Timestamp`: milliseconds since the epoch.
+    Timestamp,
+    /// Connect `Decimal`.
+    Decimal {
+        /// `connect.decimal.precision`, which connectors before 10.2 and Aiven's leave out.
+        precision: Option<i32>,
+        /// The scale of every value.
+        scale: i32,
+    },
+}
+
+/// A named, typed place in a record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// The column label, as it is.
+    pub name: String,
+    /// Its type.
+    pub field_type: FieldType,
+    /// May be null.
+    pub optional: bool,
+}
+
+/// A record's schema, field for field in column order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RecordSchema {
+    /// The record's name (bare table name), or none (a query's records, and keys).
+    pub name: Option<String>,
+    /// The fields in order.
+    pub fields: Vec<Field>,
+}
+
+/// What a converter is bound to: a record, or for keys with `key.format=field` one bare value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Schema {
+    /// A record.
+    Record(RecordSchema),
+    /// A bare value; the field's name is for messages only.
+    Field(Field),
+}
+
+/// A column that is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ColumnDefinition {
+    /// Name, record type and optionality of the column.
+    pub field: Field,
+    /// The database's own name of the type, for messages, casts and `explain`.
+    pub database_type: String,
+    /// Declared NOT NULL or member of the primary key.
+    pub not_null: bool,
+    /// Filled by the database (serial, identity, AUTOINCREMENT).
+    pub auto_increment: bool,
+    /// How the column can serve as a cursor; none if its type has no usable order.
+    pub cursor: Option<CursorKind>,
+}
+
+/// A column left out on request (`type.unsupported=skip`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SkippedColumn {
+    /// Its name.
+    pub name: String,
+    /// The database's name of its type.
+    pub database_type: String,
+}
+
+/// A relation as the database described it at one moment. Two definitions are equal if and only if
+/// every record of the one can be encoded with what was bound for the other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TableDefinition {
+    /// What was described.
+    pub relation: Relation,
+    /// The delivered columns in result order.
+    pub columns: Vec<ColumnDefinition>,
+    /// The columns left out.
+    pub skipped: Vec<SkippedColumn>,
+    /// Names of the primary key's columns in key order; empty if there is none or it is a query.
+    pub primary_key: Vec<String>,
+}
+
+impl TableDefinition {
+    /// The index of a column: exact name first, else the only one that matches without regard to case
+    /// (`user-needs.md`, rank 42).
+    pub fn column_index(&self, name: &str) -> Option<usize> {
+        let exact = self.columns.iter().position(|column| column.field.name == name);
+        exact.or_else(|| {
+            let mut alike =
+                self.columns.iter().enumerate().filter(|(_, column)| column.field.name.eq_ignore_ascii_case(name));
+            match (alike.next(), alike.next()) {
+                (Some((index, _)), None) => Some(index),
+                _ => None,
+            }
+        })
+    }
+
+    /// The schema of the record values (`connector-config.md`, 8).
+    pub fn value_schema(&self) -> RecordSchema {
+        let name = match &self.relation {
+            Relation::Table(id) => Some(id.name.clone()),
+            Relation::Query(_) => None,
+        };
+        RecordSchema { name, fields: self.columns.iter().map(|column| column.field.clone()).collect() }
+    }
+}

@@ -1,0 +1,66 @@
+//! Backoff: the policy as configured, and the state that counts through it.
+
+use std::time::Duration;
+
+/// How often and how fast to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Consecutive failures after which to give up; none: never.
+    pub attempts: Option<u32>,
+    /// The first pause.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts: None, first: Duration::from_millis(200), longest: Duration::from_secs(30) }
+    }
+}
+
+/// Counts consecutive failures.
+#[derive(Debug, Clone, Default)]
+pub struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// How many failures since the last success.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Forgets the failures.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Counts a failure. The pause before the next try: doubled each time, between half and the whole
+    /// at random so that many tables do not come back at once; none if the attempts are used up.
+    pub fn next(&mut self, policy: &RetryPolicy) -> Option<Duration> {
+        self.failures += 1;
+        if policy.attempts.is_some_and(|attempts| self.failures >= attempts) {
+            return None;
+        }
+        let doubled = policy.first.saturating_mul(1 << (self.failures - 1).min(20));
+        Some(doubled.min(policy.longest).mul_f64(0.5 + fastrand::f64() / 2.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_end_with_the_attempts() {
+        let policy = RetryPolicy { attempts: Some(40), ..RetryPolicy::default() };
+        let mut backoff = Backoff::default();
+        let pauses: Vec<_> = std::iter::from_fn(|| backoff.next(&policy)).collect();
+        assert_eq!(pauses.len(), 39);
+        assert!(pauses[0] <= policy.first && pauses[0] >= policy.first / 2);
+        assert!(pauses[38] <= policy.longest && pauses[38] >= policy.longest / 2);
+        backoff.reset();
+        assert!(backoff.next(&policy).unwrap() <= policy.first);
+    }
+}

@@ -1,0 +1,184 @@
+//! `db.timezone`: the zone in which date-times without a zone are read. Same answers as Java's lenient
+//! calendar at the two edges of daylight saving time (`querying.md`, 8): a wall time that does not exist
+//! moves forward by the gap, an ambiguous one is the later instant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+
+/// A named zone or a fixed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// A zone of the IANA database.
+    Named(Tz),
+    /// A constant offset from UTC.
+    Fixed(FixedOffset),
+}
+
+/// Java's short zone ids (`connector-config.md`, 2.4: "legacy short id").
+const SHORT_IDS: &[(&str, &str)] = &[
+    ("ACT", "Australia/Darwin"),
+    ("AET", "Australia/Sydney"),
+    ("AGT", "America/Argentina/Buenos_Aires"),
+    ("ART", "Africa/Cairo"),
+    ("AST", "America/Anchorage"),
+    ("BET", "America/Sao_Paulo"),
+    ("BST", "Asia/Dhaka"),
+    ("CAT", "Africa/Harare"),
+    ("CNT", "America/St_Johns"),
+    ("CST", "America/Chicago"),
+    ("CTT", "Asia/Shanghai"),
+    ("EAT", "Africa/Addis_Ababa"),
+    ("ECT", "Europe/Paris"),
+    ("EST", "-05:00"),
+    ("HST", "-10:00"),
+    ("IET", "America/Indiana/Indianapolis"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("MIT", "Pacific/Apia"),
+    ("MST", "-07:00"),
+    ("NET", "Asia/Yerevan"),
+    ("NST", "Pacific/Auckland"),
+    ("PLT", "Asia/Karachi"),
+    ("PNT", "America/Phoenix"),
+    ("PRT", "America/Puerto_Rico"),
+    ("PST", "America/Los_Angeles"),
+    ("SST", "Pacific/Guadalcanal"),
+    ("VST", "Asia/Ho_Chi_Minh"),
+];
+
+impl Zone {
+    /// UTC.
+    pub const UTC: Zone = Zone::Named(Tz::UTC);
+
+    /// Whether wall clock and instant are the same number.
+    pub fn is_utc(&self) -> bool {
+        matches!(self, Zone::Named(Tz::UTC)) || matches!(self, Zone::Fixed(offset) if offset.local_minus_utc() == 0)
+    }
+
+    /// The instant of a wall clock; both in microseconds since the epoch. Values outside of what a
+    /// calendar can hold (infinity) are returned as they are.
+    pub fn wall_to_instant(&self, wall: i64) -> i64 {
+        if self.is_utc() {
+            return wall;
+        }
+        let Some(time) = DateTime::from_timestamp_micros(wall).map(|time| time.naive_utc()) else { return wall };
+        match self {
+            Zone::Fixed(offset) => wall - i64::from(offset.local_minus_utc()) * 1_000_000,
+            Zone::Named(zone) => named_wall_to_instant(*zone, time),
+        }
+    }
+
+    /// The wall clock of an instant; both in microseconds since the epoch.
+    pub fn instant_to_wall(&self, instant: i64) -> i64 {
+        if self.is_utc() {
+            return instant;
+        }
+        match (self, DateTime::from_timestamp_micros(instant)) {
+            (_, None) => instant,
+            (Zone::Fixed(offset), _) => instant + i64::from(offset.local_minus_utc()) * 1_000_000,
+            (Zone::Named(zone), Some(time)) => {
+                let offset = zone.offset_from_utc_datetime(&time.naive_utc()).fix();
+                instant + i64::from(offset.local_minus_utc()) * 1_000_000
+            }
+        }
+    }
+}
+
+fn named_wall_to_instant(zone: Tz, wall: NaiveDateTime) -> i64 {
+    match zone.from_local_datetime(&wall) {
+        LocalResult::Single(time) => time.timestamp_micros(),
+        LocalResult::Ambiguous(_, later) => later.timestamp_micros(),
+        LocalResult::None => {
+            // In a gap the offset of a moment before it applies, which moves the time forward by the gap.
+            let before = wall - chrono::Duration::hours(24);
+            let offset = zone.offset_from_utc_datetime(&before).fix().local_minus_utc();
+            wall.and_utc().timestamp_micros() - i64::from(offset) * 1_000_000
+        }
+    }
+}
+
+impl FromStr for Zone {
+    type Err = String;
+
+    /// IANA id, `Z`, `+02:00`, `UTC+2`, `GMT-03:30`, or one of Java's legacy short ids.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Some((_, target)) = SHORT_IDS.iter().find(|(short, _)| *short == text) {
+            return target.parse();
+        }
+        if let Some(offset) = parse_offset(text) {
+            return Ok(Zone::Fixed(offset));
+        }
+        text.parse::<Tz>().map(Zone::Named).map_err(|_| {
+            format!("`{text}` is not a time zone; write an IANA id such as Europe/Berlin, or an offset such as +02:00")
+        })
+    }
+}
+
+fn parse_offset(text: &str) -> Option<FixedOffset> {
+    if text == "Z" {
+        return FixedOffset::east_opt(0);
+    }
+    let body = ["UTC", "GMT", "UT"].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    let (sign, digits) = match body.as_bytes().first()? {
+        b'+' => (1, &body[1..]),
+        b'-' => (-1, &body[1..]),
+        _ => return None,
+    };
+    let parts: Vec<&str> = if digits.contains(':') {
+        digits.split(':').collect()
+    } else if digits.len() > 2 && digits.is_ascii() {
+        digits.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect()
+    } else {
+        vec![digits]
+    };
+    let mut seconds = 0;
+    for (part, (unit, limit)) in parts.iter().zip([(3600, 18), (60, 59), (1, 59)]) {
+        let value: i32 = part.parse().ok().filter(|value| (0..=limit).contains(value))?;
+        seconds += value * unit;
+    }
+    (parts.len() <= 3).then(|| FixedOffset::east_opt(sign * seconds)).flatten()
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Zone::Named(zone) => f.write_str(zone.name()),
+            Zone::Fixed(offset) => offset.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(text: &str) -> i64 {
+        NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap().and_utc().timestamp_micros()
+    }
+
+    #[test]
+    fn daylight_saving_edges_answer_as_java_does() {
+        let zone: Zone = "America/New_York".parse().unwrap();
+        // A gap moves forward: 02:30 does not exist and is 03:30 EDT.
+        assert_eq!(zone.wall_to_instant(micros("2024-03-10 02:30:00")), micros("2024-03-10 07:30:00"));
+        // An ambiguous time is the later instant, in standard time.
+        assert_eq!(zone.wall_to_instant(micros("2024-11-03 01:30:00")), micros("2024-11-03 06:30:00"));
+        assert_eq!(zone.instant_to_wall(micros("2020-01-15 15:00:00")), micros("2020-01-15 10:00:00"));
+    }
+
+    #[test]
+    fn every_spelling_of_a_zone_that_connect_takes_is_taken() {
+        for (text, seconds) in
+            [("+02:00", 7200), ("UTC+2", 7200), ("GMT-03:30", -12600), ("Z", 0), ("EST", -18000), ("-0530", -19800)]
+        {
+            let zone: Zone = text.parse().unwrap();
+            assert_eq!(zone.instant_to_wall(0), seconds * 1_000_000, "{text}");
+        }
+        assert!("Mars/Olympus".parse::<Zone>().is_err());
+        assert!("+99:00".parse::<Zone>().is_err());
+    }
+}
