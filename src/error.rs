@@ -51,6 +51,8 @@ pub enum ErrorKind {
     Refused,
     /// A file cannot be read or written.
     Io,
+    /// Every table of a connector has failed.
+    GivenUp,
     /// The work was cancelled.
     Cancelled,
     /// A bug in rowtide.
@@ -79,7 +81,7 @@ impl ErrorKind {
             SchemaChanged | Value => Directive::Redescribe,
             TransactionAborted | OutcomeUnknown => Directive::Rebuild,
             Config | Auth | Privilege | SourceSchema | Cursor | RegistryRefused | IncompatibleSchema | KafkaRefused
-            | Fenced | Offsets | Refused | Io | Cancelled | Internal => Directive::Fail,
+            | Fenced | Offsets | Refused | Io | GivenUp | Cancelled | Internal => Directive::Fail,
         }
     }
 
@@ -107,9 +109,15 @@ impl ErrorKind {
             Offsets => "inspect with `rowtide offsets get`, correct with `rowtide offsets set`",
             Refused => "nothing was changed",
             Io => "check that the file exists and can be read and written",
+            GivenUp => "mend the table's cause and start the connector again",
             Cancelled => "nothing to do",
             Internal => "this is a bug in rowtide; please report it with the log",
         }
+    }
+
+    /// The exit code when a connector that was running ends with this error.
+    pub fn run_exit_code(self) -> u8 {
+        if self.exit_code() == 4 { 4 } else { 1 }
     }
 
     /// The exit code of a command that ends with this error before anything ran (`cli.md`, section 3).
@@ -120,7 +128,7 @@ impl ErrorKind {
             Unreachable | Registry | Kafka => 3,
             Fenced | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
-            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | Internal => 1,
+            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | GivenUp | Internal => 1,
         }
     }
 }

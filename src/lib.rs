@@ -6,5 +6,7 @@ pub mod error;
 pub mod kafka;
 pub mod model;
 pub mod offsets;
+pub mod plan;
+pub mod reader;
 pub mod retry;
 pub mod zone;

@@ -99,6 +99,21 @@ impl SourceOffset {
     pub const EXACT: &'static str = "rowtide_position";
 }
 
+/// For status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
+impl fmt::Display for SourceOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self
+            .timestamp
+            .map(Instant::to_rfc3339)
+            .into_iter()
+            .chain(self.incrementing.map(|id| id.to_string()))
+            .chain(self.exact.as_ref().map(|exact| format!("exactly {exact}")))
+            .collect();
+        f.write_str(if parts.is_empty() { "the beginning" } else { "" })?;
+        f.write_str(&parts.join(", "))
+    }
+}
+
 /// The step a batch makes: `from` (exclusive) is the committed offset it was read after, `to`
 /// (inclusive) the one that is true once the batch is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]

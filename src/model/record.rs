@@ -9,6 +9,8 @@ use super::offset::OffsetDelta;
 /// the unit of progress: its records and its delta are committed together or not at all (E3).
 #[derive(Debug)]
 pub struct EncodedBatch {
+    /// What the rows were read from, for status and metrics.
+    pub relation: Arc<str>,
     /// Where the records go.
     pub topic: Arc<str>,
     /// Keys and values back to back.
@@ -41,8 +43,9 @@ pub struct EncodedRecord<'a> {
 
 impl EncodedBatch {
     /// An empty batch with room for `rows` records of about `row_bytes` each.
-    pub fn new(topic: Arc<str>, rows: usize, row_bytes: usize) -> Self {
+    pub fn new(relation: Arc<str>, topic: Arc<str>, rows: usize, row_bytes: usize) -> Self {
         Self {
+            relation,
             topic,
             bytes: Vec::with_capacity(rows * row_bytes),
             records: Vec::with_capacity(rows),
@@ -156,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_failed_or_truncated_record_leaves_no_bytes() {
-        let mut batch = EncodedBatch::new("t".into(), 4, 8);
+        let mut batch = EncodedBatch::new("t".into(), "t".into(), 4, 8);
         let key: Append = |out| {
             out.extend(b"k");
             Ok(())

@@ -1,1 +1,447 @@
-//! stub
+//! From a described relation and a mode to SQL: a [`Planner`] is made once per definition and then gives
+//! one page after the other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple
+//! with a total order, so a batch may end after any row; only where a relation has no key to break ties of
+//! a timestamp must a page end between two timestamps ([`Planner::cuts_anywhere`]).
+
+pub mod cursor;
+
+use std::fmt::Write as _;
+
+use crate::dialect::SqlSyntax;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation,
+    TableDefinition,
+};
+
+/// The alias of the relation in every statement.
+const ALIAS: &str = "t";
+
+/// What a cursor column is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorRole {
+    /// The (coalesced) timestamp.
+    Timestamp,
+    /// The id.
+    Incrementing,
+    /// A primary key column that keeps rows of one timestamp apart, or orders a bulk load.
+    TieBreak,
+}
+
+/// One column of the cursor tuple.
+#[derive(Debug, Clone, PartialEq)]
+struct TupleColumn {
+    role: CursorRole,
+    /// The names it is made of; more than one is a COALESCE.
+    names: Vec<String>,
+    /// The SQL expression, qualified.
+    expression: String,
+    kind: CursorKind,
+    database_type: String,
+    /// Where it stands in the result.
+    index: usize,
+}
+
+/// How the configuration wants SQL written.
+#[derive(Clone, Copy)]
+pub struct SqlStyle<'a> {
+    /// The dialect's way.
+    pub syntax: &'static dyn SqlSyntax,
+    /// `quote.sql.identifiers` is not `never`.
+    pub quote: bool,
+    /// `table.names.qualify=false`.
+    pub unqualified: bool,
+    /// `query.suffix`.
+    pub suffix: Option<&'a str>,
+}
+
+/// Plans the pages of one relation.
+pub struct Planner {
+    syntax: &'static dyn SqlSyntax,
+    mode: Mode,
+    /// `select ... from ...`, up to the WHERE.
+    base: String,
+    /// The relation as in FROM, without the alias.
+    source: String,
+    hidden: usize,
+    tuple: Vec<TupleColumn>,
+    suffix: Option<String>,
+    is_table: bool,
+}
+
+impl std::fmt::Debug for Planner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planner").field("mode", &self.mode).field("tuple", &self.tuple).finish_non_exhaustive()
+    }
+}
+
+impl Planner {
+    /// Binds a definition and a mode.
+    ///
+    /// # Errors
+    /// `SourceSchema` if a cursor column cannot serve: no order, not a time, different kinds in a COALESCE.
+    pub fn new(definition: &TableDefinition, mode: &Mode, style: SqlStyle<'_>) -> Result<Self> {
+        let name = |identifier: &str| if style.quote { style.syntax.quote(identifier) } else { identifier.to_owned() };
+        let source = relation_sql(&definition.relation, style, &name);
+        let mut planner = Self {
+            syntax: style.syntax,
+            mode: mode.clone(),
+            base: String::new(),
+            source,
+            hidden: 0,
+            tuple: Vec::new(),
+            suffix: style.suffix.map(str::to_owned),
+            is_table: matches!(definition.relation, Relation::Table(_)),
+        };
+        let mut hidden = Vec::new();
+        // A suffix on a bulk load may begin with WHERE, so nothing may stand before it.
+        let wanted =
+            if *mode == Mode::Bulk && style.suffix.is_some() { Vec::new() } else { wanted_tuple(definition, mode) };
+        for (role, names) in wanted {
+            let column = tuple_column(definition, role, names, style.syntax, &name, &mut hidden)?;
+            planner.tuple.push(column);
+        }
+        if planner.suffix_cuts_ties() {
+            return Err(Error::config("query.suffix with LIMIT would cut between rows of one timestamp and lose some")
+                .with("table", &definition.relation)
+                .advise("use mode=timestamp+incrementing, a table with a primary key, or no LIMIT: rowtide reads in pages by itself"));
+        }
+        let mut select_list = select_list(definition, style.syntax, &name);
+        for expression in &hidden {
+            let _ = write!(select_list, ", {expression}");
+        }
+        planner.hidden = hidden.len();
+        planner.base = format!("select {select_list} from {} as {ALIAS}", planner.source);
+        Ok(planner)
+    }
+
+    /// The mode this was made for.
+    pub fn mode(&self) -> &Mode {
+        &self.mode
+    }
+
+    /// The kind of the timestamp, if the mode has one.
+    pub fn time_kind(&self) -> Option<CursorKind> {
+        self.tuple.first().filter(|column| column.role == CursorRole::Timestamp).map(|column| column.kind)
+    }
+
+    /// How many columns the cursor tuple has; 0 if the relation is read in no order, in one piece.
+    pub fn tuple_len(&self) -> usize {
+        self.tuple.len()
+    }
+
+    /// Whether a batch may end after any row. False where only a timestamp orders the rows: then a batch
+    /// may only end where the timestamp changes.
+    pub fn cuts_anywhere(&self) -> bool {
+        match self.mode {
+            Mode::Timestamp { .. } => self.tuple.len() > 1,
+            Mode::Bulk | Mode::Incrementing { .. } | Mode::TimestampIncrementing { .. } => true,
+        }
+    }
+
+    /// Whether `query.suffix` may cut the result by itself, so that a short page proves nothing.
+    pub fn has_suffix(&self) -> bool {
+        self.suffix.is_some()
+    }
+
+    fn suffix_cuts_ties(&self) -> bool {
+        let cuts = |suffix: &String| {
+            suffix.split(|c: char| !c.is_alphanumeric()).any(|word| ["limit", "fetch"].iter().any(|cut| word.eq_ignore_ascii_case(cut)))
+        };
+        !self.cuts_anywhere() && self.suffix.as_ref().is_some_and(cuts)
+    }
+
+    /// The next page: rows strictly after `after`, strictly below `upper`, in cursor order.
+    pub fn page(&self, after: Option<&Position>, upper: Option<&CursorValue<'static>>, limit: usize) -> PlannedQuery {
+        let mut sql = Statement::new(self);
+        if let Some(after) = after {
+            sql.after(&after.0);
+        }
+        if let (Some(upper), Some(time)) = (upper, self.tuple.first()) {
+            sql.compare(time, "<", upper);
+        }
+        // Without any bound a NULL cursor would be delivered once, out of order.
+        if let (None, None, Some(first)) = (after, upper, self.tuple.first())
+            && first.role == CursorRole::Incrementing
+        {
+            sql.condition(&format!("{} is not null", first.expression));
+        }
+        sql.order();
+        // A suffix stands where the reference puts it, at the very end, and often is a LIMIT itself.
+        let limit = (self.suffix.is_none() && !self.tuple.is_empty()).then_some(limit);
+        sql.finish(limit)
+    }
+
+    /// All rows of one timestamp, for a relation that has nothing else to tell them apart.
+    pub fn tie(&self, time: &CursorValue<'static>) -> PlannedQuery {
+        let mut sql = Statement::new(self);
+        if let Some(column) = self.tuple.first() {
+            sql.compare(column, "=", time);
+        }
+        sql.finish(None)
+    }
+
+    /// Whether any row has no cursor value at all.
+    pub fn null_probe(&self) -> Option<PlannedQuery> {
+        let condition = match &self.mode {
+            Mode::Bulk => return None,
+            Mode::Incrementing { .. } | Mode::Timestamp { .. } => format!("{} is null", self.tuple.first()?.expression),
+            Mode::TimestampIncrementing { .. } => {
+                format!("({} is null or {} is null)", self.tuple.first()?.expression, self.tuple.get(1)?.expression)
+            }
+        };
+        let sql = format!("select 1 from {} as {ALIAS} where {condition} limit 1", self.source);
+        let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
+        Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
+    }
+
+    /// The smallest (`lowest`) or greatest timestamp of the relation.
+    pub fn extreme_probe(&self, lowest: bool) -> Option<PlannedQuery> {
+        let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
+        let direction = if lowest { "asc" } else { "desc" };
+        let expression = &time.expression;
+        let sql = format!(
+            "select {expression} from {} as {ALIAS} where {expression} is not null order by {expression} {direction} limit 1",
+            self.source
+        );
+        let cursor = vec![CursorColumn { index: 0, kind: time.kind }];
+        Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
+    }
+
+    /// The index that would serve every page, as DDL; none for a query or a relation read in no order.
+    pub fn index_ddl(&self) -> Option<String> {
+        if !self.is_table || self.tuple.is_empty() {
+            return None;
+        }
+        let unqualified = |column: &TupleColumn| {
+            let prefix = format!("{ALIAS}.");
+            let expression = column.expression.replace(&prefix, "");
+            if column.names.len() > 1 { format!("({expression})") } else { expression }
+        };
+        let columns: Vec<String> = self.tuple.iter().map(unqualified).collect();
+        Some(format!("create index on {} ({})", self.source, columns.join(", ")))
+    }
+}
+
+/// The cursor tuple a mode asks for, by names.
+fn wanted_tuple(definition: &TableDefinition, mode: &Mode) -> Vec<(CursorRole, Vec<String>)> {
+    let key_columns = || -> Vec<(CursorRole, Vec<String>)> {
+        let usable = definition
+            .primary_key
+            .iter()
+            .all(|name| definition.column_index(name).is_some_and(|index| definition.columns[index].cursor.is_some()));
+        if !usable {
+            return Vec::new();
+        }
+        definition.primary_key.iter().map(|name| (CursorRole::TieBreak, vec![name.clone()])).collect()
+    };
+    match mode {
+        Mode::Bulk => key_columns(),
+        Mode::Incrementing { column } => vec![(CursorRole::Incrementing, vec![column.clone()])],
+        Mode::Timestamp { columns } => {
+            let mut tuple = vec![(CursorRole::Timestamp, columns.clone())];
+            tuple.extend(key_columns().into_iter().filter(|(_, names)| names != columns));
+            tuple
+        }
+        Mode::TimestampIncrementing { columns, column } => {
+            vec![(CursorRole::Timestamp, columns.clone()), (CursorRole::Incrementing, vec![column.clone()])]
+        }
+    }
+}
+
+fn tuple_column(
+    definition: &TableDefinition,
+    role: CursorRole,
+    names: Vec<String>,
+    syntax: &dyn SqlSyntax,
+    quote: &impl Fn(&str) -> String,
+    hidden: &mut Vec<String>,
+) -> Result<TupleColumn> {
+    let mut columns = Vec::new();
+    for name in &names {
+        let index = definition.column_index(name).ok_or_else(|| {
+            Error::new(ErrorKind::SourceSchema, format!("there is no column `{name}`"))
+                .with("table", &definition.relation)
+        })?;
+        columns.push((index, &definition.columns[index]));
+    }
+    let Some(&(first_index, first)) = columns.first() else {
+        return Err(Error::internal("a cursor column without a name"));
+    };
+    let mut kind = usable_kind(definition, role, first)?;
+    for (_, other) in &columns[1..] {
+        if let Some(both) = other.cursor.and_then(|other| coalesced_kind(kind, other)) {
+            kind = both;
+            continue;
+        }
+        let message = format!(
+            "the timestamp columns `{}` ({}) and `{}` ({}) cannot be coalesced into one cursor",
+            first.field.name, first.database_type, other.field.name, other.database_type
+        );
+        return Err(Error::new(ErrorKind::SourceSchema, message)
+            .with("table", &definition.relation)
+            .advise("name columns of one and the same type"));
+    }
+    let qualified: Vec<String> = names.iter().map(|name| format!("{ALIAS}.{}", quote(name))).collect();
+    let expression =
+        if let [only] = qualified.as_slice() { only.clone() } else { format!("coalesce({})", qualified.join(", ")) };
+    let mut index = first_index;
+    let as_text = kind == CursorKind::Text;
+    if as_text || qualified.len() > 1 {
+        index = definition.columns.len() + hidden.len();
+        hidden.push(if as_text { syntax.as_text(&expression) } else { expression.clone() });
+    }
+    Ok(TupleColumn { role, names, expression, kind, database_type: first.database_type.clone(), index })
+}
+
+/// The kind of a COALESCE of two columns, if the database compares them as one type.
+fn coalesced_kind(one: CursorKind, other: CursorKind) -> Option<CursorKind> {
+    match (one, other) {
+        (CursorKind::Timestamp { zoned, digits }, CursorKind::Timestamp { zoned: same, digits: more })
+            if zoned == same =>
+        {
+            Some(CursorKind::Timestamp { zoned, digits: digits.max(more) })
+        }
+        _ => (one == other).then_some(one),
+    }
+}
+
+/// The kind of a cursor column, if it can serve in its role.
+fn usable_kind(definition: &TableDefinition, role: CursorRole, column: &ColumnDefinition) -> Result<CursorKind> {
+    let refuse = |reason: &str, advice: &str| {
+        Err(Error::new(
+            ErrorKind::SourceSchema,
+            format!("column `{}` of type {} {reason}", column.field.name, column.database_type),
+        )
+        .with("table", &definition.relation)
+        .advise(advice.to_owned()))
+    };
+    let is_number = column.database_type.starts_with("numeric") || column.database_type.starts_with("decimal");
+    match (role, column.cursor) {
+        (CursorRole::Timestamp, Some(kind)) if kind.is_time() => Ok(kind),
+        (CursorRole::Timestamp, _) => refuse(
+            "cannot serve as timestamp column",
+            "timestamp.column.name wants a date-time column; for a number use mode=incrementing",
+        ),
+        (CursorRole::Incrementing, Some(CursorKind::Integer)) => Ok(CursorKind::Integer),
+        (CursorRole::Incrementing, Some(CursorKind::Text)) if is_number => Ok(CursorKind::Text),
+        (CursorRole::Incrementing, _) => refuse(
+            "cannot serve as incrementing column",
+            "incrementing.column.name wants an integer column that only grows",
+        ),
+        (CursorRole::TieBreak, Some(kind)) => Ok(kind),
+        (CursorRole::TieBreak, None) => refuse("has no order", "use a primary key of ordered types"),
+    }
+}
+
+fn relation_sql(relation: &Relation, style: SqlStyle<'_>, quote: &impl Fn(&str) -> String) -> String {
+    match relation {
+        Relation::Table(id) if style.unqualified => quote(&id.name),
+        Relation::Table(id) => id.parts().map(quote).collect::<Vec<_>>().join("."),
+        // The line break ends a trailing comment in the user's text.
+        Relation::Query(sql) => format!("(\n{sql}\n)"),
+    }
+}
+
+fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax, quote: &impl Fn(&str) -> String) -> String {
+    let projected = |column: &ColumnDefinition| {
+        let plain = format!("{ALIAS}.{}", quote(&column.field.name));
+        syntax.project(&plain, column)
+    };
+    if definition.skipped.is_empty() && definition.columns.iter().all(|column| projected(column).is_none()) {
+        return format!("{ALIAS}.*");
+    }
+    let list: Vec<String> = definition
+        .columns
+        .iter()
+        .map(|column| match projected(column) {
+            Some(expression) => format!("{expression} as {}", syntax.quote(&column.field.name)),
+            None => format!("{ALIAS}.{}", quote(&column.field.name)),
+        })
+        .collect();
+    list.join(", ")
+}
+
+/// A statement being written; placeholders are numbered as they come.
+struct Statement<'a> {
+    planner: &'a Planner,
+    sql: String,
+    binds: Vec<Bind>,
+    has_where: bool,
+}
+
+impl<'a> Statement<'a> {
+    fn new(planner: &'a Planner) -> Self {
+        Self { planner, sql: planner.base.clone(), binds: Vec::new(), has_where: false }
+    }
+
+    fn condition(&mut self, text: &str) {
+        self.sql.push_str(if self.has_where { " and " } else { " where " });
+        self.has_where = true;
+        self.sql.push_str(text);
+    }
+
+    fn bind(&mut self, column: &TupleColumn, value: &CursorValue<'static>) -> String {
+        self.binds.push(Bind { value: value.clone(), kind: column.kind });
+        self.planner.syntax.placeholder(self.binds.len(), column.kind, &column.database_type)
+    }
+
+    fn compare(&mut self, column: &TupleColumn, operator: &str, value: &CursorValue<'static>) {
+        let placeholder = self.bind(column, value);
+        self.condition(&format!("{} {operator} {placeholder}", column.expression));
+    }
+
+    /// Rows strictly after the values, which may be fewer than the tuple has columns.
+    fn after(&mut self, values: &[CursorValue<'static>]) {
+        let planner = self.planner;
+        let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
+        match pairs.as_slice() {
+            [] => {}
+            [(column, value)] => self.compare(column, ">", value),
+            _ if planner.syntax.has_row_values() => {
+                let left: Vec<&str> = pairs.iter().map(|(column, _)| column.expression.as_str()).collect();
+                let right: Vec<String> = pairs.iter().map(|(column, value)| self.bind(column, value)).collect();
+                self.condition(&format!("({}) > ({})", left.join(", "), right.join(", ")));
+            }
+            _ => self.after_expanded(&pairs),
+        }
+    }
+
+    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values.
+    fn after_expanded(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)]) {
+        let (first, first_value) = pairs[0];
+        self.compare(first, ">=", first_value);
+        let mut branches = Vec::new();
+        for (index, (column, value)) in pairs.iter().enumerate() {
+            let mut terms = Vec::new();
+            for (equal, equal_value) in &pairs[..index] {
+                let placeholder = self.bind(equal, equal_value);
+                terms.push(format!("{} = {placeholder}", equal.expression));
+            }
+            let placeholder = self.bind(column, value);
+            terms.push(format!("{} > {placeholder}", column.expression));
+            branches.push(format!("({})", terms.join(" and ")));
+        }
+        self.condition(&format!("({})", branches.join(" or ")));
+    }
+
+    fn order(&mut self) {
+        if self.planner.tuple.is_empty() {
+            return;
+        }
+        let columns: Vec<&str> = self.planner.tuple.iter().map(|column| column.expression.as_str()).collect();
+        let _ = write!(self.sql, " order by {}", columns.join(", "));
+    }
+
+    fn finish(mut self, limit: Option<usize>) -> PlannedQuery {
+        if let Some(suffix) = &self.planner.suffix {
+            let _ = write!(self.sql, " {suffix}");
+        }
+        if let Some(limit) = limit {
+            let _ = write!(self.sql, " limit {limit}");
+        }
+        let cursor =
+            self.planner.tuple.iter().map(|column| CursorColumn { index: column.index, kind: column.kind }).collect();
+        PlannedQuery { sql: self.sql, binds: self.binds, cursor, hidden: self.planner.hidden, limit }
+    }
+}

@@ -1,0 +1,143 @@
+//! `rowtide check`: everything wrong with a configuration, then with what it points at. Writes nothing.
+
+use clap::Args;
+
+use super::{ConfigArgs, output};
+use crate::config::spec::{ConnectorSpec, KeyMode};
+use crate::connector::{catalog, inspect, parts};
+use crate::convert::Role;
+use crate::dialect::dialect_of;
+use crate::error::{Error, Result};
+use crate::kafka::admin::Admin;
+use crate::task::binding::Binding;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Connector configurations; `-` is standard input.
+    #[arg(required = true, value_name = "CONNECTOR")]
+    connectors: Vec<String>,
+    /// Look at the files only.
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// What was found, line by line; every step is tried even if the one before failed.
+#[derive(Default)]
+struct Findings {
+    errors: Vec<Error>,
+}
+
+impl Findings {
+    fn note<T>(&mut self, what: &str, outcome: Result<T>, describe: impl FnOnce(&T) -> String) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                let _ = output::print(&format!("ok       {what}: {}\n", describe(&value)));
+                Some(value)
+            }
+            Err(error) => {
+                let text = format!("PROBLEM  {what}: {}\n         what to do: {}\n", error.report(), error.advice());
+                let _ = output::print(&text);
+                self.errors.push(error);
+                None
+            }
+        }
+    }
+}
+
+pub(super) async fn run(args: CheckArgs) -> u8 {
+    let specs = match output::load(&args.connectors, &args.config) {
+        Ok(specs) => specs,
+        Err(code) => return code,
+    };
+    let mut findings = Findings::default();
+    for spec in &specs {
+        let _ = output::print(&format!("connector {}\n", spec.name));
+        findings.note("configuration", Ok(()), |()| "no problem found".to_owned());
+        for note in &spec.notes {
+            let _ = output::print(&format!("note     {note}\n"));
+        }
+        if matches!(spec.key.mode, KeyMode::None) {
+            let _ = output::print(&format!("note     {UNKEYED}\n"));
+        }
+        if !args.offline {
+            online(spec, &args.config, &mut findings).await;
+        }
+    }
+    // A wrong configuration counts more than a server that is down.
+    findings.errors.iter().map(|error| error.kind().exit_code()).min().unwrap_or(0)
+}
+
+/// What a topic without keys costs.
+pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one id may land in different partitions and out of order, \
+     compaction and KTables do not work; key.mode=primary_key mends it";
+
+async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
+    let bindings = database(spec, args, findings).await;
+    let brokers = async {
+        let admin = Admin::new(&spec.kafka)?;
+        let about = admin.probe(args.timeout).await?;
+        Ok((admin, about))
+    };
+    let what = format!("brokers {}", spec.kafka.bootstrap_servers);
+    let brokers = output::within(args.timeout, &what, brokers).await;
+    if let Some((admin, _)) = findings.note(&what, brokers, |(_, about)| about.to_string()) {
+        let offsets = output::within(args.timeout, "offsets topic", admin.check_offsets_topic(&spec.offsets)).await;
+        findings.note(&format!("offsets topic {}", spec.offsets.topic), offsets, ToString::to_string);
+        for binding in &bindings {
+            let topic = output::within(args.timeout, "topic", admin.check_topic(&binding.topic)).await;
+            findings.note(&format!("topic {}", binding.topic), topic, ToString::to_string);
+        }
+    }
+    for binding in &bindings {
+        registry(spec, args, binding, findings).await;
+    }
+}
+
+async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> Vec<Binding> {
+    let what = format!("database {}", spec.source.url);
+    let mut bindings = Vec::new();
+    let dialect = match dialect_of(&spec.source) {
+        Ok(dialect) => dialect,
+        Err(error) => {
+            findings.note::<()>(&what, Err(error), |()| String::new());
+            return bindings;
+        }
+    };
+    let connected = output::within(args.timeout, &what, dialect.connect(&spec.source)).await;
+    let Some(mut connection) = findings.note(&what, connected, |connection| connection.server().to_owned()) else {
+        return bindings;
+    };
+    let listed = output::within(args.timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await;
+    let relations = findings.note("tables", listed, |relations| match relations.len() {
+        0 => "none yet; tables that appear later are picked up".to_owned(),
+        count => format!("{count} selected"),
+    });
+    for relation in relations.unwrap_or_default() {
+        let binding = output::within(args.timeout, &what, inspect::binding(spec, dialect, &mut *connection, &relation)).await;
+        let what = format!("table {relation}");
+        bindings.extend(findings.note(&what, binding, |binding| {
+            format!("{} columns, mode {}, to topic {}", binding.definition.columns.len(), binding.planner.mode().as_str(), binding.topic)
+        }));
+    }
+    connection.close().await;
+    bindings
+}
+
+async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {
+    let key = binding.key.as_ref().map(|(schema, _)| (Role::Key, &spec.key_converter, schema));
+    for (role, converter, schema) in key.into_iter().chain([(Role::Value, &spec.value_converter, &binding.value)]) {
+        let what = format!("{} schema of {}", role.as_str(), binding.topic);
+        let checked = async {
+            let converter = parts::converter(converter)?;
+            converter.check(&binding.topic, role, schema).await?;
+            Ok(converter.preview(&binding.topic, role, schema)?.subject)
+        };
+        let checked = output::within(args.timeout, "schema registry", checked).await;
+        findings.note(&what, checked, |subject| match subject {
+            Some(subject) => format!("subject {subject} accepts it"),
+            None => "no registry".to_owned(),
+        });
+    }
+}

@@ -1,0 +1,301 @@
+//! `rowtide explain`: for each table what would be read and written, and from where. Writes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::{ConfigArgs, check, output};
+use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
+use crate::connector::{catalog, inspect, offset_tools, parts};
+use crate::convert::{Role, SchemaPreview};
+use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
+use crate::error::Result;
+use crate::model::{CursorValue, EncodedBatch, Mode, PlannedQuery, Relation, SourcePartition, Value};
+use crate::offsets::{StoredOffset, resolve};
+use crate::reader::{CutRule, Limits, read_page};
+use crate::task::binding::{Binding, partition_of};
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// Connector configurations; `-` is standard input.
+    #[arg(required = true, value_name = "CONNECTOR")]
+    connectors: Vec<String>,
+    /// Read so many rows and show their records, encoded and decoded again.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    sample: usize,
+    /// One JSON document instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// What is known of one table.
+struct Explanation {
+    table: String,
+    mode: &'static str,
+    sql: String,
+    binds: Vec<String>,
+    plan: PlanReport,
+    index_ddl: Option<String>,
+    topic: String,
+    key: Option<SchemaPreview>,
+    value: SchemaPreview,
+    guard: &'static str,
+    offset: Option<StoredOffset>,
+    skipped: Vec<String>,
+    samples: Vec<String>,
+}
+
+pub(super) async fn run(args: ExplainArgs) -> u8 {
+    let specs = match output::load(&args.connectors, &args.config) {
+        Ok(specs) => specs,
+        Err(code) => return code,
+    };
+    let mut documents = Vec::new();
+    let mut code = 0;
+    for spec in &specs {
+        match explain_connector(spec, &args).await {
+            Ok((document, failed)) => {
+                documents.push(document);
+                code = code.max(failed);
+            }
+            Err(error) => code = code.max(output::fail(&error)),
+        }
+    }
+    if args.json {
+        let text = serde_json::to_string_pretty(&documents).unwrap_or_default();
+        if let Err(error) = output::print(&format!("{text}\n")) {
+            return output::fail(&error);
+        }
+    }
+    code
+}
+
+async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(Json, u8)> {
+    let timeout = args.config.timeout;
+    let dialect = dialect_of(&spec.source)?;
+    let what = format!("database {}", spec.source.url);
+    let mut connection = output::within(timeout, &what, dialect.connect(&spec.source)).await?;
+    let relations = output::within(timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await?;
+    let stored = output::within(timeout, "the brokers", offset_tools::load(spec)).await?;
+    if !args.json {
+        output::print(&format!("connector {} on {} ({})\n", spec.name, spec.source.url, connection.server()))?;
+    }
+    let mut tables = Vec::new();
+    let mut code = 0;
+    for relation in relations {
+        let explained = explain_table(spec, dialect, &mut *connection, &relation, &stored, args.sample);
+        match output::within(timeout, &what, explained).await {
+            Ok(explanation) if args.json => tables.push(explanation.json()),
+            Ok(explanation) => output::print(&explanation.text(spec))?,
+            Err(error) => {
+                code = code.max(error.kind().exit_code());
+                if args.json {
+                    tables.push(json!({"table": relation.to_string(), "error": error.report(), "advice": error.advice()}));
+                } else {
+                    output::print(&format!("\n{relation}\n  cannot be polled: {}\n  what to do: {}\n", error.report(), error.advice()))?;
+                }
+            }
+        }
+    }
+    connection.close().await;
+    Ok((json!({"connector": spec.name, "source": spec.source.url.to_string(), "tables": tables}), code))
+}
+
+async fn explain_table(
+    spec: &ConnectorSpec,
+    dialect: &'static dyn Dialect,
+    connection: &mut dyn SourceConnection,
+    relation: &Relation,
+    stored: &BTreeMap<SourcePartition, StoredOffset>,
+    sample: usize,
+) -> Result<Explanation> {
+    let binding = inspect::binding(spec, dialect, connection, relation).await?;
+    let zone = &spec.source.types.zone;
+    let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
+    let offset = resolve(&by_partition, &partition_of(spec, relation), relation).map(|(_, stored)| stored.clone());
+    let position = match &offset {
+        Some(stored) => binding.planner.position_of(&stored.offset, zone)?,
+        None => None,
+    };
+    let upper = match binding.planner.time_kind() {
+        Some(kind) => Some(connection.upper_bound(kind, spec.polling.delay).await?),
+        None => None,
+    };
+    let query = binding.planner.page(position.as_ref(), upper.as_ref(), spec.polling.batch_max_rows);
+    let plan = connection.explain(&query).await?;
+    let keys = parts::converter(&spec.key_converter)?;
+    let values = parts::converter(&spec.value_converter)?;
+    let key = match &binding.key {
+        Some((schema, _)) => Some(keys.preview(&binding.topic, Role::Key, schema)?),
+        None => None,
+    };
+    let value = values.preview(&binding.topic, Role::Value, &binding.value)?;
+    let samples = match sample {
+        0 => Vec::new(),
+        count => samples(spec, connection, &binding, upper.as_ref(), (key.as_ref(), &value), count).await?,
+    };
+    Ok(Explanation {
+        table: relation.to_string(),
+        mode: binding.planner.mode().as_str(),
+        binds: query.binds.iter().map(|bind| literal(&bind.value)).collect(),
+        sql: shown_sql(spec, &query),
+        plan,
+        index_ddl: binding.planner.index_ddl(),
+        topic: binding.topic.to_string(),
+        key,
+        value,
+        guard: guard(spec, binding.planner.mode()),
+        offset,
+        skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
+        samples,
+    })
+}
+
+/// `query.masked` is not shown.
+fn shown_sql(spec: &ConnectorSpec, query: &PlannedQuery) -> String {
+    match &spec.selection {
+        Selection::Query { sql, masked: true } => query.sql.replace(sql.as_str(), "[query.masked]"),
+        _ => query.sql.clone(),
+    }
+}
+
+fn literal(value: &CursorValue<'_>) -> String {
+    match value {
+        CursorValue::Integer(id) => id.to_string(),
+        CursorValue::Timestamp(micros) => crate::model::Instant::from_micros(*micros).to_rfc3339().trim_end_matches('Z').to_owned(),
+        CursorValue::Real(days) => days.to_string(),
+        CursorValue::Text(text) => format!("'{text}'"),
+        CursorValue::Null => "null".to_owned(),
+    }
+}
+
+/// What is promised about rows that commit late, and what would raise it.
+fn guard(spec: &ConnectorSpec, mode: &Mode) -> &'static str {
+    match mode {
+        Mode::Bulk => "not needed: every pass reads everything",
+        Mode::Incrementing { .. } => {
+            "off: a row whose transaction commits after a higher id was read is missed, as in the reference; \
+             mode=timestamp+incrementing with timestamp.delay.interval.ms waits for it"
+        }
+        Mode::Timestamp { .. } | Mode::TimestampIncrementing { .. } if spec.polling.delay > Duration::ZERO => {
+            "delay: transactions longer than timestamp.delay.interval.ms may be missed, as in the reference"
+        }
+        Mode::Timestamp { .. } | Mode::TimestampIncrementing { .. } => {
+            "off: a row whose transaction commits after a later timestamp was read is missed, as in the reference; \
+             timestamp.delay.interval.ms waits for it"
+        }
+    }
+}
+
+/// The first rows of the table as records, decoded again from the very bytes that would be sent.
+async fn samples(
+    spec: &ConnectorSpec,
+    connection: &mut dyn SourceConnection,
+    binding: &Binding,
+    upper: Option<&CursorValue<'static>>,
+    (key_schema, value_schema): (Option<&SchemaPreview>, &SchemaPreview),
+    count: usize,
+) -> Result<Vec<String>> {
+    let (keys, values) = (parts::converter(&spec.key_converter)?, parts::converter(&spec.value_converter)?);
+    let encoder = binding.sample_encoder(&*keys, &*values)?;
+    let encode = |row: &[Value<'_>], batch: &mut EncodedBatch| encoder.encode(row, batch);
+    let query = binding.planner.page(None, upper, count);
+    let batch = EncodedBatch::new("sample".into(), binding.topic.clone(), count, 64);
+    let rule = CutRule { anywhere: true, null_fails: false };
+    let limits = Limits { rows: count, bytes: usize::MAX };
+    let mut stream = connection.fetch(&binding.definition, &query).await?;
+    let page = read_page(&mut *stream, &encode, rule, limits, batch, None).await?;
+    page.batch
+        .records()
+        .map(|record| {
+            let value = values.render_sample(value_schema, record.value)?;
+            Ok(match (record.key, key_schema) {
+                (Some(bytes), Some(schema)) => format!("{}\t{value}", keys.render_sample(schema, bytes)?),
+                _ => value,
+            })
+        })
+        .collect()
+}
+
+impl Explanation {
+    fn text(&self, spec: &ConnectorSpec) -> String {
+        let mut text = format!("\n{}\n", self.table);
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(text, "  {name:<14}{}", value.replace('\n', "\n                "));
+        };
+        line("mode", self.mode);
+        line("sql", &self.sql);
+        if !self.binds.is_empty() {
+            line("bound", &self.binds.join(", "));
+        }
+        line("plan", &self.plan.lines.join("\n"));
+        line("index", &self.index_verdict());
+        line("topic", &self.topic);
+        match &self.key {
+            Some(key) => {
+                line("key subject", key.subject.as_deref().unwrap_or("none"));
+                line("key schema", &key.schema);
+            }
+            None if matches!(spec.key.mode, KeyMode::None) => line("key", check::UNKEYED),
+            None => line("key", "none"),
+        }
+        line("value subject", self.value.subject.as_deref().unwrap_or("none"));
+        line("value schema", &self.value.schema);
+        if !self.skipped.is_empty() {
+            line("left out", &self.skipped.join(", "));
+        }
+        line("guard", self.guard);
+        match &self.offset {
+            Some(stored) => line("stored offset", &format!(
+                "{} (topic {}, partition {}, offset {})",
+                stored.offset, stored.topic, stored.partition, stored.kafka_offset
+            )),
+            None => line("stored offset", "none; the first run reads from the beginning, or from the configured start"),
+        }
+        for sample in &self.samples {
+            line("sample", sample);
+        }
+        text
+    }
+
+    fn index_verdict(&self) -> String {
+        match (&self.index_ddl, self.plan.index_serves) {
+            (_, true) => "served by an index".to_owned(),
+            (Some(ddl), false) => format!("NOT served by an index: every poll scans or sorts; this would serve it:\n{ddl};"),
+            (None, false) => "no index serves it; every poll reads the whole result".to_owned(),
+        }
+    }
+
+    fn json(&self) -> Json {
+        let preview = |preview: &SchemaPreview| {
+            let schema = serde_json::from_str(&preview.schema).unwrap_or_else(|_| Json::from(preview.schema.clone()));
+            json!({"subject": preview.subject, "schema": schema})
+        };
+        json!({
+            "table": self.table,
+            "mode": self.mode,
+            "sql": self.sql,
+            "bound": self.binds,
+            "plan": self.plan.lines,
+            "index_serves": self.plan.index_serves,
+            "index_ddl": self.index_ddl,
+            "topic": self.topic,
+            "key": self.key.as_ref().map(preview),
+            "value": preview(&self.value),
+            "left_out": self.skipped,
+            "guard": self.guard,
+            "stored_offset": self.offset.as_ref().map(|stored| json!({
+                "position": stored.offset.to_string(),
+                "topic": stored.topic,
+                "partition": stored.partition,
+                "offset": stored.kafka_offset,
+            })),
+            "samples": self.samples,
+        })
+    }
+}

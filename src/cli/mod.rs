@@ -1,0 +1,135 @@
+//! The command line (`cli.md`): one file per command. Data goes to stdout, everything else to stderr.
+
+mod check;
+mod consume;
+mod docs;
+mod explain;
+mod offsets;
+mod output;
+mod progress;
+mod quickstart;
+mod run;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::Error;
+use crate::telemetry::{self, LogFormat, LogOptions};
+
+/// Polls relational tables into Kafka as Avro, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "rowtide", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Example: rowtide quickstart\n         rowtide run connector.json --worker worker.properties")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines look on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as rowtide=debug.
+    #[arg(long, global = true, default_value = "info")]
+    log_level: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run connectors until SIGTERM or SIGINT.
+    #[command(after_help = "Example: rowtide run connector.json --worker worker.properties\n         CONNECT_BOOTSTRAP_SERVERS=broker:9092 rowtide run connector.json --once")]
+    Run(run::RunArgs),
+    /// Report everything wrong with a configuration, then try the database, the brokers and the registry. Writes nothing.
+    #[command(after_help = "Example: rowtide check connector.json --offline")]
+    Check(check::CheckArgs),
+    /// Show what would be read and written: SQL, plan, index, key, topic, schemas, guard, stored offset. Writes nothing.
+    #[command(after_help = "Example: rowtide explain connector.json --sample 3")]
+    Explain(explain::ExplainArgs),
+    /// Look at stored offsets, and change them.
+    #[command(after_help = "Example: rowtide offsets list connector.json\n         rowtide offsets reset connector.json --table public.orders")]
+    Offsets(offsets::OffsetsArgs),
+    /// Print a topic's records, decoded through the registry, one JSON object a line (read committed).
+    #[command(after_help = "Example: rowtide consume db_test_table --from-beginning --worker worker.properties")]
+    Consume(consume::ConsumeArgs),
+    /// See it work with nothing installed: a SQLite table, in-process brokers and registry.
+    #[command(after_help = "Example: rowtide quickstart --keep")]
+    Quickstart(quickstart::QuickstartArgs),
+    /// Print a generated reference page.
+    #[command(after_help = "Example: rowtide docs config")]
+    Docs(docs::DocsArgs),
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, Args)]
+struct ConfigArgs {
+    /// Worker configuration (.properties or JSON).
+    #[arg(long, value_name = "FILE")]
+    worker: Option<PathBuf>,
+    /// A worker setting, over file and environment.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    /// Unknown keys are errors.
+    #[arg(long)]
+    strict: bool,
+    /// How long to wait for a dependency, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    timeout: Duration,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds < 1e6 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds".to_owned()),
+    }
+}
+
+/// What a command may use besides its arguments.
+struct Context {
+    /// Progress bars, drawn so that log lines do not tear them.
+    bars: indicatif::MultiProgress,
+}
+
+/// Runs the command line and gives the exit code (`cli.md`, 3).
+pub fn main() -> u8 {
+    let cli = Cli::parse();
+    let format = match cli.log_format {
+        Format::Text => LogFormat::Text,
+        Format::Json => LogFormat::Json,
+    };
+    let bars = match telemetry::init(&LogOptions::detect(format, cli.log_level)) {
+        Ok(bars) => bars,
+        Err(error) => return output::fail(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::fail(&Error::internal("cannot start the runtime").caused_by(error)),
+    };
+    let code = runtime.block_on(dispatch(cli.command, Context { bars }));
+    // Threads that still wait for a dead broker must not hold up the exit.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    code
+}
+
+async fn dispatch(command: Command, context: Context) -> u8 {
+    match command {
+        Command::Run(args) => run::run(args, context).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
+        Command::Offsets(args) => offsets::run(args).await,
+        Command::Consume(args) => consume::run(args).await,
+        Command::Quickstart(args) => quickstart::run(args, context).await,
+        Command::Docs(args) => docs::run(&args),
+    }
+}

@@ -1,0 +1,136 @@
+//! `rowtide run`: connectors until a signal, or with `--once` until everything is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::progress::Progress;
+use super::{ConfigArgs, Context, output};
+use crate::config::spec::ConnectorSpec;
+use crate::connector::{self, Failure, RunOptions};
+use crate::error::Error;
+use crate::http;
+use crate::status::{Boards, StatusBoard, allowance};
+use crate::telemetry::Metrics;
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Connector configurations, as Kafka Connect takes them; `-` is standard input.
+    #[arg(required = true, value_name = "CONNECTOR")]
+    connectors: Vec<String>,
+    /// Read until each table has nothing newer than the start of the run, commit, exit.
+    #[arg(long)]
+    once: bool,
+    /// Address of health and metrics, or `off` [default: 127.0.0.1:8083, with --once off].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// How long a stop may take before what is open is abandoned; it is read again at the next start.
+const STOP_PATIENCE: Duration = Duration::from_secs(9);
+
+pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
+    let specs = match output::load(&args.connectors, &args.config) {
+        Ok(specs) => specs,
+        Err(code) => return code,
+    };
+    if let Some(error) = duplicate_names(&specs) {
+        return output::fail(&error);
+    }
+    let stop = CancellationToken::new();
+    if let Err(error) = stop_on_signal(&stop) {
+        return output::fail(&error);
+    }
+    let (boards, metrics) = (Boards::default(), Metrics::new());
+    let listen = args.listen.as_deref().unwrap_or(if args.once { "off" } else { "127.0.0.1:8083" });
+    let server = match http::bind(listen).await {
+        Ok(server) => server,
+        Err(error) => return output::fail(&error),
+    };
+    let services = CancellationToken::new();
+    let mut helpers = JoinSet::new();
+    if let Some(server) = server {
+        tracing::info!(address = %server.address(), "health and metrics");
+        helpers.spawn(server.serve(boards.clone(), metrics.clone(), services.clone().cancelled_owned()));
+    }
+    let mut running = JoinSet::new();
+    for spec in specs {
+        let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
+        boards.add(board.clone());
+        helpers.spawn(Progress::new(context.bars.clone(), board.subscribe()).run(services.clone().cancelled_owned()));
+        let options = RunOptions {
+            once: args.once,
+            timeout: args.config.timeout,
+            board,
+            metrics: metrics.connector(&spec.name),
+        };
+        let (name, stop) = (spec.name.clone(), stop.clone());
+        running.spawn(async move { (name, connector::run(spec, options, stop).await) });
+    }
+    let code = supervise(&mut running, &stop).await;
+    services.cancel();
+    let _ = tokio::time::timeout(Duration::from_millis(500), helpers.join_all()).await;
+    code
+}
+
+/// Waits for every connector; after a stop only for so long. The worst exit code counts.
+async fn supervise(running: &mut JoinSet<(String, Result<(), Failure>)>, stop: &CancellationToken) -> u8 {
+    let deadline = async {
+        stop.cancelled().await;
+        tracing::info!("stopping: committing what is open");
+        tokio::time::sleep(STOP_PATIENCE).await;
+    };
+    tokio::pin!(deadline);
+    let mut code = 0;
+    loop {
+        tokio::select! {
+            ended = running.join_next() => match ended {
+                None => return code,
+                Some(Ok((_, Ok(())))) => {}
+                Some(Ok((name, Err(failure)))) => {
+                    output::say(&format!("connector {name}:"));
+                    output::fail(failure.error());
+                    code = code.max(failure.exit_code());
+                }
+                Some(Err(panic)) => code = code.max(output::fail(&Error::internal("a connector panicked").caused_by(panic))),
+            },
+            () = &mut deadline => {
+                tracing::warn!("not everything could be committed in time; it is read again at the next start");
+                running.shutdown().await;
+                return code;
+            }
+        }
+    }
+}
+
+/// The first SIGTERM or SIGINT stops; the second exits at once, still without loss: what is not committed
+/// is aborted by the brokers.
+pub(super) fn stop_on_signal(stop: &CancellationToken) -> Result<(), Error> {
+    let listen = |kind| signal(kind).map_err(|error| Error::internal("cannot listen for signals").caused_by(error));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let stop = stop.clone();
+    // Ends with the process; on cancel nothing is lost.
+    tokio::spawn(async move {
+        let mut next = async || tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () };
+        next().await;
+        stop.cancel();
+        next().await;
+        output::say("second interrupt: leaving at once");
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+/// Two connectors of one name would share offsets and fence each other.
+fn duplicate_names(specs: &[ConnectorSpec]) -> Option<Error> {
+    let mut names: Vec<Arc<str>> = specs.iter().map(|spec| spec.name.as_str().into()).collect();
+    names.sort();
+    let pair = names.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(Error::config(format!("two connectors are named `{}`", pair[0])).advise("give each its own name"))
+}

@@ -1,0 +1,214 @@
+//! A connector: from its specification to running tasks. It reads the registries, builds the parts, spreads
+//! the tables over tasks, watches the catalog for new ones, and supervises. The only place that spawns tasks.
+
+pub mod catalog;
+pub mod inspect;
+pub mod offset_tools;
+pub mod parts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::spec::{ConnectorSpec, Selection};
+use crate::dialect::SourceConnection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::lease::Lease;
+use crate::model::Relation;
+use crate::retry::{Backoff, RetryPolicy};
+use crate::status::StatusBoard;
+use crate::task;
+use crate::telemetry::ConnectorMetrics;
+
+/// How a connector is run.
+#[derive(Clone)]
+pub struct RunOptions {
+    /// Read until each table has nothing newer than the start of the run, commit, and end.
+    pub once: bool,
+    /// How long `once` waits for a dependency that cannot be reached.
+    pub timeout: Duration,
+    /// Where the status goes.
+    pub board: StatusBoard,
+    /// Where figures go.
+    pub metrics: ConnectorMetrics,
+}
+
+/// Failed polls after which `--once` gives a table up; a cron job must not hang for ever.
+const ONCE_ATTEMPTS: u32 = 8;
+
+/// A connector that could not start, or one that failed while it ran.
+#[derive(Debug)]
+pub enum Failure {
+    /// Before the first row: the configuration or something it names is wrong.
+    Start(Error),
+    /// Later.
+    Run(Error),
+}
+
+impl Failure {
+    /// The error.
+    pub fn error(&self) -> &Error {
+        match self {
+            Failure::Start(error) | Failure::Run(error) => error,
+        }
+    }
+
+    /// The exit code of `rowtide run` (`cli.md`, 3).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Start(error) => error.kind().exit_code(),
+            Failure::Run(error) => error.kind().run_exit_code(),
+        }
+    }
+}
+
+/// Runs a connector until `stop`, until everything is read (`once`), or until it has to give up.
+///
+/// On cancel: open transactions are committed. On error: they are aborted, the other tasks are stopped.
+///
+/// # Errors
+/// See [`Failure`]; with `once` also a table that failed while others were read.
+pub async fn run(spec: ConnectorSpec, options: RunOptions, stop: CancellationToken) -> Result<(), Failure> {
+    let board = options.board.clone();
+    let outcome = supervise(spec, options, stop).await;
+    match &outcome {
+        Ok(()) => board.stopped(),
+        Err(failure) => board.failed(failure.error()),
+    }
+    outcome
+}
+
+async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: CancellationToken) -> Result<(), Failure> {
+    if options.once {
+        spec.polling.retry.attempts.get_or_insert(ONCE_ATTEMPTS);
+    }
+    for note in &spec.notes {
+        tracing::info!(connector = %spec.name, "{note}");
+    }
+    let spec = Arc::new(spec);
+    let parts = parts::build(Arc::clone(&spec), &options).map_err(Failure::Start)?;
+    let prepared = prepare(&parts, &options);
+    let relations = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        prepared = prepared => prepared.map_err(Failure::Start)?,
+    };
+    let _lease = Lease::hold(&spec.kafka, &spec.name);
+    let groups = catalog::split(&relations, spec.tasks_max);
+    tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
+    let mut tasks = JoinSet::new();
+    let mut senders = Vec::new();
+    for (index, group) in groups.into_iter().enumerate() {
+        let (sender, receiver) = watch::channel(group);
+        senders.push(sender);
+        let parts = parts.for_task(index);
+        let stop = stop.child_token();
+        let span = tracing::info_span!("task", connector = %spec.name, task = index);
+        tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
+    }
+    let watching = catalog::watch(&spec, parts.dialect, senders);
+    let outcome = tokio::select! {
+        outcome = join(&mut tasks) => outcome,
+        // With nothing to watch (a query) this never ends.
+        () = watching => Ok(()),
+    };
+    if outcome.is_err() {
+        tasks.shutdown().await;
+    }
+    outcome.map_err(Failure::Run)?;
+    match first_failed_table(&options) {
+        Some(error) if options.once => Err(Failure::Run(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for all tasks; the first error ends the wait.
+async fn join(tasks: &mut JoinSet<Result<()>>) -> Result<()> {
+    while let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok(outcome) => outcome?,
+            Err(failure) => return Err(Error::internal("a task panicked").caused_by(failure)),
+        }
+    }
+    Ok(())
+}
+
+fn first_failed_table(options: &RunOptions) -> Option<Error> {
+    options.board.with(|status| {
+        let failed = status.tables.iter().find(|table| table.state == crate::status::TableState::Failed)?;
+        let reason = failed.reason.clone().unwrap_or_default();
+        let error = Error::new(ErrorKind::GivenUp, format!("table {} has failed: {reason}", failed.table));
+        Some(match &failed.advice {
+            Some(advice) => error.advise(advice.clone()),
+            None => error,
+        })
+    })
+}
+
+/// What must be right before the first row: the tables, their cursors and keys, the offsets topic. A server
+/// that cannot be reached is waited for; with `once` only for the timeout.
+async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<Vec<Relation>> {
+    let policy = RetryPolicy::default();
+    let mut backoff = Backoff::default();
+    let started = tokio::time::Instant::now();
+    loop {
+        let error = match prepare_once(parts).await {
+            Ok(relations) => return Ok(relations),
+            Err(error) => error,
+        };
+        let passes = error.kind().exit_code() == 3 || error.kind() == ErrorKind::Query;
+        if !passes || (options.once && started.elapsed() >= options.timeout) {
+            return Err(error);
+        }
+        let pause = backoff.next(&policy).unwrap_or(policy.longest);
+        tracing::warn!(error = %error.report(), pause_ms = pause.as_millis() as u64, "cannot start yet, trying again");
+        options.board.restarting(&error);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
+    let spec = &parts.spec;
+    let mut connection = parts.dialect.connect(&spec.source).await?;
+    let relations = catalog::relations(spec, parts.dialect, &mut *connection).await?;
+    check_bindings(parts, &mut *connection, &relations).await?;
+    connection.close().await;
+    parts.prepare_offsets_topic().await?;
+    Ok(relations)
+}
+
+/// Refuses to start when a table that is named in the configuration cannot be polled, or none can. A table
+/// that only a pattern selected fails alone, later, and the others go on.
+async fn check_bindings(
+    parts: &parts::ConnectorParts,
+    connection: &mut dyn SourceConnection,
+    relations: &[Relation],
+) -> Result<()> {
+    let named = match &parts.spec.selection {
+        Selection::Tables(filter) => !filter.whitelist.is_empty(),
+        Selection::Query { .. } => true,
+    };
+    let mut first: Option<Error> = None;
+    let mut failures = Vec::new();
+    for relation in relations {
+        let Err(error) = inspect::binding(&parts.spec, parts.dialect, connection, relation).await else { continue };
+        if error.kind() == ErrorKind::Unreachable {
+            return Err(error);
+        }
+        failures.push(format!("{} [{}]", error.report(), error.advice()));
+        first.get_or_insert(error);
+    }
+    match first {
+        Some(error) if named || failures.len() == relations.len() => {
+            if let [_] = failures.as_slice() {
+                return Err(error);
+            }
+            let text = format!("{} tables cannot be polled:\n  {}", failures.len(), failures.join("\n  "));
+            Err(Error::new(error.kind(), text))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,69 @@
+//! What an operator does with stored offsets. A change goes down the same path as a running task's commit:
+//! fence, then one transaction that holds nothing but the offset records (E1).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::spec::ConnectorSpec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::RecordSink;
+use crate::kafka::lease::Lease;
+use crate::kafka::producer::TransactionalProducer;
+use crate::model::{KafkaRecord, SourceOffset, SourcePartition};
+use crate::offsets::kafka::KafkaOffsetStore;
+use crate::offsets::{OffsetStore, StoredOffset, format};
+
+/// Every stored offset of the connector, by partition, tables no longer selected included.
+///
+/// # Errors
+/// Those of the offset store.
+pub async fn load(spec: &ConnectorSpec) -> Result<BTreeMap<SourcePartition, StoredOffset>> {
+    let store = KafkaOffsetStore::new(&spec.kafka, &spec.offsets)?;
+    Ok(store.load(&spec.name).await?.into_iter().collect())
+}
+
+/// Who runs the connector now, as far as the brokers know.
+///
+/// # Errors
+/// `Kafka` if no broker answers.
+pub async fn holders(spec: &ConnectorSpec, timeout: Duration) -> Result<Vec<String>> {
+    Lease::holders(&spec.kafka, &spec.name, timeout).await
+}
+
+/// Writes offsets (none: a tombstone) in one transaction, after fencing whoever still writes.
+///
+/// # Errors
+/// `Refused` while an instance is alive, unless `force`; those of the transaction.
+pub async fn write(
+    spec: &ConnectorSpec,
+    changes: &[(SourcePartition, Option<SourceOffset>)],
+    force: bool,
+    timeout: Duration,
+) -> Result<()> {
+    let alive = holders(spec, timeout).await?;
+    if !alive.is_empty() && !force {
+        return Err(Error::new(ErrorKind::Refused, format!("connector {} is running: {}", spec.name, alive.join(", ")))
+            .advise("stop it first; --force fences it, and it ends with exit code 4"));
+    }
+    // Fence every task the connector may have before the position is moved under it.
+    let mut first = sink(spec, 0).await?;
+    for task in 1..spec.tasks_max {
+        drop(sink(spec, task).await?);
+    }
+    let records = changes
+        .iter()
+        .map(|(partition, offset)| KafkaRecord {
+            topic: spec.offsets.topic.clone(),
+            key: format::key(&spec.name, partition),
+            value: offset.as_ref().map(format::value),
+        })
+        .collect();
+    first.begin().await?;
+    first.commit(records).await
+}
+
+async fn sink(spec: &ConnectorSpec, task: usize) -> Result<TransactionalProducer> {
+    let mut sink = TransactionalProducer::new(&spec.kafka, &spec.kafka.transactional_id(&spec.name, task))?;
+    sink.init().await?;
+    Ok(sink)
+}

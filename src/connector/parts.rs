@@ -1,0 +1,95 @@
+//! Builds what tasks are made of from a specification and the registries.
+
+use std::sync::Arc;
+
+use super::RunOptions;
+use crate::config::spec::{ConnectorSpec, ConverterSpec};
+use crate::convert::{CONVERTERS, Converter};
+use crate::dialect::{Dialect, dialect_of};
+use crate::error::{Error, Result};
+use crate::kafka::RecordSink;
+use crate::kafka::admin::Admin;
+use crate::kafka::producer::TransactionalProducer;
+use crate::offsets::kafka::KafkaOffsetStore;
+use crate::offsets::OffsetStore;
+use crate::task;
+
+/// The parts all tasks of a connector share.
+pub struct ConnectorParts {
+    /// The configuration.
+    pub spec: Arc<ConnectorSpec>,
+    /// Its dialect.
+    pub dialect: &'static dyn Dialect,
+    /// Converts keys.
+    pub key_converter: Arc<dyn Converter>,
+    /// Converts values.
+    pub value_converter: Arc<dyn Converter>,
+    /// Where offsets are.
+    pub store: Arc<dyn OffsetStore>,
+    admin: Arc<Admin>,
+    options: RunOptions,
+}
+
+/// Builds the parts. Talks to nobody yet.
+///
+/// # Errors
+/// `Config`, where a registry does not know a name or a client refuses a setting.
+pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<ConnectorParts> {
+    Ok(ConnectorParts {
+        dialect: dialect_of(&spec.source)?,
+        key_converter: converter(&spec.key_converter)?,
+        value_converter: converter(&spec.value_converter)?,
+        store: Arc::new(KafkaOffsetStore::new(&spec.kafka, &spec.offsets)?),
+        admin: Arc::new(Admin::new(&spec.kafka)?),
+        options: options.clone(),
+        spec,
+    })
+}
+
+/// The converter a specification names.
+///
+/// # Errors
+/// `Config`, with the converters that exist.
+pub fn converter(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
+    let found = CONVERTERS.iter().find(|(name, _, _)| *name == spec.name);
+    let (_, _, create) = found.ok_or_else(|| {
+        let known: Vec<_> = CONVERTERS.iter().map(|(name, _, _)| *name).collect();
+        Error::config(format!("no converter named {}; there are {}", spec.name, known.join(", ")))
+    })?;
+    create(spec)
+}
+
+impl ConnectorParts {
+    /// The parts of one task.
+    pub fn for_task(&self, index: usize) -> task::Parts {
+        let (spec, admin) = (Arc::clone(&self.spec), Arc::clone(&self.admin));
+        let id = spec.kafka.transactional_id(&spec.name, index);
+        let kafka = spec.kafka.clone();
+        task::Parts {
+            dialect: self.dialect,
+            key_converter: Arc::clone(&self.key_converter),
+            value_converter: Arc::clone(&self.value_converter),
+            store: Arc::clone(&self.store),
+            sink: Arc::new(move || {
+                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, &id)?);
+                Ok(sink)
+            }),
+            ensure_topic: Arc::new(move |topic| {
+                let (admin, spec) = (Arc::clone(&admin), Arc::clone(&spec));
+                Box::pin(async move { admin.ensure_topic(&topic, &spec.topics).await })
+            }),
+            board: self.options.board.clone(),
+            metrics: self.options.metrics.clone(),
+            once: self.options.once,
+            spec: Arc::clone(&self.spec),
+        }
+    }
+
+    /// Creates the offsets topic if it is missing, and refuses one that would lose offsets.
+    ///
+    /// # Errors
+    /// `Config`, `Kafka`, `KafkaRefused`.
+    pub async fn prepare_offsets_topic(&self) -> Result<()> {
+        self.admin.ensure_offsets_topic(&self.spec.offsets).await
+    }
+}

@@ -1,0 +1,176 @@
+//! Between a position (exact, in the columns' own types) and a stored offset (Kafka Connect's terms:
+//! an id, and an instant in milliseconds plus nanoseconds). The offset's own fields are written as
+//! Connect would; the exact position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
+
+use super::Planner;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset};
+use crate::zone::Zone;
+
+impl Planner {
+    /// Where to go on from a stored offset; none: from the very beginning.
+    ///
+    /// # Errors
+    /// `Offsets` if the exact position cannot be read.
+    pub fn position_of(&self, offset: &SourceOffset, zone: &Zone) -> Result<Option<Position>> {
+        if let Some(exact) = self.exact_position(offset, zone)? {
+            return Ok(Some(exact));
+        }
+        let time = |instant: Instant| -> Result<CursorValue<'static>> {
+            let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
+            kind.from_instant(instant, zone)
+        };
+        Ok(match (&self.mode, offset.timestamp, offset.incrementing) {
+            (Mode::Bulk, _, _) => None,
+            (Mode::Incrementing { .. }, _, Some(id)) => Some(Position(vec![self.id_value(id)])),
+            (Mode::Incrementing { .. }, _, None) => None,
+            (Mode::Timestamp { .. }, Some(instant), _) => Some(Position(vec![time(instant)?])),
+            (Mode::TimestampIncrementing { .. }, Some(instant), Some(id)) => {
+                Some(Position(vec![time(instant)?, self.id_value(id)]))
+            }
+            (Mode::TimestampIncrementing { .. }, Some(instant), None) => Some(Position(vec![time(instant)?])),
+            // Without a timestamp Connect starts over, whatever the id (`querying.md`, 3.9).
+            (Mode::Timestamp { .. } | Mode::TimestampIncrementing { .. }, None, _) => None,
+        })
+    }
+
+    /// The offset to store once every row up to `position` is committed. `settled` is the last timestamp
+    /// all rows of which are among them, if the batch saw one; `before` the offset stored so far. Both
+    /// matter only in `timestamp` mode, where Connect's fields must not run ahead into a tie (4.2).
+    ///
+    /// # Errors
+    /// `Cursor` if the timestamp cannot be read as a time.
+    pub fn offset_of(
+        &self,
+        position: &Position,
+        settled: Option<&CursorValue<'_>>,
+        before: Option<&SourceOffset>,
+        zone: &Zone,
+    ) -> Result<SourceOffset> {
+        let instant = |value: &CursorValue<'_>| -> Result<Instant> {
+            let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
+            kind.to_instant(value, zone)
+        };
+        let value = |index: usize| position.0.get(index).ok_or_else(|| Error::internal("a position is too short"));
+        let mut offset = SourceOffset { has_nanos: true, ..SourceOffset::default() };
+        match &self.mode {
+            Mode::Bulk => return Err(Error::internal("bulk mode has no offset")),
+            Mode::Incrementing { .. } => offset.incrementing = id_of(value(0)?),
+            Mode::TimestampIncrementing { .. } => {
+                offset.timestamp = Some(instant(value(0)?)?);
+                offset.incrementing = id_of(value(1)?);
+            }
+            Mode::Timestamp { .. } => {
+                offset.timestamp = match settled {
+                    Some(settled) => Some(instant(settled)?),
+                    None => before.and_then(|before| before.timestamp),
+                };
+            }
+        }
+        offset.has_nanos = offset.timestamp.is_some();
+        if self.position_of(&offset, zone)?.as_ref() != Some(position) {
+            offset.exact = Some(position.to_text());
+        }
+        Ok(offset)
+    }
+
+    /// Where a relation without a stored offset begins: after a time, after an id; none: at the beginning.
+    pub fn initial_position(&self, time: Option<CursorValue<'static>>, id: Option<i64>) -> Option<Position> {
+        match &self.mode {
+            Mode::Bulk => None,
+            Mode::Incrementing { .. } => id.map(|id| Position(vec![self.id_value(id)])),
+            Mode::Timestamp { .. } => time.map(|time| Position(vec![time])),
+            // Connect binds id -1 beside the time, so rows of exactly that time are still read (2 and 3.8).
+            Mode::TimestampIncrementing { .. } => time.map(|time| Position(vec![time, self.id_value(id.unwrap_or(-1))])),
+        }
+    }
+
+    /// The stored exact position, if it fits the cursor of today and does not contradict Connect's fields
+    /// (somebody may have edited those).
+    fn exact_position(&self, offset: &SourceOffset, zone: &Zone) -> Result<Option<Position>> {
+        let Some(text) = &offset.exact else { return Ok(None) };
+        let position = Position::from_text(text)?;
+        let fits = position.0.len() <= self.tuple.len()
+            && position.0.iter().zip(&self.tuple).all(|(value, column)| fits(value, column.kind));
+        if !fits {
+            return Ok(None);
+        }
+        let time = match (self.time_kind(), position.0.first()) {
+            (Some(kind), Some(value)) => Some(kind.to_instant(value, zone)?),
+            _ => None,
+        };
+        let agrees = match &self.mode {
+            Mode::Bulk => false,
+            Mode::Incrementing { .. } => position.0.first().and_then(id_of) == offset.incrementing,
+            Mode::TimestampIncrementing { .. } => {
+                time == offset.timestamp && position.0.get(1).and_then(id_of) == offset.incrementing
+            }
+            // Connect's field stands at the last settled timestamp, so it may lie behind, never ahead.
+            Mode::Timestamp { .. } => time >= offset.timestamp,
+        };
+        Ok(agrees.then_some(position))
+    }
+
+    fn id_value(&self, id: i64) -> CursorValue<'static> {
+        match self.tuple.last().map(|column| column.kind) {
+            Some(CursorKind::Text) => CursorValue::Text(id.to_string().into()),
+            _ => CursorValue::Integer(id),
+        }
+    }
+}
+
+fn id_of(value: &CursorValue<'_>) -> Option<i64> {
+    match value {
+        CursorValue::Integer(id) => Some(*id),
+        CursorValue::Text(text) => text.parse().ok(),
+        CursorValue::Timestamp(_) | CursorValue::Real(_) | CursorValue::Null => None,
+    }
+}
+
+fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {
+    matches!(
+        (value, kind),
+        (CursorValue::Integer(_), CursorKind::Integer | CursorKind::Epoch { .. })
+            | (CursorValue::Timestamp(_), CursorKind::Timestamp { .. } | CursorKind::Date)
+            | (CursorValue::Real(_), CursorKind::JulianDay)
+            | (CursorValue::Text(_), CursorKind::Text | CursorKind::TextTimestamp(_))
+    )
+}
+
+/// Checks that a timestamp the relation holds can be polled at all: not before 1970, where Kafka
+/// Connect's first read begins, and not so far in the future that it would be waited for in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeLimits {
+    /// `cursor.before.epoch=fail`.
+    pub before_epoch_fails: bool,
+    /// `cursor.future=fail`.
+    pub future_fails: bool,
+}
+
+/// How far ahead of the database's clock a timestamp may lie before it is called far in the future. A
+/// day covers every confusion of time zones.
+pub const FAR_FUTURE_SECONDS: i64 = 86_400;
+
+impl TimeLimits {
+    /// Checks the smallest and the greatest timestamp of a relation against the database's clock.
+    ///
+    /// # Errors
+    /// `Cursor`, naming the setting that would allow it.
+    pub fn check(&self, lowest: Option<Instant>, highest: Option<Instant>, now: Instant) -> Result<()> {
+        if let Some(lowest) = lowest.filter(|lowest| self.before_epoch_fails && lowest.seconds < 0) {
+            return Err(Error::new(ErrorKind::Cursor, "the timestamp column holds a value before 1970")
+                .with("value", lowest.to_rfc3339())
+                .advise(
+                    "correct the row, or set cursor.before.epoch=read to deliver such rows (Kafka Connect skips them)",
+                ));
+        }
+        if let Some(highest) = highest
+            .filter(|highest| self.future_fails && highest.seconds > now.seconds.saturating_add(FAR_FUTURE_SECONDS))
+        {
+            return Err(Error::new(ErrorKind::Cursor, "the timestamp column holds a value far in the future")
+                .with("value", highest.to_rfc3339())
+                .advise("correct the row, or set cursor.future=wait to read it when its time has come"));
+        }
+        Ok(())
+    }
+}

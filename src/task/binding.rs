@@ -1,0 +1,219 @@
+//! What is resolved once per definition and then only used (P9): mode, plan, topic, key and value schemas,
+//! and the two encoders. Everything but the encoders is pure, so `check` and `explain` show exactly what a
+//! running task would do.
+
+use std::sync::Arc;
+
+use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
+use crate::convert::{Converter, Encoder, Role};
+use crate::dialect::SqlSyntax;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    ColumnDefinition, EncodedBatch, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
+    Value,
+};
+use crate::plan::{Planner, SqlStyle};
+
+/// A relation, resolved.
+#[derive(Debug)]
+pub struct Binding {
+    /// The definition it was made for.
+    pub definition: TableDefinition,
+    /// Plans its pages.
+    pub planner: Planner,
+    /// Where its records go.
+    pub topic: Arc<str>,
+    /// Its key: schema, and the columns of the row that make it.
+    pub key: Option<(Schema, Vec<usize>)>,
+    /// The schema of its values.
+    pub value: Schema,
+}
+
+/// Encodes rows of one binding.
+pub struct RecordEncoder {
+    key: Option<Arc<dyn Encoder>>,
+    value: Arc<dyn Encoder>,
+}
+
+impl Binding {
+    /// Resolves a described relation against the configuration.
+    ///
+    /// # Errors
+    /// `SourceSchema` and `Config`, naming table, column and key.
+    pub fn new(spec: &ConnectorSpec, syntax: &'static dyn SqlSyntax, definition: TableDefinition) -> Result<Self> {
+        let mode = spec.mode.resolve(&definition)?;
+        if spec.mode.validate_non_null {
+            check_non_null(&definition, &mode)?;
+        }
+        let style = SqlStyle {
+            syntax,
+            quote: spec.source.quote_identifiers,
+            unqualified: matches!(&spec.selection, Selection::Tables(filter) if filter.unqualified),
+            suffix: spec.polling.suffix.as_deref(),
+        };
+        let planner = Planner::new(&definition, &mode, style)?;
+        let topic = topic_of(spec, &definition.relation)?;
+        let key = key_of(spec, &definition)?;
+        let value = Schema::Record(definition.value_schema());
+        Ok(Self { definition, planner, topic, key, value })
+    }
+
+    /// Registers the schemas and binds the encoders.
+    ///
+    /// # Errors
+    /// Those of [`Converter::bind`].
+    pub async fn encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
+        let key = match &self.key {
+            Some((schema, projection)) => Some(keys.bind(&self.topic, Role::Key, schema, projection).await?),
+            None => None,
+        };
+        let all: Vec<usize> = (0..self.definition.columns.len()).collect();
+        let value = values.bind(&self.topic, Role::Value, &self.value, &all).await?;
+        Ok(RecordEncoder { key, value })
+    }
+
+    /// Encoders for looking only: nothing is registered, and the records carry no real schema id.
+    ///
+    /// # Errors
+    /// Those of [`Converter::bind_sample`].
+    pub fn sample_encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
+        let key = match &self.key {
+            Some((schema, projection)) => Some(keys.bind_sample(schema, projection)?),
+            None => None,
+        };
+        let all: Vec<usize> = (0..self.definition.columns.len()).collect();
+        Ok(RecordEncoder { key, value: values.bind_sample(&self.value, &all)? })
+    }
+
+    /// Whether a row of this relation can lack a cursor value.
+    pub fn cursor_is_nullable(&self) -> bool {
+        let nullable = |name: &String| {
+            self.definition.column_index(name).is_none_or(|index| !self.definition.columns[index].not_null)
+        };
+        match self.planner.mode() {
+            Mode::Bulk => false,
+            Mode::Incrementing { column } => nullable(column),
+            Mode::Timestamp { columns } => columns.iter().all(nullable),
+            Mode::TimestampIncrementing { columns, column } => columns.iter().all(nullable) || nullable(column),
+        }
+    }
+}
+
+impl RecordEncoder {
+    /// Appends one row to the batch.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::encode`].
+    pub fn encode(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
+        let key = self.key.as_ref().filter(|key| !key.is_null(values));
+        let key = key.map(|key| |out: &mut Vec<u8>| key.encode(values, out));
+        batch.push(key, |out| self.value.encode(values, out))
+    }
+}
+
+/// The topic of a relation (`connector-config.md`, 8).
+///
+/// # Errors
+/// `Config` for a query without `topic.prefix`.
+pub fn topic_of(spec: &ConnectorSpec, relation: &Relation) -> Result<Arc<str>> {
+    let name = match relation {
+        Relation::Table(id) => format!("{}{}", spec.topic_prefix, id.name),
+        Relation::Query(_) => spec.topic_prefix.clone(),
+    };
+    if name.is_empty() {
+        return Err(Error::config("topic.prefix is the whole topic name with `query`, and is empty"));
+    }
+    if name == spec.offsets.topic {
+        // E7: no target topic may be the offsets topic.
+        return Err(Error::config(format!("the records of {relation} would go to the offsets topic `{name}`"))
+            .advise("choose another topic.prefix or offset.storage.topic"));
+    }
+    if name.len() > 249 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+        return Err(Error::config(format!("`{name}` is not a valid topic name"))
+            .with("table", relation)
+            .advise("Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them"));
+    }
+    Ok(name.into())
+}
+
+/// The source partition an offset of this relation is stored under.
+pub fn partition_of(spec: &ConnectorSpec, relation: &Relation) -> SourcePartition {
+    match (relation, &spec.selection) {
+        (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => SourcePartition::table(&id.name),
+        (Relation::Table(id), _) => SourcePartition::table(&id.to_string()),
+        (Relation::Query(_), _) => SourcePartition::query(),
+    }
+}
+
+fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(Schema, Vec<usize>)>> {
+    let relation = &definition.relation;
+    let names: Vec<String> = match &spec.key.mode {
+        KeyMode::None => return Ok(None),
+        KeyMode::PrimaryKey if definition.primary_key.is_empty() => {
+            return Err(Error::new(ErrorKind::SourceSchema, "key.mode=primary_key, but the relation has no primary key")
+                .with("table", relation)
+                .advise("use key.mode=columns with message.key.columns, or key.mode=none"));
+        }
+        KeyMode::PrimaryKey => definition.primary_key.clone(),
+        KeyMode::Columns(entries) => {
+            let dotted = relation.to_string();
+            let bare = match relation {
+                Relation::Table(id) => id.name.clone(),
+                Relation::Query(_) => dotted.clone(),
+            };
+            let matching = entries.iter().find(|(pattern, _)| pattern.is_match(&dotted) || pattern.is_match(&bare));
+            matching.map(|(_, columns)| columns.clone()).ok_or_else(|| {
+                Error::new(ErrorKind::SourceSchema, "message.key.columns has no entry for this table").with("table", relation)
+            })?
+        }
+    };
+    let mut projection = Vec::new();
+    for name in &names {
+        let index = definition.column_index(name).ok_or_else(|| {
+            let columns: Vec<&str> = definition.columns.iter().map(|column| column.field.name.as_str()).collect();
+            Error::new(ErrorKind::SourceSchema, format!("message.key.columns: there is no column `{name}`"))
+                .with("table", relation)
+                .advise(format!("its columns are {}", columns.join(", ")))
+        })?;
+        projection.push(index);
+    }
+    let mut fields: Vec<Field> = projection.iter().map(|index| definition.columns[*index].field.clone()).collect();
+    let schema = match (spec.key.bare, fields.len()) {
+        (true, 1) => Schema::Field(fields.remove(0)),
+        (true, count) => {
+            return Err(Error::config(format!("key.format=field wants one key column, the key has {count}"))
+                .with("table", relation)
+                .advise("use key.format=record"));
+        }
+        (false, _) => Schema::Record(RecordSchema { name: spec.key.schema_name.clone(), fields }),
+    };
+    Ok(Some((schema, projection)))
+}
+
+/// `validate.non.null` (`querying.md`, 3.10): tables only, by the catalog.
+fn check_non_null(definition: &TableDefinition, mode: &Mode) -> Result<()> {
+    if matches!(definition.relation, Relation::Query(_)) {
+        return Ok(());
+    }
+    let column = |name: &String| -> Option<&ColumnDefinition> {
+        definition.column_index(name).map(|index| &definition.columns[index])
+    };
+    let refuse = |what: String| {
+        Err(Error::new(ErrorKind::SourceSchema, what).with("table", &definition.relation).advise(
+            "declare it NOT NULL, or set validate.non.null=false; rows without a cursor value can never be polled",
+        ))
+    };
+    let (times, id) = match mode {
+        Mode::Bulk => return Ok(()),
+        Mode::Incrementing { column } => (&[][..], Some(column)),
+        Mode::Timestamp { columns } => (columns.as_slice(), None),
+        Mode::TimestampIncrementing { columns, column } => (columns.as_slice(), Some(column)),
+    };
+    if let Some(id) = id.filter(|id| column(id).is_some_and(|column| !column.not_null)) {
+        return refuse(format!("incrementing column `{id}` may be NULL"));
+    }
+    if !times.is_empty() && !times.iter().any(|name| column(name).is_some_and(|column| column.not_null)) {
+        return refuse(format!("every timestamp column may be NULL: {}", times.join(", ")));
+    }
+    Ok(())
+}

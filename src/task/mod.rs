@@ -1,0 +1,146 @@
+//! A task: some relations of a connector, one connection, one transactional producer. Two stages, joined in
+//! one tokio task so that dropping it cancels both: [`poll`] reads pages and encodes them, [`commit`]
+//! owns the sink and the committed offsets. Between them a channel of depth one, so the next read overlaps
+//! the present commit and memory stays bounded. Nothing flows back.
+//!
+//! Recovery is the start path (P6): after any doubt both stages are dropped, and a new session fences, reads
+//! the offsets, and goes on from them.
+
+pub mod binding;
+mod commit;
+mod poll;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::spec::ConnectorSpec;
+use crate::convert::Converter;
+use crate::dialect::Dialect;
+use crate::error::{Directive, Error, ErrorKind, Result};
+use crate::kafka::RecordSink;
+use crate::model::{Offsets, Relation, SourceOffset, SourcePartition};
+use crate::offsets::{OffsetStore, StoredOffset};
+use crate::retry::{Backoff, RetryPolicy};
+use crate::status::StatusBoard;
+use crate::telemetry::ConnectorMetrics;
+
+/// Makes the sink of a new session.
+pub type SinkFactory = Arc<dyn Fn() -> Result<Box<dyn RecordSink>> + Send + Sync>;
+
+/// Makes sure a topic exists before the first record is sent to it.
+pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// What a task is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// The connector's configuration.
+    pub spec: Arc<ConnectorSpec>,
+    /// Its dialect.
+    pub dialect: &'static dyn Dialect,
+    /// Converts keys.
+    pub key_converter: Arc<dyn Converter>,
+    /// Converts values.
+    pub value_converter: Arc<dyn Converter>,
+    /// Where offsets are.
+    pub store: Arc<dyn OffsetStore>,
+    /// Makes the sink.
+    pub sink: SinkFactory,
+    /// Makes topics.
+    pub ensure_topic: EnsureTopic,
+    /// Where the status goes.
+    pub board: StatusBoard,
+    /// Where figures go.
+    pub metrics: ConnectorMetrics,
+    /// Stop when every relation has nothing newer than the start of the run.
+    pub once: bool,
+}
+
+/// How long a session that failed waits before the next one.
+const SESSION_RETRY: RetryPolicy =
+    RetryPolicy { attempts: None, first: Duration::from_millis(100), longest: Duration::from_secs(15) };
+
+/// Runs a task until `stop`, until everything is read (`once`), or until it has to give up.
+/// `relations` is the task's share of the tables and may change while it runs.
+///
+/// On cancel: the open transaction is committed and the function returns. On error: it is aborted.
+///
+/// # Errors
+/// What only an operator can mend: fenced, refused, every relation failed.
+pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: CancellationToken) -> Result<()> {
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match session(&parts, relations.clone(), &stop, &mut backoff).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if error.kind().directive() == Directive::Fail {
+            return Err(error);
+        }
+        if stop.is_cancelled() {
+            // Whatever was open is aborted by the drop of the sink; the next start reads it again.
+            tracing::warn!(error = %error.report(), "stopped with an error; uncommitted rows are read again at the next start");
+            return Ok(());
+        }
+        let pause = backoff.next(&SESSION_RETRY).unwrap_or(SESSION_RETRY.longest);
+        tracing::warn!(error = %error.report(), pause_ms = pause.as_millis() as u64, "starting again from the committed offsets");
+        parts.metrics.error(error.kind());
+        match error.kind() {
+            ErrorKind::OutcomeUnknown => parts.metrics.outcome_unknown(),
+            ErrorKind::TransactionAborted => parts.metrics.aborted(),
+            _ => {}
+        }
+        parts.board.restarting(&error);
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// One life of both stages, from fencing to the first error.
+async fn session(
+    parts: &Parts,
+    relations: watch::Receiver<Vec<Relation>>,
+    stop: &CancellationToken,
+    backoff: &mut Backoff,
+) -> Result<()> {
+    let start = async {
+        let mut sink = (parts.sink)()?;
+        // E2: fence first, then read the offsets; an older owner can no longer move them.
+        sink.init().await?;
+        let stored = parts.store.load(&parts.spec.name).await?;
+        Ok::<_, Error>((sink, stored))
+    };
+    let (sink, stored) = tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        started = start => started?,
+    };
+    parts.board.running();
+    let offsets = Offsets::new(committed(&stored));
+    let (sender, receiver) = mpsc::channel(1);
+    let poll = poll::PollStage::new(parts, stored, sender);
+    let commit = commit::CommitStage::new(parts, sink, offsets, backoff);
+    // When one stage fails the other is dropped with it; when polling ends by itself the commit stage
+    // finishes what is in the channel.
+    tokio::try_join!(commit.run(receiver), poll.run(relations, stop))?;
+    Ok(())
+}
+
+fn committed(stored: &HashMap<SourcePartition, StoredOffset>) -> HashMap<SourcePartition, SourceOffset> {
+    stored.iter().map(|(partition, stored)| (partition.clone(), stored.offset.clone())).collect()
+}
+
+/// Every relation has failed.
+fn nothing_left(first: Error) -> Error {
+    if first.kind().directive() == Directive::Fail {
+        return first;
+    }
+    let advice = first.advice().to_owned();
+    Error::new(ErrorKind::GivenUp, "every table has failed").advise(advice).caused_by(first.report())
+}

@@ -1,0 +1,3 @@
+//! Every test that needs real services, in one binary: it links the C libraries once.
+
+mod support;

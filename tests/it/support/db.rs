@@ -1,0 +1,130 @@
+//! A database of a test's own, dropped with the test.
+
+use std::sync::OnceLock;
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use tokio::runtime::Runtime;
+
+use super::{Stack, unique};
+
+/// The runtime of blocking test helpers.
+pub fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))
+}
+
+/// A PostgreSQL database.
+pub struct Postgres {
+    server: String,
+    pub name: String,
+}
+
+impl Postgres {
+    pub fn new() -> Self {
+        let database = Self { server: Stack::get().postgres, name: unique("rt") };
+        run_on(&database.server, &format!("create database {}", database.name));
+        database
+    }
+
+    /// The W1 table, exactly as `migrations/postgres` makes it for users.
+    pub fn with_test_table() -> Self {
+        let database = Self::new();
+        database.run(include_str!("../../../migrations/postgres/0001_test_table.sql"));
+        database
+    }
+
+    pub fn url(&self) -> String {
+        let (server, _) = self.server.rsplit_once('/').expect("a URL with a database");
+        format!("{server}/{}", self.name)
+    }
+
+    /// `jdbc:postgresql://host:port/database`.
+    pub fn jdbc_url(&self) -> String {
+        let url = self.url();
+        let (_, address) = url.rsplit_once('@').expect("a URL with a user");
+        format!("jdbc:postgresql://{address}")
+    }
+
+    /// Runs statements, each or all at once as given.
+    pub fn run(&self, sql: &str) {
+        run_on(&self.url(), sql);
+    }
+
+    /// Runs a query of one text column.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let (url, sql) = (self.url(), sql.to_owned());
+        block(async move {
+            let mut connection = PgConnection::connect(&url).await.expect("connect");
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("query")
+        })
+    }
+
+    /// One number.
+    pub fn count(&self, table: &str) -> usize {
+        self.texts(&format!("select count(*)::text from {table}"))[0].parse().expect("a number")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let _ = std::thread::spawn(move || {
+            runtime().block_on(async {
+                if let Ok(mut connection) = PgConnection::connect(&server).await {
+                    let _ = connection.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await;
+                }
+            });
+        })
+        .join();
+    }
+}
+
+fn run_on(url: &str, sql: &str) {
+    let (url, sql) = (url.to_owned(), sql.to_owned());
+    block(async move {
+        let mut connection = PgConnection::connect(&url).await.expect("connect");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
+        connection.close().await.expect("close");
+    });
+}
+
+/// Runs a future to its end, also from within another runtime's thread.
+pub fn block<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    std::thread::spawn(move || runtime().block_on(future)).join().expect("the helper thread")
+}
+
+/// A SQLite file.
+pub struct Sqlite {
+    folder: tempfile::TempDir,
+}
+
+impl Sqlite {
+    pub fn new() -> Self {
+        let database = Self { folder: tempfile::tempdir().expect("a folder") };
+        database.run("pragma journal_mode = wal");
+        database
+    }
+
+    pub fn with_test_table() -> Self {
+        let database = Self::new();
+        database.run(include_str!("../../../migrations/sqlite/0001_test_table.sql"));
+        database
+    }
+
+    pub fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("test.db")
+    }
+
+    pub fn jdbc_url(&self) -> String {
+        format!("jdbc:sqlite:{}", self.path().display())
+    }
+
+    pub fn run(&self, sql: &str) {
+        let (url, sql) = (format!("sqlite://{}?mode=rwc", self.path().display()), sql.to_owned());
+        block(async move {
+            let mut connection = SqliteConnection::connect(&url).await.expect("connect");
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
+            connection.close().await.expect("close");
+        });
+    }
+}

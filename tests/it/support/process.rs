@@ -1,0 +1,161 @@
+//! Runs of the real binary, as a user or an orchestrator would.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, eventually};
+
+/// The binary with no environment of its own that could steer it.
+pub fn rowtide() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rowtide"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("CONNECT_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(arguments: &[&str]) -> Finished {
+    finish(rowtide().args(arguments))
+}
+
+/// Runs a command to its end, within the patience.
+pub fn finish(command: &mut Command) -> Finished {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start rowtide");
+    let pid = child.id();
+    let waiting = std::thread::spawn(move || child.wait_with_output().expect("wait"));
+    let deadline = Instant::now() + PATIENCE * 2;
+    while !waiting.is_finished() {
+        if Instant::now() > deadline {
+            signal(pid, "KILL");
+            let output = waiting.join().expect("wait");
+            panic!("rowtide did not end; stderr: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    Finished::from(waiting.join().expect("wait"))
+}
+
+/// What a finished command said.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Finished {
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The error output holds each of the texts.
+    #[track_caller]
+    pub fn expect_says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            let all = format!("{}{}", self.stdout, self.stderr);
+            assert!(all.contains(text), "`{text}` is not said in:\n{all}");
+        }
+        self
+    }
+}
+
+/// A running `rowtide run`; killed with the test.
+pub struct Running {
+    child: Child,
+    log: std::path::PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    /// Starts `rowtide run FILE`, logging to a file of its own. REST is off unless asked for.
+    pub fn start(file: &Path, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        let stderr = std::fs::File::create(&log).expect("a log file");
+        let mut command = rowtide();
+        command.arg("run").arg(file).args(more);
+        if !more.contains(&"--listen") && !more.contains(&"--once") {
+            command.args(["--listen", "off"]);
+        }
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("start rowtide");
+        Self { child, log, _folder: folder }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_none()
+    }
+
+    /// SIGKILL, and wait until it is gone.
+    pub fn kill(mut self) {
+        self.child.kill().expect("kill");
+        self.child.wait().expect("wait");
+    }
+
+    /// SIGTERM, and its exit code.
+    pub fn terminate(self) -> Option<i32> {
+        signal(self.pid(), "TERM");
+        self.exit_code()
+    }
+
+    /// Waits for its end.
+    pub fn exit_code(mut self) -> Option<i32> {
+        let log = self.log.clone();
+        let status = eventually("rowtide ends", PATIENCE, || {
+            self.child.try_wait().expect("wait").or_else(|| {
+                let _ = &log;
+                None
+            })
+        });
+        status.code()
+    }
+
+    /// Waits until the log holds a text.
+    pub fn wait_for_log(&mut self, text: &str) {
+        let alive = eventually(&format!("the log says `{text}`"), PATIENCE, || {
+            if self.log().contains(text) { Some(true) } else if self.is_alive() { None } else { Some(false) }
+        });
+        assert!(alive || self.log().contains(text), "rowtide ended without saying `{text}`:\n{}", self.log());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of rowtide ---\n{}", self.log());
+        }
+    }
+}
+
+/// Sends a signal to a process this test started.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill");
+    assert!(status.success(), "no process {pid}");
+}
