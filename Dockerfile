@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# One binary in an image that needs nothing else of it: no shell, a user without rights, and a root
+# file system that may be mounted read-only (the quick start alone writes, to /tmp).
+
+# The image of the builder brings the C compiler, make and perl of the vendored C libraries. It has
+# the C library of the runtime image: keep both on the same Debian release.
+FROM rust:1-bookworm AS builder
+WORKDIR /src
+COPY Cargo.toml Cargo.lock ./
+COPY src ./src
+# What the binary embeds at compile time.
+COPY migrations ./migrations
+COPY configs ./configs
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin rowtide \
+    && install -D target/release/rowtide /out/rowtide
+
+FROM debian:bookworm-slim
+# Copied instead of installed: the image stays without a package manager's traces.
+COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=builder /out/rowtide /usr/local/bin/rowtide
+# OpenSSL is compiled in and does not know where Debian keeps its certificates.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# Numeric, so that an orchestrator can verify that it is not root.
+USER 65532:65532
+WORKDIR /etc/rowtide
+EXPOSE 8083
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["rowtide"]
+CMD ["--help"]
