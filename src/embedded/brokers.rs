@@ -47,12 +47,13 @@ impl Brokers {
     /// # Errors
     /// `KafkaRefused` if the name or the number of partitions is not possible.
     pub fn create_topic(&self, topic: &str, partitions: u16) -> Result<()> {
+        let refused = |reason: &str| Error::new(ErrorKind::KafkaRefused, reason).with("topic", topic);
+        if topic.is_empty() || partitions == 0 {
+            return Err(refused("a topic needs a name and at least one partition"));
+        }
         match cluster(&self.owner)?.create_topic(topic, i32::from(partitions), 1) {
             Ok(()) | Err(KafkaError::MockCluster(RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
-            Err(error) => {
-                let refused = Error::new(ErrorKind::KafkaRefused, "the embedded brokers cannot make the topic");
-                Err(refused.with("topic", topic).caused_by(error))
-            }
+            Err(error) => Err(refused("the embedded brokers cannot make the topic").caused_by(error)),
         }
     }
 

@@ -144,8 +144,8 @@ pub struct ConnectorStatus {
 /// Why a connector or one of its tables is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
-    /// The connector.
-    pub connector: String,
+    /// The connector; none if there is none.
+    pub connector: Option<String>,
     /// The table; none if it is about the connector.
     pub table: Option<String>,
     /// Why.
@@ -168,7 +168,7 @@ impl ConnectorStatus {
     /// Everything that keeps the connector from being ready; empty if it is.
     pub fn unready(&self, now: Millis) -> Vec<Unready> {
         let complaint = |table: Option<&TableStatus>, reason: String, advice: &Option<String>| Unready {
-            connector: self.name.clone(),
+            connector: Some(self.name.clone()),
             table: table.map(|status| status.table.clone()),
             reason,
             advice: advice.clone(),

@@ -83,16 +83,15 @@ pub fn init(options: &LogOptions) -> Result<MultiProgress> {
 
 /// A plain `debug` or `trace` opens the drivers too; anything milder keeps them quiet.
 fn filter(level: &str) -> Result<EnvFilter> {
-    let level = level.trim();
-    let plain = level.parse::<tracing_subscriber::filter::LevelFilter>();
-    if !level.contains(['=', ',']) && (plain.is_err() || level.parse::<u8>().is_ok()) {
-        let message = format!("--log-level is `{level}`; off, error, warn, info, debug and trace are known");
-        return Err(Error::config(message).advise("or filter directives, such as `info,sqlx=debug`"));
-    }
-    let directives = match plain {
-        Ok(level) if level >= tracing_subscriber::filter::LevelFilter::DEBUG => level.to_string(),
-        Ok(level) if level == tracing_subscriber::filter::LevelFilter::OFF => level.to_string(),
-        _ => format!("{QUIET},{level}"),
+    let plain = level.trim().to_ascii_lowercase();
+    let directives = match plain.as_str() {
+        "off" | "debug" | "trace" => plain,
+        "error" | "warn" | "info" => format!("{plain},{QUIET}"),
+        _ if plain.contains('=') => format!("info,{QUIET},{}", level.trim()),
+        _ => {
+            let message = format!("--log-level is `{level}`; off, error, warn, info, debug and trace are known");
+            return Err(Error::config(message).advise("or give filter directives, such as `info,sqlx=debug`"));
+        }
     };
     EnvFilter::builder()
         .parse(directives)
