@@ -5,7 +5,7 @@
 create table if not exists test_table (
     -- autoincrement: without it SQLite may give the id of a deleted last row to a new one.
     seq integer primary key autoincrement not null,
-    ts timestamp text default (strftime('%Y-%m-%d %H:%M:%f', 'now')) not null,
+    ts timestamp not null default (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     item varchar(256),
     price integer,
     category varchar(256)

@@ -1,0 +1,12 @@
+//! What the quick start needs and nobody has to install: brokers, a schema registry and a database inside
+//! this process, reachable by other clients on loopback. Also the substitutes of the tests. Never used by
+//! `run`; nothing here is a server to keep data on.
+
+pub mod brokers;
+pub mod database;
+pub mod demo;
+pub mod registry;
+
+pub use brokers::Brokers;
+pub use database::DemoDatabase;
+pub use registry::SchemaRegistry;

@@ -1,0 +1,290 @@
+//! Where statuses are published: one board per connector, a handle per table for its stages, and the set
+//! of all boards for whoever shows them. Updates are in place and short; readers copy.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{ConnectorState, ConnectorStatus, LoadProgress, Millis, TableState, TableStatus, now_millis};
+use crate::error::Error;
+use crate::model::Instant;
+
+/// Where the status of one connector is published. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct StatusBoard {
+    sender: Arc<watch::Sender<ConnectorStatus>>,
+}
+
+impl StatusBoard {
+    /// A board in state `starting`. `allowance`: see [`allowance`].
+    pub fn new(connector: impl Into<String>, allowance: Duration) -> Self {
+        let status = ConnectorStatus {
+            name: connector.into(),
+            state: ConnectorState::Starting,
+            error: None,
+            advice: None,
+            tables: Vec::new(),
+            allowance,
+        };
+        Self { sender: Arc::new(watch::Sender::new(status)) }
+    }
+
+    /// Follows every change.
+    pub fn subscribe(&self) -> watch::Receiver<ConnectorStatus> {
+        self.sender.subscribe()
+    }
+
+    /// The status now.
+    pub fn snapshot(&self) -> ConnectorStatus {
+        self.sender.borrow().clone()
+    }
+
+    /// Looks at the status without copying it. `look` must be short: it holds up the stages.
+    pub fn with<T>(&self, look: impl FnOnce(&ConnectorStatus) -> T) -> T {
+        look(&self.sender.borrow())
+    }
+
+    /// Connecting, or starting again after a rebuild.
+    pub fn starting(&self) {
+        self.set(ConnectorState::Starting, None);
+    }
+
+    /// The tables are being polled.
+    pub fn running(&self) {
+        self.set(ConnectorState::Running, None);
+    }
+
+    /// The connector starts again because of an error that passes.
+    pub fn restarting(&self, error: &Error) {
+        self.set(ConnectorState::Starting, Some(error));
+    }
+
+    /// The connector has given up.
+    pub fn failed(&self, error: &Error) {
+        self.set(ConnectorState::Failed, Some(error));
+    }
+
+    /// The connector was stopped on purpose; its tables too, except those that had failed.
+    pub fn stopped(&self) {
+        self.set(ConnectorState::Stopped, None);
+        let now = now_millis();
+        self.sender.send_modify(|status| {
+            let stopping = status.tables.iter_mut().filter(|table| table.state != TableState::Failed);
+            stopping.for_each(|table| table.enter(TableState::Stopped, now, None));
+        });
+    }
+
+    /// Adds a table in state `idle`, not polled yet; a known one is left as it is.
+    pub fn table(&self, name: &str) -> TableBoard {
+        let now = now_millis();
+        self.sender.send_if_modified(|status| match status.find(name) {
+            Ok(_) => false,
+            Err(index) => {
+                status.tables.insert(index, TableStatus::new(name, now));
+                true
+            }
+        });
+        TableBoard { board: self.clone(), table: name.into() }
+    }
+
+    /// Forgets a table that is no longer selected or was dropped.
+    pub fn remove_table(&self, name: &str) {
+        self.sender.send_if_modified(|status| status.find(name).map(|index| status.tables.remove(index)).is_ok());
+    }
+
+    fn set(&self, state: ConnectorState, error: Option<&Error>) {
+        self.sender.send_modify(|status| {
+            status.state = state;
+            status.error = error.map(Error::report);
+            status.advice = error.map(|error| error.advice().to_owned());
+        });
+    }
+}
+
+/// The handle of one table's stages. Cheap to clone; a removed table ignores it.
+#[derive(Debug, Clone)]
+pub struct TableBoard {
+    board: StatusBoard,
+    table: Arc<str>,
+}
+
+/// What a commit has moved.
+#[derive(Debug, Clone, Default)]
+pub struct Committed {
+    /// Rows of the batch.
+    pub rows: u64,
+    /// Bytes of its keys and values.
+    pub bytes: u64,
+    /// The position now committed, as text.
+    pub position: Option<String>,
+    /// The newest cursor time of the batch.
+    pub newest: Option<Instant>,
+}
+
+impl TableBoard {
+    /// The first load begins. It lasts until a poll finds the end of the table.
+    pub fn loading(&self, estimated_rows: Option<u64>) {
+        self.update(|table, now| {
+            table.enter(TableState::Loading, now, None);
+            table.load = Some(LoadProgress { since: now, rows: 0, estimated_rows });
+        });
+    }
+
+    /// A page was read. `exhausted`: nothing newer is left; `found`: it had rows.
+    pub fn polled(&self, found: bool, exhausted: bool) {
+        self.update(|table, now| {
+            table.last_poll = Some(now);
+            if exhausted {
+                table.load = None;
+            }
+            let state = match (&table.load, found) {
+                (Some(_), _) => TableState::Loading,
+                (None, true) => TableState::Live,
+                (None, false) => TableState::Idle,
+            };
+            table.enter(state, now, None);
+        });
+    }
+
+    /// A batch is committed.
+    pub fn committed(&self, committed: Committed) {
+        self.update(|table, _| {
+            table.rows += committed.rows;
+            table.bytes += committed.bytes;
+            if let Some(load) = &mut table.load {
+                load.rows += committed.rows;
+            }
+            table.position = committed.position.or_else(|| table.position.take());
+            // A row that committed late is older than the newest one before it.
+            table.newest = table.newest.max(committed.newest);
+        });
+    }
+
+    /// The position found at start.
+    pub fn position(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.update(|table, _| table.position = Some(text));
+    }
+
+    /// Columns that are left out of the records (`type.unsupported=skip`).
+    pub fn skipped_columns(&self, columns: Vec<String>) {
+        self.update(|table, _| table.skipped_columns = columns);
+    }
+
+    /// A poll succeeded, but its rows wait for an older transaction to end.
+    pub fn waiting(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.update(|table, now| {
+            table.last_poll = Some(now);
+            table.enter(TableState::Waiting, now, Some((reason, None)));
+        });
+    }
+
+    /// The poll failed and will be tried again.
+    pub fn backing_off(&self, error: &Error) {
+        self.fail_as(TableState::BackingOff, error);
+    }
+
+    /// The table is given up.
+    pub fn failed(&self, error: &Error) {
+        self.fail_as(TableState::Failed, error);
+    }
+
+    /// The table is stopped on purpose.
+    pub fn stopped(&self) {
+        self.update(|table, now| table.enter(TableState::Stopped, now, None));
+    }
+
+    fn fail_as(&self, state: TableState, error: &Error) {
+        let why = (error.report(), Some(error.advice().to_owned()));
+        self.update(|table, now| table.enter(state, now, Some(why)));
+    }
+
+    fn update(&self, change: impl FnOnce(&mut TableStatus, Millis)) {
+        let now = now_millis();
+        self.board.sender.send_if_modified(|status| match status.find(&self.table) {
+            Ok(index) => {
+                change(&mut status.tables[index], now);
+                true
+            }
+            Err(_) => false,
+        });
+    }
+}
+
+/// The boards of all connectors of this process, by name. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Boards {
+    boards: Arc<Mutex<Vec<(String, StatusBoard)>>>,
+}
+
+impl Boards {
+    /// Adds a connector's board, or replaces the one of that name.
+    pub fn add(&self, board: StatusBoard) {
+        let name = board.with(|status| status.name.clone());
+        let mut boards = self.lock();
+        match boards.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(index) => boards[index].1 = board,
+            Err(index) => boards.insert(index, (name, board)),
+        }
+    }
+
+    /// Forgets a connector.
+    pub fn remove(&self, name: &str) {
+        self.lock().retain(|(known, _)| known != name);
+    }
+
+    /// Every connector's status now, by name.
+    pub fn snapshot(&self) -> Vec<ConnectorStatus> {
+        self.lock().iter().map(|(_, board)| board.snapshot()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(String, StatusBoard)>> {
+        self.boards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::allowance;
+
+    fn board() -> (StatusBoard, TableBoard) {
+        let board = StatusBoard::new("demo", allowance(Duration::from_secs(5)));
+        let table = board.table("public.t");
+        (board, table)
+    }
+
+    #[test]
+    fn a_first_load_lasts_until_the_end_of_the_table_is_seen() {
+        let (board, table) = board();
+        table.loading(Some(10));
+        table.polled(true, false);
+        table.committed(Committed { rows: 4, bytes: 40, position: Some("4".into()), newest: None });
+        let status = board.snapshot();
+        let load = status.table("public.t").unwrap().load.as_ref().unwrap();
+        assert_eq!((load.rows, load.estimated_rows), (4, Some(10)));
+        table.polled(true, true);
+        table.committed(Committed { rows: 6, ..Committed::default() });
+        let status = board.snapshot();
+        let status = status.table("public.t").unwrap();
+        assert_eq!((status.state, status.rows, status.bytes), (TableState::Live, 10, 40));
+        assert_eq!((status.load.as_ref(), status.position.as_deref()), (None, Some("4")));
+    }
+
+    #[test]
+    fn json_has_words_and_times_and_a_removed_table_is_gone() {
+        let (board, table) = board();
+        table.committed(Committed { newest: Some(Instant::from_millis(1_580_650_272_065)), ..Committed::default() });
+        let json = serde_json::to_value(board.snapshot()).unwrap();
+        assert_eq!(json["tables"][0]["newest"], "2020-02-02T13:31:12.065Z");
+        assert_eq!(json["tables"][0]["state"], TableState::Idle.as_str());
+        board.remove_table("public.t");
+        table.polled(true, true);
+        assert!(board.snapshot().tables.is_empty());
+        for state in TableState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+}

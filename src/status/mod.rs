@@ -1,0 +1,321 @@
+//! What an operator asks first: is every table being read, since when not, why, and what to do. The poll
+//! and commit stages tell a [`TableBoard`]; the health pages, the metrics and the progress display watch the
+//! [`StatusBoard`]. A status is about successful polls, not about tasks that exist: a hung table turns unready.
+
+pub mod board;
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::model::Instant;
+
+pub use board::{Boards, Committed, StatusBoard, TableBoard};
+
+/// Milliseconds since the epoch.
+type Millis = i64;
+
+/// What a table is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableState {
+    /// First load: the rows that were there before the connector.
+    Loading,
+    /// The last poll found rows.
+    Live,
+    /// The last poll found nothing newer.
+    Idle,
+    /// Rows are there but held back: an older transaction is still open.
+    Waiting,
+    /// The last poll failed and will be tried again.
+    BackingOff,
+    /// Given up; an operator has to act.
+    Failed,
+    /// Stopped on purpose.
+    Stopped,
+}
+
+impl TableState {
+    /// Every state, in the order of the documentation.
+    pub const ALL: [TableState; 7] = [
+        TableState::Loading,
+        TableState::Live,
+        TableState::Idle,
+        TableState::Waiting,
+        TableState::BackingOff,
+        TableState::Failed,
+        TableState::Stopped,
+    ];
+
+    /// The word used in JSON and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TableState::Loading => "loading",
+            TableState::Live => "live",
+            TableState::Idle => "idle",
+            TableState::Waiting => "waiting",
+            TableState::BackingOff => "backing_off",
+            TableState::Failed => "failed",
+            TableState::Stopped => "stopped",
+        }
+    }
+}
+
+/// What a connector is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectorState {
+    /// Connecting, fencing, reading offsets, listing tables.
+    Starting,
+    /// Its tables are being polled.
+    Running,
+    /// Given up; an operator has to act.
+    Failed,
+    /// Stopped on purpose.
+    Stopped,
+}
+
+/// How far a first load has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoadProgress {
+    /// When it began.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
+    /// Rows committed so far.
+    pub rows: u64,
+    /// Rows to expect by the database's statistics, if it has any.
+    pub estimated_rows: Option<u64>,
+}
+
+/// One table, or the query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TableStatus {
+    /// Its dotted name, or `query`.
+    pub table: String,
+    /// What it is doing.
+    pub state: TableState,
+    /// Since when.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
+    /// Why, where the state does not say it.
+    pub reason: Option<String>,
+    /// What the operator can do.
+    pub advice: Option<String>,
+    /// The last successful poll.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub last_poll: Option<Millis>,
+    /// Rows committed since the start.
+    pub rows: u64,
+    /// Bytes of keys and values committed since the start.
+    pub bytes: u64,
+    /// The committed position, as text.
+    pub position: Option<String>,
+    /// The cursor time of the newest row committed.
+    #[serde(serialize_with = "instant")]
+    pub newest: Option<Instant>,
+    /// The first load, while it runs.
+    pub load: Option<LoadProgress>,
+    /// Columns left out of the records, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped_columns: Vec<String>,
+    /// When waiting to be polled for the first time began.
+    #[serde(skip)]
+    known_since: Millis,
+}
+
+/// One connector.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConnectorStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: ConnectorState,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// What the operator can do about it.
+    pub advice: Option<String>,
+    /// Its tables, by name.
+    pub tables: Vec<TableStatus>,
+    /// How old a table's last successful poll may be before the table counts as unready.
+    #[serde(skip)]
+    pub allowance: Duration,
+}
+
+/// Why a connector or one of its tables is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unready {
+    /// The connector; none if there is none.
+    pub connector: Option<String>,
+    /// The table; none if it is about the connector.
+    pub table: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// What the operator can do.
+    pub advice: Option<String>,
+}
+
+/// How old a successful poll may be: three poll intervals, but not less than 30 s.
+pub fn allowance(poll_interval: Duration) -> Duration {
+    poll_interval.saturating_mul(3).max(Duration::from_secs(30))
+}
+
+impl ConnectorStatus {
+    /// Whether the connector runs and each of its tables was polled successfully within the allowance.
+    pub fn is_ready(&self, now: Millis) -> bool {
+        self.state == ConnectorState::Running && self.tables.iter().all(|table| self.complaint(table, now).is_none())
+    }
+
+    /// Everything that keeps the connector from being ready; empty if it is.
+    pub fn unready(&self, now: Millis) -> Vec<Unready> {
+        let complaint = |table: Option<&TableStatus>, reason: String, advice: &Option<String>| Unready {
+            connector: Some(self.name.clone()),
+            table: table.map(|status| status.table.clone()),
+            reason,
+            advice: advice.clone(),
+        };
+        let state = match self.state {
+            ConnectorState::Running => None,
+            ConnectorState::Starting => Some("starting"),
+            ConnectorState::Failed => Some("failed"),
+            ConnectorState::Stopped => Some("stopped"),
+        };
+        let own = state.map(|word| {
+            let reason = self.error.as_ref().map_or_else(|| word.to_owned(), |error| format!("{word}: {error}"));
+            complaint(None, reason, &self.advice)
+        });
+        let tables = self.tables.iter().filter_map(|table| {
+            self.complaint(table, now).map(|reason| complaint(Some(table), reason, &table.advice))
+        });
+        own.into_iter().chain(tables).collect()
+    }
+
+    /// Why a table is not ready. Backing off is no complaint by itself: the allowance decides.
+    fn complaint(&self, table: &TableStatus, now: Millis) -> Option<String> {
+        let reason = table.reason.as_deref();
+        let with_reason = |text: String| match reason {
+            Some(reason) => format!("{text}: {reason}"),
+            None => text,
+        };
+        if matches!(table.state, TableState::Failed | TableState::Stopped) {
+            return Some(with_reason(table.state.as_str().to_owned()));
+        }
+        let allowed = i64::try_from(self.allowance.as_millis()).unwrap_or(i64::MAX);
+        match table.last_poll {
+            Some(polled) if now.saturating_sub(polled) <= allowed => None,
+            Some(polled) => Some(with_reason(format!(
+                "no successful poll for {} s, {} s are allowed",
+                now.saturating_sub(polled) / 1000,
+                allowed / 1000
+            ))),
+            None => Some(with_reason(format!("not polled yet, {} s after its start", (now - table.known_since) / 1000))),
+        }
+    }
+
+    /// The status of a table.
+    pub fn table(&self, name: &str) -> Option<&TableStatus> {
+        self.find(name).ok().map(|index| &self.tables[index])
+    }
+
+    fn find(&self, name: &str) -> std::result::Result<usize, usize> {
+        self.tables.binary_search_by(|table| table.table.as_str().cmp(name))
+    }
+}
+
+impl TableStatus {
+    fn new(table: &str, now: Millis) -> Self {
+        Self {
+            table: table.to_owned(),
+            state: TableState::Idle,
+            since: now,
+            reason: None,
+            advice: None,
+            last_poll: None,
+            rows: 0,
+            bytes: 0,
+            position: None,
+            newest: None,
+            load: None,
+            skipped_columns: Vec::new(),
+            known_since: now,
+        }
+    }
+
+    /// `since` is kept while the state stays the same, so that it tells how long something lasts.
+    fn enter(&mut self, state: TableState, now: Millis, why: Option<(String, Option<String>)>) {
+        if self.state != state {
+            self.state = state;
+            self.since = now;
+        }
+        let (reason, advice) = why.map_or((None, None), |(reason, advice)| (Some(reason), advice));
+        self.reason = reason;
+        self.advice = advice;
+    }
+}
+
+/// The wall clock, for statuses and for asking them whether they are ready.
+pub fn now_millis() -> Millis {
+    chrono::Utc::now().timestamp_millis()
+}
+
+fn rfc3339<S: Serializer>(millis: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&Instant::from_millis(*millis).to_rfc3339())
+}
+
+fn rfc3339_option<S: Serializer>(millis: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {
+    instant(&millis.map(Instant::from_millis), serializer)
+}
+
+fn instant<S: Serializer>(instant: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+    instant.map(Instant::to_rfc3339).serialize(serializer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+
+    fn board() -> (StatusBoard, TableBoard) {
+        let board = StatusBoard::new("demo", allowance(Duration::from_secs(5)));
+        let table = board.table("public.t");
+        (board, table)
+    }
+
+    #[test]
+    fn ready_means_polled_within_the_allowance() {
+        let (board, table) = board();
+        assert_eq!(board.snapshot().unready(now_millis()).len(), 2, "starting, and not polled yet");
+        board.running();
+        table.polled(true, true);
+        let now = now_millis();
+        assert!(board.snapshot().is_ready(now));
+        let unready = board.snapshot().unready(now + 31_000);
+        assert_eq!(unready[0].table.as_deref(), Some("public.t"));
+        assert!(unready[0].reason.starts_with("no successful poll for 31 s, 30 s are allowed"), "{unready:?}");
+    }
+
+    #[test]
+    fn backing_off_is_ready_until_the_allowance_is_used_up_and_says_why() {
+        let (board, table) = board();
+        board.running();
+        table.polled(false, true);
+        table.backing_off(&Error::new(ErrorKind::Unreachable, "cannot connect"));
+        let status = board.snapshot();
+        assert!(status.is_ready(now_millis()));
+        let unready = status.unready(now_millis() + 60_000);
+        assert!(unready[0].reason.ends_with(": cannot connect"), "{unready:?}");
+        assert_eq!(unready[0].advice.as_deref(), Some(ErrorKind::Unreachable.advice()));
+        table.failed(&Error::new(ErrorKind::Privilege, "permission denied"));
+        assert!(!board.snapshot().is_ready(now_millis()));
+    }
+
+    #[test]
+    fn since_is_kept_while_the_state_lasts() {
+        let mut table = TableStatus::new("t", 1);
+        table.enter(TableState::BackingOff, 10, Some(("one".into(), None)));
+        table.enter(TableState::BackingOff, 20, Some(("two".into(), None)));
+        assert_eq!((table.since, table.reason.as_deref()), (10, Some("two")));
+        table.enter(TableState::Idle, 30, None);
+        assert_eq!((table.since, table.reason), (30, None));
+    }
+
+}

@@ -1,0 +1,8 @@
+//! Logs and metrics. Logs go to stderr, as text or JSON lines; metrics are named in one table
+//! ([`METRICS`]) from which the documentation comes. A component gets its handles once and counts per batch.
+
+mod logs;
+mod metrics;
+
+pub use logs::{LogFormat, LogOptions, init};
+pub use metrics::{CONTENT_TYPE, ConnectorMetrics, METRICS, Metric, MetricKind, Metrics, TableMetrics, metrics_markdown};
