@@ -1,0 +1,82 @@
+//! `rowtide consume`: a topic's records as JSON lines, in the form of the Avro console consumer.
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigArgs, output, run};
+use crate::config;
+use crate::convert::decode::AvroDecoder;
+use crate::error::Result;
+use crate::kafka::consumer::{Start, TopicConsumer};
+
+#[derive(Debug, Args)]
+pub(super) struct ConsumeArgs {
+    /// The topics.
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Begin with the oldest record instead of the next new one.
+    #[arg(long)]
+    from_beginning: bool,
+    /// End after so many records.
+    #[arg(long, value_name = "N")]
+    max: Option<u64>,
+    /// Print key, tab, value.
+    #[arg(long)]
+    with_key: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) async fn run(args: ConsumeArgs) -> u8 {
+    let stop = CancellationToken::new();
+    if let Err(error) = run::stop_on_signal(&stop) {
+        return output::fail(&error);
+    }
+    let sources = match output::sources(&args.config) {
+        Ok(sources) => sources,
+        Err(code) => return code,
+    };
+    let worker = match config::load_worker(&sources) {
+        Ok(worker) => worker,
+        Err(report) => {
+            output::say_report(&report);
+            return 2;
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        outcome = consume(&args, &worker) => outcome,
+    };
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => output::fail(&error),
+    }
+}
+
+async fn consume(args: &ConsumeArgs, worker: &config::WorkerSpec) -> Result<()> {
+    let start = if args.from_beginning { Start::Beginning } else { Start::End };
+    let values = AvroDecoder::new(&worker.value_converter)?;
+    let keys = AvroDecoder::new(&worker.key_converter)?;
+    let mut consumer = TopicConsumer::new(&worker.kafka, &args.topics, start).await?;
+    let mut left = args.max.unwrap_or(u64::MAX);
+    while left > 0 {
+        let record = consumer.next().await?;
+        let mut line = String::new();
+        if args.with_key {
+            match &record.key {
+                Some(key) => line.push_str(&keys.decode_key(key).await?),
+                None => line.push_str("null"),
+            }
+            line.push('\t');
+        }
+        match &record.value {
+            Some(value) => line.push_str(&values.decode(value).await?),
+            None => line.push_str("null"),
+        }
+        line.push('\n');
+        output::print(&line)?;
+        left -= 1;
+    }
+    Ok(())
+}
