@@ -61,7 +61,10 @@ struct Bound {
 
 impl fmt::Debug for AvroConverter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AvroConverter").field("registry", &self.registry).field("choice", &self.choice).finish_non_exhaustive()
+        f.debug_struct("AvroConverter")
+            .field("registry", &self.registry)
+            .field("choice", &self.choice)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,8 +147,7 @@ impl AvroConverter {
 
     fn cached(&self, topic: &str, role: Role, schema: &Schema, projection: &[usize]) -> Option<Arc<dyn Encoder>> {
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        let same =
-            |entry: &&Bound| entry.role == role && entry.projection == projection && entry.schema == *schema;
+        let same = |entry: &&Bound| entry.role == role && entry.projection == projection && entry.schema == *schema;
         bound.get(topic)?.iter().find(same).map(|entry| entry.encoder.clone())
     }
 }
@@ -163,12 +165,8 @@ impl Converter for AvroConverter {
                 return Ok(encoder);
             }
             let encoder: Arc<dyn Encoder> = Arc::new(self.bind_anew(topic, role, schema, projection).await?);
-            let entry = Bound {
-                role,
-                schema: schema.clone(),
-                projection: projection.to_vec(),
-                encoder: encoder.clone(),
-            };
+            let entry =
+                Bound { role, schema: schema.clone(), projection: projection.to_vec(), encoder: encoder.clone() };
             let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
             bound.entry(topic.to_owned()).or_default().push(entry);
             Ok(encoder)
@@ -215,8 +213,7 @@ fn choice(options: Options<'_>) -> Result<Choice> {
         return Ok(Choice::Register);
     }
     if let Some(text) = options.get("use.schema.id") {
-        let id: i64 =
-            text.parse().map_err(|_| Error::config(format!("use.schema.id: `{text}` is not a number")))?;
+        let id: i64 = text.parse().map_err(|_| Error::config(format!("use.schema.id: `{text}` is not a number")))?;
         if let Ok(id) = u32::try_from(id) {
             return Ok(Choice::Pinned(id));
         }

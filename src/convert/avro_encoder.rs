@@ -204,3 +204,121 @@ fn push_fixed<const N: usize>(out: &mut Vec<u8>, mut scratch: [u8; SCRATCH], use
     out.extend_from_slice(&scratch);
     out.truncate(end);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::avro_schema::{AvroSchema, SchemaStyle};
+    use super::super::avro_writer::Source;
+    use super::super::samples::*;
+    use super::*;
+    use crate::model::{RecordSchema, Schema};
+
+    fn bind(schema: &Schema) -> AvroEncoder {
+        let avro = AvroSchema::write(schema, SchemaStyle::default()).unwrap();
+        let projection: Vec<usize> = (0..avro.field_names.len()).collect();
+        Source { schema, avro: &avro, projection: &projection }.bind(7).unwrap()
+    }
+
+    fn encode(schema: &Schema, row: &[Value<'_>]) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        bind(schema).encode(row, &mut out).map(|()| out)
+    }
+
+    /// Encodes one bare value and gives what follows the prefix.
+    fn payload(field_type: FieldType, optional: bool, value: Value<'_>) -> Vec<u8> {
+        let bytes = encode(&key(field_type, optional), &[value]).unwrap();
+        assert_eq!(bytes[..5], [0, 0, 0, 0, 7]);
+        bytes[5..].to_vec()
+    }
+
+    #[test]
+    fn the_worked_examples_come_out_byte_for_byte() {
+        let row = encode(&test_table(), &test_table_row()).unwrap();
+        assert_eq!(row, unhex("00 00000007 02 f6a1abfef962 02 0a 6170706c65 00 02 0a 6672756974"));
+        let row = encode(&wide(), &wide_row()).unwrap();
+        let expected =
+            "0202010102d80403020000c03f00000000000004c004c3a9020400ff02f0a802f8bbc60302f6a1abfef9620202800612d68700";
+        assert_eq!(row[5..], unhex(expected));
+        let row = encode(&wide(), &empty_wide_row()).unwrap();
+        assert_eq!(
+            row[5..],
+            unhex("0200000000000000000000000000000000000000020000")[1..].iter().fold(vec![0u8], |mut bytes, byte| {
+                bytes.push(*byte);
+                bytes
+            })
+        );
+    }
+
+    #[test]
+    fn bare_keys_have_the_bytes_of_the_reference() {
+        use FieldType::*;
+        let decimal = Decimal { precision: None, scale: 2 };
+        assert_eq!(payload(Int32, false, Value::Integer(1)), unhex("02"));
+        assert_eq!(payload(Int64, false, Value::Integer(-1)), unhex("01"));
+        assert_eq!(payload(String, false, Value::Text("ab".into())), unhex("046162"));
+        assert_eq!(payload(Int32, true, Value::Integer(1)), unhex("0202"));
+        assert_eq!(payload(String, true, Value::Text("ab".into())), unhex("02046162"));
+        assert_eq!(payload(Bytes, false, Value::Bytes(vec![1, 2, 3].into())), unhex("010203"));
+        assert_eq!(payload(Bytes, true, Value::Bytes(vec![1, 2, 3].into())), unhex("0206010203"));
+        assert_eq!(payload(decimal.clone(), false, Value::Decimal(vec![0x7b].into())), unhex("7b"));
+        assert_eq!(payload(decimal, true, Value::Decimal(vec![0x80].into())), unhex("020280"));
+    }
+
+    #[test]
+    fn a_bare_null_is_a_null_record_part() {
+        let optional = bind(&key(FieldType::Int32, true));
+        assert!(optional.is_null(&[Value::Null]));
+        assert!(!optional.is_null(&[Value::Integer(1)]));
+        assert!(!bind(&key(FieldType::Int32, false)).is_null(&[Value::Null]));
+    }
+
+    #[test]
+    fn the_extremes_of_integers_survive() {
+        assert_eq!(payload(FieldType::Int64, false, Value::Integer(i64::MIN)), unhex("ffffffffffffffffff01"));
+        assert_eq!(payload(FieldType::Int64, true, Value::Integer(i64::MAX)), unhex("02feffffffffffffffff01"));
+        assert_eq!(payload(FieldType::Float64, true, Value::Float64(-2.5)), unhex("0200000000000004c0"));
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_names_its_field_and_leaves_no_bytes() {
+        use FieldType::*;
+        let too_much = [
+            (Int8, Value::Integer(128), ErrorKind::Value),
+            (Int16, Value::Integer(-32_769), ErrorKind::Value),
+            (Int32, Value::Integer(1 << 31), ErrorKind::Value),
+            (Date, Value::Integer(1 << 31), ErrorKind::Value),
+            (Time, Value::Integer(86_400_001), ErrorKind::Value),
+            (Time, Value::Integer(-1), ErrorKind::Value),
+            (String, Value::Integer(1), ErrorKind::Value),
+            (String, Value::Null, ErrorKind::Value),
+        ];
+        for (field_type, value, kind) in too_much {
+            let fields = vec![field("ok", Int32, false), field("bad", field_type, false)];
+            let encoder = bind(&Schema::Record(RecordSchema { name: Some("t".into()), fields }));
+            let mut out = vec![9];
+            let error = encoder.encode(&[Value::Integer(1), value], &mut out).unwrap_err();
+            assert_eq!((error.kind(), error.context("field"), &out[..]), (kind, Some("bad"), &[9][..]));
+        }
+        assert_eq!(payload(Time, false, Value::Integer(86_400_000)).len(), 4);
+        assert_eq!(encode(&key(Int32, false), &[]).unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    /// `cargo test --release --lib -- --ignored --nocapture speed`
+    #[test]
+    #[ignore = "a measurement"]
+    #[allow(clippy::print_stdout)]
+    fn speed() {
+        let encoder = bind(&test_table());
+        let row = test_table_row();
+        let mut out = Vec::with_capacity(1 << 20);
+        let rounds = 5_000_000_u32;
+        let start = std::time::Instant::now();
+        for _ in 0..rounds {
+            if out.len() > 1_000_000 {
+                out.clear();
+            }
+            encoder.encode(std::hint::black_box(&row), &mut out).unwrap();
+        }
+        println!("{:?} a row", start.elapsed() / rounds);
+    }
+}

@@ -84,8 +84,9 @@ impl<'a> Source<'a> {
                 for declared in record {
                     let name = declared.get("name").and_then(Json::as_str).unwrap_or_default();
                     let Some((field, _, index)) = fields.iter().find(|(_, avro_name, _)| *avro_name == name) else {
-                        return Err(incompatible("the registered schema has a field that the records lack")
-                            .with("field", name));
+                        return Err(
+                            incompatible("the registered schema has a field that the records lack").with("field", name)
+                        );
                     };
                     let (branches, write) = fit(field, declared.get("type").unwrap_or(&Json::Null), strict)?;
                     ops.push(Op { index: *index, branches, write });
@@ -226,7 +227,9 @@ pub(super) fn differences(registered: &str, ours: &str) -> Vec<String> {
     }
     for field in after {
         match before.iter().find(|old| name(old) == name(field)) {
-            None if field.get("default").is_none() => found.push(format!("field `{}` is new and required", name(field))),
+            None if field.get("default").is_none() => {
+                found.push(format!("field `{}` is new and required", name(field)))
+            }
             None => found.push(format!("field `{}` is new", name(field))),
             Some(old) if type_of(old) != type_of(field) => {
                 found.push(format!("field `{}` is {}, was {}", name(field), type_of(field), type_of(old)));
@@ -237,4 +240,97 @@ pub(super) fn differences(registered: &str, ours: &str) -> Vec<String> {
     let gone = before.iter().filter(|old| !after.iter().any(|field| name(field) == name(old)));
     found.extend(gone.map(|old| format!("field `{}` is gone", name(old))));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Encoder;
+    use super::super::avro_schema::SchemaStyle;
+    use super::super::samples::*;
+    use super::*;
+    use crate::model::{RecordSchema, Value};
+
+    fn bind_to(schema: &Schema, fetched: &str, strict: bool) -> Result<AvroEncoder> {
+        let avro = AvroSchema::write(schema, SchemaStyle::default()).unwrap();
+        let projection: Vec<usize> = (0..avro.field_names.len()).collect();
+        Source { schema, avro: &avro, projection: &projection }.bind_to(7, fetched, strict)
+    }
+
+    fn payload(encoder: &AvroEncoder, row: &[Value<'_>]) -> Vec<u8> {
+        let mut out = Vec::new();
+        encoder.encode(row, &mut out).unwrap();
+        out[5..].to_vec()
+    }
+
+    fn record(fields: &str) -> String {
+        format!(r#"{{"type":"record","name":"x","fields":[{fields}]}}"#)
+    }
+
+    fn two() -> Schema {
+        let fields = vec![field("a", FieldType::Int32, false), field("b", FieldType::String, true)];
+        Schema::Record(RecordSchema { name: Some("x".into()), fields })
+    }
+
+    #[test]
+    fn a_fetched_schema_is_written_by_field_name() {
+        let row = [Value::Integer(1), Value::Text("ab".into())];
+        let reordered = record(r#"{"name":"b","type":["null","string"]},{"name":"a","type":"long"}"#);
+        assert_eq!(payload(&bind_to(&two(), &reordered, true).unwrap(), &row), unhex("0204616202"));
+        let fewer_and_null_last = record(r#"{"name":"b","type":["string","null"]}"#);
+        let encoder = bind_to(&two(), &fewer_and_null_last, true).unwrap();
+        assert_eq!(payload(&encoder, &row), unhex("00046162"));
+        assert_eq!(payload(&encoder, &[Value::Integer(1), Value::Null]), unhex("02"));
+        let in_a_union = format!(r#"["null",{}]"#, record(r#"{"name":"a","type":["null","int"]}"#));
+        assert_eq!(payload(&bind_to(&two(), &in_a_union, true).unwrap(), &row), unhex("020202"));
+        assert_eq!(
+            payload(&bind_to(&key(FieldType::Int32, false), r#"["null","int"]"#, true).unwrap(), &row),
+            unhex("0202")
+        );
+        assert_eq!(payload(&bind_to(&wide(), WIDE, true).unwrap(), &wide_row()).len(), 50);
+    }
+
+    #[test]
+    fn what_a_fetched_schema_cannot_hold_is_an_error_with_the_field() {
+        let cases = [
+            (record(r#"{"name":"a","type":"int"},{"name":"c","type":["null","int"],"default":null}"#), "c"),
+            (record(r#"{"name":"a","type":"string"}"#), "a"),
+            (record(r#"{"name":"b","type":"string"}"#), "b"),
+        ];
+        for (fetched, name) in cases {
+            let error = bind_to(&two(), &fetched, true).unwrap_err();
+            assert_eq!((error.kind(), error.context("field")), (ErrorKind::IncompatibleSchema, Some(name)));
+        }
+        assert!(bind_to(&two(), &record(r#"{"name":"b","type":"string"}"#), false).is_ok());
+        assert!(bind_to(&two(), "\"int\"", true).is_err());
+        assert!(bind_to(&two(), "int", true).is_err());
+    }
+
+    #[test]
+    fn a_fetched_type_of_another_meaning_is_refused() {
+        let time = key(FieldType::Timestamp, false);
+        assert!(bind_to(&time, r#"{"type":"long","logicalType":"timestamp-micros"}"#, true).is_err());
+        assert!(bind_to(&time, r#""long""#, true).is_ok());
+        let decimal = key(FieldType::Decimal { precision: None, scale: 2 }, false);
+        let of_scale = |scale| format!(r#"{{"type":"bytes","logicalType":"decimal","precision":9,"scale":{scale}}}"#);
+        assert!(bind_to(&decimal, &of_scale(3), true).is_err());
+        let encoder = bind_to(&decimal, &of_scale(2), true).unwrap();
+        assert_eq!(payload(&encoder, &[Value::Decimal(vec![0x7b].into())]), unhex("7b"));
+    }
+
+    #[test]
+    fn differences_are_told_field_by_field() {
+        let before = record(r#"{"name":"a","type":"int"},{"name":"b","type":"string"}"#);
+        let after = r#"{"type":"record","name":"y","fields":[{"name":"a","type":["null","int"],"default":null},{"name":"n","type":"long"}]}"#;
+        assert_eq!(
+            differences(&before, after),
+            [
+                "the record is called y, was x",
+                "field `a` is null or int, was int",
+                "field `n` is new and required",
+                "field `b` is gone"
+            ]
+        );
+        assert_eq!(differences("\"int\"", "\"long\""), ["it is long, was int"]);
+        assert!(differences(TEST_TABLE, TEST_TABLE).is_empty());
+    }
 }

@@ -78,7 +78,8 @@ fn split(bytes: &[u8]) -> Result<(u32, &[u8])> {
 /// A type of the schema, with what printing needs. Types refer to each other by index.
 #[derive(Debug, Clone)]
 enum Node {
-    /// null, boolean, int, long, float, double, string, bytes, fixed, enum: the value tells.
+    Null,
+    /// Any other primitive, or fixed: the value tells.
     Leaf,
     Record(Vec<(String, usize)>),
     Array(usize),
@@ -129,7 +130,8 @@ impl Reader {
 
     fn print(&self, out: &mut String, node: usize, value: &Avro) -> Result<()> {
         match (&self.nodes[node], value) {
-            (_, Avro::Null) => out.push_str("null"),
+            // apache-avro reads a text cut off as null, which is none here.
+            (Node::Null, Avro::Null) => out.push_str("null"),
             (_, Avro::Boolean(value)) => out.push_str(if *value { "true" } else { "false" }),
             (_, Avro::Int(value)) => out.push_str(&value.to_string()),
             (_, Avro::Long(value)) => out.push_str(&value.to_string()),
@@ -214,6 +216,7 @@ impl Shape {
     /// The node of a type and its reduced form.
     fn add(&mut self, schema: &Json, namespace: &str) -> Result<(usize, Json)> {
         match schema {
+            Json::String(name) if name == "null" => Ok((self.push(Node::Null), json!(name))),
             Json::String(name) if is_primitive(name) => Ok((self.push(Node::Leaf), json!(name))),
             Json::String(name) => {
                 let known = self.named.get(&full_name(name, namespace)).or_else(|| self.named.get(name));
@@ -251,8 +254,13 @@ impl Shape {
             }
             "record" | "error" => self.add_record(schema, namespace),
             "enum" => {
-                let symbols: Vec<String> =
-                    part("symbols")?.as_array().into_iter().flatten().filter_map(Json::as_str).map(Into::into).collect();
+                let symbols: Vec<String> = part("symbols")?
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Json::as_str)
+                    .map(Into::into)
+                    .collect();
                 let reduced: Vec<String> = (0..symbols.len()).map(|at| format!("s{at}")).collect();
                 let node = self.push(Node::Enum(symbols));
                 self.name(schema, namespace, node);
@@ -331,4 +339,73 @@ fn not_a_schema(error: impl std::error::Error + Send + Sync + 'static) -> Error 
 
 fn not_of_the_schema() -> Error {
     Error::new(ErrorKind::Value, "the record's bytes are not of its schema")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::*;
+    use super::*;
+
+    fn decode(schema: &str, payload: &str) -> Result<String> {
+        decode_with(schema, &[&[0, 0, 0, 0, 7], &unhex(payload)[..]].concat())
+    }
+
+    #[test]
+    fn records_print_as_the_console_consumer_prints_them() {
+        assert_eq!(
+            decode(TEST_TABLE, "02f6a1abfef962020a6170706c6500020a6672756974").unwrap(),
+            r#"{"seq":1,"ts":1700000000123,"item":{"string":"apple"},"price":null,"category":{"string":"fruit"}}"#
+        );
+        let wide =
+            "0202010102d80403020000c03f00000000000004c004c3a9020400ff02f0a802f8bbc60302f6a1abfef9620202800612d68700";
+        assert_eq!(
+            decode(WIDE, wide).unwrap(),
+            concat!(
+                r#"{"id":1,"c_bool":{"boolean":true},"c_i8":-1,"c_i16":{"int":300},"c_i32":-2,"c_f32":{"float":1.5},"#,
+                r#""c_f64":-2.5,"c_str":"é","c_bytes":{"bytes":"\u0000ÿ"},"c_date":{"int":19000},"c_time":3723004,"#,
+                "\"c_ts\":{\"long\":1700000000123},\"c_num\":{\"bytes\":\"\u{80}\"},\"c_num_old\":\"\\u0012Ö\u{87}\",\"c_num_unb\":null}"
+            )
+        );
+    }
+
+    #[test]
+    fn a_union_around_everything_is_forgotten_and_bare_bytes_are_raw() {
+        assert_eq!(decode(r#"["null","int"]"#, "0202").unwrap(), "1");
+        assert_eq!(decode(r#""string""#, "046162").unwrap(), r#""ab""#);
+        assert_eq!(decode(r#""bytes""#, "41ff").unwrap(), "\"Aÿ\"");
+        assert_eq!(
+            decode(r#"{"type":"bytes","scale":0,"precision":0,"logicalType":"decimal"}"#, "41").unwrap(),
+            "\"A\""
+        );
+    }
+
+    #[test]
+    fn names_that_only_java_accepts_can_be_read() {
+        let schema = r#"{"type":"record","name":"é","namespace":"my-db","fields":[
+            {"name":"größe","type":["null",{"type":"record","name":"Inner","fields":[{"name":"x","type":"int"}]}]},
+            {"name":"again","type":["null","Inner"]},
+            {"name":"more","type":["null","my-db.é"]},
+            {"name":"kind","type":{"type":"enum","name":"K","symbols":["A","B"]}},
+            {"name":"list","type":{"type":"array","items":["null","string"]}},
+            {"name":"map","type":{"type":"map","values":"int"}},
+            {"name":"id","type":{"type":"fixed","name":"F","size":2}},
+            {"name":"f","type":"double","default":"wrong"}]}"#;
+        assert_eq!(
+            decode(schema, "0202 0204 00 02 0402026100 00 02026b0200 4142 000000000000f07f").unwrap(),
+            r#"{"größe":{"my-db.Inner":{"x":1}},"again":{"my-db.Inner":{"x":2}},"more":null,"kind":"B","list":[{"string":"a"},null],"map":{"k":1},"id":"AB","f":"Infinity"}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_avro_is_said_to_be_none() {
+        for bytes in [&b"{\"a\":1}"[..], b"", &[0, 0, 0]] {
+            assert!(decode_with(TEST_TABLE, bytes).unwrap_err().to_string().contains("no magic byte"));
+        }
+        for (schema, payload) in [(TEST_TABLE, "02f6"), (r#"["null","int"]"#, "0802"), (r#""string""#, "08")] {
+            assert_eq!(decode(schema, payload).unwrap_err().kind(), ErrorKind::Value);
+        }
+        for schema in ["", "{", "1", r#""Unknown""#, r#"{"type":"array"}"#] {
+            assert!(decode(schema, "00").is_err());
+        }
+    }
 }

@@ -9,6 +9,8 @@ pub mod avro_schema;
 mod avro_writer;
 pub mod decode;
 mod json_text;
+#[cfg(test)]
+mod properties;
 pub mod registry;
 #[cfg(test)]
 mod samples;

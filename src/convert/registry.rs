@@ -184,10 +184,8 @@ impl Registry {
     /// As [`Registry::latest`], and `RegistryRefused` if there is none.
     pub async fn pinned(&self, subject: &str, id: u32) -> Result<Registered> {
         let path = format!("/schemas/ids/{id}?fetchMaxId=false&subject={}", segment(subject));
-        let answer: SchemaAnswer = self
-            .get(&path)
-            .await
-            .map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
+        let answer: SchemaAnswer =
+            self.get(&path).await.map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
         answer.registered(Some(id)).map_err(|error| error.with("schema id", id))
     }
 
@@ -293,8 +291,7 @@ impl Registry {
     ) -> Result<T, Failure> {
         let mut failure = Failure::Network("no address".to_owned());
         for url in &self.settings.urls {
-            let mut request =
-                self.client.request(method.clone(), format!("{url}{path}")).header("Accept", ACCEPT);
+            let mut request = self.client.request(method.clone(), format!("{url}{path}")).header("Accept", ACCEPT);
             request = match &self.settings.authorization {
                 Authorization::None | Authorization::Header => request,
                 Authorization::Basic { user, password } => request.basic_auth(user, Some(password.reveal())),
@@ -318,10 +315,7 @@ impl Registry {
     }
 
     /// Repeats a call that failed in a way that may pass, as often as the settings allow.
-    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
-        &self,
-        call: impl Fn() -> F,
-    ) -> Result<T, Failure> {
+    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(&self, call: impl Fn() -> F) -> Result<T, Failure> {
         let mut backoff = Backoff::default();
         loop {
             let failure = match call().await {
@@ -370,8 +364,11 @@ impl SchemaAnswer {
                 .advise("register it as one schema, or let rowtide register its own (auto.register.schemas=true)"));
         }
         if self.rule_set.is_some_and(|rules| !rules.is_null()) {
-            return Err(Error::new(ErrorKind::RegistryRefused, "the registered schema has rules, which rowtide cannot run")
-                .advise("remove the rule set from the subject"));
+            return Err(Error::new(
+                ErrorKind::RegistryRefused,
+                "the registered schema has rules, which rowtide cannot run",
+            )
+            .advise("remove the rule set from the subject"));
         }
         let id = id.or(self.id).ok_or_else(|| Failure::Malformed("no id".to_owned()).into_error(""))?;
         Ok(Registered { id, schema: self.schema.into() })

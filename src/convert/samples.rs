@@ -84,7 +84,7 @@ pub(super) fn wide_row() -> Vec<Value<'static>> {
 
 pub(super) fn empty_wide_row() -> Vec<Value<'static>> {
     vec![
-        Value::Integer(0),
+        Value::Integer(1),
         Value::Null,
         Value::Integer(0),
         Value::Null,
@@ -102,9 +102,12 @@ pub(super) fn empty_wide_row() -> Vec<Value<'static>> {
     ]
 }
 
+/// The bytes of [`wide_row`] after the prefix.
+pub(super) const WIDE_PAYLOAD: &str =
+    "0202010102d80403020000c03f00000000000004c004c3a9020400ff02f0a802f8bbc60302f6a1abfef9620202800612d68700";
+
 pub(super) fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
     let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
     digits.chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
-

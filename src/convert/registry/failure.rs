@@ -37,8 +37,7 @@ impl Failure {
             #[serde(default)]
             message: String,
         }
-        let body: Body =
-            serde_json::from_slice(body).unwrap_or(Body { error_code: 0, message: String::new() });
+        let body: Body = serde_json::from_slice(body).unwrap_or(Body { error_code: 0, message: String::new() });
         Failure::Status { status, code: body.error_code, message: shortened(&body.message) }
     }
 

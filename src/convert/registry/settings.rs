@@ -193,9 +193,10 @@ fn headers(options: Options<'_>) -> Result<HeaderMap> {
             add(name, value)?;
         }
     }
-    for (option, name) in
-        [("bearer.auth.logical.cluster", "target-sr-cluster"), ("bearer.auth.identity.pool.id", "Confluent-Identity-Pool-Id")]
-    {
+    for (option, name) in [
+        ("bearer.auth.logical.cluster", "target-sr-cluster"),
+        ("bearer.auth.identity.pool.id", "Confluent-Identity-Pool-Id"),
+    ] {
         if let Some(value) = options.get(option) {
             add(name, value)?;
         }
@@ -221,7 +222,11 @@ fn authorization(options: Options<'_>) -> Result<Authorization> {
         }
         (Some("SASL_INHERIT"), None) => {
             let jaas = options.get("sasl.jaas.config").unwrap_or_default();
-            let missing = || Error::config("basic.auth.credentials.source is SASL_INHERIT, but sasl.jaas.config of the converter has no username and password");
+            let missing = || {
+                Error::config(
+                    "basic.auth.credentials.source is SASL_INHERIT, but sasl.jaas.config of the converter has no username and password",
+                )
+            };
             let user = jaas_option(jaas, "username").ok_or_else(missing)?;
             let password = jaas_option(jaas, "password").ok_or_else(missing)?;
             Ok(Authorization::Basic { user, password: Secret::new(password) })
@@ -231,12 +236,13 @@ fn authorization(options: Options<'_>) -> Result<Authorization> {
             Err(Error::config(format!("{name}: `{other}` is not one of URL, USER_INFO, SASL_INHERIT")))
         }
         (None, Some("STATIC_TOKEN")) => {
-            let token = options.get("bearer.auth.token").ok_or_else(|| Error::config("bearer.auth.token is missing"))?;
+            let token =
+                options.get("bearer.auth.token").ok_or_else(|| Error::config("bearer.auth.token is missing"))?;
             Ok(Authorization::Bearer(Secret::new(token)))
         }
-        (None, Some(other)) => Err(Error::config(format!(
-            "bearer.auth.credentials.source: `{other}` is not supported, only STATIC_TOKEN"
-        ))),
+        (None, Some(other)) => {
+            Err(Error::config(format!("bearer.auth.credentials.source: `{other}` is not supported, only STATIC_TOKEN")))
+        }
     }
 }
 
@@ -298,7 +304,8 @@ mod tests {
     #[test]
     fn credentials_come_from_where_the_options_say() {
         let of = |pairs: &[(&str, &str)]| parse(&[&[URL], pairs].concat()).map(|settings| settings.authorization);
-        let basic = |user: &str, password: &str| Authorization::Basic { user: user.into(), password: Secret::new(password) };
+        let basic =
+            |user: &str, password: &str| Authorization::Basic { user: user.into(), password: Secret::new(password) };
         assert_eq!(of(&[]).unwrap(), Authorization::None);
         assert_eq!(of(&[("basic.auth.user.info", "k:s:t")]).unwrap(), basic("k", "s:t"));
         assert_eq!(
