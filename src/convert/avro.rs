@@ -47,9 +47,9 @@ enum Choice {
 /// `key.subject.name.strategy` and `value.subject.name.strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SubjectStrategy {
-    TopicName,
-    RecordName,
-    TopicRecordName,
+    Topic,
+    Record,
+    TopicAndRecord,
 }
 
 struct Bound {
@@ -112,9 +112,9 @@ impl AvroConverter {
             })
         };
         Ok(match strategy {
-            SubjectStrategy::TopicName => format!("{topic}-{}", role.as_str()),
-            SubjectStrategy::RecordName => record()?.to_owned(),
-            SubjectStrategy::TopicRecordName => format!("{topic}-{}", record()?),
+            SubjectStrategy::Topic => format!("{topic}-{}", role.as_str()),
+            SubjectStrategy::Record => record()?.to_owned(),
+            SubjectStrategy::TopicAndRecord => format!("{topic}-{}", record()?),
         })
     }
 
@@ -222,11 +222,11 @@ fn choice(options: Options<'_>) -> Result<Choice> {
 }
 
 fn subject_strategy(options: Options<'_>, key: &str) -> Result<SubjectStrategy> {
-    let Some(class) = options.get(key) else { return Ok(SubjectStrategy::TopicName) };
+    let Some(class) = options.get(key) else { return Ok(SubjectStrategy::Topic) };
     match class.rsplit('.').next() {
-        Some("TopicNameStrategy") => Ok(SubjectStrategy::TopicName),
-        Some("RecordNameStrategy") => Ok(SubjectStrategy::RecordName),
-        Some("TopicRecordNameStrategy") => Ok(SubjectStrategy::TopicRecordName),
+        Some("TopicNameStrategy") => Ok(SubjectStrategy::Topic),
+        Some("RecordNameStrategy") => Ok(SubjectStrategy::Record),
+        Some("TopicRecordNameStrategy") => Ok(SubjectStrategy::TopicAndRecord),
         _ => Err(Error::config(format!("{key}: `{class}` is not supported"))
             .advise("use TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy")),
     }

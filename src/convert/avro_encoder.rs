@@ -236,17 +236,9 @@ mod tests {
         let row = encode(&test_table(), &test_table_row()).unwrap();
         assert_eq!(row, unhex("00 00000007 02 f6a1abfef962 02 0a 6170706c65 00 02 0a 6672756974"));
         let row = encode(&wide(), &wide_row()).unwrap();
-        let expected =
-            "0202010102d80403020000c03f00000000000004c004c3a9020400ff02f0a802f8bbc60302f6a1abfef9620202800612d68700";
-        assert_eq!(row[5..], unhex(expected));
+        assert_eq!(row[5..], unhex(WIDE_PAYLOAD));
         let row = encode(&wide(), &empty_wide_row()).unwrap();
-        assert_eq!(
-            row[5..],
-            unhex("0200000000000000000000000000000000000000020000")[1..].iter().fold(vec![0u8], |mut bytes, byte| {
-                bytes.push(*byte);
-                bytes
-            })
-        );
+        assert_eq!(row[5..], unhex("0200000000000000000000000000000000000000020000"));
     }
 
     #[test]

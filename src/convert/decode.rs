@@ -356,10 +356,8 @@ mod tests {
             decode(TEST_TABLE, "02f6a1abfef962020a6170706c6500020a6672756974").unwrap(),
             r#"{"seq":1,"ts":1700000000123,"item":{"string":"apple"},"price":null,"category":{"string":"fruit"}}"#
         );
-        let wide =
-            "0202010102d80403020000c03f00000000000004c004c3a9020400ff02f0a802f8bbc60302f6a1abfef9620202800612d68700";
         assert_eq!(
-            decode(WIDE, wide).unwrap(),
+            decode(WIDE, WIDE_PAYLOAD).unwrap(),
             concat!(
                 r#"{"id":1,"c_bool":{"boolean":true},"c_i8":-1,"c_i16":{"int":300},"c_i32":-2,"c_f32":{"float":1.5},"#,
                 r#""c_f64":-2.5,"c_str":"é","c_bytes":{"bytes":"\u0000ÿ"},"c_date":{"int":19000},"c_time":3723004,"#,
