@@ -4,15 +4,23 @@
 //! To add one: a file here and a line in [`CONVERTERS`].
 
 pub mod avro;
+mod avro_encoder;
 pub mod avro_schema;
+mod avro_writer;
+pub mod decode;
+mod json_text;
+#[cfg(test)]
+mod properties;
 pub mod registry;
+#[cfg(test)]
+mod samples;
 
 use std::sync::Arc;
 
-use crate::config::spec::ConverterSpec;
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::config::spec::ConverterSpec;
+use crate::error::{Error, Result};
 use crate::model::{Schema, Value};
 
 /// The key or the value of a record.
@@ -60,6 +68,25 @@ pub trait Converter: Send + Sync {
     /// # Errors
     /// As [`Converter::bind`].
     fn check<'a>(&'a self, topic: &'a str, role: Role, schema: &'a Schema) -> BoxFuture<'a, Result<()>>;
+
+    /// An encoder of the same bytes as [`Converter::bind`]'s but for a schema id of 0, without talking to
+    /// anybody: for `explain --sample`.
+    ///
+    /// # Errors
+    /// As [`Converter::preview`].
+    fn bind_sample(&self, schema: &Schema, projection: &[usize]) -> Result<Arc<dyn Encoder>> {
+        let _ = (schema, projection);
+        Err(Error::internal("this converter makes no samples"))
+    }
+
+    /// The text form of what an encoder of [`Converter::bind_sample`] wrote.
+    ///
+    /// # Errors
+    /// `Value` if the bytes are not of the schema.
+    fn render_sample(&self, preview: &SchemaPreview, bytes: &[u8]) -> Result<String> {
+        let _ = (preview, bytes);
+        Err(Error::internal("this converter makes no samples"))
+    }
 }
 
 /// Encodes rows; bound to one schema.
@@ -69,6 +96,13 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// `Value`, with the field, if a value does not fit.
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()>;
+
+    /// Whether what would be encoded is null as a whole: one bare field that is null. It then travels as
+    /// Kafka's null (a null key), not as bytes, and [`Encoder::encode`] is not called.
+    fn is_null(&self, row: &[Value<'_>]) -> bool {
+        let _ = row;
+        false
+    }
 }
 
 /// A schema as the registry would see it.

@@ -1,1 +1,407 @@
-//! stub
+//! The schema registry's client. Registration and reading by id go through `schema_registry_converter`;
+//! what that crate lacks (lookup, latest version with its rules, verbose compatibility) is asked over
+//! the same kind of client. Answers that cannot change are kept: one call per subject and schema.
+
+mod failure;
+pub(super) mod settings;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method};
+use schema_registry_converter::async_impl::schema_registry::{SrSettings, get_schema_by_id, post_schema};
+use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSchema};
+use serde::Deserialize;
+use serde_json::json;
+
+use self::failure::Failure;
+use self::settings::{Authorization, Options, Settings};
+use super::avro_schema::AvroSchema;
+use super::avro_writer::differences;
+use crate::error::{Error, ErrorKind, Result};
+use crate::retry::Backoff;
+
+/// What a path segment may hold unescaped.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'@')
+    .remove(b':')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=');
+
+const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
+const ACCEPT: &str = "application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json";
+
+/// A schema the registry gave out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// Its id.
+    pub id: u32,
+    /// Its text.
+    pub schema: Arc<str>,
+}
+
+/// The registry of one converter.
+pub struct Registry {
+    settings: Settings,
+    /// For what goes through the registry crate.
+    registration: SrSettings,
+    /// For the rest.
+    client: Client,
+    /// `normalize.schemas`.
+    normalize: bool,
+    ids: Mutex<HashMap<(String, String), u32>>,
+    schemas: Mutex<HashMap<u32, Arc<str>>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// Reads the settings of a converter; talks to nobody.
+    ///
+    /// # Errors
+    /// `Config` with the option, `Io` for a certificate file.
+    pub fn create(converter: &std::collections::BTreeMap<String, String>) -> Result<Self> {
+        let options = Options(converter);
+        let settings = Settings::parse(options)?;
+        let mut builder = SrSettings::new_builder(settings.urls[0].clone());
+        for url in &settings.urls[1..] {
+            builder.add_url(url.clone());
+        }
+        match &settings.authorization {
+            Authorization::None | Authorization::Header => {}
+            Authorization::Basic { user, password } => {
+                builder.set_basic_authorization(user, Some(password.reveal()));
+            }
+            Authorization::Bearer(token) => {
+                builder.set_token_authorization(token.reveal());
+            }
+        }
+        builder.set_timeout(settings.timeout);
+        let registration = builder
+            .build_with(settings.client_builder()?)
+            .map_err(|error| unusable(error.cause.unwrap_or(error.error)))?;
+        let client = settings.client_builder()?.build().map_err(|error| unusable(error.to_string()))?;
+        Ok(Self {
+            registration,
+            client,
+            normalize: options.flag("normalize.schemas", false)?,
+            settings,
+            ids: Mutex::default(),
+            schemas: Mutex::default(),
+        })
+    }
+
+    /// Registers a schema, or finds it under the subject, and returns its id.
+    ///
+    /// # Errors
+    /// `Registry`, `RegistryRefused`, `Auth`, and `IncompatibleSchema` with what differs.
+    pub async fn register(&self, subject: &str, schema: &AvroSchema) -> Result<u32> {
+        let cached = (subject.to_owned(), schema.text.clone());
+        if let Some(id) = lock(&self.ids).get(&cached) {
+            return Ok(*id);
+        }
+        let outcome = if self.normalize {
+            // The registry crate cannot ask for it.
+            let path = format!("/subjects/{}/versions?normalize=true", segment(subject));
+            let answer: Result<IdAnswer, Failure> = self.post(&path, &schema.text).await;
+            answer.map(|answer| answer.id)
+        } else {
+            self.patiently(|| self.post_new(subject, schema)).await
+        };
+        match outcome {
+            Ok(id) => {
+                lock(&self.ids).insert(cached, id);
+                Ok(id)
+            }
+            Err(failure) if failure.is_incompatible() => {
+                Err(self.explain(failure, subject, schema).await.with("subject", subject))
+            }
+            Err(failure) => Err(failure.into_error(&self.settings.shown).with("subject", subject)),
+        }
+    }
+
+    async fn post_new(&self, subject: &str, schema: &AvroSchema) -> Result<u32, Failure> {
+        let supplied = SuppliedSchema::new(schema.full_name.clone(), SchemaType::Avro, schema.text.clone());
+        // The crate escapes slashes only, and those are gone after this.
+        let registered = post_schema(&self.registration, segment(subject), supplied).await;
+        registered.map(|registered| registered.id).map_err(|error| Failure::of_client(&error))
+    }
+
+    /// The id of a schema under a subject, without registering; none if the registry does not have it.
+    ///
+    /// # Errors
+    /// As [`Registry::register`], without `IncompatibleSchema`.
+    pub async fn lookup(&self, subject: &str, schema: &str) -> Result<Option<u32>> {
+        let cached = (subject.to_owned(), schema.to_owned());
+        if let Some(id) = lock(&self.ids).get(&cached) {
+            return Ok(Some(*id));
+        }
+        let path = format!("/subjects/{}?normalize={}&deleted=false", segment(subject), self.normalize);
+        let found = self.found(self.post::<IdAnswer>(&path, schema).await, subject)?;
+        if let Some(answer) = &found {
+            lock(&self.ids).insert(cached, answer.id);
+        }
+        Ok(found.map(|answer| answer.id))
+    }
+
+    /// The newest version under a subject; none if there is no such subject.
+    ///
+    /// # Errors
+    /// As [`Registry::lookup`]; `RegistryRefused` if it is not plain Avro.
+    pub async fn latest(&self, subject: &str) -> Result<Option<Registered>> {
+        let path = format!("/subjects/{}/versions/latest", segment(subject));
+        match self.found(self.get::<SchemaAnswer>(&path).await, subject)? {
+            None => Ok(None),
+            Some(answer) => answer.registered(None).map(Some).map_err(|error| error.with("subject", subject)),
+        }
+    }
+
+    /// The schema of an id, for `use.schema.id`.
+    ///
+    /// # Errors
+    /// As [`Registry::latest`], and `RegistryRefused` if there is none.
+    pub async fn pinned(&self, subject: &str, id: u32) -> Result<Registered> {
+        let path = format!("/schemas/ids/{id}?fetchMaxId=false&subject={}", segment(subject));
+        let answer: SchemaAnswer =
+            self.get(&path).await.map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
+        answer.registered(Some(id)).map_err(|error| error.with("schema id", id))
+    }
+
+    /// The text of the schema with an id, for reading records.
+    ///
+    /// # Errors
+    /// `RegistryRefused` if there is none, or it is not Avro; `Registry`; `Auth`.
+    pub async fn schema_by_id(&self, id: u32) -> Result<Arc<str>> {
+        if let Some(schema) = lock(&self.schemas).get(&id) {
+            return Ok(schema.clone());
+        }
+        let fetch = || async {
+            let fetched = get_schema_by_id(id, &self.registration).await;
+            fetched.map_err(|error| Failure::of_client(&error))
+        };
+        let fetched = self
+            .patiently(fetch)
+            .await
+            .map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
+        if fetched.schema_type != SchemaType::Avro {
+            return Err(not_avro().with("schema id", id));
+        }
+        let schema: Arc<str> = fetched.schema.into();
+        lock(&self.schemas).insert(id, schema.clone());
+        Ok(schema)
+    }
+
+    /// Asks whether [`Registry::register`] would succeed. Writes nothing.
+    ///
+    /// # Errors
+    /// As [`Registry::register`].
+    pub async fn check(&self, subject: &str, schema: &AvroSchema) -> Result<()> {
+        // A schema that is there already is given out whatever the rule says.
+        if self.lookup(subject, &schema.text).await?.is_some() {
+            return Ok(());
+        }
+        let normalize = self.normalize;
+        let path =
+            format!("/compatibility/subjects/{}/versions/latest?normalize={normalize}&verbose=true", segment(subject));
+        match self.found(self.post::<Verdict>(&path, &schema.text).await, subject)? {
+            Some(verdict) if !verdict.is_compatible => {
+                let message = verdict.messages.unwrap_or_default().join("; ");
+                let refusal = Failure::of_status(409, json!({ "message": message }).to_string().as_bytes());
+                Err(self.explain(refusal, subject, schema).await.with("subject", subject))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The error for a schema the subject's rule does not allow: with the rule and what differs, as far as
+    /// the registry tells.
+    async fn explain(&self, refusal: Failure, subject: &str, schema: &AvroSchema) -> Error {
+        let found = match self.latest(subject).await {
+            Ok(Some(latest)) => differences(&latest.schema, &schema.text),
+            _ => Vec::new(),
+        };
+        let level: Result<Level, Failure> =
+            self.get(&format!("/config/{}?defaultToGlobal=true", segment(subject))).await;
+        let rule = level.ok().and_then(|level| level.compatibility_level.or(level.compatibility));
+        let server = match &refusal {
+            Failure::Status { message, .. } => message.clone(),
+            _ => String::new(),
+        };
+        let mut message = "the new schema is not compatible with the subject's".to_owned();
+        if !found.is_empty() {
+            message.push_str(": ");
+            message.push_str(&found.join(", "));
+        }
+        let mut error = Error::new(ErrorKind::IncompatibleSchema, message);
+        if let Some(rule) = rule {
+            error = error.with("rule", rule);
+        }
+        if !server.is_empty() {
+            error = error.caused_by(server);
+        }
+        error.with("registry", &self.settings.shown)
+    }
+
+    /// Turns "there is no such thing" into none.
+    fn found<T>(&self, answer: Result<T, Failure>, subject: &str) -> Result<Option<T>> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(failure.into_error(&self.settings.shown).with("subject", subject)),
+        }
+    }
+
+    async fn get<T: for<'de> Deserialize<'de>>(&self, path: &str) -> Result<T, Failure> {
+        self.patiently(|| self.call(Method::GET, path, None)).await
+    }
+
+    async fn post<T: for<'de> Deserialize<'de>>(&self, path: &str, schema: &str) -> Result<T, Failure> {
+        let body = json!({ "schemaType": "AVRO", "schema": schema }).to_string();
+        self.patiently(|| self.call(Method::POST, path, Some(&body))).await
+    }
+
+    /// One call, at each address until one answers.
+    async fn call<T: for<'de> Deserialize<'de>>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<T, Failure> {
+        let mut failure = Failure::Network("no address".to_owned());
+        for url in &self.settings.urls {
+            let mut request = self.client.request(method.clone(), format!("{url}{path}")).header("Accept", ACCEPT);
+            request = match &self.settings.authorization {
+                Authorization::None | Authorization::Header => request,
+                Authorization::Basic { user, password } => request.basic_auth(user, Some(password.reveal())),
+                Authorization::Bearer(token) => request.bearer_auth(token.reveal()),
+            };
+            if let Some(body) = body {
+                request = request.header("Content-Type", CONTENT_TYPE).body(body.to_owned());
+            }
+            failure = match answer(request).await {
+                Ok((status, bytes)) if (200..300).contains(&status) => {
+                    return serde_json::from_slice(&bytes).map_err(|error| Failure::Malformed(error.to_string()));
+                }
+                Ok((status, bytes)) => Failure::of_status(status, &bytes),
+                Err(error) => Failure::of_request(&error),
+            };
+            if !failure.is_transient() {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    /// Repeats a call that failed in a way that may pass, as often as the settings allow.
+    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(&self, call: impl Fn() -> F) -> Result<T, Failure> {
+        let mut backoff = Backoff::default();
+        loop {
+            let failure = match call().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            if !failure.is_transient() {
+                return Err(failure);
+            }
+            match backoff.next(&self.settings.retry) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(failure),
+            }
+        }
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), reqwest::Error> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    Ok((status, response.bytes().await?.into()))
+}
+
+#[derive(Deserialize)]
+struct IdAnswer {
+    id: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SchemaAnswer {
+    id: Option<u32>,
+    schema: String,
+    schema_type: Option<String>,
+    references: Option<Vec<serde_json::Value>>,
+    rule_set: Option<serde_json::Value>,
+}
+
+impl SchemaAnswer {
+    fn registered(self, id: Option<u32>) -> Result<Registered> {
+        if self.schema_type.is_some_and(|kind| kind != "AVRO") {
+            return Err(not_avro());
+        }
+        if self.references.is_some_and(|references| !references.is_empty()) {
+            return Err(Error::new(ErrorKind::RegistryRefused, "the registered schema refers to others")
+                .advise("register it as one schema, or let rowtide register its own (auto.register.schemas=true)"));
+        }
+        if self.rule_set.is_some_and(|rules| !rules.is_null()) {
+            return Err(Error::new(
+                ErrorKind::RegistryRefused,
+                "the registered schema has rules, which rowtide cannot run",
+            )
+            .advise("remove the rule set from the subject"));
+        }
+        let id = id.or(self.id).ok_or_else(|| Failure::Malformed("no id".to_owned()).into_error(""))?;
+        Ok(Registered { id, schema: self.schema.into() })
+    }
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    is_compatible: bool,
+    messages: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Level {
+    compatibility_level: Option<String>,
+    compatibility: Option<String>,
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, SEGMENT).to_string()
+}
+
+fn not_avro() -> Error {
+    Error::new(ErrorKind::RegistryRefused, "the registered schema is not avro")
+        .advise("the topic holds another format; read it with a tool for that")
+}
+
+fn unusable(cause: String) -> Error {
+    Error::config("the settings of the schema registry's client cannot be used").caused_by(cause)
+}
+
+/// A poisoned cache is as good as any: entries are written whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
