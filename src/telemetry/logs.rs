@@ -86,7 +86,8 @@ fn filter(level: &str) -> Result<EnvFilter> {
     let plain = level.trim().to_ascii_lowercase();
     let directives = match plain.as_str() {
         "off" | "debug" | "trace" => plain,
-        "error" | "warn" | "info" => format!("{plain},{QUIET}"),
+        "error" => format!("{plain},rdkafka=off,librdkafka=off"),
+        "warn" | "info" => format!("{plain},{QUIET}"),
         _ if plain.contains('=') => format!("info,{QUIET},{}", level.trim()),
         _ => {
             let message = format!("--log-level is `{level}`; off, error, warn, info, debug and trace are known");
