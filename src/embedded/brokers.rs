@@ -77,9 +77,7 @@ impl Brokers {
     }
 }
 
-fn cluster(
-    owner: &ThreadedProducer<DefaultProducerContext>,
-) -> Result<MockCluster<'_, DefaultProducerContext>> {
+fn cluster(owner: &ThreadedProducer<DefaultProducerContext>) -> Result<MockCluster<'_, DefaultProducerContext>> {
     owner.client().mock_cluster().ok_or_else(|| Error::internal("the embedded brokers are gone"))
 }
 

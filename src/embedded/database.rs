@@ -26,10 +26,8 @@ impl DemoDatabase {
     /// `Io` if the file cannot be written or is not a database.
     pub async fn create(path: &Path) -> Result<Self> {
         // A poll of the reader may be in the way for a moment; then the write waits.
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .busy_timeout(Duration::from_secs(10));
+        let options =
+            SqliteConnectOptions::new().filename(path).create_if_missing(true).busy_timeout(Duration::from_secs(10));
         let opened = SqliteConnection::connect_with(&options).await;
         let mut connection = opened.map_err(|error| failed("cannot open the demo database", path, error))?;
         let applied = connection.execute(sqlx::raw_sql(MIGRATION)).await;

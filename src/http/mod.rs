@@ -168,11 +168,10 @@ mod tests {
         board.table("t").failed(&Error::new(ErrorKind::Privilege, "permission denied"));
         let (_, body) = get_json(format!("{}/status", running.url)).await;
         let table = &body["connectors"][0]["tables"][0];
-        assert_eq!((&table["table"], &table["state"], &table["reason"]), (
-            &Value::from("t"),
-            &Value::from("failed"),
-            &Value::from("permission denied")
-        ));
+        assert_eq!(
+            (&table["table"], &table["state"], &table["reason"]),
+            (&Value::from("t"), &Value::from("failed"), &Value::from("permission denied"))
+        );
         let response = reqwest::get(format!("{}/metrics", running.url)).await.unwrap();
         assert_eq!(response.headers()["content-type"], crate::telemetry::CONTENT_TYPE);
         let text = response.text().await.unwrap();

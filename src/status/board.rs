@@ -240,6 +240,11 @@ impl Boards {
         self.lock().iter().map(|(_, board)| board.snapshot()).collect()
     }
 
+    /// Shows every connector's status without copying it; `look` must be short.
+    pub fn for_each(&self, mut look: impl FnMut(&ConnectorStatus)) {
+        self.lock().iter().for_each(|(_, board)| board.with(&mut look));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<(String, StatusBoard)>> {
         self.boards.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -183,9 +183,10 @@ impl ConnectorStatus {
             let reason = self.error.as_ref().map_or_else(|| word.to_owned(), |error| format!("{word}: {error}"));
             complaint(None, reason, &self.advice)
         });
-        let tables = self.tables.iter().filter_map(|table| {
-            self.complaint(table, now).map(|reason| complaint(Some(table), reason, &table.advice))
-        });
+        let tables = self
+            .tables
+            .iter()
+            .filter_map(|table| self.complaint(table, now).map(|reason| complaint(Some(table), reason, &table.advice)));
         own.into_iter().chain(tables).collect()
     }
 
@@ -207,7 +208,9 @@ impl ConnectorStatus {
                 now.saturating_sub(polled) / 1000,
                 allowed / 1000
             ))),
-            None => Some(with_reason(format!("not polled yet, {} s after its start", (now - table.known_since) / 1000))),
+            None => {
+                Some(with_reason(format!("not polled yet, {} s after its start", (now - table.known_since) / 1000)))
+            }
         }
     }
 
@@ -317,5 +320,4 @@ mod tests {
         table.enter(TableState::Idle, 30, None);
         assert_eq!((table.since, table.reason), (30, None));
     }
-
 }

@@ -61,7 +61,7 @@ impl LogOptions {
 }
 
 /// Starts logging. The bars are drawn on stderr if it is a terminal, and hidden if it is not; log lines
-/// make way for them.
+/// make way for them. A span's field must not be called `name`: in JSON that is the span's own.
 ///
 /// # Errors
 /// `Config` if the level is none, `Internal` if called twice.
@@ -75,7 +75,7 @@ pub fn init(options: &LogOptions) -> Result<MultiProgress> {
         .with_ansi(options.terminal && !options.no_color && options.format == LogFormat::Text);
     let started = match options.format {
         LogFormat::Text => builder.compact().with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     };
     started.map_err(|error| Error::internal("cannot start logging").caused_by(error))?;
     Ok(bars)
@@ -86,7 +86,8 @@ fn filter(level: &str) -> Result<EnvFilter> {
     let plain = level.trim().to_ascii_lowercase();
     let directives = match plain.as_str() {
         "off" | "debug" | "trace" => plain,
-        "error" | "warn" | "info" => format!("{plain},{QUIET}"),
+        "error" => format!("{plain},rdkafka=off,librdkafka=off"),
+        "warn" | "info" => format!("{plain},{QUIET}"),
         _ if plain.contains('=') => format!("info,{QUIET},{}", level.trim()),
         _ => {
             let message = format!("--log-level is `{level}`; off, error, warn, info, debug and trace are known");

@@ -1,8 +1,7 @@
-//! The metrics: names and help in [`METRICS`], and the handles that count. Reads nothing, asks nobody:
+//! The metrics: the handles that count, named in [`METRICS`](super::METRICS). Reads nothing, asks nobody:
 //! states come from a [`ConnectorStatus`] when they are scraped, so that they cannot contradict it.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,83 +13,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::names::*;
 use crate::error::ErrorKind;
 use crate::status::{ConnectorState, ConnectorStatus, TableState};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// What a metric is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricKind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts by size.
-    Histogram,
-}
-
-impl MetricKind {
-    /// The word Prometheus uses.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            MetricKind::Counter => "counter",
-            MetricKind::Gauge => "gauge",
-            MetricKind::Histogram => "histogram",
-        }
-    }
-}
-
-/// One line of the documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metric {
-    /// Its name in a query.
-    pub name: &'static str,
-    /// What it is.
-    pub kind: MetricKind,
-    /// Its labels.
-    pub labels: &'static [&'static str],
-    /// What it says.
-    pub help: &'static str,
-}
-
-/// Declares each metric as a constant and all of them as [`METRICS`].
-macro_rules! metrics {
-    ($($constant:ident $name:literal $kind:ident [$($label:literal),*] $help:literal;)*) => {
-        $(const $constant: Metric =
-            Metric { name: $name, kind: MetricKind::$kind, labels: &[$($label),*], help: $help };)*
-        /// Every metric there is.
-        pub const METRICS: &[Metric] = &[$($constant),*];
-    };
-}
-
-metrics! {
-    UP "rowtide_up" Gauge ["connector"]
-        "1 while the connector is polling its tables, 0 while it starts, or after it stopped or failed";
-    BUILD_INFO "rowtide_build_info" Gauge ["version", "commit"]
-        "Always 1; the labels say which build is running";
-    ROWS "rowtide_rows_total" Counter ["connector", "table"]
-        "Rows committed to Kafka";
-    BYTES "rowtide_bytes_total" Counter ["connector", "table"]
-        "Bytes of keys and values committed to Kafka, before compression";
-    POLLS "rowtide_polls_total" Counter ["connector", "table", "result"]
-        "Polls by result: rows, empty, waiting (rows are held back until an older transaction ends), error";
-    POLL_SECONDS "rowtide_poll_seconds" Histogram ["connector", "table"]
-        "Time from sending a poll's query to its last row";
-    LAG "rowtide_lag_seconds" Gauge ["connector", "table"]
-        "Age of the newest emitted row by the database's clock, at the last poll";
-    LAST_POLL "rowtide_last_successful_poll_timestamp_seconds" Gauge ["connector", "table"]
-        "When the table was last polled successfully, in seconds since the epoch; absent before the first time";
-    TABLE_STATE "rowtide_table_state" Gauge ["connector", "table", "state"]
-        "1 for the state the table is in, 0 for the others: loading, live, idle, waiting, backing_off, failed, stopped";
-    TRANSACTIONS "rowtide_transactions_total" Counter ["connector", "outcome"]
-        "Kafka transactions by outcome: committed, aborted, unknown";
-    TRANSACTION_SECONDS "rowtide_transaction_seconds" Histogram ["connector"]
-        "Time from the begin of a Kafka transaction to the answer to its commit";
-    ERRORS "rowtide_errors_total" Counter ["connector", "kind"]
-        "Errors by kind, those that were overcome included";
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConnectorLabels {
@@ -366,7 +294,11 @@ impl TableMetrics {
 
     /// A poll was answered.
     pub fn polled(&self, rows: u64, took: Duration) {
-        if rows == 0 { self.empty.inc() } else { self.with_rows.inc() };
+        if rows == 0 {
+            self.empty.inc()
+        } else {
+            self.with_rows.inc()
+        };
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
@@ -385,20 +317,6 @@ impl TableMetrics {
     pub fn lag(&self, seconds: f64) {
         self.shared.lag.get_or_create_owned(&self.labels).set(seconds);
     }
-}
-
-/// The page `docs metrics` prints.
-pub fn metrics_markdown() -> String {
-    let mut page = String::from(
-        "# Metrics\n\n`GET /metrics` on `--listen` answers these as OpenMetrics text.\n\n\
-         | metric | kind | labels | meaning |\n|---|---|---|---|\n",
-    );
-    for metric in METRICS {
-        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
-        // Writing to a String cannot fail.
-        let _ = writeln!(page, "| `{}` | {} | {labels} | {} |", metric.name, metric.kind.as_str(), metric.help);
-    }
-    page
 }
 
 #[cfg(test)]
@@ -473,11 +391,5 @@ mod tests {
         let text = metrics.encode();
         assert!(!text.contains("rowtide_table_state{") && !text.contains("rowtide_lag_seconds{"), "{text}");
         assert!(text.contains("rowtide_rows_total{"));
-    }
-
-    #[test]
-    fn the_page_has_a_row_per_metric() {
-        let page = metrics_markdown();
-        assert_eq!(page.lines().filter(|line| line.starts_with("| `rowtide_")).count(), METRICS.len());
     }
 }

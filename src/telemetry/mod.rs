@@ -3,6 +3,8 @@
 
 mod logs;
 mod metrics;
+mod names;
 
 pub use logs::{LogFormat, LogOptions, init};
-pub use metrics::{CONTENT_TYPE, ConnectorMetrics, METRICS, Metric, MetricKind, Metrics, TableMetrics, metrics_markdown};
+pub use metrics::{CONTENT_TYPE, ConnectorMetrics, Metrics, TableMetrics};
+pub use names::{METRICS, Metric, MetricKind, metrics_markdown};

@@ -33,7 +33,8 @@ impl SchemaRegistry {
     /// # Errors
     /// `Io` if no port can be had.
     pub async fn start() -> Result<Self> {
-        let io = |error: std::io::Error| Error::new(ErrorKind::Io, "cannot start the embedded registry").caused_by(error);
+        let io =
+            |error: std::io::Error| Error::new(ErrorKind::Io, "cannot start the embedded registry").caused_by(error);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(io)?;
         let address = listener.local_addr().map_err(io)?;
         let server = tokio::spawn(async move {
@@ -196,11 +197,7 @@ async fn set_global_level(State(shared): State<Shared>, body: Bytes) -> Reply {
     set_level(&shared, None, &body)
 }
 
-async fn subject_level(
-    State(shared): State<Shared>,
-    Path(subject): Path<String>,
-    uri: axum::http::Uri,
-) -> Reply {
+async fn subject_level(State(shared): State<Shared>, Path(subject): Path<String>, uri: axum::http::Uri) -> Reply {
     let store = shared.lock();
     let or_global = uri.query().is_some_and(|query| query.contains("defaultToGlobal=true"));
     let level = if or_global { Some(store.level(Some(&subject))) } else { store.own_level(Some(&subject)) };

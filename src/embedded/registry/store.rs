@@ -168,9 +168,9 @@ impl Store {
 
     pub(super) fn schema(&self, id: usize) -> Answer<&str> {
         let stored = id.checked_sub(1).and_then(|index| self.schemas.get(index));
-        stored.map(|stored| stored.text.as_str()).ok_or_else(|| {
-            Refusal::new(404, 40403, format!("Schema {id} not found"))
-        })
+        stored
+            .map(|stored| stored.text.as_str())
+            .ok_or_else(|| Refusal::new(404, 40403, format!("Schema {id} not found")))
     }
 
     /// The subjects and versions that use an id.
