@@ -1,2 +1,23 @@
-//! stub
+//! Configuration: files, environment and `--set` in, a [`spec::ConnectorSpec`] or a report of everything that
+//! is wrong out. Three steps: take apart ([`document`]), put together and resolve ([`layers`]), then
+//! judge each value by the one table ([`keys`]), the values together, and build. No connection is made
+//! and no file read but those named; the checks that need a server are made by the components.
+
+mod docs;
+pub mod document;
+mod hidden;
+pub mod keys;
+pub mod layers;
+mod load;
+mod policy;
+mod properties;
+mod providers;
+pub mod report;
 pub mod spec;
+pub(crate) mod values;
+
+pub use docs::docs_markdown;
+pub use document::Document;
+pub use hidden::masked;
+pub use layers::Layers;
+pub use report::{Problem, Report};

@@ -90,7 +90,7 @@ pub struct SourceSpec {
 }
 
 /// A parsed `connection.url`, JDBC or native.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SourceUrl {
     /// The dialect's name: `postgresql`, `sqlite`.
     pub dialect: String,
@@ -107,7 +107,9 @@ impl fmt::Display for SourceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.dialect)?;
         for (index, (host, port)) in self.hosts.iter().enumerate() {
-            write!(f, "{}{host}:{port}", if index == 0 { "//" } else { "," })?;
+            let separator = if index == 0 { "//" } else { "," };
+            let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+            write!(f, "{separator}{open}{host}{close}:{port}")?;
         }
         match (&self.database, self.hosts.is_empty()) {
             (Some(database), true) => f.write_str(database),
@@ -191,7 +193,7 @@ pub enum Unsupported {
 }
 
 /// What is polled.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Selection {
     /// Tables.
     Tables(TableFilter),
@@ -327,7 +329,7 @@ pub enum KeyMode {
 }
 
 /// A converter with its settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConverterSpec {
     /// The registered name: `avro`.
     pub name: String,
@@ -336,7 +338,7 @@ pub struct ConverterSpec {
 }
 
 /// The brokers and the clients' settings, still in Kafka's Java names where they come from the user.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KafkaSpec {
     /// `bootstrap.servers`.
     pub bootstrap_servers: String,

@@ -1,0 +1,78 @@
+//! The reference of all keys, as Markdown; derived from the table and from nothing else.
+
+use std::fmt::Write;
+
+use super::keys::{Home, KeyDefinition, SECTIONS, Status};
+use super::values::allowed_text;
+use crate::config::keys::Allowed;
+
+const INTRODUCTION: &str = "# Configuration
+
+<!-- made by `rowtide docs config`; do not edit -->
+
+Keys are those of Kafka Connect and of its JDBC source connectors, under the same names and with the same
+meaning. Files are JSON (`{\"name\": ..., \"config\": {...}}` or a flat map) or Java `.properties`. A worker's
+settings come from `--worker FILE`, then from `CONNECT_*` of the environment, then from `--set key=value`,
+and may stand in the connector's file too. Values may contain `${env:NAME}`, `${file:/path:key}` and
+`${dir:/path:name}`.
+";
+
+/// The page `rowtide docs config` prints.
+pub fn docs_markdown() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for section in SECTIONS {
+        // Writing to a string cannot fail.
+        let _ = write!(page, "\n## {}\n\n| key | type | default | allowed | where | meaning |\n", section.title);
+        page.push_str("|---|---|---|---|---|---|\n");
+        for definition in section.keys {
+            page.push_str(&row(definition));
+        }
+    }
+    page
+}
+
+fn row(definition: &KeyDefinition) -> String {
+    let default = match definition.default {
+        Some("") => "empty".to_owned(),
+        Some(text) => format!("`{text}`"),
+        None => String::new(),
+    };
+    let allowed = match definition.allowed {
+        Allowed::Any => String::new(),
+        other => allowed_text(other),
+    };
+    let home = match definition.home {
+        Home::Connector => "connector",
+        Home::Rowtide => "connector, rowtide only",
+        Home::Worker => "worker",
+        Home::Both => "connector or worker",
+    };
+    let mut meaning = definition.doc.to_owned();
+    match definition.status {
+        Status::Honoured => {}
+        Status::Ignored(reason) => meaning = format!("{meaning} Accepted, without effect: {reason}."),
+        Status::Refused(reason) => meaning = format!("{meaning} Refused unless empty: {reason}."),
+    }
+    for (value, reason) in definition.refused {
+        meaning = format!("{meaning} `{value}` is refused: {reason}.");
+    }
+    let name = definition.name;
+    let cells = [default, allowed, home.to_owned(), meaning].map(|cell| cell.replace('|', "\\|"));
+    format!("| <a id=\"{name}\"></a>`{name}` | {} | {} |\n", definition.kind.as_str(), cells.join(" | "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys;
+
+    #[test]
+    fn every_key_has_one_row_with_an_anchor() {
+        let page = docs_markdown();
+        for definition in keys::all() {
+            assert_eq!(page.matches(&format!("<a id=\"{}\">", definition.name)).count(), 1, "{}", definition.name);
+        }
+        let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+        assert!(rows.iter().all(|row| row.replace("\\|", "").matches('|').count() == 7), "a cell breaks its row");
+    }
+}

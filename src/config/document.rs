@@ -1,0 +1,291 @@
+//! One configuration text taken apart: `{"name":…, "config":{…}}`, a flat JSON map, or `.properties`,
+//! told apart by the first character. Gives each key with its text and line; knows no key by name but the
+//! two of the wrapping, and resolves nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::properties;
+use super::report::{Problem, Report};
+
+/// Where an entry stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, `standard input`, an environment variable, or `--set`.
+    pub origin: String,
+    /// The line, where there is one.
+    pub line: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.origin),
+            None => f.write_str(&self.origin),
+        }
+    }
+}
+
+/// A value and where it stands.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// As it is written.
+    pub raw: String,
+    /// With placeholders resolved; the same as `raw` until they are.
+    pub text: String,
+    /// Where.
+    pub place: Place,
+}
+
+/// Never shows the value: it may be a secret.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({})", self.place)
+    }
+}
+
+impl Entry {
+    /// An entry without placeholders, or not yet resolved.
+    pub fn new(text: impl Into<String>, place: Place) -> Self {
+        let raw = text.into();
+        Self { text: raw.clone(), raw, place }
+    }
+
+    /// Whether the text came out of a placeholder: then it is a secret.
+    pub fn is_resolved(&self) -> bool {
+        self.raw != self.text
+    }
+}
+
+/// Keys with their entries.
+pub type Entries = BTreeMap<String, Entry>;
+
+/// A configuration text taken apart.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    /// The file's name, or what stands for it in messages.
+    pub origin: String,
+    /// The keys.
+    pub entries: Entries,
+    /// What is wrong with single entries.
+    pub problems: Vec<Problem>,
+    /// What is odd about them.
+    pub warnings: Vec<Problem>,
+}
+
+impl Document {
+    /// Takes a text apart.
+    ///
+    /// # Errors
+    /// A report with line and column if the text is neither JSON nor `.properties`.
+    pub fn parse(origin: &str, text: &str) -> Result<Self, Report> {
+        let mut document = Self { origin: origin.to_owned(), ..Self::default() };
+        let body = text.trim_start_matches('\u{feff}');
+        if body.trim_start().starts_with(['{', '[']) {
+            document.read_json(body)?;
+        } else {
+            document.read_properties(body)?;
+        }
+        Ok(document)
+    }
+
+    /// From a map that has been taken apart already (a request of REST).
+    pub fn from_map(origin: &str, map: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut document = Self { origin: origin.to_owned(), ..Self::default() };
+        for (key, value) in map {
+            document.put(key, value, None);
+        }
+        document
+    }
+
+    fn put(&mut self, key: String, value: String, line: Option<usize>) {
+        let place = Place { origin: self.origin.clone(), line };
+        let entry = Entry::new(value, place.clone());
+        if let Some(former) = self.entries.insert(key.clone(), entry) {
+            let message = format!("stands twice; the last one counts, not the one at {}", former.place);
+            self.warnings.push(Problem::new(&key, message).at(&place));
+        }
+    }
+
+    fn malformed(&self, what: &str, message: &str, line: usize, column: usize) -> Report {
+        let place = Place { origin: self.origin.clone(), line: Some(line) };
+        let problem = Problem::new("", format!("not valid {what}: {message} at line {line}, column {column}"));
+        Report::of_one(&self.origin, problem.at(&place))
+    }
+
+    fn read_properties(&mut self, text: &str) -> Result<(), Report> {
+        let pairs = properties::parse(text)
+            .map_err(|error| self.malformed(".properties", error.message, error.line, error.column))?;
+        for pair in pairs {
+            self.put(pair.key, pair.value, Some(pair.line));
+        }
+        Ok(())
+    }
+
+    fn read_json(&mut self, text: &str) -> Result<(), Report> {
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            let message = error.to_string();
+            let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
+            self.malformed("JSON", reason, error.line(), error.column())
+        })?;
+        let Value::Object(mut map) = value else {
+            return Err(self.malformed("configuration", "a JSON object is needed, not an array", 1, 1));
+        };
+        let positions = key_positions(text);
+        let config = match map.get("config") {
+            Some(Value::Object(_)) => map.remove("config"),
+            _ => None,
+        };
+        let Some(Value::Object(config)) = config else {
+            self.read_object(map, &positions, 1, None);
+            return Ok(());
+        };
+        self.warn_of_twins(&positions, 2);
+        let outer_name = map.get("name").and_then(Value::as_str).map(str::to_owned);
+        for key in map.keys().filter(|key| *key != "name") {
+            let message = "stands beside `config`, where only `name` counts";
+            self.warnings.push(Problem::new(key, message).at(&self.place_of(key, &positions, 1)));
+        }
+        map.retain(|key, _| key == "name");
+        self.read_object(map, &positions, 1, None);
+        self.read_object(config, &positions, 2, outer_name.as_deref());
+        Ok(())
+    }
+
+    fn place_of(&self, key: &str, positions: &[Position], depth: usize) -> Place {
+        let line = positions.iter().rev().find(|at| at.depth == depth && at.key == key).map(|at| at.line);
+        Place { origin: self.origin.clone(), line }
+    }
+
+    /// JSON takes the last of two equal keys without a word.
+    fn warn_of_twins(&mut self, positions: &[Position], depth: usize) {
+        let mut seen = BTreeMap::new();
+        for at in positions.iter().filter(|at| at.depth == depth) {
+            if let Some(former) = seen.insert(at.key.as_str(), at.line) {
+                let place = Place { origin: self.origin.clone(), line: Some(at.line) };
+                let message = format!("stands twice; the last one counts, not the one of line {former}");
+                self.warnings.push(Problem::new(&at.key, message).at(&place));
+            }
+        }
+    }
+
+    fn read_object(
+        &mut self,
+        map: serde_json::Map<String, Value>,
+        positions: &[Position],
+        depth: usize,
+        outer_name: Option<&str>,
+    ) {
+        if depth == 1 && map.len() > 1 {
+            self.warn_of_twins(positions, depth);
+        }
+        for (key, value) in map {
+            let place = self.place_of(&key, positions, depth);
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Bool(value) => value.to_string(),
+                Value::Array(_) | Value::Object(_) => {
+                    let message = "must be text, a number, true or false; lists are text with commas";
+                    let kind = if matches!(value, Value::Array(_)) { "an array" } else { "an object" };
+                    self.problems.push(Problem::new(&key, message).found(kind).at(&place));
+                    continue;
+                }
+            };
+            if key == "name" && outer_name.is_some_and(|name| name != text) {
+                let message = "differs from the `name` beside `config`";
+                self.problems.push(Problem::new("name", message).found(&text).at(&place));
+            }
+            self.entries.insert(key, Entry::new(text, place));
+        }
+    }
+}
+
+/// A key of a JSON text: how deep, and on which line.
+struct Position {
+    depth: usize,
+    key: String,
+    line: usize,
+}
+
+/// The keys of a valid JSON text with their lines, which serde_json does not tell.
+fn key_positions(text: &str) -> Vec<Position> {
+    let mut positions = Vec::new();
+    let bytes = text.as_bytes();
+    let (mut at, mut line, mut depth) = (0, 1, 0);
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\n' => line += 1,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b'"' => {
+                let start = at;
+                at += 1;
+                while at < bytes.len() && bytes[at] != b'"' {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                let end = (at + 1).min(bytes.len());
+                let is_key = text[end..].trim_start().starts_with(':');
+                if let (true, Ok(key)) = (is_key, serde_json::from_str(&text[start..end])) {
+                    positions.push(Position { depth, key, line });
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    positions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(document: &Document) -> Vec<(&str, &str, Option<usize>)> {
+        document.entries.iter().map(|(key, entry)| (key.as_str(), entry.raw.as_str(), entry.place.line)).collect()
+    }
+
+    #[test]
+    fn the_three_forms_give_the_same_entries() {
+        let wrapped = "{\"name\": \"n\",\n \"config\": {\n  \"tasks.max\": 1,\n  \"a\\u0062\": true, \"gone\": null}}";
+        let flat = "{\"name\": \"n\",\n\n  \"tasks.max\": \"1\",\n  \"ab\": \"true\"}";
+        let properties = "name=n\n\ntasks.max=1\nab=true\n";
+        let expected = [("ab", "true", Some(4)), ("name", "n", Some(1)), ("tasks.max", "1", Some(3))];
+        for text in [wrapped, flat, properties] {
+            let document = Document::parse("f", text).unwrap();
+            assert_eq!(texts(&document), expected);
+            assert!(document.problems.is_empty() && document.warnings.is_empty());
+        }
+    }
+
+    #[test]
+    fn malformed_texts_are_reported_with_line_and_column() {
+        for (text, expected) in [
+            ("{\"a\": 1,\n \"b\" 2}", "not valid JSON: expected `:` at line 2, column 6"),
+            ("{\"a\": 1,\n", "not valid JSON: EOF while parsing"),
+            (
+                "a=1\nb=\\u00",
+                "not valid .properties: `\\u` must be followed by four hexadecimal digits at line 2, column 3",
+            ),
+            ("[1]", "a JSON object is needed"),
+        ] {
+            let report = Document::parse("f.json", text).unwrap_err().to_string();
+            assert!(report.contains(expected) && report.contains("f.json"), "{report}");
+        }
+    }
+
+    #[test]
+    fn nested_values_twins_and_two_names_are_noticed() {
+        let text =
+            "{\"name\":\"n\",\"config\":{\"name\":\"m\",\n\"list\":[1],\n\"map\":{},\n\"a\":1,\n\"a\":2},\"extra\":1}";
+        let document = Document::parse("f", text).unwrap();
+        let mut keys: Vec<_> = document.problems.iter().map(|problem| (problem.key.as_str(), problem.line)).collect();
+        keys.sort();
+        assert_eq!(keys, [("list", Some(2)), ("map", Some(3)), ("name", Some(1))]);
+        assert_eq!(document.entries["a"].raw, "2");
+        assert_eq!(document.warnings.len(), 2);
+    }
+}

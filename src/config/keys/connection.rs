@@ -1,0 +1,64 @@
+//! The database connection (`connector-config.md`, 2.1 and 11).
+
+use super::{Allowed, KeyDefinition, Kind, key, own_key};
+
+const RETRIES: &str = "rowtide keeps trying to connect, with growing pauses, and says so in its status";
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    key(
+        "connection.url",
+        Kind::Text,
+        "Where the database is: `jdbc:postgresql://host:port/database?parameter=value`, `jdbc:sqlite:/path/to/file`, \
+         or the native `postgres://` and `sqlite:` URLs.",
+    )
+    .high(),
+    key("connection.user", Kind::Text, "The database user. One in the URL wins, as in the PostgreSQL driver.").high(),
+    key("connection.password", Kind::Password, "The password; better written as `${env:NAME}` or `${file:/path:key}`.")
+        .high(),
+    key("connection.attempts", Kind::Int, "Attempts per connection.")
+        .or("3")
+        .allow(Allowed::Range(1, i32::MAX as i64))
+        .low()
+        .ignored(RETRIES),
+    key("connection.backoff.ms", Kind::Long, "Pause between those attempts.").or("10000").low().ignored(RETRIES),
+    key(
+        "connection.*",
+        Kind::Text,
+        "Any other key goes to the driver as a parameter, without the prefix: `connection.sslmode=require`. \
+         Parameters of the URL win.",
+    )
+    .low(),
+    key("jdbc.credentials.provider.class", Kind::Class, "Where user and password come from.")
+        .or("io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider")
+        .allow(Allowed::Words(&["io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider"]))
+        .low(),
+    key("jdbc.credentials.provider.*", Kind::Text, "Settings of the provider.")
+        .low()
+        .ignored("the default provider has no settings"),
+    key("dialect.name", Kind::Text, "The dialect, where the URL alone does not tell; it must be that of the URL.")
+        .or("")
+        .allow(Allowed::Words(&["", "PostgreSqlDatabaseDialect", "SqliteDatabaseDialect"]))
+        .refuse(&[
+            ("GenericDatabaseDialect", "there is no generic dialect; there are PostgreSQL and SQLite"),
+            ("MySqlDatabaseDialect", "the MySQL dialect is not there yet; there are PostgreSQL and SQLite"),
+        ])
+        .low(),
+    own_key(
+        "connect.timeout.ms",
+        Kind::Long,
+        "How long opening a connection may take. The URL's `connectTimeout` \
+         counts where this key is absent.",
+    )
+    .or("10000")
+    .allow(Allowed::Range(1, 86_400_000))
+    .low(),
+    own_key(
+        "statement.timeout.ms",
+        Kind::Long,
+        "How long a statement may go without an answer before it is called \
+         hung and tried again. The URL's `socketTimeout` counts where this key is absent.",
+    )
+    .or("30000")
+    .allow(Allowed::Range(1, 86_400_000))
+    .low(),
+];

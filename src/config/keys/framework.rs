@@ -1,0 +1,90 @@
+//! What Kafka Connect itself reads from a connector's file (`delivery-and-runtime.md`, 2, 5, 6 and 8).
+
+use super::{Allowed, KeyDefinition, Kind, key};
+use crate::config::values::is_connector_name;
+
+const NO_TRANSFORMS: &str =
+    "transforms are not there yet, and leaving them out would change the records; see key.mode for record keys";
+const OWN_RETRIES: &str = "rowtide retries by itself what may pass, and stops at what may not";
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    key("name", Kind::Text, "The connector's name: part of its offsets and of its transactional ids. Required.")
+        .allow(Allowed::Test("at least one character, and no control characters", is_connector_name))
+        .high(),
+    key("connector.class", Kind::Class, "The class as Kafka Connect needs it; decides some defaults. May be left out.")
+        .allow(Allowed::Words(&[
+            "io.confluent.connect.jdbc.JdbcSourceConnector",
+            "io.aiven.connect.jdbc.JdbcSourceConnector",
+            "JdbcSourceConnector",
+            "JdbcSource",
+        ]))
+        .high(),
+    key("tasks.max", Kind::Int, "How many tasks share the tables.").or("1").allow(Allowed::Range(1, 10_000)).high(),
+    key("tasks.max.enforce", Kind::Boolean, "Whether a connector may make more tasks.")
+        .or("true")
+        .low()
+        .ignored("tasks.max always holds"),
+    key("connector.plugin.version", Kind::Text, "The plugin's version.").low().ignored("rowtide has one version"),
+    key("config.action.reload", Kind::Text, "What happens when a secret's lease ends.")
+        .or("restart")
+        .allow(Allowed::AnyCase(&["none", "restart"]))
+        .low()
+        .ignored("no provider of secrets here has leases"),
+    key("transforms", Kind::List, "Names of transforms.").or("").low().not_there(NO_TRANSFORMS),
+    key("transforms.*", Kind::Text, "Settings of a transform.").low().ignored("there are no transforms"),
+    key("predicates", Kind::List, "Names of predicates.")
+        .or("")
+        .low()
+        .not_there("predicates need transforms, which are not there yet"),
+    key("predicates.*", Kind::Text, "Settings of a predicate.").low().ignored("there are no predicates"),
+    key("errors.tolerance", Kind::Text, "Whether records that cannot be converted are left out.")
+        .or("none")
+        .allow(Allowed::AnyCase(&["none"]))
+        .refuse(&[(
+            "all",
+            "leaving out records that cannot be converted is not there yet; without it nothing is lost",
+        )]),
+    key("errors.retry.timeout", Kind::Long, "How long conversions are retried.").or("0").ignored(OWN_RETRIES),
+    key("errors.retry.delay.max.ms", Kind::Long, "The longest pause between them.").or("60000").ignored(OWN_RETRIES),
+    key("errors.log.enable", Kind::Boolean, "Whether tolerated errors are logged.")
+        .or("false")
+        .ignored("every error is logged"),
+    key("errors.log.include.messages", Kind::Boolean, "Whether the log shows the record.")
+        .or("false")
+        .ignored("row values are never logged"),
+    key("errors.deadletterqueue.*", Kind::Text, "A topic for records that failed.")
+        .low()
+        .ignored("it is for sink connectors only, in Kafka Connect too"),
+    key("exactly.once.support", Kind::Text, "Whether exactly-once delivery is a must; it always is given.")
+        .or("requested")
+        .allow(Allowed::AnyCase(&["requested", "required"])),
+    key("transaction.boundary", Kind::Text, "Where transactions end: rowtide ends one per batch.")
+        .or("poll")
+        .allow(Allowed::AnyCase(&["poll", "interval"]))
+        .refuse(&[("connector", "this connector does not define transaction boundaries, in Kafka Connect neither")]),
+    key("transaction.boundary.interval.ms", Kind::Long, "How long a transaction takes with `interval`.")
+        .low()
+        .ignored("a transaction ends with its batch"),
+    key("offsets.storage.topic", Kind::Text, "The connector's own offsets topic; absent: the worker's.")
+        .allow(Allowed::Test("the name of a topic", |text| {
+            !text.is_empty() && crate::config::values::is_topic_text(text)
+        }))
+        .low(),
+    key("producer.override.*", Kind::Text, "Settings of the producer, by Kafka's names; they win over the worker's.")
+        .low(),
+    key("consumer.override.*", Kind::Text, "Settings of the consumer that reads the offsets.").low(),
+    key("admin.override.*", Kind::Text, "Settings of the client that makes topics.").low(),
+    key("tables", Kind::Text, "Made by Kafka Connect for its tasks.")
+        .low()
+        .ignored("it belongs to a task, not to a connector"),
+    key("tables.fetched", Kind::Text, "Made by Kafka Connect for its tasks.")
+        .low()
+        .ignored("it belongs to a task, not to a connector"),
+    key("task.class", Kind::Text, "Made by Kafka Connect for its tasks.")
+        .low()
+        .ignored("it belongs to a task, not to a connector"),
+    key("engine.shutdown.timeout", Kind::Int, "How long a task's query thread may take to stop.")
+        .or("10")
+        .low()
+        .ignored("a statement is cancelled at once"),
+];

@@ -1,0 +1,61 @@
+//! How new rows are recognised (`connector-config.md`, 2.3, 9 and 10).
+
+use super::{Allowed, KeyDefinition, Kind, key};
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    key(
+        "mode",
+        Kind::Text,
+        "How new rows are recognised: `bulk` reads everything at every poll, `incrementing` rows with a greater id, \
+         `timestamp` rows with a later time, `timestamp+incrementing` both, which also sees updates. Required.",
+    )
+    .allow(Allowed::Words(&["bulk", "incrementing", "timestamp", "timestamp+incrementing"]))
+    .high(),
+    key(
+        "incrementing.column.name",
+        Kind::Text,
+        "The id column. Absent: the table's auto-increment column. Required with a query.",
+    )
+    .or(""),
+    key("timestamp.column.name", Kind::List, "The timestamp columns; the first that is not null counts.").or(""),
+    key("incrementing.column.mapping", Kind::List, "The id column per table: `regex:column`, the first match counts.")
+        .or(""),
+    key("timestamp.columns.mapping", Kind::List, "The timestamp columns per table: `regex:[column|column]`.").or(""),
+    key(
+        "timestamp.initial",
+        Kind::Long,
+        "Where a table without a stored offset begins, in milliseconds since 1970; -1 is the database's now.",
+    )
+    .low(),
+    key("timestamp.initial.ms", Kind::Long, "The same under the name of Aiven's connector; -1 is a time like others.")
+        .low(),
+    key("incrementing.initial", Kind::Long, "Where a table without a stored offset begins: rows with a greater id.")
+        .low(),
+    key(
+        "validate.non.null",
+        Kind::Boolean,
+        "The incrementing column and one timestamp column must be declared NOT NULL.",
+    )
+    .or("true")
+    .low(),
+    key("query", Kind::Text, "A query to poll instead of tables. In the modes with a cursor it is used as a subquery.")
+        .or(""),
+    key("query.masked", Kind::Password, "The same, for a text that is not to be shown.").or(""),
+    key("query.suffix", Kind::Text, "Text appended to every statement.").or("").low(),
+    key(
+        "query.retry.attempts",
+        Kind::Int,
+        "Consecutive failures of a table after which it stops; zero or less: it never does.",
+    )
+    .or("-1")
+    .low(),
+    key("quote.sql.identifiers", Kind::Text, "Whether names in SQL are quoted.")
+        .or("ALWAYS")
+        .allow(Allowed::AnyCase(&["always", "never"])),
+    key("sql.quote.identifiers", Kind::Boolean, "The same under the name of Aiven's connector.").low(),
+    key("transaction.isolation.mode", Kind::Text, "The isolation level of reading; DEFAULT is the server's.")
+        .or("DEFAULT")
+        .allow(Allowed::Words(&["DEFAULT", "READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"]))
+        .refuse(&[("SQL_SERVER_SNAPSHOT", "that level is SQL Server's, for which there is no dialect")])
+        .low(),
+];

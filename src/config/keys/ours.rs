@@ -1,0 +1,49 @@
+//! Keys that Kafka Connect does not know: what the record key is made of, and what to do about cursor
+//! values that would lose rows.
+
+use super::{Allowed, KeyDefinition, Kind, own_key};
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    own_key(
+        "key.mode",
+        Kind::Text,
+        "The record key: `none` as in Connect, `primary_key` the table's primary key, `columns` those of \
+         `message.key.columns`.",
+    )
+    .or("none")
+    .allow(Allowed::AnyCase(&["none", "primary_key", "primary-key", "columns"]))
+    .high(),
+    own_key(
+        "message.key.columns",
+        Kind::Text,
+        "For `key.mode=columns`: `table:column,column;table:column`. The table is a regular expression that matches the \
+         whole dotted or bare name; the first match counts.",
+    )
+    .or(""),
+    own_key("key.format", Kind::Text, "`record`: a record of the key's columns. `field`: the bare value of the only one.")
+        .or("record")
+        .allow(Allowed::AnyCase(&["record", "field"])),
+    own_key("key.schema.name", Kind::Text, "The name of the key's record; absent: nameless, as ValueToKey makes it.").low(),
+    own_key(
+        "cursor.null",
+        Kind::Text,
+        "A row whose cursor column is NULL is never read by Connect. `fail` stops the table, `ignore` skips and counts it.",
+    )
+    .or("fail")
+    .allow(Allowed::AnyCase(&["fail", "ignore"])),
+    own_key(
+        "cursor.future",
+        Kind::Text,
+        "An id or time far beyond the present would hide the rows after it. `fail` stops the table, `wait` leaves the row \
+         until its time has come.",
+    )
+    .or("fail")
+    .allow(Allowed::AnyCase(&["fail", "wait"])),
+    own_key(
+        "cursor.before.epoch",
+        Kind::Text,
+        "Rows with a time before 1970 are never read by Connect. `fail` stops the table, `read` reads them.",
+    )
+    .or("fail")
+    .allow(Allowed::AnyCase(&["fail", "read"])),
+];

@@ -1,0 +1,71 @@
+//! When and how much is read, and into which topics (`connector-config.md`, 2.4; `delivery-and-runtime.md`, 5.1).
+
+use super::{Allowed, Home, KeyDefinition, Kind, key};
+use crate::config::values::{is_topic_text, is_zone};
+
+const OWN_BUFFER: &str = "rowtide bounds its memory by itself, and a row never waits for a batch to fill";
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    key(
+        "poll.interval.ms",
+        Kind::Int,
+        "The pause of a table that has nothing newer; zero or less: none. A table with more rows goes on at once.",
+    )
+    .or("5000")
+    .high(),
+    key(
+        "batch.max.rows",
+        Kind::Int,
+        "Rows of the first page of a poll; pages grow while full ones follow each other. Default 100 with Aiven's class.",
+    )
+    .or("1000")
+    .allow(Allowed::Range(1, 10_000_000))
+    .low(),
+    key("max.buffer.size", Kind::Int, "Records held in memory.")
+        .or("0")
+        .allow(Allowed::Range(0, i32::MAX as i64))
+        .low()
+        .ignored(OWN_BUFFER),
+    key("poll.linger.ms", Kind::Long, "How long a batch is filled up.").or("5000").low().ignored(OWN_BUFFER),
+    key(
+        "timestamp.delay.interval.ms",
+        Kind::Long,
+        "Rows younger than this are left for later, so that transactions in flight can commit.",
+    )
+    .or("0")
+    .allow(Allowed::Range(0, i64::MAX)),
+    key(
+        "db.timezone",
+        Kind::Text,
+        "The zone in which date-times without a zone are read: an IANA id, an offset such as +02:00, or a Java short id.",
+    )
+    .or("UTC")
+    .allow(Allowed::Test("an IANA id such as Europe/Berlin, or an offset such as +02:00", is_zone)),
+    key(
+        "topic.prefix",
+        Kind::Text,
+        "The topic of a table is this and the bare table name; a query's topic is this alone.",
+    )
+    .or("")
+    .allow(Allowed::Test("at most 249 letters, digits, dots, underscores and hyphens", is_topic_text))
+    .high(),
+    key("topic.creation.enable", Kind::Boolean, "Whether `topic.creation.*` of connectors counts.")
+        .or("true")
+        .low()
+        .home(Home::Worker),
+    key(
+        "topic.creation.groups",
+        Kind::List,
+        "Names of groups of topics, in order; the first that matches counts. The group `default` is always there, last.",
+    )
+    .or("")
+    .low(),
+    key(
+        "topic.creation.*",
+        Kind::Text,
+        "`topic.creation.GROUP.replication.factor` and `.partitions` (required for `default` once any of these keys is \
+         there; -1 is the broker's default), `.include` and `.exclude` (regular expressions of topic names), and any \
+         topic setting. Without these keys missing topics are made with the broker's defaults.",
+    )
+    .low(),
+];

@@ -1,0 +1,36 @@
+//! Which tables are polled (`connector-config.md`, 2.2, 5 and 6).
+
+use super::{KeyDefinition, Kind, key};
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    key(
+        "table.whitelist",
+        Kind::List,
+        "The tables, each as its bare name, its dotted name or its quoted dotted name. Not together with \
+         `table.include.list`. With no filter at all every table is polled.",
+    )
+    .or(""),
+    key("table.blacklist", Kind::List, "Tables to leave out, written likewise. `table.whitelist` wins over it.").or(""),
+    key(
+        "table.include.list",
+        Kind::List,
+        "Regular expressions that match the whole dotted name, such as `public\\.orders_.*`.",
+    )
+    .or(""),
+    key("table.exclude.list", Kind::List, "Regular expressions of tables to leave out of those included.").or(""),
+    key("catalog.pattern", Kind::Text, "The catalog to look in; empty means objects without one."),
+    key("schema.pattern", Kind::Text, "The schema to look in, as an SQL LIKE pattern; absent means all."),
+    key("table.types", Kind::List, "The kinds of relation: TABLE, VIEW, PARTITIONED TABLE, MATERIALIZED VIEW, ...")
+        .or("TABLE")
+        .low(),
+    key("table.poll.interval.ms", Kind::Long, "How often the database is asked for new and dropped tables.")
+        .or("60000")
+        .low(),
+    key("table.monitoring.startup.polling.limit.ms", Kind::Long, "How long the start waits for the first list.")
+        .or("10000")
+        .low()
+        .ignored("rowtide starts a table as soon as it is listed"),
+    key("table.names.qualify", Kind::Boolean, "False: bare table names in SQL, topic and offsets (Aiven's connector).")
+        .or("true")
+        .low(),
+];

@@ -1,0 +1,147 @@
+//! The worker: brokers, clients, the offsets topic (`offsets-topic.md`, 7; `delivery-and-runtime.md`, 5 and
+//! 9), and what only a cluster of Java workers needs.
+
+use super::{Allowed, KeyDefinition, Kind, worker_key};
+use crate::config::values::{is_bootstrap, is_topic_text};
+
+const NO_CLUSTER: &str = "rowtide is one process, not a cluster of workers";
+const OWN_REST: &str = "see --listen";
+const OWN_METRICS: &str = "metrics are served at /metrics";
+const NO_PLUGINS: &str = "there are no plugins to load";
+
+const fn ignored(name: &'static str, doc: &'static str, reason: &'static str) -> KeyDefinition {
+    worker_key(name, Kind::Text, doc).low().ignored(reason)
+}
+
+const fn client(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
+    worker_key(name, kind, doc).low()
+}
+
+pub(super) static KEYS: &[KeyDefinition] = &[
+    worker_key("bootstrap.servers", Kind::List, "The brokers: `host:port,host:port`. Required.")
+        .allow(Allowed::Test("host:port, and more of them separated by commas", is_bootstrap))
+        .high(),
+    worker_key("group.id", Kind::Text, "The first part of every transactional id, `GROUP-CONNECTOR-TASK`.")
+        .or("rowtide")
+        .allow(Allowed::Test("at least one character", |text| !text.is_empty()))
+        .high(),
+    worker_key("offset.storage.topic", Kind::Text, "The topic of the offsets; made if it is missing.")
+        .or("rowtide-offsets")
+        .allow(Allowed::Test("the name of a topic", |text| !text.is_empty() && is_topic_text(text)))
+        .high(),
+    worker_key("offset.storage.partitions", Kind::Int, "Its partitions; -1 is the broker's default.")
+        .or("25")
+        .allow(Allowed::Test("-1, or at least 1", crate::config::values::is_count))
+        .low(),
+    worker_key("offset.storage.replication.factor", Kind::Int, "Its replicas; -1 is the broker's default.")
+        .or("3")
+        .allow(Allowed::Test("-1, or at least 1", crate::config::values::is_count))
+        .low(),
+    worker_key(
+        "offset.storage.*",
+        Kind::Text,
+        "Any other setting of that topic; `cleanup.policy` is always `compact`.",
+    )
+    .low(),
+    ignored("offset.storage.file.filename", "The file of a standalone worker's offsets.", "offsets are kept in Kafka"),
+    client("security.protocol", Kind::Text, "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`, for all clients.")
+        .or("PLAINTEXT")
+        .allow(Allowed::AnyCase(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"])),
+    client("sasl.jaas.config", Kind::Password, "User and password towards the brokers."),
+    client("sasl.*", Kind::Text, "Other settings of SASL, for all clients."),
+    client("ssl.*", Kind::Text, "Settings of TLS, for all clients."),
+    client("client.id", Kind::Text, "The clients' id."),
+    client("client.dns.lookup", Kind::Text, "How host names become addresses."),
+    client("request.timeout.ms", Kind::Int, "How long a request may take."),
+    client("default.api.timeout.ms", Kind::Int, "How long a call of a client may take."),
+    client("retry.backoff.ms", Kind::Long, "The pause between tries."),
+    client("retry.backoff.max.ms", Kind::Long, "The longest pause between tries."),
+    client("reconnect.backoff.ms", Kind::Long, "The pause before connecting again."),
+    client("reconnect.backoff.max.ms", Kind::Long, "The longest pause before connecting again."),
+    client("metadata.max.age.ms", Kind::Long, "How often metadata is refreshed."),
+    client("connections.max.idle.ms", Kind::Long, "When an idle connection is closed."),
+    client("send.buffer.bytes", Kind::Int, "The sockets' send buffer."),
+    client("receive.buffer.bytes", Kind::Int, "The sockets' receive buffer."),
+    client("socket.connection.setup.timeout.ms", Kind::Long, "How long connecting to a broker may take."),
+    client("socket.connection.setup.timeout.max.ms", Kind::Long, "The longest it may take after failures."),
+    client("producer.*", Kind::Text, "Settings of the producer, by Kafka's names."),
+    client("consumer.*", Kind::Text, "Settings of the consumer that reads the offsets."),
+    client("admin.*", Kind::Text, "Settings of the client that makes topics."),
+    worker_key(
+        "connector.client.config.override.policy",
+        Kind::Class,
+        "Which `*.override.*` keys connectors may have: `All`, \
+         `None`, `Principal`.",
+    )
+    .or("All")
+    .allow(Allowed::Test("All, None or Principal", |text| super::super::policy::Policy::named(text).is_some()))
+    .low(),
+    worker_key(
+        "config.providers",
+        Kind::List,
+        "Names of providers of secrets; `env`, `file` and `dir` are always there.",
+    )
+    .or("")
+    .low(),
+    worker_key(
+        "config.providers.*",
+        Kind::Text,
+        "`.class` is one of Kafka's three; `.param.allowed.paths` and \
+         `.param.allowlist.pattern` are honoured.",
+    )
+    .low(),
+    worker_key("exactly.once.source.support", Kind::Text, "Whether source tasks are transactional.")
+        .or("disabled")
+        .allow(Allowed::AnyCase(&["disabled", "preparing", "enabled"]))
+        .low()
+        .ignored("every task is transactional"),
+    worker_key("offset.flush.interval.ms", Kind::Long, "How often offsets are written.")
+        .or("60000")
+        .low()
+        .ignored("offsets are committed with each batch"),
+    worker_key("offset.flush.timeout.ms", Kind::Long, "How long writing them may take.")
+        .or("5000")
+        .low()
+        .ignored("offsets are committed with each batch"),
+    worker_key("task.shutdown.graceful.timeout.ms", Kind::Long, "How long tasks may take to stop.")
+        .or("5000")
+        .low()
+        .ignored("a stop takes at most ten seconds"),
+    ignored("config.storage.*", "The topic of the workers' configurations.", NO_CLUSTER),
+    ignored("status.storage.*", "The topic of the tasks' states.", NO_CLUSTER),
+    ignored("session.timeout.ms", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("heartbeat.interval.ms", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("rebalance.timeout.ms", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("scheduled.rebalance.max.delay.ms", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("connect.protocol", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("worker.sync.timeout.ms", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("worker.unsync.backoff.ms", "Membership of the workers' group.", NO_CLUSTER),
+    ignored("inter.worker.*", "How workers sign requests to each other.", NO_CLUSTER),
+    ignored("listeners", "Where REST is served.", OWN_REST),
+    ignored("listeners.*", "Settings of REST.", OWN_REST),
+    ignored("rest.*", "Settings of REST.", OWN_REST),
+    ignored("admin.listeners", "Where the admin REST is served.", OWN_REST),
+    ignored("admin.listeners.*", "Settings of the admin REST.", OWN_REST),
+    ignored("access.control.*", "CORS headers of REST.", OWN_REST),
+    ignored("response.http.headers.config", "Headers of REST.", OWN_REST),
+    ignored("metric.reporters", "Classes that publish metrics.", OWN_METRICS),
+    ignored("metrics.*", "How metrics are sampled.", OWN_METRICS),
+    ignored("auto.include.jmx.reporter", "Whether JMX publishes metrics.", OWN_METRICS),
+    ignored("confluent.*", "Settings of Confluent's worker.", "they belong to Confluent's worker"),
+    ignored("plugin.path", "Where plugins are.", NO_PLUGINS),
+    ignored("plugin.discovery", "How plugins are found.", NO_PLUGINS),
+    ignored("internal.key.converter", "How offsets become bytes.", "offsets are written as Kafka Connect writes them"),
+    ignored("internal.key.converter.*", "Its settings.", "offsets are written as Kafka Connect writes them"),
+    ignored(
+        "internal.value.converter",
+        "How offsets become bytes.",
+        "offsets are written as Kafka Connect writes them",
+    ),
+    ignored("internal.value.converter.*", "Its settings.", "offsets are written as Kafka Connect writes them"),
+    ignored(
+        "topic.tracking.enable",
+        "Whether a connector's topics are recorded.",
+        "they follow from the configuration",
+    ),
+    ignored("topic.tracking.allow.reset", "Whether that record can be reset.", "they follow from the configuration"),
+];
