@@ -1,3 +1,5 @@
 //! Every test that needs real services, in one binary: it links the C libraries once.
 
+mod architecture;
 mod support;
+mod walkthrough;

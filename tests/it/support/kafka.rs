@@ -1,0 +1,128 @@
+//! Reads topics as a consumer outside of rowtide would: an rdkafka client of its own, read committed.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rowtide::config::spec::ConverterSpec;
+use rowtide::convert::decode::AvroDecoder;
+use serde_json::Value as Json;
+
+use super::db::block;
+use super::{PATIENCE, Stack, eventually};
+
+/// One record, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Raw {
+    pub partition: i32,
+    pub offset: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// One record, decoded through the registry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The text the console consumer would print, or none.
+    pub key: Option<String>,
+    /// The same of the value.
+    pub value: String,
+}
+
+impl Record {
+    /// A field of the value, unions unwrapped.
+    pub fn field(&self, name: &str) -> Json {
+        let value: Json = serde_json::from_str(&self.value).expect("JSON");
+        unwrap_union(value[name].clone())
+    }
+}
+
+fn unwrap_union(value: Json) -> Json {
+    match value {
+        Json::Object(branches) if branches.len() == 1 => branches.into_iter().next().expect("one").1,
+        other => other,
+    }
+}
+
+/// All records of a topic under read_committed, partition by partition in order; none if it does not exist.
+pub fn read_topic(topic: &str) -> Vec<Raw> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", Stack::get().brokers)
+        .set("group.id", "rowtide-tests")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .set("enable.auto.commit", "false")
+        .set("allow.auto.create.topics", "false")
+        .create()
+        .expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
+    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect();
+    let mut assignment = TopicPartitionList::new();
+    for partition in &partitions {
+        assignment.add_partition_offset(topic, *partition, Offset::Beginning).expect("a partition");
+    }
+    if partitions.is_empty() {
+        return Vec::new();
+    }
+    consumer.assign(&assignment).expect("assign");
+    let mut open: HashSet<i32> = partitions.into_iter().collect();
+    let mut records = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while !open.is_empty() {
+        assert!(Instant::now() < deadline, "topic {topic} does not end");
+        match consumer.poll(Duration::from_millis(200)) {
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                open.remove(&partition);
+            }
+            Some(Err(error)) => panic!("reading {topic}: {error}"),
+            Some(Ok(message)) => records.push(Raw {
+                partition: message.partition(),
+                offset: message.offset(),
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().map(<[u8]>::to_vec),
+            }),
+        }
+    }
+    records.sort_by_key(|record| (record.partition, record.offset));
+    records
+}
+
+/// Decodes Avro records through the registry.
+pub fn decode(raw: Vec<Raw>) -> Vec<Record> {
+    let settings = [("schema.registry.url".to_owned(), Stack::get().registry)];
+    let spec = ConverterSpec { name: "avro".into(), settings: settings.into_iter().collect() };
+    block(async move {
+        let decoder = AvroDecoder::new(&spec).expect("a decoder");
+        let mut records = Vec::new();
+        for record in raw {
+            let key = match record.key {
+                Some(key) => Some(decoder.decode(&key).await.expect("a key")),
+                None => None,
+            };
+            let value = decoder.decode(&record.value.expect("a value")).await.expect("a value");
+            records.push(Record { key, value });
+        }
+        records
+    })
+}
+
+/// All records of a topic, decoded.
+pub fn records(topic: &str) -> Vec<Record> {
+    decode(read_topic(topic))
+}
+
+/// Waits until a topic has at least so many committed records.
+#[track_caller]
+pub fn wait_for_records(topic: &str, count: usize) -> Vec<Record> {
+    let raw = eventually(&format!("{count} records in {topic}"), PATIENCE, || {
+        let records = read_topic(topic);
+        (records.len() >= count).then_some(records)
+    });
+    assert_eq!(raw.len(), count, "more records than expected in {topic}");
+    decode(raw)
+}
