@@ -8,7 +8,7 @@ use crate::connector::{catalog, inspect, parts};
 use crate::convert::Role;
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
-use crate::kafka::admin::Admin;
+use crate::kafka::admin::{self, TopicState};
 use crate::task::binding::Binding;
 
 #[derive(Debug, Args)]
@@ -75,19 +75,17 @@ pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one 
 
 async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
     let bindings = database(spec, args, findings).await;
-    let brokers = async {
-        let admin = Admin::new(&spec.kafka)?;
-        let about = admin.probe(args.timeout).await?;
-        Ok((admin, about))
-    };
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
-    let brokers = output::within(args.timeout, &what, brokers).await;
-    if let Some((admin, _)) = findings.note(&what, brokers, |(_, about)| about.to_string()) {
-        let offsets = output::within(args.timeout, "offsets topic", admin.check_offsets_topic(&spec.offsets)).await;
-        findings.note(&format!("offsets topic {}", spec.offsets.topic), offsets, ToString::to_string);
-        for binding in &bindings {
-            let topic = output::within(args.timeout, "topic", admin.check_topic(&binding.topic)).await;
-            findings.note(&format!("topic {}", binding.topic), topic, ToString::to_string);
+    let brokers = output::within(args.timeout, &what, admin::probe_brokers(&spec.kafka, args.timeout)).await;
+    if findings.note(&what, brokers, |about| format!("{} in cluster {}", about.brokers, about.cluster_id.as_deref().unwrap_or("?"))).is_some() {
+        let topics = bindings.iter().map(|binding| binding.topic.to_string()).chain([spec.offsets.topic.clone()]);
+        for topic in topics {
+            let state = output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout)).await;
+            findings.note(&format!("topic {topic}"), state, |state| match state {
+                TopicState::Missing => "not there yet; the first run creates it".to_owned(),
+                TopicState::Present { partitions } => format!("{partitions} partitions"),
+                TopicState::Hidden => "may not be described with these credentials".to_owned(),
+            });
         }
     }
     for binding in &bindings {

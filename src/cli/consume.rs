@@ -58,14 +58,14 @@ async fn consume(args: &ConsumeArgs, worker: &config::WorkerSpec) -> Result<()> 
     let start = if args.from_beginning { Start::Beginning } else { Start::End };
     let values = AvroDecoder::new(&worker.value_converter)?;
     let keys = AvroDecoder::new(&worker.key_converter)?;
-    let mut consumer = TopicConsumer::new(&worker.kafka, &args.topics, start).await?;
+    let mut consumer = TopicConsumer::open(&worker.kafka, &args.topics, start).await?;
     let mut left = args.max.unwrap_or(u64::MAX);
     while left > 0 {
-        let record = consumer.next().await?;
+        let record = consumer.next().await?.record;
         let mut line = String::new();
         if args.with_key {
             match &record.key {
-                Some(key) => line.push_str(&keys.decode_key(key).await?),
+                Some(key) => line.push_str(&keys.decode(key).await?),
                 None => line.push_str("null"),
             }
             line.push('\t');

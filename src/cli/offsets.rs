@@ -230,7 +230,8 @@ async fn get(target: &Target, to: Option<&Path>) -> Result<(), Stop> {
     let spec = one(&target.connector, &target.config)?;
     let stored = load(&spec, &target.config).await?;
     let chosen = stored.into_iter().filter(|(partition, _)| matches(partition, target.table.as_deref()));
-    let document = format::rest_document(chosen.map(|(partition, stored)| (partition, Some(stored.offset))));
+    let chosen: Vec<_> = chosen.collect();
+    let document = format::to_rest(chosen.iter().map(|(partition, stored)| (partition, Some(&stored.offset))));
     Ok(write_document(to.unwrap_or(Path::new("-")), &document)?)
 }
 
@@ -293,7 +294,7 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
 async fn export(connector: &str, file: &Path, config: &ConfigArgs) -> Result<(), Stop> {
     let spec = one(connector, config)?;
     let stored = load(&spec, config).await?;
-    let document = format::rest_document(stored.into_iter().map(|(partition, stored)| (partition, Some(stored.offset))));
+    let document = format::to_rest(stored.iter().map(|(partition, stored)| (partition, Some(&stored.offset))));
     Ok(write_document(file, &document)?)
 }
 
@@ -301,7 +302,7 @@ async fn import(connector: &str, file: &Path, change: &Change, config: &ConfigAr
     let spec = one(connector, config)?;
     let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
     let text = text.map_err(|error| Error::new(ErrorKind::Io, "cannot read the offsets").with("file", file.display()).caused_by(error))?;
-    let changes = format::parse_rest_document(&text).map_err(|error| error.with("file", file.display()))?;
+    let changes = format::from_rest(&spec.name, &text).map_err(|error| error.with("file", file.display()))?;
     if changes.is_empty() {
         return Err(Error::config("the file holds no offsets").with("file", file.display()).into());
     }

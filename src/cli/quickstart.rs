@@ -105,7 +105,7 @@ impl Demo {
 
     /// Writes to the table step by step and prints each record when it arrives.
     async fn play(&mut self) -> Result<()> {
-        let mut consumer = TopicConsumer::new(&self.spec.kafka, &[demo::TOPIC.to_owned()], Start::Beginning).await?;
+        let mut consumer = TopicConsumer::open(&self.spec.kafka, &[demo::TOPIC.to_owned()], Start::Beginning).await?;
         let decoder = AvroDecoder::new(&self.spec.value_converter)?;
         let mut fastest = Duration::MAX;
         for (index, step) in demo::STEPS.iter().chain(demo::LATER).enumerate() {
@@ -121,11 +121,12 @@ impl Demo {
             for _ in 0..step.records {
                 let record = tokio::time::timeout(PATIENCE, consumer.next())
                     .await
-                    .map_err(|_| Error::new(ErrorKind::Kafka, "the record did not arrive").with("topic", demo::TOPIC))??;
+                    .map_err(|_| Error::new(ErrorKind::Kafka, "the record did not arrive").with("topic", demo::TOPIC))??
+                    .record;
                 let waited = committed.elapsed();
                 let value = decoder.decode(record.value.as_deref().unwrap_or_default()).await?;
                 let key = match &record.key {
-                    Some(key) => decoder.decode_key(key).await?,
+                    Some(key) => decoder.decode(key).await?,
                     None => "null".to_owned(),
                 };
                 say(&format!("  record> {key}\t{value}\n"))?;

@@ -13,7 +13,7 @@ use super::{ConfigArgs, Context, output};
 use crate::config::spec::ConnectorSpec;
 use crate::connector::{self, Failure, RunOptions};
 use crate::error::Error;
-use crate::http;
+use crate::http::{self, HttpState, Server};
 use crate::status::{Boards, StatusBoard, allowance};
 use crate::telemetry::Metrics;
 
@@ -48,8 +48,8 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         return output::fail(&error);
     }
     let (boards, metrics) = (Boards::default(), Metrics::new());
-    let listen = args.listen.as_deref().unwrap_or(if args.once { "off" } else { "127.0.0.1:8083" });
-    let server = match http::bind(listen).await {
+    let listen = args.listen.as_deref().unwrap_or(if args.once { "off" } else { http::DEFAULT_LISTEN });
+    let server = match Server::bind(listen).await {
         Ok(server) => server,
         Err(error) => return output::fail(&error),
     };
@@ -57,13 +57,21 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
     let mut helpers = JoinSet::new();
     if let Some(server) = server {
         tracing::info!(address = %server.address(), "health and metrics");
-        helpers.spawn(server.serve(boards.clone(), metrics.clone(), services.clone().cancelled_owned()));
+        let state = HttpState { boards: boards.clone(), metrics: metrics.clone() };
+        let closing = services.clone().cancelled_owned();
+        // On error it is said and the connectors go on; on cancel open requests are finished.
+        helpers.spawn(async move {
+            if let Err(error) = server.serve(state, closing).await {
+                tracing::error!(error = %error.report(), "health and metrics are gone");
+            }
+        });
     }
+    // Only watches; on cancel the bars are cleared.
+    helpers.spawn(Progress::new(context.bars).run(boards.clone(), services.clone().cancelled_owned()));
     let mut running = JoinSet::new();
     for spec in specs {
         let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
         boards.add(board.clone());
-        helpers.spawn(Progress::new(context.bars.clone(), board.subscribe()).run(services.clone().cancelled_owned()));
         let options = RunOptions {
             once: args.once,
             timeout: args.config.timeout,

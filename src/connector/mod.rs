@@ -56,6 +56,13 @@ impl Failure {
         }
     }
 
+    /// The error itself.
+    pub fn into_error(self) -> Error {
+        match self {
+            Failure::Start(error) | Failure::Run(error) => error,
+        }
+    }
+
     /// The exit code of `rowtide run` (`cli.md`, 3).
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -96,7 +103,8 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         () = stop.cancelled() => return Ok(()),
         prepared = prepared => prepared.map_err(Failure::Start)?,
     };
-    let _lease = Lease::hold(&spec.kafka, &spec.name);
+    // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
+    let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
     let groups = catalog::split(&relations, spec.tasks_max);
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
     let mut tasks = JoinSet::new();
@@ -118,6 +126,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     if outcome.is_err() {
         tasks.shutdown().await;
     }
+    lease.release(Duration::from_secs(1)).await;
     outcome.map_err(Failure::Run)?;
     match first_failed_table(&options) {
         Some(error) if options.once => Err(Failure::Run(error)),

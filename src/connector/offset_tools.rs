@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::lease::Lease;
 use crate::kafka::producer::TransactionalProducer;
-use crate::model::{KafkaRecord, SourceOffset, SourcePartition};
+use crate::model::{SourceOffset, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::{OffsetStore, StoredOffset, format};
 
@@ -18,7 +18,7 @@ use crate::offsets::{OffsetStore, StoredOffset, format};
 /// # Errors
 /// Those of the offset store.
 pub async fn load(spec: &ConnectorSpec) -> Result<BTreeMap<SourcePartition, StoredOffset>> {
-    let store = KafkaOffsetStore::new(&spec.kafka, &spec.offsets)?;
+    let store = KafkaOffsetStore::new(spec.kafka.clone(), spec.offsets.clone());
     Ok(store.load(&spec.name).await?.into_iter().collect())
 }
 
@@ -52,11 +52,7 @@ pub async fn write(
     }
     let records = changes
         .iter()
-        .map(|(partition, offset)| KafkaRecord {
-            topic: spec.offsets.topic.clone(),
-            key: format::key(&spec.name, partition),
-            value: offset.as_ref().map(format::value),
-        })
+        .map(|(partition, offset)| format::record(&spec.offsets.topic, &spec.name, partition, offset.as_ref()))
         .collect();
     first.begin().await?;
     first.commit(records).await

@@ -8,7 +8,7 @@ use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
-use crate::kafka::admin::Admin;
+use crate::kafka::admin;
 use crate::kafka::producer::TransactionalProducer;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::OffsetStore;
@@ -26,7 +26,6 @@ pub struct ConnectorParts {
     pub value_converter: Arc<dyn Converter>,
     /// Where offsets are.
     pub store: Arc<dyn OffsetStore>,
-    admin: Arc<Admin>,
     options: RunOptions,
 }
 
@@ -39,8 +38,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         dialect: dialect_of(&spec.source)?,
         key_converter: converter(&spec.key_converter)?,
         value_converter: converter(&spec.value_converter)?,
-        store: Arc::new(KafkaOffsetStore::new(&spec.kafka, &spec.offsets)?),
-        admin: Arc::new(Admin::new(&spec.kafka)?),
+        store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), spec.offsets.clone())),
         options: options.clone(),
         spec,
     })
@@ -62,7 +60,7 @@ pub fn converter(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
 impl ConnectorParts {
     /// The parts of one task.
     pub fn for_task(&self, index: usize) -> task::Parts {
-        let (spec, admin) = (Arc::clone(&self.spec), Arc::clone(&self.admin));
+        let spec = Arc::clone(&self.spec);
         let id = spec.kafka.transactional_id(&spec.name, index);
         let kafka = spec.kafka.clone();
         task::Parts {
@@ -71,12 +69,12 @@ impl ConnectorParts {
             value_converter: Arc::clone(&self.value_converter),
             store: Arc::clone(&self.store),
             sink: Arc::new(move || {
-                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, &id)?);
+                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id.as_str())?);
                 Ok(sink)
             }),
             ensure_topic: Arc::new(move |topic| {
-                let (admin, spec) = (Arc::clone(&admin), Arc::clone(&spec));
-                Box::pin(async move { admin.ensure_topic(&topic, &spec.topics).await })
+                let spec = Arc::clone(&spec);
+                Box::pin(async move { admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await })
             }),
             board: self.options.board.clone(),
             metrics: self.options.metrics.clone(),
@@ -90,6 +88,6 @@ impl ConnectorParts {
     /// # Errors
     /// `Config`, `Kafka`, `KafkaRefused`.
     pub async fn prepare_offsets_topic(&self) -> Result<()> {
-        self.admin.ensure_offsets_topic(&self.spec.offsets).await
+        admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await
     }
 }

@@ -1,5 +1,6 @@
 //! Every test that needs real services, in one binary: it links the C libraries once.
 
 mod architecture;
+mod modes;
 mod support;
 mod walkthrough;
