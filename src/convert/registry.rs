@@ -227,7 +227,9 @@ impl Registry {
             format!("/compatibility/subjects/{}/versions/latest?normalize={normalize}&verbose=true", segment(subject));
         match self.found(self.post::<Verdict>(&path, &schema.text).await, subject)? {
             Some(verdict) if !verdict.is_compatible => {
-                let message = verdict.messages.unwrap_or_default().join("; ");
+                let mut reasons = verdict.messages.unwrap_or_default();
+                reasons.extend(verdict.reason);
+                let message = reasons.join("; ");
                 let refusal = Failure::of_status(409, json!({ "message": message }).to_string().as_bytes());
                 Err(self.explain(refusal, subject, schema).await.with("subject", subject))
             }
@@ -255,7 +257,8 @@ impl Registry {
             message.push_str(&found.join(", "));
         }
         let mut error = Error::new(ErrorKind::IncompatibleSchema, message);
-        if let Some(rule) = rule {
+        // Apicurio calls its global rule NONE here, whatever it is.
+        if let Some(rule) = rule.filter(|rule| rule != "NONE") {
             error = error.with("rule", rule);
         }
         if !server.is_empty() {
@@ -363,7 +366,8 @@ impl SchemaAnswer {
             return Err(Error::new(ErrorKind::RegistryRefused, "the registered schema refers to others")
                 .advise("register it as one schema, or let rowtide register its own (auto.register.schemas=true)"));
         }
-        if self.rule_set.is_some_and(|rules| !rules.is_null()) {
+        let mut rules = self.rule_set.iter().flat_map(|set| set.as_object()).flat_map(|set| set.values());
+        if rules.any(|rules| rules.as_array().is_some_and(|rules| !rules.is_empty())) {
             return Err(Error::new(
                 ErrorKind::RegistryRefused,
                 "the registered schema has rules, which rowtide cannot run",
@@ -379,6 +383,8 @@ impl SchemaAnswer {
 struct Verdict {
     is_compatible: bool,
     messages: Option<Vec<String>>,
+    /// Apicurio's word for them.
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]

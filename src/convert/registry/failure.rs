@@ -72,7 +72,7 @@ impl Failure {
 
     /// The subject, version or schema does not exist. An error page that is not the registry's is not it.
     pub(super) fn is_not_found(&self) -> bool {
-        matches!(self, Failure::Status { status: 404, code, message } if !is_wrong_address(*code, message))
+        matches!(self, Failure::Status { status: 404, code, .. } if !is_wrong_address(*code))
     }
 
     /// Whether the registry refused the schema for its compatibility rule.
@@ -92,7 +92,7 @@ impl Failure {
                     .advise("check schema.registry.url, its path included (Apicurio's is /apis/ccompat/v7)"),
                 text,
             ),
-            Failure::Status { status: 404, code, message } if is_wrong_address(code, &message) => {
+            Failure::Status { status: 404, code, .. } if is_wrong_address(code) => {
                 Error::new(ErrorKind::RegistryRefused, "there is no schema registry at the address (status 404)")
                     .advise("check schema.registry.url, its path included (Apicurio's is /apis/ccompat/v7)")
             }
@@ -102,9 +102,9 @@ impl Failure {
     }
 }
 
-/// A 404 for the path instead of for what it names: without a registry's body, or with a web server's.
-fn is_wrong_address(code: u32, message: &str) -> bool {
-    code == 0 || (code == 404 && message.starts_with("HTTP 404"))
+/// A 404 for the path instead of for what it names, which has a code of five digits.
+fn is_wrong_address(code: u32) -> bool {
+    matches!(code, 0 | 404)
 }
 
 fn of_status(status: u16, code: u32) -> Error {

@@ -138,6 +138,7 @@ async fn refusals_are_told_apart_and_not_repeated() {
         ((403, r#"{"error_code":40301,"message":"no"}"#), ErrorKind::Auth),
         ((404, r#"{"error_code":40401,"message":"no"}"#), ErrorKind::RegistryRefused),
         ((404, "<html>"), ErrorKind::RegistryRefused),
+        ((404, r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#), ErrorKind::RegistryRefused),
         ((422, r#"{"error_code":42201,"message":"Invalid schema"}"#), ErrorKind::RegistryRefused),
         ((422, r#"{"error_code":42205,"message":"READONLY"}"#), ErrorKind::RegistryRefused),
         ((200, "<html>"), ErrorKind::RegistryRefused),
@@ -264,7 +265,7 @@ async fn without_registration_the_schema_is_looked_up_or_fetched() {
     assert_eq!(served.lines()[1], "GET /schemas/ids/7?fetchMaxId=false&subject=t-value");
 
     let (error, _) = failure(
-        &[(200, r#"{"id":1,"schema":"\"int\"","ruleSet":{"domainRules":[]}}"#)],
+        &[(200, r#"{"id":1,"schema":"\"int\"","ruleSet":{"domainRules":[{"name":"r"}]}}"#)],
         &[no, ("use.latest.version", "true")],
     )
     .await;

@@ -78,7 +78,8 @@ fn identity(options: Options<'_>) -> Result<Option<Identity>> {
     let Some(path) = options.get(LOCATION) else { return Ok(None) };
     let store = read(LOCATION, path)?;
     if is_pem(&store) {
-        return Identity::from_pkcs8_pem(&store, &store).map(Some).map_err(unusable);
+        let (chain, key) = split_pem(&String::from_utf8_lossy(&store));
+        return Identity::from_pkcs8_pem(chain.as_bytes(), key.as_bytes()).map(Some).map_err(unusable);
     }
     if store.starts_with(&JKS_MAGIC) {
         return Err(Error::config(format!("{LOCATION}: JKS key stores are not supported")).advise(
@@ -97,6 +98,21 @@ fn read(option: &str, path: &str) -> Result<Vec<u8>> {
 
 fn is_pem(bytes: &[u8]) -> bool {
     bytes.windows(11).any(|window| window == b"-----BEGIN ")
+}
+
+/// The certificates and the key of one file.
+fn split_pem(text: &str) -> (String, String) {
+    let (mut chain, mut key) = (String::new(), String::new());
+    let mut in_key = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("-----BEGIN ") {
+            in_key = line.contains("PRIVATE KEY");
+        }
+        let part = if in_key { &mut key } else { &mut chain };
+        part.push_str(line);
+        part.push('\n');
+    }
+    (chain, key)
 }
 
 /// PEM given in a property has spaces where its line ends were; only its armour may keep them.
@@ -146,6 +162,40 @@ mod tests {
             assert!(parse(option, path).err().unwrap().advice().contains("keytool"));
         }
         assert_eq!(parse("ssl.keystore.location", "/nowhere").err().unwrap().kind(), ErrorKind::Io);
+    }
+
+    /// Of nobody, for tests.
+    const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
+MIIBlDCCATugAwIBAgIUGW1zjKnEjLnVz1iPSjYKhytoFE0wCgYIKoZIzj0EAwIw\n\
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTA4NDU0MFoYDzIxMjYxMDI4\n\
+MDg0NTQwWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO\n\
+PQMBBwNCAARBC48y1Y4MVdb03A9ciq5g4ZDmDU8ANISSUHeXuNt6bCDARSmWgTPG\n\
+ERYZEdjthmH6dZmIm6OWvZdyYyJPOkcpo2kwZzAdBgNVHQ4EFgQUyAXQZpwm4CD2\n\
+xpyDvpSqUchagIgwHwYDVR0jBBgwFoAUyAXQZpwm4CD2xpyDvpSqUchagIgwDwYD\n\
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID\n\
+RwAwRAIgRHoPXh9pJ/qH21Brk+8eUttMTJdbEz4E0nSy2zM7xqcCIHduXvIcdsk7\n\
+0piA6q/p5sL0OhLNT6slN/hmdDZe7F1N\n\
+-----END CERTIFICATE-----\n";
+    const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWRCdLeCryoA+JGN1\n\
+nxzv70LWyqZo6fcMOIyPJgi+hpWhRANCAARBC48y1Y4MVdb03A9ciq5g4ZDmDU8A\n\
+NISSUHeXuNt6bCDARSmWgTPGERYZEdjthmH6dZmIm6OWvZdyYyJPOkcp\n\
+-----END PRIVATE KEY-----\n";
+
+    #[test]
+    fn a_key_and_its_certificate_can_be_in_one_file_in_any_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.pem");
+        for content in [format!("{KEY}{CERTIFICATE}"), format!("{CERTIFICATE}{KEY}{CERTIFICATE}")] {
+            fs::write(&path, content).unwrap();
+            let settings = parse("ssl.keystore.location", path.to_str().unwrap()).unwrap();
+            settings.apply(ClientBuilder::new()).unwrap().build().unwrap();
+        }
+        let trusted = parse("ssl.truststore.certificates", &CERTIFICATE.replace('\n', " ")).unwrap().trusted.unwrap();
+        assert_eq!(trusted.len(), 1);
+        fs::write(&path, CERTIFICATE).unwrap();
+        let error = parse("ssl.keystore.location", path.to_str().unwrap()).err().unwrap();
+        assert!(error.advice().contains("PKCS #8"));
     }
 
     #[test]
