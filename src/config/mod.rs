@@ -14,6 +14,7 @@ mod properties;
 mod providers;
 pub mod report;
 pub mod spec;
+mod url;
 pub(crate) mod values;
 
 pub use docs::docs_markdown;

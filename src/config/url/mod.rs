@@ -1,0 +1,220 @@
+//! `connection.url`, JDBC or native, into a [`SourceUrl`] (`connector-config.md`, 12.1). Parameters of the
+//! URL and of `connection.*` come together here, the URL's winning, and are settled by the dialect's own
+//! file: translated to one vocabulary, dropped with a note, or refused. Nothing in a message is a secret.
+
+mod postgres;
+mod sqlite;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use super::keys::nearest_of;
+use super::report::Problem;
+use super::spec::{Secret, SourceUrl};
+
+/// The URLs there are, for messages.
+pub(crate) const ACCEPTED: &str =
+    "jdbc:postgresql://host:port/database, postgres://host:port/database, jdbc:sqlite:/path or sqlite:/path";
+
+/// A URL and what it says beside the address.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) url: SourceUrl,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Secret>,
+    /// `connectTimeout` or `loginTimeout`.
+    pub(crate) connect_timeout: Option<Duration>,
+    /// `socketTimeout`.
+    pub(crate) socket_timeout: Option<Duration>,
+    /// Parameters accepted without effect.
+    pub(crate) ignored: Vec<String>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// A parameter with the key it was given by.
+#[derive(Clone)]
+struct Parameter {
+    name: String,
+    value: String,
+    key: String,
+}
+
+/// The parts of a URL before its parameters are settled.
+struct Address {
+    dialect: &'static str,
+    hosts: Vec<(String, u16)>,
+    database: Option<String>,
+    parameters: Vec<(String, String)>,
+}
+
+/// What a dialect makes of a parameter.
+enum Meaning {
+    /// It is kept, under this name and with this value.
+    Keep(&'static str, String),
+    /// It is accepted and has no effect.
+    Ignore,
+    /// It is refused, with the reason.
+    Refuse(String),
+    /// Nobody knows it.
+    Unknown,
+    /// User, password or a time limit, which have a place of their own.
+    User(String),
+    Password(String),
+    ConnectTimeout(Duration),
+    SocketTimeout(Duration),
+}
+
+/// Takes a URL apart and settles its parameters together with `connection.*` (names without prefix).
+///
+/// # Errors
+/// What is wrong with the address; problems with single parameters are in the result.
+pub(crate) fn parse(text: &str, passed_on: &[(String, String)]) -> Result<Connection, String> {
+    let address = address(text)?;
+    let from_url = address.parameters.iter().map(|(name, value)| (name, value, "connection.url".to_owned()));
+    let from_keys = passed_on.iter().map(|(name, value)| (name, value, format!("connection.{name}")));
+    let given = from_keys
+        .chain(from_url)
+        .map(|(name, value, key)| Parameter { name: name.clone(), value: value.clone(), key })
+        .collect::<Vec<_>>();
+    let mut connection = Connection {
+        url: SourceUrl {
+            dialect: address.dialect.to_owned(),
+            hosts: address.hosts,
+            database: address.database,
+            parameters: BTreeMap::new(),
+        },
+        user: None,
+        password: None,
+        connect_timeout: None,
+        socket_timeout: None,
+        ignored: Vec::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let (meaning, names): (fn(&str, &str) -> Meaning, Vec<&str>) = match address.dialect {
+        "sqlite" => (sqlite::meaning, sqlite::names().collect()),
+        _ => (postgres::meaning, postgres::names().collect()),
+    };
+    for parameter in &given {
+        connection.take(parameter, meaning(&parameter.name, &parameter.value), &names);
+    }
+    if address.dialect == "postgresql" {
+        postgres::settle_tls(&mut connection.url.parameters);
+    }
+    Ok(connection)
+}
+
+impl Connection {
+    fn take(&mut self, parameter: &Parameter, meaning: Meaning, names: &[&str]) {
+        let Parameter { name, key, .. } = parameter;
+        match meaning {
+            Meaning::Keep(name, value) => {
+                self.url.parameters.insert(name.to_owned(), value);
+            }
+            Meaning::Ignore => self.ignored.push(name.clone()),
+            Meaning::Refuse(reason) => self.problems.push(Problem::new(key, format!("parameter {name}: {reason}"))),
+            Meaning::Unknown => {
+                let message = format!("unknown parameter {name}; it has no effect");
+                let meant = if key == "connection.url" {
+                    nearest_of(name, names.iter().copied()).map(str::to_owned)
+                } else {
+                    let nearest = nearest_of(name, names.iter().copied().chain(["url", "user", "password"]));
+                    nearest.map(|nearest| format!("connection.{nearest}"))
+                };
+                self.warnings.push(Problem::new(key, message).meant(meant));
+            }
+            Meaning::User(user) => self.user = Some(user),
+            Meaning::Password(password) => self.password = Some(Secret::new(password)),
+            Meaning::ConnectTimeout(limit) => self.connect_timeout = Some(limit),
+            Meaning::SocketTimeout(limit) => self.socket_timeout = Some(limit),
+        }
+    }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("is missing; write {ACCEPTED}"));
+    }
+    let (scheme, rest) = text.split_once(':').ok_or_else(|| format!("is not a URL; write {ACCEPTED}"))?;
+    let (is_jdbc, scheme, rest) = match (scheme, rest.split_once(':')) {
+        ("jdbc", Some((subprotocol, name))) => (true, subprotocol.to_lowercase(), name),
+        ("jdbc", None) => return Err(format!("must be jdbc:<subprotocol>:<name>; write {ACCEPTED}")),
+        (scheme, _) => (false, scheme.to_lowercase(), rest),
+    };
+    match (scheme.as_str(), is_jdbc) {
+        ("postgresql", true) => postgres::jdbc(rest),
+        ("postgresql" | "postgres", false) => postgres::native(rest),
+        ("sqlite", _) => sqlite::address(rest, is_jdbc),
+        ("mysql" | "mysql+srv" | "mariadb" | "tidb", _) => {
+            Err(format!("the dialect for {scheme} is not there yet; there are {ACCEPTED}"))
+        }
+        ("jdbc", false) => Err(format!("`jdbc:` must be in lower case; write {ACCEPTED}")),
+        _ => Err(format!("there is no dialect for this kind of database; there are {ACCEPTED}")),
+    }
+}
+
+/// `k=v&k=v`, percent-decoded; a name without `=` has the empty value. With `plus_is_space` as Java does.
+fn query_parameters(text: &str, plus_is_space: bool) -> Result<Vec<(String, String)>, String> {
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let decoded = |part: &str| {
+                if plus_is_space { decode(&part.replace('+', " ")) } else { decode(part) }
+            };
+            Ok((decoded(name)?, decoded(value)?))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> Result<String, String> {
+    let wrong = text.match_indices('%').any(|(at, _)| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    let message = "has a `%` that is not followed by two hexadecimal digits of UTF-8 text; a plain one is written %25";
+    if wrong {
+        return Err(message.to_owned());
+    }
+    percent_decode_str(text).decode_utf8().map(std::borrow::Cow::into_owned).map_err(|_| message.to_owned())
+}
+
+/// `host`, `host:port`, `[v6]:port`, and more of them separated by commas.
+fn hosts(text: &str, default_port: u16) -> Result<Vec<(String, u16)>, String> {
+    text.split(',').map(|part| host(part, default_port)).collect()
+}
+
+fn host(text: &str, default_port: u16) -> Result<(String, u16), String> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or("has a `[` without a `]`")?;
+            let port =
+                if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or("needs `:` after `]`")?) };
+            (host, port)
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = match port {
+        None | Some("") => default_port,
+        Some(port) => port
+            .parse::<u16>()
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or("has a port that is not a number from 1 to 65535; an IPv6 address needs brackets")?,
+    };
+    let host = decode(host)?;
+    if host.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("has a host with spaces in it".to_owned());
+    }
+    Ok((if host.is_empty() { "localhost".to_owned() } else { host }, port))
+}
+
+#[cfg(test)]
+mod tests;
