@@ -2,8 +2,10 @@
 
 pub mod admin;
 pub mod client;
+pub mod consumer;
 pub mod lease;
 pub mod producer;
+mod settings;
 pub mod topic_log;
 
 use futures_util::future::BoxFuture;
