@@ -1,6 +1,7 @@
 //! Kafka: clients, their configuration, and the transaction. rdkafka is known here and nowhere else.
 
 pub mod admin;
+mod ask;
 pub mod client;
 pub mod consumer;
 pub mod lease;

@@ -387,3 +387,117 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
     };
     error.with("topic", topic).caused_by(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    type Mock = MockCluster<'static, DefaultProducerContext>;
+
+    /// The mock cluster serves here for error classes only; visibility is for real brokers.
+    fn started(settings: &[(&str, &str)]) -> (Mock, TransactionalProducer) {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("t", 1, 1).unwrap();
+        let mut spec = client::tests::spec(&mock.bootstrap_servers());
+        spec.producer = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let producer = TransactionalProducer::new(&spec, "rowtide-c-0").unwrap();
+        (mock, producer)
+    }
+
+    fn record(value: &[u8]) -> KafkaRecord {
+        KafkaRecord { topic: "t".to_owned(), key: b"k".to_vec(), value: Some(value.to_vec()) }
+    }
+
+    async fn commit_after(api: RDKafkaApiKey, errors: &[RDKafkaRespErr]) -> (Mock, TransactionalProducer, Result<()>) {
+        let (mock, mut producer) = started(&[]);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        mock.request_errors(api, errors);
+        let outcome = producer.commit(vec![record(b"v")]).await;
+        (mock, producer, outcome)
+    }
+
+    #[tokio::test]
+    async fn a_transaction_commits_and_a_passing_error_is_retried() {
+        let passing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2];
+        let (_mock, mut producer, outcome) = commit_after(RDKafkaApiKey::EndTxn, &passing).await;
+        outcome.unwrap();
+        producer.begin().await.unwrap();
+        producer.abort().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_newer_producer_means_fenced() {
+        let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED];
+        let (_mock, _producer, outcome) = commit_after(RDKafkaApiKey::EndTxn, &fenced).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Fenced, "{error:?}");
+        assert_eq!(error.context("transactional.id"), Some("rowtide-c-0"));
+    }
+
+    #[tokio::test]
+    async fn a_fence_after_our_own_timeout_is_only_an_abort() {
+        let settings = [("transaction.timeout.ms", "1000"), ("linger.ms", "0")];
+        let (mock, mut producer) = started(&settings);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        mock.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+        let error = producer.commit(vec![record(b"v")]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TransactionAborted, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn records_the_broker_refuses_say_why() {
+        let too_large = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE];
+        let (_mock, mut producer, outcome) = commit_after(RDKafkaApiKey::Produce, &too_large).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
+        assert!(error.to_string().starts_with("a record is larger than allowed (topic t"), "{error}");
+        producer.abort().await.unwrap();
+
+        let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+        let (_mock, _producer, outcome) = commit_after(RDKafkaApiKey::Produce, &denied).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
+        assert_eq!(error.context("topic"), Some("t"));
+    }
+
+    #[tokio::test]
+    async fn a_record_above_our_own_limit_is_refused_at_once() {
+        let (_mock, mut producer) = started(&[("max.request.size", "2000")]);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        let error = producer.commit(vec![record(&[0; 3_000])]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused);
+        assert!(error.advice().contains("max.request.size"), "{}", error.advice());
+    }
+
+    #[tokio::test]
+    async fn a_transactional_id_without_privilege_fails_the_start() {
+        let (mock, mut producer) = started(&[]);
+        let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED];
+        mock.request_errors(RDKafkaApiKey::InitProducerId, &denied);
+        let error = producer.init().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_start_without_brokers_is_cancelled_by_dropping_it() {
+        let spec = client::tests::spec("127.0.0.1:9");
+        let mut producer = TransactionalProducer::new(&spec, "rowtide-c-0").unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(300), producer.init()).await;
+        assert!(waited.is_err());
+        let dropped = Arc::downgrade(&producer.dropped);
+        drop(producer);
+        let started = Instant::now();
+        while dropped.strong_count() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(3), "the thread does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
