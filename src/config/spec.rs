@@ -366,6 +366,9 @@ impl KafkaSpec {
 pub struct OffsetsSpec {
     /// `offsets.storage.topic` of the connector, else `offset.storage.topic` of the worker.
     pub topic: String,
+    /// `offset.storage.topic` of the worker where the connector has a topic of its own: offsets missing
+    /// in `topic` are looked up there.
+    pub worker_topic: Option<String>,
     /// `offset.storage.partitions`; -1 is the broker's default.
     pub partitions: i32,
     /// `offset.storage.replication.factor`; -1 is the broker's default.

@@ -1,1 +1,267 @@
-//! stub
+//! Topics: whether they exist, and making those that are missing as Kafka Connect would
+//! (`offsets-topic.md`, 7; `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker
+//! that cannot or will not answer such questions is taken to have the topic: producing will tell.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::ask::{self, Asker};
+use super::client::{self, ClientKind, Context, PATIENCE};
+use crate::config::spec::{KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long to wait until a topic just made is known.
+const SPREAD: Duration = Duration::from_secs(10);
+/// How long other brokers of the cluster may take to appear while it starts.
+const BROKERS_APPEAR: Duration = Duration::from_secs(5);
+const COMPACT: &str = "compact";
+
+/// What the brokers answered to a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerProbe {
+    /// The cluster's id.
+    pub cluster_id: Option<String>,
+    /// How many brokers it has.
+    pub brokers: usize,
+}
+
+/// What is known about a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicState {
+    /// It is not there.
+    Missing,
+    /// It is there.
+    Present {
+        /// Its partitions.
+        partitions: i32,
+    },
+    /// It may not be described.
+    Hidden,
+}
+
+/// Reaches the brokers and says who they are. Writes nothing.
+///
+/// # Errors
+/// `Auth` if they refuse the credentials, `Unreachable` with the reason if none answers, `Config`.
+pub async fn probe_brokers(spec: &KafkaSpec, timeout: Duration) -> Result<BrokerProbe> {
+    let spec = spec.clone();
+    ask::blocking(move |cancel| {
+        let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
+        let (brokers, cluster_id) = asker.cluster(timeout, cancel)?;
+        Ok(BrokerProbe { cluster_id, brokers })
+    })
+    .await
+}
+
+/// Whether a topic exists. Asking does not make it.
+///
+/// # Errors
+/// `Auth`, `Unreachable`, `Config`, `KafkaRefused` for an invalid name.
+pub async fn probe_topic(spec: &KafkaSpec, topic: &str, timeout: Duration) -> Result<TopicState> {
+    let (spec, topic) = (spec.clone(), topic.to_owned());
+    ask::blocking(move |cancel| {
+        let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
+        match asker.partitions(&topic, timeout, cancel) {
+            Ok(Some(partitions)) => Ok(TopicState::Present { partitions }),
+            Ok(None) => Ok(TopicState::Missing),
+            Err(error) if error.kind() == ErrorKind::KafkaRefused => Ok(TopicState::Hidden),
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+/// Makes sure the offsets topic exists and is compacted.
+///
+/// # Errors
+/// `Config`, naming the key, if it exists with another cleanup policy or cannot be made as asked.
+pub async fn ensure_offsets_topic(kafka: &KafkaSpec, offsets: &OffsetsSpec) -> Result<()> {
+    let key = |suffix: &str| format!("offset.storage.{suffix}");
+    let mut settings = offsets.settings.clone();
+    settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
+    let wanted = Wanted {
+        topic: &offsets.topic,
+        partitions: offsets.partitions,
+        replication: offsets.replication,
+        settings: &settings,
+        partitions_key: key("partitions"),
+        replication_key: key("replication.factor"),
+    };
+    match ensure(kafka, &wanted).await? {
+        Ensured::Created | Ensured::Unknown => Ok(()),
+        Ensured::Existed => require_compact(kafka, &offsets.topic).await,
+    }
+}
+
+/// Makes sure a target topic exists: made by the first group of `topics` that takes it, or with the
+/// brokers' defaults.
+///
+/// # Errors
+/// `Config`, naming the key, if it cannot be made as asked; `KafkaRefused` for an invalid name.
+pub async fn ensure_topic(kafka: &KafkaSpec, topics: &TopicSpec, topic: &str) -> Result<()> {
+    let none = BTreeMap::new();
+    let group = topics.groups.iter().find(|group| takes(group, topic));
+    let name = group.map_or("default", |group| group.name.as_str());
+    let wanted = Wanted {
+        topic,
+        partitions: group.map_or(-1, |group| group.partitions),
+        replication: group.map_or(-1, |group| group.replication),
+        settings: group.map_or(&none, |group| &group.settings),
+        partitions_key: format!("topic.creation.{name}.partitions"),
+        replication_key: format!("topic.creation.{name}.replication.factor"),
+    };
+    ensure(kafka, &wanted).await.map(|_| ())
+}
+
+fn takes(group: &TopicGroup, topic: &str) -> bool {
+    let included = group.include.is_empty() || group.include.iter().any(|pattern| pattern.is_match(topic));
+    included && !group.exclude.iter().any(|pattern| pattern.is_match(topic))
+}
+
+struct Wanted<'a> {
+    topic: &'a str,
+    partitions: i32,
+    replication: i32,
+    settings: &'a BTreeMap<String, String>,
+    partitions_key: String,
+    replication_key: String,
+}
+
+enum Ensured {
+    Created,
+    Existed,
+    Unknown,
+}
+
+async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
+    match probe_topic(kafka, wanted.topic, PATIENCE).await? {
+        TopicState::Present { .. } => return Ok(Ensured::Existed),
+        TopicState::Hidden => return Ok(Ensured::Unknown),
+        TopicState::Missing => {}
+    }
+    let started = tokio::time::Instant::now();
+    loop {
+        match create(kafka, wanted).await {
+            Ok(()) => break,
+            Err(RDKafkaErrorCode::TopicAlreadyExists) => return Ok(Ensured::Existed),
+            Err(
+                RDKafkaErrorCode::UnsupportedFeature
+                | RDKafkaErrorCode::UnsupportedVersion
+                | RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed,
+            ) => {
+                tracing::info!(topic = wanted.topic, "the topic may not be created by rowtide, it is taken to exist");
+                return Ok(Ensured::Unknown);
+            }
+            Err(RDKafkaErrorCode::InvalidReplicationFactor) if started.elapsed() < BROKERS_APPEAR => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(code) => return Err(refused(kafka, wanted, code).await),
+        }
+    }
+    tracing::info!(topic = wanted.topic, partitions = wanted.partitions, "topic created");
+    let started = tokio::time::Instant::now();
+    while started.elapsed() < SPREAD {
+        if let TopicState::Present { partitions: 1.. } = probe_topic(kafka, wanted.topic, PATIENCE).await? {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(Ensured::Created)
+}
+
+async fn create(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<(), RDKafkaErrorCode> {
+    let code = |error: KafkaError| match error {
+        KafkaError::AdminOp(code) => code,
+        other => other.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+    };
+    let client = admin_client(kafka).map_err(|_| RDKafkaErrorCode::Fail)?;
+    let mut topic = NewTopic::new(wanted.topic, wanted.partitions, TopicReplication::Fixed(wanted.replication));
+    for (key, value) in wanted.settings {
+        topic = topic.set(key, value);
+    }
+    let created = client.create_topics([&topic], &options()).await;
+    release(client);
+    created.map_err(code)?.into_iter().try_for_each(|outcome| outcome.map(|_| ()).map_err(|(_, code)| code))
+}
+
+async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode) -> Error {
+    let error = match code {
+        RDKafkaErrorCode::InvalidReplicationFactor => {
+            let brokers = probe_brokers(kafka, PATIENCE).await.map_or(0, |probe| probe.brokers);
+            let (key, factor) = (&wanted.replication_key, wanted.replication);
+            Error::config(format!("{key}: the replication factor {factor} needs more brokers than the {brokers} there are"))
+                .advise(format!("set {key} to {brokers} or less (-1: the brokers' default)"))
+        }
+        RDKafkaErrorCode::InvalidPartitions => {
+            Error::config(format!("{}: not a number of partitions the brokers accept", wanted.partitions_key))
+        }
+        RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation => {
+            Error::config("the brokers refuse the topic's settings").advise(format!(
+                "check {} and its siblings",
+                wanted.partitions_key
+            ))
+        }
+        code => Error::new(client::kind_of(code), "the topic cannot be created"),
+    };
+    error.with("topic", wanted.topic).caused_by(code)
+}
+
+/// Kafka Connect refuses an offsets topic that loses records, and so do we.
+async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
+    let client = admin_client(kafka)?;
+    let described = client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await;
+    release(client);
+    let resource = described.ok().and_then(|resources| resources.into_iter().next()).and_then(std::result::Result::ok);
+    let policy = resource.as_ref().and_then(|resource| resource.get("cleanup.policy")?.value.as_deref());
+    match policy {
+        None => {
+            tracing::debug!(topic, "the topic's settings cannot be read, cleanup.policy is not checked");
+            Ok(())
+        }
+        Some(COMPACT) => Ok(()),
+        Some(other) => Err(Error::config(format!("the offsets topic has cleanup.policy={other}, it must be {COMPACT}"))
+            .with("topic", topic)
+            .advise("offsets would be deleted; set cleanup.policy=compact on the topic, or name another in offset.storage.topic")),
+    }
+}
+
+fn admin_client(kafka: &KafkaSpec) -> Result<AdminClient<Context>> {
+    client::create(&client::config(ClientKind::Admin, kafka)?, Context::default())
+}
+
+/// Its drop waits for a thread.
+fn release(client: AdminClient<Context>) {
+    drop(tokio::task::spawn_blocking(move || drop(client)));
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::*;
+
+    #[test]
+    fn the_first_group_that_takes_a_topic_counts() {
+        let pattern = |text: &str| vec![Regex::new(text).unwrap()];
+        let group = |name: &str, include, exclude| TopicGroup {
+            name: name.to_owned(),
+            include,
+            exclude,
+            partitions: 1,
+            replication: 1,
+            settings: BTreeMap::new(),
+        };
+        let orders = group("orders", pattern("^orders.*$"), pattern("^orders_old$"));
+        let default = group("default", Vec::new(), Vec::new());
+        assert!(takes(&orders, "orders_new") && !takes(&orders, "orders_old") && !takes(&orders, "items"));
+        assert!(takes(&default, "items"));
+    }
+}

@@ -1,1 +1,132 @@
-//! stub
+//! A sign of life: while a connector runs, it is a member of a consumer group of its own, so that
+//! `offsets set` can see it and refuse. Nothing is read and nothing depends on it: fencing protects the
+//! data, and a lease that cannot be held is only logged.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::types::RDKafkaRespErr;
+use tokio::sync::oneshot;
+
+use super::ask::{self, Asker};
+use super::client::{self, ClientKind, Context};
+use crate::config::spec::KafkaSpec;
+use crate::error::{Error, Result};
+
+/// How often the membership is served.
+const TICK: Duration = Duration::from_millis(100);
+/// After this long without a sign the brokers call a member dead.
+const SESSION_MS: &str = "10000";
+
+/// Membership of a running connector. Dropping it leaves the group soon; [`Lease::release`] waits.
+pub struct Lease {
+    stop: Option<mpsc::Sender<()>>,
+    left: oneshot::Receiver<()>,
+}
+
+impl Lease {
+    /// Becomes visible. `topic` is any topic that exists (the offsets topic); it is not read.
+    ///
+    /// # Errors
+    /// `Config`; failures to reach the brokers are only logged.
+    pub fn hold(spec: &KafkaSpec, connector: &str, topic: &str) -> Result<Self> {
+        let mut config = client::config(ClientKind::Consumer, spec)?;
+        config
+            .set("group.id", group(spec, connector))
+            .set("client.id", format!("{}-{}", host(), std::process::id()))
+            .set("session.timeout.ms", SESSION_MS)
+            .set("heartbeat.interval.ms", "3000");
+        config.remove("group.protocol");
+        let consumer: BaseConsumer<Member> = client::create(&config, Member(Context::default()))?;
+        let subscribed = consumer.subscribe(&[topic]);
+        subscribed.map_err(|error| client::classify("the connector's lease cannot be held", &error))?;
+        let (stop, stopped) = mpsc::channel();
+        let (leaving, left) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("kafka-lease".to_owned())
+            .spawn(move || {
+                serve(&consumer, &stopped);
+                drop(consumer);
+                let _ = leaving.send(());
+            })
+            .map_err(|error| Error::internal("the lease's thread cannot be started").caused_by(error))?;
+        Ok(Self { stop: Some(stop), left })
+    }
+
+    /// Leaves the group; returns when the brokers know, or after `patience`.
+    pub async fn release(mut self, patience: Duration) {
+        self.stop = None;
+        let _ = tokio::time::timeout(patience, &mut self.left).await;
+    }
+
+    /// Who runs the connector now: `host-pid (address)` of each member.
+    ///
+    /// # Errors
+    /// `Unreachable`, `Auth`, `KafkaRefused` if the group may not be described.
+    pub async fn holders(spec: &KafkaSpec, connector: &str, timeout: Duration) -> Result<Vec<String>> {
+        let (spec, group) = (spec.clone(), group(spec, connector));
+        ask::blocking(move |cancel| {
+            let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
+            asker.ask("the connector's lease cannot be looked up", timeout, cancel, |consumer, timeout| {
+                let found = consumer.fetch_group_list(Some(&group), timeout)?;
+                let members = found.groups().iter().flat_map(|group| group.members());
+                Ok(members.map(|member| format!("{} ({})", member.client_id(), member.client_host())).collect())
+            })
+        })
+        .await
+    }
+}
+
+/// Begins with the worker's group, so an ACL with that prefix covers it.
+fn group(spec: &KafkaSpec, connector: &str) -> String {
+    format!("{}-{connector}-rowtide", spec.group_id)
+}
+
+fn serve(consumer: &BaseConsumer<Member>, stopped: &mpsc::Receiver<()>) {
+    let mut reported = false;
+    while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        let Some(Err(error)) = consumer.poll(Duration::ZERO) else { continue };
+        if !reported {
+            tracing::debug!(%error, "the connector's lease is not held for now");
+            reported = true;
+        }
+    }
+}
+
+fn host() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
+    if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }
+}
+
+/// A member that takes part in the group and in no partition.
+struct Member(Context);
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.0.log(level, facility, message);
+    }
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Member {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, _partitions: &mut TopicPartitionList) {
+        let outcome = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => consumer.assign(&TopicPartitionList::new()),
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "the lease's rebalance was not answered");
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! Kafka: clients, their configuration, and the transaction. rdkafka is known here and nowhere else.
 
 pub mod admin;
+mod ask;
 pub mod client;
+pub mod consumer;
 pub mod lease;
 pub mod producer;
+mod settings;
 pub mod topic_log;
 
 use futures_util::future::BoxFuture;

@@ -1,1 +1,503 @@
-//! stub
+//! The transactional producer. rdkafka's transaction calls block, so one thread of its own owns the
+//! client; commands go to it over a channel and each is answered once. Takes batches and offset records,
+//! gives a classified error or nothing. Knows neither what a record means nor what to do about an error.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::util::Timeout;
+use tokio::sync::oneshot;
+
+use super::RecordSink;
+use super::client::{self, Context, PATIENCE, kind_of};
+use crate::config::spec::KafkaSpec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EncodedBatch, KafkaRecord};
+
+/// The longest a call to librdkafka may keep the thread from noticing that nobody waits any more.
+const SLICE: Duration = Duration::from_millis(500);
+/// How long to sleep when the queue is full, or while it drains: a small part of a broker's answer time.
+const TICK: Duration = Duration::from_millis(1);
+/// How many records are sent between two looks at logs, errors and cancellation.
+const RECORDS_PER_LOOK: usize = 8_192;
+/// How long a dropped producer may take to abort what it left open.
+const LAST_ABORT: Duration = Duration::from_secs(2);
+
+/// The producer of one task. Dropping it ends its thread, which aborts an open transaction if the
+/// brokers answer at once; otherwise the next `init` under the same id does.
+pub struct TransactionalProducer {
+    commands: mpsc::Sender<Command>,
+    dropped: Arc<AtomicBool>,
+}
+
+enum Command {
+    Init(Reply),
+    Begin(Reply),
+    Send(EncodedBatch, Reply),
+    Commit(Vec<KafkaRecord>, Reply),
+    Abort(Reply),
+}
+
+type Reply = oneshot::Sender<Result<()>>;
+
+impl TransactionalProducer {
+    /// Makes the client and its thread; talks to nobody yet.
+    ///
+    /// # Errors
+    /// `Config`, naming the key.
+    pub fn new(spec: &KafkaSpec, transactional_id: impl Into<String>) -> Result<Self> {
+        let transactional_id = transactional_id.into();
+        let config = client::producer_config(spec, &transactional_id)?;
+        let producer: BaseProducer<Context> = client::create(&config, Context::default())?;
+        let dropped = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            producer,
+            brokers: spec.bootstrap_servers.clone(),
+            transactional_id,
+            timeout: client::transaction_timeout(&config),
+            began: None,
+            dropped: Arc::clone(&dropped),
+        };
+        let (commands, inbox) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("kafka-producer".to_owned())
+            .spawn(move || worker.run(&inbox))
+            .map_err(|error| Error::internal("the producer's thread cannot be started").caused_by(error))?;
+        Ok(Self { commands, dropped })
+    }
+
+    fn ask(&self, command: impl FnOnce(Reply) -> Command) -> BoxFuture<'_, Result<()>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(command(reply));
+        async move {
+            let gone = || Error::internal("the producer's thread has ended");
+            sent.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        }
+        .boxed()
+    }
+}
+
+impl Drop for TransactionalProducer {
+    fn drop(&mut self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+}
+
+impl RecordSink for TransactionalProducer {
+    fn init(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.ask(Command::Init)
+    }
+
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.ask(Command::Begin)
+    }
+
+    fn send(&mut self, batch: EncodedBatch) -> BoxFuture<'_, Result<()>> {
+        self.ask(|reply| Command::Send(batch, reply))
+    }
+
+    fn commit(&mut self, offsets: Vec<KafkaRecord>) -> BoxFuture<'_, Result<()>> {
+        self.ask(|reply| Command::Commit(offsets, reply))
+    }
+
+    fn abort(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.ask(Command::Abort)
+    }
+}
+
+/// Lives on the thread.
+struct Worker {
+    producer: BaseProducer<Context>,
+    brokers: String,
+    transactional_id: String,
+    /// `transaction.timeout.ms`.
+    timeout: Duration,
+    /// When the open transaction was begun, by our clock; none if none is open.
+    began: Option<Instant>,
+    dropped: Arc<AtomicBool>,
+}
+
+/// What an error of a transaction call asks for (`delivery-and-runtime.md`, 4.1).
+enum Verdict {
+    /// Call the same function again.
+    Again(Error),
+    /// Give up.
+    Stop(Error),
+}
+
+impl Worker {
+    fn run(mut self, inbox: &mpsc::Receiver<Command>) {
+        loop {
+            match inbox.recv_timeout(SLICE) {
+                Ok(command) => self.obey(command),
+                Err(RecvTimeoutError::Timeout) => self.producer.poll(Duration::ZERO),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        if self.began.is_some() && self.producer.client().fatal_error().is_none() {
+            let aborted = self.producer.abort_transaction(Timeout::After(LAST_ABORT));
+            tracing::debug!(transactional_id = self.transactional_id, ok = aborted.is_ok(), "aborted on drop");
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let (result, reply) = match command {
+            Command::Init(reply) => (self.init(), reply),
+            Command::Begin(reply) => (self.begin(), reply),
+            Command::Send(batch, reply) => (self.send(&batch), reply),
+            Command::Commit(offsets, reply) => (self.commit(&offsets), reply),
+            Command::Abort(reply) => (self.abort(), reply),
+        };
+        let result = result.map_err(|error| error.with("transactional.id", &self.transactional_id));
+        // Nobody listens if the task was cancelled meanwhile.
+        let _ = reply.send(result);
+    }
+
+    fn init(&mut self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let outcome = self.producer.init_transactions(SLICE);
+            self.producer.poll(Duration::ZERO);
+            let Err(error) = outcome else { return Ok(()) };
+            let health = Arc::clone(&self.producer.context().health);
+            if health.refused() {
+                return Err(health.silence(&self.brokers));
+            }
+            match self.judge("the transactional producer cannot start", &error) {
+                Verdict::Stop(error) => return Err(error),
+                Verdict::Again(_) if started.elapsed() > PATIENCE && health.disconnected() => {
+                    return Err(health.silence(&self.brokers));
+                }
+                Verdict::Again(error) if started.elapsed() > PATIENCE => return Err(error),
+                Verdict::Again(_) => self.cancelled()?,
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let _ = self.producer.context().health.take_delivery_failure();
+        self.producer.begin_transaction().map_err(|error| self.stop("a transaction cannot be opened", &error))?;
+        self.began = Some(Instant::now());
+        Ok(())
+    }
+
+    fn send(&self, batch: &EncodedBatch) -> Result<()> {
+        for (index, record) in batch.records().enumerate() {
+            if index % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 {
+                self.producer.poll(Duration::ZERO);
+                self.cancelled()?;
+            }
+            self.send_one(&batch.topic, record.key, Some(record.value))?;
+        }
+        Ok(())
+    }
+
+    /// Hands one record over, waiting for room as long as it takes: librdkafka fails records that wait
+    /// longer than the transaction may last.
+    fn send_one(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        record.key = key;
+        record.payload = value;
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                    record = refused;
+                    self.producer.poll(TICK);
+                    self.cancelled()?;
+                }
+                Err((error, _)) => return Err(self.refused(topic, &error)),
+            }
+        }
+    }
+
+    fn commit(&mut self, offsets: &[KafkaRecord]) -> Result<()> {
+        for record in offsets {
+            self.send_one(&record.topic, Some(&record.key), record.value.as_deref())?;
+        }
+        // rdkafka's commit would wait for these in steps of 100 ms.
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(TICK);
+            self.cancelled()?;
+        }
+        let deadline = self.began.unwrap_or_else(Instant::now) + self.timeout + PATIENCE;
+        loop {
+            let Err(error) = self.producer.commit_transaction(Timeout::Never) else {
+                self.began = None;
+                return Ok(());
+            };
+            self.producer.poll(Duration::ZERO);
+            match self.judge("the transaction was not committed", &error) {
+                Verdict::Stop(error) => return Err(self.doubt(error)),
+                Verdict::Again(error) if Instant::now() > deadline => return Err(self.doubt(error)),
+                Verdict::Again(_) => self.cancelled()?,
+            }
+        }
+    }
+
+    fn abort(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Err(error) = self.producer.abort_transaction(Timeout::Never) else {
+                self.began = None;
+                let _ = self.producer.context().health.take_delivery_failure();
+                return Ok(());
+            };
+            self.producer.poll(Duration::ZERO);
+            match self.judge("the transaction was not aborted", &error) {
+                Verdict::Again(_) if Instant::now() < deadline => self.cancelled()?,
+                Verdict::Again(error) | Verdict::Stop(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Ends a wait when the handle is gone.
+    fn cancelled(&self) -> Result<()> {
+        if self.dropped.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Cancelled, "the producer was dropped"));
+        }
+        Ok(())
+    }
+
+    /// E4: a failed commit is either known to be undone or its outcome is unknown; what will fail
+    /// again next time, whatever happened to this transaction, keeps its kind.
+    fn doubt(&mut self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::TransactionAborted | ErrorKind::Fenced | ErrorKind::KafkaRefused | ErrorKind::Auth => error,
+            _ => {
+                // The commit may still be under way: nothing to abort.
+                self.began = None;
+                Error::new(ErrorKind::OutcomeUnknown, "the answer to a commit was lost").caused_by(error)
+            }
+        }
+    }
+
+    fn stop(&self, what: &'static str, error: &KafkaError) -> Error {
+        match self.judge(what, error) {
+            Verdict::Again(error) | Verdict::Stop(error) => error,
+        }
+    }
+
+    /// The table of `delivery-and-runtime.md`, 4.1: abort before retry before fatal, the rest is fatal.
+    fn judge(&self, what: &'static str, error: &KafkaError) -> Verdict {
+        match error {
+            KafkaError::Transaction(native) if native.txn_requires_abort() => Verdict::Stop(self.aborted(native)),
+            KafkaError::Transaction(native) if native.is_retriable() => Verdict::Again(client::classify(what, error)),
+            KafkaError::Transaction(native) => Verdict::Stop(self.fatal(what, native.code(), error)),
+            // Our own drain comes first, so nothing is left to flush; the commit was not sent.
+            KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => Verdict::Again(client::classify(what, error)),
+            KafkaError::Flush(_) => {
+                Verdict::Stop(Error::new(ErrorKind::TransactionAborted, what).caused_by(error.clone()))
+            }
+            other => Verdict::Stop(client::classify(what, other)),
+        }
+    }
+
+    /// A record that was not even accepted: a fatal state, an aborted transaction, or the record itself.
+    fn refused(&self, topic: &str, error: &KafkaError) -> Error {
+        self.producer.poll(Duration::ZERO);
+        let what = "a record was not accepted";
+        let error = match error {
+            KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => {
+                let code = self.producer.client().fatal_error().map_or(RDKafkaErrorCode::Fatal, |(code, _)| code);
+                self.fatal(what, code, error)
+            }
+            KafkaError::MessageProduction(RDKafkaErrorCode::State) => self.failed_delivery().unwrap_or_else(|| {
+                Error::new(ErrorKind::TransactionAborted, "the transaction failed before it was complete")
+            }),
+            KafkaError::MessageProduction(code) => refused_record(topic, *code),
+            other => client::classify(what, other),
+        };
+        error.with("topic", topic)
+    }
+
+    fn aborted(&self, native: &RDKafkaError) -> Error {
+        let error = self.failed_delivery().unwrap_or_else(|| match kind_of(native.code()) {
+            ErrorKind::Fenced => self.fenced(),
+            // A missing privilege is missing at every try.
+            ErrorKind::KafkaRefused => Error::new(ErrorKind::KafkaRefused, "the brokers refused the transaction"),
+            _ => Error::new(ErrorKind::TransactionAborted, "the transaction has to be aborted"),
+        });
+        error.caused_by(native.clone())
+    }
+
+    /// Why records of this transaction could not be delivered.
+    fn failed_delivery(&self) -> Option<Error> {
+        let (topic, code) = self.producer.context().health.take_delivery_failure()?;
+        Some(if kind_of(code) == ErrorKind::Fenced { self.fenced() } else { refused_record(&topic, code) })
+    }
+
+    /// The broker ends a transaction that takes too long by the same means as a second instance does;
+    /// only our own clock tells the two apart.
+    fn fenced(&self) -> Error {
+        if self.began.is_some_and(|began| began.elapsed() >= self.timeout) {
+            return Error::new(ErrorKind::TransactionAborted, "the transaction took longer than transaction.timeout.ms")
+                .advise("rowtide starts again by itself; if it persists, raise transaction.timeout.ms");
+        }
+        Error::new(ErrorKind::Fenced, "another process took over the transactional id")
+    }
+
+    fn fatal(&self, what: &'static str, code: RDKafkaErrorCode, cause: &KafkaError) -> Error {
+        let error = match kind_of(code) {
+            ErrorKind::Fenced => self.fenced(),
+            kind @ (ErrorKind::Auth | ErrorKind::KafkaRefused) => Error::new(kind, what),
+            // The client is spent, the id is not: start again.
+            _ if self.began.is_some() => Error::new(ErrorKind::TransactionAborted, what),
+            kind => Error::new(kind, what),
+        };
+        let error = match code {
+            RDKafkaErrorCode::InvalidTransactionTimeout => {
+                error.advise("lower transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers")
+            }
+            RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
+                error.advise("allow Write and Describe on the transactional id")
+            }
+            _ => error,
+        };
+        error.caused_by(cause.clone())
+    }
+}
+
+/// An error about one record, by the code of its delivery.
+fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
+    use RDKafkaErrorCode::*;
+    let refused = |what: &str, advice: &str| Error::new(ErrorKind::KafkaRefused, what).advise(advice);
+    let error = match code {
+        MessageSizeTooLarge | MessageBatchTooLarge => refused(
+            "a record is larger than allowed",
+            "raise producer.override.max.request.size, and max.message.bytes of the topic",
+        ),
+        TopicAuthorizationFailed => refused("writing to the topic is not allowed", "allow Write on the topic"),
+        UnknownTopicOrPartition | UnknownTopic | UnknownPartition => refused(
+            "the topic does not exist",
+            "create it, or allow rowtide or the brokers to create it (topic.creation.*, auto.create.topics.enable)",
+        ),
+        MessageTimedOut => Error::new(ErrorKind::TransactionAborted, "records were not delivered in time"),
+        code if kind_of(code) == ErrorKind::KafkaRefused => {
+            Error::new(ErrorKind::KafkaRefused, "the brokers refused a record")
+        }
+        _ => Error::new(ErrorKind::TransactionAborted, "a record was not delivered"),
+    };
+    error.with("topic", topic).caused_by(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+    use super::*;
+
+    type Mock = MockCluster<'static, DefaultProducerContext>;
+
+    /// The mock cluster serves here for error classes only; visibility is for real brokers.
+    fn started(settings: &[(&str, &str)]) -> (Mock, TransactionalProducer) {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("t", 1, 1).unwrap();
+        let mut spec = client::tests::spec(&mock.bootstrap_servers());
+        spec.producer = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let producer = TransactionalProducer::new(&spec, "rowtide-c-0").unwrap();
+        (mock, producer)
+    }
+
+    fn record(value: &[u8]) -> KafkaRecord {
+        KafkaRecord { topic: "t".to_owned(), key: b"k".to_vec(), value: Some(value.to_vec()) }
+    }
+
+    async fn commit_after(api: RDKafkaApiKey, errors: &[RDKafkaRespErr]) -> (Mock, TransactionalProducer, Result<()>) {
+        let (mock, mut producer) = started(&[]);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        mock.request_errors(api, errors);
+        let outcome = producer.commit(vec![record(b"v")]).await;
+        (mock, producer, outcome)
+    }
+
+    #[tokio::test]
+    async fn a_transaction_commits_and_a_passing_error_is_retried() {
+        let passing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2];
+        let (_mock, mut producer, outcome) = commit_after(RDKafkaApiKey::EndTxn, &passing).await;
+        outcome.unwrap();
+        producer.begin().await.unwrap();
+        producer.abort().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_newer_producer_means_fenced() {
+        let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED];
+        let (_mock, _producer, outcome) = commit_after(RDKafkaApiKey::EndTxn, &fenced).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Fenced, "{error:?}");
+        assert_eq!(error.context("transactional.id"), Some("rowtide-c-0"));
+    }
+
+    #[tokio::test]
+    async fn a_fence_after_our_own_timeout_is_only_an_abort() {
+        let settings = [("transaction.timeout.ms", "1000"), ("linger.ms", "0")];
+        let (mock, mut producer) = started(&settings);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        mock.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+        let error = producer.commit(vec![record(b"v")]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TransactionAborted, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn records_the_broker_refuses_say_why() {
+        let too_large = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE];
+        let (_mock, mut producer, outcome) = commit_after(RDKafkaApiKey::Produce, &too_large).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
+        assert!(error.to_string().starts_with("a record is larger than allowed (topic t"), "{error}");
+        producer.abort().await.unwrap();
+
+        let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+        let (_mock, _producer, outcome) = commit_after(RDKafkaApiKey::Produce, &denied).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
+        assert_eq!(error.context("topic"), Some("t"));
+    }
+
+    #[tokio::test]
+    async fn a_record_above_our_own_limit_is_refused_at_once() {
+        let (_mock, mut producer) = started(&[("max.request.size", "2000")]);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        let error = producer.commit(vec![record(&[0; 3_000])]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused);
+        assert!(error.advice().contains("max.request.size"), "{}", error.advice());
+    }
+
+    #[tokio::test]
+    async fn a_transactional_id_without_privilege_fails_the_start() {
+        let (mock, mut producer) = started(&[]);
+        let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED];
+        mock.request_errors(RDKafkaApiKey::InitProducerId, &denied);
+        let error = producer.init().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_start_without_brokers_is_cancelled_by_dropping_it() {
+        let spec = client::tests::spec("127.0.0.1:9");
+        let mut producer = TransactionalProducer::new(&spec, "rowtide-c-0").unwrap();
+        let waited = tokio::time::timeout(Duration::from_millis(300), producer.init()).await;
+        assert!(waited.is_err());
+        let dropped = Arc::downgrade(&producer.dropped);
+        drop(producer);
+        let started = Instant::now();
+        while dropped.strong_count() > 0 {
+            assert!(started.elapsed() < Duration::from_secs(3), "the thread does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}

@@ -1,1 +1,180 @@
-//! stub
+//! Reads a topic to its end, as the offsets topic must be read (`offsets-topic.md`, 8): everything that
+//! was committed before the call is returned, also what lies above the open transaction of somebody else.
+//! Takes a topic, gives its records in offset order per partition. Joins no group and commits nothing.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::ask::{self, Asker, Cancel};
+use super::client::{self, ClientKind, Context, PATIENCE};
+use crate::config::spec::KafkaSpec;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Pause between two looks at an open transaction.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// One record of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Key bytes.
+    pub key: Option<Vec<u8>>,
+    /// Value bytes; none is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// The topic partition.
+    pub partition: i32,
+    /// The offset there.
+    pub offset: i64,
+    /// Milliseconds since the epoch.
+    pub timestamp: Option<i64>,
+}
+
+impl LogRecord {
+    pub(super) fn from_message(message: &BorrowedMessage<'_>) -> Self {
+        Self {
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis(),
+        }
+    }
+}
+
+/// Every committed record of `topic`; none if the topic is empty or missing. `patience` is how long the
+/// open transaction of another producer may hold the end back, and how long the brokers may be silent.
+///
+/// # Errors
+/// `Kafka`, naming the partition, if an open transaction outlasts `patience`; `Unreachable`, `Auth`,
+/// `KafkaRefused`.
+pub async fn read(spec: &KafkaSpec, topic: &str, patience: Duration) -> Result<Vec<LogRecord>> {
+    let (spec, topic) = (spec.clone(), topic.to_owned());
+    ask::blocking(move |cancel| {
+        read_blocking(&spec, &topic, patience, cancel).map_err(|error| error.with("topic", topic))
+    })
+    .await
+}
+
+fn read_blocking(spec: &KafkaSpec, topic: &str, patience: Duration, cancel: &Cancel) -> Result<Vec<LogRecord>> {
+    let uncommitted = Asker::new(ClientKind::Consumer, spec, "read_uncommitted")?;
+    let committed = Asker::new(ClientKind::Consumer, spec, "read_committed")?;
+    let silence = patience.min(PATIENCE);
+    let Some(count) = uncommitted.partitions(topic, silence, cancel)? else { return Ok(Vec::new()) };
+    let partitions: Vec<i32> = (0..count).collect();
+    // (a) Where the log ends now, open transactions included.
+    let ends = offsets(&uncommitted, topic, &partitions, Offset::End, silence, cancel)?;
+    let starts = offsets(&uncommitted, topic, &partitions, Offset::Beginning, silence, cancel)?;
+    let filled: Vec<i32> = partitions.into_iter().filter(|partition| starts[partition] < ends[partition]).collect();
+    if filled.is_empty() {
+        return Ok(Vec::new());
+    }
+    // (b) Until everything below that end is decided.
+    let deadline = Instant::now() + patience;
+    loop {
+        let stable = offsets(&committed, topic, &filled, Offset::End, silence, cancel)?;
+        let Some(held) = filled.iter().find(|partition| stable[*partition] < ends[*partition]) else { break };
+        if Instant::now() > deadline {
+            return Err(Error::new(ErrorKind::Kafka, "an open transaction of another producer holds a partition back")
+                .with("partition", held)
+                .advise("rowtide keeps trying; it ends by itself after that producer's transaction.timeout.ms"));
+        }
+        cancel.check()?;
+        let _ = committed.consumer().poll(LOOK);
+    }
+    // (c) From the beginning to the end of each partition.
+    let assignment = filled.iter().map(|partition| (*partition, starts[partition]));
+    let consumer = assigned(spec, &[(topic, assignment.collect())], true)?;
+    drain(&consumer, filled, patience, cancel)
+}
+
+/// A read_committed consumer at the given offsets.
+pub(super) fn assigned(
+    spec: &KafkaSpec,
+    topics: &[(&str, Vec<(i32, i64)>)],
+    partition_eof: bool,
+) -> Result<BaseConsumer<Context>> {
+    let mut config = client::config(ClientKind::Consumer, spec)?;
+    config.set("isolation.level", "read_committed").set("enable.partition.eof", partition_eof.to_string());
+    let consumer: BaseConsumer<Context> = client::create(&config, Context::default())?;
+    let mut list = TopicPartitionList::new();
+    for (topic, partitions) in topics {
+        for (partition, offset) in partitions {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+                .map_err(|error| Error::internal("a partition cannot be assigned").caused_by(error))?;
+        }
+    }
+    consumer.assign(&list).map_err(|error| Error::internal("partitions cannot be assigned").caused_by(error))?;
+    Ok(consumer)
+}
+
+fn drain(
+    consumer: &BaseConsumer<Context>,
+    mut unfinished: Vec<i32>,
+    patience: Duration,
+    cancel: &Cancel,
+) -> Result<Vec<LogRecord>> {
+    let mut records = Vec::new();
+    let mut progress = Instant::now();
+    while let Some(waiting) = unfinished.first() {
+        match consumer.poll(Duration::from_millis(100)) {
+            Some(Ok(message)) => {
+                records.push(LogRecord::from_message(&message));
+                progress = Instant::now();
+            }
+            // The end a read_committed consumer sees is the one step (b) waited for.
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                unfinished.retain(|unfinished| *unfinished != partition);
+                progress = Instant::now();
+            }
+            Some(Err(error)) => passing(&error)?,
+            None if progress.elapsed() > patience => {
+                return Err(Error::new(ErrorKind::Unreachable, "the brokers stopped answering").with("partition", waiting));
+            }
+            None => {}
+        }
+        cancel.check()?;
+    }
+    Ok(records)
+}
+
+/// Whether a consumer's error ends the reading. It has no use for its group, so it may be denied.
+pub(super) fn passing(error: &KafkaError) -> Result<()> {
+    let classified = client::classify("the topic cannot be read", error);
+    let group = error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed);
+    match classified.kind() {
+        ErrorKind::Unreachable | ErrorKind::Kafka => Ok(()),
+        _ if group => Ok(()),
+        _ => Err(classified),
+    }
+}
+
+/// The offset of one end of each partition, in one request per broker. Under read_committed the end is
+/// the last stable offset.
+pub(super) fn offsets(
+    asker: &Asker,
+    topic: &str,
+    partitions: &[i32],
+    end: Offset,
+    patience: Duration,
+    cancel: &Cancel,
+) -> Result<HashMap<i32, i64>> {
+    asker.ask("the partitions' ends cannot be looked up", patience, cancel, |consumer, timeout| {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition_offset(topic, *partition, end)?;
+        }
+        let found = consumer.offsets_for_times(list, timeout)?;
+        let element = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+            element.error()?;
+            match element.offset() {
+                Offset::Offset(offset) => Ok((element.partition(), offset)),
+                _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
+            }
+        };
+        found.elements().into_iter().map(element).collect::<KafkaResult<_>>()
+    })
+}

@@ -1,0 +1,447 @@
+//! From the Java clients' settings, which is what users have, to librdkafka's. Takes name-value pairs,
+//! gives name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the key
+//! stores that settings point to and does nothing else. Values never appear in messages: some are secrets.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Which client a setting is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKind {
+    /// The transactional producer.
+    Producer,
+    /// Any consumer.
+    Consumer,
+    /// Topic administration and probes.
+    Admin,
+}
+
+impl ClientKind {
+    /// The word in configuration keys: `producer.override.acks`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ClientKind::Producer => "producer",
+            ClientKind::Consumer => "consumer",
+            ClientKind::Admin => "admin",
+        }
+    }
+}
+
+/// Settings in librdkafka's names, and what has to be said about them.
+#[derive(Default)]
+pub(super) struct Translated {
+    pub(super) settings: BTreeMap<String, String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Java settings that have no counterpart and no effect on what is delivered.
+const JAVA_ONLY: &[&str] = &[
+    "auto.include.jmx.reporter",
+    "default.api.timeout.ms",
+    "exclude.internal.topics",
+    "interceptor.classes",
+    "key.deserializer",
+    "key.serializer",
+    "max.block.ms",
+    "max.poll.records",
+    "metadata.max.idle.ms",
+    "metric.reporters",
+    "metrics.num.samples",
+    "metrics.recording.level",
+    "metrics.sample.window.ms",
+    "partition.assignment.strategy",
+    "partitioner.adaptive.partitioning.enable",
+    "partitioner.availability.timeout.ms",
+    "partitioner.class",
+    "partitioner.ignore.keys",
+    "sasl.client.callback.handler.class",
+    "sasl.kerberos.ticket.renew.jitter",
+    "sasl.kerberos.ticket.renew.window.factor",
+    "security.providers",
+    "socket.connection.setup.timeout.max.ms",
+    "ssl.enabled.protocols",
+    "ssl.keymanager.algorithm",
+    "ssl.protocol",
+    "ssl.provider",
+    "ssl.secure.random.implementation",
+    "ssl.trustmanager.algorithm",
+    "transaction.two.phase.commit.enable",
+    "value.deserializer",
+    "value.serializer",
+];
+
+/// Settings rowtide decides itself; a user's value is dropped with a note.
+const OURS: &[&str] = &[
+    "allow.auto.create.topics",
+    "auto.commit.interval.ms",
+    "delivery.report.only.error",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.instance.id",
+    "isolation.level",
+    "log.queue",
+    "transactional.id",
+];
+
+/// The store settings of TLS, looked at together.
+const STORES: &[&str] = &[
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+
+/// Translates the settings of one client.
+///
+/// # Errors
+/// `Config`, naming the key.
+pub(super) fn translate(kind: ClientKind, java: &BTreeMap<String, String>) -> Result<Translated> {
+    let mut out = Translated::default();
+    for (key, value) in java {
+        translate_one(kind, key, value.trim(), java, &mut out)?;
+    }
+    sasl(java, &mut out)?;
+    stores(java, &mut out)?;
+    Ok(out)
+}
+
+/// An error about one setting; the value is not repeated.
+pub(super) fn refuse(key: &str, what: &str) -> Error {
+    Error::config(format!("{key}: {what}"))
+}
+
+fn translate_one(
+    kind: ClientKind,
+    key: &str,
+    value: &str,
+    java: &BTreeMap<String, String>,
+    out: &mut Translated,
+) -> Result<()> {
+    let mut set = |name: &str, value: String| {
+        out.settings.insert(name.to_owned(), value);
+    };
+    match key {
+        _ if JAVA_ONLY.contains(&key) => out.notes.push(format!("{key} has no meaning here and is ignored")),
+        _ if key.starts_with("sasl.login.") || key.starts_with("config.providers") => {
+            out.notes.push(format!("{key} has no meaning here and is ignored"));
+        }
+        _ if OURS.contains(&key) => {
+            if !(key == "enable.idempotence" && value.eq_ignore_ascii_case("true")) {
+                out.notes.push(format!("{key} is decided by rowtide and ignored"));
+            }
+        }
+        _ if STORES.contains(&key) || key == "sasl.jaas.config" || key == "sasl.mechanism" => {}
+        "group.id" | "bootstrap.servers" => {}
+        "delivery.timeout.ms" | "message.timeout.ms" => {
+            out.notes.push(format!("{key} is ignored: within a transaction it is transaction.timeout.ms"));
+        }
+        "ssl.engine.factory.class" => return Err(refuse(key, "Java classes cannot be loaded")),
+        "ssl.endpoint.identification.algorithm" => {
+            set(key, if value.is_empty() { "none".to_owned() } else { value.to_ascii_lowercase() });
+        }
+        "ssl.cipher.suites" if value.contains("TLS_") => {
+            out.notes.push(format!("{key} holds Java's names and is ignored; OpenSSL's names are accepted"));
+        }
+        "security.protocol" => set(key, value.to_ascii_lowercase()),
+        "buffer.memory" => set("queue.buffering.max.kbytes", (number(key, value)? / 1024).max(1).to_string()),
+        "max.request.size" => set("message.max.bytes", number(key, value)?.to_string()),
+        "receive.buffer.bytes" => set("socket.receive.buffer.bytes", number(key, value)?.max(0).to_string()),
+        "send.buffer.bytes" => set("socket.send.buffer.bytes", number(key, value)?.max(0).to_string()),
+        "request.timeout.ms" => {
+            if kind == ClientKind::Producer {
+                set("request.timeout.ms", value.to_owned());
+            }
+            set("socket.timeout.ms", value.to_owned());
+        }
+        "fetch.max.wait.ms" => set("fetch.wait.max.ms", value.to_owned()),
+        "auto.offset.reset" if value == "none" => set(key, "error".to_owned()),
+        "compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level" => {
+            if java.get("compression.type").is_some_and(|codec| key.split('.').nth(1) == Some(codec.trim())) {
+                set("compression.level", value.to_owned());
+            }
+        }
+        "acks" | "request.required.acks" if kind == ClientKind::Producer => match value {
+            "all" | "-1" => {}
+            _ => return Err(refuse(key, "transactions need acks=all; remove the setting")),
+        },
+        "retries" | "message.send.max.retries" if kind == ClientKind::Producer && number(key, value)? == 0 => {
+            return Err(refuse(key, "transactions need retries; remove the setting"));
+        }
+        "max.in.flight.requests.per.connection" | "max.in.flight"
+            if kind == ClientKind::Producer && number(key, value)? > 5 =>
+        {
+            return Err(refuse(key, "transactions allow at most 5"));
+        }
+        _ => set(key, value.to_owned()),
+    }
+    Ok(())
+}
+
+fn number(key: &str, value: &str) -> Result<i64> {
+    value.parse().map_err(|_| refuse(key, "not a whole number"))
+}
+
+/// `sasl.mechanism` and `sasl.jaas.config` (or librdkafka's own names, which win).
+fn sasl(java: &BTreeMap<String, String>, out: &mut Translated) -> Result<()> {
+    let protocol = java.get("security.protocol").map(|protocol| protocol.trim().to_ascii_uppercase());
+    let uses_sasl = protocol.is_some_and(|protocol| protocol.starts_with("SASL"));
+    let mechanism = java.get("sasl.mechanism").or_else(|| java.get("sasl.mechanisms")).map(|text| text.trim());
+    match mechanism {
+        Some(mechanism @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")) => {
+            out.settings.insert("sasl.mechanism".to_owned(), mechanism.to_owned());
+        }
+        Some(mechanism) if uses_sasl => {
+            return Err(refuse("sasl.mechanism", &format!("{mechanism} is not supported"))
+                .advise("supported are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and, with security.protocol=SSL, client certificates"));
+        }
+        None if uses_sasl => {
+            return Err(refuse("sasl.mechanism", "is needed with this security.protocol (Java's default, GSSAPI, is not supported)")
+                .advise("supported are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"));
+        }
+        _ => {}
+    }
+    out.settings.remove("sasl.mechanisms");
+    if let Some(jaas) = java.get("sasl.jaas.config").filter(|jaas| !jaas.trim().is_empty()) {
+        let (username, password) = jaas_login(jaas)?;
+        out.settings.entry("sasl.username".to_owned()).or_insert(username);
+        out.settings.entry("sasl.password".to_owned()).or_insert(password);
+    }
+    Ok(())
+}
+
+/// `...PlainLoginModule required username="..." password="...";`
+fn jaas_login(jaas: &str) -> Result<(String, String)> {
+    const KEY: &str = "sasl.jaas.config";
+    let tokens = jaas_tokens(jaas).ok_or_else(|| refuse(KEY, "a quoted value does not end"))?;
+    let module = tokens.first().map_or("", |module| module.rsplit('.').next().unwrap_or(module));
+    if !matches!(module, "PlainLoginModule" | "ScramLoginModule") {
+        return Err(refuse(KEY, "the login module is neither PlainLoginModule nor ScramLoginModule"));
+    }
+    let (mut username, mut password) = (None, None);
+    let mut rest = tokens.iter().skip(1);
+    while let Some(token) = rest.next() {
+        if token == ";" {
+            break;
+        }
+        let slot = match token.as_str() {
+            "username" => &mut username,
+            "password" => &mut password,
+            _ => continue,
+        };
+        if rest.next().is_some_and(|token| token == "=") {
+            *slot = rest.next().cloned();
+        }
+    }
+    match (username, password) {
+        (Some(username), Some(password)) => Ok((username, password)),
+        (None, _) => Err(refuse(KEY, "there is no username=\"...\"")),
+        (_, None) => Err(refuse(KEY, "there is no password=\"...\"")),
+    }
+}
+
+/// Words, `=`, `;` and quoted strings with backslash escapes; none if a quote is left open.
+fn jaas_tokens(jaas: &str) -> Option<Vec<String>> {
+    let mut tokens = Vec::new();
+    let mut characters = jaas.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            space if space.is_whitespace() => {}
+            '=' | ';' => tokens.push(character.to_string()),
+            quote @ ('"' | '\'') => {
+                let mut text = String::new();
+                loop {
+                    match characters.next()? {
+                        end if end == quote => break,
+                        '\\' => text.push(characters.next()?),
+                        plain => text.push(plain),
+                    }
+                }
+                tokens.push(text);
+            }
+            first => {
+                let mut word = String::from(first);
+                while let Some(next) = characters.next_if(|next| !next.is_whitespace() && !"=;".contains(*next)) {
+                    word.push(next);
+                }
+                tokens.push(word);
+            }
+        }
+    }
+    Some(tokens)
+}
+
+/// What a key or trust store file is, by its first bytes: Java's type setting is often left at JKS.
+#[derive(Debug, PartialEq, Eq)]
+enum StoreFormat {
+    Jks,
+    Pem,
+    Pkcs12,
+}
+
+fn store_format(key: &str, path: &str) -> Result<StoreFormat> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("{key}: the file cannot be read")).with("file", path).caused_by(error)
+    })?;
+    Ok(match bytes.first_chunk::<4>() {
+        Some([0xfe, 0xed, 0xfe, 0xed] | [0xce, 0xce, 0xce, 0xce]) => StoreFormat::Jks,
+        Some([0x30, ..]) => StoreFormat::Pkcs12,
+        _ => StoreFormat::Pem,
+    })
+}
+
+fn stores(java: &BTreeMap<String, String>, out: &mut Translated) -> Result<()> {
+    let get = |key: &str| java.get(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let mut set = |name: &str, value: String| {
+        out.settings.insert(name.to_owned(), value);
+    };
+    if let Some(pem) = get("ssl.truststore.certificates") {
+        set("ssl.ca.pem", pem);
+    }
+    if let Some(path) = get("ssl.truststore.location") {
+        let key = "ssl.truststore.location";
+        match store_format(key, &path)? {
+            StoreFormat::Pem => set("ssl.ca.location", path),
+            StoreFormat::Jks => return Err(jks(key, &path)),
+            StoreFormat::Pkcs12 => {
+                return Err(refuse(key, "a PKCS12 trust store cannot be read; PEM can").with("file", &path).advise(
+                    format!("convert it once: openssl pkcs12 -in {path} -nokeys -out ca.pem, and set ssl.truststore.location=ca.pem, ssl.truststore.type=PEM"),
+                ));
+            }
+        }
+    }
+    if let Some(pem) = get("ssl.keystore.certificate.chain") {
+        set("ssl.certificate.pem", pem);
+    }
+    if let Some(pem) = get("ssl.keystore.key") {
+        set("ssl.key.pem", pem);
+    }
+    if let Some(path) = get("ssl.keystore.location") {
+        let key = "ssl.keystore.location";
+        match store_format(key, &path)? {
+            StoreFormat::Pem => {
+                set("ssl.certificate.location", path.clone());
+                set("ssl.key.location", path);
+            }
+            StoreFormat::Jks => return Err(jks(key, &path)),
+            StoreFormat::Pkcs12 => {
+                set(key, path);
+                if let Some(password) = get("ssl.keystore.password") {
+                    set("ssl.keystore.password", password);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn jks(key: &str, path: &str) -> Error {
+    let mut advice = format!(
+        "convert it once: keytool -importkeystore -srckeystore {path} -destkeystore store.p12 -deststoretype PKCS12"
+    );
+    if key.contains("truststore") {
+        let _ = write!(advice, ", then openssl pkcs12 -in store.p12 -nokeys -out ca.pem");
+    }
+    refuse(key, "a JKS store can only be read by Java").with("file", path).advise(advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn java(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn producer(pairs: &[(&str, &str)]) -> Result<Translated> {
+        translate(ClientKind::Producer, &java(pairs))
+    }
+
+    #[test]
+    fn java_names_become_librdkafkas() {
+        let translated = producer(&[
+            ("buffer.memory", "33554432"),
+            ("max.request.size", "2097152"),
+            ("compression.type", "zstd"),
+            ("compression.zstd.level", "3"),
+            ("compression.gzip.level", "9"),
+            ("ssl.endpoint.identification.algorithm", ""),
+            ("security.protocol", "SSL"),
+            ("send.buffer.bytes", "-1"),
+            ("request.timeout.ms", "20000"),
+            ("delivery.timeout.ms", "2147483647"),
+            ("max.block.ms", "9223372036854775807"),
+            ("key.serializer", "org.apache.kafka.common.serialization.ByteArraySerializer"),
+            ("enable.idempotence", "false"),
+            ("acks", "-1"),
+        ])
+        .map_err(|error| error.report())
+        .unwrap_or_default();
+        let expected = java(&[
+            ("queue.buffering.max.kbytes", "32768"),
+            ("message.max.bytes", "2097152"),
+            ("compression.type", "zstd"),
+            ("compression.level", "3"),
+            ("ssl.endpoint.identification.algorithm", "none"),
+            ("security.protocol", "ssl"),
+            ("socket.send.buffer.bytes", "0"),
+            ("request.timeout.ms", "20000"),
+            ("socket.timeout.ms", "20000"),
+        ]);
+        assert_eq!(translated.settings, expected);
+        assert_eq!(translated.notes.len(), 4, "{:?}", translated.notes);
+    }
+
+    #[test]
+    fn what_a_transaction_cannot_honour_is_refused_by_name() {
+        for (key, value) in [("acks", "1"), ("retries", "0"), ("max.in.flight.requests.per.connection", "6")] {
+            let error = producer(&[(key, value)]).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(error.starts_with(&format!("{key}: transactions")), "{error}");
+        }
+    }
+
+    #[test]
+    fn jaas_gives_user_and_password_and_never_prints_them() {
+        let jaas = r#"org.apache.kafka.common.security.scram.ScramLoginModule required
+            username="al\"ice" password='s=e;c\\ret' serviceName=x;"#;
+        assert_eq!(jaas_login(jaas).unwrap(), ("al\"ice".to_owned(), "s=e;c\\ret".to_owned()));
+        let bare = "org.apache.kafka.common.security.plain.PlainLoginModule required username=a password=b;";
+        assert_eq!(jaas_login(bare).unwrap(), ("a".to_owned(), "b".to_owned()));
+        for broken in ["com.sun.Krb5LoginModule required;", "x.PlainLoginModule required username=\"a\";", "x \"secret"] {
+            let error = jaas_login(broken).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(!error.report().contains("secret"));
+        }
+        assert!(producer(&[("security.protocol", "SASL_SSL")]).is_err());
+        assert!(producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI")]).is_err());
+    }
+
+    #[test]
+    fn stores_are_recognised_by_their_first_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (jks, p12) = (file("a", &[0xfe, 0xed, 0xfe, 0xed]), file("b", &[0x30, 0x82, 1, 1]));
+        let pem = file("c", b"-----BEGIN CERTIFICATE-----");
+        let translated = |pairs: &[(&str, &str)]| producer(pairs).map(|translated| translated.settings);
+        assert!(translated(&[("ssl.truststore.location", &jks)]).unwrap_err().advice().contains("keytool"));
+        assert!(translated(&[("ssl.truststore.location", &p12)]).unwrap_err().advice().contains("openssl"));
+        assert_eq!(translated(&[("ssl.truststore.location", &pem)]).unwrap(), java(&[("ssl.ca.location", &pem)]));
+        let keys = [("ssl.keystore.location", p12.as_str()), ("ssl.keystore.password", "x")];
+        assert_eq!(translated(&keys).unwrap(), java(&keys));
+        let halves = [("ssl.certificate.location", pem.as_str()), ("ssl.key.location", pem.as_str())];
+        assert_eq!(translated(&[("ssl.keystore.location", &pem)]).unwrap(), java(&halves));
+        assert!(translated(&[("ssl.keystore.location", "/nowhere/at/all")]).is_err());
+    }
+}
