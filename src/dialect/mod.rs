@@ -4,7 +4,12 @@
 //!
 //! To add one: a module beside these and a line in [`DIALECTS`].
 
+mod calendar;
+mod decimal;
+mod instant;
+mod near;
 pub mod postgres;
+mod reuse;
 pub mod sqlite;
 pub mod syntax;
 

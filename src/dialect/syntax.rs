@@ -1,6 +1,6 @@
 //! How a dialect writes SQL: the little that differs, pure, so that plans can be tested without a database.
 
-use crate::model::{ColumnDefinition, CursorKind};
+use crate::model::{ColumnDefinition, CursorKind, Projection};
 
 /// The differences between SQL dialects that planning needs.
 pub trait SqlSyntax: Send + Sync {
@@ -14,9 +14,16 @@ pub trait SqlSyntax: Send + Sync {
     /// An expression's text form, for a hidden cursor column of kind `Text`.
     fn as_text(&self, expression: &str) -> String;
 
-    /// What the SELECT list must hold in place of a column (already quoted and qualified) that the driver
-    /// cannot fetch as it is; none for the plain column.
-    fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String>;
+    /// What the SELECT list must say instead of a column (`expression`, quoted and qualified), if the
+    /// plain column will not do; the result is to be named as the column. If every column answers none
+    /// and the definition skips none, `select t.*` is right.
+    fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
+        match column.projection {
+            Projection::Column => None,
+            Projection::Text => Some(self.as_text(expression)),
+            Projection::Double => Some(format!("cast(cast({expression} as numeric) as double precision)")),
+        }
+    }
 
     /// Whether `(a, b) > (x, y)` is understood and served by an index.
     fn has_row_values(&self) -> bool;

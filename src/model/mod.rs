@@ -12,6 +12,6 @@ pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use record::{EncodedBatch, KafkaRecord};
 pub use schema::{
-    ColumnDefinition, Field, FieldType, RecordSchema, Relation, Schema, SkippedColumn, TableDefinition, TableId,
+    ColumnDefinition, Field, FieldType, Projection, RecordSchema, Relation, Schema, SkippedColumn, TableDefinition, TableId,
 };
 pub use value::Value;

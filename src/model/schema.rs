@@ -119,6 +119,19 @@ pub enum Schema {
     Field(Field),
 }
 
+/// What the SELECT list must say so that a column arrives in the form its field type needs
+/// (`SqlSyntax::project`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Projection {
+    /// The column as it is.
+    #[default]
+    Column,
+    /// The text form: a type without a mapping of its own.
+    Text,
+    /// A double (PostgreSQL's `money`).
+    Double,
+}
+
 /// A column that is delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ColumnDefinition {
@@ -126,6 +139,8 @@ pub struct ColumnDefinition {
     pub field: Field,
     /// The database's own name of the type, for messages, casts and `explain`.
     pub database_type: String,
+    /// What the SELECT list must say for it.
+    pub projection: Projection,
     /// Declared NOT NULL or member of the primary key.
     pub not_null: bool,
     /// Filled by the database (serial, identity, AUTOINCREMENT).

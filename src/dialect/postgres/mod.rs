@@ -1,18 +1,314 @@
-//! stub
-use super::{Dialect, SourceConnection, SqlSyntax};
-use crate::config::spec::SourceSpec;
-use crate::error::Result;
+//! PostgreSQL, 12 and newer. The files: `connect` opens a session, `catalog` lists and describes,
+//! `types` maps types, `decode` and `numeric` read values, `fetch` runs pages, `explain` judges plans,
+//! `bind` writes parameters, `classify` sorts errors. A session only reads, in UTC.
+
+mod bind;
+mod catalog;
+mod classify;
+mod connect;
+mod decode;
+mod explain;
+mod fetch;
+mod numeric;
+mod types;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
-/// Postgres.
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Connection, Row, ValueRef};
+
+use self::classify::{Doing, classify};
+use self::decode::CursorDecoder;
+use self::types::Wire;
+use super::syntax::double_quoted;
+use super::{Dialect, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
+
+/// PostgreSQL.
 pub struct Postgres;
+
 impl Dialect for Postgres {
     fn name(&self) -> &'static str {
         "postgresql"
     }
+
     fn syntax(&self) -> &'static dyn SqlSyntax {
-        unimplemented!()
+        &Syntax
     }
-    fn connect<'a>(&'a self, _source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
-        unimplemented!()
+
+    fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
+        Box::pin(async move {
+            let session = connect::open(source).await?;
+            Ok(Box::new(session) as Box<dyn SourceConnection>)
+        })
+    }
+}
+
+struct Syntax;
+
+impl SqlSyntax for Syntax {
+    fn quote(&self, identifier: &str) -> String {
+        double_quoted(identifier)
+    }
+
+    fn placeholder(&self, n: usize, kind: CursorKind, database_type: &str) -> String {
+        match kind {
+            CursorKind::Text => format!("${n}::text::{database_type}"),
+            CursorKind::Integer if database_type == "oid" => format!("${n}::int8::oid"),
+            _ => format!("${n}"),
+        }
+    }
+
+    fn as_text(&self, expression: &str) -> String {
+        format!("{expression}::text")
+    }
+
+    fn has_row_values(&self) -> bool {
+        true
+    }
+}
+
+/// How long the server may be late with its own time limit before the connection counts as dead.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// One open session.
+struct Session {
+    connection: PgConnection,
+    server: String,
+    types: TypeSpec,
+    quote_identifiers: bool,
+    hide_unprivileged: bool,
+    /// How long the server may say nothing.
+    silence: Duration,
+    /// A pooler may stand between: no named statements, one transaction around each call.
+    pooled: bool,
+    notes: Notes,
+}
+
+/// What is remembered between calls.
+#[derive(Default)]
+struct Notes {
+    /// Prepared statements no longer fit the tables.
+    stale: bool,
+    /// A transaction was left open by a result that was not read to its end.
+    open_transaction: bool,
+    /// Columns described NOT NULL that gave a null (outer joins), per relation.
+    nullable: HashMap<Relation, HashSet<String>>,
+}
+
+/// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
+/// user's own query.
+fn statement(sql: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(sql.to_owned())
+}
+
+/// Waits for an answer of the server for `limit`.
+async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| classify(error, doing)),
+        Err(_) => Err(no_answer(limit)),
+    }
+}
+
+fn no_answer(limit: Duration) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("the server gave no answer for {} s", limit.as_secs()))
+}
+
+impl Session {
+    /// Puts the connection in order before a call.
+    async fn begin(&mut self) -> Result<()> {
+        if self.notes.open_transaction {
+            self.run("rollback").await?;
+            self.notes.open_transaction = false;
+        }
+        if std::mem::take(&mut self.notes.stale) {
+            answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
+        }
+        if self.pooled {
+            self.run("begin read only").await?;
+            self.notes.open_transaction = true;
+        }
+        Ok(())
+    }
+
+    /// Ends what `begin` began.
+    async fn end(&mut self) -> Result<()> {
+        if self.notes.open_transaction {
+            self.run("commit").await?;
+            self.notes.open_transaction = false;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<()> {
+        let call = sqlx::raw_sql(sql).execute(&mut self.connection);
+        answered(self.silence, Doing::Page, call).await.map(|_| ())
+    }
+
+    async fn clock(&mut self) -> Result<i64> {
+        self.begin().await?;
+        let call = sqlx::query("select clock_timestamp()").persistent(!self.pooled).fetch_one(&mut self.connection);
+        let row = answered(self.silence, Doing::Page, call).await?;
+        self.end().await?;
+        match cursor_of(&row, CursorKind::Timestamp { zoned: true, digits: 6 })? {
+            Some(CursorValue::Timestamp(micros)) => Ok(micros),
+            _ => Err(Error::internal("the server has no clock")),
+        }
+    }
+
+    /// Notes what an error means for the next call.
+    fn noted(&mut self, error: Error) -> Error {
+        if error.kind() == ErrorKind::SchemaChanged {
+            self.notes.stale = true;
+        }
+        error
+    }
+}
+
+/// The first column of a row as a cursor value.
+fn cursor_of(row: &PgRow, kind: CursorKind) -> Result<Option<CursorValue<'static>>> {
+    let value = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
+    if value.is_null() {
+        return Ok(Some(CursorValue::Null));
+    }
+    let wire = Wire::of_result(&value.type_info());
+    let decoder = CursorDecoder::bind(wire, kind)
+        .ok_or_else(|| Error::new(ErrorKind::SchemaChanged, "the cursor column has another type than described"))?;
+    let bytes = value.as_bytes().map_err(|_| Error::internal("a value is null and is not"))?;
+    let cursor = decoder.decode(bytes).map_err(|problem| Error::new(ErrorKind::Cursor, problem))?;
+    Ok(Some(cursor.into_owned()))
+}
+
+impl SourceConnection for Session {
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let tables = catalog::list_tables(self, filter).await?;
+            self.end().await?;
+            Ok(tables)
+        })
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        _time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        Box::pin(async move {
+            self.notes.stale = true;
+            self.begin().await?;
+            let definition = catalog::describe(self, relation).await.map_err(|error| error.with("table", relation));
+            // The description's own statement must not serve a later description.
+            self.notes.stale = true;
+            let definition = definition?;
+            self.end().await?;
+            Ok(definition)
+        })
+    }
+
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        Box::pin(async move {
+            let now = self.clock().await?;
+            let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            bound(kind, now.saturating_sub(delay), &self.types)
+        })
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        Box::pin(async move {
+            let rows = fetch::Rows::open(self, definition, query).await?;
+            Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
+        })
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        Box::pin(async move {
+            let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            self.begin().await?;
+            let arguments = bind::arguments(&query.binds)?;
+            let call = sqlx::query_with(statement(&query.sql), arguments).persistent(!self.pooled);
+            let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
+            let row = row.map_err(|error| self.noted(error))?;
+            self.end().await?;
+            match row {
+                Some(row) => cursor_of(&row, kind).map_err(|error| self.noted(error)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        Box::pin(async move {
+            let report = explain::explain(self, query).await;
+            report.map_err(|error| self.noted(error))
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let _ = tokio::time::timeout(GRACE, self.connection.close()).await;
+        })
+    }
+}
+
+/// An instant in microseconds as the exclusive bound of a column of this kind.
+fn bound(kind: CursorKind, instant: i64, types: &TypeSpec) -> Result<CursorValue<'static>> {
+    let cut = |micros: i64, unit: i64| micros.div_euclid(unit) * unit;
+    match kind {
+        CursorKind::Timestamp { zoned, digits } => {
+            let micros = if zoned { instant } else { types.zone.instant_to_wall(instant) };
+            Ok(CursorValue::Timestamp(cut(micros, 10_i64.pow(6 - u32::from(digits.min(6))))))
+        }
+        CursorKind::Date => {
+            let wall = types.zone.instant_to_wall(instant);
+            Ok(CursorValue::Timestamp(cut(wall, super::calendar::MICROS_PER_DAY)))
+        }
+        _ => Err(Error::internal("a cursor that is not a time has no upper bound")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
+
+    #[test]
+    fn placeholders_compare_in_the_type_of_the_column() {
+        assert_eq!(Syntax.placeholder(1, CursorKind::Integer, "integer"), "$1");
+        assert_eq!(Syntax.placeholder(2, CursorKind::Timestamp { zoned: true, digits: 6 }, "x"), "$2");
+        assert_eq!(Syntax.placeholder(3, CursorKind::Text, "numeric(10,2)"), "$3::text::numeric(10,2)");
+        assert_eq!(Syntax.quote("a\"b.c"), "\"a\"\"b.c\"");
+    }
+
+    #[test]
+    fn bounds_are_cut_down_to_what_the_column_holds() {
+        let types = TypeSpec {
+            numeric: NumericMapping::None,
+            decimal_precision: true,
+            granularity: Granularity::ConnectLogical,
+            zone: "America/New_York".parse().unwrap(),
+            unsupported: Unsupported::Text,
+            legacy_calendar: true,
+        };
+        let now = 1_579_100_400_123_456;
+        let micros = |zoned, digits| bound(CursorKind::Timestamp { zoned, digits }, now, &types).unwrap();
+        assert_eq!(micros(true, 6), CursorValue::Timestamp(1_579_100_400_123_456));
+        assert_eq!(micros(true, 3), CursorValue::Timestamp(1_579_100_400_123_000));
+        assert_eq!(micros(false, 0), CursorValue::Timestamp(1_579_082_400_000_000));
+        assert_eq!(bound(CursorKind::Date, now, &types).unwrap(), CursorValue::Timestamp(1_579_046_400_000_000));
+        assert_eq!(bound(CursorKind::Integer, now, &types).unwrap_err().kind(), ErrorKind::Internal);
     }
 }

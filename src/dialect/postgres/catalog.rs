@@ -1,0 +1,291 @@
+//! What there is: the tables, and the columns of one relation. A relation is prepared, so that order,
+//! names and types are those of its result; the catalog adds what a result does not tell.
+
+use sqlx::postgres::{PgColumn, PgRow};
+use sqlx::{Column, Executor, Row, Statement};
+
+use super::super::syntax::double_quoted;
+use super::super::near;
+use super::classify::Doing;
+use super::types::{CatalogType, Mapping};
+use super::{Session, answered, statement};
+use crate::config::spec::{CatalogFilter, Unsupported};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
+
+/// The table types of pgjdbc and what they are in the catalog.
+const TABLE_TYPES: &[(&str, &str)] = &[
+    ("FOREIGN TABLE", "c.relkind = 'f'"),
+    ("MATERIALIZED VIEW", "c.relkind = 'm'"),
+    ("PARTITIONED TABLE", "c.relkind = 'p' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"),
+    ("SYSTEM TABLE", "c.relkind = 'r' and n.nspname in ('pg_catalog', 'information_schema')"),
+    ("SYSTEM TOAST TABLE", "c.relkind = 'r' and n.nspname = 'pg_toast'"),
+    ("SYSTEM VIEW", "c.relkind = 'v' and n.nspname in ('pg_catalog', 'information_schema')"),
+    ("TABLE", "c.relkind = 'r' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"),
+    ("TEMPORARY TABLE", "c.relkind in ('r', 'p') and n.nspname ~ '^pg_temp_'"),
+    ("TEMPORARY VIEW", "c.relkind = 'v' and n.nspname ~ '^pg_temp_'"),
+    ("VIEW", "c.relkind = 'v' and n.nspname <> 'pg_catalog' and n.nspname <> 'information_schema'"),
+];
+
+pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
+    let branches: Vec<String> = TABLE_TYPES
+        .iter()
+        .filter(|(name, _)| filter.types.iter().any(|wanted| wanted == name))
+        .map(|(name, condition)| format!("when {condition} then '{name}'"))
+        .collect();
+    if branches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let visible = if session.hide_unprivileged {
+        "and has_table_privilege(c.oid, 'select') and has_schema_privilege(n.oid, 'usage')"
+    } else {
+        ""
+    };
+    let sql = format!(
+        "select t.schema, t.name from (
+           select n.nspname::text as schema, c.relname::text as name, case {} end as type
+           from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+           where ($1::text is null or n.nspname like $1) and ($2::text is null or current_database() = $2) {visible}
+         ) t where t.type is not null order by t.type, t.schema, t.name",
+        branches.join(" ")
+    );
+    let call = sqlx::query(statement(&sql))
+        .bind(filter.schema.as_deref().filter(|pattern| !pattern.is_empty()))
+        .bind(filter.catalog.as_deref().filter(|pattern| !pattern.is_empty()))
+        .persistent(false);
+    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
+    rows.iter()
+        .map(|row| Ok(TableId { catalog: None, schema: Some(get(row, 0)?), name: get(row, 1)? }))
+        .collect()
+}
+
+fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    row.try_get(index).map_err(|_| Error::internal("the catalog answers in another form than expected"))
+}
+
+/// A result column as the catalog knows it.
+struct CatalogColumn {
+    name: String,
+    catalog_type: CatalogType,
+    formatted: String,
+    not_null: bool,
+    auto_increment: bool,
+    /// Its place in the primary key.
+    key_position: Option<i32>,
+    /// It is a table's column, not an expression.
+    has_origin: bool,
+}
+
+pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
+    let base = match relation {
+        Relation::Table(id) => {
+            let quote = |part: &str| if session.quote_identifiers { double_quoted(part) } else { part.to_owned() };
+            id.parts().map(quote).collect::<Vec<_>>().join(".")
+        }
+        Relation::Query(sql) => format!("({sql}\n)"),
+    };
+    let sql = format!("select * from {base} as t");
+    let prepared = answered(
+        session.silence,
+        Doing::Describe,
+        (&mut session.connection).prepare(sqlx::SqlSafeStr::into_sql_str(statement(&sql))),
+    )
+    .await;
+    let prepared = match (prepared, relation) {
+        (Ok(prepared), _) => prepared,
+        (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
+            return Err(missing(session, id, error).await);
+        }
+        (Err(error), _) => return Err(error),
+    };
+    let mut columns = catalog_columns(session, prepared.columns()).await?;
+    if matches!(relation, Relation::Query(_)) {
+        fill_in_modifiers(session, &base, &mut columns).await;
+    }
+    define(session, relation, columns)
+}
+
+/// The error of a table that is not there, with the names that are near it.
+async fn missing(session: &mut Session, id: &TableId, error: Error) -> Error {
+    if session.pooled {
+        return error;
+    }
+    let all = CatalogFilter {
+        types: TABLE_TYPES.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !name.contains("SYSTEM")).collect(),
+        ..CatalogFilter::default()
+    };
+    match list_tables(session, &all).await {
+        Ok(tables) => error.advise(near::advice(&id.to_string(), tables.iter().map(TableId::to_string))),
+        Err(_) => error,
+    }
+}
+
+const CATALOG_COLUMNS: &str = "
+    with recursive wanted as (
+      select * from unnest($1::int4[], $2::int8[], $3::int4[], $4::int8[]) as w (position, relation, number, type)
+    ), typed as (
+      select w.position, coalesce(a.atttypid, w.type::oid) as type, coalesce(a.atttypmod, -1) as modifier
+      from wanted w left join pg_catalog.pg_attribute a on a.attrelid = w.relation::oid and a.attnum = w.number
+      union all
+      select t.position, d.typbasetype, d.typtypmod
+      from typed t join pg_catalog.pg_type d on d.oid = t.type and d.typtype = 'd'
+    )
+    select w.position, y.oid::int8, y.typname::text, y.typtype = 'e', t.modifier,
+      pg_catalog.format_type(y.oid, t.modifier),
+      coalesce(a.attnotnull, false),
+      coalesce(a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like '%nextval(%', false),
+      array_position(i.indkey::int2[], a.attnum),
+      a.attnum is not null
+    from wanted w
+    join typed t on t.position = w.position
+    join pg_catalog.pg_type y on y.oid = t.type and y.typtype <> 'd'
+    left join pg_catalog.pg_attribute a on a.attrelid = w.relation::oid and a.attnum = w.number
+    left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    left join pg_catalog.pg_index i on i.indrelid = a.attrelid and i.indisprimary
+    order by w.position";
+
+async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<Vec<CatalogColumn>> {
+    let positions: Vec<i32> = (0..columns.len()).filter_map(|position| i32::try_from(position).ok()).collect();
+    let relations: Vec<i64> =
+        columns.iter().map(|column| column.relation_id().map_or(0, |oid| i64::from(oid.0))).collect();
+    let numbers: Vec<i32> =
+        columns.iter().map(|column| column.relation_attribute_no().map_or(0, i32::from)).collect();
+    let types: Vec<i64> =
+        columns.iter().map(|column| column.type_info().oid().map_or(0, |oid| i64::from(oid.0))).collect();
+    let call = sqlx::query(CATALOG_COLUMNS)
+        .bind(positions)
+        .bind(relations)
+        .bind(numbers)
+        .bind(&types)
+        .persistent(false);
+    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
+    let mut described = Vec::with_capacity(columns.len());
+    for ((column, oid), row) in columns.iter().zip(&types).zip(&rows) {
+        if get::<i64>(row, 1)? != *oid {
+            return Err(Error::new(ErrorKind::SchemaChanged, "the relation changed while it was described"));
+        }
+        described.push(CatalogColumn {
+            name: column.name().to_owned(),
+            catalog_type: CatalogType {
+                oid: u32::try_from(*oid).unwrap_or_default(),
+                name: get(row, 2)?,
+                is_enum: get(row, 3)?,
+                modifier: get(row, 4)?,
+            },
+            formatted: get(row, 5)?,
+            not_null: get(row, 6)?,
+            auto_increment: get(row, 7)?,
+            key_position: get(row, 8)?,
+            has_origin: get(row, 9)?,
+        });
+    }
+    if described.len() != columns.len() {
+        return Err(Error::new(ErrorKind::SchemaChanged, "the relation changed while it was described"));
+    }
+    Ok(described)
+}
+
+/// Precision and scale of a query's own numeric expressions (`x::numeric(10,2)`). The driver drops
+/// them from the result's description; the server's XML mapping of the same result names them.
+async fn fill_in_modifiers(session: &mut Session, base: &str, columns: &mut [CatalogColumn]) {
+    let unknown = |column: &CatalogColumn| column.catalog_type.oid == 1_700 && !column.has_origin;
+    if !columns.iter().any(unknown) {
+        return;
+    }
+    let call = sqlx::query("select query_to_xmlschema($1, true, false, '')::text")
+        .bind(format!("select * from {base} as t"))
+        .persistent(false);
+    let Ok(row) = answered(session.silence, Doing::Describe, call.fetch_one(&mut session.connection)).await else {
+        // A server that cannot answer leaves the column unconstrained.
+        session.notes.stale = true;
+        return;
+    };
+    let Ok(xml) = get::<String>(&row, 0) else { return };
+    let modifiers = xml_modifiers(&xml);
+    if modifiers.len() != columns.len() {
+        return;
+    }
+    for (column, modifier) in columns.iter_mut().zip(modifiers) {
+        if let (true, Some((precision, scale))) = (unknown(column), modifier) {
+            column.catalog_type.modifier = (precision << 16) + scale + 4;
+            column.formatted = format!("numeric({precision},{scale})");
+        }
+    }
+}
+
+/// Precision and scale of each element of the row type, where it is `NUMERIC_p_s`.
+fn xml_modifiers(xml: &str) -> Vec<Option<(i32, i32)>> {
+    let row = xml.split("<xsd:complexType name=\"RowType").nth(1).unwrap_or_default();
+    let row = row.split("</xsd:complexType>").next().unwrap_or_default();
+    row.split("<xsd:element ")
+        .skip(1)
+        .map(|element| {
+            let of_type = element.split("type=\"").nth(1)?.split('"').next()?;
+            let (precision, scale) = of_type.strip_prefix("NUMERIC_")?.split_once('_')?;
+            Some((precision.parse().ok()?, scale.parse().ok()?))
+        })
+        .collect()
+}
+
+fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>) -> Result<TableDefinition> {
+    let is_table = matches!(relation, Relation::Table(_));
+    let nullable = session.notes.nullable.get(relation);
+    let mut definition =
+        TableDefinition { relation: relation.clone(), columns: Vec::new(), skipped: Vec::new(), primary_key: Vec::new() };
+    let mut key: Vec<(i32, String)> = Vec::new();
+    for column in described {
+        if definition.columns.iter().any(|known| known.field.name == column.name) {
+            return Err(Error::new(ErrorKind::SourceSchema, "two columns have the same name")
+                .with("column", &column.name)
+                .advise("give each column of the query a name of its own"));
+        }
+        let (field_type, projection) = match (column.catalog_type.mapping(&session.types), session.types.unsupported) {
+            (Mapping::Field(field_type, projection), _) => (field_type, projection),
+            (Mapping::Unsupported, Unsupported::Text) => (FieldType::String, Projection::Text),
+            (Mapping::Unsupported, Unsupported::Skip) => {
+                definition.skipped.push(SkippedColumn { name: column.name, database_type: column.formatted });
+                continue;
+            }
+            (Mapping::Unsupported, Unsupported::Fail) => {
+                return Err(Error::new(ErrorKind::SourceSchema, format!("no mapping for type {}", column.formatted))
+                    .with("column", &column.name)
+                    .advise("set type.unsupported to text or skip"));
+            }
+        };
+        if let Some(position) = column.key_position.filter(|_| is_table) {
+            key.push((position, column.name.clone()));
+        }
+        let gave_null = nullable.is_some_and(|columns| columns.contains(&column.name));
+        definition.columns.push(ColumnDefinition {
+            cursor: column.catalog_type.cursor(),
+            field: Field { name: column.name, field_type, optional: !column.not_null || gave_null },
+            database_type: column.formatted,
+            projection,
+            not_null: column.not_null || (is_table && column.key_position.is_some()),
+            auto_increment: column.auto_increment,
+        });
+    }
+    key.sort();
+    definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
+    Ok(definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modifiers_are_found_in_the_server_s_xml() {
+        let xml = r#"<xsd:schema><xsd:simpleType name="NUMERIC_10_2"></xsd:simpleType>
+            <xsd:complexType name="RowType"><xsd:sequence>
+            <xsd:element name="a" type="INTEGER" nillable="true"></xsd:element>
+            <xsd:element name="b_x0022_" type="NUMERIC_10_2" nillable="true"></xsd:element>
+            <xsd:element name="c" type="NUMERIC" nillable="true"></xsd:element>
+            </xsd:sequence></xsd:complexType>
+            <xsd:complexType name="TableType"><xsd:sequence><xsd:element name="row" type="RowType"/>"#;
+        assert_eq!(xml_modifiers(xml), [None, Some((10, 2)), None]);
+    }
+}

@@ -1,0 +1,415 @@
+//! Opens a session: pgjdbc's parameters (`connector-config.md`, 12.2) become the driver's options, hosts
+//! are tried in order, and the server is asked what it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::{ConnectOptions, Row};
+
+use super::classify::{Doing, classify};
+use super::{GRACE, Notes, Session, answered};
+use crate::config::spec::{Isolation, SourceSpec};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Parameters that only a JVM can honour.
+const REFUSED: &[&str] = &[
+    "socketFactory",
+    "socketFactoryArg",
+    "authenticationPluginClassName",
+    "service",
+    "gsslib",
+    "kerberosServerName",
+    "jaasLogin",
+    "jaasApplicationName",
+    "requireAuth",
+];
+
+type Parameters = BTreeMap<String, String>;
+
+fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
+    parameters.get(name).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// `true` for pgjdbc: the word, or the bare name.
+fn is_set(parameters: &Parameters, name: &str) -> bool {
+    parameters.get(name).is_some_and(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+}
+
+fn seconds(parameters: &Parameters, name: &str) -> Result<Option<Duration>> {
+    let Some(text) = parameter(parameters, name) else { return Ok(None) };
+    let seconds: u64 =
+        text.parse().map_err(|_| Error::config(format!("{name} must be a whole number of seconds, not `{text}`")))?;
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+}
+
+/// Opens a session on the first host that will do.
+pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
+    let parameters = &source.url.parameters;
+    if let Some(name) = REFUSED.iter().find(|name| parameter(parameters, name).is_some()) {
+        return Err(Error::config(format!("the parameter {name} of connection.url needs a JVM")).advise("remove it"));
+    }
+    if parameter(parameters, "channelBinding") == Some("require") {
+        return Err(Error::config("channelBinding=require is not supported").advise("use sslmode=verify-full"));
+    }
+    let per_host = seconds(parameters, "connectTimeout")?.unwrap_or(source.connect_timeout);
+    let overall = seconds(parameters, "loginTimeout")?;
+    let silence = source.statement_timeout + GRACE;
+    let silence = seconds(parameters, "socketTimeout")?.map_or(silence, |limit| limit.min(silence));
+    let search = search(source, per_host, silence);
+    match overall {
+        None => search.await,
+        Some(limit) => tokio::time::timeout(limit, search).await.unwrap_or_else(|_| Err(late(limit))),
+    }
+}
+
+fn late(limit: Duration) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("no connection within {} s", limit.as_secs()))
+}
+
+async fn search(source: &SourceSpec, per_host: Duration, silence: Duration) -> Result<Session> {
+    let parameters = &source.url.parameters;
+    let wanted = Target::parse(parameter(parameters, "targetServerType").unwrap_or("any"))?;
+    let mut hosts = source.url.hosts.clone();
+    if hosts.is_empty() {
+        hosts.push(("localhost".to_owned(), 5_432));
+    }
+    if is_set(parameters, "loadBalanceHosts") {
+        fastrand::shuffle(&mut hosts);
+    }
+    let mut failure = Error::new(ErrorKind::Unreachable, format!("no server is {}", wanted.words()));
+    let mut second_choice = None;
+    for (host, port) in &hosts {
+        let attempt = tokio::time::timeout(per_host, attempt(source, host, *port));
+        match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
+            Ok((connection, pooled)) => {
+                let session = greet(connection, pooled, source, silence).await?;
+                let (session, standby) = session;
+                match wanted.fits(standby) {
+                    Fit::Yes => return Ok(session),
+                    Fit::Rather if second_choice.is_none() => second_choice = Some(session),
+                    _ => {}
+                }
+            }
+            // Only a server that cannot be reached is a reason to ask the next one.
+            Err(error) if error.kind() == ErrorKind::Unreachable => {
+                failure = error.with("host", format!("{host}:{port}"));
+            }
+            Err(error) => return Err(error.with("host", format!("{host}:{port}"))),
+        }
+    }
+    second_choice.ok_or(failure)
+}
+
+/// `targetServerType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Any,
+    Primary,
+    Secondary,
+    PreferPrimary,
+    PreferSecondary,
+}
+
+enum Fit {
+    Yes,
+    Rather,
+    No,
+}
+
+impl Target {
+    fn parse(text: &str) -> Result<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "any" => Ok(Target::Any),
+            "primary" | "master" => Ok(Target::Primary),
+            "secondary" | "slave" => Ok(Target::Secondary),
+            "preferprimary" => Ok(Target::PreferPrimary),
+            "prefersecondary" | "preferslave" => Ok(Target::PreferSecondary),
+            _ => Err(Error::config(format!("targetServerType cannot be `{text}`"))
+                .advise("use any, primary, secondary, preferPrimary or preferSecondary")),
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Target::Primary => "a primary",
+            Target::Secondary => "a standby",
+            Target::Any | Target::PreferPrimary | Target::PreferSecondary => "reachable",
+        }
+    }
+
+    fn fits(self, standby: bool) -> Fit {
+        match (self, standby) {
+            (Target::Any, _) | (Target::Primary | Target::PreferPrimary, false) => Fit::Yes,
+            (Target::Secondary | Target::PreferSecondary, true) => Fit::Yes,
+            (Target::PreferPrimary, true) | (Target::PreferSecondary, false) => Fit::Rather,
+            _ => Fit::No,
+        }
+    }
+}
+
+/// One host, over each way of encryption that `sslmode` allows; and whether a pooler answered.
+async fn attempt(source: &SourceSpec, host: &str, port: u16) -> Result<(PgConnection, bool)> {
+    let parameters = &source.url.parameters;
+    let mut pooled = parameter(parameters, "prepareThreshold") == Some("0")
+        || parameter(parameters, "preferQueryMode").is_some_and(|mode| mode.starts_with("simple"));
+    let base = base_options(source)?.host(host).port(port);
+    let mut failure = None;
+    for mode in ssl_modes(parameters)? {
+        let mut result = session_options(base.clone().ssl_mode(mode), source, pooled)?.connect().await;
+        if !pooled && result.as_ref().err().is_some_and(refuses_options) {
+            pooled = true;
+            result = session_options(base.clone().ssl_mode(mode), source, pooled)?.connect().await;
+        }
+        match result {
+            Ok(connection) => return Ok((connection, pooled)),
+            Err(error) => {
+                let goes_on = matches!(error, sqlx::Error::Tls(_)) || code_of(&error) == Some("28000".to_owned());
+                let error = classify(error, Doing::Connect);
+                if !goes_on {
+                    return Err(error);
+                }
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| Error::internal("no way to connect was tried")))
+}
+
+fn code_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
+}
+
+/// PgBouncer does not take the settings of a session at its start.
+fn refuses_options(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains("unsupported startup parameter"))
+}
+
+/// The ways to try in order (pgjdbc's meaning of `ssl`, `sslmode` and `sslfactory`).
+fn ssl_modes(parameters: &Parameters) -> Result<Vec<PgSslMode>> {
+    let factory = parameter(parameters, "sslfactory").unwrap_or_default();
+    let default = if is_set(parameters, "ssl") { "verify-full" } else { "prefer" };
+    let mode = parameter(parameters, "sslmode").unwrap_or(default);
+    let modes = match mode {
+        "disable" => vec![PgSslMode::Disable],
+        "allow" => vec![PgSslMode::Disable, PgSslMode::Require],
+        "prefer" => vec![PgSslMode::Prefer, PgSslMode::Disable],
+        "require" => vec![PgSslMode::Require],
+        "verify-ca" => vec![PgSslMode::VerifyCa],
+        "verify-full" => vec![PgSslMode::VerifyFull],
+        _ => {
+            return Err(Error::config(format!("sslmode cannot be `{mode}`"))
+                .advise("use disable, allow, prefer, require, verify-ca or verify-full"));
+        }
+    };
+    if factory.is_empty() || factory.ends_with(".LibPQFactory") || factory.ends_with(".DefaultJavaSSLFactory") {
+        return Ok(modes);
+    }
+    if factory.ends_with(".NonValidatingFactory") {
+        return Ok(if mode.starts_with("verify") { vec![PgSslMode::Require] } else { modes });
+    }
+    Err(Error::config(format!("sslfactory {factory} needs a JVM")).advise("remove it and set sslmode and sslrootcert"))
+}
+
+fn base_options(source: &SourceSpec) -> Result<PgConnectOptions> {
+    let parameters = &source.url.parameters;
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .application_name(parameter(parameters, "ApplicationName").unwrap_or("rowtide"))
+        .extra_float_digits(3)
+        .disable_statement_logging();
+    if let Some(user) = &source.user {
+        options = options.username(user);
+    }
+    let user = options.get_username().to_owned();
+    options = options.database(source.url.database.as_deref().unwrap_or(&user));
+    if let Some(password) = &source.password {
+        options = options.password(password.reveal());
+    }
+    if let Some(path) = parameter(parameters, "sslrootcert") {
+        options = options.ssl_root_cert_from_pem(file("sslrootcert", path)?);
+    } else if let Some(pem) = default_root() {
+        options = options.ssl_root_cert_from_pem(pem);
+    }
+    if let (Some(certificate), Some(key)) = (parameter(parameters, "sslcert"), parameter(parameters, "sslkey")) {
+        options = options.ssl_client_cert_from_pem(file("sslcert", certificate)?);
+        options = options.ssl_client_key_from_pem(private_key(&file("sslkey", key)?)?);
+    }
+    Ok(options)
+}
+
+/// `~/.postgresql/root.crt`, where pgjdbc and libpq look.
+fn default_root() -> Option<Vec<u8>> {
+    std::fs::read(std::path::Path::new(&std::env::var_os("HOME")?).join(".postgresql/root.crt")).ok()
+}
+
+fn file(key: &str, path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::config(format!("{key}: cannot read {path}")).caused_by(error))
+}
+
+/// A key as PEM: as it is, or from the PKCS#8 DER that pgjdbc wants.
+fn private_key(bytes: &[u8]) -> Result<Vec<u8>> {
+    let encrypted = bytes.windows(9).any(|window| window == b"ENCRYPTED");
+    if bytes.starts_with(b"-----BEGIN") && !encrypted {
+        return Ok(bytes.to_vec());
+    }
+    // An unencrypted PKCS#8 key is SEQUENCE { INTEGER 0, ... }.
+    let header = if bytes.get(1).is_some_and(|length| length & 0x80 != 0) {
+        2 + usize::from(bytes[1] & 0x7f)
+    } else {
+        2
+    };
+    if bytes.first() != Some(&0x30) || bytes.get(header..header + 3) != Some(&[2, 1, 0][..]) {
+        return Err(Error::config("sslkey must be an unencrypted key, PEM or PKCS#8 DER")
+            .advise("convert it with `openssl pkcs8 -topk8 -nocrypt` or `openssl pkcs12 -nodes`"));
+    }
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n", base64(bytes)).into_bytes())
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for (line, chunk) in bytes.chunks(3).enumerate() {
+        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for position in 0..4 {
+            let digit = ALPHABET[(word >> (18 - 6 * position) & 63) as usize];
+            text.push(if position <= chunk.len() { char::from(digit) } else { '=' });
+        }
+        if line % 16 == 15 {
+            text.push('\n');
+        }
+    }
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+/// Settings of the session, sent at its start: they cost no round trip and hold for its whole life.
+/// A pooler is sent only what was asked for, so that nothing of ours reaches other clients' sessions.
+fn session_options(options: PgConnectOptions, source: &SourceSpec, pooled: bool) -> Result<PgConnectOptions> {
+    let parameters = &source.url.parameters;
+    let own = startup_options(parameter(parameters, "options").unwrap_or_default())?;
+    let mut settings: Vec<(String, String)> = Vec::new();
+    let mut set = |name: &str, value: String| settings.push((name.to_owned(), value));
+    if !pooled {
+        set("default_transaction_read_only", "on".to_owned());
+        set("statement_timeout", source.statement_timeout.as_millis().to_string());
+        set("bytea_output", "hex".to_owned());
+    }
+    if let Some(isolation) = source.isolation.filter(|_| !pooled) {
+        let level = match isolation {
+            Isolation::ReadUncommitted => "read uncommitted",
+            Isolation::ReadCommitted => "read committed",
+            Isolation::RepeatableRead => "repeatable read",
+            Isolation::Serializable => "serializable",
+        };
+        set("default_transaction_isolation", level.to_owned());
+    }
+    if let Some(schemas) = parameter(parameters, "currentSchema") {
+        set("search_path", schemas.to_owned());
+    }
+    settings.retain(|(name, _)| !own.iter().any(|(known, _)| known == name));
+    settings.extend(own);
+    Ok(if settings.is_empty() { options } else { options.options(settings) })
+}
+
+/// `-c name=value --name=value`, a backslash before a space that belongs to a value.
+fn startup_options(text: &str) -> Result<Vec<(String, String)>> {
+    let mut words = vec![String::new()];
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => words.last_mut().into_iter().for_each(|word| word.extend(characters.next())),
+            _ if character.is_whitespace() => words.push(String::new()),
+            _ => words.last_mut().into_iter().for_each(|word| word.push(character)),
+        }
+    }
+    let mut settings = Vec::new();
+    let mut words = words.into_iter().filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let setting = match word.strip_prefix("-c").or_else(|| word.strip_prefix("--")) {
+            Some("") => words.next().unwrap_or_default(),
+            Some(rest) => rest.to_owned(),
+            None => String::new(),
+        };
+        let (name, value) = setting
+            .split_once('=')
+            .ok_or_else(|| Error::config("the parameter options must be of the form -c name=value"))?;
+        settings.push((name.replace('-', "_"), value.to_owned()));
+    }
+    Ok(settings)
+}
+
+/// Asks the server for its version, and whether it is a standby.
+async fn greet(
+    mut connection: PgConnection,
+    pooled: bool,
+    source: &SourceSpec,
+    silence: Duration,
+) -> Result<(Session, bool)> {
+    let call = sqlx::raw_sql("select current_setting('server_version'), pg_is_in_recovery()::text");
+    let row = answered(silence, Doing::Connect, call.fetch_one(&mut connection)).await?;
+    let text = |index: usize| -> Result<String> {
+        row.try_get(index).map_err(|_| Error::internal("the server's greeting cannot be read"))
+    };
+    let (version, standby) = (text(0)?, text(1)? == "true");
+    let session = Session {
+        connection,
+        server: format!("PostgreSQL {version}"),
+        types: source.types.clone(),
+        quote_identifiers: source.quote_identifiers,
+        hide_unprivileged: is_set(&source.url.parameters, "hideUnprivilegedObjects"),
+        silence,
+        pooled,
+        notes: Notes::default(),
+    };
+    Ok((session, standby))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(pairs: &[(&str, &str)]) -> Parameters {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn modes(pairs: &[(&str, &str)]) -> String {
+        ssl_modes(&parameters(pairs)).map_or_else(|error| error.to_string(), |modes| format!("{modes:?}"))
+    }
+
+    #[test]
+    fn encryption_means_what_pgjdbc_says() {
+        assert_eq!(modes(&[]), "[Prefer, Disable]");
+        assert_eq!(modes(&[("ssl", "true")]), "[VerifyFull]");
+        assert_eq!(modes(&[("ssl", "")]), "[VerifyFull]");
+        assert_eq!(modes(&[("ssl", "true"), ("sslmode", "require")]), "[Require]");
+        assert_eq!(modes(&[("ssl", "true"), ("sslfactory", "org.postgresql.ssl.NonValidatingFactory")]), "[Require]");
+        assert!(modes(&[("sslfactory", "com.example.Own")]).contains("needs a JVM"));
+        assert!(modes(&[("sslmode", "on")]).contains("cannot be `on`"));
+    }
+
+    #[test]
+    fn startup_options_are_split_as_the_server_does() {
+        let settings = startup_options(r"-c work_mem=64MB --geqo=off -csearch_path=a,\ b").unwrap();
+        let expected = [("work_mem", "64MB"), ("geqo", "off"), ("search_path", "a, b")];
+        assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(startup_options("-d 5").is_err());
+    }
+
+    #[test]
+    fn keys_in_der_become_pem() {
+        assert_eq!(base64(b"Man"), "TWFu\n");
+        assert_eq!(base64(b"Ma"), "TWE=\n");
+        let der = [0x30, 0x05, 2, 1, 0, 4, 0];
+        assert!(private_key(&der).unwrap().starts_with(b"-----BEGIN PRIVATE KEY-----\nMAUCAQAEAA==\n"));
+        assert_eq!(private_key(b"\x30\x05\x30\x00").unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_server_s_role_decides_whether_it_will_do() {
+        assert!(matches!(Target::parse("master").unwrap().fits(true), Fit::No));
+        assert!(matches!(Target::parse("preferSecondary").unwrap().fits(false), Fit::Rather));
+        assert!(Target::parse("other").is_err());
+    }
+}

@@ -1,0 +1,239 @@
+//! A page's result: columns are checked and decoders bound at the first row, then every row is handed
+//! to the sink from the driver's own buffer. Nothing awaits between two rows that have arrived.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use sqlx::postgres::PgRow;
+use sqlx::{Column, Row, ValueRef};
+use tokio::time::{Instant, Sleep};
+
+use super::super::reuse::recycle;
+use super::super::{Flow, RowSink, RowStream, StreamEnd};
+use super::classify::{Doing, classify};
+use super::decode::{CursorDecoder, Decoder, Problem};
+use super::types::Wire;
+use super::{Notes, Session, answered, bind, no_answer, statement};
+use crate::config::spec::TypeSpec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorValue, PlannedQuery, TableDefinition, Value};
+
+/// The open result of a page.
+pub(super) struct Rows<'a> {
+    stream: BoxStream<'a, sqlx::Result<PgRow>>,
+    definition: &'a TableDefinition,
+    query: &'a PlannedQuery,
+    types: &'a TypeSpec,
+    notes: &'a mut Notes,
+    silence: Duration,
+    layout: Option<Layout>,
+    values: Vec<Value<'static>>,
+    cursor: Vec<CursorValue<'static>>,
+    ended: bool,
+}
+
+/// Decoders, bound once.
+struct Layout {
+    columns: Vec<(Decoder, bool)>,
+    cursor: Vec<(usize, CursorDecoder)>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) async fn open(
+        session: &'a mut Session,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> Result<Self> {
+        session.begin().await?;
+        let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+        let call = call.persistent(!session.pooled);
+        // Behind a pooler a limited page is taken into memory, so that no transaction stays open while
+        // its rows are handed out.
+        let (call, buffered) = if session.pooled && query.limit.is_some() {
+            let rows = answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await;
+            let rows = rows.map_err(|error| session.noted(error.with("table", &definition.relation)))?;
+            session.end().await?;
+            (None, rows)
+        } else {
+            (Some(call), Vec::new())
+        };
+        let Session { connection, types, notes, silence, .. } = session;
+        let stream = match call {
+            Some(call) => call.fetch(connection),
+            None => stream::iter(buffered.into_iter().map(Ok)).boxed(),
+        };
+        Ok(Self {
+            stream,
+            definition,
+            query,
+            types,
+            notes,
+            silence: *silence,
+            layout: None,
+            values: Vec::new(),
+            cursor: Vec::new(),
+            ended: false,
+        })
+    }
+
+    fn poll_rows(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &mut dyn RowSink,
+        mut silence: Pin<&mut Sleep>,
+    ) -> Poll<Result<StreamEnd>> {
+        let mut progressed = false;
+        loop {
+            match self.stream.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(row))) => {
+                    progressed = true;
+                    match self.hand_out(&row, sink) {
+                        Ok(Flow::Continue) => {}
+                        Ok(Flow::Pause) => return Poll::Ready(Ok(StreamEnd::Paused)),
+                        Err(error) => return Poll::Ready(Err(error.with("table", &self.definition.relation))),
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.ended = true;
+                    let error = classify(error, Doing::Page).with("table", &self.definition.relation);
+                    self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    return Poll::Ready(Ok(StreamEnd::Exhausted));
+                }
+                Poll::Pending => {
+                    if progressed {
+                        silence.as_mut().reset(Instant::now() + self.silence);
+                    }
+                    ready!(silence.as_mut().poll(context));
+                    self.ended = true;
+                    return Poll::Ready(Err(no_answer(self.silence)));
+                }
+            }
+        }
+    }
+
+    fn hand_out(&mut self, row: &PgRow, sink: &mut dyn RowSink) -> Result<Flow> {
+        let layout = match self.layout.take() {
+            Some(layout) => layout,
+            None => self.bind(row)?,
+        };
+        let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
+        let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
+        let outcome = match layout.decode(row, &mut values, &mut cursor) {
+            Ok(()) => sink.row(&values, &cursor),
+            Err(failure) => Err(self.failed(failure)),
+        };
+        self.values = recycle(values);
+        self.cursor = recycle(cursor);
+        self.layout = Some(layout);
+        outcome
+    }
+
+    /// Checks the result's columns against the definition and binds the decoders.
+    fn bind(&mut self, row: &PgRow) -> Result<Layout> {
+        let found = row.columns();
+        let expected = &self.definition.columns;
+        if found.len() != expected.len() + self.query.hidden {
+            return Err(self.changed(format!("{} columns instead of {}", found.len(), expected.len())));
+        }
+        let mut columns = Vec::with_capacity(expected.len());
+        for (column, found) in expected.iter().zip(found) {
+            let wire = Wire::of_result(found.type_info());
+            let name = &column.field.name;
+            if found.name() != name || wire != Wire::expected(column) {
+                return Err(self.changed(format!("a column is now {} {}", found.name(), found.type_info())).with("column", name));
+            }
+            let decoder = Decoder::bind(wire, &column.field.field_type, self.types);
+            let decoder = decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
+            columns.push((decoder, column.field.optional));
+        }
+        let mut cursor = Vec::with_capacity(self.query.cursor.len());
+        for column in &self.query.cursor {
+            let wire = found.get(column.index).map_or(Wire::Other, |found| Wire::of_result(found.type_info()));
+            let decoder = CursorDecoder::bind(wire, column.kind);
+            let decoder = decoder.ok_or_else(|| self.changed("a cursor column has another type".to_owned()))?;
+            cursor.push((column.index, decoder));
+        }
+        Ok(Layout { columns, cursor })
+    }
+
+    fn changed(&mut self, what: String) -> Error {
+        self.notes.stale = true;
+        Error::new(ErrorKind::SchemaChanged, format!("the result has other columns than described: {what}"))
+    }
+
+    fn failed(&mut self, failure: Failure) -> Error {
+        let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
+        match failure {
+            Failure::Driver(error) => classify(error, Doing::Page),
+            Failure::Value(index, problem) => Error::new(ErrorKind::Value, problem).with("column", name(index)),
+            Failure::Cursor(index, problem) => Error::new(ErrorKind::Cursor, problem).with("column", name(index)),
+            Failure::Null(index) => {
+                let column = name(index).to_owned();
+                let known = self.notes.nullable.entry(self.definition.relation.clone()).or_default();
+                known.insert(column.clone());
+                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL").with("column", column)
+            }
+        }
+    }
+}
+
+enum Failure {
+    Driver(sqlx::Error),
+    Value(usize, Problem),
+    Cursor(usize, Problem),
+    Null(usize),
+}
+
+impl Layout {
+    #[inline]
+    fn decode<'r>(
+        &self,
+        row: &'r PgRow,
+        values: &mut Vec<Value<'r>>,
+        cursor: &mut Vec<CursorValue<'r>>,
+    ) -> std::result::Result<(), Failure> {
+        for (index, (decoder, optional)) in self.columns.iter().enumerate() {
+            let raw = row.try_get_raw(index).map_err(Failure::Driver)?;
+            if raw.is_null() {
+                if !optional {
+                    return Err(Failure::Null(index));
+                }
+                values.push(Value::Null);
+                continue;
+            }
+            let bytes = raw.as_bytes().map_err(|_| Failure::Value(index, "the value is null"))?;
+            values.push(decoder.decode(bytes).map_err(|problem| Failure::Value(index, problem))?);
+        }
+        for (index, decoder) in &self.cursor {
+            let raw = row.try_get_raw(*index).map_err(Failure::Driver)?;
+            if raw.is_null() {
+                cursor.push(CursorValue::Null);
+                continue;
+            }
+            let bytes = raw.as_bytes().map_err(|_| Failure::Value(*index, "the value is null"))?;
+            cursor.push(decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?);
+        }
+        Ok(())
+    }
+}
+
+impl RowStream for Rows<'_> {
+    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
+        Box::pin(async move {
+            if self.ended {
+                return Ok(StreamEnd::Exhausted);
+            }
+            let mut silence = pin!(tokio::time::sleep(self.silence));
+            poll_fn(|context| self.poll_rows(context, sink, silence.as_mut())).await
+        })
+    }
+}
