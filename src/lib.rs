@@ -1,6 +1,13 @@
-//! rowtide polls relational tables into Kafka.
+//! rowtide polls relational tables into Kafka as Avro, exactly once.
+//!
+//! The flow: `cli` reads the command line and `config` the files; `connector` builds the parts and spawns one
+//! `task` per group of tables. In a task the poll stage has `plan` write a page, `dialect` run it and `reader`
+//! encode its rows with what `convert` bound; the commit stage hands the batch to `kafka` and its offset
+//! to `offsets`, in one transaction. `status` and `telemetry` say what happens, `http` shows it.
+
 pub mod cli;
 pub mod config;
+pub mod connector;
 pub mod convert;
 pub mod dialect;
 pub mod embedded;
@@ -13,5 +20,6 @@ pub mod plan;
 pub mod reader;
 pub mod retry;
 pub mod status;
+pub mod task;
 pub mod telemetry;
 pub mod zone;

@@ -78,7 +78,8 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
     let brokers = output::within(args.timeout, &what, admin::probe_brokers(&spec.kafka, args.timeout)).await;
     if findings.note(&what, brokers, |about| format!("{} in cluster {}", about.brokers, about.cluster_id.as_deref().unwrap_or("?"))).is_some() {
-        let topics = bindings.iter().map(|binding| binding.topic.to_string()).chain([spec.offsets.topic.clone()]);
+        let mut topics: Vec<String> = bindings.iter().map(|binding| binding.topic.to_string()).collect();
+        topics.push(spec.offsets.topic.clone());
         for topic in topics {
             let state = output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout)).await;
             findings.note(&format!("topic {topic}"), state, |state| match state {

@@ -4,7 +4,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, output, run};
-use crate::config;
+use crate::config::spec::WorkerSpec;
 use crate::convert::decode::AvroDecoder;
 use crate::error::Result;
 use crate::kafka::consumer::{Start, TopicConsumer};
@@ -32,16 +32,9 @@ pub(super) async fn run(args: ConsumeArgs) -> u8 {
     if let Err(error) = run::stop_on_signal(&stop) {
         return output::fail(&error);
     }
-    let sources = match output::sources(&args.config) {
-        Ok(sources) => sources,
-        Err(code) => return code,
-    };
-    let worker = match config::load_worker(&sources) {
+    let worker = match output::load_worker(&args.config) {
         Ok(worker) => worker,
-        Err(report) => {
-            output::say_report(&report);
-            return 2;
-        }
+        Err(code) => return code,
     };
     let outcome = tokio::select! {
         biased;
@@ -54,7 +47,7 @@ pub(super) async fn run(args: ConsumeArgs) -> u8 {
     }
 }
 
-async fn consume(args: &ConsumeArgs, worker: &config::WorkerSpec) -> Result<()> {
+async fn consume(args: &ConsumeArgs, worker: &WorkerSpec) -> Result<()> {
     let start = if args.from_beginning { Start::Beginning } else { Start::End };
     let values = AvroDecoder::new(&worker.value_converter)?;
     let keys = AvroDecoder::new(&worker.key_converter)?;

@@ -14,9 +14,9 @@ use crate::convert::{Role, SchemaPreview};
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
 use crate::model::{CursorValue, EncodedBatch, Mode, PlannedQuery, Relation, SourcePartition, Value};
-use crate::offsets::{StoredOffset, resolve};
+use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, read_page};
-use crate::task::binding::{Binding, partition_of};
+use crate::task::binding::{Binding, stored_for};
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -117,7 +117,7 @@ async fn explain_table(
     let binding = inspect::binding(spec, dialect, connection, relation).await?;
     let zone = &spec.source.types.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
-    let offset = resolve(&by_partition, &partition_of(spec, relation), relation).map(|(_, stored)| stored.clone());
+    let offset = stored_for(spec, relation, &by_partition).map(|(_, stored)| stored.clone());
     let position = match &offset {
         Some(stored) => binding.planner.position_of(&stored.offset, zone)?,
         None => None,

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::ConfigArgs;
-use crate::config::{self, Report, Sources};
-use crate::config::spec::ConnectorSpec;
+use crate::config::spec::{ConnectorSpec, WorkerSpec};
+use crate::config::{self, Report};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Says what went wrong and what to do; the exit code.
@@ -36,33 +36,41 @@ pub(super) fn print(text: &str) -> Result<()> {
 
 /// Loads the connectors of a command line; all problems of all files are reported before it gives up.
 pub(super) fn load(connectors: &[String], args: &ConfigArgs) -> Result<Vec<ConnectorSpec>, u8> {
-    let sources = sources(args)?;
+    let environment = config::process_environment();
     let mut specs = Vec::new();
-    let mut broken = false;
     for file in connectors {
-        match config::load(file, &sources) {
+        match config::load(file, args.worker.as_deref(), &environment, &args.set, args.strict) {
             Ok(loaded) => {
-                loaded.warnings.iter().for_each(|warning| say(&format!("warning: {file}: {warning}")));
+                say_warnings(&loaded.report);
                 specs.push(loaded.spec);
             }
-            Err(report) => {
-                broken = true;
-                say_report(&report);
-            }
+            Err(report) => say_report(&report),
         }
     }
-    if broken { Err(ErrorKind::Config.exit_code()) } else { Ok(specs) }
+    if specs.len() == connectors.len() { Ok(specs) } else { Err(ErrorKind::Config.exit_code()) }
 }
 
-/// The worker's configuration: file, then environment, then `--set`.
-pub(super) fn sources(args: &ConfigArgs) -> Result<Sources, u8> {
-    Sources::collect(args.worker.as_deref(), std::env::vars(), &args.set, args.strict).map_err(|report| {
-        say_report(&report);
-        ErrorKind::Config.exit_code()
-    })
+/// The worker's configuration alone: file, then environment, then `--set`.
+pub(super) fn load_worker(args: &ConfigArgs) -> Result<WorkerSpec, u8> {
+    match config::load_worker(args.worker.as_deref(), &config::process_environment(), &args.set, args.strict) {
+        Ok(loaded) => {
+            say_warnings(&loaded.report);
+            Ok(loaded.spec)
+        }
+        Err(report) => {
+            say_report(&report);
+            Err(ErrorKind::Config.exit_code())
+        }
+    }
 }
 
-pub(super) fn say_report(report: &Report) {
+fn say_warnings(report: &Report) {
+    if !report.warnings.is_empty() {
+        say_report(report);
+    }
+}
+
+fn say_report(report: &Report) {
     say(report.to_string().trim_end());
 }
 

@@ -2,15 +2,16 @@
 //! process on real loopback ports, the same connector a user would run, and a consumer that prints what
 //! arrives. Everything shown is read back from the topic.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::{ConfigArgs, Context, output, run};
+use super::{Context, output, run};
 use crate::config::spec::ConnectorSpec;
-use crate::config::{self, Sources};
+use crate::config;
 use crate::connector::{self, RunOptions, offset_tools};
 use crate::convert::decode::AvroDecoder;
 use crate::embedded::{Brokers, DemoDatabase, SchemaRegistry, demo};
@@ -177,9 +178,8 @@ fn load(file: &Path, brokers: &Brokers, registry: &SchemaRegistry) -> Result<Con
         ("offset.storage.replication.factor", "1".to_owned()),
     ];
     let set: Vec<(String, String)> = set.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let broken = |report: config::Report| Error::internal(report.to_string());
-    let sources = Sources::collect(None, std::iter::empty(), &set, false).map_err(broken)?;
-    Ok(config::load(&file.display().to_string(), &sources).map_err(broken)?.spec)
+    let loaded = config::load(&file.display().to_string(), None, &BTreeMap::new(), &set, false);
+    Ok(loaded.map_err(|report| Error::internal(report.to_string()))?.spec)
 }
 
 fn say(text: &str) -> Result<()> {

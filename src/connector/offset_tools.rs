@@ -18,7 +18,7 @@ use crate::offsets::{OffsetStore, StoredOffset, format};
 /// # Errors
 /// Those of the offset store.
 pub async fn load(spec: &ConnectorSpec) -> Result<BTreeMap<SourcePartition, StoredOffset>> {
-    let store = KafkaOffsetStore::new(spec.kafka.clone(), spec.offsets.clone());
+    let store = KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets);
     Ok(store.load(&spec.name).await?.into_iter().collect())
 }
 

@@ -38,7 +38,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         dialect: dialect_of(&spec.source)?,
         key_converter: converter(&spec.key_converter)?,
         value_converter: converter(&spec.value_converter)?,
-        store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), spec.offsets.clone())),
+        store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         options: options.clone(),
         spec,
     })

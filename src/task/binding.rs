@@ -2,6 +2,7 @@
 //! and the two encoders. Everything but the encoders is pure, so `check` and `explain` show exactly what a
 //! running task would do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
@@ -12,6 +13,8 @@ use crate::model::{
     ColumnDefinition, EncodedBatch, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
     Value,
 };
+use crate::offsets::StoredOffset;
+use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
 
 /// A relation, resolved.
@@ -142,6 +145,19 @@ pub fn partition_of(spec: &ConnectorSpec, relation: &Relation) -> SourcePartitio
         (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => SourcePartition::table(&id.name),
         (Relation::Table(id), _) => SourcePartition::table(&id.to_string()),
         (Relation::Query(_), _) => SourcePartition::query(),
+    }
+}
+
+/// The stored offset a relation continues from, also one written under an older name.
+pub fn stored_for<'a>(
+    spec: &ConnectorSpec,
+    relation: &Relation,
+    loaded: &'a HashMap<SourcePartition, StoredOffset>,
+) -> Option<(&'a SourcePartition, &'a StoredOffset)> {
+    match (relation, &spec.selection) {
+        (Relation::Query(_), _) => loaded.get_key_value(&SourcePartition::query()),
+        (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => resolve(loaded, &id.name, &id.name, None),
+        (Relation::Table(id), _) => resolve(loaded, &id.to_string(), &id.name, spec.source.url.database.as_deref()),
     }
 }
 

@@ -90,8 +90,9 @@ impl<'a> CommitStage<'a> {
 
     async fn commit(&mut self, open: Open) -> Result<()> {
         // E3: the offsets ride in the same transaction, last.
-        let offsets: Vec<KafkaRecord> =
-            open.deltas.values().map(|delta| self.parts.store.stage(&self.parts.spec.name, delta)).collect();
+        let (store, connector) = (&self.parts.store, &self.parts.spec.name);
+        let staged = |delta| [Some(store.stage(connector, delta)), store.mirror(connector, delta)];
+        let offsets: Vec<KafkaRecord> = open.deltas.values().flat_map(staged).flatten().collect();
         self.sink.commit(offsets).await?;
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
@@ -134,11 +135,11 @@ impl Open {
         share.committed.bytes += batch.bytes() as u64;
         share.committed.newest = share.committed.newest.max(batch.newest);
         share.exhausted = batch.exhausted;
-        self.more_coming = self.relations.values().any(|share| !share.exhausted);
         if let Some(delta) = &batch.delta {
             share.committed.position = Some(delta.to.to_string());
             chain(&mut self.deltas, delta.clone())?;
         }
+        self.more_coming = self.relations.values().any(|share| !share.exhausted);
         Ok(())
     }
 }

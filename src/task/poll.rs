@@ -12,15 +12,15 @@ use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use super::binding::{Binding, RecordEncoder, partition_of};
-use crate::config::spec::{ModeName, Selection, TimestampInitial};
+use super::binding::{Binding, RecordEncoder, partition_of, stored_for};
+use crate::config::spec::TimestampInitial;
 use crate::dialect::SourceConnection;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::{
     CursorKind, CursorValue, EncodedBatch, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
     SourcePartition, TableDefinition, Value,
 };
-use crate::offsets::{StoredOffset, resolve};
+use crate::offsets::StoredOffset;
 use crate::plan::cursor::TimeLimits;
 use crate::reader::{CutRule, Limits, Page, null_cursor, read_page};
 use crate::retry::Backoff;
@@ -279,7 +279,7 @@ impl Polled {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let planner = &bound.binding.planner;
         let zone = &parts.spec.source.types.zone;
-        if let Some((found_as, found)) = resolve(stored, &self.partition, &self.relation) {
+        if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
             self.position = planner.position_of(&found.offset, zone)?;
             // Progress is counted per partition name; a start under an older name begins a new count.
             self.offset = stored.get(&self.partition).map(|own| own.offset.clone());
