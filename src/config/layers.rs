@@ -11,11 +11,11 @@ use super::report::Problem;
 
 /// Everything a configuration is made of, as text.
 #[derive(Debug, Clone, Default)]
-pub struct Layers {
+pub(super) struct Layers {
     /// The connector's file; none for commands that need a worker only.
-    pub connector: Option<Document>,
+    pub(super) connector: Option<Document>,
     /// The worker's file.
-    pub worker: Option<Document>,
+    pub(super) worker: Option<Document>,
     /// The environment, for `CONNECT_*` and `${env:…}`.
     pub environment: BTreeMap<String, String>,
     /// `--set key=value`, in order.

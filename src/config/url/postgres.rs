@@ -247,7 +247,9 @@ fn target_server(value: &str) -> Meaning {
         "preferSecondary" | "preferSlave" | "prefer-standby" => "preferSecondary",
         "preferPrimary" => "preferPrimary",
         _ => {
-            return Meaning::Refuse("must be one of any, primary, secondary, preferSecondary, preferPrimary".to_owned());
+            return Meaning::Refuse(
+                "must be one of any, primary, secondary, preferSecondary, preferPrimary".to_owned(),
+            );
         }
     };
     Meaning::Keep("targetServerType", known.to_owned())
