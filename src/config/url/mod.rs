@@ -116,6 +116,11 @@ impl Connection {
             }
             Meaning::Ignore => self.ignored.push(name.clone()),
             Meaning::Refuse(reason) => self.problems.push(Problem::new(key, format!("parameter {name}: {reason}"))),
+            Meaning::Unknown if parameter.value.is_empty() => {
+                // It may be the rest of a password that was not escaped: it is not named.
+                let message = "has a parameter that is not known and has no value; `&` in a value is written %26";
+                self.warnings.push(Problem::new(key, message));
+            }
             Meaning::Unknown => {
                 let message = format!("unknown parameter {name}; it has no effect");
                 let meant = if key == "connection.url" {
