@@ -95,11 +95,18 @@ impl Settings {
         }
     }
 
-    /// `--set` wins over every other place. A connector's key goes to the connector.
+    /// `--set` wins over every other place. A connector's key goes to the connector; a converter's goes
+    /// where that converter is configured.
     fn set(&mut self, key: &str, value: &str) {
         let entry = Entry::new(value, Place { origin: "--set".to_owned(), line: None });
-        let of_connector = keys::find(key).is_some_and(keys::KeyDefinition::is_of_connector);
-        let level = if of_connector { &mut self.connector } else { &mut self.worker };
+        let role = key.split_inclusive('.').take(2).collect::<String>();
+        let is_of_connector = match keys::find(key) {
+            Some(definition) if definition.home == Home::Both => {
+                self.connector.contains_key(key) || self.connector.contains_key(role.trim_end_matches('.'))
+            }
+            definition => definition.is_some_and(keys::KeyDefinition::is_of_connector),
+        };
+        let level = if is_of_connector { &mut self.connector } else { &mut self.worker };
         level.insert(key.to_owned(), entry);
     }
 
@@ -155,15 +162,16 @@ mod tests {
     fn later_layers_win_and_two_values_in_two_files_are_a_problem() {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let layers = layers(
-            "mode=bulk\ngroup.id=c\nsecurity.protocol=SSL\nclient.id=x",
+            "mode=bulk\nvalue.converter=A\ngroup.id=c\nsecurity.protocol=SSL\nclient.id=x",
             "bootstrap.servers=w:1\ngroup.id=w\nsecurity.protocol=SSL\nclient.id=y\nmode=timestamp",
             &[("CONNECT_BOOTSTRAP_SERVERS", "e:1"), ("CONNECT_GROUP_ID", "e")],
-            &[("client.id", "z"), ("poll.interval.ms", "7")],
+            &[("client.id", "z"), ("poll.interval.ms", "7"), ("value.converter.a", "v"), ("key.converter", "K")],
         );
         let settings = Settings::from_layers(&layers, &mut problems, &mut warnings);
         let text = |key: &str| settings.get(key).map(|entry| entry.text.as_str());
         assert_eq!(text("bootstrap.servers"), Some("e:1"));
         assert_eq!((text("client.id"), text("poll.interval.ms"), text("mode")), (Some("z"), Some("7"), Some("bulk")));
+        assert!(settings.connector.contains_key("value.converter.a") && settings.worker.contains_key("key.converter"));
         assert_eq!(problems.len(), 1);
         assert!(problems[0].to_string().contains("group.id") && problems[0].to_string().contains("CONNECT_GROUP_ID"));
         assert_eq!(warnings.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["mode"]);

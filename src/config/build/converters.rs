@@ -35,7 +35,7 @@ pub(super) fn build(judge: &mut Judge, keyless: bool) -> Option<(ConverterSpec, 
     let value = match usable(&value_found.unwrap_or(nothing), "value.converter") {
         Ok(spec) => Some(spec),
         Err(problem) => {
-            judge.report.problems.push(problem);
+            judge.report.problems.push(*problem);
             None
         }
     };
@@ -47,7 +47,7 @@ pub(super) fn build(judge: &mut Judge, keyless: bool) -> Option<(ConverterSpec, 
             value.clone()
         }
         Some(Err(problem)) => {
-            judge.report.problems.push(problem);
+            judge.report.problems.push(*problem);
             None
         }
     };
@@ -84,10 +84,10 @@ fn level(entries: &Entries, role: &str) -> (Option<Entry>, BTreeMap<String, Stri
     (class, settings.collect())
 }
 
-fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Problem> {
+fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Box<Problem>> {
     if let Some(class) = found.class.as_ref().filter(|class| !AVRO.contains(&class.text.trim())) {
         let message = format!("this converter is not there yet; there is {}", AVRO[0]);
-        return Err(Problem::new(role, message).of(class));
+        return Err(Box::new(Problem::new(role, message).of(class)));
     }
     if found.settings.get(URL).is_none_or(String::is_empty) {
         let hint = match (found.shadows, &found.class) {
@@ -96,7 +96,7 @@ fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Problem> {
             (false, None) => String::new(),
         };
         let key = format!("{role}.{URL}");
-        return Err(Problem::new(&key, format!("is missing; Avro needs a schema registry{hint}")));
+        return Err(Box::new(Problem::new(&key, format!("is missing; Avro needs a schema registry{hint}"))));
     }
     Ok(ConverterSpec { name: "avro".to_owned(), settings: found.settings.clone() })
 }

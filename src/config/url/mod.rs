@@ -94,14 +94,13 @@ pub(crate) fn parse(text: &str, passed_on: &[(String, String)]) -> Result<Connec
         problems: Vec::new(),
         warnings: Vec::new(),
     };
-    let (meaning, names): (fn(&str, &str) -> Meaning, Vec<&str>) = match address.dialect {
-        "sqlite" => (sqlite::meaning, sqlite::names().collect()),
-        _ => (postgres::meaning, postgres::names().collect()),
-    };
+    let is_sqlite = address.dialect == "sqlite";
+    let names: Vec<_> = if is_sqlite { sqlite::names().collect() } else { postgres::names().collect() };
+    let meaning = if is_sqlite { sqlite::meaning } else { postgres::meaning };
     for parameter in &given {
         connection.take(parameter, meaning(&parameter.name, &parameter.value), &names);
     }
-    if address.dialect == "postgresql" {
+    if !is_sqlite {
         postgres::settle_tls(&mut connection.url.parameters);
     }
     Ok(connection)
