@@ -99,12 +99,13 @@ impl Settings {
     /// where that converter is configured.
     fn set(&mut self, key: &str, value: &str) {
         let entry = Entry::new(value, Place { origin: "--set".to_owned(), line: None });
-        let role = key.split_inclusive('.').take(2).collect::<String>();
-        let is_of_connector = match keys::find(key) {
-            Some(definition) if definition.home == Home::Both => {
-                self.connector.contains_key(key) || self.connector.contains_key(role.trim_end_matches('.'))
+        let role: Vec<_> = key.splitn(3, '.').take(2).collect();
+        let is_of_connector = match role[..] {
+            [of, "converter"] => {
+                let role = format!("{of}.converter");
+                self.connector.contains_key(key) || self.connector.contains_key(&role)
             }
-            definition => definition.is_some_and(keys::KeyDefinition::is_of_connector),
+            _ => keys::find(key).is_some_and(keys::KeyDefinition::is_of_connector),
         };
         let level = if is_of_connector { &mut self.connector } else { &mut self.worker };
         level.insert(key.to_owned(), entry);
