@@ -11,11 +11,11 @@ use super::report::Problem;
 
 /// Everything a configuration is made of, as text.
 #[derive(Debug, Clone, Default)]
-pub struct Layers {
+pub(super) struct Layers {
     /// The connector's file; none for commands that need a worker only.
-    pub connector: Option<Document>,
+    pub(super) connector: Option<Document>,
     /// The worker's file.
-    pub worker: Option<Document>,
+    pub(super) worker: Option<Document>,
     /// The environment, for `CONNECT_*` and `${env:…}`.
     pub environment: BTreeMap<String, String>,
     /// `--set key=value`, in order.
@@ -95,11 +95,19 @@ impl Settings {
         }
     }
 
-    /// `--set` wins over every other place. A connector's key goes to the connector.
+    /// `--set` wins over every other place. A connector's key goes to the connector; a converter's goes
+    /// where that converter is configured.
     fn set(&mut self, key: &str, value: &str) {
         let entry = Entry::new(value, Place { origin: "--set".to_owned(), line: None });
-        let of_connector = keys::find(key).is_some_and(keys::KeyDefinition::is_of_connector);
-        let level = if of_connector { &mut self.connector } else { &mut self.worker };
+        let role: Vec<_> = key.splitn(3, '.').take(2).collect();
+        let is_of_connector = match role[..] {
+            [of, "converter"] => {
+                let role = format!("{of}.converter");
+                self.connector.contains_key(key) || self.connector.contains_key(&role)
+            }
+            _ => keys::find(key).is_some_and(keys::KeyDefinition::is_of_connector),
+        };
+        let level = if is_of_connector { &mut self.connector } else { &mut self.worker };
         level.insert(key.to_owned(), entry);
     }
 
@@ -155,15 +163,16 @@ mod tests {
     fn later_layers_win_and_two_values_in_two_files_are_a_problem() {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let layers = layers(
-            "mode=bulk\ngroup.id=c\nsecurity.protocol=SSL\nclient.id=x",
+            "mode=bulk\nvalue.converter=A\ngroup.id=c\nsecurity.protocol=SSL\nclient.id=x",
             "bootstrap.servers=w:1\ngroup.id=w\nsecurity.protocol=SSL\nclient.id=y\nmode=timestamp",
             &[("CONNECT_BOOTSTRAP_SERVERS", "e:1"), ("CONNECT_GROUP_ID", "e")],
-            &[("client.id", "z"), ("poll.interval.ms", "7")],
+            &[("client.id", "z"), ("poll.interval.ms", "7"), ("value.converter.a", "v"), ("key.converter", "K")],
         );
         let settings = Settings::from_layers(&layers, &mut problems, &mut warnings);
         let text = |key: &str| settings.get(key).map(|entry| entry.text.as_str());
         assert_eq!(text("bootstrap.servers"), Some("e:1"));
         assert_eq!((text("client.id"), text("poll.interval.ms"), text("mode")), (Some("z"), Some("7"), Some("bulk")));
+        assert!(settings.connector.contains_key("value.converter.a") && settings.worker.contains_key("key.converter"));
         assert_eq!(problems.len(), 1);
         assert!(problems[0].to_string().contains("group.id") && problems[0].to_string().contains("CONNECT_GROUP_ID"));
         assert_eq!(warnings.iter().map(|warning| warning.key.as_str()).collect::<Vec<_>>(), ["mode"]);

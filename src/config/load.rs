@@ -1,1 +1,140 @@
-//! stub
+//! From names of files to a specification. The only place that reads the files; everything after the
+//! reading is pure and starts at [`connector`] and [`worker`].
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use super::build;
+use super::document::Document;
+use super::judge::Judge;
+use super::layers::Layers;
+use super::report::{Problem, Report};
+use super::spec::{ConnectorSpec, WorkerSpec};
+
+/// Where the settings come from beside the connector's file.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// `--worker FILE`, taken apart.
+    pub worker: Option<Document>,
+    /// The environment, for `CONNECT_*` and `${env:…}`; see [`process_environment`].
+    pub environment: BTreeMap<String, String>,
+    /// `--set key=value`, in order.
+    pub sets: Vec<(String, String)>,
+    /// Whether unknown keys are problems.
+    pub strict: bool,
+}
+
+/// A specification, and what is odd about its files.
+#[derive(Debug, Clone)]
+pub struct Loaded<T> {
+    /// What was made.
+    pub spec: T,
+    /// Warnings only.
+    pub report: Report,
+}
+
+/// The variables of this process that are text.
+pub fn process_environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+/// Reads a configuration file; `-` is standard input.
+///
+/// # Errors
+/// A report if it cannot be read, or not be taken apart.
+pub fn read(file: &str) -> Result<Document, Report> {
+    let origin = if file == "-" { "standard input" } else { file };
+    let mut bytes = Vec::new();
+    let outcome = if file == "-" {
+        std::io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(file).map(|read| bytes = read)
+    };
+    let failed = |message: String| Report::of_one(origin, Problem::new("", message));
+    outcome.map_err(|error| failed(format!("the file cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| failed("the file is not UTF-8 text".to_owned()))?;
+    Document::parse(origin, &text)
+}
+
+/// The whole way: reads the connector's file (`-` is standard input) and the worker's, and builds.
+///
+/// # Errors
+/// All problems of all files in one report.
+pub fn load(
+    connector_file: &str,
+    worker_file: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+    sets: &[(String, String)],
+    strict: bool,
+) -> Result<Loaded<ConnectorSpec>, Report> {
+    let worker_document = worker_file.map(|file| read(&file.to_string_lossy())).transpose();
+    let connector_document = read(connector_file);
+    let (worker, document) = match (worker_document, connector_document) {
+        (Ok(worker), Ok(document)) => (worker, document),
+        (Err(mut report), Err(other)) => {
+            report.problems.extend(other.problems);
+            return Err(Report { origin: other.origin, ..report });
+        }
+        (Err(report), Ok(_)) | (Ok(_), Err(report)) => return Err(report),
+    };
+    connector(document, Surroundings { worker, environment: environment.clone(), sets: sets.to_vec(), strict })
+}
+
+/// The connector of a document.
+///
+/// # Errors
+/// All problems in one report.
+pub fn connector(document: Document, surroundings: Surroundings) -> Result<Loaded<ConnectorSpec>, Report> {
+    let layers = layers(Some(document), surroundings);
+    finish(Judge::new(&layers), build::connector)
+}
+
+/// The worker alone, for commands without a connector.
+///
+/// # Errors
+/// All problems in one report.
+pub fn load_worker(
+    worker_file: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+    sets: &[(String, String)],
+    strict: bool,
+) -> Result<Loaded<WorkerSpec>, Report> {
+    let worker_document = worker_file.map(|file| read(&file.to_string_lossy())).transpose()?;
+    let surroundings =
+        Surroundings { worker: worker_document, environment: environment.clone(), sets: sets.to_vec(), strict };
+    worker(surroundings)
+}
+
+/// The worker of what is already taken apart.
+///
+/// # Errors
+/// All problems in one report.
+pub fn worker(surroundings: Surroundings) -> Result<Loaded<WorkerSpec>, Report> {
+    let layers = layers(None, surroundings);
+    finish(Judge::new(&layers), build::worker)
+}
+
+fn layers(connector: Option<Document>, surroundings: Surroundings) -> Layers {
+    let Surroundings { worker, environment, sets, strict } = surroundings;
+    Layers { connector, worker, environment, sets, strict }
+}
+
+fn finish<T>(mut judge: Judge, build: fn(&mut Judge) -> Option<T>) -> Result<Loaded<T>, Report> {
+    let spec = build(&mut judge);
+    let mut report = judge.report;
+    report.tidy();
+    match spec {
+        Some(spec) if report.is_good() => Ok(Loaded { spec, report }),
+        _ => {
+            if report.is_good() {
+                // Every builder that gives nothing has said why; this is the belt to those braces.
+                report.problems.push(Problem::new("", "the configuration is incomplete"));
+            }
+            Err(report)
+        }
+    }
+}

@@ -3,11 +3,13 @@
 //! judge each value by the one table ([`keys`]), the values together, and build. No connection is made
 //! and no file read but those named; the checks that need a server are made by the components.
 
+mod build;
 mod docs;
 pub mod document;
 mod hidden;
+mod judge;
 pub mod keys;
-pub mod layers;
+mod layers;
 mod load;
 mod policy;
 mod properties;
@@ -20,5 +22,8 @@ pub(crate) mod values;
 pub use docs::docs_markdown;
 pub use document::Document;
 pub use hidden::masked;
-pub use layers::Layers;
+pub use load::{Loaded, Surroundings, connector, load, load_worker, process_environment, read, worker};
 pub use report::{Problem, Report};
+
+#[cfg(test)]
+mod tests;

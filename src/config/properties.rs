@@ -136,7 +136,9 @@ mod tests {
             let read = java_properties::PropertiesIter::new(text.as_bytes())
                 .read_into(|key, value| theirs.push((key, value)));
             // A backslash at the very end of the text is undefined; the crate makes it a NUL.
-            let comparable = read.is_ok() && !ends_in_continuation(&text);
+            // A line that begins behind a lone backslash cannot be a comment; the crate thinks it can.
+            let lone = text.lines().any(|line| line.trim() == "\\");
+            let comparable = read.is_ok() && !ends_in_continuation(&text) && !lone;
             if comparable {
                 prop_assert_eq!(ours, Some(theirs));
             }

@@ -41,11 +41,14 @@ struct Provider {
     allowed_names: Option<Regex>,
 }
 
+/// The keys of a file, or why they cannot be had.
+type FileContent = Result<BTreeMap<String, String>, String>;
+
 /// The providers of one configuration.
 pub(crate) struct Providers<'a> {
     environment: &'a BTreeMap<String, String>,
     named: BTreeMap<String, Provider>,
-    files: RefCell<BTreeMap<PathBuf, Result<BTreeMap<String, String>, String>>>,
+    files: RefCell<BTreeMap<PathBuf, FileContent>>,
 }
 
 impl<'a> Providers<'a> {
@@ -121,7 +124,7 @@ impl<'a> Providers<'a> {
         }
     }
 
-    fn file(&self, path: &Path) -> Result<BTreeMap<String, String>, String> {
+    fn file(&self, path: &Path) -> FileContent {
         let read = || {
             let text =
                 fs::read_to_string(path).map_err(|error| format!("the file cannot be read ({})", error.kind()))?;

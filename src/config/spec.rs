@@ -68,6 +68,21 @@ pub struct ConnectorSpec {
     pub notes: Vec<String>,
 }
 
+/// What commands need that have no connector.
+#[derive(Debug, Clone)]
+pub struct WorkerSpec {
+    /// The brokers.
+    pub kafka: KafkaSpec,
+    /// The offsets topic.
+    pub offsets: OffsetsSpec,
+    /// `key.converter` and its settings.
+    pub key_converter: ConverterSpec,
+    /// `value.converter` and its settings.
+    pub value_converter: ConverterSpec,
+    /// Defaults that differ from Connect's.
+    pub notes: Vec<String>,
+}
+
 /// The database and how its values are read.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {

@@ -94,14 +94,13 @@ pub(crate) fn parse(text: &str, passed_on: &[(String, String)]) -> Result<Connec
         problems: Vec::new(),
         warnings: Vec::new(),
     };
-    let (meaning, names): (fn(&str, &str) -> Meaning, Vec<&str>) = match address.dialect {
-        "sqlite" => (sqlite::meaning, sqlite::names().collect()),
-        _ => (postgres::meaning, postgres::names().collect()),
-    };
+    let is_sqlite = address.dialect == "sqlite";
+    let names: Vec<_> = if is_sqlite { sqlite::names().collect() } else { postgres::names().collect() };
+    let meaning = if is_sqlite { sqlite::meaning } else { postgres::meaning };
     for parameter in &given {
         connection.take(parameter, meaning(&parameter.name, &parameter.value), &names);
     }
-    if address.dialect == "postgresql" {
+    if !is_sqlite {
         postgres::settle_tls(&mut connection.url.parameters);
     }
     Ok(connection)
@@ -116,6 +115,11 @@ impl Connection {
             }
             Meaning::Ignore => self.ignored.push(name.clone()),
             Meaning::Refuse(reason) => self.problems.push(Problem::new(key, format!("parameter {name}: {reason}"))),
+            Meaning::Unknown if parameter.value.is_empty() => {
+                // It may be the rest of a password that was not escaped: it is not named.
+                let message = "has a parameter that is not known and has no value; `&` in a value is written %26";
+                self.warnings.push(Problem::new(key, message));
+            }
             Meaning::Unknown => {
                 let message = format!("unknown parameter {name}; it has no effect");
                 let meant = if key == "connection.url" {

@@ -135,6 +135,9 @@ pub(super) fn native(rest: &str) -> Result<Address, String> {
     let rest = rest.strip_prefix("//").ok_or("needs `//`: postgres://host:port/database")?;
     let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = path.split_once('/').unwrap_or((path, ""));
+    if database.contains('@') {
+        return Err("has an `@` behind the host; a `/` in user or password is written %2F".to_owned());
+    }
     let mut given = Vec::new();
     let hosts_text = match authority.rsplit_once('@') {
         Some((credentials, hosts_text)) => {
@@ -247,7 +250,9 @@ fn target_server(value: &str) -> Meaning {
         "preferSecondary" | "preferSlave" | "prefer-standby" => "preferSecondary",
         "preferPrimary" => "preferPrimary",
         _ => {
-            return Meaning::Refuse("must be one of any, primary, secondary, preferSecondary, preferPrimary".to_owned());
+            return Meaning::Refuse(
+                "must be one of any, primary, secondary, preferSecondary, preferPrimary".to_owned(),
+            );
         }
     };
     Meaning::Keep("targetServerType", known.to_owned())

@@ -1,0 +1,63 @@
+//! From judged settings to the specification: one file per part, each with the checks of keys against
+//! each other that concern its part (`connector-config.md`, 3, read as the superset of section 14: what some
+//! version of the connectors accepts is accepted, only contradictions are refused).
+
+mod converters;
+mod kafka;
+mod key;
+mod mode;
+mod selection;
+mod source;
+mod topics;
+
+use super::judge::Judge;
+use super::spec::{ConnectorSpec, WorkerSpec};
+
+/// Aiven's class; some defaults follow from it.
+const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSourceConnector";
+
+/// The connector, if nothing is wrong with it.
+pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
+    if !judge.settings.connector.contains_key("name") {
+        judge.problem("name", "is missing; the connector's offsets and transactions carry it", &[]);
+    }
+    let source = source::build(judge);
+    let selection = selection::build(judge);
+    let mode = mode::build(judge);
+    let key = key::build(judge);
+    let converters = converters::build(judge, matches!(key.mode, super::spec::KeyMode::None));
+    let kafka = kafka::build(judge);
+    let offsets = kafka::offsets(judge);
+    let topics = topics::build(judge);
+    let polling = source::polling(judge);
+    if !judge.report.is_good() {
+        return None;
+    }
+    let (key_converter, value_converter) = converters?;
+    Some(ConnectorSpec {
+        name: judge.text("name").to_owned(),
+        source: source?,
+        selection,
+        mode: mode?,
+        polling,
+        topic_prefix: judge.text("topic.prefix").to_owned(),
+        key,
+        tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
+        key_converter,
+        value_converter,
+        kafka,
+        offsets,
+        topics,
+        notes: judge.notes.clone(),
+    })
+}
+
+/// The worker alone, if nothing is wrong with it.
+pub(super) fn worker(judge: &mut Judge) -> Option<WorkerSpec> {
+    let converters = converters::build(judge, false);
+    let kafka = kafka::build(judge);
+    let offsets = kafka::offsets(judge);
+    let (key_converter, value_converter) = converters?;
+    let notes = judge.notes.clone();
+    judge.report.is_good().then_some(WorkerSpec { kafka, offsets, key_converter, value_converter, notes })
+}

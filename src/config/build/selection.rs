@@ -1,0 +1,129 @@
+//! What is polled: tables by their filters, or the one query; and which of these exclude each other.
+
+use crate::config::judge::Judge;
+use crate::config::spec::{CatalogFilter, Selection, TableFilter};
+
+const FILTERS: [&str; 4] = ["table.whitelist", "table.blacklist", "table.include.list", "table.exclude.list"];
+/// The first family of keys, of every version.
+const LISTS: [&str; 4] = ["table.whitelist", "table.blacklist", "incrementing.column.name", "timestamp.column.name"];
+/// The second, of patterns and mappings.
+const PATTERNS: [&str; 4] =
+    ["table.include.list", "table.exclude.list", "incrementing.column.mapping", "timestamp.columns.mapping"];
+/// Statements that cannot be read from.
+const WRITES: [&str; 14] = [
+    "insert", "update", "delete", "merge", "replace", "truncate", "drop", "create", "alter", "grant", "revoke",
+    "begin", "commit", "set",
+];
+
+/// Whether the connector polls a query.
+pub(super) fn has_query(judge: &Judge) -> bool {
+    judge.is_given("query") || judge.is_given("query.masked")
+}
+
+pub(super) fn build(judge: &mut Judge) -> Selection {
+    if has_query(judge) { query(judge) } else { tables(judge) }
+}
+
+fn given(judge: &Judge, keys: &[&'static str]) -> Vec<&'static str> {
+    keys.iter().copied().filter(|key| judge.is_given(key)).collect()
+}
+
+fn query(judge: &mut Judge) -> Selection {
+    let masked = judge.is_given("query.masked");
+    let key = if masked { "query.masked" } else { "query" };
+    if masked && judge.is_given("query") {
+        judge.problem("query", "excludes query.masked; give one of the two", &["query.masked"]);
+    }
+    let filters = given(judge, &FILTERS);
+    if !filters.is_empty() {
+        let message = "a query and a table filter exclude each other; filter in the query, or list tables without it";
+        judge.problem(key, message, &filters);
+    }
+    if judge.text("topic.prefix").is_empty() && judge.given("topic.prefix").is_none_or(str::is_empty) {
+        judge.problem("topic.prefix", "is missing; it is the whole name of a query's topic", &[key]);
+    }
+    if judge.given("catalog.pattern").or(judge.given("schema.pattern")).is_some() {
+        let key = if judge.is_given("schema.pattern") { "schema.pattern" } else { "catalog.pattern" };
+        judge.warning(key, "has no effect with a query");
+    }
+    for mapping in given(judge, &["incrementing.column.mapping", "timestamp.columns.mapping"]) {
+        judge.warning(mapping, "has no effect with a query; name its columns without a mapping");
+    }
+    let sql = judge.text(key).trim_end_matches(|c: char| c == ';' || c.is_whitespace()).to_owned();
+    let first = first_word(&sql);
+    if WRITES.contains(&first.as_str()) || first.is_empty() {
+        judge.problem(key, "must be a statement that reads: select, with, values or table", &[]);
+    }
+    Selection::Query { sql, masked }
+}
+
+/// The first word of a statement, in lower case, after comments and parentheses.
+fn first_word(sql: &str) -> String {
+    let mut rest = sql.trim_start();
+    loop {
+        let next = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, after)| after)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.split_once("*/").map_or("", |(_, after)| after)
+        } else if let Some(inner) = rest.strip_prefix('(') {
+            inner
+        } else {
+            break;
+        };
+        rest = next.trim_start();
+    }
+    rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+}
+
+fn tables(judge: &mut Judge) -> Selection {
+    let (lists, patterns) = (given(judge, &LISTS), given(judge, &PATTERNS));
+    if let (Some(key), false) = (patterns.first(), lists.is_empty()) {
+        let both: Vec<_> = patterns.iter().chain(&lists).copied().collect();
+        let message = format!(
+            "the keys {} and {} are two families that cannot be mixed; keep to one",
+            patterns.join(", "),
+            lists.join(", ")
+        );
+        judge.problem(key, message, &both);
+    }
+    if judge.is_given("table.whitelist") && judge.is_given("table.blacklist") {
+        judge.warning("table.blacklist", "has no effect beside table.whitelist");
+    }
+    if judge.is_given("table.exclude.list") && !judge.is_given("table.include.list") {
+        judge.warning("table.exclude.list", "stands without table.include.list, which Kafka Connect refuses");
+    }
+    let types = judge.elements("table.types").iter().map(|kind| kind.to_uppercase()).collect::<Vec<_>>();
+    if types.is_empty() {
+        judge.problem("table.types", "must name at least one kind, such as TABLE or VIEW", &[]);
+    }
+    Selection::Tables(TableFilter {
+        catalog: CatalogFilter {
+            catalog: judge.given("catalog.pattern").map(str::to_owned),
+            schema: judge.given("schema.pattern").map(str::to_owned),
+            types,
+        },
+        whitelist: judge.elements("table.whitelist"),
+        blacklist: judge.elements("table.blacklist"),
+        include: judge.patterns("table.include.list"),
+        exclude: judge.patterns("table.exclude.list"),
+        unqualified: !judge.flag("table.names.qualify"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_word;
+
+    #[test]
+    fn the_first_word_is_found_behind_comments_and_parentheses() {
+        for (sql, word) in [
+            ("SELECT 1", "select"),
+            (" -- why\n /* b */ ((with x as (select 1) select * from x))", "with"),
+            ("delete from t", "delete"),
+            ("-- only a comment", ""),
+            ("/* open", ""),
+        ] {
+            assert_eq!(first_word(sql), word);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The database, its types, and when it is read.
+
+use std::time::Duration;
+
+use super::AIVEN;
+use crate::config::judge::Judge;
+use crate::config::spec::{
+    Granularity, Isolation, NumericMapping, PollSpec, Secret, SourceSpec, TypeSpec, Unsupported,
+};
+use crate::config::url;
+use crate::retry::RetryPolicy;
+use crate::zone::Zone;
+
+pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
+    let types = types(judge);
+    let quote_identifiers = quoting(judge);
+    let passed_on = passed_on(judge);
+    let connection = match url::parse(judge.text("connection.url"), &passed_on) {
+        Ok(connection) => connection,
+        Err(message) => {
+            judge.problem("connection.url", message, &[]);
+            return None;
+        }
+    };
+    for found in &connection.problems {
+        judge.problem(&found.key, found.message.clone(), &[]);
+    }
+    for found in &connection.warnings {
+        let warning = judge.about(&found.key, found.message.clone()).meant(found.nearest.clone());
+        judge.report.warnings.push(warning);
+    }
+    if !connection.ignored.is_empty() {
+        let names = connection.ignored.join(", ");
+        judge.notes.push(format!("connection.url: ignored parameters that only tune the Java driver: {names}"));
+    }
+    check_dialect(judge, &connection.url.dialect);
+    // User and password are taken as they are, with the spaces they may have.
+    let as_written = |key: &str| judge.settings.get(key).map(|entry| entry.text.clone());
+    let (user, password) = (as_written("connection.user"), as_written("connection.password"));
+    if connection.user.is_some() && user.is_some() && connection.user != user {
+        judge.warning("connection.user", "differs from the user in connection.url, which wins");
+    }
+    let limit = |key: &str, of_url: Option<Duration>| match (judge.given(key), of_url) {
+        (None, Some(limit)) => limit,
+        _ => millis(judge, key),
+    };
+    Some(SourceSpec {
+        user: connection.user.or(user).filter(|user| !user.is_empty()),
+        password: connection.password.or(password.map(Secret::new)),
+        types,
+        quote_identifiers,
+        isolation: isolation(judge.text("transaction.isolation.mode")),
+        connect_timeout: limit("connect.timeout.ms", connection.connect_timeout),
+        statement_timeout: limit("statement.timeout.ms", connection.socket_timeout),
+        url: connection.url,
+    })
+}
+
+/// `connection.<other>`, names without the prefix.
+fn passed_on(judge: &Judge) -> Vec<(String, String)> {
+    let entries = judge.settings.connector.iter();
+    entries
+        .filter(|(key, _)| crate::config::keys::find(key).is_some_and(|known| known.name == "connection.*"))
+        .filter_map(|(key, entry)| Some((key.strip_prefix("connection.")?.to_owned(), entry.text.trim().to_owned())))
+        .filter(|(name, _)| !name.is_empty())
+        .collect()
+}
+
+fn check_dialect(judge: &mut Judge, dialect: &str) {
+    let named = match judge.text("dialect.name") {
+        "PostgreSqlDatabaseDialect" => "postgresql",
+        "SqliteDatabaseDialect" => "sqlite",
+        _ => return,
+    };
+    if named != dialect {
+        let message = format!("is the dialect of {named}, but connection.url is one of {dialect}");
+        judge.problem("dialect.name", message, &["connection.url"]);
+    }
+}
+
+fn quoting(judge: &mut Judge) -> bool {
+    let confluent = judge.given("quote.sql.identifiers").map(|text| text.eq_ignore_ascii_case("always"));
+    let aiven = judge.given("sql.quote.identifiers").map(|text| text.eq_ignore_ascii_case("true"));
+    if let (Some(one), Some(other)) = (confluent, aiven)
+        && one != other
+    {
+        judge.problem("sql.quote.identifiers", "contradicts quote.sql.identifiers", &["quote.sql.identifiers"]);
+    }
+    confluent.or(aiven).unwrap_or(true)
+}
+
+fn types(judge: &Judge) -> TypeSpec {
+    let numeric = match judge.text("numeric.mapping").to_lowercase().as_str() {
+        "precision_only" => NumericMapping::PrecisionOnly,
+        "best_fit" => NumericMapping::BestFit,
+        "best_fit_eager_double" => NumericMapping::BestFitEagerDouble,
+        "" if judge.flag("numeric.precision.mapping") => NumericMapping::PrecisionOnly,
+        _ => NumericMapping::None,
+    };
+    let granularity = match judge.text("timestamp.granularity").to_lowercase().as_str() {
+        "micros_long" => Granularity::MicrosLong,
+        "micros_string" => Granularity::MicrosString,
+        "micros_iso_datetime_string" => Granularity::MicrosIso,
+        "nanos_long" => Granularity::NanosLong,
+        "nanos_string" => Granularity::NanosString,
+        "nanos_iso_datetime_string" => Granularity::NanosIso,
+        _ => Granularity::ConnectLogical,
+    };
+    let unsupported = match judge.text("type.unsupported").to_lowercase().as_str() {
+        "fail" => Unsupported::Fail,
+        "skip" => Unsupported::Skip,
+        _ => Unsupported::Text,
+    };
+    TypeSpec {
+        numeric,
+        decimal_precision: judge.text("connector.class") != AIVEN,
+        granularity,
+        zone: judge.text("db.timezone").parse().unwrap_or(Zone::UTC),
+        unsupported,
+        legacy_calendar: judge.text("date.calendar.system") == "LEGACY",
+    }
+}
+
+fn isolation(text: &str) -> Option<Isolation> {
+    match text {
+        "READ_UNCOMMITTED" => Some(Isolation::ReadUncommitted),
+        "READ_COMMITTED" => Some(Isolation::ReadCommitted),
+        "REPEATABLE_READ" => Some(Isolation::RepeatableRead),
+        "SERIALIZABLE" => Some(Isolation::Serializable),
+        _ => None,
+    }
+}
+
+pub(super) fn polling(judge: &Judge) -> PollSpec {
+    let is_aiven = judge.text("connector.class") == AIVEN;
+    let rows = match judge.given("batch.max.rows") {
+        None if is_aiven => 100,
+        _ => judge.number("batch.max.rows"),
+    };
+    let attempts = u32::try_from(judge.number("query.retry.attempts")).ok().filter(|attempts| *attempts > 0);
+    PollSpec {
+        interval: millis(judge, "poll.interval.ms"),
+        table_interval: millis(judge, "table.poll.interval.ms"),
+        batch_max_rows: usize::try_from(rows).unwrap_or(1000),
+        delay: millis(judge, "timestamp.delay.interval.ms"),
+        suffix: Some(judge.text("query.suffix").to_owned()).filter(|suffix| !suffix.is_empty()),
+        retry: RetryPolicy { attempts, ..RetryPolicy::default() },
+    }
+}
+
+/// A time in milliseconds; a negative one is none at all.
+fn millis(judge: &Judge, key: &str) -> Duration {
+    Duration::from_millis(u64::try_from(judge.number(key)).unwrap_or(0))
+}

@@ -1,0 +1,90 @@
+//! `topic.creation.*`: how missing target topics are made (`delivery-and-runtime.md`, 5.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::judge::Judge;
+use crate::config::spec::{TopicGroup, TopicSpec};
+use crate::config::values::is_count;
+
+const PREFIX: &str = "topic.creation.";
+const GROUPS: &str = "topic.creation.groups";
+const DEFAULT: &str = "default";
+
+pub(super) fn build(judge: &mut Judge) -> TopicSpec {
+    let is_used = judge.settings.connector.keys().any(|key| key.starts_with(PREFIX));
+    if !is_used {
+        return TopicSpec::default();
+    }
+    let mut names = judge.elements(GROUPS);
+    let unique: BTreeSet<_> = names.iter().cloned().collect();
+    if unique.len() < names.len() {
+        judge.problem(GROUPS, "names a group twice", &[]);
+    }
+    names.retain(|name| name != DEFAULT);
+    warn_of_undeclared(judge, &names);
+    let fallback = (count(judge, DEFAULT, "partitions", None), count(judge, DEFAULT, "replication.factor", None));
+    let mut groups: Vec<_> = names.iter().map(|name| group(judge, name, fallback)).collect();
+    groups.push(group(judge, DEFAULT, fallback));
+    if !judge.flag("topic.creation.enable") {
+        judge.notes.push("topic.creation.enable is false: the connector's topic.creation.* has no effect".to_owned());
+        return TopicSpec::default();
+    }
+    TopicSpec { groups }
+}
+
+fn warn_of_undeclared(judge: &mut Judge, names: &[String]) {
+    let keys: Vec<_> = judge.settings.connector.keys().filter(|key| key.starts_with(PREFIX)).cloned().collect();
+    for key in keys.iter().filter(|key| *key != GROUPS) {
+        let rest = &key[PREFIX.len()..];
+        let is_declared =
+            names.iter().map(String::as_str).chain([DEFAULT]).any(|name| {
+                rest.strip_prefix(name).is_some_and(|setting| setting.len() > 1 && setting.starts_with('.'))
+            });
+        if !is_declared {
+            judge.warning(key, format!("belongs to no group of {GROUPS}; it has no effect"));
+        }
+    }
+}
+
+fn count(judge: &mut Judge, group: &str, setting: &str, fallback: Option<i32>) -> i32 {
+    let key = format!("{PREFIX}{group}.{setting}");
+    match (judge.settings.connector.get(&key).map(|entry| entry.text.trim().to_owned()), fallback) {
+        (Some(text), _) if is_count(&text) => text.parse().unwrap_or(-1),
+        (Some(_), _) => {
+            judge.problem(&key, "must be -1 (the broker's default) or at least 1", &[]);
+            -1
+        }
+        (None, Some(fallback)) => fallback,
+        (None, None) => {
+            judge.problem(&key, "is missing; every topic.creation key needs it (-1 is the broker's default)", &[]);
+            -1
+        }
+    }
+}
+
+fn group(judge: &mut Judge, name: &str, fallback: (i32, i32)) -> TopicGroup {
+    let is_default = name == DEFAULT;
+    let prefix = format!("{PREFIX}{name}.");
+    let (partitions, replication) = if is_default {
+        fallback
+    } else {
+        (count(judge, name, "partitions", Some(fallback.0)), count(judge, name, "replication.factor", Some(fallback.1)))
+    };
+    let (include, exclude) = if is_default {
+        (Vec::new(), Vec::new())
+    } else {
+        (judge.patterns(&format!("{prefix}include")), judge.patterns(&format!("{prefix}exclude")))
+    };
+    if !is_default && !judge.is_given(&format!("{prefix}include")) {
+        let message = "is missing; without a pattern the group takes no topic";
+        judge.problem(&format!("{prefix}include"), message, &[GROUPS]);
+    }
+    let settings: BTreeMap<_, _> = judge
+        .settings
+        .connector
+        .iter()
+        .filter_map(|(key, entry)| Some((key.strip_prefix(&prefix)?.to_owned(), entry.text.trim().to_owned())))
+        .filter(|(setting, _)| !["include", "exclude", "partitions", "replication.factor"].contains(&setting.as_str()))
+        .collect();
+    TopicGroup { name: name.to_owned(), include, exclude, partitions, replication, settings }
+}
