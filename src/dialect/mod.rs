@@ -9,7 +9,7 @@ mod decimal;
 mod instant;
 mod near;
 pub mod postgres;
-mod reuse;
+mod rows;
 pub mod sqlite;
 pub mod syntax;
 
@@ -144,4 +144,13 @@ pub struct PlanReport {
     pub lines: Vec<String>,
     /// Whether an index serves both the range and the order (no full scan, no sort).
     pub index_serves: bool,
+}
+
+/// What was being done when an error came: a missing column means another thing to a page than to a
+/// description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Connect,
+    Describe,
+    Page,
 }

@@ -5,8 +5,7 @@ use sqlx::postgres::{PgColumn, PgRow};
 use sqlx::{Column, Executor, Row, Statement};
 
 use super::super::syntax::double_quoted;
-use super::super::near;
-use super::classify::Doing;
+use super::super::{Doing, near};
 use super::types::{CatalogType, Mapping};
 use super::{Session, answered, statement};
 use crate::config::spec::{CatalogFilter, Unsupported};

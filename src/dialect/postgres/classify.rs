@@ -5,15 +5,8 @@ use std::fmt;
 
 use sqlx::postgres::PgDatabaseError;
 
+use super::super::Doing;
 use crate::error::{Error, ErrorKind};
-
-/// What was being done: a missing column means another thing to a page than to a description.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    Connect,
-    Describe,
-    Page,
-}
 
 /// The cause that is kept of a server's error.
 #[derive(Debug)]

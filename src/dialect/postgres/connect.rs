@@ -7,7 +7,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
-use super::classify::{Doing, classify};
+use super::super::Doing;
+use super::classify::classify;
 use super::{GRACE, Notes, Session, answered};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, ErrorKind, Result};

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use sqlx::postgres::PgRow;
 use sqlx::{Row, ValueRef};
 
-use super::super::PlanReport;
-use super::classify::{Doing, classify};
+use super::super::{Doing, PlanReport};
+use super::classify::classify;
 use super::{Session, answered, bind, statement};
 use crate::error::{Error, Result};
 use crate::model::PlannedQuery;

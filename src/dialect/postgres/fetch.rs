@@ -1,40 +1,30 @@
 //! A page's result: columns are checked and decoders bound at the first row, then every row is handed
-//! to the sink from the driver's own buffer. Nothing awaits between two rows that have arrived.
-
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+//! to the sink from the driver's own buffer.
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream;
 use sqlx::postgres::PgRow;
 use sqlx::{Column, Row, ValueRef};
-use tokio::time::{Instant, Sleep};
 
-use super::super::reuse::recycle;
-use super::super::{Flow, RowSink, RowStream, StreamEnd};
-use super::classify::{Doing, classify};
+use super::super::rows::{RowReader, Rows, recycle};
+use super::super::{Doing, Flow, RowSink};
+use super::classify::classify;
 use super::decode::{CursorDecoder, Decoder, Problem};
 use super::types::Wire;
-use super::{Notes, Session, answered, bind, no_answer, statement};
+use super::{Notes, Session, answered, bind, statement};
 use crate::config::spec::TypeSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, PlannedQuery, TableDefinition, Value};
 
-/// The open result of a page.
-pub(super) struct Rows<'a> {
-    stream: BoxStream<'a, sqlx::Result<PgRow>>,
+/// Decodes the rows of one page.
+pub(super) struct Reader<'a> {
     definition: &'a TableDefinition,
     query: &'a PlannedQuery,
     types: &'a TypeSpec,
     notes: &'a mut Notes,
-    silence: Duration,
     layout: Option<Layout>,
     values: Vec<Value<'static>>,
     cursor: Vec<CursorValue<'static>>,
-    ended: bool,
 }
 
 /// Decoders, bound once.
@@ -43,93 +33,47 @@ struct Layout {
     cursor: Vec<(usize, CursorDecoder)>,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) async fn open(
-        session: &'a mut Session,
-        definition: &'a TableDefinition,
-        query: &'a PlannedQuery,
-    ) -> Result<Self> {
-        session.begin().await?;
-        let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
-        let call = call.persistent(!session.pooled);
-        // Behind a pooler a limited page is taken into memory, so that no transaction stays open while
-        // its rows are handed out.
-        let (call, buffered) = if session.pooled && query.limit.is_some() {
-            let rows = answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await;
-            let rows = rows.map_err(|error| session.noted(error.with("table", &definition.relation)))?;
-            session.end().await?;
-            (None, rows)
-        } else {
-            (Some(call), Vec::new())
-        };
-        let Session { connection, types, notes, silence, .. } = session;
-        let stream = match call {
-            Some(call) => call.fetch(connection),
-            None => stream::iter(buffered.into_iter().map(Ok)).boxed(),
-        };
-        Ok(Self {
-            stream,
-            definition,
-            query,
-            types,
-            notes,
-            silence: *silence,
-            layout: None,
-            values: Vec::new(),
-            cursor: Vec::new(),
-            ended: false,
-        })
-    }
+/// Runs a page.
+pub(super) async fn open<'a>(
+    session: &'a mut Session,
+    definition: &'a TableDefinition,
+    query: &'a PlannedQuery,
+) -> Result<Rows<'a, Reader<'a>>> {
+    session.begin().await?;
+    let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+    let call = call.persistent(!session.pooled);
+    // Behind a pooler a limited page is taken into memory, so that no transaction stays open while
+    // its rows are handed out.
+    let (call, buffered) = if session.pooled && query.limit.is_some() {
+        let rows = answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await;
+        let rows = rows.map_err(|error| session.noted(error.with("table", &definition.relation)))?;
+        session.end().await?;
+        (None, rows)
+    } else {
+        (Some(call), Vec::new())
+    };
+    let Session { connection, types, notes, silence, .. } = session;
+    let stream = match call {
+        Some(call) => call.fetch(connection),
+        None => stream::iter(buffered.into_iter().map(Ok)).boxed(),
+    };
+    let reader = Reader { definition, query, types, notes, layout: None, values: Vec::new(), cursor: Vec::new() };
+    Ok(Rows::new(stream, reader, *silence))
+}
 
-    fn poll_rows(
-        &mut self,
-        context: &mut Context<'_>,
-        sink: &mut dyn RowSink,
-        mut silence: Pin<&mut Sleep>,
-    ) -> Poll<Result<StreamEnd>> {
-        let mut progressed = false;
-        loop {
-            match self.stream.poll_next_unpin(context) {
-                Poll::Ready(Some(Ok(row))) => {
-                    progressed = true;
-                    match self.hand_out(&row, sink) {
-                        Ok(Flow::Continue) => {}
-                        Ok(Flow::Pause) => return Poll::Ready(Ok(StreamEnd::Paused)),
-                        Err(error) => return Poll::Ready(Err(error.with("table", &self.definition.relation))),
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.ended = true;
-                    let error = classify(error, Doing::Page).with("table", &self.definition.relation);
-                    self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
-                    return Poll::Ready(Err(error));
-                }
-                Poll::Ready(None) => {
-                    self.ended = true;
-                    return Poll::Ready(Ok(StreamEnd::Exhausted));
-                }
-                Poll::Pending => {
-                    if progressed {
-                        silence.as_mut().reset(Instant::now() + self.silence);
-                    }
-                    ready!(silence.as_mut().poll(context));
-                    self.ended = true;
-                    return Poll::Ready(Err(no_answer(self.silence)));
-                }
-            }
-        }
-    }
+impl RowReader for Reader<'_> {
+    type Row = PgRow;
 
     fn hand_out(&mut self, row: &PgRow, sink: &mut dyn RowSink) -> Result<Flow> {
         let layout = match self.layout.take() {
             Some(layout) => layout,
-            None => self.bind(row)?,
+            None => self.bind(row).map_err(|error| error.with("table", &self.definition.relation))?,
         };
         let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
         let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
         let outcome = match layout.decode(row, &mut values, &mut cursor) {
             Ok(()) => sink.row(&values, &cursor),
-            Err(failure) => Err(self.failed(failure)),
+            Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
         };
         self.values = recycle(values);
         self.cursor = recycle(cursor);
@@ -137,6 +81,14 @@ impl<'a> Rows<'a> {
         outcome
     }
 
+    fn failed(&mut self, error: sqlx::Error) -> Error {
+        let error = classify(error, Doing::Page).with("table", &self.definition.relation);
+        self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
+        error
+    }
+}
+
+impl Reader<'_> {
     /// Checks the result's columns against the definition and binds the decoders.
     fn bind(&mut self, row: &PgRow) -> Result<Layout> {
         let found = row.columns();
@@ -170,7 +122,7 @@ impl<'a> Rows<'a> {
         Error::new(ErrorKind::SchemaChanged, format!("the result has other columns than described: {what}"))
     }
 
-    fn failed(&mut self, failure: Failure) -> Error {
+    fn undecoded(&mut self, failure: Failure) -> Error {
         let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
         match failure {
             Failure::Driver(error) => classify(error, Doing::Page),
@@ -223,17 +175,5 @@ impl Layout {
             cursor.push(decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?);
         }
         Ok(())
-    }
-}
-
-impl RowStream for Rows<'_> {
-    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
-        Box::pin(async move {
-            if self.ended {
-                return Ok(StreamEnd::Exhausted);
-            }
-            let mut silence = pin!(tokio::time::sleep(self.silence));
-            poll_fn(|context| self.poll_rows(context, sink, silence.as_mut())).await
-        })
     }
 }

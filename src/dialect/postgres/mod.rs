@@ -20,11 +20,12 @@ use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, ValueRef};
 
-use self::classify::{Doing, classify};
+use self::classify::classify;
 use self::decode::CursorDecoder;
 use self::types::Wire;
+use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{Dialect, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
@@ -113,10 +114,6 @@ async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = s
         Ok(answer) => answer.map_err(|error| classify(error, doing)),
         Err(_) => Err(no_answer(limit)),
     }
-}
-
-fn no_answer(limit: Duration) -> Error {
-    Error::new(ErrorKind::Unreachable, format!("the server gave no answer for {} s", limit.as_secs()))
 }
 
 impl Session {
@@ -229,7 +226,7 @@ impl SourceConnection for Session {
         query: &'a PlannedQuery,
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         Box::pin(async move {
-            let rows = fetch::Rows::open(self, definition, query).await?;
+            let rows = fetch::open(self, definition, query).await?;
             Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
         })
     }

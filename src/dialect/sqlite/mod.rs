@@ -1,18 +1,236 @@
-//! stub
-use super::{Dialect, SourceConnection, SqlSyntax};
-use crate::config::spec::SourceSpec;
-use crate::error::Result;
+//! SQLite. The files: `connect` opens the file, `catalog` lists and describes, `types` maps declared
+//! types, `decode` reads values, `fetch` runs pages, `classify` sorts errors. The file is only read; the
+//! driver keeps a thread for each connection.
+
+mod catalog;
+mod classify;
+mod connect;
+mod decode;
+mod fetch;
+mod types;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
-/// Sqlite.
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Connection, Row};
+
+use self::classify::classify;
+use super::rows::no_answer;
+use super::syntax::double_quoted;
+use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Bind, CursorKind, CursorValue, Instant, PlannedQuery, Relation, TableDefinition, TableId};
+
+/// SQLite.
 pub struct Sqlite;
+
 impl Dialect for Sqlite {
     fn name(&self) -> &'static str {
         "sqlite"
     }
+
     fn syntax(&self) -> &'static dyn SqlSyntax {
-        unimplemented!()
+        &Syntax
     }
-    fn connect<'a>(&'a self, _source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
-        unimplemented!()
+
+    fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
+        Box::pin(async move {
+            let session = connect::open(source).await?;
+            Ok(Box::new(session) as Box<dyn SourceConnection>)
+        })
+    }
+}
+
+struct Syntax;
+
+impl SqlSyntax for Syntax {
+    fn quote(&self, identifier: &str) -> String {
+        double_quoted(identifier)
+    }
+
+    fn placeholder(&self, n: usize, _kind: CursorKind, _database_type: &str) -> String {
+        format!("?{n}")
+    }
+
+    fn as_text(&self, expression: &str) -> String {
+        format!("cast({expression} as text)")
+    }
+
+    fn has_row_values(&self) -> bool {
+        true
+    }
+}
+
+/// One open file.
+struct Session {
+    connection: SqliteConnection,
+    server: String,
+    types: TypeSpec,
+    quote_identifiers: bool,
+    silence: Duration,
+    /// `date_precision`: units a second of integer times.
+    per_second: u16,
+    notes: Notes,
+}
+
+/// What values have taught about columns, per relation.
+#[derive(Default)]
+struct Notes {
+    /// INTEGER columns that held more than 32 bits.
+    wide: HashMap<Relation, HashSet<String>>,
+    /// Columns described NOT NULL that gave a null (outer joins).
+    nullable: HashMap<Relation, HashSet<String>>,
+}
+
+/// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
+/// user's own query.
+fn statement(sql: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(sql.to_owned())
+}
+
+/// Waits for an answer for `limit`.
+async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| classify(error, doing)),
+        Err(_) => Err(no_answer(limit)),
+    }
+}
+
+/// The arguments of a statement.
+fn arguments(binds: &[Bind]) -> Result<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    for bind in binds {
+        let added = match &bind.value {
+            CursorValue::Integer(value) => arguments.add(*value),
+            CursorValue::Real(value) => arguments.add(*value),
+            CursorValue::Text(text) => arguments.add(text.to_string()),
+            CursorValue::Timestamp(_) | CursorValue::Null => {
+                return Err(Error::internal("a cursor value cannot be bound to a column of its kind"));
+            }
+        };
+        added.map_err(|_| Error::internal("a cursor value cannot be encoded"))?;
+    }
+    Ok(arguments)
+}
+
+impl Session {
+    async fn rows(&mut self, sql: &str, binds: SqliteArguments, doing: Doing) -> Result<Vec<SqliteRow>> {
+        let call = sqlx::query_with(statement(sql), binds).persistent(false);
+        answered(self.silence, doing, call.fetch_all(&mut self.connection)).await
+    }
+
+    async fn clock(&mut self) -> Result<i64> {
+        let sql = "select strftime('%Y-%m-%d %H:%M:%f', 'now')";
+        let rows = self.rows(sql, SqliteArguments::default(), Doing::Page).await?;
+        let text: String = match rows.first() {
+            Some(row) => column(row, 0)?,
+            None => return Err(Error::internal("the database has no clock")),
+        };
+        let now = chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f")
+            .map_err(|error| Error::internal("the database's clock cannot be read").caused_by(error))?;
+        Ok(now.and_utc().timestamp_micros())
+    }
+}
+
+fn column<'r, T>(row: &'r SqliteRow, index: usize) -> Result<T>
+where
+    T: sqlx::Decode<'r, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    row.try_get(index).map_err(|_| Error::internal("the catalog answers in another form than expected"))
+}
+
+impl SourceConnection for Session {
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        Box::pin(catalog::list_tables(self, filter))
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        Box::pin(async move {
+            let definition = catalog::describe(self, relation, time_columns).await;
+            definition.map_err(|error| error.with("table", relation))
+        })
+    }
+
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        Box::pin(async move {
+            let now = self.clock().await?;
+            let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            kind.from_instant(Instant::from_micros(now.saturating_sub(delay)), &self.types.zone)
+        })
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        Box::pin(async move {
+            let rows = fetch::open(self, definition, query)?;
+            Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
+        })
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        Box::pin(async move {
+            let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            let rows = self.rows(&query.sql, arguments(&query.binds)?, Doing::Page).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let raw = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
+            let cursor = decode::stored(raw).and_then(|stored| decode::cursor(kind, stored));
+            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Cursor, problem))
+        })
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        Box::pin(async move {
+            let sql = format!("explain query plan {}", query.sql);
+            let rows = self.rows(&sql, arguments(&query.binds)?, Doing::Page).await?;
+            let lines = rows.iter().map(|row| column::<String>(row, 3)).collect::<Result<Vec<_>>>()?;
+            let index_serves = serves(&lines, !query.binds.is_empty());
+            Ok(PlanReport { lines, index_serves })
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let _ = tokio::time::timeout(Duration::from_secs(5), self.connection.close()).await;
+        })
+    }
+}
+
+/// Whether a plan needs no full scan and no sort, and if something is bound, its range is one of an index.
+fn serves(lines: &[String], has_range: bool) -> bool {
+    let scans = |line: &str| line.starts_with("SCAN") && (has_range || !line.contains("USING"));
+    let rowid_order = |line: &str| !has_range && line.starts_with("SCAN") && lines.len() == 1;
+    !lines.iter().any(|line| line.contains("USE TEMP B-TREE"))
+        && lines.iter().all(|line| !scans(line) || rowid_order(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_search_without_a_sort_serves() {
+        let serves = |lines: &[&str], has_range| {
+            super::serves(&lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>(), has_range)
+        };
+        assert!(serves(&["SEARCH t USING INDEX i (ts>?)"], true));
+        assert!(serves(&["SEARCH t USING INTEGER PRIMARY KEY (rowid>?)"], true));
+        assert!(serves(&["SCAN t USING INDEX i"], false));
+        assert!(!serves(&["SCAN t USING INDEX i"], true));
+        assert!(!serves(&["SCAN t", "USE TEMP B-TREE FOR ORDER BY"], false));
     }
 }

@@ -1,0 +1,119 @@
+//! The row loop that dialects share. Rows that have arrived are handed to the sink without awaiting; a
+//! server that says nothing for too long counts as lost. A dialect brings a [`RowReader`], bound to the
+//! columns of one page, and row buffers keep their allocation from row to row.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use tokio::time::{Instant, Sleep};
+
+use super::{Flow, RowSink, RowStream, StreamEnd};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Decodes the rows of one page.
+pub(super) trait RowReader: Send {
+    /// The driver's row.
+    type Row: Send;
+
+    /// Decodes one row and hands it to the sink.
+    fn hand_out(&mut self, row: &Self::Row, sink: &mut dyn RowSink) -> Result<Flow>;
+
+    /// Classifies an error of the driver.
+    fn failed(&mut self, error: sqlx::Error) -> Error;
+}
+
+/// The open result of a page.
+pub(super) struct Rows<'a, R: RowReader> {
+    stream: BoxStream<'a, sqlx::Result<R::Row>>,
+    reader: R,
+    silence: Duration,
+    ended: bool,
+}
+
+/// The server gave no answer in time.
+pub(super) fn no_answer(limit: Duration) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("the database gave no answer for {} s", limit.as_secs()))
+}
+
+impl<'a, R: RowReader> Rows<'a, R> {
+    pub(super) fn new(stream: BoxStream<'a, sqlx::Result<R::Row>>, reader: R, silence: Duration) -> Self {
+        Self { stream, reader, silence, ended: false }
+    }
+
+    fn poll_rows(
+        &mut self,
+        context: &mut Context<'_>,
+        sink: &mut dyn RowSink,
+        mut silence: Pin<&mut Sleep>,
+    ) -> Poll<Result<StreamEnd>> {
+        let mut progressed = false;
+        loop {
+            match self.stream.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(row))) => {
+                    progressed = true;
+                    match self.reader.hand_out(&row, sink) {
+                        Ok(Flow::Continue) => {}
+                        Ok(Flow::Pause) => return Poll::Ready(Ok(StreamEnd::Paused)),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.ended = true;
+                    return Poll::Ready(Err(self.reader.failed(error)));
+                }
+                Poll::Ready(None) => {
+                    self.ended = true;
+                    return Poll::Ready(Ok(StreamEnd::Exhausted));
+                }
+                Poll::Pending => {
+                    if progressed {
+                        silence.as_mut().reset(Instant::now() + self.silence);
+                    }
+                    ready!(silence.as_mut().poll(context));
+                    self.ended = true;
+                    return Poll::Ready(Err(no_answer(self.silence)));
+                }
+            }
+        }
+    }
+}
+
+impl<R: RowReader> RowStream for Rows<'_, R> {
+    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
+        Box::pin(async move {
+            if self.ended {
+                return Ok(StreamEnd::Exhausted);
+            }
+            let mut silence = pin!(tokio::time::sleep(self.silence));
+            poll_fn(|context| self.poll_rows(context, sink, silence.as_mut())).await
+        })
+    }
+}
+
+/// An empty vector with the allocation of `used`. The element types differ in lifetime only, so the
+/// standard library collects in place.
+pub(super) fn recycle<A, B>(mut used: Vec<A>) -> Vec<B> {
+    used.clear();
+    used.into_iter().filter_map(|_| None).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Value;
+
+    #[test]
+    fn a_row_buffer_keeps_its_allocation() {
+        let first: Vec<Value<'static>> = Vec::with_capacity(32);
+        let place = first.as_ptr() as usize;
+        let text = String::from("borrowed");
+        let mut second: Vec<Value<'_>> = recycle(first);
+        second.push(Value::Text(text.as_str().into()));
+        assert_eq!((second.capacity(), second.as_ptr() as usize), (32, place));
+    }
+}

@@ -1,0 +1,227 @@
+//! What there is: the tables, and the columns of one relation. Names and order are those of the prepared
+//! result; declared types and NOT NULL come from the table a column originates from. For time columns
+//! the values are looked at, because a declared type does not tell how SQLite keeps a time; on an empty
+//! table the answer is a guess, so describe again once rows have come.
+
+use std::collections::HashMap;
+
+use sqlx::sqlite::{SqliteArguments, SqliteColumn};
+use sqlx::{Arguments, Column, Executor, SqlSafeStr, Statement};
+
+use super::super::syntax::double_quoted;
+use super::super::{Doing, near};
+use super::types::Declared;
+use super::{Session, answered, column, statement};
+use crate::config::spec::CatalogFilter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::cursor::TextTimeFormat;
+use crate::model::{ColumnDefinition, CursorKind, Field, Relation, TableDefinition, TableId};
+
+pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
+    const KNOWN: &[&str] = &["TABLE", "VIEW", "SYSTEM TABLE", "GLOBAL TEMPORARY"];
+    // As sqlite-jdbc: types that are all unknown mean every type.
+    let any_known = filter.types.iter().any(|wanted| KNOWN.contains(&wanted.as_str()));
+    let wants = |name: &str| !any_known || filter.types.iter().any(|wanted| wanted == name);
+    let sql = "select case when name like 'sqlite\\_%' escape '\\' then 'SYSTEM TABLE' else upper(type) end as type,
+                 name from sqlite_schema where type in ('table', 'view')
+               union all select 'GLOBAL TEMPORARY', name from sqlite_temp_schema where type = 'table'
+               order by 1, 2";
+    let mut tables = Vec::new();
+    for row in session.rows(sql, SqliteArguments::default(), Doing::Describe).await? {
+        if wants(&column::<String>(&row, 0)?) {
+            tables.push(TableId { catalog: None, schema: None, name: column(&row, 1)? });
+        }
+    }
+    Ok(tables)
+}
+
+/// A column as its table declares it.
+#[derive(Clone)]
+struct Origin {
+    declared: String,
+    not_null: bool,
+    /// Place in the primary key from 1, 0 for none.
+    key: i64,
+    /// It is the rowid.
+    is_rowid: bool,
+}
+
+pub(super) async fn describe(
+    session: &mut Session,
+    relation: &Relation,
+    time_columns: &[String],
+) -> Result<TableDefinition> {
+    let base = match relation {
+        Relation::Table(id) if session.quote_identifiers => double_quoted(&id.name),
+        Relation::Table(id) => id.name.clone(),
+        Relation::Query(sql) => format!("({sql}\n)"),
+    };
+    let sql = format!("select * from {base} as t");
+    let prepare = (&mut session.connection).prepare(statement(&sql).into_sql_str());
+    let prepared = match (answered(session.silence, Doing::Describe, prepare).await, relation) {
+        (Ok(prepared), _) => prepared,
+        (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
+            let known = list_tables(session, &CatalogFilter::default()).await.unwrap_or_default();
+            return Err(error.advise(near::advice(&id.name, known.into_iter().map(|id| id.name))));
+        }
+        (Err(error), _) => return Err(error),
+    };
+    let own_table = match relation {
+        Relation::Table(id) => Some(id.name.as_str()),
+        Relation::Query(_) => None,
+    };
+    let mut definition =
+        TableDefinition { relation: relation.clone(), columns: Vec::new(), skipped: Vec::new(), primary_key: Vec::new() };
+    let mut key: Vec<(i64, String)> = Vec::new();
+    let mut tables = HashMap::new();
+    for found in prepared.columns() {
+        let name = found.name().to_owned();
+        if definition.columns.iter().any(|known| known.field.name == name) {
+            return Err(Error::new(ErrorKind::SourceSchema, "two columns have the same name")
+                .with("column", &name)
+                .advise("give each column of the query a name of its own"));
+        }
+        let origin = origin(session, &mut tables, found).await?;
+        let is_own = own_table.is_some_and(|own| table_of(found).is_some_and(|table| table.eq_ignore_ascii_case(own)));
+        if is_own && origin.key > 0 {
+            key.push((origin.key, name.clone()));
+        }
+        let wanted = time_columns.iter().any(|wanted| wanted.eq_ignore_ascii_case(&name));
+        let definition_of = define(session, relation, &base, name, &origin, wanted, is_own).await?;
+        definition.columns.push(definition_of);
+    }
+    key.sort();
+    definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
+    Ok(definition)
+}
+
+fn table_of(found: &SqliteColumn) -> Option<String> {
+    found.origin().table_column().map(|origin| origin.table.to_string())
+}
+
+/// How the column's own table declares it; nothing for an expression.
+async fn origin(
+    session: &mut Session,
+    tables: &mut HashMap<String, HashMap<String, Origin>>,
+    found: &SqliteColumn,
+) -> Result<Origin> {
+    let expression = Origin { declared: String::new(), not_null: false, key: 0, is_rowid: false };
+    let place = found.origin();
+    let Some(place) = place.table_column() else { return Ok(expression) };
+    let table = place.table.to_string();
+    if !tables.contains_key(&table) {
+        let columns = declared_columns(session, &table).await?;
+        tables.insert(table.clone(), columns);
+    }
+    Ok(tables.get(&table).and_then(|columns| columns.get(&*place.name)).cloned().unwrap_or(expression))
+}
+
+async fn declared_columns(session: &mut Session, table: &str) -> Result<HashMap<String, Origin>> {
+    let sql = "select name, type, \"notnull\", pk, coalesce((select wr from pragma_table_list(?1) limit 1), 0)
+               from pragma_table_xinfo(?1)";
+    let mut binds = SqliteArguments::default();
+    binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
+    let rows = session.rows(sql, binds, Doing::Describe).await?;
+    let mut columns = HashMap::new();
+    for row in &rows {
+        let declared: String = column(row, 1)?;
+        let key: i64 = column(row, 3)?;
+        let without_rowid = column::<i64>(row, 4)? != 0;
+        let is_rowid = key == 1 && !without_rowid && declared.eq_ignore_ascii_case("INTEGER");
+        columns.insert(column(row, 0)?, Origin { declared, not_null: column::<i64>(row, 2)? != 0, key, is_rowid });
+    }
+    let in_key = columns.values().filter(|column: &&Origin| column.key > 0).count();
+    for column in columns.values_mut() {
+        column.is_rowid &= in_key == 1;
+    }
+    Ok(columns)
+}
+
+async fn define(
+    session: &mut Session,
+    relation: &Relation,
+    base: &str,
+    name: String,
+    origin: &Origin,
+    wanted_as_time: bool,
+    is_own: bool,
+) -> Result<ColumnDefinition> {
+    let declared = Declared::parse(&origin.declared);
+    let is_known = |notes: &HashMap<Relation, std::collections::HashSet<String>>| {
+        notes.get(relation).is_some_and(|columns| columns.contains(&name))
+    };
+    let gave_null = is_known(&session.notes.nullable);
+    let mut wide = is_known(&session.notes.wide);
+    if origin.is_rowid && !wide {
+        wide = is_beyond_32_bits(session, base, &name).await?;
+    }
+    let (field_type, projection) = declared.field(&session.types, wide);
+    let cursor = if wanted_as_time || (declared.is_time() && is_own && origin.key > 0) {
+        Some(time_kind(session, base, &name, &declared).await.map_err(|error| error.with("column", &name))?)
+    } else if declared.is_time() {
+        None
+    } else {
+        declared.cursor(&field_type)
+    };
+    Ok(ColumnDefinition {
+        field: Field { name, field_type, optional: !origin.not_null || gave_null },
+        database_type: if origin.declared.is_empty() { "ANY".to_owned() } else { origin.declared.clone() },
+        projection,
+        not_null: origin.not_null || (is_own && origin.key > 0),
+        auto_increment: is_own && origin.is_rowid,
+        cursor,
+    })
+}
+
+async fn is_beyond_32_bits(session: &mut Session, base: &str, name: &str) -> Result<bool> {
+    let id = double_quoted(name);
+    let sql = format!("select (select max(t.{id}) from {base} as t), (select min(t.{id}) from {base} as t)");
+    let rows = session.rows(&sql, SqliteArguments::default(), Doing::Describe).await?;
+    let mut beyond = false;
+    for index in [0, 1] {
+        let value: Option<i64> = rows.first().map_or(Ok(None), |row| column(row, index))?;
+        beyond |= value.is_some_and(|value| i32::try_from(value).is_err());
+    }
+    Ok(beyond)
+}
+
+/// How the column keeps its times, by its least and greatest value (one look each into an index).
+async fn time_kind(session: &mut Session, base: &str, name: &str, declared: &Declared) -> Result<CursorKind> {
+    let id = double_quoted(name);
+    let sql = format!(
+        "select typeof(low), cast(low as text), typeof(high), cast(high as text) from (
+           select (select min(t.{id}) from {base} as t) as low, (select max(t.{id}) from {base} as t) as high)"
+    );
+    let rows = session.rows(&sql, SqliteArguments::default(), Doing::Describe).await?;
+    let row = rows.first().ok_or_else(|| Error::internal("an aggregate gave no row"))?;
+    let (low, high): (String, String) = (column(row, 0)?, column(row, 2)?);
+    if low != high {
+        let problem = format!("the timestamp column holds values of the classes {low} and {high}");
+        return Err(Error::new(ErrorKind::SourceSchema, problem).advise("store all its values in one form"));
+    }
+    match high.as_str() {
+        "integer" => Ok(CursorKind::Epoch { per_second: session.per_second }),
+        "real" => Ok(CursorKind::JulianDay),
+        "text" => {
+            let (low, high): (String, String) = (column(row, 1)?, column(row, 3)?);
+            let (low, high) = (TextTimeFormat::detect(&low), TextTimeFormat::detect(&high));
+            match (low, high) {
+                (Some(low), Some(high)) if low == high => Ok(CursorKind::TextTimestamp(high)),
+                (Some(_), Some(_)) => Err(Error::new(
+                    ErrorKind::SourceSchema,
+                    "the timestamp column holds text in more than one format, which does not sort by time",
+                )
+                .advise("write all its values in one format, for example YYYY-MM-DD HH:MM:SS.SSS")),
+                _ => Err(Error::new(
+                    ErrorKind::SourceSchema,
+                    "the timestamp column holds text that is not YYYY-MM-DD HH:MM:SS[.f]",
+                )),
+            }
+        }
+        "null" if declared.is_integer() => Ok(CursorKind::Epoch { per_second: session.per_second }),
+        "null" => {
+            Ok(CursorKind::TextTimestamp(TextTimeFormat { t_separator: false, digits: 3, z_suffix: false }))
+        }
+        _ => Err(Error::new(ErrorKind::SourceSchema, "the timestamp column holds bytes")),
+    }
+}

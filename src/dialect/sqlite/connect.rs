@@ -1,0 +1,125 @@
+//! Opens a database file for reading. The file is never created, and nothing is written to it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
+use sqlx::ConnectOptions;
+
+use super::super::Doing;
+use super::{Notes, Session, answered, column};
+use crate::config::spec::SourceSpec;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The PRAGMAs that matter to a reader; others are accepted and have no effect.
+const PRAGMAS: &[&str] = &["cache_size", "mmap_size", "temp_store", "read_uncommitted", "case_sensitive_like"];
+
+pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
+    let parameters = &source.url.parameters;
+    let parameter = |name: &str| parameters.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let (path, query) = path_of(source.url.database.as_deref().unwrap_or_default())?;
+    let uri = |name: &str| {
+        let in_path = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+        in_path.map(|(_, value)| value.to_owned()).or_else(|| parameter(name).map(str::to_owned))
+    };
+    if uri("mode").as_deref() == Some("memory") {
+        return Err(in_memory());
+    }
+    match tokio::fs::metadata(&path).await {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(Error::config(format!("{} is not a file", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::config(format!("there is no database file {}", path.display()))
+                .advise("name an existing file in connection.url; rowtide never creates one"));
+        }
+        Err(error) => return Err(Error::new(ErrorKind::Io, "the database file cannot be opened").caused_by(error)),
+    }
+    let busy: u64 = match parameter("busy_timeout") {
+        Some(text) => text.parse().map_err(|_| Error::config("busy_timeout must be whole milliseconds"))?,
+        None => 3_000,
+    };
+    let per_second = match parameter("date_precision").map(str::to_ascii_uppercase).as_deref() {
+        None | Some("MILLISECONDS") => 1_000,
+        Some("SECONDS") => 1,
+        Some(_) => return Err(Error::config("date_precision must be MILLISECONDS or SECONDS")),
+    };
+    let mut options = SqliteConnectOptions::new()
+        .filename(&path)
+        .read_only(true)
+        .create_if_missing(false)
+        .shared_cache(uri("cache").as_deref() == Some("shared"))
+        .immutable(matches!(uri("immutable").as_deref(), Some("1" | "true")))
+        .busy_timeout(Duration::from_millis(busy.min(1_000_000)))
+        // A cached statement would keep the columns of a table as they were.
+        .statement_cache_capacity(0)
+        .row_buffer_size(1_000)
+        .disable_statement_logging();
+    for name in PRAGMAS {
+        if let Some(value) = parameter(name).filter(|value| is_word(value)) {
+            options = options.pragma(*name, value.to_owned());
+        }
+    }
+    let connection = answered(source.connect_timeout, Doing::Connect, options.connect()).await?;
+    let mut session = Session {
+        connection,
+        server: String::new(),
+        types: source.types.clone(),
+        quote_identifiers: source.quote_identifiers,
+        silence: source.statement_timeout + Duration::from_secs(5),
+        per_second,
+        notes: Notes::default(),
+    };
+    // Reads the file's first page: a file that is no database is found out here.
+    let sql = "select sqlite_version() from (select count(*) from sqlite_schema)";
+    let rows = session.rows(sql, SqliteArguments::default(), Doing::Connect).await?;
+    let version: String = rows.first().map_or_else(|| Ok(String::new()), |row| column(row, 0))?;
+    session.server = format!("SQLite {version}");
+    Ok(session)
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
+}
+
+fn in_memory() -> Error {
+    Error::config("a database in memory belongs to one connection and would always be empty")
+        .advise("name a file in connection.url")
+}
+
+/// The file of a path or `file:` URI, and the URI's own query.
+fn path_of(database: &str) -> Result<(PathBuf, String)> {
+    if database.is_empty() || database.starts_with(":memory:") {
+        return Err(in_memory());
+    }
+    if database.starts_with(":resource:") {
+        return Err(Error::config("a database within a JVM's resources cannot be opened"));
+    }
+    let Some(uri) = database.strip_prefix("file:") else { return Ok((PathBuf::from(database), String::new())) };
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    // file:///path and file://localhost/path name the same file as file:/path.
+    let path = path.strip_prefix("//localhost").or_else(|| path.strip_prefix("//")).unwrap_or(path);
+    let path = percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|error| Error::config("the path in connection.url is not UTF-8").caused_by(error))?;
+    if path.is_empty() || path.starts_with(":memory:") {
+        return Err(in_memory());
+    }
+    Ok((PathBuf::from(path.as_ref()), query.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_uris_name_a_file() {
+        let path = |text: &str| path_of(text).map(|(path, query)| (path.display().to_string(), query)).unwrap();
+        assert_eq!(path("a b.db"), ("a b.db".to_owned(), String::new()));
+        assert_eq!(path("file:///x/a%20b.db?mode=ro"), ("/x/a b.db".to_owned(), "mode=ro".to_owned()));
+        assert_eq!(path("file:data.db").0, "data.db");
+        for refused in ["", ":memory:", "file::memory:?cache=shared"] {
+            assert_eq!(path_of(refused).unwrap_err().kind(), ErrorKind::Config, "{refused}");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! One decoder per column. Every value carries its storage class, which need not be that of its
+//! column: a value that its field cannot hold exactly is an error, never coerced.
+
+use std::borrow::Cow;
+
+use sqlx::sqlite::SqliteValueRef;
+use sqlx::{Decode, Sqlite, TypeInfo, ValueRef};
+
+use super::super::calendar::{MICROS_PER_DAY, days_from_civil, hybrid_day};
+use super::super::decimal::parse_at_scale;
+use super::super::instant::TimestampEncoder;
+use crate::config::spec::TypeSpec;
+use crate::model::{CursorKind, CursorValue, FieldType, Value};
+
+/// Why a value could not be decoded. Never holds the value.
+pub(super) type Problem = &'static str;
+
+const OTHER_CLASS: Problem = "the value has a storage class that its field cannot hold";
+
+/// The Julian day of 1970-01-01.
+const EPOCH_JULIAN_DAY: f64 = 2_440_587.5;
+
+/// A value by its storage class.
+pub(super) enum Stored<'r> {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(&'r str),
+    Blob(&'r [u8]),
+}
+
+/// Reads a value out of the driver.
+pub(super) fn stored(value: SqliteValueRef<'_>) -> Result<Stored<'_>, Problem> {
+    if value.is_null() {
+        return Ok(Stored::Null);
+    }
+    const UNREADABLE: Problem = "the value cannot be read";
+    let info = value.type_info();
+    Ok(match info.name() {
+        "INTEGER" => Stored::Integer(<i64 as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
+        "REAL" => Stored::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
+        "TEXT" => Stored::Text(<&str as Decode<Sqlite>>::decode(value).map_err(|_| "the text is not UTF-8")?),
+        _ => Stored::Blob(<&[u8] as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
+    })
+}
+
+/// How one column's values become record values.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Decoder {
+    Boolean,
+    Integer { low: i64, high: i64 },
+    Float32,
+    Float64,
+    Text,
+    Bytes,
+    Decimal { scale: i32 },
+    Date { per_second: i64, legacy_calendar: bool },
+    Timestamp { per_second: i64, encoder: TimestampEncoder },
+}
+
+impl Decoder {
+    /// `is_time`: the column is declared as a timestamp.
+    pub(super) fn bind(field_type: &FieldType, is_time: bool, per_second: u16, types: &TypeSpec) -> Self {
+        let per_second = i64::from(per_second);
+        match field_type {
+            FieldType::Date => Decoder::Date { per_second, legacy_calendar: types.legacy_calendar },
+            _ if is_time => Decoder::Timestamp { per_second, encoder: TimestampEncoder::new(types) },
+            FieldType::Boolean => Decoder::Boolean,
+            FieldType::Int8 => integer(i8::MIN.into(), i8::MAX.into()),
+            FieldType::Int16 => integer(i16::MIN.into(), i16::MAX.into()),
+            FieldType::Int32 => integer(i32::MIN.into(), i32::MAX.into()),
+            FieldType::Int64 | FieldType::Time | FieldType::Timestamp => integer(i64::MIN, i64::MAX),
+            FieldType::Float32 => Decoder::Float32,
+            FieldType::Float64 => Decoder::Float64,
+            FieldType::String => Decoder::Text,
+            FieldType::Bytes => Decoder::Bytes,
+            FieldType::Decimal { scale, .. } => Decoder::Decimal { scale: *scale },
+        }
+    }
+
+    /// The record value of a value that is not null.
+    pub(super) fn decode<'r>(&self, stored: Stored<'r>) -> Result<Value<'r>, Problem> {
+        match (self, stored) {
+            (_, Stored::Null) => Ok(Value::Null),
+            (Decoder::Boolean, Stored::Integer(value)) => Ok(Value::Boolean(value != 0)),
+            (Decoder::Integer { low, high }, stored) => {
+                let value = whole(&stored).ok_or(OTHER_CLASS)?;
+                let fits = (*low..=*high).contains(&value);
+                if fits { Ok(Value::Integer(value)) } else { Err(TOO_WIDE) }
+            }
+            (Decoder::Float32, stored) => Ok(Value::Float32(double(&stored)? as f32)),
+            (Decoder::Float64, stored) => Ok(Value::Float64(double(&stored)?)),
+            (Decoder::Text, Stored::Text(text)) => Ok(Value::Text(Cow::Borrowed(text))),
+            (Decoder::Bytes, Stored::Blob(bytes)) => Ok(Value::Bytes(Cow::Borrowed(bytes))),
+            (Decoder::Bytes, Stored::Text(text)) => Ok(Value::Bytes(Cow::Borrowed(text.as_bytes()))),
+            (Decoder::Decimal { scale }, stored) => decimal(&stored, *scale),
+            (Decoder::Date { per_second, legacy_calendar }, stored) => date(&stored, *per_second, *legacy_calendar),
+            (Decoder::Timestamp { per_second, encoder }, stored) => timestamp(&stored, *per_second, encoder),
+            _ => Err(OTHER_CLASS),
+        }
+    }
+}
+
+/// The problem of an INTEGER that needs 64 bits; the next description knows it.
+pub(super) const TOO_WIDE: Problem = "the integer is beyond the size of its field";
+
+fn integer(low: i64, high: i64) -> Decoder {
+    Decoder::Integer { low, high }
+}
+
+fn whole(stored: &Stored<'_>) -> Option<i64> {
+    match stored {
+        Stored::Integer(value) => Some(*value),
+        // Below 2^63 a double without a fraction is an integer exactly.
+        Stored::Real(value) if value.fract() == 0.0 && value.abs() < 9.2e18 => Some(*value as i64),
+        _ => None,
+    }
+}
+
+fn double(stored: &Stored<'_>) -> Result<f64, Problem> {
+    match stored {
+        Stored::Real(value) => Ok(*value),
+        Stored::Integer(value) if (*value as f64) as i128 == i128::from(*value) => Ok(*value as f64),
+        Stored::Integer(_) => Err("the integer has more digits than a double"),
+        _ => Err(OTHER_CLASS),
+    }
+}
+
+fn decimal(stored: &Stored<'_>, scale: i32) -> Result<Value<'static>, Problem> {
+    let text: Cow<'_, str> = match stored {
+        Stored::Integer(value) => value.to_string().into(),
+        Stored::Real(value) if value.is_finite() => value.to_string().into(),
+        Stored::Text(text) => Cow::Borrowed(text),
+        _ => return Err(OTHER_CLASS),
+    };
+    let (negative, magnitude) =
+        parse_at_scale(&text, scale).ok_or("the value is not a decimal within the column's scale")?;
+    Ok(Value::Decimal(Cow::Owned(magnitude.to_bytes(negative))))
+}
+
+/// A wall clock or instant: microseconds, nanoseconds below them, and whether it is an instant.
+struct Moment {
+    micros: i64,
+    nanos: u32,
+    is_instant: bool,
+}
+
+fn moment(stored: &Stored<'_>, per_second: i64) -> Result<Moment, Problem> {
+    match stored {
+        Stored::Integer(units) => {
+            let micros = units.checked_mul(1_000_000 / per_second).ok_or("the time is out of range")?;
+            Ok(Moment { micros, nanos: 0, is_instant: true })
+        }
+        Stored::Real(days) => {
+            // SQLite keeps Julian days to the millisecond.
+            let millis = ((days - EPOCH_JULIAN_DAY) * 86_400_000.0).round();
+            if millis.abs() > 9.0e15 || millis.is_nan() {
+                return Err("the Julian day is out of range");
+            }
+            Ok(Moment { micros: millis as i64 * 1_000, nanos: 0, is_instant: false })
+        }
+        Stored::Text(text) => parse_moment(text).ok_or("the text is not YYYY-MM-DD[ HH:MM[:SS[.f]]][Z]"),
+        _ => Err(OTHER_CLASS),
+    }
+}
+
+/// `YYYY-MM-DD[ T]HH:MM[:SS[.f]][Z|+hh:mm]`, or the date alone.
+fn parse_moment(text: &str) -> Option<Moment> {
+    let bytes = text.as_bytes();
+    let number = |from: usize, to: usize| -> Option<i64> {
+        let digits = bytes.get(from..to)?;
+        digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
+    };
+    let at = |index: usize, byte: u8| bytes.get(index) == Some(&byte);
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let days = days_from_civil(year, month, day);
+    if !at(4, b'-') || !at(7, b'-') || !(1..=12).contains(&month) || super::super::calendar::civil_from_days(days).2 != day
+    {
+        return None;
+    }
+    let date = days * MICROS_PER_DAY;
+    if bytes.len() == 10 {
+        return Some(Moment { micros: date, nanos: 0, is_instant: false });
+    }
+    let (hour, minute) = (number(11, 13)?, number(14, 16)?);
+    if !(at(10, b' ') || at(10, b'T')) || !at(13, b':') || hour > 23 || minute > 59 {
+        return None;
+    }
+    let (mut second, mut nanos, mut rest) = (0, 0, 16);
+    if at(16, b':') {
+        second = number(17, 19).filter(|second| *second < 60)?;
+        rest = 19;
+    }
+    if at(rest, b'.') {
+        let digits = bytes[rest + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits > 9 {
+            return None;
+        }
+        nanos = number(rest + 1, rest + 1 + digits)? * 10_i64.pow(9 - digits as u32);
+        rest += 1 + digits;
+    }
+    let offset = match bytes.get(rest..)? {
+        [] => None,
+        b"Z" => Some(0),
+        [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+            let minutes = number(rest + 1, rest + 3)? * 60 + number(rest + 4, rest + 6)?;
+            Some(if *sign == b'-' { -minutes } else { minutes })
+        }
+        _ => return None,
+    };
+    let seconds = (hour * 60 + minute - offset.unwrap_or(0)) * 60 + second;
+    Some(Moment {
+        micros: date + seconds * 1_000_000 + nanos / 1_000,
+        nanos: (nanos % 1_000) as u32,
+        is_instant: offset.is_some(),
+    })
+}
+
+fn timestamp(stored: &Stored<'_>, per_second: i64, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
+    let moment = moment(stored, per_second)?;
+    Ok(match moment.is_instant {
+        true => encoder.instant(moment.micros, moment.nanos),
+        false => encoder.wall(moment.micros, moment.nanos),
+    })
+}
+
+fn date(stored: &Stored<'_>, per_second: i64, legacy_calendar: bool) -> Result<Value<'static>, Problem> {
+    let moment = moment(stored, per_second)?;
+    if moment.micros.rem_euclid(MICROS_PER_DAY) != 0 || moment.nanos != 0 {
+        return Err("a DATE with a time of day does not fit a date");
+    }
+    let days = moment.micros.div_euclid(MICROS_PER_DAY);
+    Ok(Value::Integer(if legacy_calendar { hybrid_day(days) } else { days }))
+}
+
+/// A cursor column's value.
+pub(super) fn cursor<'r>(kind: CursorKind, stored: Stored<'r>) -> Result<CursorValue<'r>, Problem> {
+    match (kind, stored) {
+        (_, Stored::Null) => Ok(CursorValue::Null),
+        (CursorKind::Integer | CursorKind::Epoch { .. }, Stored::Integer(value)) => Ok(CursorValue::Integer(value)),
+        (CursorKind::JulianDay, Stored::Real(value)) => Ok(CursorValue::Real(value)),
+        (CursorKind::JulianDay, Stored::Integer(value)) => Ok(CursorValue::Real(value as f64)),
+        (CursorKind::Text | CursorKind::TextTimestamp(_), Stored::Text(text)) => {
+            Ok(CursorValue::Text(Cow::Borrowed(text)))
+        }
+        _ => Err("the cursor column holds values of several storage classes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
+    use crate::zone::Zone;
+
+    fn decode<'r>(field_type: FieldType, is_time: bool, stored: Stored<'r>) -> Result<Value<'r>, Problem> {
+        let types = TypeSpec {
+            numeric: NumericMapping::None,
+            decimal_precision: true,
+            granularity: Granularity::ConnectLogical,
+            zone: Zone::UTC,
+            unsupported: Unsupported::Text,
+            legacy_calendar: true,
+        };
+        Decoder::bind(&field_type, is_time, 1_000, &types).decode(stored)
+    }
+
+    #[test]
+    fn a_value_of_another_class_is_taken_only_if_it_is_exact() {
+        assert_eq!(decode(FieldType::Int32, false, Stored::Real(3.0)), Ok(Value::Integer(3)));
+        assert!(decode(FieldType::Int32, false, Stored::Text("abc")).is_err());
+        assert_eq!(decode(FieldType::Int32, false, Stored::Integer(1 << 31)), Err(TOO_WIDE));
+        assert_eq!(decode(FieldType::Float64, false, Stored::Integer(7)), Ok(Value::Float64(7.0)));
+        assert!(decode(FieldType::Float64, false, Stored::Integer(i64::MAX)).is_err());
+        let decimal = || FieldType::Decimal { precision: Some(10), scale: 2 };
+        assert_eq!(decode(decimal(), false, Stored::Real(12.34)), Ok(Value::Decimal(vec![0x04, 0xd2].into())));
+        assert!(decode(decimal(), false, Stored::Real(12.345)).is_err());
+        assert!(decode(FieldType::String, false, Stored::Blob(b"a")).is_err());
+    }
+
+    #[test]
+    fn times_are_read_from_every_class_sqlite_keeps_them_in() {
+        let millis = 1_709_208_000_123;
+        let time = |stored| decode(FieldType::Timestamp, true, stored);
+        for text in ["2024-02-29 12:00:00.123", "2024-02-29T12:00:00.123Z", "2024-02-29 14:00:00.123+02:00"] {
+            assert_eq!(time(Stored::Text(text)), Ok(Value::Integer(millis)), "{text}");
+        }
+        assert_eq!(time(Stored::Integer(millis)), Ok(Value::Integer(millis)));
+        assert_eq!(time(Stored::Real(2_460_370.000001424)), Ok(Value::Integer(millis)));
+        for text in ["2024-02-30 12:00:00", "yesterday", "2024-02-29 25:00:00", "2024-02-29 12:00:00x"] {
+            assert!(time(Stored::Text(text)).is_err(), "{text}");
+        }
+        assert_eq!(decode(FieldType::Date, false, Stored::Text("1970-01-02")), Ok(Value::Integer(1)));
+        assert!(decode(FieldType::Date, false, Stored::Text("1970-01-02 01:00:00")).is_err());
+    }
+}

@@ -1,0 +1,142 @@
+//! A page's result: names are checked and decoders bound at the first row; every value is checked
+//! against its field, because in SQLite a column's type is only a hint.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Column, Row};
+
+use super::super::rows::{RowReader, Rows, recycle};
+use super::super::{Doing, Flow, RowSink};
+use super::classify::classify;
+use super::decode::{self, Decoder, Problem, Stored, TOO_WIDE};
+use super::types::Declared;
+use super::{Notes, Session, arguments, statement};
+use crate::config::spec::TypeSpec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorValue, PlannedQuery, Projection, TableDefinition, Value};
+
+/// Decodes the rows of one page.
+pub(super) struct Reader<'a> {
+    definition: &'a TableDefinition,
+    query: &'a PlannedQuery,
+    types: &'a TypeSpec,
+    per_second: u16,
+    notes: &'a mut Notes,
+    /// Empty until the first row.
+    decoders: Vec<Decoder>,
+    values: Vec<Value<'static>>,
+    cursor: Vec<CursorValue<'static>>,
+}
+
+/// Runs a page.
+pub(super) fn open<'a>(
+    session: &'a mut Session,
+    definition: &'a TableDefinition,
+    query: &'a PlannedQuery,
+) -> Result<Rows<'a, Reader<'a>>> {
+    let call = sqlx::query_with(statement(&query.sql), arguments(&query.binds)?).persistent(false);
+    let Session { connection, types, silence, per_second, notes, .. } = session;
+    let reader = Reader {
+        definition,
+        query,
+        types,
+        per_second: *per_second,
+        notes,
+        decoders: Vec::new(),
+        values: Vec::new(),
+        cursor: Vec::new(),
+    };
+    Ok(Rows::new(call.fetch(connection), reader, *silence))
+}
+
+impl RowReader for Reader<'_> {
+    type Row = SqliteRow;
+
+    fn hand_out(&mut self, row: &SqliteRow, sink: &mut dyn RowSink) -> Result<Flow> {
+        if self.decoders.is_empty() {
+            self.bind(row).map_err(|error| error.with("table", &self.definition.relation))?;
+        }
+        let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
+        let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
+        let outcome = match self.decode(row, &mut values, &mut cursor) {
+            Ok(()) => sink.row(&values, &cursor),
+            Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
+        };
+        self.values = recycle(values);
+        self.cursor = recycle(cursor);
+        outcome
+    }
+
+    fn failed(&mut self, error: sqlx::Error) -> Error {
+        classify(error, Doing::Page).with("table", &self.definition.relation)
+    }
+}
+
+enum Failure {
+    Driver(sqlx::Error),
+    Value(usize, Problem),
+    Cursor(usize, Problem),
+    Null(usize),
+}
+
+impl Reader<'_> {
+    fn bind(&mut self, row: &SqliteRow) -> Result<()> {
+        let found = row.columns();
+        let expected = &self.definition.columns;
+        let same_names = expected.iter().zip(found).all(|(column, found)| column.field.name == found.name());
+        let fits = found.len() == expected.len() + self.query.hidden
+            && self.query.cursor.iter().all(|column| column.index < found.len());
+        if !same_names || !fits {
+            return Err(Error::new(ErrorKind::SchemaChanged, "the result has other columns than described"));
+        }
+        for column in expected {
+            let declared = Declared::parse(&column.database_type);
+            let is_time = declared.is_time() && column.projection == Projection::Column;
+            self.decoders.push(Decoder::bind(&column.field.field_type, is_time, self.per_second, self.types));
+        }
+        Ok(())
+    }
+
+    fn decode<'r>(
+        &self,
+        row: &'r SqliteRow,
+        values: &mut Vec<Value<'r>>,
+        cursor: &mut Vec<CursorValue<'r>>,
+    ) -> std::result::Result<(), Failure> {
+        for (index, (decoder, column)) in self.decoders.iter().zip(&self.definition.columns).enumerate() {
+            let raw = row.try_get_raw(index).map_err(Failure::Driver)?;
+            let stored = decode::stored(raw).map_err(|problem| Failure::Value(index, problem))?;
+            if matches!(stored, Stored::Null) && !column.field.optional {
+                return Err(Failure::Null(index));
+            }
+            values.push(decoder.decode(stored).map_err(|problem| Failure::Value(index, problem))?);
+        }
+        for column in &self.query.cursor {
+            let raw = row.try_get_raw(column.index).map_err(Failure::Driver)?;
+            let stored = decode::stored(raw).map_err(|problem| Failure::Cursor(column.index, problem))?;
+            let value = decode::cursor(column.kind, stored);
+            cursor.push(value.map_err(|problem| Failure::Cursor(column.index, problem))?);
+        }
+        Ok(())
+    }
+
+    fn undecoded(&mut self, failure: Failure) -> Error {
+        let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
+        let relation = || self.definition.relation.clone();
+        match failure {
+            Failure::Driver(error) => classify(error, Doing::Page),
+            Failure::Value(index, problem) => {
+                let column = name(index).to_owned();
+                if problem == TOO_WIDE {
+                    self.notes.wide.entry(relation()).or_default().insert(column.clone());
+                }
+                Error::new(ErrorKind::Value, problem).with("column", column)
+            }
+            Failure::Cursor(index, problem) => Error::new(ErrorKind::Cursor, problem).with("column", name(index)),
+            Failure::Null(index) => {
+                let column = name(index).to_owned();
+                self.notes.nullable.entry(relation()).or_default().insert(column.clone());
+                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL").with("column", column)
+            }
+        }
+    }
+}
