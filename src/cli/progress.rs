@@ -24,7 +24,7 @@ const MOST_LINES: usize = 20;
 type Key = (String, String);
 
 /// Shows first loads while they run.
-pub struct Progress {
+pub(super) struct Progress {
     bars: MultiProgress,
     /// The loads seen at the last look, with their line if they have one.
     loads: BTreeMap<Key, Option<ProgressBar>>,
@@ -32,12 +32,12 @@ pub struct Progress {
 
 impl Progress {
     /// `bars` is what [`telemetry::init`](crate::telemetry::init) returned: drawn on a terminal, hidden elsewhere.
-    pub fn new(bars: MultiProgress) -> Self {
+    pub(super) fn new(bars: MultiProgress) -> Self {
         Self { bars, loads: BTreeMap::new() }
     }
 
     /// Shows loads until `shutdown` completes. Dropping the future leaves the last lines as they are.
-    pub async fn run(mut self, boards: Boards, shutdown: impl Future<Output = ()>) {
+    pub(super) async fn run(mut self, boards: Boards, shutdown: impl Future<Output = ()>) {
         let period = if self.bars.is_hidden() { LOG_EVERY } else { REDRAW };
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -47,7 +47,8 @@ pub(super) async fn run(args: QuickstartArgs, _context: Context) -> u8 {
 
 /// Everything that must stay alive while the demo runs.
 struct Demo {
-    folder: tempfile::TempDir,
+    /// The database's folder; removed with the demo.
+    _folder: tempfile::TempDir,
     database: DemoDatabase,
     brokers: Brokers,
     registry: SchemaRegistry,
@@ -101,7 +102,7 @@ impl Demo {
         brokers.create_topic(demo::TOPIC, 1)?;
         brokers.create_topic(&spec.offsets.topic, 1)?;
         say(&format!("A connector as Kafka Connect takes it:\n{text}\n"))?;
-        Ok(Self { folder, database, brokers, registry, spec })
+        Ok(Self { _folder: folder, database, brokers, registry, spec })
     }
 
     /// Writes to the table step by step and prints each record when it arrives.
@@ -165,7 +166,6 @@ impl Demo {
             topic = demo::TOPIC,
         ))?;
         stop.cancelled().await;
-        drop(self.folder.path());
         Ok(())
     }
 }

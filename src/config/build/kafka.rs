@@ -110,6 +110,8 @@ pub(super) fn offsets(judge: &mut Judge) -> OffsetsSpec {
         (setting != "cleanup.policy").then(|| (setting.to_owned(), entry.text.trim().to_owned()))
     });
     let settings = settings.collect();
-    let topic = own.unwrap_or_else(|| judge.text("offset.storage.topic").to_owned());
-    OffsetsSpec { topic, partitions, replication, settings }
+    let of_worker = judge.text("offset.storage.topic").to_owned();
+    let worker_topic = own.is_some().then(|| of_worker.clone());
+    let topic = own.unwrap_or(of_worker);
+    OffsetsSpec { topic, worker_topic, partitions, replication, settings }
 }
