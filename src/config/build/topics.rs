@@ -56,7 +56,10 @@ fn count(judge: &mut Judge, group: &str, setting: &str, fallback: Option<i32>) -
         }
         (None, Some(fallback)) => fallback,
         (None, None) => {
-            judge.problem(&key, "is missing; every topic.creation key needs it (-1 is the broker's default)", &[]);
+            let cause =
+                judge.settings.connector.keys().find(|key| key.starts_with(PREFIX)).cloned().unwrap_or_default();
+            let message = "is missing; every topic.creation key needs it (-1 is the broker's default)";
+            judge.problem(&key, message, &[&cause]);
             -1
         }
     }
