@@ -1,0 +1,2 @@
+//! Tests against real services.
+mod kafka;
