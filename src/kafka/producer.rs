@@ -26,6 +26,8 @@ const SLICE: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(1);
 /// How many records are sent between two looks at logs, errors and cancellation.
 const RECORDS_PER_LOOK: usize = 8_192;
+/// Long enough to throw records away and, with none left, for a broker's answer.
+const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
 /// How long a dropped producer may take to abort what it left open.
 const LAST_ABORT: Duration = Duration::from_secs(2);
 
@@ -142,8 +144,7 @@ impl Worker {
             }
         }
         if self.began.is_some() && self.producer.client().fatal_error().is_none() {
-            let aborted = self.producer.abort_transaction(Timeout::After(LAST_ABORT));
-            tracing::debug!(transactional_id = self.transactional_id, ok = aborted.is_ok(), "aborted on drop");
+            self.last_abort();
         }
     }
 
@@ -242,20 +243,43 @@ impl Worker {
         }
     }
 
+    /// librdkafka's abort throws queued records away and waits until their delivery reports are served,
+    /// which only this thread can do: so a first short call, the reports, then the call that ends it.
     fn abort(&mut self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
+        if self.producer.in_flight_count() > 0 && self.producer.abort_transaction(SHORT_ABORT).is_ok() {
+            return self.aborted_ok();
+        }
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(TICK);
+            self.cancelled()?;
+        }
         loop {
-            let Err(error) = self.producer.abort_transaction(Timeout::Never) else {
-                self.began = None;
-                let _ = self.producer.context().health.take_delivery_failure();
-                return Ok(());
-            };
+            let Err(error) = self.producer.abort_transaction(Timeout::Never) else { return self.aborted_ok() };
             self.producer.poll(Duration::ZERO);
             match self.judge("the transaction was not aborted", &error) {
                 Verdict::Again(_) if Instant::now() < deadline => self.cancelled()?,
                 Verdict::Again(error) | Verdict::Stop(error) => return Err(error),
             }
         }
+    }
+
+    fn aborted_ok(&mut self) -> Result<()> {
+        self.began = None;
+        let _ = self.producer.context().health.take_delivery_failure();
+        Ok(())
+    }
+
+    /// The same for a dropped producer, with little time: the next `init` does it otherwise.
+    fn last_abort(&mut self) {
+        let deadline = Instant::now() + LAST_ABORT;
+        while Instant::now() < deadline {
+            if self.producer.abort_transaction(SHORT_ABORT).is_ok() {
+                return;
+            }
+            self.producer.poll(TICK);
+        }
+        tracing::debug!(transactional_id = self.transactional_id, "the open transaction was left to the next start");
     }
 
     /// Ends a wait when the handle is gone.

@@ -1,1 +1,227 @@
-//! stub
+//! Offsets in Kafka Connect's offsets topic. Takes the topic's log, gives the newest offset of each
+//! source partition of a connector; what it stages rides in the transaction of the rows (E3). Never
+//! writes by itself and never touches keys of other connectors.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join};
+
+use super::{OffsetStore, StoredOffset, format};
+use crate::config::spec::{KafkaSpec, OffsetsSpec};
+use crate::error::Result;
+use crate::kafka::topic_log::{self, LogRecord};
+use crate::model::{KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
+
+/// How long open transactions of other connectors may hold the topic's end back: longer than the
+/// `transaction.timeout.ms` that Kafka Connect's producers have by default.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The offsets topic, and the worker's where the connector has one of its own.
+pub struct KafkaOffsetStore {
+    kafka: KafkaSpec,
+    topic: String,
+    worker_topic: Option<String>,
+}
+
+impl KafkaOffsetStore {
+    /// Talks to nobody yet.
+    pub fn new(kafka: KafkaSpec, offsets: &OffsetsSpec) -> Self {
+        let worker_topic = offsets.worker_topic.clone().filter(|topic| *topic != offsets.topic);
+        Self { kafka, topic: offsets.topic.clone(), worker_topic }
+    }
+
+    /// The records that set an offset, or reset it: one for each topic that is read.
+    pub fn assign(
+        &self,
+        connector: &str,
+        partition: &SourcePartition,
+        offset: Option<&SourceOffset>,
+    ) -> Vec<KafkaRecord> {
+        let topics = self.worker_topic.iter().chain([&self.topic]);
+        topics.map(|topic| format::record(topic, connector, partition, offset)).collect()
+    }
+
+    async fn read(&self, topic: &str, connector: &str) -> Result<HashMap<SourcePartition, StoredOffset>> {
+        newest(topic_log::read(&self.kafka, topic, PATIENCE).await?, topic, connector)
+    }
+}
+
+impl OffsetStore for KafkaOffsetStore {
+    fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<HashMap<SourcePartition, StoredOffset>>> {
+        async move {
+            let Some(worker_topic) = &self.worker_topic else { return self.read(&self.topic, connector).await };
+            let (mut own, worker) =
+                try_join(self.read(&self.topic, connector), self.read(worker_topic, connector)).await?;
+            for (partition, stored) in worker {
+                if let Entry::Vacant(missing) = own.entry(partition) {
+                    tracing::info!(partition = %missing.key(), topic = stored.topic, "offset taken from the worker's topic");
+                    missing.insert(stored);
+                }
+            }
+            Ok(own)
+        }
+        .boxed()
+    }
+
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
+        format::record(&self.topic, connector, &delta.partition, Some(&delta.to))
+    }
+
+    fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
+        let topic = self.worker_topic.as_ref()?;
+        Some(format::record(topic, connector, &delta.partition, Some(&delta.to)))
+    }
+}
+
+/// The offset to start a relation from: protocol 1, then the legacy form, as Java looks them up.
+/// `database` is given for PostgreSQL only: some releases of the Java connector wrote `db.schema.table`
+/// there (`offsets-topic.md`, 13.4); it is as current as protocol 1.
+pub fn resolve<'a>(
+    loaded: &'a HashMap<SourcePartition, StoredOffset>,
+    dotted_name: &str,
+    bare_name: &str,
+    database: Option<&str>,
+) -> Option<(&'a SourcePartition, &'a StoredOffset)> {
+    let with_database = database.map(|database| SourcePartition::table(&format!("{database}.{dotted_name}")));
+    [Some(SourcePartition::table(dotted_name)), with_database, Some(SourcePartition::legacy_table(bare_name))]
+        .iter()
+        .flatten()
+        .find_map(|partition| loaded.get_key_value(partition))
+}
+
+/// The last record of each key of one connector. A key in two topic partitions (another hash, more
+/// partitions than once) has no defined winner in Java; the one written later wins here.
+fn newest(
+    records: Vec<LogRecord>,
+    topic: &str,
+    connector: &str,
+) -> Result<HashMap<SourcePartition, StoredOffset>> {
+    let mut last: HashMap<SourcePartition, LogRecord> = HashMap::new();
+    for record in records {
+        let Some((name, partition)) = record.key.as_deref().and_then(format::parse_key) else { continue };
+        if name != connector {
+            continue;
+        }
+        match last.entry(partition) {
+            Entry::Vacant(first) => {
+                first.insert(record);
+            }
+            Entry::Occupied(mut known) if known.get().partition == record.partition => {
+                if known.get().offset < record.offset {
+                    known.insert(record);
+                }
+            }
+            Entry::Occupied(mut known) => {
+                tracing::warn!(
+                    partition = %known.key(), topic, partitions = ?[known.get().partition, record.partition],
+                    "an offset is stored in two topic partitions, the later one counts"
+                );
+                if known.get().timestamp < record.timestamp {
+                    known.insert(record);
+                }
+            }
+        }
+    }
+    let mut offsets = HashMap::with_capacity(last.len());
+    for (partition, record) in last {
+        let Some(value) = record.value else { continue };
+        let Some(offset) = format::parse_value(connector, &partition, &value).map_err(|error| error.with("topic", topic))?
+        else {
+            continue;
+        };
+        let stored = StoredOffset {
+            offset,
+            topic: topic.to_owned(),
+            partition: record.partition,
+            kafka_offset: record.offset,
+            written_at: record.timestamp,
+        };
+        offsets.insert(partition, stored);
+    }
+    Ok(offsets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn record(partition: i32, offset: i64, timestamp: i64, key: &str, value: Option<&str>) -> LogRecord {
+        LogRecord {
+            key: Some(key.as_bytes().to_vec()),
+            value: value.map(|text| text.as_bytes().to_vec()),
+            partition,
+            offset,
+            timestamp: Some(timestamp),
+        }
+    }
+
+    const T: &str = r#"["c",{"protocol":"1","table":"s.t"}]"#;
+
+    fn ids(records: Vec<LogRecord>) -> Vec<(String, Option<i64>)> {
+        let loaded = newest(records, "offsets", "c").unwrap();
+        let mut ids: Vec<_> =
+            loaded.iter().map(|(partition, stored)| (partition.to_string(), stored.offset.incrementing)).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn the_last_record_of_a_key_counts_and_others_are_not_ours() {
+        let loaded = ids(vec![
+            record(0, 1, 1, T, Some(r#"{"incrementing":1}"#)),
+            record(0, 2, 2, T, Some(r#"{"incrementing":2}"#)),
+            record(0, 3, 3, r#"["other",{"protocol":"1","table":"s.t"}]"#, Some(r#"{"incrementing":"broken"}"#)),
+            record(0, 4, 4, "not json", Some("x")),
+            record(1, 1, 1, r#"["c",{"table":"gone"}]"#, Some(r#"{"incrementing":9}"#)),
+            record(1, 2, 2, r#"["c",{"table":"gone"}]"#, None),
+            record(1, 3, 2, r#"["c",{"table":"null"}]"#, Some("null")),
+            record(1, 4, 2, r#"["c",{"query":"query"}]"#, Some("{}")),
+            LogRecord { key: None, value: None, partition: 2, offset: 0, timestamp: None },
+        ]);
+        assert_eq!(loaded, [("query".to_owned(), None), ("s.t".to_owned(), Some(2))]);
+    }
+
+    #[test]
+    fn of_two_partitions_the_later_record_counts_also_if_it_is_a_tombstone() {
+        let (old, new) = (Some(r#"{"incrementing":1}"#), Some(r#"{"incrementing":2}"#));
+        let expected = [("s.t".to_owned(), Some(2))];
+        assert_eq!(ids(vec![record(0, 9, 10, T, new), record(1, 99, 5, T, old)]), expected);
+        assert_eq!(ids(vec![record(0, 9, 5, T, old), record(1, 1, 10, T, new)]), expected);
+        assert_eq!(ids(vec![record(0, 9, 5, T, old), record(1, 1, 10, T, None)]), []);
+    }
+
+    #[test]
+    fn a_stored_offset_that_cannot_be_read_fails_with_its_place() {
+        let error = newest(vec![record(0, 1, 1, T, Some(r#"{"incrementing":1.5}"#))], "offsets", "c").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Offsets);
+        assert_eq!(error.context("topic"), Some("offsets"));
+    }
+
+    #[test]
+    fn a_relation_starts_from_protocol_1_then_the_database_form_then_legacy() {
+        let stored = |id| StoredOffset {
+            offset: SourceOffset { incrementing: Some(id), ..SourceOffset::default() },
+            topic: "offsets".to_owned(),
+            partition: 0,
+            kafka_offset: 0,
+            written_at: None,
+        };
+        let mut loaded = HashMap::from([
+            (SourcePartition::table("s.t"), stored(1)),
+            (SourcePartition::table("db.s.t"), stored(2)),
+            (SourcePartition::legacy_table("t"), stored(3)),
+        ]);
+        let id = |loaded: &HashMap<_, _>, database| {
+            resolve(loaded, "s.t", "t", database).and_then(|(_, stored): (_, &StoredOffset)| stored.offset.incrementing)
+        };
+        assert_eq!(id(&loaded, Some("db")), Some(1));
+        loaded.remove(&SourcePartition::table("s.t"));
+        assert_eq!((id(&loaded, Some("db")), id(&loaded, Some("x")), id(&loaded, None)), (Some(2), Some(3), Some(3)));
+        loaded.clear();
+        assert_eq!(id(&loaded, Some("db")), None);
+    }
+}

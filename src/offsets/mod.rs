@@ -36,4 +36,10 @@ pub trait OffsetStore: Send + Sync {
 
     /// The record that makes `delta.to` the stored offset.
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord;
+
+    /// The same for the worker's topic where the connector has one of its own, so that going back to a
+    /// worker without that setting keeps the progress; rides in the same transaction.
+    fn mirror(&self, _connector: &str, _delta: &OffsetDelta) -> Option<KafkaRecord> {
+        None
+    }
 }
