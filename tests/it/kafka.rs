@@ -55,7 +55,7 @@ fn offsets_spec(topic: String) -> OffsetsSpec {
 }
 
 fn batch(topic: &str, values: std::ops::Range<usize>) -> EncodedBatch {
-    let mut batch = EncodedBatch::new(topic.into(), values.len(), 16);
+    let mut batch = EncodedBatch::new("t".into(), topic.into(), values.len(), 16);
     for value in values {
         let encode = |out: &mut Vec<u8>| {
             out.extend_from_slice(value.to_string().as_bytes());
@@ -328,7 +328,7 @@ async fn throughput() {
     for (transaction, per_batch) in [(200_000, 10_000), (200_000, 10_000), (50_000, 10_000), (10_000, 10_000)] {
         let batches: Vec<EncodedBatch> = (0..RECORDS / per_batch)
             .map(|n| {
-                let mut batch = EncodedBatch::new(topic.as_str().into(), per_batch, 55);
+                let mut batch = EncodedBatch::new("t".into(), topic.as_str().into(), per_batch, 55);
                 for row in 0..per_batch {
                     let key = |out: &mut Vec<u8>| Ok::<(), ()>(out.extend_from_slice(&(n * per_batch + row).to_be_bytes()));
                     let value = |out: &mut Vec<u8>| Ok::<(), ()>(out.extend_from_slice(&[b'x'; 47]));
