@@ -174,8 +174,8 @@ fn load(file: &Path, brokers: &Brokers, registry: &SchemaRegistry) -> Result<Con
     let set = [
         ("bootstrap.servers", brokers.bootstrap_servers().to_owned()),
         ("value.converter.schema.registry.url", registry.url()),
-        ("offset.storage.partitions", "1".to_owned()),
-        ("offset.storage.replication.factor", "1".to_owned()),
+        // The embedded brokers have no admin interface.
+        ("internal.topics.automatic.creation.enable", "false".to_owned()),
     ];
     let set: Vec<(String, String)> = set.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let loaded = config::load(&file.display().to_string(), None, &BTreeMap::new(), &set, false);

@@ -388,6 +388,9 @@ pub struct OffsetsSpec {
     pub partitions: i32,
     /// `offset.storage.replication.factor`; -1 is the broker's default.
     pub replication: i32,
+    /// `internal.topics.automatic.creation.enable`; false: the topic is there and compacted, and the brokers
+    /// are not asked.
+    pub automatic_creation: bool,
     /// Other `offset.storage.*` settings, passed to the topic.
     pub settings: BTreeMap<String, String>,
 }

@@ -11,7 +11,7 @@ use crate::kafka::lease::Lease;
 use crate::kafka::producer::TransactionalProducer;
 use crate::model::{SourceOffset, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
-use crate::offsets::{OffsetStore, StoredOffset, format};
+use crate::offsets::{OffsetStore, StoredOffset};
 
 /// Every stored offset of the connector, by partition, tables no longer selected included.
 ///
@@ -50,9 +50,10 @@ pub async fn write(
     for task in 1..spec.tasks_max {
         drop(sink(spec, task).await?);
     }
+    let store = KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets);
     let records = changes
         .iter()
-        .map(|(partition, offset)| format::record(&spec.offsets.topic, &spec.name, partition, offset.as_ref()))
+        .flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref()))
         .collect();
     first.begin().await?;
     first.commit(records).await

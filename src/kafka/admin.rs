@@ -79,6 +79,9 @@ pub async fn probe_topic(spec: &KafkaSpec, topic: &str, timeout: Duration) -> Re
 /// # Errors
 /// `Config`, naming the key, if it exists with another cleanup policy or cannot be made as asked.
 pub async fn ensure_offsets_topic(kafka: &KafkaSpec, offsets: &OffsetsSpec) -> Result<()> {
+    if !offsets.automatic_creation {
+        return Ok(());
+    }
     let key = |suffix: &str| format!("offset.storage.{suffix}");
     let mut settings = offsets.settings.clone();
     settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
@@ -193,17 +196,17 @@ async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode)
         RDKafkaErrorCode::InvalidReplicationFactor => {
             let brokers = probe_brokers(kafka, PATIENCE).await.map_or(0, |probe| probe.brokers);
             let (key, factor) = (&wanted.replication_key, wanted.replication);
-            Error::config(format!("{key}: the replication factor {factor} needs more brokers than the {brokers} there are"))
-                .advise(format!("set {key} to {brokers} or less (-1: the brokers' default)"))
+            Error::config(format!(
+                "{key}: the replication factor {factor} needs more brokers than the {brokers} there are"
+            ))
+            .advise(format!("set {key} to {brokers} or less (-1: the brokers' default)"))
         }
         RDKafkaErrorCode::InvalidPartitions => {
             Error::config(format!("{}: not a number of partitions the brokers accept", wanted.partitions_key))
         }
         RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation => {
-            Error::config("the brokers refuse the topic's settings").advise(format!(
-                "check {} and its siblings",
-                wanted.partitions_key
-            ))
+            Error::config("the brokers refuse the topic's settings")
+                .advise(format!("check {} and its siblings", wanted.partitions_key))
         }
         code => Error::new(client::kind_of(code), "the topic cannot be created"),
     };

@@ -29,9 +29,7 @@ impl Cancel {
 
 /// Runs librdkafka's blocking calls beside the runtime. Dropping the future cancels the work at its
 /// next look at `Cancel`, so a stopping process does not wait for a silent broker.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce(&Cancel) -> Result<T> + Send + 'static,
-) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce(&Cancel) -> Result<T> + Send + 'static) -> Result<T> {
     struct Guard(Cancel);
     impl Drop for Guard {
         fn drop(&mut self) {

@@ -37,7 +37,8 @@ const COMMON_DEFAULTS: &[(&str, &str)] = &[
 /// Bounded so that the whole process stays below 100 MiB: librdkafka's own defaults allow 1 GiB.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
-    ("linger.ms", "5"),
+    // Records arrive in batches anyway; what lingers delays every commit.
+    ("linger.ms", "1"),
     ("batch.num.messages", "10000"),
     ("message.max.bytes", "1048576"),
     ("queue.buffering.max.messages", "100000"),
@@ -59,7 +60,9 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
 pub fn notes(spec: &KafkaSpec) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for kind in [ClientKind::Producer, ClientKind::Consumer, ClientKind::Admin] {
-        for note in translate(kind, &java_settings(kind, spec)).map_err(|error| error.with("client", kind.as_str()))?.notes {
+        for note in
+            translate(kind, &java_settings(kind, spec)).map_err(|error| error.with("client", kind.as_str()))?.notes
+        {
             if !notes.contains(&note) {
                 notes.push(note);
             }
@@ -103,7 +106,9 @@ pub(super) fn config(kind: ClientKind, spec: &KafkaSpec) -> Result<ClientConfig>
     for (key, value) in COMMON_DEFAULTS.iter().chain(own_defaults) {
         config.set(*key, *value);
     }
-    if !settings.keys().any(|key| key.starts_with("ssl.ca")) && settings.get("security.protocol").is_some_and(|protocol| protocol.ends_with("ssl")) {
+    if !settings.keys().any(|key| key.starts_with("ssl.ca"))
+        && settings.get("security.protocol").is_some_and(|protocol| protocol.ends_with("ssl"))
+    {
         // The OpenSSL inside has no certificates of its own.
         config.set("ssl.ca.location", "probe");
     }
@@ -150,7 +155,10 @@ pub(super) fn transaction_timeout(config: &ClientConfig) -> Duration {
 }
 
 /// Makes a client; talks to nobody yet.
-pub(super) fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(config: &ClientConfig, context: C) -> Result<T> {
+pub(super) fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
+    config: &ClientConfig,
+    context: C,
+) -> Result<T> {
     config.create_with_context(context).map_err(|error| creation(&error))
 }
 
@@ -176,11 +184,25 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
             ErrorKind::Unreachable
         }
         Fenced | ProducerFenced | InvalidProducerEpoch => ErrorKind::Fenced,
-        TopicAuthorizationFailed | GroupAuthorizationFailed | ClusterAuthorizationFailed
-        | TransactionalIdAuthorizationFailed | UnknownTopicOrPartition | UnknownTopic | UnknownPartition
-        | InvalidTopic | MessageSizeTooLarge | MessageBatchTooLarge | InvalidConfig | PolicyViolation
-        | UnsupportedVersion | UnsupportedFeature | InvalidRecord | UnsupportedCompressionType
-        | InvalidTransactionTimeout | InvalidRequiredAcks | SecurityDisabled => ErrorKind::KafkaRefused,
+        TopicAuthorizationFailed
+        | GroupAuthorizationFailed
+        | ClusterAuthorizationFailed
+        | TransactionalIdAuthorizationFailed
+        | UnknownTopicOrPartition
+        | UnknownTopic
+        | UnknownPartition
+        | InvalidTopic
+        | MessageSizeTooLarge
+        | MessageBatchTooLarge
+        | InvalidConfig
+        | PolicyViolation
+        | UnsupportedVersion
+        | UnsupportedFeature
+        | InvalidRecord
+        | UnsupportedCompressionType
+        | InvalidTransactionTimeout
+        | InvalidRequiredAcks
+        | SecurityDisabled => ErrorKind::KafkaRefused,
         _ => ErrorKind::Kafka,
     }
 }
@@ -214,14 +236,16 @@ impl Health {
     pub(super) fn silence(&self, brokers: &str) -> Error {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (kind, what) = match &last {
-            Some((code, _)) if kind_of(*code) == ErrorKind::Auth => (ErrorKind::Auth, "the brokers refused the credentials"),
+            Some((code, _)) if kind_of(*code) == ErrorKind::Auth => {
+                (ErrorKind::Auth, "the brokers refused the credentials")
+            }
             _ => (ErrorKind::Unreachable, "no broker answers"),
         };
         let error = Error::new(kind, what).with("brokers", brokers);
         match last {
-            Some((RDKafkaErrorCode::SSL, reason)) => {
-                error.caused_by(reason).advise("check security.protocol, ssl.truststore.location and the brokers' certificates")
-            }
+            Some((RDKafkaErrorCode::SSL, reason)) => error
+                .caused_by(reason)
+                .advise("check security.protocol, ssl.truststore.location and the brokers' certificates"),
             Some((_, reason)) => error.caused_by(reason),
             None => error,
         }
@@ -259,7 +283,9 @@ impl ClientContext for Context {
                 tracing::warn!(target: "rdkafka", facility, "{message}");
             }
             RDKafkaLogLevel::Warning => tracing::info!(target: "rdkafka", facility, "{message}"),
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::debug!(target: "rdkafka", facility, "{message}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::debug!(target: "rdkafka", facility, "{message}")
+            }
             RDKafkaLogLevel::Debug => tracing::trace!(target: "rdkafka", facility, "{message}"),
         }
     }

@@ -8,6 +8,7 @@ pub mod lease;
 pub mod producer;
 mod settings;
 pub mod topic_log;
+mod verdict;
 
 use futures_util::future::BoxFuture;
 

@@ -204,8 +204,11 @@ fn sasl(java: &BTreeMap<String, String>, out: &mut Translated) -> Result<()> {
                 .advise("supported are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and, with security.protocol=SSL, client certificates"));
         }
         None if uses_sasl => {
-            return Err(refuse("sasl.mechanism", "is needed with this security.protocol (Java's default, GSSAPI, is not supported)")
-                .advise("supported are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"));
+            return Err(refuse(
+                "sasl.mechanism",
+                "is needed with this security.protocol (Java's default, GSSAPI, is not supported)",
+            )
+            .advise("supported are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"));
         }
         _ => {}
     }
@@ -415,7 +418,8 @@ mod tests {
         assert_eq!(jaas_login(jaas).unwrap(), ("al\"ice".to_owned(), "s=e;c\\ret".to_owned()));
         let bare = "org.apache.kafka.common.security.plain.PlainLoginModule required username=a password=b;";
         assert_eq!(jaas_login(bare).unwrap(), ("a".to_owned(), "b".to_owned()));
-        for broken in ["com.sun.Krb5LoginModule required;", "x.PlainLoginModule required username=\"a\";", "x \"secret"] {
+        for broken in ["com.sun.Krb5LoginModule required;", "x.PlainLoginModule required username=\"a\";", "x \"secret"]
+        {
             let error = jaas_login(broken).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(!error.report().contains("secret"));

@@ -132,7 +132,9 @@ fn drain(
             }
             Some(Err(error)) => passing(&error)?,
             None if progress.elapsed() > patience => {
-                return Err(Error::new(ErrorKind::Unreachable, "the brokers stopped answering").with("partition", waiting));
+                return Err(
+                    Error::new(ErrorKind::Unreachable, "the brokers stopped answering").with("partition", waiting)
+                );
             }
             None => {}
         }

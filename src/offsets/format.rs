@@ -14,12 +14,7 @@ const VERSION_FIELD: &str = "rowtide";
 const NANOS_PER_MILLI: u32 = 1_000_000;
 
 /// The record that stores an offset; none is a tombstone.
-pub fn record(
-    topic: &str,
-    connector: &str,
-    partition: &SourcePartition,
-    offset: Option<&SourceOffset>,
-) -> KafkaRecord {
+pub fn record(topic: &str, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> KafkaRecord {
     KafkaRecord { topic: topic.to_owned(), key: key(connector, partition), value: offset.map(value) }
 }
 
@@ -66,9 +61,7 @@ pub fn parse_value(connector: &str, partition: &SourcePartition, bytes: &[u8]) -
 }
 
 /// `{"offsets":[{"partition":{...},"offset":{...}},...]}`, as `GET /connectors/NAME/offsets` answers.
-pub fn to_rest<'a>(
-    offsets: impl IntoIterator<Item = (&'a SourcePartition, Option<&'a SourceOffset>)>,
-) -> String {
+pub fn to_rest<'a>(offsets: impl IntoIterator<Item = (&'a SourcePartition, Option<&'a SourceOffset>)>) -> String {
     let mut out = String::from("{\"offsets\":[");
     for (index, (partition, offset)) in offsets.into_iter().enumerate() {
         out.push_str(if index == 0 { "{\"partition\":" } else { ",{\"partition\":" });
@@ -182,7 +175,8 @@ fn parse_offset(connector: &str, partition: &SourcePartition, parsed: &Value) ->
         offset.timestamp = Some(instant);
     }
     if integer(VERSION_FIELD)?.is_some_and(|version| version > VERSION) {
-        return Err(field(VERSION_FIELD, "a version this rowtide knows").advise("use the rowtide that wrote it, or a newer one"));
+        return Err(field(VERSION_FIELD, "a version this rowtide knows")
+            .advise("use the rowtide that wrote it, or a newer one"));
     }
     offset.exact = match map.get(SourceOffset::EXACT) {
         None | Some(Value::Null) => None,
@@ -291,8 +285,7 @@ mod tests {
     #[test]
     fn strings_are_escaped_as_jackson_does() {
         let partition = SourcePartition::table("a\"\\/\u{8}\t\n\u{c}\r\u{1}\u{1f}\u{7f}\u{2028}é😀");
-        let expected =
-            "[\"c\",{\"protocol\":\"1\",\"table\":\"a\\\"\\\\/\\b\\t\\n\\f\\r\\u0001\\u001F\u{7f}\u{2028}é\\uD83D\\uDE00\"}]";
+        let expected = "[\"c\",{\"protocol\":\"1\",\"table\":\"a\\\"\\\\/\\b\\t\\n\\f\\r\\u0001\\u001F\u{7f}\u{2028}é\\uD83D\\uDE00\"}]";
         assert_eq!(text(key("c", &partition)), expected);
         assert_eq!(parse_key(expected.as_bytes()), Some(("c".to_owned(), partition)));
     }

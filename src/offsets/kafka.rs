@@ -94,11 +94,7 @@ pub fn resolve<'a>(
 
 /// The last record of each key of one connector. A key in two topic partitions (another hash, more
 /// partitions than once) has no defined winner in Java; the one written later wins here.
-fn newest(
-    records: Vec<LogRecord>,
-    topic: &str,
-    connector: &str,
-) -> Result<HashMap<SourcePartition, StoredOffset>> {
+fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<HashMap<SourcePartition, StoredOffset>> {
     let mut last: HashMap<SourcePartition, LogRecord> = HashMap::new();
     for record in records {
         let Some((name, partition)) = record.key.as_deref().and_then(format::parse_key) else { continue };
@@ -128,7 +124,8 @@ fn newest(
     let mut offsets = HashMap::with_capacity(last.len());
     for (partition, record) in last {
         let Some(value) = record.value else { continue };
-        let Some(offset) = format::parse_value(connector, &partition, &value).map_err(|error| error.with("topic", topic))?
+        let Some(offset) =
+            format::parse_value(connector, &partition, &value).map_err(|error| error.with("topic", topic))?
         else {
             continue;
         };

@@ -51,7 +51,7 @@ async fn topic(name: &str, partitions: i32) -> String {
 }
 
 fn offsets_spec(topic: String) -> OffsetsSpec {
-    OffsetsSpec { topic, worker_topic: None, partitions: 25, replication: 1, settings: BTreeMap::new() }
+    OffsetsSpec { topic, worker_topic: None, partitions: 25, replication: 1, automatic_creation: true, settings: BTreeMap::new() }
 }
 
 fn batch(topic: &str, values: std::ops::Range<usize>) -> EncodedBatch {
@@ -326,17 +326,22 @@ async fn throughput() {
     let mut producer = TransactionalProducer::new(&spec, unique("throughput")).unwrap();
     producer.init().await.unwrap();
     for (transaction, per_batch) in [(200_000, 10_000), (200_000, 10_000), (50_000, 10_000), (10_000, 10_000)] {
-        let batches: Vec<EncodedBatch> = (0..RECORDS / per_batch)
-            .map(|n| {
-                let mut batch = EncodedBatch::new("t".into(), topic.as_str().into(), per_batch, 55);
-                for row in 0..per_batch {
-                    let key = |out: &mut Vec<u8>| Ok::<(), ()>(out.extend_from_slice(&(n * per_batch + row).to_be_bytes()));
-                    let value = |out: &mut Vec<u8>| Ok::<(), ()>(out.extend_from_slice(&[b'x'; 47]));
-                    batch.push(Some(key), value).unwrap();
-                }
-                batch
-            })
-            .collect();
+        // Made one at a time, as the poll stage does, so that memory stays what it would be there.
+        let batches = (0..RECORDS / per_batch).map(|n| {
+            let mut batch = EncodedBatch::new("t".into(), topic.as_str().into(), per_batch, 55);
+            for row in 0..per_batch {
+                let key = |out: &mut Vec<u8>| {
+                    out.extend_from_slice(&(n * per_batch + row).to_be_bytes());
+                    Ok::<(), ()>(())
+                };
+                let value = |out: &mut Vec<u8>| {
+                    out.extend_from_slice(&[b'x'; 47]);
+                    Ok::<(), ()>(())
+                };
+                batch.push(Some(key), value).unwrap();
+            }
+            batch
+        });
         let began = Instant::now();
         let mut commits = Duration::ZERO;
         let mut open = 0;
@@ -367,4 +372,17 @@ async fn throughput() {
     }
     latencies.sort();
     println!("commit of 10 records: p50 {:?}, p99 {:?}", latencies[50], latencies[98]);
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes the 30 s it is about"]
+async fn a_start_without_brokers_names_them() {
+    let nobody = KafkaSpec { bootstrap_servers: "127.0.0.1:1".to_owned(), ..spec() };
+    let mut producer = TransactionalProducer::new(&nobody, unique("nobody")).unwrap();
+    let error = producer.init().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
+    assert_eq!(error.context("brokers"), Some("127.0.0.1:1"));
+    println!("{}", error.report());
 }

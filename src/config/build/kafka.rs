@@ -26,6 +26,7 @@ const OWN: &[&str] = &[
     "consumer.",
     "admin.",
     "topic.creation.enable",
+    "internal.topics.automatic.creation.enable",
     "connector.client.config.override.policy",
     "config.providers",
 ];
@@ -113,5 +114,6 @@ pub(super) fn offsets(judge: &mut Judge) -> OffsetsSpec {
     let of_worker = judge.text("offset.storage.topic").to_owned();
     let worker_topic = own.is_some().then(|| of_worker.clone());
     let topic = own.unwrap_or(of_worker);
-    OffsetsSpec { topic, worker_topic, partitions, replication, settings }
+    let automatic_creation = judge.flag("internal.topics.automatic.creation.enable");
+    OffsetsSpec { topic, worker_topic, partitions, replication, automatic_creation, settings }
 }

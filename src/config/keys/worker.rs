@@ -38,6 +38,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::Test("-1, or at least 1", crate::config::values::is_count))
         .low(),
     worker_key(
+        "internal.topics.automatic.creation.enable",
+        Kind::Boolean,
+        "Whether the offsets topic is created if it is missing; false: it is taken to be there, compacted.",
+    )
+    .or("true")
+    .low(),
+    worker_key(
         "offset.storage.*",
         Kind::Text,
         "Any other setting of that topic; `cleanup.policy` is always `compact`.",

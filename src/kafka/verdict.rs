@@ -1,0 +1,132 @@
+//! What an error of the transactional producer means (`delivery-and-runtime.md`, 4.1): abort before retry
+//! before fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
+
+use std::time::Duration;
+
+use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use rdkafka::producer::Producer;
+
+use super::client::{self, kind_of};
+use super::producer::Worker;
+use crate::error::{Error, ErrorKind};
+
+/// What an error of a transaction call asks for (`delivery-and-runtime.md`, 4.1).
+pub(super) enum Verdict {
+    /// Call the same function again.
+    Again(Error),
+    /// Give up.
+    Stop(Error),
+}
+
+impl Worker {
+    pub(super) fn stop(&self, what: &'static str, error: &KafkaError) -> Error {
+        match self.judge(what, error) {
+            Verdict::Again(error) | Verdict::Stop(error) => error,
+        }
+    }
+
+    /// The table of `delivery-and-runtime.md`, 4.1: abort before retry before fatal, the rest is fatal.
+    pub(super) fn judge(&self, what: &'static str, error: &KafkaError) -> Verdict {
+        match error {
+            KafkaError::Transaction(native) if native.txn_requires_abort() => Verdict::Stop(self.aborted(native)),
+            KafkaError::Transaction(native) if native.is_retriable() => Verdict::Again(client::classify(what, error)),
+            KafkaError::Transaction(native) => Verdict::Stop(self.fatal(what, native.code(), error)),
+            // Our own drain comes first, so nothing is left to flush; the commit was not sent.
+            KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => Verdict::Again(client::classify(what, error)),
+            KafkaError::Flush(_) => {
+                Verdict::Stop(Error::new(ErrorKind::TransactionAborted, what).caused_by(error.clone()))
+            }
+            other => Verdict::Stop(client::classify(what, other)),
+        }
+    }
+
+    /// A record that was not even accepted: a fatal state, an aborted transaction, or the record itself.
+    pub(super) fn refused(&self, topic: &str, error: &KafkaError) -> Error {
+        self.producer.poll(Duration::ZERO);
+        let what = "a record was not accepted";
+        let error = match error {
+            KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => {
+                let code = self.producer.client().fatal_error().map_or(RDKafkaErrorCode::Fatal, |(code, _)| code);
+                self.fatal(what, code, error)
+            }
+            KafkaError::MessageProduction(RDKafkaErrorCode::State) => self.failed_delivery().unwrap_or_else(|| {
+                Error::new(ErrorKind::TransactionAborted, "the transaction failed before it was complete")
+            }),
+            KafkaError::MessageProduction(code) => refused_record(topic, *code),
+            other => client::classify(what, other),
+        };
+        error.with("topic", topic)
+    }
+
+    fn aborted(&self, native: &RDKafkaError) -> Error {
+        let error = self.failed_delivery().unwrap_or_else(|| match kind_of(native.code()) {
+            ErrorKind::Fenced => self.fenced(),
+            // A missing privilege is missing at every try.
+            ErrorKind::KafkaRefused => Error::new(ErrorKind::KafkaRefused, "the brokers refused the transaction"),
+            _ => Error::new(ErrorKind::TransactionAborted, "the transaction has to be aborted"),
+        });
+        error.caused_by(native.clone())
+    }
+
+    /// Why records of this transaction could not be delivered.
+    fn failed_delivery(&self) -> Option<Error> {
+        let (topic, code) = self.producer.context().health.take_delivery_failure()?;
+        Some(if kind_of(code) == ErrorKind::Fenced { self.fenced() } else { refused_record(&topic, code) })
+    }
+
+    /// The broker ends a transaction that takes too long by the same means as a second instance does;
+    /// only our own clock tells the two apart.
+    fn fenced(&self) -> Error {
+        if self.began.is_some_and(|began| began.elapsed() >= self.timeout) {
+            return Error::new(
+                ErrorKind::TransactionAborted,
+                "the transaction took longer than transaction.timeout.ms",
+            )
+            .advise("rowtide starts again by itself; if it persists, raise transaction.timeout.ms");
+        }
+        Error::new(ErrorKind::Fenced, "another process took over the transactional id")
+    }
+
+    fn fatal(&self, what: &'static str, code: RDKafkaErrorCode, cause: &KafkaError) -> Error {
+        let error = match kind_of(code) {
+            ErrorKind::Fenced => self.fenced(),
+            kind @ (ErrorKind::Auth | ErrorKind::KafkaRefused) => Error::new(kind, what),
+            // The client is spent, the id is not: start again.
+            _ if self.began.is_some() => Error::new(ErrorKind::TransactionAborted, what),
+            kind => Error::new(kind, what),
+        };
+        let error = match code {
+            RDKafkaErrorCode::InvalidTransactionTimeout => {
+                error.advise("lower transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers")
+            }
+            RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
+                error.advise("allow Write and Describe on the transactional id")
+            }
+            _ => error,
+        };
+        error.caused_by(cause.clone())
+    }
+}
+
+/// An error about one record, by the code of its delivery.
+fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
+    use RDKafkaErrorCode::*;
+    let refused = |what: &str, advice: &str| Error::new(ErrorKind::KafkaRefused, what).advise(advice);
+    let error = match code {
+        MessageSizeTooLarge | MessageBatchTooLarge => refused(
+            "a record is larger than allowed",
+            "raise producer.override.max.request.size, and max.message.bytes of the topic",
+        ),
+        TopicAuthorizationFailed => refused("writing to the topic is not allowed", "allow Write on the topic"),
+        UnknownTopicOrPartition | UnknownTopic | UnknownPartition => refused(
+            "the topic does not exist",
+            "create it, or allow rowtide or the brokers to create it (topic.creation.*, auto.create.topics.enable)",
+        ),
+        MessageTimedOut => Error::new(ErrorKind::TransactionAborted, "records were not delivered in time"),
+        code if kind_of(code) == ErrorKind::KafkaRefused => {
+            Error::new(ErrorKind::KafkaRefused, "the brokers refused a record")
+        }
+        _ => Error::new(ErrorKind::TransactionAborted, "a record was not delivered"),
+    };
+    error.with("topic", topic).caused_by(code)
+}
