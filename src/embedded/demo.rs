@@ -78,7 +78,8 @@ pub fn connector_config(connection_url: &str) -> serde_json::Value {
             "table.whitelist": TABLE,
             "topic.prefix": "db_",
             "tasks.max": "1",
-            "poll.interval.ms": "500",
+            "key.mode": "primary_key",
+            "poll.interval.ms": "100",
         }
     })
 }
