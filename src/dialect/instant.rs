@@ -68,9 +68,7 @@ impl TimestampEncoder {
             Granularity::ConnectLogical => Value::Integer(micros.div_euclid(1_000)),
             Granularity::MicrosLong => Value::Integer(micros),
             Granularity::MicrosString => Value::Text(Cow::Owned(micros.to_string())),
-            Granularity::NanosLong => {
-                Value::Integer(micros.saturating_mul(1_000).saturating_add(i64::from(nanos)))
-            }
+            Granularity::NanosLong => Value::Integer(micros.saturating_mul(1_000).saturating_add(i64::from(nanos))),
             Granularity::NanosString => {
                 Value::Text(Cow::Owned((i128::from(micros) * 1_000 + i128::from(nanos)).to_string()))
             }

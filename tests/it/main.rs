@@ -1,1 +1,3 @@
+//! Against real services; their addresses come from the environment.
+
 mod dialects;

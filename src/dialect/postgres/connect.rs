@@ -254,11 +254,8 @@ fn private_key(bytes: &[u8]) -> Result<Vec<u8>> {
         return Ok(bytes.to_vec());
     }
     // An unencrypted PKCS#8 key is SEQUENCE { INTEGER 0, ... }.
-    let header = if bytes.get(1).is_some_and(|length| length & 0x80 != 0) {
-        2 + usize::from(bytes[1] & 0x7f)
-    } else {
-        2
-    };
+    let header =
+        if bytes.get(1).is_some_and(|length| length & 0x80 != 0) { 2 + usize::from(bytes[1] & 0x7f) } else { 2 };
     if bytes.first() != Some(&0x30) || bytes.get(header..header + 3) != Some(&[2, 1, 0][..]) {
         return Err(Error::config("sslkey must be an unencrypted key, PEM or PKCS#8 DER")
             .advise("convert it with `openssl pkcs8 -topk8 -nocrypt` or `openssl pkcs12 -nodes`"));

@@ -155,9 +155,7 @@ impl CursorDecoder {
             CursorDecoder::Int4 => CursorValue::Integer(i64::from(i32::from_be_bytes(fixed(bytes)?))),
             CursorDecoder::Int8 => CursorValue::Integer(i64::from_be_bytes(fixed(bytes)?)),
             CursorDecoder::Oid => CursorValue::Integer(i64::from(u32::from_be_bytes(fixed(bytes)?))),
-            CursorDecoder::Numeric => {
-                CursorValue::Integer(finite(bytes)?.integer().ok_or("the id is beyond 64 bits")?)
-            }
+            CursorDecoder::Numeric => CursorValue::Integer(finite(bytes)?.integer().ok_or("the id is beyond 64 bits")?),
             CursorDecoder::Timestamp => CursorValue::Timestamp(unix_micros(i64::from_be_bytes(fixed(bytes)?))),
             CursorDecoder::Date => CursorValue::Timestamp(match i32::from_be_bytes(fixed(bytes)?) {
                 i32::MAX => i64::MAX,

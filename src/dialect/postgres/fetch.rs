@@ -101,10 +101,13 @@ impl Reader<'_> {
             let wire = Wire::of_result(found.type_info());
             let name = &column.field.name;
             if found.name() != name || wire != Wire::expected(column) {
-                return Err(self.changed(format!("a column is now {} {}", found.name(), found.type_info())).with("column", name));
+                return Err(self
+                    .changed(format!("a column is now {} {}", found.name(), found.type_info()))
+                    .with("column", name));
             }
             let decoder = Decoder::bind(wire, &column.field.field_type, self.types);
-            let decoder = decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
+            let decoder =
+                decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
             columns.push((decoder, column.field.optional));
         }
         let mut cursor = Vec::with_capacity(self.query.cursor.len());
@@ -132,7 +135,8 @@ impl Reader<'_> {
                 let column = name(index).to_owned();
                 let known = self.notes.nullable.entry(self.definition.relation.clone()).or_default();
                 known.insert(column.clone());
-                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL").with("column", column)
+                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL")
+                    .with("column", column)
             }
         }
     }

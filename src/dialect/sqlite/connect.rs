@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 
 use super::super::Doing;
 use super::{Notes, Session, answered, column};
