@@ -168,7 +168,7 @@ impl RowSink for Collected {
         };
         self.rows.push(values.iter().map(owned).collect());
         self.cursor.push(cursor.iter().map(|value| value.clone().into_owned()).collect());
-        let pauses = self.pause_after.is_some_and(|limit| self.rows.len() % limit == 0);
+        let pauses = self.pause_after.is_some_and(|limit| self.rows.len().is_multiple_of(limit));
         Ok(if pauses { Flow::Pause } else { Flow::Continue })
     }
 }
@@ -599,8 +599,6 @@ async fn postgresql_refuses_writes_limits_time_and_classifies() {
     let definition = connection.describe(&slow, &[]).await.unwrap();
     let error = read(&mut *connection, &definition, &plain(place.select(&definition, ""))).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Query, "{error:?}");
-    let writes = Relation::Query("select setval('x', 1) as a".to_owned());
-    let _ = writes;
     place.sql("create sequence q");
     let writes = Relation::Query(format!("select nextval('{}.q') as a", place.schema));
     let definition = connection.describe(&writes, &[]).await.unwrap();

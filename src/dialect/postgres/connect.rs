@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
 use super::super::Doing;
+use super::super::rows::silence_after;
 use super::classify::classify;
 use super::{GRACE, Notes, Session, answered};
 use crate::config::spec::{Isolation, SourceSpec};
@@ -55,7 +56,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     }
     let per_host = seconds(parameters, "connectTimeout")?.unwrap_or(source.connect_timeout);
     let overall = seconds(parameters, "loginTimeout")?;
-    let silence = source.statement_timeout + GRACE;
+    let silence = silence_after(source.statement_timeout, GRACE);
     let silence = seconds(parameters, "socketTimeout")?.map_or(silence, |limit| limit.min(silence));
     let search = search(source, per_host, silence);
     match overall {
@@ -82,16 +83,16 @@ async fn search(source: &SourceSpec, per_host: Duration, silence: Duration) -> R
     let mut second_choice = None;
     for (host, port) in &hosts {
         let attempt = tokio::time::timeout(per_host, attempt(source, host, *port));
-        match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
-            Ok((connection, pooled)) => {
-                let session = greet(connection, pooled, source, silence).await?;
-                let (session, standby) = session;
-                match wanted.fits(standby) {
-                    Fit::Yes => return Ok(session),
-                    Fit::Rather if second_choice.is_none() => second_choice = Some(session),
-                    _ => {}
-                }
-            }
+        let connected = match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
+            Ok((connection, pooled)) => greet(connection, pooled, source, silence).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok((session, standby)) => match wanted.fits(standby) {
+                Fit::Yes => return Ok(session),
+                Fit::Rather if second_choice.is_none() => second_choice = Some(session),
+                _ => {}
+            },
             // Only a server that cannot be reached is a reason to ask the next one.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 failure = error.with("host", format!("{host}:{port}"));

@@ -166,8 +166,13 @@ async fn define(
         wide = is_beyond_32_bits(session, base, &name).await?;
     }
     let (field_type, projection) = declared.field(&session.types, wide);
-    let cursor = if wanted_as_time || (declared.is_time() && is_own && origin.key > 0) {
+    let cursor = if wanted_as_time {
         Some(time_kind(session, base, &name, &declared).await.map_err(|error| error.with("column", &name))?)
+    } else if declared.is_time() && is_own && origin.key > 0 {
+        match time_kind(session, base, &name, &declared).await {
+            Err(error) if error.kind() == ErrorKind::SourceSchema => None,
+            kind => Some(kind?),
+        }
     } else if declared.is_time() {
         None
     } else {
