@@ -55,6 +55,14 @@ impl TimestampEncoder {
         self.render(instant, nanos)
     }
 
+    /// [`TimestampEncoder::wall`] as milliseconds, for the common case: Connect's Timestamp, in UTC, after
+    /// the calendar reform.
+    #[inline]
+    pub(super) fn wall_millis(&self, micros: i64) -> Option<i64> {
+        let is_plain = self.utc && self.granularity == Granularity::ConnectLogical;
+        (is_plain && micros >= 0 && micros != i64::MAX).then(|| micros / 1_000)
+    }
+
     /// The value of an instant; `i64::MAX` and `MIN` are the infinities.
     pub(super) fn instant(&self, micros: i64, nanos: u32) -> Value<'static> {
         if is_infinite(micros) {
