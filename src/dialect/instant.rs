@@ -60,7 +60,7 @@ impl TimestampEncoder {
     #[inline]
     pub(super) fn wall_millis(&self, micros: i64) -> Option<i64> {
         let is_plain = self.utc && self.granularity == Granularity::ConnectLogical;
-        (is_plain && micros >= 0 && micros != i64::MAX).then(|| micros / 1_000)
+        (is_plain && micros >= 0 && micros != i64::MAX).then_some(micros / 1_000)
     }
 
     /// The value of an instant; `i64::MAX` and `MIN` are the infinities.
