@@ -99,10 +99,8 @@ impl Magnitude {
             negate(&mut bytes);
         }
         let filler = if bytes[0] & 0x80 == 0 { 0x00 } else { 0xff };
-        let redundant = bytes
-            .windows(2)
-            .take_while(|pair| pair[0] == filler && (pair[1] & 0x80) == (filler & 0x80))
-            .count();
+        let redundant =
+            bytes.windows(2).take_while(|pair| pair[0] == filler && (pair[1] & 0x80) == (filler & 0x80)).count();
         bytes.drain(..redundant);
         bytes
     }

@@ -55,6 +55,14 @@ impl TimestampEncoder {
         self.render(instant, nanos)
     }
 
+    /// [`TimestampEncoder::wall`] as milliseconds, for the common case: Connect's Timestamp, in UTC, after
+    /// the calendar reform.
+    #[inline]
+    pub(super) fn wall_millis(&self, micros: i64) -> Option<i64> {
+        let is_plain = self.utc && self.granularity == Granularity::ConnectLogical;
+        (is_plain && micros >= 0 && micros != i64::MAX).then_some(micros / 1_000)
+    }
+
     /// The value of an instant; `i64::MAX` and `MIN` are the infinities.
     pub(super) fn instant(&self, micros: i64, nanos: u32) -> Value<'static> {
         if is_infinite(micros) {
@@ -68,9 +76,7 @@ impl TimestampEncoder {
             Granularity::ConnectLogical => Value::Integer(micros.div_euclid(1_000)),
             Granularity::MicrosLong => Value::Integer(micros),
             Granularity::MicrosString => Value::Text(Cow::Owned(micros.to_string())),
-            Granularity::NanosLong => {
-                Value::Integer(micros.saturating_mul(1_000).saturating_add(i64::from(nanos)))
-            }
+            Granularity::NanosLong => Value::Integer(micros.saturating_mul(1_000).saturating_add(i64::from(nanos))),
             Granularity::NanosString => {
                 Value::Text(Cow::Owned((i128::from(micros) * 1_000 + i128::from(nanos)).to_string()))
             }

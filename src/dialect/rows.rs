@@ -35,6 +35,12 @@ pub(super) struct Rows<'a, R: RowReader> {
     ended: bool,
 }
 
+/// How long a database may say nothing, if statements may take `limit` (none if zero).
+pub(super) fn silence_after(limit: Duration, grace: Duration) -> Duration {
+    const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
+    if limit.is_zero() { FOR_EVER } else { limit.saturating_add(grace).min(FOR_EVER) }
+}
+
 /// The server gave no answer in time.
 pub(super) fn no_answer(limit: Duration) -> Error {
     Error::new(ErrorKind::Unreachable, format!("the database gave no answer for {} s", limit.as_secs()))

@@ -7,9 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rowtide::config::spec::{
-    CatalogFilter, Granularity, NumericMapping, SourceSpec, SourceUrl, TypeSpec, Unsupported,
-};
+use rowtide::config::spec::{CatalogFilter, Granularity, NumericMapping, SourceSpec, SourceUrl, TypeSpec, Unsupported};
 use rowtide::dialect::{Flow, RowSink, SourceConnection, SqlSyntax, StreamEnd, dialect_of};
 use rowtide::error::{ErrorKind, Result};
 use rowtide::model::{
@@ -170,7 +168,7 @@ impl RowSink for Collected {
         };
         self.rows.push(values.iter().map(owned).collect());
         self.cursor.push(cursor.iter().map(|value| value.clone().into_owned()).collect());
-        let pauses = self.pause_after.is_some_and(|limit| self.rows.len() % limit == 0);
+        let pauses = self.pause_after.is_some_and(|limit| self.rows.len().is_multiple_of(limit));
         Ok(if pauses { Flow::Pause } else { Flow::Continue })
     }
 }
@@ -271,23 +269,32 @@ async fn keys_and_constraints_are_described(kind: Kind) {
 
 async fn pages_follow_the_cursor_and_an_index_serves_them(kind: Kind) {
     let (time, series) = match kind {
-        Kind::Postgres => ("timestamp", "timestamp '2024-01-01' + (n / 4) * interval '1 second', n from generate_series(1, 3000) n"),
-        Kind::Sqlite => ("datetime", "strftime('%Y-%m-%d %H:%M:%S', 1704067200 + n / 4, 'unixepoch'), n from (with recursive s(n) as (select 1 union all select n + 1 from s where n < 3000) select n from s)"),
+        Kind::Postgres => {
+            ("timestamp", "timestamp '2024-01-01' + (n / 4) * interval '1 second', n from generate_series(1, 3000) n")
+        }
+        Kind::Sqlite => (
+            "datetime",
+            "strftime('%Y-%m-%d %H:%M:%S', 1704067200 + n / 4, 'unixepoch'), n from (with recursive s(n) as (select 1 union all select n + 1 from s where n < 3000) select n from s)",
+        ),
     };
-    let place = Place::new(kind, &format!(
-        "create table t (ts {time}, seq integer); insert into t select {series};
+    let place = Place::new(
+        kind,
+        &format!(
+            "create table t (ts {time}, seq integer); insert into t select {series};
          create index i on t (ts, seq); create table u (ts {time}, seq integer);"
-    ));
+        ),
+    );
     let mut connection = place.connect().await;
     let definition = connection.describe(&place.table("t"), &["ts".to_owned()]).await.unwrap();
     let kinds = [definition.columns[0].cursor.unwrap(), definition.columns[1].cursor.unwrap()];
     let bound = connection.upper_bound(kinds[0], Duration::ZERO).await.unwrap();
-    let hole = |n, column: usize| {
-        place.syntax().placeholder(n, kinds[column], &definition.columns[column].database_type)
-    };
+    let hole =
+        |n, column: usize| place.syntax().placeholder(n, kinds[column], &definition.columns[column].database_type);
     let tail = format!(
         "where (t.\"ts\", t.\"seq\") > ({}, {}) and t.\"ts\" < {} order by t.\"ts\", t.\"seq\" limit 700",
-        hole(1, 0), hole(2, 1), hole(3, 0)
+        hole(1, 0),
+        hole(2, 1),
+        hole(3, 0)
     );
     let start = match kind {
         Kind::Postgres => CursorValue::Timestamp(i64::MIN),
@@ -350,7 +357,10 @@ async fn nulls_are_delivered(kind: Kind) {
 
 async fn a_query_is_described_and_read(kind: Kind) {
     let place = Place::new(kind, "create table t (a int not null, b text); insert into t values (1, 'x'), (2, null);");
-    let from = place.select(&TableDefinition { relation: place.table("t"), columns: vec![], skipped: vec![], primary_key: vec![] }, "");
+    let from = place.select(
+        &TableDefinition { relation: place.table("t"), columns: vec![], skipped: vec![], primary_key: vec![] },
+        "",
+    );
     let from = from.split(" from ").nth(1).unwrap().to_owned();
     let query = Relation::Query(format!("select a, b, a + 1 as next from {from} order by a -- comment\n"));
     let (definition, read) = read_all(&place, &query).await.unwrap();
@@ -378,7 +388,8 @@ async fn a_missing_table_names_the_near_ones(kind: Kind) {
 }
 
 async fn a_null_from_an_outer_join_makes_the_field_optional(kind: Kind) {
-    let place = Place::new(kind, "create table l (a int not null); create table r (b int not null); insert into l values (1);");
+    let place =
+        Place::new(kind, "create table l (a int not null); create table r (b int not null); insert into l values (1);");
     let name = |table: &str| match kind {
         Kind::Postgres => format!("{}.{table}", place.schema),
         Kind::Sqlite => table.to_owned(),
@@ -401,7 +412,8 @@ async fn a_changed_table_is_noticed_between_two_pages(kind: Kind) {
     let mut connection = place.connect().await;
     let mut definition = connection.describe(&relation, &[]).await.unwrap();
     read(&mut *connection, &definition, &plain(place.select(&definition, ""))).await.unwrap();
-    let mut changes = vec!["alter table t add column c text", "alter table t drop column b", "alter table t rename a to z"];
+    let mut changes =
+        vec!["alter table t add column c text", "alter table t drop column b", "alter table t rename a to z"];
     if kind == Kind::Postgres {
         changes.push("alter table t alter column z type bigint");
     }
@@ -472,7 +484,12 @@ async fn every_postgresql_type_arrives() {
         ("real", "'Infinity'", F::Float32, Value::Float32(f32::INFINITY)),
         ("double precision", "1.7976931348623157e308", F::Float64, Value::Float64(f64::MAX)),
         ("numeric(10,2)", "-12345678.9", decimal(10, 2), bytes(&(-1_234_567_890_i32).to_be_bytes())),
-        ("numeric(38,0)", "99999999999999999999999999999999999999", decimal(38, 0), bytes(&99_999_999_999_999_999_999_999_999_999_999_999_999_i128.to_be_bytes())),
+        (
+            "numeric(38,0)",
+            "99999999999999999999999999999999999999",
+            decimal(38, 0),
+            bytes(&99_999_999_999_999_999_999_999_999_999_999_999_999_i128.to_be_bytes()),
+        ),
         ("numeric(5,-2)", "12345", decimal(7, 0), bytes(&12_300_i16.to_be_bytes())),
         ("numeric", "12.12", decimal(0, 127), million_scale),
         ("money", "'-1,234.56'", F::Float64, Value::Float64(-1234.56)),
@@ -514,12 +531,16 @@ async fn every_postgresql_type_arrives() {
     ];
     let columns: Vec<String> = cases.iter().enumerate().map(|(n, (of_type, ..))| format!("c{n} {of_type}")).collect();
     let values: Vec<&str> = cases.iter().map(|(_, literal, ..)| *literal).collect();
-    let place = Place::new(Kind::Postgres, &format!(
-        "create type mood as enum ('sad', 'ok'); create domain positive as int check (value > 0);
+    let place = Place::new(
+        Kind::Postgres,
+        &format!(
+            "create type mood as enum ('sad', 'ok'); create domain positive as int check (value > 0);
          create domain cents as numeric(6,2); create type pair as (a int, b text);
          create table t ({}); insert into t values ({}); insert into t default values;",
-        columns.join(", "), values.join(", ")
-    ));
+            columns.join(", "),
+            values.join(", ")
+        ),
+    );
     let (definition, read) = read_all(&place, &place.table("t")).await.unwrap();
     for (n, (of_type, literal, field_type, value)) in cases.iter().enumerate() {
         assert_eq!(&definition.columns[n].field.field_type, field_type, "{of_type}");
@@ -567,16 +588,17 @@ async fn values_that_fit_no_field_stop_the_table_without_showing_them() {
 
 #[tokio::test]
 async fn postgresql_refuses_writes_limits_time_and_classifies() {
-    let mut place = Place::new(Kind::Postgres, "create table t (a int); create table s (a int); revoke all on s from public;
-        do $$ begin create role rowtide_nobody login; exception when duplicate_object then null; end $$;");
+    let mut place = Place::new(
+        Kind::Postgres,
+        "create table t (a int); create table s (a int); revoke all on s from public;
+        do $$ begin create role rowtide_nobody login; exception when duplicate_object then null; end $$;",
+    );
     place.source.statement_timeout = Duration::from_millis(200);
     let mut connection = place.connect().await;
     let slow = Relation::Query("select pg_sleep(3)::text as a".to_owned());
     let definition = connection.describe(&slow, &[]).await.unwrap();
     let error = read(&mut *connection, &definition, &plain(place.select(&definition, ""))).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Query, "{error:?}");
-    let writes = Relation::Query("select setval('x', 1) as a".to_owned());
-    let _ = writes;
     place.sql("create sequence q");
     let writes = Relation::Query(format!("select nextval('{}.q') as a", place.schema));
     let definition = connection.describe(&writes, &[]).await.unwrap();
@@ -596,7 +618,10 @@ async fn postgresql_refuses_writes_limits_time_and_classifies() {
 
 #[tokio::test]
 async fn a_pooler_is_given_no_named_statements_and_no_settings() {
-    let mut place = Place::new(Kind::Postgres, "create table t (a int primary key, b int[]); insert into t values (1, '{1}'), (2, null);");
+    let mut place = Place::new(
+        Kind::Postgres,
+        "create table t (a int primary key, b int[]); insert into t values (1, '{1}'), (2, null);",
+    );
     place.source.url.parameters.insert("prepareThreshold".to_owned(), "0".to_owned());
     let mut connection = place.connect().await;
     for _ in 0..3 {
@@ -632,7 +657,8 @@ async fn expressions_of_a_query_keep_their_precision() {
 
 #[tokio::test]
 async fn unsupported_columns_are_skipped_or_refused_on_request() {
-    let mut place = Place::new(Kind::Postgres, "create table t (a int, b int[], c int); insert into t values (1, '{1}', 2);");
+    let mut place =
+        Place::new(Kind::Postgres, "create table t (a int, b int[], c int); insert into t values (1, '{1}', 2);");
     place.source.types.unsupported = Unsupported::Skip;
     let (definition, read) = read_all(&place, &place.table("t")).await.unwrap();
     assert_eq!(definition.skipped[0].name, "b");
@@ -644,8 +670,11 @@ async fn unsupported_columns_are_skipped_or_refused_on_request() {
 
 #[tokio::test]
 async fn a_sqlite_integer_widens_when_a_value_needs_it() {
-    let place = Place::new(Kind::Sqlite, "create table t (a integer, b real, c); insert into t values (1, 0.5, 'x'), (3000000000, 2, 1.5);
-        create table k (id integer primary key); insert into k values (3000000000);");
+    let place = Place::new(
+        Kind::Sqlite,
+        "create table t (a integer, b real, c); insert into t values (1, 0.5, 'x'), (3000000000, 2, 1.5);
+        create table k (id integer primary key); insert into k values (3000000000);",
+    );
     let mut connection = place.connect().await;
     let relation = place.table("t");
     let definition = connection.describe(&relation, &[]).await.unwrap();
@@ -664,7 +693,7 @@ async fn a_sqlite_integer_widens_when_a_value_needs_it() {
 #[tokio::test]
 async fn sqlite_times_are_recognised_by_their_values() {
     let place = Place::new(Kind::Sqlite, "create table t (a datetime, b datetime, c timestamp, d datetime, e integer);
-        insert into t values ('2024-02-29 12:00:00', 1709208000123, 2460370.0, 'x', 5), ('2024-02-29 12:00:01', 1709208000124, 2460371.0, 7, 6);
+        insert into t values ('2024-02-29 12:00:00', 1709208000123, 2460370.0, 'x', 5), ('2024-02-29 12:00:01', 1709208000124, 2460371.25, 7, 6);
         create table m (a datetime); insert into m values ('2024-02-29 12:00:00'), ('2024-02-29T12:00:00');");
     let mut connection = place.connect().await;
     let relation = place.table("t");
@@ -682,7 +711,8 @@ async fn sqlite_times_are_recognised_by_their_values() {
 
 #[tokio::test]
 async fn a_sqlite_file_in_wal_mode_is_read_while_it_is_written() {
-    let place = Place::new(Kind::Sqlite, "pragma journal_mode = wal; create table t (a int); insert into t values (1);");
+    let place =
+        Place::new(Kind::Sqlite, "pragma journal_mode = wal; create table t (a int); insert into t values (1);");
     let (_, read) = read_all(&place, &place.table("t")).await.unwrap();
     assert_eq!(read.rows.len(), 1);
     let mut broken = place.source.clone();

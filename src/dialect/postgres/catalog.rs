@@ -2,7 +2,7 @@
 //! names and types are those of its result; the catalog adds what a result does not tell.
 
 use sqlx::postgres::{PgColumn, PgRow};
-use sqlx::{Column, Executor, Row, Statement};
+use sqlx::{Column, Executor, Row, SqlSafeStr, Statement};
 
 use super::super::syntax::double_quoted;
 use super::super::{Doing, near};
@@ -53,9 +53,7 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
         .bind(filter.catalog.as_deref().filter(|pattern| !pattern.is_empty()))
         .persistent(false);
     let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
-    rows.iter()
-        .map(|row| Ok(TableId { catalog: None, schema: Some(get(row, 0)?), name: get(row, 1)? }))
-        .collect()
+    rows.iter().map(|row| Ok(TableId { catalog: None, schema: Some(get(row, 0)?), name: get(row, 1)? })).collect()
 }
 
 fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
@@ -87,12 +85,9 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
         Relation::Query(sql) => format!("({sql}\n)"),
     };
     let sql = format!("select * from {base} as t");
-    let prepared = answered(
-        session.silence,
-        Doing::Describe,
-        (&mut session.connection).prepare(sqlx::SqlSafeStr::into_sql_str(statement(&sql))),
-    )
-    .await;
+    let prepared =
+        answered(session.silence, Doing::Describe, (&mut session.connection).prepare(statement(&sql).into_sql_str()))
+            .await;
     let prepared = match (prepared, relation) {
         (Ok(prepared), _) => prepared,
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
@@ -102,7 +97,7 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
     };
     let mut columns = catalog_columns(session, prepared.columns()).await?;
     if matches!(relation, Relation::Query(_)) {
-        fill_in_modifiers(session, &base, &mut columns).await;
+        fill_in_modifiers(session, &sql, &mut columns).await;
     }
     define(session, relation, columns)
 }
@@ -150,16 +145,11 @@ async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<
     let positions: Vec<i32> = (0..columns.len()).filter_map(|position| i32::try_from(position).ok()).collect();
     let relations: Vec<i64> =
         columns.iter().map(|column| column.relation_id().map_or(0, |oid| i64::from(oid.0))).collect();
-    let numbers: Vec<i32> =
-        columns.iter().map(|column| column.relation_attribute_no().map_or(0, i32::from)).collect();
+    let numbers: Vec<i32> = columns.iter().map(|column| column.relation_attribute_no().map_or(0, i32::from)).collect();
     let types: Vec<i64> =
         columns.iter().map(|column| column.type_info().oid().map_or(0, |oid| i64::from(oid.0))).collect();
-    let call = sqlx::query(CATALOG_COLUMNS)
-        .bind(positions)
-        .bind(relations)
-        .bind(numbers)
-        .bind(&types)
-        .persistent(false);
+    let call =
+        sqlx::query(CATALOG_COLUMNS).bind(positions).bind(relations).bind(numbers).bind(&types).persistent(false);
     let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     let mut described = Vec::with_capacity(columns.len());
     for ((column, oid), row) in columns.iter().zip(&types).zip(&rows) {
@@ -188,52 +178,70 @@ async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<
 }
 
 /// Precision and scale of a query's own numeric expressions (`x::numeric(10,2)`). The driver drops
-/// them from the result's description; the server's XML mapping of the same result names them.
-async fn fill_in_modifiers(session: &mut Session, base: &str, columns: &mut [CatalogColumn]) {
+/// them from the result's description; the plan of the same statement spells the casts out.
+async fn fill_in_modifiers(session: &mut Session, sql: &str, columns: &mut [CatalogColumn]) {
     let unknown = |column: &CatalogColumn| column.catalog_type.oid == 1_700 && !column.has_origin;
     if !columns.iter().any(unknown) {
         return;
     }
-    let call = sqlx::query("select query_to_xmlschema($1, true, false, '')::text")
-        .bind(format!("select * from {base} as t"))
-        .persistent(false);
-    let Ok(row) = answered(session.silence, Doing::Describe, call.fetch_one(&mut session.connection)).await else {
-        // A server that cannot answer leaves the column unconstrained.
-        session.notes.stale = true;
-        return;
-    };
-    let Ok(xml) = get::<String>(&row, 0) else { return };
-    let modifiers = xml_modifiers(&xml);
-    if modifiers.len() != columns.len() {
-        return;
-    }
-    for (column, modifier) in columns.iter_mut().zip(modifiers) {
+    let sql = format!("explain (verbose, format json) {sql}");
+    let call = sqlx::raw_sql(statement(&sql)).fetch_one(&mut session.connection);
+    // Whatever is not found out leaves the column unconstrained.
+    let Ok(row) = answered(session.silence, Doing::Describe, call).await else { return };
+    let Some(plan) = row.try_get_raw(0).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())) else { return };
+    let Ok(plan) = serde_json::from_str::<serde_json::Value>(&plan) else { return };
+    let output = plan.pointer("/0/Plan/Output").and_then(serde_json::Value::as_array);
+    let Some(output) = output.filter(|output| output.len() == columns.len()) else { return };
+    for (column, expression) in columns.iter_mut().zip(output) {
+        let modifier = expression.as_str().and_then(cast_of);
         if let (true, Some((precision, scale))) = (unknown(column), modifier) {
-            column.catalog_type.modifier = (precision << 16) + scale + 4;
+            column.catalog_type.modifier = (precision << 16) + (scale & 0x7ff) + 4;
             column.formatted = format!("numeric({precision},{scale})");
         }
     }
 }
 
-/// Precision and scale of each element of the row type, where it is `NUMERIC_p_s`.
-fn xml_modifiers(xml: &str) -> Vec<Option<(i32, i32)>> {
-    let row = xml.split("<xsd:complexType name=\"RowType").nth(1).unwrap_or_default();
-    let row = row.split("</xsd:complexType>").next().unwrap_or_default();
-    row.split("<xsd:element ")
-        .skip(1)
-        .map(|element| {
-            let of_type = element.split("type=\"").nth(1)?.split('"').next()?;
-            let (precision, scale) = of_type.strip_prefix("NUMERIC_")?.split_once('_')?;
-            Some((precision.parse().ok()?, scale.parse().ok()?))
-        })
-        .collect()
+/// Precision and scale, if the whole of an expression as the server spells it is a cast to
+/// `numeric(p,s)`. Operators are spelled in parentheses, so only a single operand may stand before it.
+fn cast_of(expression: &str) -> Option<(i32, i32)> {
+    let mut expression = expression;
+    while let Some(inner) = expression.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+        if !is_one_operand(expression) {
+            break;
+        }
+        expression = inner;
+    }
+    let (operand, modifier) = expression.strip_suffix(')')?.rsplit_once("::numeric(")?;
+    let (precision, scale) = modifier.split_once(',')?;
+    is_one_operand(operand).then_some((precision.parse().ok()?, scale.parse().ok()?))
+}
+
+/// A parenthesis that ends where the text ends, or text without any space or parenthesis.
+fn is_one_operand(text: &str) -> bool {
+    let mut depth = 0;
+    for (at, character) in text.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ' ' if depth == 0 => return false,
+            _ => {}
+        }
+        if depth == 0 && character == ')' && at + 1 < text.len() {
+            return false;
+        }
+    }
+    depth == 0
 }
 
 fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>) -> Result<TableDefinition> {
     let is_table = matches!(relation, Relation::Table(_));
     let nullable = session.notes.nullable.get(relation);
-    let mut definition =
-        TableDefinition { relation: relation.clone(), columns: Vec::new(), skipped: Vec::new(), primary_key: Vec::new() };
+    let mut definition = TableDefinition {
+        relation: relation.clone(),
+        columns: Vec::new(),
+        skipped: Vec::new(),
+        primary_key: Vec::new(),
+    };
     let mut key: Vec<(i32, String)> = Vec::new();
     for column in described {
         if definition.columns.iter().any(|known| known.field.name == column.name) {
@@ -277,14 +285,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modifiers_are_found_in_the_server_s_xml() {
-        let xml = r#"<xsd:schema><xsd:simpleType name="NUMERIC_10_2"></xsd:simpleType>
-            <xsd:complexType name="RowType"><xsd:sequence>
-            <xsd:element name="a" type="INTEGER" nillable="true"></xsd:element>
-            <xsd:element name="b_x0022_" type="NUMERIC_10_2" nillable="true"></xsd:element>
-            <xsd:element name="c" type="NUMERIC" nillable="true"></xsd:element>
-            </xsd:sequence></xsd:complexType>
-            <xsd:complexType name="TableType"><xsd:sequence><xsd:element name="row" type="RowType"/>"#;
-        assert_eq!(xml_modifiers(xml), [None, Some((10, 2)), None]);
+    fn only_a_cast_of_the_whole_expression_gives_the_modifier() {
+        assert_eq!(cast_of("(t.a)::numeric(10,2)"), Some((10, 2)));
+        assert_eq!(cast_of("((t.a)::numeric(10,2))"), Some((10, 2)));
+        assert_eq!(cast_of("((t.a * '2'::numeric))::numeric(5,-2)"), Some((5, -2)));
+        assert_eq!(cast_of("(t.a * (t.b)::numeric(10,2))"), None);
+        assert_eq!(cast_of("sum((t.b)::numeric(10,2))"), None);
+        assert_eq!(cast_of("t.a"), None);
     }
 }

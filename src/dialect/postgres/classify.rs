@@ -34,9 +34,15 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
             let what = if doing == Doing::Connect { "cannot connect" } else { "the connection was lost" };
             Error::new(ErrorKind::Unreachable, what).caused_by(error)
         }
-        sqlx::Error::Tls(error) => Error::new(ErrorKind::Unreachable, "the TLS handshake failed")
-            .caused_by(error)
-            .advise("check sslmode, sslrootcert and the server's certificate"),
+        sqlx::Error::Tls(error) => {
+            // A certificate that does not hold, or a server without TLS, does not pass by itself.
+            let text = error.to_string();
+            let permanent = text.contains("certificate") || text.contains("does not support");
+            let kind = if permanent { ErrorKind::Config } else { ErrorKind::Unreachable };
+            Error::new(kind, "the TLS handshake failed")
+                .caused_by(error)
+                .advise("check sslmode, sslrootcert and the server's certificate")
+        }
         sqlx::Error::Protocol(message) if doing == Doing::Connect => {
             Error::new(ErrorKind::Unreachable, "the server does not answer as PostgreSQL does").caused_by(message)
         }

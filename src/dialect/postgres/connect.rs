@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
 use super::super::Doing;
+use super::super::rows::silence_after;
 use super::classify::classify;
 use super::{GRACE, Notes, Session, answered};
 use crate::config::spec::{Isolation, SourceSpec};
@@ -55,7 +56,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     }
     let per_host = seconds(parameters, "connectTimeout")?.unwrap_or(source.connect_timeout);
     let overall = seconds(parameters, "loginTimeout")?;
-    let silence = source.statement_timeout + GRACE;
+    let silence = silence_after(source.statement_timeout, GRACE);
     let silence = seconds(parameters, "socketTimeout")?.map_or(silence, |limit| limit.min(silence));
     let search = search(source, per_host, silence);
     match overall {
@@ -82,16 +83,16 @@ async fn search(source: &SourceSpec, per_host: Duration, silence: Duration) -> R
     let mut second_choice = None;
     for (host, port) in &hosts {
         let attempt = tokio::time::timeout(per_host, attempt(source, host, *port));
-        match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
-            Ok((connection, pooled)) => {
-                let session = greet(connection, pooled, source, silence).await?;
-                let (session, standby) = session;
-                match wanted.fits(standby) {
-                    Fit::Yes => return Ok(session),
-                    Fit::Rather if second_choice.is_none() => second_choice = Some(session),
-                    _ => {}
-                }
-            }
+        let connected = match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
+            Ok((connection, pooled)) => greet(connection, pooled, source, silence).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok((session, standby)) => match wanted.fits(standby) {
+                Fit::Yes => return Ok(session),
+                Fit::Rather if second_choice.is_none() => second_choice = Some(session),
+                _ => {}
+            },
             // Only a server that cannot be reached is a reason to ask the next one.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 failure = error.with("host", format!("{host}:{port}"));
@@ -254,11 +255,8 @@ fn private_key(bytes: &[u8]) -> Result<Vec<u8>> {
         return Ok(bytes.to_vec());
     }
     // An unencrypted PKCS#8 key is SEQUENCE { INTEGER 0, ... }.
-    let header = if bytes.get(1).is_some_and(|length| length & 0x80 != 0) {
-        2 + usize::from(bytes[1] & 0x7f)
-    } else {
-        2
-    };
+    let header =
+        if bytes.get(1).is_some_and(|length| length & 0x80 != 0) { 2 + usize::from(bytes[1] & 0x7f) } else { 2 };
     if bytes.first() != Some(&0x30) || bytes.get(header..header + 3) != Some(&[2, 1, 0][..]) {
         return Err(Error::config("sslkey must be an unencrypted key, PEM or PKCS#8 DER")
             .advise("convert it with `openssl pkcs8 -topk8 -nocrypt` or `openssl pkcs12 -nodes`"));

@@ -78,8 +78,30 @@ impl Decoder {
         })
     }
 
-    /// The record value of a value that is not null.
+    /// Appends the record value of a value that is not null. The frequent types are built in place: a value
+    /// that is returned first is stored in small parts and copied in large ones, which stalls.
     #[inline]
+    pub(super) fn append<'r>(&self, bytes: &'r [u8], values: &mut Vec<Value<'r>>) -> Result<(), Problem> {
+        match self {
+            Decoder::Int4 => values.push(Value::Integer(i64::from(i32::from_be_bytes(fixed(bytes)?)))),
+            Decoder::Int8 => values.push(Value::Integer(i64::from_be_bytes(fixed(bytes)?))),
+            Decoder::Text => {
+                let text = utf8(bytes)?;
+                values.push(Value::Text(Cow::Borrowed(text)));
+            }
+            Decoder::Timestamp(encoder) => {
+                let micros = unix_micros(i64::from_be_bytes(fixed(bytes)?));
+                match encoder.wall_millis(micros) {
+                    Some(millis) => values.push(Value::Integer(millis)),
+                    None => values.push(encoder.wall(micros, 0)),
+                }
+            }
+            _ => values.push(self.decode(bytes)?),
+        }
+        Ok(())
+    }
+
+    /// The record value of a value that is not null.
     pub(super) fn decode<'r>(&self, bytes: &'r [u8]) -> Result<Value<'r>, Problem> {
         Ok(match self {
             Decoder::Int4 => Value::Integer(i64::from(i32::from_be_bytes(fixed(bytes)?))),
@@ -155,9 +177,7 @@ impl CursorDecoder {
             CursorDecoder::Int4 => CursorValue::Integer(i64::from(i32::from_be_bytes(fixed(bytes)?))),
             CursorDecoder::Int8 => CursorValue::Integer(i64::from_be_bytes(fixed(bytes)?)),
             CursorDecoder::Oid => CursorValue::Integer(i64::from(u32::from_be_bytes(fixed(bytes)?))),
-            CursorDecoder::Numeric => {
-                CursorValue::Integer(finite(bytes)?.integer().ok_or("the id is beyond 64 bits")?)
-            }
+            CursorDecoder::Numeric => CursorValue::Integer(finite(bytes)?.integer().ok_or("the id is beyond 64 bits")?),
             CursorDecoder::Timestamp => CursorValue::Timestamp(unix_micros(i64::from_be_bytes(fixed(bytes)?))),
             CursorDecoder::Date => CursorValue::Timestamp(match i32::from_be_bytes(fixed(bytes)?) {
                 i32::MAX => i64::MAX,

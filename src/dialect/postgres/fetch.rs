@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use sqlx::postgres::PgRow;
-use sqlx::{Column, Row, ValueRef};
+use sqlx::{Column, Row};
 
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
@@ -29,8 +29,18 @@ pub(super) struct Reader<'a> {
 
 /// Decoders, bound once.
 struct Layout {
-    columns: Vec<(Decoder, bool)>,
-    cursor: Vec<(usize, CursorDecoder)>,
+    columns: Vec<ColumnLayout>,
+    /// Hidden columns: index in the result, place in the cursor tuple.
+    hidden: Vec<(usize, usize, CursorDecoder)>,
+    /// Length of the cursor tuple.
+    cursor: usize,
+}
+
+struct ColumnLayout {
+    decoder: Decoder,
+    optional: bool,
+    /// The column is also a cursor column, at this place of the tuple.
+    cursor: Option<(usize, CursorDecoder)>,
 }
 
 /// Runs a page.
@@ -101,20 +111,26 @@ impl Reader<'_> {
             let wire = Wire::of_result(found.type_info());
             let name = &column.field.name;
             if found.name() != name || wire != Wire::expected(column) {
-                return Err(self.changed(format!("a column is now {} {}", found.name(), found.type_info())).with("column", name));
+                return Err(self
+                    .changed(format!("a column is now {} {}", found.name(), found.type_info()))
+                    .with("column", name));
             }
             let decoder = Decoder::bind(wire, &column.field.field_type, self.types);
-            let decoder = decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
-            columns.push((decoder, column.field.optional));
+            let decoder =
+                decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
+            columns.push(ColumnLayout { decoder, optional: column.field.optional, cursor: None });
         }
-        let mut cursor = Vec::with_capacity(self.query.cursor.len());
-        for column in &self.query.cursor {
+        let mut hidden = Vec::new();
+        for (place, column) in self.query.cursor.iter().enumerate() {
             let wire = found.get(column.index).map_or(Wire::Other, |found| Wire::of_result(found.type_info()));
             let decoder = CursorDecoder::bind(wire, column.kind);
             let decoder = decoder.ok_or_else(|| self.changed("a cursor column has another type".to_owned()))?;
-            cursor.push((column.index, decoder));
+            match columns.get_mut(column.index) {
+                Some(own) if own.cursor.is_none() => own.cursor = Some((place, decoder)),
+                _ => hidden.push((column.index, place, decoder)),
+            }
         }
-        Ok(Layout { columns, cursor })
+        Ok(Layout { columns, hidden, cursor: self.query.cursor.len() })
     }
 
     fn changed(&mut self, what: String) -> Error {
@@ -132,7 +148,8 @@ impl Reader<'_> {
                 let column = name(index).to_owned();
                 let known = self.notes.nullable.entry(self.definition.relation.clone()).or_default();
                 known.insert(column.clone());
-                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL").with("column", column)
+                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL")
+                    .with("column", column)
             }
         }
     }
@@ -153,26 +170,27 @@ impl Layout {
         values: &mut Vec<Value<'r>>,
         cursor: &mut Vec<CursorValue<'r>>,
     ) -> std::result::Result<(), Failure> {
-        for (index, (decoder, optional)) in self.columns.iter().enumerate() {
+        cursor.resize(self.cursor, CursorValue::Null);
+        for (index, column) in self.columns.iter().enumerate() {
             let raw = row.try_get_raw(index).map_err(Failure::Driver)?;
-            if raw.is_null() {
-                if !optional {
+            // The only error there is means null.
+            let Ok(bytes) = raw.as_bytes() else {
+                if !column.optional {
                     return Err(Failure::Null(index));
                 }
                 values.push(Value::Null);
                 continue;
+            };
+            column.decoder.append(bytes, values).map_err(|problem| Failure::Value(index, problem))?;
+            if let Some((place, decoder)) = column.cursor {
+                cursor[place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(index, problem))?;
             }
-            let bytes = raw.as_bytes().map_err(|_| Failure::Value(index, "the value is null"))?;
-            values.push(decoder.decode(bytes).map_err(|problem| Failure::Value(index, problem))?);
         }
-        for (index, decoder) in &self.cursor {
+        for (index, place, decoder) in &self.hidden {
             let raw = row.try_get_raw(*index).map_err(Failure::Driver)?;
-            if raw.is_null() {
-                cursor.push(CursorValue::Null);
-                continue;
+            if let Ok(bytes) = raw.as_bytes() {
+                cursor[*place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?;
             }
-            let bytes = raw.as_bytes().map_err(|_| Failure::Value(*index, "the value is null"))?;
-            cursor.push(decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?);
         }
         Ok(())
     }

@@ -204,8 +204,13 @@ impl SourceConnection for Session {
             self.notes.stale = true;
             self.begin().await?;
             let definition = catalog::describe(self, relation).await.map_err(|error| error.with("table", relation));
-            // The description's own statement must not serve a later description.
+            // The description's own statement must not serve a later description; behind a pooler it
+            // must be gone before another client has the server.
             self.notes.stale = true;
+            if self.pooled && definition.is_ok() {
+                self.notes.stale = false;
+                answered(self.silence, Doing::Describe, self.connection.clear_cached_statements()).await?;
+            }
             let definition = definition?;
             self.end().await?;
             Ok(definition)
@@ -250,6 +255,9 @@ impl SourceConnection for Session {
     fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
         Box::pin(async move {
             let report = explain::explain(self, query).await;
+            if report.is_err() && std::mem::take(&mut self.notes.open_transaction) {
+                self.run("rollback").await?;
+            }
             report.map_err(|error| self.noted(error))
         })
     }

@@ -70,13 +70,19 @@ pub(super) async fn describe(
         Relation::Table(id) => Some(id.name.as_str()),
         Relation::Query(_) => None,
     };
-    let mut definition =
-        TableDefinition { relation: relation.clone(), columns: Vec::new(), skipped: Vec::new(), primary_key: Vec::new() };
+    let mut definition = TableDefinition {
+        relation: relation.clone(),
+        columns: Vec::new(),
+        skipped: Vec::new(),
+        primary_key: Vec::new(),
+    };
     let mut key: Vec<(i64, String)> = Vec::new();
     let mut tables = HashMap::new();
     for found in prepared.columns() {
         let name = found.name().to_owned();
-        if definition.columns.iter().any(|known| known.field.name == name) {
+        // SQLite itself tells `a` and `a` of a subquery apart as `a` and `a:1`.
+        let same = |known: &str| known == name || name.strip_prefix(known).is_some_and(is_repetition);
+        if definition.columns.iter().any(|known| same(&known.field.name)) {
             return Err(Error::new(ErrorKind::SourceSchema, "two columns have the same name")
                 .with("column", &name)
                 .advise("give each column of the query a name of its own"));
@@ -93,6 +99,10 @@ pub(super) async fn describe(
     key.sort();
     definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
     Ok(definition)
+}
+
+fn is_repetition(suffix: &str) -> bool {
+    suffix.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn table_of(found: &SqliteColumn) -> Option<String> {
@@ -156,8 +166,13 @@ async fn define(
         wide = is_beyond_32_bits(session, base, &name).await?;
     }
     let (field_type, projection) = declared.field(&session.types, wide);
-    let cursor = if wanted_as_time || (declared.is_time() && is_own && origin.key > 0) {
+    let cursor = if wanted_as_time {
         Some(time_kind(session, base, &name, &declared).await.map_err(|error| error.with("column", &name))?)
+    } else if declared.is_time() && is_own && origin.key > 0 {
+        match time_kind(session, base, &name, &declared).await {
+            Err(error) if error.kind() == ErrorKind::SourceSchema => None,
+            kind => Some(kind?),
+        }
     } else if declared.is_time() {
         None
     } else {
@@ -195,6 +210,12 @@ async fn time_kind(session: &mut Session, base: &str, name: &str, declared: &Dec
     let rows = session.rows(&sql, SqliteArguments::default(), Doing::Describe).await?;
     let row = rows.first().ok_or_else(|| Error::internal("an aggregate gave no row"))?;
     let (low, high): (String, String) = (column(row, 0)?, column(row, 2)?);
+    let (low_text, high_text): (Option<String>, Option<String>) = (column(row, 1)?, column(row, 3)?);
+    let is_number = |class: &str| class == "integer" || class == "real";
+    // A Julian day at noon is a whole number, which SQLite may keep as an integer.
+    if low != high && is_number(&low) && is_number(&high) && is_julian(&low_text) && is_julian(&high_text) {
+        return Ok(CursorKind::JulianDay);
+    }
     if low != high {
         let problem = format!("the timestamp column holds values of the classes {low} and {high}");
         return Err(Error::new(ErrorKind::SourceSchema, problem).advise("store all its values in one form"));
@@ -203,9 +224,8 @@ async fn time_kind(session: &mut Session, base: &str, name: &str, declared: &Dec
         "integer" => Ok(CursorKind::Epoch { per_second: session.per_second }),
         "real" => Ok(CursorKind::JulianDay),
         "text" => {
-            let (low, high): (String, String) = (column(row, 1)?, column(row, 3)?);
-            let (low, high) = (TextTimeFormat::detect(&low), TextTimeFormat::detect(&high));
-            match (low, high) {
+            let format = |text: Option<String>| text.and_then(|text| TextTimeFormat::detect(&text));
+            match (format(low_text), format(high_text)) {
                 (Some(low), Some(high)) if low == high => Ok(CursorKind::TextTimestamp(high)),
                 (Some(_), Some(_)) => Err(Error::new(
                     ErrorKind::SourceSchema,
@@ -219,9 +239,13 @@ async fn time_kind(session: &mut Session, base: &str, name: &str, declared: &Dec
             }
         }
         "null" if declared.is_integer() => Ok(CursorKind::Epoch { per_second: session.per_second }),
-        "null" => {
-            Ok(CursorKind::TextTimestamp(TextTimeFormat { t_separator: false, digits: 3, z_suffix: false }))
-        }
+        "null" => Ok(CursorKind::TextTimestamp(TextTimeFormat { t_separator: false, digits: 3, z_suffix: false })),
         _ => Err(Error::new(ErrorKind::SourceSchema, "the timestamp column holds bytes")),
     }
+}
+
+/// A Julian day of the years 0 to 9999.
+fn is_julian(text: &Option<String>) -> bool {
+    let days = text.as_deref().and_then(|text| text.parse::<f64>().ok());
+    days.is_some_and(|days| (1_721_059.5..5_373_484.5).contains(&days))
 }

@@ -50,7 +50,9 @@ fn failure(code: i32, message: &str, doing: Doing) -> Error {
 fn kind(code: i32, message: &str, doing: Doing) -> (ErrorKind, &'static str) {
     let missing = message.starts_with("no such table") || message.starts_with("no such column");
     match code {
-        1 if missing && doing == Doing::Page => (ErrorKind::SchemaChanged, "the relation changed since it was described"),
+        1 if missing && doing == Doing::Page => {
+            (ErrorKind::SchemaChanged, "the relation changed since it was described")
+        }
         1 if missing => (ErrorKind::SourceSchema, "the relation cannot be read as configured"),
         1 => (ErrorKind::Config, "the statement is not valid"),
         17 => (ErrorKind::SchemaChanged, "the relation changed since it was described"),

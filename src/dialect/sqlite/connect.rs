@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 
 use super::super::Doing;
+use super::super::rows::silence_after;
 use super::{Notes, Session, answered, column};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -66,7 +67,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         server: String::new(),
         types: source.types.clone(),
         quote_identifiers: source.quote_identifiers,
-        silence: source.statement_timeout + Duration::from_secs(5),
+        silence: silence_after(source.statement_timeout, Duration::from_secs(5)),
         per_second,
         notes: Notes::default(),
     };

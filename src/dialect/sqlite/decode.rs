@@ -44,6 +44,15 @@ pub(super) fn stored(value: SqliteValueRef<'_>) -> Result<Stored<'_>, Problem> {
     })
 }
 
+/// What an integer time counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Units {
+    /// So many a second, since 1970.
+    Epoch(u16),
+    /// Julian days, all of which happen to be at noon.
+    JulianDays,
+}
+
 /// How one column's values become record values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decoder {
@@ -54,17 +63,16 @@ pub(super) enum Decoder {
     Text,
     Bytes,
     Decimal { scale: i32 },
-    Date { per_second: i64, legacy_calendar: bool },
-    Timestamp { per_second: i64, encoder: TimestampEncoder },
+    Date { units: Units, legacy_calendar: bool },
+    Timestamp { units: Units, encoder: TimestampEncoder },
 }
 
 impl Decoder {
     /// `is_time`: the column is declared as a timestamp.
-    pub(super) fn bind(field_type: &FieldType, is_time: bool, per_second: u16, types: &TypeSpec) -> Self {
-        let per_second = i64::from(per_second);
+    pub(super) fn bind(field_type: &FieldType, is_time: bool, units: Units, types: &TypeSpec) -> Self {
         match field_type {
-            FieldType::Date => Decoder::Date { per_second, legacy_calendar: types.legacy_calendar },
-            _ if is_time => Decoder::Timestamp { per_second, encoder: TimestampEncoder::new(types) },
+            FieldType::Date => Decoder::Date { units, legacy_calendar: types.legacy_calendar },
+            _ if is_time => Decoder::Timestamp { units, encoder: TimestampEncoder::new(types) },
             FieldType::Boolean => Decoder::Boolean,
             FieldType::Int8 => integer(i8::MIN.into(), i8::MAX.into()),
             FieldType::Int16 => integer(i16::MIN.into(), i16::MAX.into()),
@@ -94,8 +102,8 @@ impl Decoder {
             (Decoder::Bytes, Stored::Blob(bytes)) => Ok(Value::Bytes(Cow::Borrowed(bytes))),
             (Decoder::Bytes, Stored::Text(text)) => Ok(Value::Bytes(Cow::Borrowed(text.as_bytes()))),
             (Decoder::Decimal { scale }, stored) => decimal(&stored, *scale),
-            (Decoder::Date { per_second, legacy_calendar }, stored) => date(&stored, *per_second, *legacy_calendar),
-            (Decoder::Timestamp { per_second, encoder }, stored) => timestamp(&stored, *per_second, encoder),
+            (Decoder::Date { units, legacy_calendar }, stored) => date(&stored, *units, *legacy_calendar),
+            (Decoder::Timestamp { units, encoder }, stored) => timestamp(&stored, *units, encoder),
             _ => Err(OTHER_CLASS),
         }
     }
@@ -145,23 +153,26 @@ struct Moment {
     is_instant: bool,
 }
 
-fn moment(stored: &Stored<'_>, per_second: i64) -> Result<Moment, Problem> {
-    match stored {
-        Stored::Integer(units) => {
-            let micros = units.checked_mul(1_000_000 / per_second).ok_or("the time is out of range")?;
+fn moment(stored: &Stored<'_>, units: Units) -> Result<Moment, Problem> {
+    match (stored, units) {
+        (Stored::Integer(count), Units::Epoch(per_second)) => {
+            let micros = count.checked_mul(1_000_000 / i64::from(per_second)).ok_or("the time is out of range")?;
             Ok(Moment { micros, nanos: 0, is_instant: true })
         }
-        Stored::Real(days) => {
-            // SQLite keeps Julian days to the millisecond.
-            let millis = ((days - EPOCH_JULIAN_DAY) * 86_400_000.0).round();
-            if millis.abs() > 9.0e15 || millis.is_nan() {
-                return Err("the Julian day is out of range");
-            }
-            Ok(Moment { micros: millis as i64 * 1_000, nanos: 0, is_instant: false })
-        }
-        Stored::Text(text) => parse_moment(text).ok_or("the text is not YYYY-MM-DD[ HH:MM[:SS[.f]]][Z]"),
+        (Stored::Integer(days), Units::JulianDays) => julian(*days as f64),
+        (Stored::Real(days), _) => julian(*days),
+        (Stored::Text(text), _) => parse_moment(text).ok_or("the text is not YYYY-MM-DD[ HH:MM[:SS[.f]]][Z]"),
         _ => Err(OTHER_CLASS),
     }
+}
+
+fn julian(days: f64) -> Result<Moment, Problem> {
+    // SQLite keeps Julian days to the millisecond.
+    let millis = ((days - EPOCH_JULIAN_DAY) * 86_400_000.0).round();
+    if millis.abs() > 9.0e15 || millis.is_nan() {
+        return Err("the Julian day is out of range");
+    }
+    Ok(Moment { micros: millis as i64 * 1_000, nanos: 0, is_instant: false })
 }
 
 /// `YYYY-MM-DD[ T]HH:MM[:SS[.f]][Z|+hh:mm]`, or the date alone.
@@ -174,7 +185,10 @@ fn parse_moment(text: &str) -> Option<Moment> {
     let at = |index: usize, byte: u8| bytes.get(index) == Some(&byte);
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let days = days_from_civil(year, month, day);
-    if !at(4, b'-') || !at(7, b'-') || !(1..=12).contains(&month) || super::super::calendar::civil_from_days(days).2 != day
+    if !at(4, b'-')
+        || !at(7, b'-')
+        || !(1..=12).contains(&month)
+        || super::super::calendar::civil_from_days(days).2 != day
     {
         return None;
     }
@@ -216,16 +230,16 @@ fn parse_moment(text: &str) -> Option<Moment> {
     })
 }
 
-fn timestamp(stored: &Stored<'_>, per_second: i64, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
-    let moment = moment(stored, per_second)?;
+fn timestamp(stored: &Stored<'_>, units: Units, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
+    let moment = moment(stored, units)?;
     Ok(match moment.is_instant {
         true => encoder.instant(moment.micros, moment.nanos),
         false => encoder.wall(moment.micros, moment.nanos),
     })
 }
 
-fn date(stored: &Stored<'_>, per_second: i64, legacy_calendar: bool) -> Result<Value<'static>, Problem> {
-    let moment = moment(stored, per_second)?;
+fn date(stored: &Stored<'_>, units: Units, legacy_calendar: bool) -> Result<Value<'static>, Problem> {
+    let moment = moment(stored, units)?;
     if moment.micros.rem_euclid(MICROS_PER_DAY) != 0 || moment.nanos != 0 {
         return Err("a DATE with a time of day does not fit a date");
     }
@@ -262,7 +276,7 @@ mod tests {
             unsupported: Unsupported::Text,
             legacy_calendar: true,
         };
-        Decoder::bind(&field_type, is_time, 1_000, &types).decode(stored)
+        Decoder::bind(&field_type, is_time, Units::Epoch(1_000), &types).decode(stored)
     }
 
     #[test]

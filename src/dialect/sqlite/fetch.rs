@@ -1,18 +1,21 @@
 //! A page's result: names are checked and decoders bound at the first row; every value is checked
 //! against its field, because in SQLite a column's type is only a hint.
 
+use std::task::{Poll, ready};
+
+use futures_util::{StreamExt, stream};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Column, Row};
+use sqlx::{Column, Either, Executor, Row};
 
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
-use super::decode::{self, Decoder, Problem, Stored, TOO_WIDE};
+use super::decode::{self, Decoder, Problem, Stored, TOO_WIDE, Units};
 use super::types::Declared;
 use super::{Notes, Session, arguments, statement};
 use crate::config::spec::TypeSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, PlannedQuery, Projection, TableDefinition, Value};
+use crate::model::{CursorKind, CursorValue, PlannedQuery, Projection, TableDefinition, Value};
 
 /// Decodes the rows of one page.
 pub(super) struct Reader<'a> {
@@ -45,7 +48,24 @@ pub(super) fn open<'a>(
         values: Vec::new(),
         cursor: Vec::new(),
     };
-    Ok(Rows::new(call.fetch(connection), reader, *silence))
+    // The end of the result is a message of its own: without it, the driver's thread has died.
+    let mut complete = false;
+    let mut messages = connection.fetch_many(call);
+    let rows = stream::poll_fn(move |context| {
+        loop {
+            match ready!(messages.poll_next_unpin(context)) {
+                Some(Ok(Either::Right(row))) => return Poll::Ready(Some(Ok(row))),
+                Some(Ok(Either::Left(_))) => complete = true,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None if complete => return Poll::Ready(None),
+                None => {
+                    complete = true;
+                    return Poll::Ready(Some(Err(sqlx::Error::WorkerCrashed)));
+                }
+            }
+        }
+    });
+    Ok(Rows::new(rows.boxed(), reader, *silence))
 }
 
 impl RowReader for Reader<'_> {
@@ -91,7 +111,11 @@ impl Reader<'_> {
         for column in expected {
             let declared = Declared::parse(&column.database_type);
             let is_time = declared.is_time() && column.projection == Projection::Column;
-            self.decoders.push(Decoder::bind(&column.field.field_type, is_time, self.per_second, self.types));
+            let units = match column.cursor {
+                Some(CursorKind::JulianDay) => Units::JulianDays,
+                _ => Units::Epoch(self.per_second),
+            };
+            self.decoders.push(Decoder::bind(&column.field.field_type, is_time, units, self.types));
         }
         Ok(())
     }
@@ -135,7 +159,8 @@ impl Reader<'_> {
             Failure::Null(index) => {
                 let column = name(index).to_owned();
                 self.notes.nullable.entry(relation()).or_default().insert(column.clone());
-                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL").with("column", column)
+                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL")
+                    .with("column", column)
             }
         }
     }
