@@ -181,11 +181,14 @@ async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<
 
 async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
     let spec = &parts.spec;
-    let mut connection = parts.dialect.connect(&spec.source).await?;
-    let relations = catalog::relations(spec, parts.dialect, &mut *connection).await?;
-    check_bindings(parts, &mut *connection, &relations).await?;
-    connection.close().await;
-    parts.prepare_offsets_topic().await?;
+    let database = async {
+        let mut connection = parts.dialect.connect(&spec.source).await?;
+        let relations = catalog::relations(spec, parts.dialect, &mut *connection).await?;
+        check_bindings(parts, &mut *connection, &relations).await?;
+        connection.close().await;
+        Ok(relations)
+    };
+    let (relations, ()) = tokio::try_join!(database, parts.prepare_offsets_topic())?;
     Ok(relations)
 }
 

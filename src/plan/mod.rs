@@ -4,6 +4,8 @@
 //! a timestamp must a page end between two timestamps ([`Planner::cuts_anywhere`]).
 
 pub mod cursor;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 

@@ -109,6 +109,8 @@ async fn session(
     stop: &CancellationToken,
     backoff: &mut Backoff,
 ) -> Result<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    let mut poll = poll::PollStage::new(parts, sender);
     let start = async {
         let mut sink = (parts.sink)()?;
         // E2: fence first, then read the offsets; an older owner can no longer move them.
@@ -116,15 +118,17 @@ async fn session(
         let stored = parts.store.load(&parts.spec.name).await?;
         Ok::<_, Error>((sink, stored))
     };
+    // The brokers take their time; the database and the registry can be asked meanwhile.
+    let wanted = relations.borrow().clone();
+    let both = async { tokio::join!(start, poll.warm_up(&wanted)) };
     let (sink, stored) = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),
-        started = start => started?,
+        (started, ()) = both => started?,
     };
     parts.board.running();
     let offsets = Offsets::new(committed(&stored));
-    let (sender, receiver) = mpsc::channel(1);
-    let poll = poll::PollStage::new(parts, stored, sender);
+    poll.start_from(stored);
     let commit = commit::CommitStage::new(parts, sink, offsets, backoff);
     // When one stage fails the other is dropped with it; when polling ends by itself the commit stage
     // finishes what is in the channel.

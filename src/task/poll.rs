@@ -50,6 +50,8 @@ struct Polled {
     board: TableBoard,
     metrics: TableMetrics,
     bound: Option<Bound>,
+    /// Where to begin has been found.
+    started: bool,
     /// The offset the next delta starts from.
     offset: Option<SourceOffset>,
     /// Where to read on; none: from the beginning.
@@ -76,12 +78,34 @@ struct Bound {
 }
 
 impl<'a> PollStage<'a> {
-    pub(super) fn new(
-        parts: &'a Parts,
-        stored: HashMap<SourcePartition, StoredOffset>,
-        out: mpsc::Sender<EncodedBatch>,
-    ) -> Self {
-        Self { parts, stored, connection: None, relations: Vec::new(), out }
+    pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<EncodedBatch>) -> Self {
+        Self { parts, stored: HashMap::new(), connection: None, relations: Vec::new(), out }
+    }
+
+    /// Connects and binds the first relation ahead of time. What fails here fails again at the first
+    /// poll, where it is dealt with.
+    pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
+        self.follow(wanted);
+        if self.connect().await.is_ok()
+            && let (Some(first), Some(connection)) = (self.relations.first_mut(), self.connection.as_deref_mut())
+            && let Err(error) = first.bind(self.parts, connection).await
+        {
+            tracing::debug!(table = %first.name, error = %error.report(), "warming up failed");
+        }
+    }
+
+    /// The offsets to continue from; nothing was polled before.
+    pub(super) fn start_from(&mut self, stored: HashMap<SourcePartition, StoredOffset>) {
+        self.stored = stored;
+    }
+
+    async fn connect(&mut self) -> Result<()> {
+        if self.connection.is_none() {
+            let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
+            tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
+            self.connection = Some(connection);
+        }
+        Ok(())
     }
 
     /// Polls until `stop`, or with `once` until every relation is read.
@@ -153,16 +177,13 @@ impl<'a> PollStage<'a> {
 
     /// One page of one relation. True if nothing newer is left.
     async fn poll(&mut self, index: usize) -> Result<bool> {
+        self.connect().await?;
         let polled = &mut self.relations[index];
-        if self.connection.is_none() {
-            let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
-            tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
-            self.connection = Some(connection);
-        }
         let Some(connection) = self.connection.as_deref_mut() else {
             return Err(Error::internal("no connection"));
         };
-        polled.bind(self.parts, connection, &self.stored, &self.out).await?;
+        polled.bind(self.parts, connection).await?;
+        polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
         polled.check_cursor(self.parts, connection).await?;
         polled.poll(self.parts, connection, &self.out).await
     }
@@ -216,6 +237,7 @@ impl Polled {
             name,
             relation,
             bound: None,
+            started: false,
             offset: None,
             position: None,
             fixed_upper: None,
@@ -232,14 +254,8 @@ impl Polled {
         }
     }
 
-    /// Describes the relation, registers its schemas, and finds where to read on.
-    async fn bind(
-        &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        stored: &HashMap<SourcePartition, StoredOffset>,
-        out: &mpsc::Sender<EncodedBatch>,
-    ) -> Result<()> {
+    /// Describes the relation and registers its schemas, once per definition.
+    async fn bind(&mut self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
         if self.bound.is_some() {
             return Ok(());
         }
@@ -259,11 +275,7 @@ impl Polled {
             let skipped = binding.definition.skipped.iter();
             self.board.skipped_columns(skipped.map(|column| format!("{} ({})", column.name, column.database_type)).collect());
         }
-        let first = self.offset.is_none() && self.position.is_none();
-        let bound = self.bound.insert(Bound { binding, encoder });
-        if first && !matches!(bound.binding.planner.mode(), Mode::Bulk) {
-            self.find_start(parts, connection, stored, out).await?;
-        }
+        self.bound = Some(Bound { binding, encoder });
         Ok(())
     }
 
@@ -278,6 +290,9 @@ impl Polled {
     ) -> Result<()> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let planner = &bound.binding.planner;
+        if self.started || matches!(planner.mode(), Mode::Bulk) {
+            return Ok(());
+        }
         let zone = &parts.spec.source.types.zone;
         if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
             self.position = planner.position_of(&found.offset, zone)?;
@@ -285,6 +300,7 @@ impl Polled {
             self.offset = stored.get(&self.partition).map(|own| own.offset.clone());
             self.board.position(found.offset.to_string());
             tracing::info!(table = %self.name, position = %found.offset, partition = %found_as, topic = %found.topic, "continuing");
+            self.started = true;
             return Ok(());
         }
         let time = match (planner.time_kind(), parts.spec.mode.timestamp_initial) {
@@ -306,10 +322,11 @@ impl Polled {
                 tracing::info!(table = %self.name, position = %to, "no stored offset, reading from the configured start");
                 let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&bound.binding.topic), 0, 0);
                 batch.delta = Some(OffsetDelta { partition: self.partition.clone(), from: None, to: to.clone() });
-                self.offset = Some(to);
                 send(out, batch).await?;
+                self.offset = Some(to);
             }
         }
+        self.started = true;
         Ok(())
     }
 
