@@ -1,9 +1,7 @@
-//! The contract of a dialect, run over each one with the database as oracle. PostgreSQL's address comes
-//! from ROWTIDE_TEST_POSTGRES_URL (`postgresql://user@host:port/database`); every test has a schema or a
+//! The contract of a dialect, run over each one with the database as oracle; every test has a schema or a
 //! file of its own.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,6 +12,9 @@ use rowtide::model::{
     Bind, CursorColumn, CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId, Value,
 };
 use rowtide::zone::Zone;
+
+use crate::support::Stack;
+use crate::support::db::{run_on_postgres, run_on_sqlite};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -31,10 +32,6 @@ struct Place {
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-fn postgres_url() -> String {
-    std::env::var("ROWTIDE_TEST_POSTGRES_URL").expect("set ROWTIDE_TEST_POSTGRES_URL; these tests need a PostgreSQL")
-}
-
 impl Place {
     fn new(kind: Kind, setup: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -50,8 +47,8 @@ impl Place {
                 None,
             ),
             Kind::Postgres => {
-                let url = postgres_url();
-                let rest = url.strip_prefix("postgresql://").unwrap();
+                let url = Stack::get().postgres;
+                let (_, rest) = url.split_once("://").unwrap();
                 let (user, rest) = rest.split_once('@').unwrap();
                 let (address, database) = rest.split_once('/').unwrap();
                 let (host, port) = address.split_once(':').unwrap();
@@ -90,22 +87,12 @@ impl Place {
         place
     }
 
-    /// Runs SQL with the database's own shell.
+    /// Runs SQL as an application would.
     fn sql(&self, sql: &str) {
-        let output = match self.kind {
-            Kind::Postgres => Command::new("psql")
-                .args(["-qX", "-v", "ON_ERROR_STOP=1", "-c"])
-                .arg(format!("set search_path = {}; {sql}", self.schema))
-                .arg(postgres_url())
-                .output(),
-            Kind::Sqlite => Command::new("python3")
-                .args(["-c", "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2])"])
-                .arg(self.folder.path().join("a.db"))
-                .arg(sql)
-                .output(),
-        };
-        let output = output.unwrap();
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        match self.kind {
+            Kind::Postgres => run_on_postgres(&Stack::get().postgres, &format!("set search_path = {}; {sql}", self.schema)),
+            Kind::Sqlite => run_on_sqlite(&self.folder.path().join("a.db"), sql),
+        }
     }
 
     async fn connect(&self) -> Box<dyn SourceConnection> {

@@ -356,3 +356,35 @@ fn every_numeric_mapping_gives_its_type() {
         assert_eq!(wide == json!({"double": 1234567890.1234}), mapping == "best_fit_eager_double", "{mapping}: {wide}");
     }
 }
+
+#[test]
+fn sqlite_times_are_cursors_in_whatever_form_they_are_stored() {
+    let forms = [
+        ("text", "'2024-01-01 10:00:00.000'", "'2024-01-01 10:00:01.000'"),
+        ("seconds without a fraction", "'2024-01-01 10:00:00'", "'2024-01-01 10:00:01'"),
+        ("ISO with T and Z", "'2024-01-01T10:00:00.123456Z'", "'2024-01-01T10:00:01.123456Z'"),
+        ("milliseconds", "1704103200000", "1704103201000"),
+        ("Julian days", "2460310.9166667", "2460310.9166782"),
+    ];
+    for (form, first, second) in forms {
+        let database = Sqlite::new();
+        database.run("create table t (id integer not null primary key, ts timestamp not null)");
+        let connector = Connector::new(&database.jdbc_url())
+            .set("mode", "timestamp+incrementing")
+            .set("timestamp.column.name", "ts")
+            .set("incrementing.column.name", "id")
+            .set("table.whitelist", "t")
+            .set("batch.max.rows", "1");
+        let file = connector.file();
+        // Nothing tells the form while the table is empty.
+        let mut running = Running::start(&file, &[]);
+        running.wait_for_log("reading from the beginning");
+        database.run(&format!("insert into t values (1, {first})"));
+        wait_for_records(&connector.topic("t"), 1);
+        assert_eq!(running.terminate(), Some(0), "{form}");
+        database.run(&format!("insert into t values (2, {first}), (3, {second})"));
+        once(&connector);
+        once(&connector);
+        assert_eq!(fields(&connector, "t", "id"), [1, 2, 3].map(Json::from), "{form}");
+    }
+}

@@ -155,7 +155,8 @@ impl Reader<'_> {
                 }
                 Error::new(ErrorKind::Value, problem).with("column", column)
             }
-            Failure::Cursor(index, problem) => Error::new(ErrorKind::Cursor, problem).with("column", name(index)),
+            // Described again, the column may turn out to hold another storage class than it seemed to when empty.
+            Failure::Cursor(index, problem) => Error::new(ErrorKind::Value, problem).with("column", name(index)),
             Failure::Null(index) => {
                 let column = name(index).to_owned();
                 self.notes.nullable.entry(relation()).or_default().insert(column.clone());

@@ -198,7 +198,7 @@ impl SourceConnection for Session {
             let Some(row) = rows.first() else { return Ok(None) };
             let raw = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
             let cursor = decode::stored(raw).and_then(|stored| decode::cursor(kind, stored));
-            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Cursor, problem))
+            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Value, problem))
         })
     }
 

@@ -22,7 +22,7 @@ pub struct Postgres {
 impl Postgres {
     pub fn new() -> Self {
         let database = Self { server: Stack::get().postgres, name: unique("rt") };
-        run_on(&database.server, &format!("create database {}", database.name));
+        run_on_postgres(&database.server, &format!("create database {}", database.name));
         database
     }
 
@@ -47,7 +47,7 @@ impl Postgres {
 
     /// Runs statements, each or all at once as given.
     pub fn run(&self, sql: &str) {
-        run_on(&self.url(), sql);
+        run_on_postgres(&self.url(), sql);
     }
 
     /// Runs a query of one text column.
@@ -79,10 +79,21 @@ impl Drop for Postgres {
     }
 }
 
-fn run_on(url: &str, sql: &str) {
+/// Runs statements on a PostgreSQL database.
+pub fn run_on_postgres(url: &str, sql: &str) {
     let (url, sql) = (url.to_owned(), sql.to_owned());
     block(async move {
         let mut connection = PgConnection::connect(&url).await.expect("connect");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
+        connection.close().await.expect("close");
+    });
+}
+
+/// Runs statements on a SQLite file, which is made if it is missing.
+pub fn run_on_sqlite(path: &std::path::Path, sql: &str) {
+    let (url, sql) = (format!("sqlite://{}?mode=rwc", path.display()), sql.to_owned());
+    block(async move {
+        let mut connection = SqliteConnection::connect(&url).await.expect("connect");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
         connection.close().await.expect("close");
     });
@@ -120,11 +131,6 @@ impl Sqlite {
     }
 
     pub fn run(&self, sql: &str) {
-        let (url, sql) = (format!("sqlite://{}?mode=rwc", self.path().display()), sql.to_owned());
-        block(async move {
-            let mut connection = SqliteConnection::connect(&url).await.expect("connect");
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
-            connection.close().await.expect("close");
-        });
+        run_on_sqlite(&self.path(), sql);
     }
 }
