@@ -148,7 +148,7 @@ fn reassign(
     let mut groups: Vec<Vec<Relation>> = tasks.iter().map(|task| task.borrow().clone()).collect();
     for (index, group) in groups.iter_mut().enumerate() {
         homes.extend(group.iter().map(|relation| (relation.clone(), index)));
-        group.retain(|relation| named || current.contains(relation));
+        group.retain(|relation| current.contains(relation) || (named && !replaced(relation, current)));
     }
     for relation in current {
         if groups.iter().any(|group| group.contains(relation)) {
@@ -168,6 +168,15 @@ fn reassign(
             changed
         });
     }
+}
+
+/// Whether another table of that bare name, and so of that topic, is listed: the table has moved.
+fn replaced(gone: &Relation, current: &[Relation]) -> bool {
+    let name = |relation: &Relation| match relation {
+        Relation::Table(id) => Some(id.name.clone()),
+        Relation::Query(_) => None,
+    };
+    current.iter().any(|relation| name(relation) == name(gone))
 }
 
 #[cfg(test)]
@@ -223,5 +232,8 @@ mod tests {
             split(&tables(&["a", "b"]), 1).into_iter().map(watch::channel).unzip();
         reassign(&senders, &tables(&["a"]), true, &mut HashMap::new());
         assert!(!receivers[0].has_changed().unwrap());
+        let moved = Relation::Table(TableId { catalog: None, schema: Some("attic".into()), name: "b".into() });
+        reassign(&senders, &[table("a"), moved.clone()], true, &mut HashMap::new());
+        assert_eq!(*receivers[0].borrow(), [table("a"), moved]);
     }
 }
