@@ -1,7 +1,7 @@
 //! Which relations a connector polls: the database's list, through the connector's filters, spread over
 //! tasks; and the watch that lets new tables appear without a restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 
 use tokio::sync::watch;
@@ -111,10 +111,11 @@ pub async fn watch(spec: &ConnectorSpec, dialect: &'static dyn Dialect, tasks: V
     if matches!(spec.selection, Selection::Query { .. }) {
         return pending().await;
     }
+    let mut homes = HashMap::new();
     loop {
         tokio::time::sleep(spec.polling.table_interval).await;
         match list(spec, dialect).await {
-            Ok(current) => reassign(&tasks, &current),
+            Ok(current) => reassign(&tasks, &current, named(spec), &mut homes),
             Err(error) => tracing::warn!(error = %error.report(), "cannot list the tables, trying again"),
         }
     }
@@ -131,19 +132,33 @@ async fn list(spec: &ConnectorSpec, dialect: &'static dyn Dialect) -> Result<Vec
     Ok(selected.into_iter().map(Relation::Table).collect())
 }
 
-/// Tables that stay keep their task; gone ones leave; new ones go to the task with the fewest.
-fn reassign(tasks: &[watch::Sender<Vec<Relation>>], current: &[Relation]) {
+/// Whether the tables are named one by one; such a table is missed when it is gone, not forgotten.
+fn named(spec: &ConnectorSpec) -> bool {
+    matches!(&spec.selection, Selection::Tables(filter) if !filter.whitelist.is_empty())
+}
+
+/// Tables that stay keep their task; gone ones leave, unless they are `named`; new ones go to the task with
+/// the fewest. One that comes back goes to the task it had: only that one knows how far it was read.
+fn reassign(
+    tasks: &[watch::Sender<Vec<Relation>>],
+    current: &[Relation],
+    named: bool,
+    homes: &mut HashMap<Relation, usize>,
+) {
     let mut groups: Vec<Vec<Relation>> = tasks.iter().map(|task| task.borrow().clone()).collect();
-    for group in &mut groups {
-        group.retain(|relation| current.contains(relation));
+    for (index, group) in groups.iter_mut().enumerate() {
+        homes.extend(group.iter().map(|relation| (relation.clone(), index)));
+        group.retain(|relation| current.contains(relation) || (named && !replaced(relation, current)));
     }
     for relation in current {
         if groups.iter().any(|group| group.contains(relation)) {
             continue;
         }
         tracing::info!(table = %relation, "a new table appeared");
-        if let Some(smallest) = groups.iter_mut().min_by_key(|group| group.len()) {
-            smallest.push(relation.clone());
+        let smallest = || groups.iter().enumerate().min_by_key(|(_, group)| group.len()).map(|(index, _)| index);
+        let home = homes.get(relation).copied().or_else(smallest);
+        if let Some(group) = home.and_then(|index| groups.get_mut(index)) {
+            group.push(relation.clone());
         }
     }
     for (task, group) in tasks.iter().zip(groups) {
@@ -153,6 +168,15 @@ fn reassign(tasks: &[watch::Sender<Vec<Relation>>], current: &[Relation]) {
             changed
         });
     }
+}
+
+/// Whether another table of that bare name, and so of that topic, is listed: the table has moved.
+fn replaced(gone: &Relation, current: &[Relation]) -> bool {
+    let name = |relation: &Relation| match relation {
+        Relation::Table(id) => Some(id.name.clone()),
+        Relation::Query(_) => None,
+    };
+    current.iter().any(|relation| name(relation) == name(gone))
 }
 
 #[cfg(test)]
@@ -183,10 +207,33 @@ mod tests {
     fn a_new_table_joins_the_smallest_task_and_disturbs_no_other() {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             split(&tables(&["a", "b", "c"]), 2).into_iter().map(watch::channel).unzip();
-        reassign(&senders, &tables(&["a", "b", "c", "d"]));
+        let mut homes = HashMap::new();
+        let mut reassign = |names: &[&str]| super::reassign(&senders, &tables(names), false, &mut homes);
+        reassign(&["a", "b", "c", "d"]);
         assert!(!receivers[0].has_changed().unwrap());
         assert_eq!(*receivers[1].borrow(), tables(&["c", "d"]));
-        reassign(&senders, &tables(&["b", "c", "d"]));
+        reassign(&["b", "c", "d"]);
         assert_eq!(*receivers[0].borrow(), tables(&["b"]));
+    }
+
+    #[test]
+    fn a_table_that_comes_back_goes_to_the_task_that_knows_it() {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            split(&tables(&["a", "b", "c"]), 2).into_iter().map(watch::channel).unzip();
+        let mut homes = HashMap::new();
+        reassign(&senders, &tables(&["c"]), false, &mut homes);
+        reassign(&senders, &tables(&["a", "b", "c"]), false, &mut homes);
+        assert_eq!(*receivers[0].borrow(), tables(&["a", "b"]));
+    }
+
+    #[test]
+    fn a_table_that_is_named_is_missed_when_it_is_gone() {
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            split(&tables(&["a", "b"]), 1).into_iter().map(watch::channel).unzip();
+        reassign(&senders, &tables(&["a"]), true, &mut HashMap::new());
+        assert!(!receivers[0].has_changed().unwrap());
+        let moved = Relation::Table(TableId { catalog: None, schema: Some("attic".into()), name: "b".into() });
+        reassign(&senders, &[table("a"), moved.clone()], true, &mut HashMap::new());
+        assert_eq!(*receivers[0].borrow(), [table("a"), moved]);
     }
 }

@@ -107,6 +107,10 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
     let groups = catalog::split(&relations, spec.tasks_max);
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
+    for relation in &relations {
+        // All at once: a task that fails early must see that the others have tables too.
+        options.board.table(&relation.to_string());
+    }
     let mut tasks = JoinSet::new();
     let mut senders = Vec::new();
     for (index, group) in groups.into_iter().enumerate() {

@@ -161,6 +161,16 @@ impl TableBoard {
         });
     }
 
+    /// The last rows there were are committed: a first load ends. What a later poll found stays.
+    pub fn caught_up(&self) {
+        self.update(|table, now| {
+            table.load = None;
+            if table.state == TableState::Loading {
+                table.enter(TableState::Live, now, None);
+            }
+        });
+    }
+
     /// The position found at start.
     pub fn position(&self, text: impl Into<String>) {
         let text = text.into();
@@ -276,6 +286,19 @@ mod tests {
         let status = status.table("public.t").unwrap();
         assert_eq!((status.state, status.rows, status.bytes), (TableState::Live, 10, 40));
         assert_eq!((status.load.as_ref(), status.position.as_deref()), (None, Some("4")));
+    }
+
+    #[test]
+    fn a_late_commit_does_not_hide_that_the_table_failed_meanwhile() {
+        let (board, table) = board();
+        table.loading(None);
+        table.polled(true, false);
+        table.failed(&Error::new(crate::error::ErrorKind::Privilege, "permission denied"));
+        table.committed(Committed { rows: 1, ..Committed::default() });
+        table.caught_up();
+        let status = board.snapshot();
+        assert_eq!(status.table("public.t").unwrap().reason.as_deref(), Some("permission denied"));
+        assert!(status.nothing_works());
     }
 
     #[test]

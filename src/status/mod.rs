@@ -214,6 +214,11 @@ impl ConnectorStatus {
         }
     }
 
+    /// Whether there are tables and all of them have failed.
+    pub fn nothing_works(&self) -> bool {
+        !self.tables.is_empty() && self.tables.iter().all(|table| table.state == TableState::Failed)
+    }
+
     /// The status of a table.
     pub fn table(&self, name: &str) -> Option<&TableStatus> {
         self.find(name).ok().map(|index| &self.tables[index])

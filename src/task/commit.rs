@@ -104,7 +104,7 @@ impl<'a> CommitStage<'a> {
             let board = self.parts.board.table(&relation);
             board.committed(share.committed);
             if share.exhausted {
-                board.polled(true, true);
+                board.caught_up();
             }
         }
         Ok(())

@@ -24,7 +24,7 @@ use crate::offsets::StoredOffset;
 use crate::plan::cursor::TimeLimits;
 use crate::reader::{CutRule, Limits, Page, null_cursor, read_page};
 use crate::retry::Backoff;
-use crate::status::TableBoard;
+use crate::status::{ConnectorStatus, TableBoard};
 use crate::telemetry::TableMetrics;
 
 /// A page never has more rows, however far behind its relation is.
@@ -50,8 +50,6 @@ struct Polled {
     board: TableBoard,
     metrics: TableMetrics,
     bound: Option<Bound>,
-    /// Where to begin has been found.
-    started: bool,
     /// The offset the next delta starts from.
     offset: Option<SourceOffset>,
     /// Where to read on; none: from the beginning.
@@ -75,6 +73,8 @@ struct Polled {
 struct Bound {
     binding: Binding,
     encoder: RecordEncoder,
+    /// Where to read on under this definition has been found.
+    start_known: bool,
 }
 
 impl<'a> PollStage<'a> {
@@ -145,12 +145,19 @@ impl<'a> PollStage<'a> {
 
     /// Adds what is newly selected and drops what is not any more.
     fn follow(&mut self, wanted: &[Relation]) {
-        let gone = |polled: &Polled| !wanted.contains(&polled.relation);
-        for polled in self.relations.iter().filter(|polled| gone(polled)) {
+        let (kept, gone) = std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.relation));
+        self.relations = kept;
+        let gone: Vec<Polled> = gone;
+        for polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             self.parts.board.remove_table(&polled.name);
+            // One that comes back goes on where it was, not where it was when the session began.
+            if let Some(offset) = polled.offset {
+                let topic = self.parts.spec.offsets.topic.clone();
+                let stored = StoredOffset { offset, topic, partition: -1, kafka_offset: -1, written_at: None };
+                self.stored.insert(polled.partition, stored);
+            }
         }
-        self.relations.retain(|polled| !gone(polled));
         for relation in wanted {
             if !self.relations.iter().any(|polled| polled.relation == *relation) {
                 let polled = Polled::new(self.parts, relation.clone());
@@ -159,9 +166,13 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// A connector of which nothing works has failed; one with a table that works goes on.
+    /// A connector of which nothing works has failed; one with a table that works, in this task or in
+    /// another, goes on, and what has failed is looked at again now and then.
     fn give_up_if_nothing_is_left(&mut self) -> Result<()> {
         if self.relations.is_empty() || self.relations.iter().any(|polled| polled.failed.is_none()) {
+            return Ok(());
+        }
+        if !self.parts.board.with(ConnectorStatus::nothing_works) {
             return Ok(());
         }
         match self.relations.iter_mut().find_map(|polled| polled.failed.take()) {
@@ -237,7 +248,6 @@ impl Polled {
             name,
             relation,
             bound: None,
-            started: false,
             offset: None,
             position: None,
             fixed_upper: None,
@@ -275,12 +285,11 @@ impl Polled {
             let skipped = binding.definition.skipped.iter();
             self.board.skipped_columns(skipped.map(|column| format!("{} ({})", column.name, column.database_type)).collect());
         }
-        self.bound = Some(Bound { binding, encoder });
+        self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }
 
-    /// Where the first poll of this session begins: the stored offset (also one written under an older
-    /// name), else the configured start, else the very beginning.
+    /// Finds where to read on under a new definition; if that fails it is tried again at the next poll.
     async fn find_start(
         &mut self,
         parts: &Parts,
@@ -288,19 +297,44 @@ impl Polled {
         stored: &HashMap<SourcePartition, StoredOffset>,
         out: &mpsc::Sender<EncodedBatch>,
     ) -> Result<()> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let planner = &bound.binding.planner;
-        if self.started || matches!(planner.mode(), Mode::Bulk) {
+        let Some(mut bound) = self.bound.take() else { return Err(Error::internal("not bound")) };
+        let mut outcome = Ok(());
+        if !bound.start_known {
+            outcome = self.start_of(parts, connection, &bound.binding, stored, out).await;
+            bound.start_known = outcome.is_ok();
+        }
+        self.bound = Some(bound);
+        outcome
+    }
+
+    /// Where reading begins or goes on: what this session has read already, else the stored offset (also
+    /// one written under an older name), else the configured start, else the very beginning.
+    async fn start_of(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        binding: &Binding,
+        stored: &HashMap<SourcePartition, StoredOffset>,
+        out: &mpsc::Sender<EncodedBatch>,
+    ) -> Result<()> {
+        let planner = &binding.planner;
+        let zone = &parts.spec.source.types.zone;
+        if matches!(planner.mode(), Mode::Bulk) {
+            // A load goes on if the new definition can still order the rows, else it starts over.
+            self.position.take_if(|position| position.0.len() != planner.tuple_len());
             return Ok(());
         }
-        let zone = &parts.spec.source.types.zone;
+        if let Some(offset) = &self.offset {
+            // The cursor's type may be another one now; the offset says the same in its terms.
+            self.position = planner.position_of(offset, zone)?;
+            return Ok(());
+        }
         if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
             self.position = planner.position_of(&found.offset, zone)?;
             // Progress is counted per partition name; a start under an older name begins a new count.
             self.offset = stored.get(&self.partition).map(|own| own.offset.clone());
             self.board.position(found.offset.to_string());
             tracing::info!(table = %self.name, position = %found.offset, partition = %found_as, topic = %found.topic, "continuing");
-            self.started = true;
             return Ok(());
         }
         let time = match (planner.time_kind(), parts.spec.mode.timestamp_initial) {
@@ -320,13 +354,12 @@ impl Polled {
                 // "Now" must not move at the next start, so it is stored before anything is read.
                 let to = planner.offset_of(position, position.0.first(), None, zone)?;
                 tracing::info!(table = %self.name, position = %to, "no stored offset, reading from the configured start");
-                let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&bound.binding.topic), 0, 0);
+                let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
                 batch.delta = Some(OffsetDelta { partition: self.partition.clone(), from: None, to: to.clone() });
                 send(out, batch).await?;
                 self.offset = Some(to);
             }
         }
-        self.started = true;
         Ok(())
     }
 
@@ -402,9 +435,8 @@ impl Polled {
             self.restart_bulk(exhausted);
             return Ok(exhausted);
         }
-        if !exhausted {
-            self.board.polled(true, false);
-        }
+        // A first load ends when its last rows are committed, so the commit stage says so.
+        self.board.polled(true, false);
         let batch = self.carry(parts, page, exhausted)?;
         permit.send(batch);
         self.more_promised = !exhausted;

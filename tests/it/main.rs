@@ -3,7 +3,10 @@
 
 mod architecture;
 mod dialects;
+mod exactly_once;
+mod failures;
 mod kafka;
+mod lifecycle;
 mod modes;
 mod support;
 mod walkthrough;

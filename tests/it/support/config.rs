@@ -61,6 +61,13 @@ impl Connector {
             .set("key.mode", "primary_key")
     }
 
+    /// An offsets topic of its own: a transaction that a killed connector leaves open holds up the
+    /// others of a shared one until it times out.
+    pub fn alone(self) -> Self {
+        let topic = format!("{}_offsets", self.name);
+        self.set("offset.storage.topic", &topic).set("offset.storage.partitions", "1")
+    }
+
     /// The topic of a table.
     pub fn topic(&self, table: &str) -> String {
         format!("{}{table}", self.keys["topic.prefix"])

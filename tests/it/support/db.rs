@@ -65,6 +65,41 @@ impl Postgres {
     }
 }
 
+/// A session that stays open, for locks and transactions that do not end by themselves.
+pub struct Held(Option<PgConnection>);
+
+impl Held {
+    pub fn new(database: &Postgres) -> Self {
+        let url = database.url();
+        Self(Some(block(async move { PgConnection::connect(&url).await.expect("connect") })))
+    }
+
+    pub fn run(&mut self, sql: &str) {
+        let (mut connection, sql) = (self.0.take().expect("a session"), sql.to_owned());
+        self.0 = Some(block(async move {
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
+            connection
+        }));
+    }
+}
+
+/// A login role of a test's own. Declared before the database, so that it is dropped after it.
+pub struct Role(pub String);
+
+impl Role {
+    pub fn new() -> Self {
+        let role = Self(unique("role"));
+        run_on_postgres(&Stack::get().postgres, &format!("create role {} login", role.0));
+        role
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        run_on_postgres(&Stack::get().postgres, &format!("drop role {}", self.0));
+    }
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());

@@ -1,6 +1,6 @@
 //! Reads topics as a consumer outside of rowtide would: an rdkafka client of its own, read committed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -62,7 +62,10 @@ pub fn read_topic(topic: &str) -> Vec<Raw> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
     let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect();
     let mut assignment = TopicPartitionList::new();
+    // Under load the end moves on while it is read; the end as it is now will do.
+    let mut ends = HashMap::new();
     for partition in &partitions {
+        ends.insert(*partition, consumer.fetch_watermarks(topic, *partition, PATIENCE).expect("ends").1);
         assignment.add_partition_offset(topic, *partition, Offset::Beginning).expect("a partition");
     }
     if partitions.is_empty() {
@@ -80,16 +83,31 @@ pub fn read_topic(topic: &str) -> Vec<Raw> {
                 open.remove(&partition);
             }
             Some(Err(error)) => panic!("reading {topic}: {error}"),
-            Some(Ok(message)) => records.push(Raw {
-                partition: message.partition(),
-                offset: message.offset(),
-                key: message.key().map(<[u8]>::to_vec),
-                value: message.payload().map(<[u8]>::to_vec),
-            }),
+            Some(Ok(message)) => {
+                if message.offset() + 1 >= ends[&message.partition()] {
+                    open.remove(&message.partition());
+                }
+                records.push(Raw {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    key: message.key().map(<[u8]>::to_vec),
+                    value: message.payload().map(<[u8]>::to_vec),
+                });
+            }
         }
     }
     records.sort_by_key(|record| (record.partition, record.offset));
     records
+}
+
+/// The ends of a topic's partitions, transaction markers and aborted records counted: they move with
+/// every transaction, also an empty one.
+pub fn ends(topic: &str) -> Vec<i64> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
+    let partitions = metadata.topics()[0].partitions().iter();
+    partitions.map(|partition| consumer.fetch_watermarks(topic, partition.id(), PATIENCE).expect("ends").1).collect()
 }
 
 /// Decodes Avro records through the registry.

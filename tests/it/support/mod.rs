@@ -3,7 +3,9 @@
 
 pub mod config;
 pub mod db;
+pub mod http;
 pub mod kafka;
+pub mod load;
 pub mod oracle;
 pub mod process;
 

@@ -125,14 +125,20 @@ impl Running {
 
     /// Waits for its end.
     pub fn exit_code(mut self) -> Option<i32> {
-        let log = self.log.clone();
-        let status = eventually("rowtide ends", PATIENCE, || {
-            self.child.try_wait().expect("wait").or_else(|| {
-                let _ = &log;
-                None
-            })
-        });
-        status.code()
+        self.ended()
+    }
+
+    /// The same; the log can be read afterwards.
+    pub fn ended(&mut self) -> Option<i32> {
+        eventually("rowtide ends", PATIENCE, || self.child.try_wait().expect("wait")).code()
+    }
+
+    /// Where health, status and metrics are; started with `--listen 127.0.0.1:0`.
+    pub fn address(&mut self) -> String {
+        self.wait_for_log("health and metrics address=");
+        let log = self.log();
+        let (_, after) = log.split_once("health and metrics address=").expect("an address");
+        after.split_whitespace().next().expect("an address").to_owned()
     }
 
     /// Waits until the log holds a text.
