@@ -6,6 +6,8 @@
 //! `cargo bench --bench end_to_end` with the addresses of `scripts/services env`;
 //! `ROWTIDE_BENCH_ROWS` (default 2,000,000) and `ROWTIDE_BENCH_RUNS` (default 3) change the size.
 
+#![allow(clippy::print_stdout)]
+
 use std::error::Error;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -69,7 +71,8 @@ struct Stack {
 impl Stack {
     fn from_environment() -> Outcome<Self> {
         let address = |name: &str| {
-            std::env::var(name).map_err(|_| format!("{name} is not set: scripts/services start; eval \"$(scripts/services env)\""))
+            std::env::var(name)
+                .map_err(|_| format!("{name} is not set: scripts/services start; eval \"$(scripts/services env)\""))
         };
         Ok(Self {
             postgres: address("ROWTIDE_TEST_POSTGRES_URL")?,
@@ -148,7 +151,9 @@ fn produce_floor(stack: &Stack, topic: &str, rows: usize) -> Outcome<Duration> {
         for _ in 0..size {
             let mut record = BaseRecord::to(topic).key(&key[..]).payload(&value[..]);
             while let Err((error, refused)) = producer.send(record) {
-                let KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) = error else { return Err(error.into()) };
+                let KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) = error else {
+                    return Err(error.into());
+                };
                 producer.poll(Duration::from_millis(1));
                 record = refused;
             }

@@ -128,7 +128,8 @@ impl ErrorKind {
             Unreachable | Registry | Kafka => 3,
             Fenced | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
-            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | GivenUp | Internal => 1,
+            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | GivenUp
+            | Internal => 1,
         }
     }
 }

@@ -99,7 +99,7 @@ impl RowSink for Pager<'_> {
 impl Pager<'_> {
     fn finish(mut self, cut: bool) -> Page {
         let mut unfinished_tie = None;
-        let mut position = (!self.last.is_empty()).then(|| Position(self.last));
+        let mut position = (!self.last.is_empty()).then_some(Position(self.last));
         if !cut {
             // Nothing follows, so the last value is settled too, as far as this poll can see.
             self.settled = position.as_ref().and_then(|position| position.0.first().cloned()).or(self.settled);
@@ -173,7 +173,9 @@ mod tests {
         };
         let rule = CutRule { anywhere, null_fails: true };
         let limits = Limits { rows: limit, bytes: usize::MAX };
-        read_page(&mut stream, &encode, rule, limits, EncodedBatch::new("t".into(), "t".into(), 8, 8), Some(limit)).await.unwrap()
+        read_page(&mut stream, &encode, rule, limits, EncodedBatch::new("t".into(), "t".into(), 8, 8), Some(limit))
+            .await
+            .unwrap()
     }
 
     fn time(micros: i64) -> CursorValue<'static> {

@@ -77,11 +77,18 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings
     let bindings = database(spec, args, findings).await;
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
     let brokers = output::within(args.timeout, &what, admin::probe_brokers(&spec.kafka, args.timeout)).await;
-    if findings.note(&what, brokers, |about| format!("{} in cluster {}", about.brokers, about.cluster_id.as_deref().unwrap_or("?"))).is_some() {
+    if findings
+        .note(&what, brokers, |about| {
+            format!("{} in cluster {}", about.brokers, about.cluster_id.as_deref().unwrap_or("?"))
+        })
+        .is_some()
+    {
         let mut topics: Vec<String> = bindings.iter().map(|binding| binding.topic.to_string()).collect();
         topics.push(spec.offsets.topic.clone());
         for topic in topics {
-            let state = output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout)).await;
+            let state =
+                output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout))
+                    .await;
             findings.note(&format!("topic {topic}"), state, |state| match state {
                 TopicState::Missing => "not there yet; the first run creates it".to_owned(),
                 TopicState::Present { partitions } => format!("{partitions} partitions"),
@@ -114,10 +121,16 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         count => format!("{count} selected"),
     });
     for relation in relations.unwrap_or_default() {
-        let binding = output::within(args.timeout, &what, inspect::binding(spec, dialect, &mut *connection, &relation)).await;
+        let binding =
+            output::within(args.timeout, &what, inspect::binding(spec, dialect, &mut *connection, &relation)).await;
         let what = format!("table {relation}");
         bindings.extend(findings.note(&what, binding, |binding| {
-            format!("{} columns, mode {}, to topic {}", binding.definition.columns.len(), binding.planner.mode().as_str(), binding.topic)
+            format!(
+                "{} columns, mode {}, to topic {}",
+                binding.definition.columns.len(),
+                binding.planner.mode().as_str(),
+                binding.topic
+            )
         }));
     }
     connection.close().await;

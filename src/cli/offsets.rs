@@ -112,7 +112,9 @@ pub(super) async fn run(args: OffsetsArgs) -> u8 {
     let outcome = match args.command {
         OffsetsCommand::List { connectors, json, config } => list(&connectors, json, &config).await,
         OffsetsCommand::Get { target, to } => get(&target, to.as_deref()).await,
-        OffsetsCommand::Set { target, change, timestamp, incrementing } => set(&target, &change, timestamp, incrementing).await,
+        OffsetsCommand::Set { target, change, timestamp, incrementing } => {
+            set(&target, &change, timestamp, incrementing).await
+        }
         OffsetsCommand::Reset { target, change } => reset(&target, &change).await,
         OffsetsCommand::Export { connector, file, config } => export(&connector, &file, &config).await,
         OffsetsCommand::Import { connector, file, change, config } => import(&connector, &file, &change, &config).await,
@@ -257,7 +259,12 @@ fn chosen(stored: &Stored, table: Option<&str>) -> Result<Vec<SourcePartition>> 
     }
 }
 
-async fn set(target: &Target, change: &Change, timestamp: Option<Instant>, incrementing: Option<i64>) -> Result<(), Stop> {
+async fn set(
+    target: &Target,
+    change: &Change,
+    timestamp: Option<Instant>,
+    incrementing: Option<i64>,
+) -> Result<(), Stop> {
     if timestamp.is_none() && incrementing.is_none() {
         return Err(Error::config("nothing to set").advise("give --timestamp, --incrementing, or both").into());
     }
@@ -300,8 +307,11 @@ async fn export(connector: &str, file: &Path, config: &ConfigArgs) -> Result<(),
 
 async fn import(connector: &str, file: &Path, change: &Change, config: &ConfigArgs) -> Result<(), Stop> {
     let spec = one(connector, config)?;
-    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    let text = text.map_err(|error| Error::new(ErrorKind::Io, "cannot read the offsets").with("file", file.display()).caused_by(error))?;
+    let text =
+        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let text = text.map_err(|error| {
+        Error::new(ErrorKind::Io, "cannot read the offsets").with("file", file.display()).caused_by(error)
+    })?;
     let changes = format::from_rest(&spec.name, &text).map_err(|error| error.with("file", file.display()))?;
     if changes.is_empty() {
         return Err(Error::config("the file holds no offsets").with("file", file.display()).into());
@@ -314,12 +324,19 @@ fn write_document(file: &Path, document: &str) -> Result<()> {
     if file == Path::new("-") {
         return output::print(&format!("{document}\n"));
     }
-    std::fs::write(file, format!("{document}\n"))
-        .map_err(|error| Error::new(ErrorKind::Io, "cannot write the offsets").with("file", file.display()).caused_by(error))
+    std::fs::write(file, format!("{document}\n")).map_err(|error| {
+        Error::new(ErrorKind::Io, "cannot write the offsets").with("file", file.display()).caused_by(error)
+    })
 }
 
 /// Shows before and after, asks, and writes.
-async fn apply(spec: &ConnectorSpec, stored: &Stored, changes: Changes, change: &Change, config: &ConfigArgs) -> Result<(), Stop> {
+async fn apply(
+    spec: &ConnectorSpec,
+    stored: &Stored,
+    changes: Changes,
+    change: &Change,
+    config: &ConfigArgs,
+) -> Result<(), Stop> {
     for (partition, after) in &changes {
         let show = |offset: Option<&SourceOffset>| offset.map_or_else(|| "none".to_owned(), ToString::to_string);
         let before = stored.get(partition).map(|stored| &stored.offset);
@@ -342,7 +359,9 @@ fn confirmed() -> Result<bool> {
     }
     let _ = write!(std::io::stderr(), "write this? [y/N] ");
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|error| Error::new(ErrorKind::Io, "cannot read the answer").caused_by(error))?;
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::new(ErrorKind::Io, "cannot read the answer").caused_by(error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

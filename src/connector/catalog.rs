@@ -52,9 +52,9 @@ fn check_names(filter: &TableFilter, dialect: &dyn Dialect, listed: &[TableId]) 
         .whitelist
         .iter()
         .filter(|entry| {
-            !listed.iter().any(|table| {
-                **entry == table.to_string() || **entry == table.name || **entry == quoted(dialect, table)
-            })
+            !listed
+                .iter()
+                .any(|table| **entry == table.to_string() || **entry == table.name || **entry == quoted(dialect, table))
         })
         .collect();
     let Some(first) = missing.first() else { return Ok(()) };
@@ -75,7 +75,12 @@ fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
         let bare = strsim::damerau_levenshtein(&wanted, &table.name.to_lowercase());
         bare.min(strsim::damerau_levenshtein(&wanted, &table.to_string().to_lowercase()))
     };
-    listed.iter().map(|table| (distance(table), table)).min().filter(|(distance, _)| *distance <= 3).map(|(_, table)| table.to_string())
+    listed
+        .iter()
+        .map(|table| (distance(table), table))
+        .min()
+        .filter(|(distance, _)| *distance <= 3)
+        .map(|(_, table)| table.to_string())
 }
 
 /// The topic is named by the bare table name, so two tables of one name would mix (`connector-config.md`, 6.4).

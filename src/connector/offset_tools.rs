@@ -42,8 +42,11 @@ pub async fn write(
 ) -> Result<()> {
     let alive = holders(spec, timeout).await?;
     if !alive.is_empty() && !force {
-        return Err(Error::new(ErrorKind::Refused, format!("connector {} is running: {}", spec.name, alive.join(", ")))
-            .advise("stop it first; --force fences it, and it ends with exit code 4"));
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("connector {} is running: {}", spec.name, alive.join(", ")),
+        )
+        .advise("stop it first; --force fences it, and it ends with exit code 4"));
     }
     // Fence every task the connector may have before the position is moved under it.
     let mut first = sink(spec, 0).await?;
@@ -51,16 +54,14 @@ pub async fn write(
         drop(sink(spec, task).await?);
     }
     let store = KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets);
-    let records = changes
-        .iter()
-        .flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref()))
-        .collect();
+    let records =
+        changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())).collect();
     first.begin().await?;
     first.commit(records).await
 }
 
 async fn sink(spec: &ConnectorSpec, task: usize) -> Result<TransactionalProducer> {
-    let mut sink = TransactionalProducer::new(&spec.kafka, &spec.kafka.transactional_id(&spec.name, task))?;
+    let mut sink = TransactionalProducer::new(&spec.kafka, spec.kafka.transactional_id(&spec.name, task))?;
     sink.init().await?;
     Ok(sink)
 }

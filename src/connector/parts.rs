@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::admin;
 use crate::kafka::producer::TransactionalProducer;
-use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::OffsetStore;
+use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
 
 /// The parts all tasks of a connector share.

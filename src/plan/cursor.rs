@@ -81,7 +81,9 @@ impl Planner {
             Mode::Incrementing { .. } => id.map(|id| Position(vec![self.id_value(id)])),
             Mode::Timestamp { .. } => time.map(|time| Position(vec![time])),
             // Connect binds id -1 beside the time, so rows of exactly that time are still read (2 and 3.8).
-            Mode::TimestampIncrementing { .. } => time.map(|time| Position(vec![time, self.id_value(id.unwrap_or(-1))])),
+            Mode::TimestampIncrementing { .. } => {
+                time.map(|time| Position(vec![time, self.id_value(id.unwrap_or(-1))]))
+            }
         }
     }
 

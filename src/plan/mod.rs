@@ -148,7 +148,9 @@ impl Planner {
 
     fn suffix_cuts_ties(&self) -> bool {
         let cuts = |suffix: &String| {
-            suffix.split(|c: char| !c.is_alphanumeric()).any(|word| ["limit", "fetch"].iter().any(|cut| word.eq_ignore_ascii_case(cut)))
+            suffix
+                .split(|c: char| !c.is_alphanumeric())
+                .any(|word| ["limit", "fetch"].iter().any(|cut| word.eq_ignore_ascii_case(cut)))
         };
         !self.cuts_anywhere() && self.suffix.as_ref().is_some_and(cuts)
     }

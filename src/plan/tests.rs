@@ -52,7 +52,8 @@ fn the_first_page_has_no_lower_bound_and_the_next_ones_are_sargable() {
         first.sql,
         r#"select t.* from "shop"."Or""ders" as t where t."changed" < $1 order by t."changed", t."seq" limit 10"#
     );
-    let next = planner.page(Some(&Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)])), Some(&UPPER), 10);
+    let next =
+        planner.page(Some(&Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)])), Some(&UPPER), 10);
     assert_eq!(
         next.sql,
         r#"select t.* from "shop"."Or""ders" as t where (t."changed", t."seq") > ($1, $2) and t."changed" < $3 order by t."changed", t."seq" limit 10"#
@@ -112,7 +113,10 @@ fn bulk_reads_by_primary_key_and_with_a_suffix_in_one_piece() {
 fn unusable_cursor_columns_are_refused_with_their_type() {
     let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: false, suffix: None };
     let refuse = |mode: Mode| Planner::new(&orders(), &mode, style).unwrap_err().report();
-    assert!(refuse(Mode::Incrementing { column: "id".into() }).contains("column `id` of type uuid cannot serve as incrementing column"));
+    assert!(
+        refuse(Mode::Incrementing { column: "id".into() })
+            .contains("column `id` of type uuid cannot serve as incrementing column")
+    );
     assert!(refuse(Mode::Timestamp { columns: vec!["seq".into()] }).contains("cannot serve as timestamp column"));
     assert!(refuse(Mode::Timestamp { columns: vec!["place".into()] }).contains("point"));
     let mut keyless = orders();
@@ -145,7 +149,12 @@ fn without_row_values_the_tuple_is_spelled_out_around_a_range() {
     let style = SqlStyle { syntax: &Expanding, quote: true, unqualified: true, suffix: None };
     let planner = Planner::new(&orders(), &both(), style).unwrap();
     let page = planner.page(Some(&Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)])), None, 3);
-    assert!(page.sql.contains("where t.`changed` >= ? and ((t.`changed` > ?) or (t.`changed` = ? and t.`seq` > ?)) order by"), "{}", page.sql);
+    assert!(
+        page.sql
+            .contains("where t.`changed` >= ? and ((t.`changed` > ?) or (t.`changed` = ? and t.`seq` > ?)) order by"),
+        "{}",
+        page.sql
+    );
     assert_eq!(page.binds.len(), 4);
 }
 
@@ -158,7 +167,12 @@ fn offsets_are_connects_own_where_those_say_everything() {
     let planner = planner(&both());
     let position = Position(vec![CursorValue::Timestamp(1_709_208_000_123_456), CursorValue::Integer(7)]);
     let offset = planner.offset_of(&position, None, None, &Zone::UTC).unwrap();
-    let expected = SourceOffset { incrementing: Some(7), timestamp: Some(instant(1_709_208_000_123_456)), has_nanos: true, exact: None };
+    let expected = SourceOffset {
+        incrementing: Some(7),
+        timestamp: Some(instant(1_709_208_000_123_456)),
+        has_nanos: true,
+        exact: None,
+    };
     assert_eq!(offset, expected);
     assert_eq!(planner.position_of(&offset, &Zone::UTC).unwrap(), Some(position));
 }
@@ -179,14 +193,18 @@ fn inside_a_tie_connects_timestamp_stays_behind_and_the_exact_position_goes_on()
     let planner = planner(&Mode::Timestamp { columns: vec!["created".into()] });
     let position = Position(vec![CursorValue::Timestamp(11_000_000), CursorValue::Text("b".into())]);
     let before = SourceOffset { timestamp: Some(instant(9_000_000)), has_nanos: true, ..SourceOffset::default() };
-    let inside = planner.offset_of(&position, Some(&CursorValue::Timestamp(10_000_000)), Some(&before), &Zone::UTC).unwrap();
+    let inside =
+        planner.offset_of(&position, Some(&CursorValue::Timestamp(10_000_000)), Some(&before), &Zone::UTC).unwrap();
     assert_eq!(inside.timestamp, Some(instant(10_000_000)));
     assert_eq!(planner.position_of(&inside, &Zone::UTC).unwrap(), Some(position.clone()));
     let unknown = planner.offset_of(&position, None, Some(&before), &Zone::UTC).unwrap();
     assert_eq!(unknown.timestamp, Some(instant(9_000_000)));
     // Somebody moved Connect's own field ahead: it wins.
     let edited = SourceOffset { timestamp: Some(instant(12_000_000)), ..inside };
-    assert_eq!(planner.position_of(&edited, &Zone::UTC).unwrap(), Some(Position(vec![CursorValue::Timestamp(12_000_000)])));
+    assert_eq!(
+        planner.position_of(&edited, &Zone::UTC).unwrap(),
+        Some(Position(vec![CursorValue::Timestamp(12_000_000)]))
+    );
 }
 
 #[test]

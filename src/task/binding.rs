@@ -156,7 +156,9 @@ pub fn stored_for<'a>(
 ) -> Option<(&'a SourcePartition, &'a StoredOffset)> {
     match (relation, &spec.selection) {
         (Relation::Query(_), _) => loaded.get_key_value(&SourcePartition::query()),
-        (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => resolve(loaded, &id.name, &id.name, None),
+        (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => {
+            resolve(loaded, &id.name, &id.name, None)
+        }
         (Relation::Table(id), _) => resolve(loaded, &id.to_string(), &id.name, spec.source.url.database.as_deref()),
     }
 }
@@ -166,9 +168,12 @@ fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(
     let names: Vec<String> = match &spec.key.mode {
         KeyMode::None => return Ok(None),
         KeyMode::PrimaryKey if definition.primary_key.is_empty() => {
-            return Err(Error::new(ErrorKind::SourceSchema, "key.mode=primary_key, but the relation has no primary key")
-                .with("table", relation)
-                .advise("use key.mode=columns with message.key.columns, or key.mode=none"));
+            return Err(Error::new(
+                ErrorKind::SourceSchema,
+                "key.mode=primary_key, but the relation has no primary key",
+            )
+            .with("table", relation)
+            .advise("use key.mode=columns with message.key.columns, or key.mode=none"));
         }
         KeyMode::PrimaryKey => definition.primary_key.clone(),
         KeyMode::Columns(entries) => {
@@ -179,7 +184,8 @@ fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(
             };
             let matching = entries.iter().find(|(pattern, _)| pattern.is_match(&dotted) || pattern.is_match(&bare));
             matching.map(|(_, columns)| columns.clone()).ok_or_else(|| {
-                Error::new(ErrorKind::SourceSchema, "message.key.columns has no entry for this table").with("table", relation)
+                Error::new(ErrorKind::SourceSchema, "message.key.columns has no entry for this table")
+                    .with("table", relation)
             })?
         }
     };

@@ -112,7 +112,11 @@ impl<'a> PollStage<'a> {
     ///
     /// # Errors
     /// Only those that end the session: every relation has failed, or a bug.
-    pub(super) async fn run(mut self, mut selected: watch::Receiver<Vec<Relation>>, stop: &CancellationToken) -> Result<()> {
+    pub(super) async fn run(
+        mut self,
+        mut selected: watch::Receiver<Vec<Relation>>,
+        stop: &CancellationToken,
+    ) -> Result<()> {
         loop {
             let wanted = selected.borrow_and_update().clone();
             self.follow(&wanted);
@@ -145,7 +149,8 @@ impl<'a> PollStage<'a> {
 
     /// Adds what is newly selected and drops what is not any more.
     fn follow(&mut self, wanted: &[Relation]) {
-        let (kept, gone) = std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.relation));
+        let (kept, gone) =
+            std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.relation));
         self.relations = kept;
         let gone: Vec<Polled> = gone;
         for polled in gone {
@@ -283,7 +288,8 @@ impl Polled {
         let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
         if !binding.definition.skipped.is_empty() {
             let skipped = binding.definition.skipped.iter();
-            self.board.skipped_columns(skipped.map(|column| format!("{} ({})", column.name, column.database_type)).collect());
+            self.board
+                .skipped_columns(skipped.map(|column| format!("{} ({})", column.name, column.database_type)).collect());
         }
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
@@ -379,7 +385,11 @@ impl Polled {
         }
         if let Some(kind) = planner.time_kind() {
             let limits = TimeLimits { before_epoch_fails: mode.before_epoch_fails, future_fails: mode.future_fails };
-            let lowest = if self.position.is_none() { extreme(connection, planner.extreme_probe(true), kind, zone).await? } else { None };
+            let lowest = if self.position.is_none() {
+                extreme(connection, planner.extreme_probe(true), kind, zone).await?
+            } else {
+                None
+            };
             let highest = extreme(connection, planner.extreme_probe(false), kind, zone).await?;
             let now = kind.to_instant(&connection.upper_bound(kind, Duration::ZERO).await?, zone)?;
             limits.check(lowest, highest, now)?;
@@ -397,7 +407,8 @@ impl Polled {
         let started = Clock::now();
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let planner = &bound.binding.planner;
-        let (rule, encode) = (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
+        let (rule, encode) =
+            (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         // A place first: the statement runs only when its rows have somewhere to go.
         let permit = out.reserve().await.map_err(|_| closed())?;
         let upper = match (planner.time_kind(), &self.fixed_upper) {
@@ -496,7 +507,8 @@ impl Polled {
         }
         if !matches!(planner.mode(), Mode::Bulk) {
             let to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
-            batch.delta = Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
+            batch.delta =
+                Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
         }
         self.position = Some(position);

@@ -100,7 +100,8 @@ fn named_after(code: &str, prefix: &str) -> BTreeSet<String> {
 
 #[test]
 fn imports_run_strictly_downward() {
-    let level: BTreeMap<&str, (u8, &[&str])> = LEVELS.iter().map(|(name, level, peers)| (*name, (*level, *peers))).collect();
+    let level: BTreeMap<&str, (u8, &[&str])> =
+        LEVELS.iter().map(|(name, level, peers)| (*name, (*level, *peers))).collect();
     let mut wrong = Vec::new();
     for (module, files) in modules() {
         if module == "lib" {

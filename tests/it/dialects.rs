@@ -90,7 +90,9 @@ impl Place {
     /// Runs SQL as an application would.
     fn sql(&self, sql: &str) {
         match self.kind {
-            Kind::Postgres => run_on_postgres(&Stack::get().postgres, &format!("set search_path = {}; {sql}", self.schema)),
+            Kind::Postgres => {
+                run_on_postgres(&Stack::get().postgres, &format!("set search_path = {}; {sql}", self.schema))
+            }
             Kind::Sqlite => run_on_sqlite(&self.folder.path().join("a.db"), sql),
         }
     }

@@ -51,7 +51,14 @@ async fn topic(name: &str, partitions: i32) -> String {
 }
 
 fn offsets_spec(topic: String) -> OffsetsSpec {
-    OffsetsSpec { topic, worker_topic: None, partitions: 25, replication: 1, automatic_creation: true, settings: BTreeMap::new() }
+    OffsetsSpec {
+        topic,
+        worker_topic: None,
+        partitions: 25,
+        replication: 1,
+        automatic_creation: true,
+        settings: BTreeMap::new(),
+    }
 }
 
 fn batch(topic: &str, values: std::ops::Range<usize>) -> EncodedBatch {

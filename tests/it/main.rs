@@ -1,5 +1,5 @@
 //! Every test that needs real services, in one binary: it links the C libraries once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub, missing_docs)]
 
 mod architecture;
 mod dialects;
@@ -8,5 +8,6 @@ mod failures;
 mod kafka;
 mod lifecycle;
 mod modes;
+mod schemas;
 mod support;
 mod walkthrough;

@@ -120,7 +120,8 @@ fn bulk_mode_sends_everything_at_every_pass() {
     for (url, run, _keep) in sources("create table t (id integer not null primary key); create table n (v integer)") {
         run("insert into t values (1), (2), (3)");
         run("insert into n values (7), (7)");
-        let connector = Connector::new(&url).set("mode", "bulk").set("table.whitelist", "t,n").set("batch.max.rows", "2");
+        let connector =
+            Connector::new(&url).set("mode", "bulk").set("table.whitelist", "t,n").set("batch.max.rows", "2");
         once(&connector);
         once(&connector);
         assert_eq!(fields(&connector, "t", "id"), [1, 2, 3, 1, 2, 3].map(Json::from), "{url}");
@@ -170,7 +171,10 @@ fn a_query_in_bulk_mode_and_one_with_a_suffix_work() {
     for (url, run, _keep) in sources("create table t (id integer not null primary key, v varchar(9))") {
         run("insert into t values (1, 'a'), (2, 'b'), (3, 'a'), (4, 'a'), (5, 'a')");
         let prefix = crate::support::unique("bulkquery");
-        let bulk = Connector::new(&url).set("mode", "bulk").set("query", "select * from t where v = 'a'").set("topic.prefix", &prefix);
+        let bulk = Connector::new(&url)
+            .set("mode", "bulk")
+            .set("query", "select * from t where v = 'a'")
+            .set("topic.prefix", &prefix);
         once(&bulk);
         assert_eq!(records(&prefix).len(), 4, "{url}");
         let suffixed = Connector::new(&url)
@@ -186,7 +190,9 @@ fn a_query_in_bulk_mode_and_one_with_a_suffix_work() {
 #[test]
 fn configured_starts_are_exclusive_and_now_does_not_move() {
     let database = Postgres::with_test_table();
-    database.run("insert into test_table (ts, item) values ('2024-01-01 00:00:00', 'before'), ('2024-01-03 00:00:00', 'after')");
+    database.run(
+        "insert into test_table (ts, item) values ('2024-01-01 00:00:00', 'before'), ('2024-01-03 00:00:00', 'after')",
+    );
     let from = Connector::of_test_table(&database.jdbc_url()).set("timestamp.initial", "1704153600000");
     once(&from);
     assert_eq!(fields(&from, "test_table", "item"), [json!("after")]);
@@ -221,7 +227,8 @@ fn rows_one_microsecond_apart_are_told_apart_and_not_repeated_while_idle() {
         "insert into test_table (ts, item)
          select timestamp '2024-01-01' + n * interval '1 microsecond', n::text from generate_series(1, 50) n",
     );
-    let connector = Connector::of_test_table(&database.jdbc_url()).set("batch.max.rows", "7").set("poll.interval.ms", "1");
+    let connector =
+        Connector::of_test_table(&database.jdbc_url()).set("batch.max.rows", "7").set("poll.interval.ms", "1");
     let file = connector.file();
     let running = Running::start(&file, &[]);
     wait_for_records(&connector.topic("test_table"), 50);
@@ -235,7 +242,8 @@ fn rows_one_microsecond_apart_are_told_apart_and_not_repeated_while_idle() {
 fn a_full_page_is_followed_at_once_whatever_the_poll_interval() {
     let database = Postgres::with_test_table();
     database.run("insert into test_table (item) select n::text from generate_series(1, 500) n");
-    let connector = Connector::of_test_table(&database.jdbc_url()).set("batch.max.rows", "10").set("poll.interval.ms", "3600000");
+    let connector =
+        Connector::of_test_table(&database.jdbc_url()).set("batch.max.rows", "10").set("poll.interval.ms", "3600000");
     let file = connector.file();
     let running = Running::start(&file, &[]);
     wait_for_records(&connector.topic("test_table"), 500);
@@ -246,7 +254,8 @@ fn a_full_page_is_followed_at_once_whatever_the_poll_interval() {
 fn a_new_table_appears_without_a_restart_and_a_dropped_one_harms_nobody() {
     let database = Postgres::new();
     database.run("create table first (id serial primary key, v text); insert into first (v) values ('a')");
-    let connector = Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("table.poll.interval.ms", "200");
+    let connector =
+        Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("table.poll.interval.ms", "200");
     let file = connector.file();
     let running = Running::start(&file, &[]);
     wait_for_records(&connector.topic("first"), 1);
@@ -266,17 +275,24 @@ fn the_table_lists_and_patterns_select_what_they_say() {
          create table other.audit (id serial primary key); create view v as select * from orders;
          insert into orders default values; insert into users default values; insert into other.audit default values",
     );
-    let base = || Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("incrementing.column.name", "id");
+    let base =
+        || Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("incrementing.column.name", "id");
     let topics = |connector: &Connector| -> Vec<&'static str> {
         once(connector);
-        ["orders", "users", "audit", "v"].into_iter().filter(|table| !read_topic(&connector.topic(table)).is_empty()).collect()
+        ["orders", "users", "audit", "v"]
+            .into_iter()
+            .filter(|table| !read_topic(&connector.topic(table)).is_empty())
+            .collect()
     };
     assert_eq!(topics(&base()), ["orders", "users", "audit"]);
     assert_eq!(topics(&base().set("table.whitelist", "public.orders,users")), ["orders", "users"]);
     assert_eq!(topics(&base().set("table.blacklist", "orders")), ["users", "audit"]);
     assert_eq!(topics(&base().set("schema.pattern", "oth%")), ["audit"]);
     let patterns = || {
-        base().without("incrementing.column.name").set("incrementing.column.mapping", ".*:id").set("table.include.list", "public\\..*")
+        base()
+            .without("incrementing.column.name")
+            .set("incrementing.column.mapping", ".*:id")
+            .set("table.include.list", "public\\..*")
     };
     assert_eq!(topics(&patterns()), ["orders", "users"]);
     assert_eq!(topics(&patterns().set("table.exclude.list", ".*users")), ["orders"]);
@@ -309,7 +325,10 @@ fn zone_less_timestamps_are_read_in_the_configured_zone() {
     once(&connector);
     assert_eq!(fields(&connector, "test_table", "ts"), [json!(1_579_100_400_123_i64)]);
     let offset = stored_offset(&connector, "public.test_table").expect("an offset");
-    assert_eq!((offset["timestamp"].as_i64(), offset["timestamp_nanos"].as_i64()), (Some(1_579_100_400_123), Some(123_456_000)));
+    assert_eq!(
+        (offset["timestamp"].as_i64(), offset["timestamp_nanos"].as_i64()),
+        (Some(1_579_100_400_123), Some(123_456_000))
+    );
 }
 
 #[test]
@@ -341,7 +360,8 @@ fn every_numeric_mapping_gives_its_type() {
          insert into t (a, b, c, d) values (12, 123456789, 12345678.91, 1234567890.1234)",
     );
     let branch = |mapping: &str, column: &str| {
-        let connector = Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("numeric.mapping", mapping);
+        let connector =
+            Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("numeric.mapping", mapping);
         once(&connector);
         let record: Json = serde_json::from_str(&records(&connector.topic("t"))[0].value).expect("JSON");
         record[column].clone()
@@ -351,7 +371,11 @@ fn every_numeric_mapping_gives_its_type() {
         let is_integer = whole == json!({"int": 12});
         assert_eq!(is_integer, mapping != "none", "{mapping}: {whole}");
         let fraction = branch(mapping, "c");
-        assert_eq!(fraction == json!({"double": 12345678.91}), mapping.starts_with("best_fit"), "{mapping}: {fraction}");
+        assert_eq!(
+            fraction == json!({"double": 12345678.91}),
+            mapping.starts_with("best_fit"),
+            "{mapping}: {fraction}"
+        );
         let wide = branch(mapping, "d");
         assert_eq!(wide == json!({"double": 1234567890.1234}), mapping == "best_fit_eager_double", "{mapping}: {wide}");
     }

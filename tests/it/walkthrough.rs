@@ -80,7 +80,9 @@ fn a_restart_repeats_nothing_and_continues_at_the_stored_offset() {
     let connector = Connector::of_test_table(&database.jdbc_url());
     let file = connector.file();
     let once = || run(&["run", "--once", file.to_str().unwrap()]).expect_code(0);
-    database.run("insert into test_table (item, price, category) select 'item ' || n, n, 'c' from generate_series(1, 2500) n");
+    database.run(
+        "insert into test_table (item, price, category) select 'item ' || n, n, 'c' from generate_series(1, 2500) n",
+    );
     once();
     assert_exactly_once(&database, &connector, "test_table", true);
     let before = stored_offset(&connector, "public.test_table");

@@ -106,7 +106,8 @@ impl Drop for Postgres {
         let _ = std::thread::spawn(move || {
             runtime().block_on(async {
                 if let Ok(mut connection) = PgConnection::connect(&server).await {
-                    let _ = connection.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await;
+                    let _ =
+                        connection.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await;
                 }
             });
         })
@@ -148,12 +149,6 @@ impl Sqlite {
     pub fn new() -> Self {
         let database = Self { folder: tempfile::tempdir().expect("a folder") };
         database.run("pragma journal_mode = wal");
-        database
-    }
-
-    pub fn with_test_table() -> Self {
-        let database = Self::new();
-        database.run(include_str!("../../../migrations/sqlite/0001_test_table.sql"));
         database
     }
 
