@@ -9,6 +9,8 @@
 pub mod binding;
 mod commit;
 mod poll;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
