@@ -2,6 +2,7 @@
 //! does, what is committed in the end equals the source, each row once and in order.
 
 mod scripted;
+mod source;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,9 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use self::scripted::{Outside, Plain, SinkFault, SourceFault};
-use super::{Parts, run};
+use self::scripted::{Outside, SinkFault, SourceFault};
+use self::source::Plain;
+use super::{Fence, Parts, run};
 use crate::config::{Document, Surroundings, connector};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Relation, TableId};
@@ -46,6 +48,7 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
         board: StatusBoard::new("c", Duration::from_secs(30)),
         metrics: Metrics::new().connector("c"),
         once,
+        fence: Fence::among(1).remove(0),
     }
 }
 
@@ -248,6 +251,22 @@ async fn a_task_of_which_nothing_works_goes_on_while_another_has_a_table_that_do
     pass(120).await;
     let error = (&mut task.handle).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SourceSchema);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_task_reads_offsets_before_every_task_has_fenced() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let fences = Fence::among(2);
+    let parts = Parts { fence: fences[0].clone(), ..parts(&outside, true, &[]) };
+    let task = tokio::spawn(run(parts, tables(&["t"]), CancellationToken::new()));
+    pass(60).await;
+    assert_eq!((outside.epoch(), outside.statements()), (1, 0));
+    // The other task's predecessor gets its last rows through before it is fenced.
+    outside.deliver("p_t", "t", 1..=3);
+    fences[1].pass().await;
+    task.await.unwrap().unwrap();
+    assert_exactly_once(&outside, "t");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
 //! A source and brokers in memory that do what a script says. The brokers keep what is committed, as a
-//! read_committed consumer would see it, and fence; the source is one table of ids that only grows.
+//! read_committed consumer would see it, and fence. The source's tables are ids that only grow.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,15 +8,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::config::spec::{CatalogFilter, SourceSpec};
-use crate::convert::{Converter, Encoder, Role, SchemaPreview};
-use crate::dialect::{Dialect, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
-use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, EncodedBatch, Field, FieldType, KafkaRecord, OffsetDelta, PlannedQuery,
-    Projection, Relation, Schema, SourceOffset, SourcePartition, TableDefinition, TableId, Value,
-};
+use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
 use crate::offsets::{OffsetStore, StoredOffset};
 
 /// What goes wrong at a step of the sink; each is used up by the first step it fits.
@@ -133,6 +127,15 @@ impl Outside {
         self.world().epoch += 1;
     }
 
+    /// Another process commits rows.
+    pub(super) fn deliver(&self, topic: &str, table: &str, ids: impl IntoIterator<Item = i64>) {
+        let mut world = self.world();
+        for id in ids {
+            world.committed.push((topic.to_owned(), id));
+            world.offsets.insert(SourcePartition::table(table), SourceOffset { incrementing: Some(id), ..SourceOffset::default() });
+        }
+    }
+
     pub(super) fn offset(&self, table: &str) -> Option<i64> {
         self.world().offsets.get(&SourcePartition::table(table))?.incrementing
     }
@@ -141,9 +144,20 @@ impl Outside {
         Box::new(Sink { outside: self.clone(), epoch: 0, open: None })
     }
 
-    fn fails_here(&self, wanted: impl Fn(SourceFault) -> bool) -> Option<SourceFault> {
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.world().tables.contains_key(table)
+    }
+
+    pub(super) fn count_statement(&self) {
+        self.world().statements += 1;
+    }
+
+    /// The next fault of the source, if this step is the one for it.
+    pub(super) fn fails_here(&self, wanted: impl Fn(SourceFault) -> bool) -> Option<SourceFault> {
         let mut world = self.world();
-        world.source_faults.front().copied().filter(|fault| wanted(*fault)).inspect(|_| drop(world.source_faults.pop_front()))
+        world.source_faults.front().copied().filter(|fault| wanted(*fault)).inspect(|_| {
+            world.source_faults.pop_front();
+        })
     }
 }
 
@@ -156,7 +170,9 @@ struct Sink {
 impl Sink {
     fn fault(&self, wanted: &[SinkFault]) -> Option<SinkFault> {
         let mut world = self.outside.world();
-        world.sink_faults.front().copied().filter(|fault| wanted.contains(fault)).inspect(|_| drop(world.sink_faults.pop_front()))
+        world.sink_faults.front().copied().filter(|fault| wanted.contains(fault)).inspect(|_| {
+            world.sink_faults.pop_front();
+        })
     }
 
     fn check_epoch(&self) -> Result<()> {
@@ -269,154 +285,5 @@ impl OffsetStore for Outside {
     fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {
         let id = delta.to.incrementing.expect("an id").to_string();
         KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(id.into()) }
-    }
-}
-
-/// Writes the id as text.
-pub(super) struct Plain;
-
-impl Encoder for Plain {
-    fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let Value::Integer(id) = row[0] else { return Err(Error::internal("not an id")) };
-        out.extend(id.to_string().bytes());
-        Ok(())
-    }
-}
-
-impl Converter for Plain {
-    fn bind<'a>(&'a self, _: &'a str, _: Role, _: &'a Schema, _: &'a [usize]) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
-        async { Ok(Arc::new(Plain) as Arc<dyn Encoder>) }.boxed()
-    }
-
-    fn preview(&self, _: &str, _: Role, _: &Schema) -> Result<SchemaPreview> {
-        Err(Error::internal("not asked for"))
-    }
-
-    fn check<'a>(&'a self, _: &'a str, _: Role, _: &'a Schema) -> BoxFuture<'a, Result<()>> {
-        async { Ok(()) }.boxed()
-    }
-}
-
-impl Dialect for Outside {
-    fn name(&self) -> &'static str {
-        "scripted"
-    }
-
-    fn syntax(&self) -> &'static dyn SqlSyntax {
-        crate::dialect::postgres::Postgres.syntax()
-    }
-
-    fn connect<'a>(&'a self, _: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
-        async {
-            match self.fails_here(|fault| fault == SourceFault::Connect) {
-                Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
-                None => Ok(Box::new(Connection(self.clone())) as Box<dyn SourceConnection>),
-            }
-        }
-        .boxed()
-    }
-}
-
-struct Connection(Outside);
-
-impl SourceConnection for Connection {
-    fn server(&self) -> &str {
-        "scripted"
-    }
-
-    fn list_tables<'a>(&'a mut self, _: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-
-    fn describe<'a>(&'a mut self, relation: &'a Relation, _: &'a [String]) -> BoxFuture<'a, Result<TableDefinition>> {
-        async move {
-            if self.0.fails_here(|fault| fault == SourceFault::Describe).is_some() {
-                return Err(Error::new(ErrorKind::Query, "scripted"));
-            }
-            let Relation::Table(id) = relation else { return Err(Error::internal("tables only")) };
-            if !self.0.world().tables.contains_key(&id.name) {
-                return Err(Error::new(ErrorKind::SourceSchema, "no such table"));
-            }
-            let column = ColumnDefinition {
-                field: Field { name: "id".into(), field_type: FieldType::Int64, optional: false },
-                database_type: "int8".into(),
-                projection: Projection::Column,
-                not_null: true,
-                auto_increment: true,
-                cursor: Some(CursorKind::Integer),
-            };
-            Ok(TableDefinition { relation: relation.clone(), columns: vec![column], skipped: vec![], primary_key: vec!["id".into()] })
-        }
-        .boxed()
-    }
-
-    fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
-        async { Err(Error::internal("no clock")) }.boxed()
-    }
-
-    fn fetch<'a>(
-        &'a mut self,
-        definition: &'a TableDefinition,
-        query: &'a PlannedQuery,
-    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
-        async move {
-            self.0.world().statements += 1;
-            match self.0.fails_here(|fault| matches!(fault, SourceFault::Statement | SourceFault::Changed)) {
-                Some(SourceFault::Changed) => return Err(Error::new(ErrorKind::SchemaChanged, "scripted")),
-                Some(_) => return Err(Error::new(ErrorKind::Query, "scripted")),
-                None => {}
-            }
-            let breaks = match self.0.fails_here(|fault| matches!(fault, SourceFault::BreakAfter(_))) {
-                Some(SourceFault::BreakAfter(rows)) => Some(rows),
-                _ => None,
-            };
-            let after = query.binds.first().map_or(i64::MIN, |bind| match bind.value {
-                CursorValue::Integer(id) => id,
-                _ => panic!("ids only"),
-            });
-            let Relation::Table(id) = &definition.relation else { return Err(Error::internal("tables only")) };
-            let mut ids: Vec<i64> = self.0.world().tables[&id.name].iter().copied().filter(|id| *id > after).collect();
-            ids.sort_unstable();
-            ids.truncate(query.limit.unwrap_or(usize::MAX));
-            Ok(Box::new(Rows { ids: ids.into(), breaks }) as Box<dyn RowStream + 'a>)
-        }
-        .boxed()
-    }
-
-    fn probe<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
-        async { Ok(None) }.boxed()
-    }
-
-    fn explain<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
-        async { Err(Error::internal("not asked for")) }.boxed()
-    }
-
-    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
-        async {}.boxed()
-    }
-}
-
-struct Rows {
-    ids: VecDeque<i64>,
-    breaks: Option<usize>,
-}
-
-impl RowStream for Rows {
-    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
-        async move {
-            loop {
-                if let Some(left) = &mut self.breaks {
-                    let Some(less) = left.checked_sub(1) else {
-                        return Err(Error::new(ErrorKind::Unreachable, "scripted"));
-                    };
-                    *left = less;
-                }
-                let Some(id) = self.ids.pop_front() else { return Ok(StreamEnd::Exhausted) };
-                if sink.row(&[Value::Integer(id)], &[CursorValue::Integer(id)])? == Flow::Pause {
-                    return Ok(StreamEnd::Paused);
-                }
-            }
-        }
-        .boxed()
     }
 }
