@@ -33,7 +33,7 @@ pub(super) struct RunArgs {
 }
 
 /// How long a stop may take before what is open is abandoned; it is read again at the next start.
-const STOP_PATIENCE: Duration = Duration::from_secs(9);
+const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
     let specs = match output::load(&args.connectors, &args.config) {

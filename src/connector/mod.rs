@@ -113,10 +113,11 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     }
     let mut tasks = JoinSet::new();
     let mut senders = Vec::new();
-    for (index, group) in groups.into_iter().enumerate() {
+    let fences = task::Fence::among(groups.len());
+    for ((index, group), fence) in groups.into_iter().enumerate().zip(fences) {
         let (sender, receiver) = watch::channel(group);
         senders.push(sender);
-        let parts = parts.for_task(index);
+        let parts = parts.for_task(index, fence);
         let stop = stop.child_token();
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));

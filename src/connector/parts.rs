@@ -59,7 +59,7 @@ pub fn converter(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
 
 impl ConnectorParts {
     /// The parts of one task.
-    pub fn for_task(&self, index: usize) -> task::Parts {
+    pub fn for_task(&self, index: usize, fence: task::Fence) -> task::Parts {
         let spec = Arc::clone(&self.spec);
         let id = spec.kafka.transactional_id(&spec.name, index);
         let kafka = spec.kafka.clone();
@@ -79,6 +79,7 @@ impl ConnectorParts {
             board: self.options.board.clone(),
             metrics: self.options.metrics.clone(),
             once: self.options.once,
+            fence,
             spec: Arc::clone(&self.spec),
         }
     }

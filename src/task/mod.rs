@@ -9,9 +9,12 @@
 pub mod binding;
 mod commit;
 mod poll;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -58,6 +61,34 @@ pub struct Parts {
     pub metrics: ConnectorMetrics,
     /// Stop when every relation has nothing newer than the start of the run.
     pub once: bool,
+    /// Opens when every task of the connector has fenced.
+    pub fence: Fence,
+}
+
+/// E2 for a whole connector. Since an older process was started a table may have moved from one task to
+/// another, so no task reads offsets before every task has fenced its predecessor.
+#[derive(Clone)]
+pub struct Fence {
+    left: Arc<watch::Sender<usize>>,
+    passed: Arc<AtomicBool>,
+}
+
+impl Fence {
+    /// One for each task.
+    pub fn among(tasks: usize) -> Vec<Self> {
+        let left = Arc::new(watch::Sender::new(tasks));
+        let fence = |_| Self { left: Arc::clone(&left), passed: Arc::default() };
+        (0..tasks).map(fence).collect()
+    }
+
+    /// Says that this task has fenced, and waits for the others.
+    async fn pass(&self) {
+        if !self.passed.swap(true, Ordering::Relaxed) {
+            self.left.send_modify(|left| *left = left.saturating_sub(1));
+        }
+        // The sender lives as long as `self`.
+        let _ = self.left.subscribe().wait_for(|left| *left == 0).await;
+    }
 }
 
 /// How long a session that failed waits before the next one.
@@ -115,6 +146,7 @@ async fn session(
         let mut sink = (parts.sink)()?;
         // E2: fence first, then read the offsets; an older owner can no longer move them.
         sink.init().await?;
+        parts.fence.pass().await;
         let stored = parts.store.load(&parts.spec.name).await?;
         Ok::<_, Error>((sink, stored))
     };

@@ -149,6 +149,39 @@ fn the_older_of_two_processes_stops_and_says_why() {
 }
 
 #[test]
+fn takeovers_while_tables_move_between_tasks_repeat_nothing() {
+    let database = Postgres::new();
+    for table in ["a", "b", "c"] {
+        database.run(&format!("create table {table} {TABLE}"));
+    }
+    let connector = Connector::of_test_table(&database.jdbc_url())
+        .alone()
+        .without("table.whitelist")
+        .set("tasks.max", "2")
+        .set("table.poll.interval.ms", "3600000")
+        .set("poll.interval.ms", "1");
+    let file = connector.file();
+    let writes = ["a", "b", "c"].map(|table| inserts_and_updates(table, ", ts = clock_timestamp()"));
+    let writer = Writer::start(&database, random(), move |rng, n| writes[n % 3](rng, n));
+    let mut older = Running::start(&file, &[]);
+    older.wait_for_log(" table=public.c");
+    for number in 0..5 {
+        // Listed first, so with each of them some of the others belong to another task.
+        database.run(&format!("create table a{number} {TABLE}"));
+        let mut younger = Running::start(&file, &[]);
+        assert_eq!(older.ended(), Some(4), "{}", older.log());
+        younger.wait_for_log(" table=public.c");
+        older = younger;
+    }
+    writer.stop();
+    assert_eq!(older.terminate(), Some(0));
+    once(&connector);
+    for table in ["a", "b", "c"] {
+        assert_exactly_once(&database, &connector, table, false);
+    }
+}
+
+#[test]
 fn connections_cut_by_the_database_are_made_again() {
     let database = Postgres::with_test_table();
     let connector =

@@ -118,7 +118,13 @@ fn with_an_open_transaction(
     database: &Postgres,
     mock: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>,
 ) -> Running {
-    let connector = Connector::of_test_table(&database.jdbc_url()).set("bootstrap.servers", &mock.bootstrap_servers());
+    let connector = Connector::of_test_table(&database.jdbc_url())
+        .alone()
+        .set("bootstrap.servers", &mock.bootstrap_servers())
+        .set("internal.topics.automatic.creation.enable", "false");
+    for topic in [&connector.topic("test_table"), &connector.keys["offset.storage.topic"]] {
+        mock.create_topic(topic, 1, 1).expect("a topic");
+    }
     let mut running = Running::start(&connector.file(), LISTEN);
     let address = running.address();
     database.run("insert into test_table (item) values ('delivered')");

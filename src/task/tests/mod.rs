@@ -1,0 +1,304 @@
+//! The two stages against a scripted source and scripted brokers, in paused time. Whatever the script
+//! does, what is committed in the end equals the source, each row once and in order.
+
+mod scripted;
+mod source;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::scripted::{Outside, SinkFault, SourceFault};
+use self::source::Plain;
+use super::{Fence, Parts, run};
+use crate::config::{Document, Surroundings, connector};
+use crate::error::{ErrorKind, Result};
+use crate::model::{Relation, TableId};
+use crate::status::{StatusBoard, TableState};
+use crate::telemetry::Metrics;
+
+fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
+    let settings = [
+        ("name", "c"),
+        ("connection.url", "jdbc:postgresql://localhost/d"),
+        ("mode", "incrementing"),
+        ("incrementing.column.name", "id"),
+        ("topic.prefix", "p_"),
+        ("batch.max.rows", "4"),
+        ("poll.interval.ms", "1000"),
+        ("bootstrap.servers", "localhost:9092"),
+        ("value.converter.schema.registry.url", "http://localhost:8081"),
+    ];
+    let settings: std::collections::BTreeMap<String, String> =
+        settings.iter().chain(changes).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let loaded = connector(Document::from_map("c", settings), Surroundings::default());
+    let (source, sink) = (outside.clone(), outside.clone());
+    Parts {
+        spec: Arc::new(loaded.unwrap_or_else(|report| panic!("{report}")).spec),
+        // A dialect lives as long as the process.
+        dialect: Box::leak(Box::new(source)),
+        key_converter: Arc::new(Plain),
+        value_converter: Arc::new(Plain),
+        store: Arc::new(outside.clone()),
+        sink: Arc::new(move || Ok(sink.sink())),
+        ensure_topic: Arc::new(|_| async { Ok(()) }.boxed()),
+        board: StatusBoard::new("c", Duration::from_secs(30)),
+        metrics: Metrics::new().connector("c"),
+        once,
+        fence: Fence::among(1).remove(0),
+    }
+}
+
+fn table(name: &str) -> Relation {
+    Relation::Table(TableId { catalog: None, schema: None, name: name.into() })
+}
+
+fn tables(names: &[&str]) -> watch::Receiver<Vec<Relation>> {
+    watch::channel(names.iter().map(|name| table(name)).collect()).1
+}
+
+/// Reads table `t` to its end, whatever happens; the rows must be there once and in order.
+async fn delivers(outside: &Outside) {
+    let outcome = run(parts(outside, true, &[]), tables(&["t"]), CancellationToken::new()).await;
+    outcome.unwrap();
+    assert_exactly_once(outside, "t");
+    assert_eq!(outside.faults_left(), 0, "the script was not played to its end");
+    assert_eq!(outside.open(), 0);
+}
+
+#[track_caller]
+fn assert_exactly_once(outside: &Outside, table: &str) {
+    let committed = outside.committed(&format!("p_{table}"));
+    assert_eq!(committed, outside.rows(table));
+    assert_eq!(outside.offset(table), committed.last().copied(), "the offset is that of the last row");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_of_the_sink_ends_in_exactly_once() {
+    use SinkFault::*;
+    for fault in [RejectInit, RejectBegin, RejectSend, RejectCommit, LoseAnswer, LoseCommit, Hold] {
+        for times in [1, 3] {
+            let outside = Outside::default();
+            outside.insert("t", 1..=50);
+            // All rows fit into one transaction: once these have passed there is nothing to try again.
+            let times = if matches!(fault, LoseAnswer | Hold) { 1 } else { times };
+            outside.sink_faults(std::iter::repeat_n(fault, times));
+            delivers(&outside).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_fault_of_the_source_ends_in_exactly_once() {
+    use SourceFault::*;
+    for fault in [Connect, Describe, Statement, BreakAfter(0), BreakAfter(2), Changed] {
+        for times in [1, 3] {
+            let outside = Outside::default();
+            outside.insert("t", 1..=50);
+            outside.source_faults(std::iter::repeat_n(fault, times));
+            delivers(&outside).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_mixture_of_faults_and_restarts_ends_in_exactly_once() {
+    use {SinkFault as Sink, SourceFault as Source};
+    for seed in 0..300 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let outside = Outside::default();
+        let mut next = 1;
+        for _restart in 0..rng.usize(1..4) {
+            for name in ["t", "u"] {
+                outside.insert(name, next..next + rng.i64(0..40));
+            }
+            next += 40;
+            let sink = [
+                Sink::RejectInit,
+                Sink::RejectBegin,
+                Sink::RejectSend,
+                Sink::RejectCommit,
+                Sink::LoseAnswer,
+                Sink::LoseCommit,
+                Sink::Hold,
+            ];
+            outside.sink_faults((0..rng.usize(0..4)).map(|_| sink[rng.usize(..sink.len())]));
+            let mut source = [
+                Source::Connect,
+                Source::Describe,
+                Source::Statement,
+                Source::BreakAfter(0),
+                Source::BreakAfter(3),
+                Source::Changed,
+            ];
+            source[3] = Source::BreakAfter(rng.usize(0..9));
+            outside.source_faults((0..rng.usize(0..4)).map(|_| source[rng.usize(..source.len())]));
+            // A process that dies: both stages are dropped at any moment.
+            let life = Duration::from_millis(rng.u64(1..3_000));
+            let _ = tokio::time::timeout(
+                life,
+                run(parts(&outside, false, &[]), tables(&["t", "u"]), CancellationToken::new()),
+            )
+            .await;
+            assert_eq!(outside.open(), 0, "seed {seed}");
+        }
+        outside.clear_faults();
+        run(parts(&outside, true, &[]), tables(&["t", "u"]), CancellationToken::new()).await.unwrap();
+        for name in ["t", "u"] {
+            assert_eq!(outside.committed(&format!("p_{name}")), outside.rows(name), "seed {seed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fenced_task_stops_without_another_try() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=9);
+    outside.sink_faults([SinkFault::Fence]);
+    let error = run(parts(&outside, true, &[]), tables(&["t"]), CancellationToken::new()).await.unwrap_err();
+    assert_eq!((error.kind(), outside.transactions()), (ErrorKind::Fenced, 0));
+    assert_eq!(outside.epoch(), 2, "ours and the other's; ours did not come back");
+}
+
+/// A task that runs until it is stopped.
+struct Task {
+    stop: CancellationToken,
+    board: StatusBoard,
+    selected: watch::Sender<Vec<Relation>>,
+    handle: tokio::task::JoinHandle<Result<()>>,
+}
+
+impl Task {
+    fn start(outside: &Outside, names: &[&str], changes: &[(&str, &str)]) -> Self {
+        let parts = parts(outside, false, changes);
+        let (selected, receiver) = watch::channel(names.iter().map(|name| table(name)).collect());
+        let (stop, board) = (CancellationToken::new(), parts.board.clone());
+        let handle = tokio::spawn(run(parts, receiver, stop.clone()));
+        Self { stop, board, selected, handle }
+    }
+
+    fn state(&self, name: &str) -> Option<TableState> {
+        self.board.with(|status| status.table(name).map(|table| table.state))
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.stop.cancel();
+        self.handle.await.unwrap()
+    }
+}
+
+/// Lets the paused clock run.
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_task_opens_no_transaction() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let task = Task::start(&outside, &["t"], &[]);
+    pass(5).await;
+    let (transactions, statements) = (outside.transactions(), outside.statements());
+    pass(60).await;
+    assert_eq!((outside.transactions(), outside.open()), (transactions, 0));
+    assert!(outside.statements() >= statements + 50);
+    task.stop().await.unwrap();
+    assert_exactly_once(&outside, "t");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_commits_what_is_open() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    outside.sink_faults([SinkFault::Hold]);
+    let task = Task::start(&outside, &["t"], &[]);
+    pass(30).await;
+    assert_eq!((outside.open(), outside.committed("p_t").len()), (1, 0), "the commit takes a minute");
+    task.stop().await.unwrap();
+    assert_exactly_once(&outside, "t");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_missing_fails_alone_and_is_read_when_it_appears() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let task = Task::start(&outside, &["t", "u"], &[]);
+    pass(5).await;
+    assert_eq!(task.state("u"), Some(TableState::Failed));
+    assert_exactly_once(&outside, "t");
+    // Meanwhile another one appears.
+    outside.insert("v", 1..=3);
+    task.selected.send_modify(|relations| relations.push(table("v")));
+    pass(5).await;
+    assert_exactly_once(&outside, "v");
+    outside.insert("u", 1..=7);
+    pass(120).await;
+    assert_eq!(task.state("u"), Some(TableState::Idle));
+    assert_exactly_once(&outside, "u");
+    task.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_leaves_and_comes_back_goes_on_where_it_was() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    outside.insert("u", 1..=5);
+    let task = Task::start(&outside, &["t", "u"], &[]);
+    pass(5).await;
+    task.selected.send_modify(|relations| relations.retain(|relation| *relation == table("t")));
+    pass(5).await;
+    assert_eq!(task.state("u"), None);
+    outside.insert("u", 6..=9);
+    task.selected.send_modify(|relations| relations.push(table("u")));
+    pass(5).await;
+    task.stop().await.unwrap();
+    assert_exactly_once(&outside, "u");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_which_nothing_works_goes_on_while_another_has_a_table_that_does() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let mut task = Task::start(&outside, &["u"], &[]);
+    let other = task.board.table("t");
+    pass(300).await;
+    assert!(!task.handle.is_finished(), "the other task still has a table that works");
+    other.failed(&crate::error::Error::config("scripted"));
+    pass(120).await;
+    let error = (&mut task.handle).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SourceSchema);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_task_reads_offsets_before_every_task_has_fenced() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let fences = Fence::among(2);
+    let parts = Parts { fence: fences[0].clone(), ..parts(&outside, true, &[]) };
+    let task = tokio::spawn(run(parts, tables(&["t"]), CancellationToken::new()));
+    pass(60).await;
+    assert_eq!((outside.epoch(), outside.statements()), (1, 0));
+    // The other task's predecessor gets its last rows through before it is fenced.
+    outside.deliver("p_t", "t", 1..=3);
+    fences[1].pass().await;
+    task.await.unwrap().unwrap();
+    assert_exactly_once(&outside, "t");
+}
+
+#[tokio::test(start_paused = true)]
+async fn columns_that_keep_changing_stop_the_table_in_the_end() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    outside.insert("u", 1..=5);
+    let task = Task::start(&outside, &["t", "u"], &[("table.poll.interval.ms", "3600000")]);
+    pass(5).await;
+    outside.source_faults(std::iter::repeat_n(SourceFault::Changed, 20));
+    pass(60).await;
+    let failed = ["t", "u"].map(|name| task.state(name) == Some(TableState::Failed));
+    assert!(failed[0] || failed[1]);
+    outside.clear_faults();
+    task.stop().await.unwrap_or_default();
+}

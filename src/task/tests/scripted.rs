@@ -1,0 +1,306 @@
+//! A source and brokers in memory that do what a script says. The brokers keep what is committed, as a
+//! read_committed consumer would see it, and fence. The source's tables are ids that only grow.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::RecordSink;
+use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
+use crate::offsets::{OffsetStore, StoredOffset};
+
+/// What goes wrong at a step of the sink; each is used up by the first step it fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SinkFault {
+    RejectInit,
+    RejectBegin,
+    RejectSend,
+    /// The transaction is aborted at its commit.
+    RejectCommit,
+    /// The commit is done and its answer lost.
+    LoseAnswer,
+    /// The commit never arrives, and that is not known either.
+    LoseCommit,
+    /// The commit takes a minute.
+    Hold,
+    /// Another process takes the id over.
+    Fence,
+}
+
+/// What goes wrong at a step of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SourceFault {
+    Connect,
+    Describe,
+    Statement,
+    /// The connection breaks after so many rows of a page.
+    BreakAfter(usize),
+    /// The result has other columns than described.
+    Changed,
+}
+
+#[derive(Default)]
+struct World {
+    /// The tables' ids, by bare name.
+    tables: HashMap<String, Vec<i64>>,
+    source_faults: VecDeque<SourceFault>,
+    sink_faults: VecDeque<SinkFault>,
+    /// What a read_committed consumer sees: topic and id.
+    committed: Vec<(String, i64)>,
+    offsets: HashMap<SourcePartition, SourceOffset>,
+    /// The newest owner of the transactional id.
+    epoch: u64,
+    transactions: usize,
+    open: usize,
+    statements: usize,
+}
+
+/// Everything outside of the task.
+#[derive(Clone, Default)]
+pub(super) struct Outside(Arc<Mutex<World>>);
+
+impl Outside {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn insert(&self, table: &str, ids: impl IntoIterator<Item = i64>) {
+        self.world().tables.entry(table.to_owned()).or_default().extend(ids);
+    }
+
+    pub(super) fn source_faults(&self, faults: impl IntoIterator<Item = SourceFault>) {
+        self.world().source_faults.extend(faults);
+    }
+
+    pub(super) fn sink_faults(&self, faults: impl IntoIterator<Item = SinkFault>) {
+        self.world().sink_faults.extend(faults);
+    }
+
+    /// What was not used up: a test that leaves some has proved nothing.
+    pub(super) fn faults_left(&self) -> usize {
+        let world = self.world();
+        world.source_faults.len() + world.sink_faults.len()
+    }
+
+    pub(super) fn clear_faults(&self) {
+        let mut world = self.world();
+        world.source_faults.clear();
+        world.sink_faults.clear();
+    }
+
+    /// The ids of a table, in order.
+    pub(super) fn rows(&self, table: &str) -> Vec<i64> {
+        let mut rows = self.world().tables.get(table).cloned().unwrap_or_default();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// The committed ids of a topic, in order.
+    pub(super) fn committed(&self, topic: &str) -> Vec<i64> {
+        self.world().committed.iter().filter(|(found, _)| found == topic).map(|(_, id)| *id).collect()
+    }
+
+    pub(super) fn transactions(&self) -> usize {
+        self.world().transactions
+    }
+
+    /// Transactions begun and neither committed nor aborted.
+    pub(super) fn open(&self) -> usize {
+        self.world().open
+    }
+
+    /// How often the transactional id was taken over.
+    pub(super) fn epoch(&self) -> u64 {
+        self.world().epoch
+    }
+
+    pub(super) fn statements(&self) -> usize {
+        self.world().statements
+    }
+
+    /// Another process takes the transactional id over.
+    pub(super) fn fence(&self) {
+        self.world().epoch += 1;
+    }
+
+    /// Another process commits rows.
+    pub(super) fn deliver(&self, topic: &str, table: &str, ids: impl IntoIterator<Item = i64>) {
+        let mut world = self.world();
+        for id in ids {
+            world.committed.push((topic.to_owned(), id));
+            world.offsets.insert(
+                SourcePartition::table(table),
+                SourceOffset { incrementing: Some(id), ..SourceOffset::default() },
+            );
+        }
+    }
+
+    pub(super) fn offset(&self, table: &str) -> Option<i64> {
+        self.world().offsets.get(&SourcePartition::table(table))?.incrementing
+    }
+
+    pub(super) fn sink(&self) -> Box<dyn RecordSink> {
+        Box::new(Sink { outside: self.clone(), epoch: 0, open: None })
+    }
+
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.world().tables.contains_key(table)
+    }
+
+    pub(super) fn count_statement(&self) {
+        self.world().statements += 1;
+    }
+
+    /// The next fault of the source, if this step is the one for it.
+    pub(super) fn fails_here(&self, wanted: impl Fn(SourceFault) -> bool) -> Option<SourceFault> {
+        let mut world = self.world();
+        world.source_faults.front().copied().filter(|fault| wanted(*fault)).inspect(|_| {
+            world.source_faults.pop_front();
+        })
+    }
+}
+
+struct Sink {
+    outside: Outside,
+    epoch: u64,
+    open: Option<Vec<(String, i64)>>,
+}
+
+impl Sink {
+    fn fault(&self, wanted: &[SinkFault]) -> Option<SinkFault> {
+        let mut world = self.outside.world();
+        world.sink_faults.front().copied().filter(|fault| wanted.contains(fault)).inspect(|_| {
+            world.sink_faults.pop_front();
+        })
+    }
+
+    fn check_epoch(&self) -> Result<()> {
+        if self.outside.world().epoch == self.epoch {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::Fenced, "another process"))
+        }
+    }
+
+    fn aborted() -> Error {
+        Error::new(ErrorKind::TransactionAborted, "scripted")
+    }
+
+    fn apply(&mut self, offsets: Vec<KafkaRecord>) {
+        let mut world = self.outside.world();
+        world.transactions += 1;
+        world.committed.extend(self.open.take().into_iter().flatten());
+        for record in offsets {
+            let table = String::from_utf8(record.key).unwrap();
+            let id = String::from_utf8(record.value.unwrap()).unwrap().parse().unwrap();
+            world.offsets.insert(
+                SourcePartition::table(&table),
+                SourceOffset { incrementing: Some(id), ..SourceOffset::default() },
+            );
+        }
+        world.open -= 1;
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if self.open.is_some() {
+            self.outside.world().open -= 1;
+        }
+    }
+}
+
+impl RecordSink for Sink {
+    fn init(&mut self) -> BoxFuture<'_, Result<()>> {
+        async {
+            if self.fault(&[SinkFault::RejectInit]).is_some() {
+                return Err(Error::new(ErrorKind::Kafka, "scripted"));
+            }
+            let mut world = self.outside.world();
+            world.epoch += 1;
+            self.epoch = world.epoch;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
+        async {
+            if self.fault(&[SinkFault::Fence]).is_some() {
+                self.outside.fence();
+            }
+            if self.fault(&[SinkFault::RejectBegin]).is_some() {
+                return Err(Error::new(ErrorKind::Kafka, "scripted"));
+            }
+            assert!(self.open.is_none(), "a transaction inside a transaction");
+            self.open = Some(Vec::new());
+            self.outside.world().open += 1;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn send(&mut self, batch: EncodedBatch) -> BoxFuture<'_, Result<()>> {
+        async move {
+            if self.fault(&[SinkFault::RejectSend]).is_some() {
+                return Err(Self::aborted());
+            }
+            let ids = batch.records().map(|record| String::from_utf8_lossy(record.value).parse().unwrap());
+            let open = self.open.as_mut().expect("an open transaction");
+            open.extend(ids.map(|id| (batch.topic.to_string(), id)));
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn commit(&mut self, offsets: Vec<KafkaRecord>) -> BoxFuture<'_, Result<()>> {
+        async move {
+            self.check_epoch()?;
+            let unknown = || Err(Error::new(ErrorKind::OutcomeUnknown, "scripted"));
+            match self.fault(&[SinkFault::RejectCommit, SinkFault::LoseAnswer, SinkFault::LoseCommit, SinkFault::Hold])
+            {
+                Some(SinkFault::RejectCommit) => return Err(Self::aborted()),
+                Some(SinkFault::LoseCommit) => return unknown(),
+                Some(SinkFault::LoseAnswer) => {
+                    self.apply(offsets);
+                    return unknown();
+                }
+                Some(SinkFault::Hold) => tokio::time::sleep(Duration::from_secs(60)).await,
+                _ => {}
+            }
+            self.apply(offsets);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn abort(&mut self) -> BoxFuture<'_, Result<()>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl OffsetStore for Outside {
+    fn load<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, Result<HashMap<SourcePartition, StoredOffset>>> {
+        let stored = |(partition, offset): (&SourcePartition, &SourceOffset)| {
+            let stored = StoredOffset {
+                offset: offset.clone(),
+                topic: "offsets".into(),
+                partition: 0,
+                kafka_offset: 0,
+                written_at: None,
+            };
+            (partition.clone(), stored)
+        };
+        let loaded = self.world().offsets.iter().map(stored).collect();
+        async { Ok(loaded) }.boxed()
+    }
+
+    fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {
+        let id = delta.to.incrementing.expect("an id").to_string();
+        KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(id.into()) }
+    }
+}

@@ -1,0 +1,178 @@
+//! The source's side of the script, and a converter that writes ids as text.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::scripted::{Outside, SourceFault};
+use crate::config::spec::{CatalogFilter, SourceSpec};
+use crate::convert::{Converter, Encoder, Role, SchemaPreview};
+use crate::dialect::{Dialect, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{
+    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, Schema,
+    TableDefinition, TableId, Value,
+};
+
+/// Writes the id as text.
+pub(super) struct Plain;
+
+impl Encoder for Plain {
+    fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+        let Value::Integer(id) = row[0] else { return Err(Error::internal("not an id")) };
+        out.extend(id.to_string().bytes());
+        Ok(())
+    }
+}
+
+impl Converter for Plain {
+    fn bind<'a>(
+        &'a self,
+        _: &'a str,
+        _: Role,
+        _: &'a Schema,
+        _: &'a [usize],
+    ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
+        async { Ok(Arc::new(Plain) as Arc<dyn Encoder>) }.boxed()
+    }
+
+    fn preview(&self, _: &str, _: Role, _: &Schema) -> Result<SchemaPreview> {
+        Err(Error::internal("not asked for"))
+    }
+
+    fn check<'a>(&'a self, _: &'a str, _: Role, _: &'a Schema) -> BoxFuture<'a, Result<()>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+impl Dialect for Outside {
+    fn name(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn syntax(&self) -> &'static dyn SqlSyntax {
+        crate::dialect::postgres::Postgres.syntax()
+    }
+
+    fn connect<'a>(&'a self, _: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
+        async {
+            match self.fails_here(|fault| fault == SourceFault::Connect) {
+                Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
+                None => Ok(Box::new(Connection(self.clone())) as Box<dyn SourceConnection>),
+            }
+        }
+        .boxed()
+    }
+}
+
+struct Connection(Outside);
+
+impl SourceConnection for Connection {
+    fn server(&self) -> &str {
+        "scripted"
+    }
+
+    fn list_tables<'a>(&'a mut self, _: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        async { Ok(Vec::new()) }.boxed()
+    }
+
+    fn describe<'a>(&'a mut self, relation: &'a Relation, _: &'a [String]) -> BoxFuture<'a, Result<TableDefinition>> {
+        async move {
+            if self.0.fails_here(|fault| fault == SourceFault::Describe).is_some() {
+                return Err(Error::new(ErrorKind::Query, "scripted"));
+            }
+            let Relation::Table(id) = relation else { return Err(Error::internal("tables only")) };
+            if !self.0.has(&id.name) {
+                return Err(Error::new(ErrorKind::SourceSchema, "no such table"));
+            }
+            let column = ColumnDefinition {
+                field: Field { name: "id".into(), field_type: FieldType::Int64, optional: false },
+                database_type: "int8".into(),
+                projection: Projection::Column,
+                not_null: true,
+                auto_increment: true,
+                cursor: Some(CursorKind::Integer),
+            };
+            Ok(TableDefinition {
+                relation: relation.clone(),
+                columns: vec![column],
+                skipped: vec![],
+                primary_key: vec!["id".into()],
+            })
+        }
+        .boxed()
+    }
+
+    fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        async { Err(Error::internal("no clock")) }.boxed()
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        async move {
+            self.0.count_statement();
+            match self.0.fails_here(|fault| matches!(fault, SourceFault::Statement | SourceFault::Changed)) {
+                Some(SourceFault::Changed) => return Err(Error::new(ErrorKind::SchemaChanged, "scripted")),
+                Some(_) => return Err(Error::new(ErrorKind::Query, "scripted")),
+                None => {}
+            }
+            let breaks = match self.0.fails_here(|fault| matches!(fault, SourceFault::BreakAfter(_))) {
+                Some(SourceFault::BreakAfter(rows)) => Some(rows),
+                _ => None,
+            };
+            let after = query.binds.first().map_or(i64::MIN, |bind| match bind.value {
+                CursorValue::Integer(id) => id,
+                _ => panic!("ids only"),
+            });
+            let Relation::Table(id) = &definition.relation else { return Err(Error::internal("tables only")) };
+            let mut ids = self.0.rows(&id.name);
+            ids.retain(|id| *id > after);
+            ids.truncate(query.limit.unwrap_or(usize::MAX));
+            Ok(Box::new(Rows { ids: ids.into(), breaks }) as Box<dyn RowStream + 'a>)
+        }
+        .boxed()
+    }
+
+    fn probe<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        async { Ok(None) }.boxed()
+    }
+
+    fn explain<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        async { Err(Error::internal("not asked for")) }.boxed()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        async {}.boxed()
+    }
+}
+
+struct Rows {
+    ids: VecDeque<i64>,
+    breaks: Option<usize>,
+}
+
+impl RowStream for Rows {
+    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
+        async move {
+            loop {
+                if let Some(left) = &mut self.breaks {
+                    let Some(less) = left.checked_sub(1) else {
+                        return Err(Error::new(ErrorKind::Unreachable, "scripted"));
+                    };
+                    *left = less;
+                }
+                let Some(id) = self.ids.pop_front() else { return Ok(StreamEnd::Exhausted) };
+                if sink.row(&[Value::Integer(id)], &[CursorValue::Integer(id)])? == Flow::Pause {
+                    return Ok(StreamEnd::Paused);
+                }
+            }
+        }
+        .boxed()
+    }
+}
