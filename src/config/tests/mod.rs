@@ -126,7 +126,7 @@ fn the_connector_of_the_walkthrough_means_what_it_says() {
     assert_eq!(spec.value_converter, spec.key_converter);
     let notes = spec.notes.join("\n");
     for default in
-        ["value.converter default", "offset.storage.topic defaults to rowtide-offsets", "group.id defaults to rowtide"]
+        ["value.converter: not set", "offset.storage.topic: not set, `rowtide-offsets`", "group.id: not set, `rowtide`"]
     {
         assert!(notes.contains(default), "{notes}");
     }

@@ -23,7 +23,7 @@ use super::syntax::double_quoted;
 use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Bind, CursorKind, CursorValue, Instant, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{FieldType, Bind, CursorKind, CursorValue, Instant, PlannedQuery, Relation, TableDefinition, TableId};
 
 /// SQLite.
 pub struct Sqlite;
@@ -35,6 +35,10 @@ impl Dialect for Sqlite {
 
     fn syntax(&self) -> &'static dyn SqlSyntax {
         &Syntax
+    }
+
+    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+        types::documented(types)
     }
 
     fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
@@ -200,6 +204,15 @@ impl SourceConnection for Session {
             let lines = rows.iter().map(|row| column::<String>(row, 3)).collect::<Result<Vec<_>>>()?;
             let index_serves = serves(&lines, !query.binds.is_empty());
             Ok(PlanReport { lines, index_serves })
+        })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => catalog::estimate_rows(self, &id.name).await,
+                Relation::Query(_) => Ok(None),
+            }
         })
     }
 
