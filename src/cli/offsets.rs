@@ -311,6 +311,10 @@ async fn set(target: &Target, change: &Change, timestamp: Option<Instant>, incre
         has_nanos: true,
         exact: None,
     };
+    if after.timestamp.is_none() && !matches!(spec.mode.mode, ModeName::Incrementing) {
+        let message = "the position is a timestamp first, and none is stored: an id alone would read everything";
+        return Err(Error::config(message).advise("give --timestamp too").into());
+    }
     apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
 }
 

@@ -104,7 +104,7 @@ async fn supervise(
         tokio::select! {
             ended = running.join_next() => match ended {
                 None => return code,
-                Some(Ok((name, Ok(())))) => tracing::info!(connector = name, rows = rows(boards, &name), "done"),
+                Some(Ok((name, Ok(())))) => tracing::info!(connector = %name, rows = rows(boards, &name), "done"),
                 Some(Ok((name, Err(failure)))) => {
                     output::fail_of(Some(&name), failure.error());
                     code = code.max(failure.exit_code());

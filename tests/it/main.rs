@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod architecture;
+mod cli;
 mod dialects;
 mod kafka;
 mod modes;

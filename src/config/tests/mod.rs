@@ -60,7 +60,7 @@ fn connector_files() -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().is_some_and(|name| name != "worker.properties"))
+        .filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != "worker.properties"))
         .collect();
     files.sort();
     files

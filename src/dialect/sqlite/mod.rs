@@ -233,8 +233,6 @@ fn serves(lines: &[String], has_range: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn only_a_search_without_a_sort_serves() {
         let serves = |lines: &[&str], has_range| {

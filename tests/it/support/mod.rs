@@ -3,6 +3,8 @@
 
 pub mod config;
 pub mod db;
+pub mod golden;
+pub mod http;
 pub mod kafka;
 pub mod oracle;
 pub mod process;
