@@ -92,16 +92,16 @@ impl ErrorKind {
             Config => "correct the configuration and start again; `rowtide check` shows every problem at once",
             Auth => "check connection.user and connection.password, or the SASL settings of the brokers",
             Privilege => "grant the missing privilege to the connecting user, then restart the connector",
-            Unreachable => "rowtide keeps trying; check host, port, firewall and whether the server is up",
+            Unreachable => "check host, port, firewall and whether the server is up",
             Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SchemaChanged => "rowtide describes the table again by itself",
             Value => "see type.unsupported, numeric.mapping and timestamp.granularity, or correct the row",
             Cursor => "correct the row, or set the cursor.* key named in the message",
-            Registry => "rowtide keeps trying; check that the schema registry is up",
+            Registry => "check that the schema registry is up",
             RegistryRefused => "check the registry's mode, credentials and the subject",
             IncompatibleSchema => "relax the subject's compatibility, or write to a new topic",
-            Kafka => "rowtide keeps trying; check that the brokers are up",
+            Kafka => "check that the brokers are up",
             KafkaRefused => "check the ACLs and the topic's configuration",
             TransactionAborted => "rowtide starts again from the committed offsets by itself",
             OutcomeUnknown => "rowtide starts again from the committed offsets by itself",
@@ -188,6 +188,12 @@ impl Error {
     /// The kind, for policy.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The kind of the error of ours that is at the bottom: what made a connector give up.
+    pub fn root_kind(&self) -> ErrorKind {
+        let below = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Error>());
+        below.map_or(self.0.kind, Error::root_kind)
     }
 
     /// What to do, in a sentence.

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// How often and how fast to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Consecutive failures after which to give up; none: never.
     pub attempts: Option<u32>,
+    /// How long failures may last before giving up; none: for ever.
+    pub patience: Option<Duration>,
     /// The first pause.
     pub first: Duration,
     /// The longest pause.
@@ -15,7 +19,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: None, first: Duration::from_millis(200), longest: Duration::from_secs(30) }
+        Self { attempts: None, patience: None, first: Duration::from_millis(200), longest: Duration::from_secs(30) }
     }
 }
 
@@ -23,6 +27,8 @@ impl Default for RetryPolicy {
 #[derive(Debug, Clone, Default)]
 pub struct Backoff {
     failures: u32,
+    /// The first failure since the last success.
+    since: Option<Instant>,
 }
 
 impl Backoff {
@@ -33,24 +39,41 @@ impl Backoff {
 
     /// Forgets the failures.
     pub fn reset(&mut self) {
-        self.failures = 0;
+        *self = Self::default();
     }
 
     /// Counts a failure. The pause before the next try: doubled each time, between half and the whole
-    /// at random so that many tables do not come back at once; none if the attempts are used up.
+    /// at random so that many tables do not come back at once; none if the attempts or the time are used up.
     pub fn next(&mut self, policy: &RetryPolicy) -> Option<Duration> {
         self.failures += 1;
         if policy.attempts.is_some_and(|attempts| self.failures >= attempts) {
             return None;
         }
         let doubled = policy.first.saturating_mul(1 << (self.failures - 1).min(20));
-        Some(doubled.min(policy.longest).mul_f64(0.5 + fastrand::f64() / 2.0))
+        let pause = doubled.min(policy.longest).mul_f64(0.5 + fastrand::f64() / 2.0);
+        let failing = self.since.get_or_insert_with(Instant::now).elapsed();
+        match policy.patience {
+            Some(patience) if failing >= patience => None,
+            // The last try comes when the time is up, not later.
+            Some(patience) => Some(pause.min(patience - failing)),
+            None => Some(pause),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patience_bounds_the_pauses_and_ends_the_tries() {
+        let patience = Duration::from_secs(2);
+        let policy = RetryPolicy { patience: Some(patience), ..RetryPolicy::default() };
+        let mut backoff = Backoff::default();
+        assert!((0..20).all(|_| backoff.next(&policy).is_some_and(|pause| pause <= patience)));
+        backoff.since = Instant::now().checked_sub(patience);
+        assert_eq!(backoff.next(&policy), None);
+    }
 
     #[test]
     fn pauses_grow_to_the_longest_and_end_with_the_attempts() {

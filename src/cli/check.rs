@@ -9,6 +9,7 @@ use crate::convert::Role;
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicState};
+use crate::model::Mode;
 use crate::task::binding::Binding;
 
 #[derive(Debug, Args)]
@@ -54,7 +55,7 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
     let mut findings = Findings::default();
     for spec in &specs {
         let _ = output::print(&format!("connector {}\n", spec.name));
-        findings.note("configuration", Ok(()), |()| "no problem found".to_owned());
+        findings.note("configuration", Ok(()), |()| "complete and consistent".to_owned());
         for note in &spec.notes {
             let _ = output::print(&format!("note     {note}\n"));
         }
@@ -65,6 +66,11 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
             online(spec, &args.config, &mut findings).await;
         }
     }
+    let summary = match findings.errors.len() {
+        0 => "no problems".to_owned(),
+        problems => output::count(problems, "problem"),
+    };
+    let _ = output::print(&format!("{summary}{}\n", if args.offline { "; looked at the files only" } else { "" }));
     // A wrong configuration counts more than a server that is down.
     findings.errors.iter().map(|error| error.kind().exit_code()).min().unwrap_or(0)
 }
@@ -76,10 +82,14 @@ pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one 
 async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
     let bindings = database(spec, args, findings).await;
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
-    let brokers = output::within(args.timeout, &what, admin::probe_brokers(&spec.kafka, args.timeout)).await;
+    let brokers = output::reach(&spec.kafka, args.timeout).await;
     if findings
         .note(&what, brokers, |about| {
-            format!("{} in cluster {}", about.brokers, about.cluster_id.as_deref().unwrap_or("?"))
+            format!(
+                "{} in cluster {}",
+                output::count(about.brokers, "broker"),
+                about.cluster_id.as_deref().unwrap_or("?")
+            )
         })
         .is_some()
     {
@@ -91,7 +101,9 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings
                     .await;
             findings.note(&format!("topic {topic}"), state, |state| match state {
                 TopicState::Missing => "not there yet; the first run creates it".to_owned(),
-                TopicState::Present { partitions } => format!("{partitions} partitions"),
+                TopicState::Present { partitions } => {
+                    output::count(usize::try_from(*partitions).unwrap_or(0), "partition")
+                }
                 TopicState::Hidden => "may not be described with these credentials".to_owned(),
             });
         }
@@ -121,17 +133,24 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         count => format!("{count} selected"),
     });
     for relation in relations.unwrap_or_default() {
-        let binding =
-            output::within(args.timeout, &what, inspect::binding(spec, dialect, &mut *connection, &relation)).await;
-        let what = format!("table {relation}");
-        bindings.extend(findings.note(&what, binding, |binding| {
-            format!(
-                "{} columns, mode {}, to topic {}",
-                binding.definition.columns.len(),
-                binding.planner.mode().as_str(),
-                binding.topic
-            )
-        }));
+        let read = async {
+            let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
+            // Who may not read the table learns it here.
+            let (plan, _) = inspect::plan(spec, &mut *connection, &binding, None).await?;
+            Ok((binding, plan))
+        };
+        let read = output::within(args.timeout, &what, read).await;
+        let noted = findings.note(&format!("table {relation}"), read, |(binding, _)| {
+            let columns = output::count(binding.definition.columns.len(), "column");
+            format!("{columns}, mode {}, to topic {}", binding.planner.mode().as_str(), binding.topic)
+        });
+        let Some((binding, plan)) = noted else { continue };
+        if !plan.index_serves && !matches!(binding.planner.mode(), Mode::Bulk) {
+            let _ = output::print(&format!(
+                "note     table {relation}: no index serves its polls; `rowtide explain` shows the one that would\n"
+            ));
+        }
+        bindings.push(binding);
     }
     connection.close().await;
     bindings
@@ -139,14 +158,15 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
 
 async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {
     let key = binding.key.as_ref().map(|(schema, _)| (Role::Key, &spec.key_converter, schema));
-    for (role, converter, schema) in key.into_iter().chain([(Role::Value, &spec.value_converter, &binding.value)]) {
+    for (role, converter_spec, schema) in key.into_iter().chain([(Role::Value, &spec.value_converter, &binding.value)])
+    {
         let what = format!("{} schema of {}", role.as_str(), binding.topic);
         let checked = async {
-            let converter = parts::converter(converter)?;
+            let converter = parts::converter(converter_spec)?;
             converter.check(&binding.topic, role, schema).await?;
             Ok(converter.preview(&binding.topic, role, schema)?.subject)
         };
-        let checked = output::within(args.timeout, "schema registry", checked).await;
+        let checked = output::within(args.timeout, &output::registry_of(converter_spec), checked).await;
         findings.note(&what, checked, |subject| match subject {
             Some(subject) => format!("subject {subject} accepts it"),
             None => "no registry".to_owned(),

@@ -51,6 +51,10 @@ async fn consume(args: &ConsumeArgs, worker: &WorkerSpec) -> Result<()> {
     let start = if args.from_beginning { Start::Beginning } else { Start::End };
     let values = AvroDecoder::new(&worker.value_converter)?;
     let keys = AvroDecoder::new(&worker.key_converter)?;
+    let timeout = args.config.timeout;
+    output::reach(&worker.kafka, timeout).await?;
+    let (registry, key_registry) =
+        (output::registry_of(&worker.value_converter), output::registry_of(&worker.key_converter));
     let mut consumer = TopicConsumer::open(&worker.kafka, &args.topics, start).await?;
     let mut left = args.max.unwrap_or(u64::MAX);
     while left > 0 {
@@ -58,13 +62,13 @@ async fn consume(args: &ConsumeArgs, worker: &WorkerSpec) -> Result<()> {
         let mut line = String::new();
         if args.with_key {
             match &record.key {
-                Some(key) => line.push_str(&keys.decode(key).await?),
+                Some(key) => line.push_str(&output::within(timeout, &key_registry, keys.decode(key)).await?),
                 None => line.push_str("null"),
             }
             line.push('\t');
         }
         match &record.value {
-            Some(value) => line.push_str(&values.decode(value).await?),
+            Some(value) => line.push_str(&output::within(timeout, &registry, values.decode(value)).await?),
             None => line.push_str("null"),
         }
         line.push('\n');

@@ -47,7 +47,13 @@ struct Explanation {
     guard: &'static str,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
-    samples: Vec<String>,
+    samples: Vec<Sample>,
+}
+
+/// A record as the console consumer would print it.
+struct Sample {
+    key: Option<String>,
+    value: String,
 }
 
 pub(super) async fn run(args: ExplainArgs) -> u8 {
@@ -81,7 +87,8 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let what = format!("database {}", spec.source.url);
     let mut connection = output::within(timeout, &what, dialect.connect(&spec.source)).await?;
     let relations = output::within(timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await?;
-    let stored = output::within(timeout, "the brokers", offset_tools::load(spec)).await?;
+    output::reach(&spec.kafka, timeout).await?;
+    let stored = output::within(timeout, "the offsets topic", offset_tools::load(spec)).await?;
     if !args.json {
         output::print(&format!("connector {} on {} ({})\n", spec.name, spec.source.url, connection.server()))?;
     }
@@ -128,12 +135,7 @@ async fn explain_table(
         Some(stored) => binding.planner.position_of(&stored.offset, zone)?,
         None => None,
     };
-    let upper = match binding.planner.time_kind() {
-        Some(kind) => Some(connection.upper_bound(kind, spec.polling.delay).await?),
-        None => None,
-    };
-    let query = binding.planner.page(position.as_ref(), upper.as_ref(), spec.polling.batch_max_rows);
-    let plan = connection.explain(&query).await?;
+    let (plan, query) = inspect::plan(spec, connection, &binding, position.as_ref()).await?;
     let keys = parts::converter(&spec.key_converter)?;
     let values = parts::converter(&spec.value_converter)?;
     let key = match &binding.key {
@@ -143,7 +145,7 @@ async fn explain_table(
     let value = values.preview(&binding.topic, Role::Value, &binding.value)?;
     let samples = match sample {
         0 => Vec::new(),
-        count => samples(spec, connection, &binding, upper.as_ref(), (key.as_ref(), &value), count).await?,
+        count => samples(spec, connection, &binding, (key.as_ref(), &value), count).await?,
     };
     Ok(Explanation {
         table: relation.to_string(),
@@ -205,14 +207,14 @@ async fn samples(
     spec: &ConnectorSpec,
     connection: &mut dyn SourceConnection,
     binding: &Binding,
-    upper: Option<&CursorValue<'static>>,
     (key_schema, value_schema): (Option<&SchemaPreview>, &SchemaPreview),
     count: usize,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Sample>> {
     let (keys, values) = (parts::converter(&spec.key_converter)?, parts::converter(&spec.value_converter)?);
     let encoder = binding.sample_encoder(&*keys, &*values)?;
     let encode = |row: &[Value<'_>], batch: &mut EncodedBatch| encoder.encode(row, batch);
-    let query = binding.planner.page(None, upper, count);
+    let upper = inspect::upper(spec, connection, binding).await?;
+    let query = binding.planner.page(None, upper.as_ref(), count);
     let batch = EncodedBatch::new("sample".into(), binding.topic.clone(), count, 64);
     let rule = CutRule { anywhere: true, null_fails: false };
     let limits = Limits { rows: count, bytes: usize::MAX };
@@ -221,13 +223,18 @@ async fn samples(
     page.batch
         .records()
         .map(|record| {
-            let value = values.render_sample(value_schema, record.value)?;
-            Ok(match (record.key, key_schema) {
-                (Some(bytes), Some(schema)) => format!("{}\t{value}", keys.render_sample(schema, bytes)?),
-                _ => value,
-            })
+            let key = match (record.key, key_schema) {
+                (Some(bytes), Some(schema)) => Some(keys.render_sample(schema, bytes)?),
+                _ => None,
+            };
+            Ok(Sample { key, value: values.render_sample(value_schema, record.value)? })
         })
         .collect()
+}
+
+/// Rendered JSON, as JSON.
+fn parsed(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|_| Json::from(text))
 }
 
 impl Explanation {
@@ -269,13 +276,20 @@ impl Explanation {
             None => line("stored offset", "none; the first run reads from the beginning, or from the configured start"),
         }
         for sample in &self.samples {
-            line("sample", sample);
+            match &sample.key {
+                Some(key) => line("sample", &format!("{key}\t{}", sample.value)),
+                None => line("sample", &sample.value),
+            }
         }
         text
     }
 
     fn index_verdict(&self) -> String {
         match (&self.index_ddl, self.plan.index_serves) {
+            // The verdict is about the table once it has grown; the plan shown is today's.
+            (_, true) if self.plan.lines.iter().any(|line| line.contains("Seq Scan")) => {
+                "served by an index, although the database prefers a scan while the table is small".to_owned()
+            }
             (_, true) => "served by an index".to_owned(),
             (Some(ddl), false) => {
                 format!("NOT served by an index: every poll scans or sorts; this would serve it:\n{ddl};")
@@ -285,10 +299,7 @@ impl Explanation {
     }
 
     fn json(&self) -> Json {
-        let preview = |preview: &SchemaPreview| {
-            let schema = serde_json::from_str(&preview.schema).unwrap_or_else(|_| Json::from(preview.schema.clone()));
-            json!({"subject": preview.subject, "schema": schema})
-        };
+        let preview = |preview: &SchemaPreview| json!({"subject": preview.subject, "schema": parsed(&preview.schema)});
         json!({
             "table": self.table,
             "mode": self.mode,
@@ -296,7 +307,7 @@ impl Explanation {
             "bound": self.binds,
             "plan": self.plan.lines,
             "index_serves": self.plan.index_serves,
-            "index_ddl": self.index_ddl,
+            "index_ddl": self.index_ddl.as_ref().filter(|_| !self.plan.index_serves),
             "topic": self.topic,
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),
@@ -308,7 +319,9 @@ impl Explanation {
                 "partition": stored.partition,
                 "offset": stored.kafka_offset,
             })),
-            "samples": self.samples,
+            "samples": self.samples.iter().map(|sample| {
+                json!({"key": sample.key.as_deref().map(parsed), "value": parsed(&sample.value)})
+            }).collect::<Vec<_>>(),
         })
     }
 }

@@ -25,12 +25,13 @@ use crate::telemetry::{self, LogFormat, LogOptions};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How log lines look on stderr.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    /// How log lines and errors look on stderr.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Logging")]
     log_format: Format,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as rowtide=debug.
-    #[arg(long, global = true, default_value = "info")]
-    log_level: String,
+    /// What is logged: off, error, warn, info, debug, trace, or a filter such as rowtide=debug
+    /// [default: info; quickstart: warn].
+    #[arg(long, global = true, value_name = "LEVEL", hide_default_value = true, help_heading = "Logging")]
+    log_level: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -71,7 +72,7 @@ enum Command {
 /// Where a configuration comes from.
 #[derive(Debug, Clone, Args)]
 struct ConfigArgs {
-    /// Worker configuration (.properties or JSON).
+    /// Worker configuration (.properties or JSON); CONNECT_* variables go over it.
     #[arg(long, value_name = "FILE")]
     worker: Option<PathBuf>,
     /// A worker setting, over file and environment.
@@ -80,7 +81,7 @@ struct ConfigArgs {
     /// Unknown keys are errors.
     #[arg(long)]
     strict: bool,
-    /// How long to wait for a dependency, in seconds.
+    /// How long to wait for a database, broker or registry; `run` without --once waits for ever.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     timeout: Duration,
 }
@@ -112,7 +113,11 @@ pub fn main() -> u8 {
         Format::Text => LogFormat::Text,
         Format::Json => LogFormat::Json,
     };
-    let bars = match telemetry::init(&LogOptions::detect(format, cli.log_level)) {
+    output::speak_json(format == LogFormat::Json);
+    // The quick start shows what happens on stdout; a log beside it would only be clutter.
+    let quiet = if matches!(cli.command, Command::Quickstart(_)) { "warn" } else { "info" };
+    let level = cli.log_level.unwrap_or_else(|| quiet.to_owned());
+    let bars = match telemetry::init(&LogOptions::detect(format, level)) {
         Ok(bars) => bars,
         Err(error) => return output::fail(&error),
     };

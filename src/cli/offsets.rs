@@ -9,11 +9,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{ConfigArgs, output};
-use crate::config::spec::{ConnectorSpec, Selection};
-use crate::connector::offset_tools;
+use crate::config::spec::{ConnectorSpec, ModeName, Selection};
+use crate::connector::{catalog, offset_tools};
+use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, format};
+use crate::task::binding::partition_of;
 
 #[derive(Debug, Args)]
 pub(super) struct OffsetsArgs {
@@ -24,6 +26,7 @@ pub(super) struct OffsetsArgs {
 #[derive(Debug, Subcommand)]
 enum OffsetsCommand {
     /// Every stored offset, also those of tables no longer selected.
+    #[command(after_help = "Example: rowtide offsets list connector.json --json")]
     List {
         /// Connector configurations.
         #[arg(required = true, value_name = "CONNECTOR")]
@@ -35,6 +38,7 @@ enum OffsetsCommand {
         config: ConfigArgs,
     },
     /// The offsets of one connector or table, as JSON.
+    #[command(after_help = "Example: rowtide offsets get connector.json --table public.orders --to orders.json")]
     Get {
         #[command(flatten)]
         target: Target,
@@ -43,6 +47,9 @@ enum OffsetsCommand {
         to: Option<PathBuf>,
     },
     /// Move the position of a table. What is not given keeps its value.
+    #[command(
+        after_help = "Example: rowtide offsets set connector.json --table orders --timestamp 2024-02-29T00:00:00Z --incrementing 0"
+    )]
     Set {
         #[command(flatten)]
         target: Target,
@@ -56,6 +63,7 @@ enum OffsetsCommand {
         incrementing: Option<i64>,
     },
     /// Forget the position: the next run begins like a first one.
+    #[command(after_help = "Example: rowtide offsets reset connector.json --table orders")]
     Reset {
         #[command(flatten)]
         target: Target,
@@ -63,6 +71,7 @@ enum OffsetsCommand {
         change: Change,
     },
     /// Save the offsets in the form of Connect's GET /connectors/NAME/offsets.
+    #[command(after_help = "Example: rowtide offsets export connector.json offsets.json")]
     Export {
         /// Connector configuration.
         connector: String,
@@ -72,6 +81,7 @@ enum OffsetsCommand {
         config: ConfigArgs,
     },
     /// Write offsets from such a file.
+    #[command(after_help = "Example: rowtide offsets import connector.json offsets.json --yes")]
     Import {
         /// Connector configuration.
         connector: String,
@@ -88,7 +98,7 @@ enum OffsetsCommand {
 struct Target {
     /// Connector configuration.
     connector: String,
-    /// The table, as `offsets list` shows it; not needed if there is one.
+    /// The table, by its full name or without the schema; not needed if there is one.
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
     #[command(flatten)]
@@ -145,8 +155,8 @@ fn one(connector: &str, config: &ConfigArgs) -> Result<ConnectorSpec, Stop> {
 }
 
 async fn load(spec: &ConnectorSpec, config: &ConfigArgs) -> Result<Stored> {
-    let what = format!("brokers {}", spec.kafka.bootstrap_servers);
-    output::within(config.timeout, &what, offset_tools::load(spec)).await
+    output::reach(&spec.kafka, config.timeout).await?;
+    output::within(config.timeout, "the offsets topic", offset_tools::load(spec)).await
 }
 
 async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Result<(), Stop> {
@@ -231,9 +241,11 @@ fn age(written_at: Option<i64>) -> String {
 async fn get(target: &Target, to: Option<&Path>) -> Result<(), Stop> {
     let spec = one(&target.connector, &target.config)?;
     let stored = load(&spec, &target.config).await?;
-    let chosen = stored.into_iter().filter(|(partition, _)| matches(partition, target.table.as_deref()));
-    let chosen: Vec<_> = chosen.collect();
-    let document = format::to_rest(chosen.iter().map(|(partition, stored)| (partition, Some(&stored.offset))));
+    let chosen: Vec<_> = stored.iter().filter(|(partition, _)| matches(partition, target.table.as_deref())).collect();
+    if chosen.is_empty() && target.table.is_some() {
+        return Err(nothing_stored(&stored, target.table.as_deref()).into());
+    }
+    let document = format::to_rest(chosen.iter().map(|(partition, stored)| (*partition, Some(&stored.offset))));
     Ok(write_document(to.unwrap_or(Path::new("-")), &document)?)
 }
 
@@ -243,19 +255,51 @@ fn matches(partition: &SourcePartition, table: Option<&str>) -> bool {
     name == table || name.rsplit_once('.').is_some_and(|(_, bare)| bare == table)
 }
 
-/// The partitions a change is about: those stored, or for a table never polled the one it will have.
-fn chosen(stored: &Stored, table: Option<&str>) -> Result<Vec<SourcePartition>> {
-    let found: Vec<SourcePartition> = stored.keys().filter(|partition| matches(partition, table)).cloned().collect();
-    match (found.len(), table) {
-        (1, _) => Ok(found),
-        (0, Some("query")) => Ok(vec![SourcePartition::query()]),
-        (0, Some(table)) => Ok(vec![SourcePartition::table(table)]),
-        (0, None) => Err(Error::config("no offset is stored for this connector").advise("name the table with --table")),
-        (_, _) => {
+/// The partition a change is about, among those stored; none if there is none.
+fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition>> {
+    let mut found: Vec<SourcePartition> =
+        stored.keys().filter(|partition| matches(partition, table)).cloned().collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        _ => {
             let names: Vec<String> = found.iter().map(ToString::to_string).collect();
             Err(Error::config(format!("this would change {} offsets: {}", found.len(), names.join(", ")))
                 .advise("name one table with --table, by its full name"))
         }
+    }
+}
+
+fn nothing_stored(stored: &Stored, table: Option<&str>) -> Error {
+    let whose = table.map_or_else(|| "this connector".to_owned(), |table| format!("`{table}`"));
+    let names: Vec<String> = stored.keys().map(ToString::to_string).collect();
+    let advice = if names.is_empty() {
+        "no offset is stored at all".to_owned()
+    } else {
+        format!("offsets are stored for {}", names.join(", "))
+    };
+    Error::config(format!("no offset is stored for {whose}")).advise(advice)
+}
+
+/// The partition a table that was never polled will have. The database is asked for the table's full name.
+async fn future(spec: &ConnectorSpec, table: Option<&str>, config: &ConfigArgs) -> Result<SourcePartition> {
+    let dialect = dialect_of(&spec.source)?;
+    let what = format!("database {}", spec.source.url);
+    let look = async {
+        let mut connection = dialect.connect(&spec.source).await?;
+        let relations = catalog::relations(spec, dialect, &mut *connection).await?;
+        connection.close().await;
+        Ok(relations)
+    };
+    let relations = output::within(config.timeout, &what, look).await?;
+    let mut found: Vec<_> = relations.iter().map(|relation| partition_of(spec, relation)).collect();
+    let names: Vec<String> = found.iter().map(ToString::to_string).collect();
+    found.retain(|partition| matches(partition, table));
+    match (found.pop(), table) {
+        (Some(partition), _) if found.is_empty() => Ok(partition),
+        (None, Some(table)) => Err(Error::config(format!("the connector does not select a table `{table}`"))
+            .advise(format!("it selects {}", names.join(", ")))),
+        _ => Err(Error::config("the connector has several tables")
+            .advise(format!("name one with --table: {}", names.join(", ")))),
     }
 }
 
@@ -269,19 +313,39 @@ async fn set(
         return Err(Error::config("nothing to set").advise("give --timestamp, --incrementing, or both").into());
     }
     let spec = one(&target.connector, &target.config)?;
+    fits_mode(&spec, timestamp.is_some(), incrementing.is_some())?;
     let stored = load(&spec, &target.config).await?;
-    let partitions = chosen(&stored, target.table.as_deref())?;
-    let changes = partitions.into_iter().map(|partition| {
-        let before = stored.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
-        let after = SourceOffset {
-            incrementing: incrementing.or(before.incrementing),
-            timestamp: timestamp.or(before.timestamp),
-            has_nanos: true,
-            exact: None,
-        };
-        (partition, Some(after))
-    });
-    apply(&spec, &stored, changes.collect(), change, &target.config).await
+    let partition = match chosen(&stored, target.table.as_deref())? {
+        Some(partition) => partition,
+        None => future(&spec, target.table.as_deref(), &target.config).await?,
+    };
+    let before = stored.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
+    let after = SourceOffset {
+        incrementing: incrementing.or(before.incrementing),
+        timestamp: timestamp.or(before.timestamp),
+        has_nanos: true,
+        exact: None,
+    };
+    if after.timestamp.is_none() && !matches!(spec.mode.mode, ModeName::Incrementing) {
+        let message = "the position is a timestamp first, and none is stored: an id alone would read everything";
+        return Err(Error::config(message).advise("give --timestamp too").into());
+    }
+    apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
+}
+
+/// An offset the mode never looks at would be a trap.
+fn fits_mode(spec: &ConnectorSpec, timestamp: bool, incrementing: bool) -> Result<()> {
+    let (reads_timestamp, reads_incrementing) = match spec.mode.mode {
+        ModeName::Bulk => return Err(Error::config("mode=bulk has no offsets").advise("each pass reads everything")),
+        ModeName::Incrementing => (false, true),
+        ModeName::Timestamp => (true, false),
+        ModeName::TimestampIncrementing => (true, true),
+    };
+    match (timestamp && !reads_timestamp, incrementing && !reads_incrementing) {
+        (true, _) => Err(Error::config("mode=incrementing has no timestamp").advise("leave --timestamp out")),
+        (_, true) => Err(Error::config("mode=timestamp has no id").advise("leave --incrementing out")),
+        _ => Ok(()),
+    }
 }
 
 async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
@@ -289,7 +353,10 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
     let stored = load(&spec, &target.config).await?;
     let changes: Changes = match &target.table {
         None => stored.keys().map(|partition| (partition.clone(), None)).collect(),
-        Some(_) => chosen(&stored, target.table.as_deref())?.into_iter().map(|partition| (partition, None)).collect(),
+        Some(table) => match chosen(&stored, Some(table))? {
+            Some(partition) => vec![(partition, None)],
+            None => return Err(nothing_stored(&stored, Some(table)).into()),
+        },
     };
     if changes.is_empty() {
         output::say("no offset is stored for this connector; nothing to reset");
@@ -348,14 +415,15 @@ async fn apply(
     }
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
     output::within(config.timeout, &what, offset_tools::write(spec, &changes, change.force, config.timeout)).await?;
-    output::say(&format!("written: {} offsets of connector {}", changes.len(), spec.name));
+    output::say(&format!("written: {} of connector {}", output::count(changes.len(), "offset"), spec.name));
     Ok(())
 }
 
 /// Asks on the terminal; where there is none, `--yes` is needed.
 fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::new(ErrorKind::Refused, "not on a terminal, so nobody can be asked").advise("say --yes"));
+        return Err(Error::new(ErrorKind::Refused, "not on a terminal, so nobody can be asked")
+            .advise("nothing was changed; say --yes to write it"));
     }
     let _ = write!(std::io::stderr(), "write this? [y/N] ");
     let mut answer = String::new();

@@ -1,23 +1,61 @@
 //! How commands speak: errors and problems on stderr, data on stdout, and the exit code that goes with them.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde_json::{Value as Json, json};
+
 use super::ConfigArgs;
-use crate::config::spec::{ConnectorSpec, WorkerSpec};
-use crate::config::{self, Report};
+use crate::config::spec::{ConnectorSpec, ConverterSpec, KafkaSpec, WorkerSpec};
+use crate::config::{self, Problem, Report};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::admin;
+
+/// Whether stderr holds JSON objects only.
+static JSON: OnceLock<bool> = OnceLock::new();
+
+/// `--log-format json`: what commands say on stderr are objects of the same form as log lines.
+pub(super) fn speak_json(yes: bool) {
+    let _ = JSON.set(yes);
+}
 
 /// Says what went wrong and what to do; the exit code.
 pub(super) fn fail(error: &Error) -> u8 {
-    say(&format!("error: {}", error.report()));
-    say(&format!("  what to do: {}", error.advice()));
+    fail_of(None, error)
+}
+
+/// The same, of a connector.
+pub(super) fn fail_of(connector: Option<&str>, error: &Error) -> u8 {
+    if JSON.get() == Some(&true) {
+        let mut fields = json!({"message": error.report(), "advice": error.advice()});
+        if let Some(connector) = connector {
+            fields["connector"] = Json::from(connector);
+        }
+        say_object("ERROR", fields);
+    } else {
+        let whose = connector.map(|connector| format!("connector {connector}: ")).unwrap_or_default();
+        say(&format!("error: {whose}{}\n  what to do: {}", error.report(), error.advice()));
+    }
     error.kind().exit_code()
 }
 
 /// Writes a line to stderr.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    if JSON.get() == Some(&true) {
+        say_object("INFO", json!({"message": line}));
+    } else {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
+}
+
+fn say_object(level: &str, fields: Json) {
+    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    let mut object = json!({"timestamp": now, "level": level});
+    if let (Some(object), Json::Object(fields)) = (object.as_object_mut(), fields) {
+        object.extend(fields);
+    }
+    let _ = writeln!(io::stderr().lock(), "{object}");
 }
 
 /// Writes text to stdout. A reader that went away (`| head`) is not an error.
@@ -71,7 +109,47 @@ fn say_warnings(report: &Report) {
 }
 
 fn say_report(report: &Report) {
-    say(report.to_string().trim_end());
+    if JSON.get() != Some(&true) {
+        return say(report.to_string().trim_end());
+    }
+    let problems = report.problems.iter().map(|problem| ("ERROR", problem));
+    for (level, problem) in problems.chain(report.warnings.iter().map(|problem| ("WARN", problem))) {
+        say_object(level, problem_object(&report.origin, problem));
+    }
+}
+
+fn problem_object(origin: &str, problem: &Problem) -> Json {
+    json!({
+        "message": problem.message,
+        "key": problem.key,
+        "with": problem.also,
+        "found": problem.found,
+        "did_you_mean": problem.nearest,
+        "file": if problem.origin.is_empty() { origin } else { &problem.origin },
+        "line": problem.line,
+        "see": problem.documented_at(),
+    })
+}
+
+/// `1 topic`, `2 topics`.
+pub(super) fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Reaches the brokers before a command asks them anything, so that it ends in time with the reason.
+///
+/// # Errors
+/// Those of [`admin::probe_brokers`].
+pub(super) async fn reach(kafka: &KafkaSpec, timeout: Duration) -> Result<admin::BrokerProbe> {
+    let what = format!("brokers {}", kafka.bootstrap_servers);
+    // The probe ends by itself and knows why; the second is for its client to be closed.
+    within(timeout + Duration::from_secs(1), &what, admin::probe_brokers(kafka, timeout)).await
+}
+
+/// The registry of a converter, fit to be shown.
+pub(super) fn registry_of(converter: &ConverterSpec) -> String {
+    let url = converter.settings.get("schema.registry.url").map(|url| config::masked("schema.registry.url", url));
+    format!("schema registry {}", url.unwrap_or_default())
 }
 
 /// Bounds a step of a command that needs somebody else.

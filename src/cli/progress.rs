@@ -60,7 +60,7 @@ impl Progress {
                 bar.finish_and_clear();
             }
             let (connector, table) = key;
-            tracing::info!(connector, table, "first load is no longer running");
+            tracing::info!(connector, table, "first load has ended");
         }
         for (key, load) in running {
             let speed = Speed::of(&load, now);

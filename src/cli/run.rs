@@ -77,14 +77,18 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         let (name, stop) = (spec.name.clone(), stop.clone());
         running.spawn(async move { (name, connector::run(spec, options, stop).await) });
     }
-    let code = supervise(&mut running, &stop).await;
+    let code = supervise(&mut running, &boards, &stop).await;
     services.cancel();
     let _ = tokio::time::timeout(Duration::from_millis(500), helpers.join_all()).await;
     code
 }
 
 /// Waits for every connector; after a stop only for so long. The worst exit code counts.
-async fn supervise(running: &mut JoinSet<(String, Result<(), Failure>)>, stop: &CancellationToken) -> u8 {
+async fn supervise(
+    running: &mut JoinSet<(String, Result<(), Failure>)>,
+    boards: &Boards,
+    stop: &CancellationToken,
+) -> u8 {
     let deadline = async {
         stop.cancelled().await;
         tracing::info!("stopping: committing what is open");
@@ -96,10 +100,9 @@ async fn supervise(running: &mut JoinSet<(String, Result<(), Failure>)>, stop: &
         tokio::select! {
             ended = running.join_next() => match ended {
                 None => return code,
-                Some(Ok((_, Ok(())))) => {}
+                Some(Ok((name, Ok(())))) => tracing::info!(connector = %name, rows = rows(boards, &name), "done"),
                 Some(Ok((name, Err(failure)))) => {
-                    output::say(&format!("connector {name}:"));
-                    output::fail(failure.error());
+                    output::fail_of(Some(&name), failure.error());
                     code = code.max(failure.exit_code());
                 }
                 Some(Err(panic)) => code = code.max(output::fail(&Error::internal("a connector panicked").caused_by(panic))),
@@ -111,6 +114,17 @@ async fn supervise(running: &mut JoinSet<(String, Result<(), Failure>)>, stop: &
             }
         }
     }
+}
+
+/// Rows committed since the start.
+fn rows(boards: &Boards, connector: &str) -> u64 {
+    let mut rows = 0;
+    boards.for_each(|status| {
+        if status.name == connector {
+            rows += status.tables.iter().map(|table| table.rows).sum::<u64>();
+        }
+    });
+    rows
 }
 
 /// The first SIGTERM or SIGINT stops; the second exits at once, still without loss: what is not committed

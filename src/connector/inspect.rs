@@ -1,9 +1,9 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
 use crate::config::spec::ConnectorSpec;
-use crate::dialect::{Dialect, SourceConnection};
+use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::Result;
-use crate::model::Relation;
+use crate::model::{CursorValue, PlannedQuery, Position, Relation};
 use crate::task::binding::Binding;
 
 /// Describes a relation and resolves it against the configuration.
@@ -21,4 +21,34 @@ pub async fn binding(
     described
         .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
         .map_err(|error| error.with("table", relation))
+}
+
+/// Up to where a poll would read now; none without a timestamp.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn upper(
+    spec: &ConnectorSpec,
+    connection: &mut dyn SourceConnection,
+    binding: &Binding,
+) -> Result<Option<CursorValue<'static>>> {
+    match binding.planner.time_kind() {
+        Some(kind) => connection.upper_bound(kind, spec.polling.delay).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The database's plan of the page after `position`. It needs the privilege to read, and reads nothing.
+///
+/// # Errors
+/// `Privilege`, and others of the connection.
+pub async fn plan(
+    spec: &ConnectorSpec,
+    connection: &mut dyn SourceConnection,
+    binding: &Binding,
+    position: Option<&Position>,
+) -> Result<(PlanReport, PlannedQuery)> {
+    let upper = upper(spec, connection, binding).await?;
+    let query = binding.planner.page(position, upper.as_ref(), spec.polling.batch_max_rows);
+    Ok((connection.explain(&query).await?, query))
 }

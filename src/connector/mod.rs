@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::spec::{ConnectorSpec, Selection};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::admin;
 use crate::kafka::lease::Lease;
 use crate::model::Relation;
 use crate::retry::{Backoff, RetryPolicy};
@@ -36,9 +37,6 @@ pub struct RunOptions {
     pub metrics: ConnectorMetrics,
 }
 
-/// Failed polls after which `--once` gives a table up; a cron job must not hang for ever.
-const ONCE_ATTEMPTS: u32 = 8;
-
 /// A connector that could not start, or one that failed while it ran.
 #[derive(Debug)]
 pub enum Failure {
@@ -46,20 +44,22 @@ pub enum Failure {
     Start(Error),
     /// Later.
     Run(Error),
+    /// During a run with `once`, which does not wait for ever.
+    Once(Error),
 }
 
 impl Failure {
     /// The error.
     pub fn error(&self) -> &Error {
         match self {
-            Failure::Start(error) | Failure::Run(error) => error,
+            Failure::Start(error) | Failure::Run(error) | Failure::Once(error) => error,
         }
     }
 
     /// The error itself.
     pub fn into_error(self) -> Error {
         match self {
-            Failure::Start(error) | Failure::Run(error) => error,
+            Failure::Start(error) | Failure::Run(error) | Failure::Once(error) => error,
         }
     }
 
@@ -67,7 +67,8 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Start(error) => error.kind().exit_code(),
-            Failure::Run(error) => error.kind().run_exit_code(),
+            Failure::Once(error) if error.root_kind().exit_code() == 3 => 3,
+            Failure::Run(error) | Failure::Once(error) => error.kind().run_exit_code(),
         }
     }
 }
@@ -90,7 +91,8 @@ pub async fn run(spec: ConnectorSpec, options: RunOptions, stop: CancellationTok
 
 async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: CancellationToken) -> Result<(), Failure> {
     if options.once {
-        spec.polling.retry.attempts.get_or_insert(ONCE_ATTEMPTS);
+        // A cron job must not hang for ever.
+        spec.polling.retry.patience = Some(options.timeout);
     }
     for note in &spec.notes {
         tracing::info!(connector = %spec.name, "{note}");
@@ -132,10 +134,11 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         tasks.shutdown().await;
     }
     lease.release(Duration::from_secs(1)).await;
-    outcome.map_err(Failure::Run)?;
-    match first_failed_table(&options) {
-        Some(error) if options.once => Err(Failure::Run(error)),
-        _ => Ok(()),
+    match outcome {
+        Err(error) if options.once => Err(Failure::Once(error)),
+        Err(error) => Err(Failure::Run(error)),
+        Ok(()) if options.once => first_failed_table(&options).map_or(Ok(()), |error| Err(Failure::Once(error))),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -169,6 +172,10 @@ async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<
     let mut backoff = Backoff::default();
     let started = tokio::time::Instant::now();
     loop {
+        if options.once {
+            // Clients of the brokers wait much longer than a cron job may.
+            admin::probe_brokers(&parts.spec.kafka, options.timeout).await?;
+        }
         let error = match prepare_once(parts).await {
             Ok(relations) => return Ok(relations),
             Err(error) => error,

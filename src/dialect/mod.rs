@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::config::spec::{CatalogFilter, SourceSpec};
+use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, Result};
-use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId, Value};
+use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId, Value};
 pub use syntax::SqlSyntax;
 
 /// Every dialect rowtide knows.
@@ -32,6 +32,10 @@ pub trait Dialect: Send + Sync {
 
     /// How its SQL is written.
     fn syntax(&self) -> &'static dyn SqlSyntax;
+
+    /// Types of the database and the field type each becomes; none where the reference has no mapping, and
+    /// `type.unsupported` decides. For the reference page.
+    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)>;
 
     /// Opens one connection, read-only where the database knows that.
     ///

@@ -165,7 +165,9 @@ async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
             Err(code) => return Err(refused(kafka, wanted, code).await),
         }
     }
-    tracing::info!(topic = wanted.topic, partitions = wanted.partitions, "topic created");
+    // -1: as many as the brokers make by default.
+    let partitions = (wanted.partitions > 0).then_some(wanted.partitions);
+    tracing::info!(topic = wanted.topic, partitions, "topic created");
     let started = tokio::time::Instant::now();
     while started.elapsed() < SPREAD {
         if let TopicState::Present { partitions: 1.. } = probe_topic(kafka, wanted.topic, PATIENCE).await? {

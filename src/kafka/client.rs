@@ -246,7 +246,8 @@ impl Health {
             Some((RDKafkaErrorCode::SSL, reason)) => error
                 .caused_by(reason)
                 .advise("check security.protocol, ssl.truststore.location and the brokers' certificates"),
-            Some((_, reason)) => error.caused_by(reason),
+            // librdkafka's count of repetitions is no help.
+            Some((_, reason)) => error.caused_by(reason.split(" (after ").next().unwrap_or(&reason).to_owned()),
             None => error,
         }
     }

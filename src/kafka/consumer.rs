@@ -56,7 +56,9 @@ impl TopicConsumer {
             let mut assignment = Vec::with_capacity(topics.len());
             for topic in &topics {
                 let Some(count) = asker.partitions(topic, PATIENCE, cancel)? else {
-                    return Err(Error::new(ErrorKind::KafkaRefused, "there is no such topic").with("topic", topic));
+                    return Err(Error::new(ErrorKind::KafkaRefused, "there is no such topic")
+                        .with("topic", topic)
+                        .advise("check the name: it is topic.prefix and the bare table name; the first run of a connector creates it"));
                 };
                 let partitions: Vec<i32> = (0..count).collect();
                 let offsets = topic_log::offsets(&asker, topic, &partitions, end, PATIENCE, cancel)?;

@@ -93,7 +93,7 @@ impl Fence {
 
 /// How long a session that failed waits before the next one.
 const SESSION_RETRY: RetryPolicy =
-    RetryPolicy { attempts: None, first: Duration::from_millis(100), longest: Duration::from_secs(15) };
+    RetryPolicy { attempts: None, patience: None, first: Duration::from_millis(100), longest: Duration::from_secs(15) };
 
 /// Runs a task until `stop`, until everything is read (`once`), or until it has to give up.
 /// `relations` is the task's share of the tables and may change while it runs.
@@ -104,6 +104,8 @@ const SESSION_RETRY: RetryPolicy =
 /// What only an operator can mend: fenced, refused, every relation failed.
 pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: CancellationToken) -> Result<()> {
     let mut backoff = Backoff::default();
+    // With `once` there is an end to it.
+    let policy = RetryPolicy { patience: parts.spec.polling.retry.patience, ..SESSION_RETRY };
     loop {
         let error = match session(&parts, relations.clone(), &stop, &mut backoff).await {
             Ok(()) => return Ok(()),
@@ -117,7 +119,7 @@ pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: 
             tracing::warn!(error = %error.report(), "stopped with an error; uncommitted rows are read again at the next start");
             return Ok(());
         }
-        let pause = backoff.next(&SESSION_RETRY).unwrap_or(SESSION_RETRY.longest);
+        let Some(pause) = backoff.next(&policy) else { return Err(error) };
         tracing::warn!(error = %error.report(), pause_ms = pause.as_millis() as u64, "starting again from the committed offsets");
         parts.metrics.error(error.kind());
         match error.kind() {
@@ -178,5 +180,5 @@ fn nothing_left(first: Error) -> Error {
         return first;
     }
     let advice = first.advice().to_owned();
-    Error::new(ErrorKind::GivenUp, "every table has failed").advise(advice).caused_by(first.report())
+    Error::new(ErrorKind::GivenUp, "every table has failed").advise(advice).caused_by(first)
 }

@@ -78,7 +78,7 @@ metrics! {
 /// The page `docs metrics` prints.
 pub fn metrics_markdown() -> String {
     let mut page = String::from(
-        "# Metrics\n\n`GET /metrics` on `--listen` answers these as OpenMetrics text.\n\n\
+        "# Metrics\n\n<!-- made by `rowtide docs metrics`; do not edit -->\n\n`GET /metrics` on `--listen` answers these as OpenMetrics text.\n\n\
          | metric | kind | labels | meaning |\n|---|---|---|---|\n",
     );
     for metric in METRICS {

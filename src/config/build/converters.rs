@@ -27,9 +27,9 @@ pub(super) fn build(judge: &mut Judge, keyless: bool) -> Option<(ConverterSpec, 
     let key_found = find(judge, "key.converter");
     let names_class = [&value_found, &key_found].into_iter().flatten().any(|found| found.class.is_some());
     if !names_class {
-        judge.notes.push(
-            "key.converter and value.converter default to Avro, which Kafka Connect has no default for".to_owned(),
-        );
+        judge
+            .notes
+            .push("key.converter, value.converter: not set, Avro is used (Kafka Connect demands them)".to_owned());
     }
     let nothing = Found { class: None, settings: BTreeMap::new(), shadows: false };
     let value = match usable(&value_found.unwrap_or(nothing), "value.converter") {

@@ -90,7 +90,7 @@ fn client(judge: &mut Judge, name: &str) -> BTreeMap<String, String> {
 
 fn note_default(judge: &mut Judge, key: &str) {
     if judge.settings.get(key).is_none() {
-        let note = format!("{key} defaults to {}, which Kafka Connect has no default for", judge.text(key));
+        let note = format!("{key}: not set, `{}` is used (Kafka Connect demands it)", judge.text(key));
         judge.notes.push(note);
     }
 }

@@ -60,7 +60,7 @@ fn connector_files() -> Vec<PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().is_some_and(|name| name != "worker.properties"))
+        .filter(|path| path.is_file() && path.file_name().is_some_and(|name| name != "worker.properties"))
         .collect();
     files.sort();
     files
@@ -126,7 +126,7 @@ fn the_connector_of_the_walkthrough_means_what_it_says() {
     assert_eq!(spec.value_converter, spec.key_converter);
     let notes = spec.notes.join("\n");
     for default in
-        ["value.converter default", "offset.storage.topic defaults to rowtide-offsets", "group.id defaults to rowtide"]
+        ["value.converter: not set", "offset.storage.topic: not set, `rowtide-offsets`", "group.id: not set, `rowtide`"]
     {
         assert!(notes.contains(default), "{notes}");
     }

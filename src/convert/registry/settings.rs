@@ -106,6 +106,7 @@ impl Settings {
             shown,
             authorization,
             retry: RetryPolicy {
+                patience: None,
                 attempts: Some(u32::try_from(retries).unwrap_or(u32::MAX).saturating_add(1)),
                 first: Duration::from_millis(options.number("retries.wait.ms", 1_000)?),
                 longest: Duration::from_millis(options.number("retries.max.wait.ms", 20_000)?),

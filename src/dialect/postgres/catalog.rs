@@ -56,6 +56,18 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
     rows.iter().map(|row| Ok(TableId { catalog: None, schema: Some(get(row, 0)?), name: get(row, 1)? })).collect()
 }
 
+/// The rows a table had when it was last vacuumed or analyzed; none if it never was, or was empty.
+pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result<Option<u64>> {
+    let sql = "select greatest(c.reltuples, 0)::int8
+               from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = $1 and c.relname = $2";
+    let call = sqlx::query(sql).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name).persistent(false);
+    let row = answered(session.silence, Doing::Describe, call.fetch_optional(&mut session.connection)).await?;
+    let Some(row) = row else { return Ok(None) };
+    let rows: i64 = get(&row, 0)?;
+    Ok(u64::try_from(rows).ok().filter(|rows| *rows > 0))
+}
+
 fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
 where
     T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,

@@ -71,6 +71,7 @@ fn server_error(code: &str, message: &str, doing: Doing) -> Error {
     let cause = ServerError { code: code.to_owned(), message: without_values(code, message) };
     let error = Error::new(kind, what).caused_by(cause);
     match code {
+        _ if kind == ErrorKind::Auth => error.advise("check connection.user and connection.password"),
         "3D000" => error.advise("name an existing database in connection.url"),
         "25006" => error.advise("rowtide reads in read-only transactions; the query must not write"),
         "57014" => error.advise("the statement was cancelled or ran into its time limit; look for a missing index"),

@@ -28,7 +28,7 @@ use super::syntax::double_quoted;
 use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId};
 
 /// PostgreSQL.
 pub struct Postgres;
@@ -40,6 +40,10 @@ impl Dialect for Postgres {
 
     fn syntax(&self) -> &'static dyn SqlSyntax {
         &Syntax
+    }
+
+    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+        types::documented(types)
     }
 
     fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
@@ -259,6 +263,16 @@ impl SourceConnection for Session {
                 self.run("rollback").await?;
             }
             report.map_err(|error| self.noted(error))
+        })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            let Relation::Table(id) = relation else { return Ok(None) };
+            self.begin().await?;
+            let estimate = catalog::estimate_rows(self, id).await;
+            self.end().await?;
+            estimate
         })
     }
 

@@ -185,6 +185,48 @@ impl CatalogType {
     }
 }
 
+/// Types whose mapping hangs on a modifier, or that have none: name, oid, modifier.
+const EXAMPLES: &[(&str, u32, i32)] = &[
+    ("numeric(5,0)", 1700, (5 << 16) + 4),
+    ("numeric(10,2)", 1700, ((10 << 16) + 2) + 4),
+    ("numeric(38,10)", 1700, ((38 << 16) + 10) + 4),
+    ("bit(8)", 1560, 8),
+    ("money", 790, -1),
+    ("bit varying", 1562, -1),
+    ("interval", 1186, -1),
+    ("inet", 869, -1),
+    ("cidr", 650, -1),
+    ("macaddr", 829, -1),
+    ("point", 600, -1),
+    ("int4range", 3904, -1),
+    ("tsvector", 3614, -1),
+    ("pg_lsn", 3220, -1),
+    ("integer[]", 1007, -1),
+    ("text[]", 1009, -1),
+];
+
+/// The rows of the reference page.
+pub(super) fn documented(types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, oid, modifier, is_enum| {
+        let mapping = CatalogType { oid, name: name.to_owned(), is_enum, modifier }.mapping(types);
+        let field_type = match mapping {
+            Mapping::Field(field_type, _) => Some(field_type),
+            Mapping::Unsupported => None,
+        };
+        rows.push((name.to_owned(), field_type));
+    };
+    for (oid, name, _) in BUILT_IN.iter().filter(|(_, name, _)| !["bpchar", "unknown"].contains(name)) {
+        let modifier = if *name == "bit" { 1 } else { -1 };
+        row(name, *oid, modifier, false);
+    }
+    row("an enum", 0, -1, true);
+    for (name, oid, modifier) in EXAMPLES {
+        row(name, *oid, *modifier, false);
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -35,6 +35,20 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
     Ok(tables)
 }
 
+/// The highest rowid, which the database finds without counting: rows to expect unless many were deleted.
+/// None for an empty table, a view, and a table without rowid.
+pub(super) async fn estimate_rows(session: &mut Session, table: &str) -> Result<Option<u64>> {
+    let sql = format!("select max(rowid) from {} as t", double_quoted(table));
+    let rows = match session.rows(&sql, SqliteArguments::default(), Doing::Describe).await {
+        // There is no such column.
+        Err(error) if error.kind() == ErrorKind::SourceSchema => return Ok(None),
+        answered => answered?,
+    };
+    let Some(row) = rows.first() else { return Ok(None) };
+    let highest: Option<i64> = column(row, 0)?;
+    Ok(highest.and_then(|highest| u64::try_from(highest).ok()).filter(|highest| *highest > 0))
+}
+
 /// A column as its table declares it.
 #[derive(Clone)]
 struct Origin {

@@ -23,7 +23,9 @@ use super::syntax::double_quoted;
 use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Bind, CursorKind, CursorValue, Instant, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{
+    Bind, CursorKind, CursorValue, FieldType, Instant, PlannedQuery, Relation, TableDefinition, TableId,
+};
 
 /// SQLite.
 pub struct Sqlite;
@@ -35,6 +37,10 @@ impl Dialect for Sqlite {
 
     fn syntax(&self) -> &'static dyn SqlSyntax {
         &Syntax
+    }
+
+    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+        types::documented(types)
     }
 
     fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
@@ -123,13 +129,6 @@ impl Session {
         answered(self.silence, doing, call.fetch_all(&mut self.connection)).await
     }
 
-    /// Makes the driver's thread look at the schema: SQLite finds out only while running a statement that
-    /// the schema changed, and the driver does not survive columns that appear between preparing and running.
-    async fn refresh(&mut self) -> Result<()> {
-        self.rows("select count(*) from sqlite_schema where 0", SqliteArguments::default(), Doing::Page).await?;
-        Ok(())
-    }
-
     async fn clock(&mut self) -> Result<i64> {
         let sql = "select strftime('%Y-%m-%d %H:%M:%f', 'now')";
         let rows = self.rows(sql, SqliteArguments::default(), Doing::Page).await?;
@@ -165,7 +164,6 @@ impl SourceConnection for Session {
         time_columns: &'a [String],
     ) -> BoxFuture<'a, Result<TableDefinition>> {
         Box::pin(async move {
-            self.refresh().await?;
             let definition = catalog::describe(self, relation, time_columns).await;
             definition.map_err(|error| error.with("table", relation))
         })
@@ -185,7 +183,6 @@ impl SourceConnection for Session {
         query: &'a PlannedQuery,
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         Box::pin(async move {
-            self.refresh().await?;
             let rows = fetch::open(self, definition, query)?;
             Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
         })
@@ -198,7 +195,7 @@ impl SourceConnection for Session {
             let Some(row) = rows.first() else { return Ok(None) };
             let raw = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
             let cursor = decode::stored(raw).and_then(|stored| decode::cursor(kind, stored));
-            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Value, problem))
+            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Cursor, problem))
         })
     }
 
@@ -209,6 +206,15 @@ impl SourceConnection for Session {
             let lines = rows.iter().map(|row| column::<String>(row, 3)).collect::<Result<Vec<_>>>()?;
             let index_serves = serves(&lines, !query.binds.is_empty());
             Ok(PlanReport { lines, index_serves })
+        })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => catalog::estimate_rows(self, &id.name).await,
+                Relation::Query(_) => Ok(None),
+            }
         })
     }
 
@@ -229,7 +235,6 @@ fn serves(lines: &[String], has_range: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-
     #[test]
     fn only_a_search_without_a_sort_serves() {
         let serves = |lines: &[&str], has_range| {

@@ -79,6 +79,53 @@ impl Declared {
     }
 }
 
+/// Declared types in use, of each rule at least one.
+const EXAMPLES: &[&str] = &[
+    "BOOLEAN",
+    "BOOL",
+    "TINYINT",
+    "SMALLINT",
+    "INT2",
+    "MEDIUMINT",
+    "INT",
+    "INTEGER",
+    "INT8",
+    "BIGINT",
+    "UNSIGNED BIG INT",
+    "REAL",
+    "FLOAT",
+    "DOUBLE",
+    "DOUBLE PRECISION",
+    "NUMERIC",
+    "NUMERIC(10,0)",
+    "DECIMAL(10,2)",
+    "DATE",
+    "DATETIME",
+    "TIMESTAMP",
+    "TIME",
+    "CHARACTER(20)",
+    "VARCHAR(255)",
+    "NVARCHAR(100)",
+    "TEXT",
+    "CLOB",
+    "JSON",
+    "UUID",
+    "BLOB",
+    "VARBINARY(16)",
+    "",
+];
+
+/// The rows of the reference page.
+pub(super) fn documented(types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+    let row = |declared: &&str| {
+        let name = if declared.is_empty() { "no type, or an expression" } else { *declared };
+        (name.to_owned(), Some(Declared::parse(declared).field(types, false).0))
+    };
+    let mut rows: Vec<_> = EXAMPLES.iter().map(row).collect();
+    rows.push(("INTEGER PRIMARY KEY beyond 32 bits".to_owned(), Some(Declared::parse("INTEGER").field(types, true).0)));
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

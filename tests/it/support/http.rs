@@ -1,21 +1,13 @@
 //! What an orchestrator or a person asks a running process.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use serde_json::Value as Json;
 
-use super::{PATIENCE, eventually};
+use super::{PATIENCE, eventually, web};
 
 /// `GET` of an address (`host:port`) and a path: status code and body.
 pub fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).expect("connect");
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("ask");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    (status, body.to_owned())
+    let answer = web::get(&format!("http://{address}{path}"));
+    (answer.status, answer.body)
 }
 
 /// The same, as JSON.

@@ -144,3 +144,11 @@ pub fn wait_for_records(topic: &str, count: usize) -> Vec<Record> {
     assert_eq!(raw.len(), count, "more records than expected in {topic}");
     decode(raw)
 }
+
+/// The names of all topics.
+pub fn topics() -> Vec<String> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a client");
+    let metadata = consumer.fetch_metadata(None, PATIENCE).expect("metadata");
+    metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
+}

@@ -3,11 +3,13 @@
 
 pub mod config;
 pub mod db;
+pub mod golden;
 pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod oracle;
 pub mod process;
+pub mod web;
 
 use std::time::{Duration, Instant};
 

@@ -171,3 +171,20 @@ pub fn signal(pid: u32, name: &str) {
     let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().expect("kill");
     assert!(status.success(), "no process {pid}");
 }
+
+/// Runs a command on a pseudo terminal, answering what it asks with `ANSWER` of `environment`; all it showed.
+pub fn on_a_terminal(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+    let line = format!("stty cols 200; {} {}", env!("CARGO_BIN_EXE_rowtide"), words.join(" "));
+    let mut command = Command::new("timeout");
+    command.args(["120", "script", "-qec", &line, "/dev/null"]).env_remove("NO_COLOR").env("TERM", "xterm");
+    command.envs(environment.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("script (of util-linux)");
+    let mut stdin = child.stdin.take().expect("stdin");
+    if let Some((_, answer)) = environment.iter().find(|(name, _)| *name == "ANSWER") {
+        std::io::Write::write_all(&mut stdin, format!("{answer}\n").as_bytes()).expect("answer");
+    }
+    let output = child.wait_with_output().expect("wait");
+    drop(stdin);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

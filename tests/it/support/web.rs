@@ -1,0 +1,41 @@
+//! A client of one request, so that tests need no library for it.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::PATIENCE;
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// GET of an `http://` URL.
+pub fn get(url: &str) -> Answer {
+    request("GET", url, "")
+}
+
+/// POST of a registry document.
+pub fn post(url: &str, body: &str) -> Answer {
+    request("POST", url, body)
+}
+
+fn request(method: &str, url: &str, body: &str) -> Answer {
+    let rest = url.strip_prefix("http://").expect("an http URL");
+    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let mut stream = TcpStream::connect(address).expect("connect");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // HTTP/1.0: the end of the body is the end of the connection.
+    let head = format!(
+        "{method} /{path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/vnd.schemaregistry.v1+json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).expect("send");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    Answer { status, body: body.to_owned() }
+}
