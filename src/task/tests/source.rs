@@ -57,6 +57,10 @@ impl Dialect for Outside {
         crate::dialect::postgres::Postgres.syntax()
     }
 
+    fn documented_types(&self, _: &crate::config::spec::TypeSpec) -> Vec<(String, Option<crate::model::FieldType>)> {
+        Vec::new()
+    }
+
     fn connect<'a>(&'a self, _: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
         async {
             match self.fails_here(|fault| fault == SourceFault::Connect) {

@@ -12,7 +12,7 @@ use super::{once, path, w1};
 use crate::support::config::Connector;
 use crate::support::db::{Postgres, Sqlite};
 use crate::support::process::{Running, finish, on_a_terminal, rowtide, run, signal};
-use crate::support::{PATIENCE, Stack, eventually, http};
+use crate::support::{PATIENCE, Stack, eventually, web};
 
 /// Where `consume` finds brokers and registry.
 fn worker() -> [String; 4] {
@@ -50,12 +50,11 @@ fn consume_without_from_beginning_prints_what_comes() {
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
     let reading = std::thread::spawn(move || lines.next());
     // Each run sends one more row, so one of them comes after the consumer has its position.
-    let line = eventually("a line", PATIENCE, || {
+    eventually("a line", PATIENCE, || {
         database.run("insert into test_table (item) values ('later')");
         once(&file);
         reading.is_finished().then_some(())
     });
-    let () = line;
     let text = reading.join().expect("the reader").expect("a line").expect("text");
     assert!(text.contains("later"), "{text}");
     assert_eq!(child.wait().expect("wait").code(), Some(0));

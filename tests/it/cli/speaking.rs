@@ -7,7 +7,7 @@ use crate::support::config::Connector;
 use crate::support::db::Postgres;
 use crate::support::kafka::wait_for_records;
 use crate::support::process::{Running, finish, on_a_terminal, rowtide, run};
-use crate::support::{http, unique};
+use crate::support::{unique, web};
 
 /// In the password, in credentials of brokers and registry, and in nothing that is ever written.
 const CANARY: &str = "canary-hush-4711";

@@ -152,6 +152,12 @@ impl Sqlite {
         database
     }
 
+    pub fn with_test_table() -> Self {
+        let database = Self::new();
+        database.run(include_str!("../../../migrations/sqlite/0001_test_table.sql"));
+        database
+    }
+
     pub fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("test.db")
     }
