@@ -9,6 +9,8 @@
 pub mod binding;
 mod commit;
 mod poll;
+mod relation;
+mod start;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,165 @@
+//! How the polling of a relation begins: describe and bind it, find where to read on, and look for rows
+//! that could never be polled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant as Clock;
+
+use super::Parts;
+use super::binding::{Binding, stored_for};
+use super::relation::{Bound, Polled, closed};
+use crate::config::spec::TimestampInitial;
+use crate::dialect::SourceConnection;
+use crate::error::{Error, Result};
+use crate::model::{CursorKind, CursorValue, EncodedBatch, Instant, Mode, OffsetDelta, PlannedQuery, SourcePartition};
+use crate::offsets::StoredOffset;
+use crate::plan::cursor::TimeLimits;
+use crate::reader::null_cursor;
+use crate::zone::Zone;
+
+impl Polled {
+    /// Describes the relation and registers its schemas, once per definition.
+    pub(super) async fn bind(&mut self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
+        if self.bound.is_some() {
+            return Ok(());
+        }
+        let times = parts.spec.mode.timestamp_columns(&self.name);
+        let definition = connection.describe(&self.relation, times).await?;
+        if let Some((misfit, error)) = self.misfit.take()
+            && misfit == definition
+        {
+            // Describing again changed nothing, so the value is at fault, not the schema; with nothing bound
+            // the relation fails with it.
+            return Err(error);
+        }
+        let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
+        (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
+        let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
+        if !binding.definition.skipped.is_empty() {
+            let skipped = binding.definition.skipped.iter();
+            self.board
+                .skipped_columns(skipped.map(|column| format!("{} ({})", column.name, column.database_type)).collect());
+        }
+        self.bound = Some(Bound { binding, encoder, start_known: false });
+        Ok(())
+    }
+
+    /// Finds where to read on under a new definition; if that fails it is tried again at the next poll.
+    pub(super) async fn find_start(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        stored: &HashMap<SourcePartition, StoredOffset>,
+        out: &mpsc::Sender<EncodedBatch>,
+    ) -> Result<()> {
+        let Some(mut bound) = self.bound.take() else { return Err(Error::internal("not bound")) };
+        let mut outcome = Ok(());
+        if !bound.start_known {
+            outcome = self.start_of(parts, connection, &bound.binding, stored, out).await;
+            bound.start_known = outcome.is_ok();
+        }
+        self.bound = Some(bound);
+        outcome
+    }
+
+    /// Where reading begins or goes on: what this session has read already, else the stored offset (also
+    /// one written under an older name), else the configured start, else the very beginning.
+    async fn start_of(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        binding: &Binding,
+        stored: &HashMap<SourcePartition, StoredOffset>,
+        out: &mpsc::Sender<EncodedBatch>,
+    ) -> Result<()> {
+        let planner = &binding.planner;
+        let zone = &parts.spec.source.types.zone;
+        if matches!(planner.mode(), Mode::Bulk) {
+            // A load goes on if the new definition can still order the rows, else it starts over.
+            self.position.take_if(|position| position.0.len() != planner.tuple_len());
+            return Ok(());
+        }
+        if let Some(offset) = &self.offset {
+            // The cursor's type may be another one now; the offset says the same in its terms.
+            self.position = planner.position_of(offset, zone)?;
+            return Ok(());
+        }
+        if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
+            self.position = planner.position_of(&found.offset, zone)?;
+            // Progress is counted per partition name; a start under an older name begins a new count.
+            self.offset = stored.get(&self.partition).map(|own| own.offset.clone());
+            self.board.position(found.offset.to_string());
+            tracing::info!(table = %self.name, position = %found.offset, partition = %found_as, topic = %found.topic, "continuing");
+            return Ok(());
+        }
+        let time = match (planner.time_kind(), parts.spec.mode.timestamp_initial) {
+            (Some(kind), Some(TimestampInitial::Millis(millis))) => {
+                Some(kind.from_instant(Instant::from_millis(millis), zone)?)
+            }
+            (Some(kind), Some(TimestampInitial::Now)) => Some(connection.upper_bound(kind, Duration::ZERO).await?),
+            _ => None,
+        };
+        self.position = planner.initial_position(time, parts.spec.mode.incrementing_initial);
+        match &self.position {
+            None => {
+                tracing::info!(table = %self.name, "no stored offset, reading from the beginning");
+                self.board.loading(connection.estimate_rows(&self.relation).await?);
+            }
+            Some(position) => {
+                // "Now" must not move at the next start, so it is stored before anything is read.
+                let to = planner.offset_of(position, position.0.first(), None, zone)?;
+                tracing::info!(table = %self.name, position = %to, "no stored offset, reading from the configured start");
+                let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
+                batch.delta = Some(OffsetDelta { partition: self.partition.clone(), from: None, to: to.clone() });
+                out.send(batch).await.map_err(|_| closed())?;
+                self.offset = Some(to);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for rows that could never be polled: at the first poll, and whenever the catalog is listed.
+    pub(super) async fn check_cursor(&mut self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
+        if self.checked.is_some_and(|checked| checked.elapsed() < parts.spec.polling.table_interval) {
+            return Ok(());
+        }
+        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
+        let (planner, mode, zone) = (&bound.binding.planner, &parts.spec.mode, &parts.spec.source.types.zone);
+        if mode.null_fails
+            && bound.binding.cursor_is_nullable()
+            && let Some(probe) = planner.null_probe()
+            && connection.probe(&probe).await?.is_some()
+        {
+            return Err(null_cursor());
+        }
+        if let Some(kind) = planner.time_kind() {
+            let limits = TimeLimits { before_epoch_fails: mode.before_epoch_fails, future_fails: mode.future_fails };
+            let lowest = if self.position.is_none() {
+                extreme(connection, planner.extreme_probe(true), kind, zone).await?
+            } else {
+                None
+            };
+            let highest = extreme(connection, planner.extreme_probe(false), kind, zone).await?;
+            let now = kind.to_instant(&connection.upper_bound(kind, Duration::ZERO).await?, zone)?;
+            limits.check(lowest, highest, now)?;
+        }
+        self.checked = Some(Clock::now());
+        Ok(())
+    }
+}
+
+async fn extreme(
+    connection: &mut dyn SourceConnection,
+    probe: Option<PlannedQuery>,
+    kind: CursorKind,
+    zone: &Zone,
+) -> Result<Option<Instant>> {
+    let Some(probe) = probe else { return Ok(None) };
+    match connection.probe(&probe).await? {
+        Some(value) if value != CursorValue::Null => kind.to_instant(&value, zone).map(Some),
+        _ => Ok(None),
+    }
+}
