@@ -41,7 +41,12 @@ fn kill_at_random_moments(connector: &Connector, kills: usize, rng: &mut Rng) {
 
 /// Load, kills, the rest of the rows, the oracle.
 #[track_caller]
-fn survives_kills(database: &Postgres, connector: &Connector, kills: usize, writes: impl Fn(&mut Rng, usize) -> String + Send + 'static) {
+fn survives_kills(
+    database: &Postgres,
+    connector: &Connector,
+    kills: usize,
+    writes: impl Fn(&mut Rng, usize) -> String + Send + 'static,
+) {
     let mut rng = random();
     let writer = Writer::start(database, rng.fork(), writes);
     kill_at_random_moments(connector, kills, &mut rng);
@@ -56,7 +61,8 @@ fn survives_kills(database: &Postgres, connector: &Connector, kills: usize, writ
 #[test]
 fn fifty_kills_under_load_lose_nothing_and_repeat_nothing() {
     let database = Postgres::with_test_table();
-    let connector = Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
+    let connector =
+        Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
     survives_kills(&database, &connector, 50, inserts_and_updates("test_table", ""));
 }
 
@@ -64,6 +70,21 @@ fn fifty_kills_under_load_lose_nothing_and_repeat_nothing() {
 fn kills_inside_ties_of_one_timestamp_lose_nothing_and_repeat_nothing() {
     let database = Postgres::new();
     database.run(&format!("create table test_table {TABLE}"));
+    let connector = Connector::new(&database.jdbc_url())
+        .alone()
+        .set("mode", "timestamp")
+        .set("timestamp.column.name", "ts")
+        .set("table.whitelist", "test_table")
+        .set("batch.max.rows", "5")
+        .set("poll.interval.ms", "5");
+    survives_kills(&database, &connector, 10, inserts_and_updates("test_table", ", ts = now()"));
+}
+
+#[test]
+fn kills_between_whole_ties_of_a_table_without_a_key_lose_nothing_and_repeat_nothing() {
+    let database = Postgres::new();
+    database
+        .run("create table test_table (seq serial not null, ts timestamp not null default now(), item varchar(256))");
     let connector = Connector::new(&database.jdbc_url())
         .alone()
         .set("mode", "timestamp")
@@ -113,15 +134,20 @@ fn several_tables_on_two_tasks_survive_kills() {
 #[test]
 fn the_older_of_two_processes_stops_and_says_why() {
     let database = Postgres::with_test_table();
-    let connector = Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
+    let connector =
+        Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
     let file = connector.file();
     let writer = Writer::start(&database, random(), inserts_and_updates("test_table", ""));
     let mut older = Running::start(&file, &[]);
     older.wait_for_log(" table=public.test_table");
-    eventually("the older delivers", PATIENCE, || (!read_topic(&connector.topic("test_table")).is_empty()).then_some(()));
+    eventually("the older delivers", PATIENCE, || {
+        (!read_topic(&connector.topic("test_table")).is_empty()).then_some(())
+    });
     let mut younger = Running::start(&file, &[]);
     assert_eq!(older.ended(), Some(4), "{}", older.log());
-    for text in ["another process took over the transactional id", "another process runs this connector; stop one of the two"] {
+    for text in
+        ["another process took over the transactional id", "another process runs this connector; stop one of the two"]
+    {
         assert!(older.log().contains(text), "`{text}` is not said:\n{}", older.log());
     }
     assert!(!older.log().contains("starting again"), "a fenced process must not come back:\n{}", older.log());
@@ -173,7 +199,8 @@ fn takeovers_while_tables_move_between_tasks_repeat_nothing() {
 #[test]
 fn connections_cut_by_the_database_are_made_again() {
     let database = Postgres::with_test_table();
-    let connector = Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
+    let connector =
+        Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
     let file = connector.file();
     let mut running = Running::start(&file, &[]);
     running.wait_for_log(" table=public.test_table");
@@ -186,7 +213,9 @@ fn connections_cut_by_the_database_are_made_again() {
             );
             ended.contains(&"true".to_owned()).then_some(())
         });
-        eventually("rowtide goes on", PATIENCE, || (running.log().matches("polling works again").count() >= cut).then_some(()));
+        eventually("rowtide goes on", PATIENCE, || {
+            (running.log().matches("polling works again").count() >= cut).then_some(())
+        });
     }
     writer.stop();
     assert!(!running.log().contains("starting again"), "losing the database costs no session:\n{}", running.log());
@@ -198,7 +227,8 @@ fn connections_cut_by_the_database_are_made_again() {
 #[test]
 fn a_change_of_the_table_while_running_shifts_no_column() {
     let database = Postgres::with_test_table();
-    let connector = Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
+    let connector =
+        Connector::of_test_table(&database.jdbc_url()).alone().set("batch.max.rows", "7").set("poll.interval.ms", "5");
     let file = connector.file();
     let mut running = Running::start(&file, &[]);
     running.wait_for_log(" table=public.test_table");
@@ -206,7 +236,9 @@ fn a_change_of_the_table_while_running_shifts_no_column() {
     let topic = connector.topic("test_table");
     let delivered = |item: &str| {
         database.run(&format!("insert into test_table (item, price) values ('{item}', 42)"));
-        eventually(&format!("{item} arrives"), PATIENCE, || records(&topic).into_iter().find(|record| record.field("item") == item))
+        eventually(&format!("{item} arrives"), PATIENCE, || {
+            records(&topic).into_iter().find(|record| record.field("item") == item)
+        })
     };
     delivered("before");
     database.run("alter table test_table add column extra varchar(20) default 'extra'");

@@ -61,9 +61,13 @@ impl Broken {
         assert!(has("reason", reason) && has("advice", advice), "{status}");
         assert!(has("since", "T"), "{status}");
         let (code, ready) = get_json(&self.address, "/health/ready");
-        let problem = ready["problems"].as_array().and_then(|problems| problems.iter().find(|p| p["table"] == "public.bad"));
+        let problem =
+            ready["problems"].as_array().and_then(|problems| problems.iter().find(|p| p["table"] == "public.bad"));
         assert_eq!(code, 503, "{ready}");
-        assert!(problem.is_some_and(|problem| problem["reason"].as_str().is_some_and(|text| text.contains(reason))), "{ready}");
+        assert!(
+            problem.is_some_and(|problem| problem["reason"].as_str().is_some_and(|text| text.contains(reason))),
+            "{ready}"
+        );
         assert_eq!(get_json(&self.address, "/health/live").0, 200);
         assert!(metric(&self.address, "rowtide_table_state", &[r#"table="public.bad""#, r#"state="failed""#]) > 0.0);
         let before = read_topic(&self.connector.topic("good")).len();
@@ -160,7 +164,9 @@ fn a_table_that_is_named_and_gone_is_missed_until_it_is_back() {
     let database = tables();
     let connector = connector(&database).set("table.whitelist", "public.good,public.bad").set("tasks.max", "2");
     let mut broken = Broken::after_the_first_rows(database, connector);
-    broken.database.run("create schema attic; insert into bad (item) values ('meanwhile'); alter table bad set schema attic");
+    broken
+        .database
+        .run("create schema attic; insert into bad (item) values ('meanwhile'); alter table bad set schema attic");
     broken.fails("does not exist", "");
     // Also after the catalog was listed several times.
     let listed = std::time::Instant::now();

@@ -80,14 +80,19 @@ fn nobody() -> String {
 fn a_connector_that_waits_for_its_database_says_so_and_stops_in_time() {
     let (_open, silent) = silent();
     for address in [nobody(), silent] {
-        let connector = Connector::of_test_table(&format!("jdbc:postgresql://{address}/d")).alone().set("connect.timeout.ms", "1500");
+        let connector = Connector::of_test_table(&format!("jdbc:postgresql://{address}/d"))
+            .alone()
+            .set("connect.timeout.ms", "1500");
         let mut running = Running::start(&connector.file(), LISTEN);
         running.wait_for_log("cannot start yet, trying again");
         let address = running.address();
         let (code, ready) = get_json(&address, "/health/ready");
         assert_eq!((code, get(&address, "/health/live").0), (503, 200), "{ready}");
         assert_eq!(ready["problems"][0]["connector"], connector.name.as_str(), "{ready}");
-        assert!(ready["problems"][0]["reason"].as_str().is_some_and(|reason| reason.starts_with("starting: ")), "{ready}");
+        assert!(
+            ready["problems"][0]["reason"].as_str().is_some_and(|reason| reason.starts_with("starting: ")),
+            "{ready}"
+        );
         stops_in_time(running);
     }
 }
@@ -109,7 +114,10 @@ fn a_connector_that_waits_for_the_brokers_stops_in_time() {
 }
 
 /// A connector whose brokers went away while a transaction is open.
-fn with_an_open_transaction(database: &Postgres, mock: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>) -> Running {
+fn with_an_open_transaction(
+    database: &Postgres,
+    mock: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>,
+) -> Running {
     let connector = Connector::of_test_table(&database.jdbc_url())
         .alone()
         .set("bootstrap.servers", &mock.bootstrap_servers())
@@ -156,7 +164,9 @@ fn health_and_metrics_follow_a_running_connector() {
     let mut running = Running::start(&connector.file(), LISTEN);
     let address = running.address();
     eventually("ready", PATIENCE, || (get_json(&address, "/health/ready").0 == 200).then_some(()));
-    eventually("all rows are counted", PATIENCE, || (metric(&address, "rowtide_rows_total", &[]) >= 30.0).then_some(()));
+    eventually("all rows are counted", PATIENCE, || {
+        (metric(&address, "rowtide_rows_total", &[]) >= 30.0).then_some(())
+    });
     let (_, text) = get(&address, "/metrics");
     for (name, least) in [
         ("rowtide_rows_total", 30.0),

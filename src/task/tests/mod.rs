@@ -116,14 +116,33 @@ async fn any_mixture_of_faults_and_restarts_ends_in_exactly_once() {
                 outside.insert(name, next..next + rng.i64(0..40));
             }
             next += 40;
-            let sink = [Sink::RejectInit, Sink::RejectBegin, Sink::RejectSend, Sink::RejectCommit, Sink::LoseAnswer, Sink::LoseCommit, Sink::Hold];
+            let sink = [
+                Sink::RejectInit,
+                Sink::RejectBegin,
+                Sink::RejectSend,
+                Sink::RejectCommit,
+                Sink::LoseAnswer,
+                Sink::LoseCommit,
+                Sink::Hold,
+            ];
             outside.sink_faults((0..rng.usize(0..4)).map(|_| sink[rng.usize(..sink.len())]));
-            let mut source = [Source::Connect, Source::Describe, Source::Statement, Source::BreakAfter(0), Source::BreakAfter(3), Source::Changed];
+            let mut source = [
+                Source::Connect,
+                Source::Describe,
+                Source::Statement,
+                Source::BreakAfter(0),
+                Source::BreakAfter(3),
+                Source::Changed,
+            ];
             source[3] = Source::BreakAfter(rng.usize(0..9));
             outside.source_faults((0..rng.usize(0..4)).map(|_| source[rng.usize(..source.len())]));
             // A process that dies: both stages are dropped at any moment.
             let life = Duration::from_millis(rng.u64(1..3_000));
-            let _ = tokio::time::timeout(life, run(parts(&outside, false, &[]), tables(&["t", "u"]), CancellationToken::new())).await;
+            let _ = tokio::time::timeout(
+                life,
+                run(parts(&outside, false, &[]), tables(&["t", "u"]), CancellationToken::new()),
+            )
+            .await;
             assert_eq!(outside.open(), 0, "seed {seed}");
         }
         outside.clear_faults();
@@ -267,6 +286,28 @@ async fn no_task_reads_offsets_before_every_task_has_fenced() {
     fences[1].pass().await;
     task.await.unwrap().unwrap();
     assert_exactly_once(&outside, "t");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_at_the_present_that_could_not_be_found_is_not_the_beginning() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    outside.set_now(10);
+    outside.source_faults([SourceFault::Clock; 2]);
+    let changes = [
+        ("mode", "timestamp+incrementing"),
+        ("timestamp.column.name", "ts"),
+        ("timestamp.initial", "-1"),
+        ("key.mode", "none"),
+    ];
+    let task = Task::start(&outside, &["t"], &changes);
+    pass(5).await;
+    outside.insert("t", 1_000..=1_005);
+    outside.set_now(5_000);
+    pass(5).await;
+    task.stop().await.unwrap();
+    assert_eq!(outside.faults_left(), 0);
+    assert_eq!(outside.committed("p_t"), (1_000..=1_005).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]

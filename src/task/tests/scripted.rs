@@ -36,6 +36,8 @@ pub(super) enum SinkFault {
 pub(super) enum SourceFault {
     Connect,
     Describe,
+    /// The connection breaks when the database is asked for its time.
+    Clock,
     Statement,
     /// The connection breaks after so many rows of a page.
     BreakAfter(usize),
@@ -57,6 +59,8 @@ struct World {
     transactions: usize,
     open: usize,
     statements: usize,
+    /// The database's time, microseconds.
+    now: i64,
 }
 
 /// Everything outside of the task.
@@ -132,7 +136,10 @@ impl Outside {
         let mut world = self.world();
         for id in ids {
             world.committed.push((topic.to_owned(), id));
-            world.offsets.insert(SourcePartition::table(table), SourceOffset { incrementing: Some(id), ..SourceOffset::default() });
+            world.offsets.insert(
+                SourcePartition::table(table),
+                SourceOffset { incrementing: Some(id), ..SourceOffset::default() },
+            );
         }
     }
 
@@ -142,6 +149,14 @@ impl Outside {
 
     pub(super) fn sink(&self) -> Box<dyn RecordSink> {
         Box::new(Sink { outside: self.clone(), epoch: 0, open: None })
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.world().now
+    }
+
+    pub(super) fn set_now(&self, micros: i64) {
+        self.world().now = micros;
     }
 
     pub(super) fn has(&self, table: &str) -> bool {
@@ -176,7 +191,11 @@ impl Sink {
     }
 
     fn check_epoch(&self) -> Result<()> {
-        if self.outside.world().epoch == self.epoch { Ok(()) } else { Err(Error::new(ErrorKind::Fenced, "another process")) }
+        if self.outside.world().epoch == self.epoch {
+            Ok(())
+        } else {
+            Err(Error::new(ErrorKind::Fenced, "another process"))
+        }
     }
 
     fn aborted() -> Error {
@@ -190,7 +209,10 @@ impl Sink {
         for record in offsets {
             let table = String::from_utf8(record.key).unwrap();
             let id = String::from_utf8(record.value.unwrap()).unwrap().parse().unwrap();
-            world.offsets.insert(SourcePartition::table(&table), SourceOffset { incrementing: Some(id), ..SourceOffset::default() });
+            world.offsets.insert(
+                SourcePartition::table(&table),
+                SourceOffset { incrementing: Some(id), ..SourceOffset::default() },
+            );
         }
         world.open -= 1;
     }
@@ -251,7 +273,8 @@ impl RecordSink for Sink {
         async move {
             self.check_epoch()?;
             let unknown = || Err(Error::new(ErrorKind::OutcomeUnknown, "scripted"));
-            match self.fault(&[SinkFault::RejectCommit, SinkFault::LoseAnswer, SinkFault::LoseCommit, SinkFault::Hold]) {
+            match self.fault(&[SinkFault::RejectCommit, SinkFault::LoseAnswer, SinkFault::LoseCommit, SinkFault::Hold])
+            {
                 Some(SinkFault::RejectCommit) => return Err(Self::aborted()),
                 Some(SinkFault::LoseCommit) => return unknown(),
                 Some(SinkFault::LoseAnswer) => {
@@ -275,7 +298,13 @@ impl RecordSink for Sink {
 impl OffsetStore for Outside {
     fn load<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, Result<HashMap<SourcePartition, StoredOffset>>> {
         let stored = |(partition, offset): (&SourcePartition, &SourceOffset)| {
-            let stored = StoredOffset { offset: offset.clone(), topic: "offsets".into(), partition: 0, kafka_offset: 0, written_at: None };
+            let stored = StoredOffset {
+                offset: offset.clone(),
+                topic: "offsets".into(),
+                partition: 0,
+                kafka_offset: 0,
+                written_at: None,
+            };
             (partition.clone(), stored)
         };
         let loaded = self.world().offsets.iter().map(stored).collect();

@@ -106,7 +106,8 @@ impl Drop for Postgres {
         let _ = std::thread::spawn(move || {
             runtime().block_on(async {
                 if let Ok(mut connection) = PgConnection::connect(&server).await {
-                    let _ = connection.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await;
+                    let _ =
+                        connection.execute(AssertSqlSafe(format!("drop database if exists {name} with (force)"))).await;
                 }
             });
         })

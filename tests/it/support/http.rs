@@ -40,6 +40,8 @@ pub fn wait_for_state(address: &str, name: &str, state: &str) -> Json {
 /// The sum of a metric over the lines that hold all of the labels.
 pub fn metric(address: &str, name: &str, labels: &[&str]) -> f64 {
     let (_, text) = get(address, "/metrics");
-    let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label)));
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label)));
     lines.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("a value")).sum()
 }

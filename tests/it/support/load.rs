@@ -27,7 +27,11 @@ pub struct Writer {
 
 impl Writer {
     /// `statement` makes the n-th statement.
-    pub fn start(database: &Postgres, mut rng: Rng, statement: impl Fn(&mut Rng, usize) -> String + Send + 'static) -> Self {
+    pub fn start(
+        database: &Postgres,
+        mut rng: Rng,
+        statement: impl Fn(&mut Rng, usize) -> String + Send + 'static,
+    ) -> Self {
         let (url, stop) = (database.url(), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -56,10 +60,16 @@ impl Writer {
 
 /// Inserts, and now and then an update of recent rows. Every version has an `item` of its own; `touch` is
 /// what an update sets besides, where no trigger does.
-pub fn inserts_and_updates(table: &'static str, touch: &'static str) -> impl Fn(&mut Rng, usize) -> String + Send + 'static {
+pub fn inserts_and_updates(
+    table: &'static str,
+    touch: &'static str,
+) -> impl Fn(&mut Rng, usize) -> String + Send + 'static {
     move |rng, n| {
         if rng.u8(..4) > 0 {
-            return format!("insert into {table} (item) select 'insert {n}.' || g from generate_series(1, {}) g", rng.u8(1..40));
+            return format!(
+                "insert into {table} (item) select 'insert {n}.' || g from generate_series(1, {}) g",
+                rng.u8(1..40)
+            );
         }
         let (modulus, rest) = (rng.u8(2..5), rng.u8(..2));
         format!(
@@ -70,5 +80,7 @@ pub fn inserts_and_updates(table: &'static str, touch: &'static str) -> impl Fn(
 
 /// Inserts only.
 pub fn inserts(table: &'static str) -> impl Fn(&mut Rng, usize) -> String + Send + 'static {
-    move |rng, n| format!("insert into {table} (item) select 'insert {n}.' || g from generate_series(1, {}) g", rng.u8(1..40))
+    move |rng, n| {
+        format!("insert into {table} (item) select 'insert {n}.' || g from generate_series(1, {}) g", rng.u8(1..40))
+    }
 }

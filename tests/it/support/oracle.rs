@@ -73,6 +73,8 @@ fn assert_offset(connector: &Connector, table: &str, seq: i64, micros: i64) {
 /// The last committed offset record of a table, as JSON.
 pub fn stored_offset(connector: &Connector, table: &str) -> Option<serde_json::Value> {
     let key = format!(r#"["{}",{{"protocol":"1","table":"{table}"}}]"#, connector.name);
-    let last = read_topic(&connector.keys["offset.storage.topic"]).into_iter().rfind(|record| record.key.as_deref() == Some(key.as_bytes()));
+    let last = read_topic(&connector.keys["offset.storage.topic"])
+        .into_iter()
+        .rfind(|record| record.key.as_deref() == Some(key.as_bytes()));
     last.and_then(|record| record.value).map(|value| serde_json::from_slice(&value).expect("JSON"))
 }

@@ -144,7 +144,13 @@ impl Running {
     /// Waits until the log holds a text.
     pub fn wait_for_log(&mut self, text: &str) {
         let alive = eventually(&format!("the log says `{text}`"), PATIENCE, || {
-            if self.log().contains(text) { Some(true) } else if self.is_alive() { None } else { Some(false) }
+            if self.log().contains(text) {
+                Some(true)
+            } else if self.is_alive() {
+                None
+            } else {
+                Some(false)
+            }
         });
         assert!(alive || self.log().contains(text), "rowtide ended without saying `{text}`:\n{}", self.log());
     }
