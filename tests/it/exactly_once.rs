@@ -81,6 +81,21 @@ fn kills_inside_ties_of_one_timestamp_lose_nothing_and_repeat_nothing() {
 }
 
 #[test]
+fn kills_between_whole_ties_of_a_table_without_a_key_lose_nothing_and_repeat_nothing() {
+    let database = Postgres::new();
+    database
+        .run("create table test_table (seq serial not null, ts timestamp not null default now(), item varchar(256))");
+    let connector = Connector::new(&database.jdbc_url())
+        .alone()
+        .set("mode", "timestamp")
+        .set("timestamp.column.name", "ts")
+        .set("table.whitelist", "test_table")
+        .set("batch.max.rows", "5")
+        .set("poll.interval.ms", "5");
+    survives_kills(&database, &connector, 10, inserts_and_updates("test_table", ", ts = now()"));
+}
+
+#[test]
 fn kills_in_incrementing_mode_lose_nothing_and_repeat_nothing() {
     let database = Postgres::new();
     database.run(&format!("create table test_table {TABLE}"));

@@ -289,6 +289,28 @@ async fn no_task_reads_offsets_before_every_task_has_fenced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_at_the_present_that_could_not_be_found_is_not_the_beginning() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    outside.set_now(10);
+    outside.source_faults([SourceFault::Clock; 2]);
+    let changes = [
+        ("mode", "timestamp+incrementing"),
+        ("timestamp.column.name", "ts"),
+        ("timestamp.initial", "-1"),
+        ("key.mode", "none"),
+    ];
+    let task = Task::start(&outside, &["t"], &changes);
+    pass(5).await;
+    outside.insert("t", 1_000..=1_005);
+    outside.set_now(5_000);
+    pass(5).await;
+    task.stop().await.unwrap();
+    assert_eq!(outside.faults_left(), 0);
+    assert_eq!(outside.committed("p_t"), (1_000..=1_005).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn columns_that_keep_changing_stop_the_table_in_the_end() {
     let outside = Outside::default();
     outside.insert("t", 1..=5);

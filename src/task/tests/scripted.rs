@@ -36,6 +36,8 @@ pub(super) enum SinkFault {
 pub(super) enum SourceFault {
     Connect,
     Describe,
+    /// The connection breaks when the database is asked for its time.
+    Clock,
     Statement,
     /// The connection breaks after so many rows of a page.
     BreakAfter(usize),
@@ -57,6 +59,8 @@ struct World {
     transactions: usize,
     open: usize,
     statements: usize,
+    /// The database's time, microseconds.
+    now: i64,
 }
 
 /// Everything outside of the task.
@@ -145,6 +149,14 @@ impl Outside {
 
     pub(super) fn sink(&self) -> Box<dyn RecordSink> {
         Box::new(Sink { outside: self.clone(), epoch: 0, open: None })
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.world().now
+    }
+
+    pub(super) fn set_now(&self, micros: i64) {
+        self.world().now = micros;
     }
 
     pub(super) fn has(&self, table: &str) -> bool {

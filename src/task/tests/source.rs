@@ -92,26 +92,31 @@ impl SourceConnection for Connection {
             if !self.0.has(&id.name) {
                 return Err(Error::new(ErrorKind::SourceSchema, "no such table"));
             }
-            let column = ColumnDefinition {
-                field: Field { name: "id".into(), field_type: FieldType::Int64, optional: false },
-                database_type: "int8".into(),
+            let column = |name: &str, field_type, cursor| ColumnDefinition {
+                field: Field { name: name.into(), field_type, optional: false },
+                database_type: "any".into(),
                 projection: Projection::Column,
                 not_null: true,
-                auto_increment: true,
-                cursor: Some(CursorKind::Integer),
+                auto_increment: name == "id",
+                cursor: Some(cursor),
             };
-            Ok(TableDefinition {
-                relation: relation.clone(),
-                columns: vec![column],
-                skipped: vec![],
-                primary_key: vec!["id".into()],
-            })
+            let columns = vec![
+                column("id", FieldType::Int64, CursorKind::Integer),
+                column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: true, digits: 6 }),
+            ];
+            Ok(TableDefinition { relation: relation.clone(), columns, skipped: vec![], primary_key: vec!["id".into()] })
         }
         .boxed()
     }
 
     fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
-        async { Err(Error::internal("no clock")) }.boxed()
+        async {
+            match self.0.fails_here(|fault| fault == SourceFault::Clock) {
+                Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
+                None => Ok(CursorValue::Timestamp(self.0.now())),
+            }
+        }
+        .boxed()
     }
 
     fn fetch<'a>(
@@ -130,15 +135,23 @@ impl SourceConnection for Connection {
                 Some(SourceFault::BreakAfter(rows)) => Some(rows),
                 _ => None,
             };
-            let after = query.binds.first().map_or(i64::MIN, |bind| match bind.value {
-                CursorValue::Integer(id) => id,
-                _ => panic!("ids only"),
-            });
+            // With a timestamp, (timestamp, id) comes first and the upper bound last; a row's time is its id.
+            let bind = |index: usize| match query.binds[index].value {
+                CursorValue::Integer(id) | CursorValue::Timestamp(id) => id,
+                _ => panic!("ids and times only"),
+            };
+            let timed = query.cursor.len() == 2;
+            let (after, below) = match (timed, query.binds.len()) {
+                (false, 0) => (i64::MIN, i64::MAX),
+                (false, _) => (bind(0), i64::MAX),
+                (true, 1) => (i64::MIN, bind(0)),
+                (true, _) => (bind(0), bind(2)),
+            };
             let Relation::Table(id) = &definition.relation else { return Err(Error::internal("tables only")) };
             let mut ids = self.0.rows(&id.name);
-            ids.retain(|id| *id > after);
+            ids.retain(|id| *id > after && *id < below);
             ids.truncate(query.limit.unwrap_or(usize::MAX));
-            Ok(Box::new(Rows { ids: ids.into(), breaks }) as Box<dyn RowStream + 'a>)
+            Ok(Box::new(Rows { ids: ids.into(), breaks, timed }) as Box<dyn RowStream + 'a>)
         }
         .boxed()
     }
@@ -159,6 +172,7 @@ impl SourceConnection for Connection {
 struct Rows {
     ids: VecDeque<i64>,
     breaks: Option<usize>,
+    timed: bool,
 }
 
 impl RowStream for Rows {
@@ -172,7 +186,9 @@ impl RowStream for Rows {
                     *left = less;
                 }
                 let Some(id) = self.ids.pop_front() else { return Ok(StreamEnd::Exhausted) };
-                if sink.row(&[Value::Integer(id)], &[CursorValue::Integer(id)])? == Flow::Pause {
+                let cursor = [CursorValue::Timestamp(id), CursorValue::Integer(id)];
+                let cursor = if self.timed { &cursor[..] } else { &cursor[1..] };
+                if sink.row(&[Value::Integer(id), Value::Integer(id / 1000)], cursor)? == Flow::Pause {
                     return Ok(StreamEnd::Paused);
                 }
             }
