@@ -83,14 +83,27 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings
     let bindings = database(spec, args, findings).await;
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
     let brokers = output::reach(&spec.kafka, args.timeout).await;
-    if findings.note(&what, brokers, |about| format!("{} in cluster {}", output::count(about.brokers, "broker"), about.cluster_id.as_deref().unwrap_or("?"))).is_some() {
+    if findings
+        .note(&what, brokers, |about| {
+            format!(
+                "{} in cluster {}",
+                output::count(about.brokers, "broker"),
+                about.cluster_id.as_deref().unwrap_or("?")
+            )
+        })
+        .is_some()
+    {
         let mut topics: Vec<String> = bindings.iter().map(|binding| binding.topic.to_string()).collect();
         topics.push(spec.offsets.topic.clone());
         for topic in topics {
-            let state = output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout)).await;
+            let state =
+                output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout))
+                    .await;
             findings.note(&format!("topic {topic}"), state, |state| match state {
                 TopicState::Missing => "not there yet; the first run creates it".to_owned(),
-                TopicState::Present { partitions } => output::count(usize::try_from(*partitions).unwrap_or(0), "partition"),
+                TopicState::Present { partitions } => {
+                    output::count(usize::try_from(*partitions).unwrap_or(0), "partition")
+                }
                 TopicState::Hidden => "may not be described with these credentials".to_owned(),
             });
         }
@@ -133,7 +146,9 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         });
         let Some((binding, plan)) = noted else { continue };
         if !plan.index_serves && !matches!(binding.planner.mode(), Mode::Bulk) {
-            let _ = output::print(&format!("note     table {relation}: no index serves its polls; `rowtide explain` shows the one that would\n"));
+            let _ = output::print(&format!(
+                "note     table {relation}: no index serves its polls; `rowtide explain` shows the one that would\n"
+            ));
         }
         bindings.push(binding);
     }
@@ -143,7 +158,8 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
 
 async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {
     let key = binding.key.as_ref().map(|(schema, _)| (Role::Key, &spec.key_converter, schema));
-    for (role, converter_spec, schema) in key.into_iter().chain([(Role::Value, &spec.value_converter, &binding.value)]) {
+    for (role, converter_spec, schema) in key.into_iter().chain([(Role::Value, &spec.value_converter, &binding.value)])
+    {
         let what = format!("{} schema of {}", role.as_str(), binding.topic);
         let checked = async {
             let converter = parts::converter(converter_spec)?;

@@ -53,7 +53,8 @@ async fn consume(args: &ConsumeArgs, worker: &WorkerSpec) -> Result<()> {
     let keys = AvroDecoder::new(&worker.key_converter)?;
     let timeout = args.config.timeout;
     output::reach(&worker.kafka, timeout).await?;
-    let (registry, key_registry) = (output::registry_of(&worker.value_converter), output::registry_of(&worker.key_converter));
+    let (registry, key_registry) =
+        (output::registry_of(&worker.value_converter), output::registry_of(&worker.key_converter));
     let mut consumer = TopicConsumer::open(&worker.kafka, &args.topics, start).await?;
     let mut left = args.max.unwrap_or(u64::MAX);
     while left > 0 {

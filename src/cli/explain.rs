@@ -102,9 +102,15 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
             Err(error) => {
                 code = code.max(error.kind().exit_code());
                 if args.json {
-                    tables.push(json!({"table": relation.to_string(), "error": error.report(), "advice": error.advice()}));
+                    tables.push(
+                        json!({"table": relation.to_string(), "error": error.report(), "advice": error.advice()}),
+                    );
                 } else {
-                    output::print(&format!("\n{relation}\n  cannot be polled: {}\n  what to do: {}\n", error.report(), error.advice()))?;
+                    output::print(&format!(
+                        "\n{relation}\n  cannot be polled: {}\n  what to do: {}\n",
+                        error.report(),
+                        error.advice()
+                    ))?;
                 }
             }
         }
@@ -169,7 +175,9 @@ fn shown_sql(spec: &ConnectorSpec, query: &PlannedQuery) -> String {
 fn literal(value: &CursorValue<'_>) -> String {
     match value {
         CursorValue::Integer(id) => id.to_string(),
-        CursorValue::Timestamp(micros) => crate::model::Instant::from_micros(*micros).to_rfc3339().trim_end_matches('Z').to_owned(),
+        CursorValue::Timestamp(micros) => {
+            crate::model::Instant::from_micros(*micros).to_rfc3339().trim_end_matches('Z').to_owned()
+        }
         CursorValue::Real(days) => days.to_string(),
         CursorValue::Text(text) => format!("'{text}'"),
         CursorValue::Null => "null".to_owned(),
@@ -258,10 +266,13 @@ impl Explanation {
         }
         line("guard", self.guard);
         match &self.offset {
-            Some(stored) => line("stored offset", &format!(
-                "{} (topic {}, partition {}, offset {})",
-                stored.offset, stored.topic, stored.partition, stored.kafka_offset
-            )),
+            Some(stored) => line(
+                "stored offset",
+                &format!(
+                    "{} (topic {}, partition {}, offset {})",
+                    stored.offset, stored.topic, stored.partition, stored.kafka_offset
+                ),
+            ),
             None => line("stored offset", "none; the first run reads from the beginning, or from the configured start"),
         }
         for sample in &self.samples {
@@ -280,15 +291,15 @@ impl Explanation {
                 "served by an index, although the database prefers a scan while the table is small".to_owned()
             }
             (_, true) => "served by an index".to_owned(),
-            (Some(ddl), false) => format!("NOT served by an index: every poll scans or sorts; this would serve it:\n{ddl};"),
+            (Some(ddl), false) => {
+                format!("NOT served by an index: every poll scans or sorts; this would serve it:\n{ddl};")
+            }
             (None, false) => "no index serves it; every poll reads the whole result".to_owned(),
         }
     }
 
     fn json(&self) -> Json {
-        let preview = |preview: &SchemaPreview| {
-            json!({"subject": preview.subject, "schema": parsed(&preview.schema)})
-        };
+        let preview = |preview: &SchemaPreview| json!({"subject": preview.subject, "schema": parsed(&preview.schema)});
         json!({
             "table": self.table,
             "mode": self.mode,

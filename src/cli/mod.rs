@@ -43,7 +43,9 @@ enum Format {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run connectors until SIGTERM or SIGINT.
-    #[command(after_help = "Example: rowtide run connector.json --worker worker.properties\n         CONNECT_BOOTSTRAP_SERVERS=broker:9092 rowtide run connector.json --once")]
+    #[command(
+        after_help = "Example: rowtide run connector.json --worker worker.properties\n         CONNECT_BOOTSTRAP_SERVERS=broker:9092 rowtide run connector.json --once"
+    )]
     Run(run::RunArgs),
     /// Report everything wrong with a configuration, then try the database, the brokers and the registry. Writes nothing.
     #[command(after_help = "Example: rowtide check connector.json --offline")]
@@ -52,7 +54,9 @@ enum Command {
     #[command(after_help = "Example: rowtide explain connector.json --sample 3")]
     Explain(explain::ExplainArgs),
     /// Look at stored offsets, and change them.
-    #[command(after_help = "Example: rowtide offsets list connector.json\n         rowtide offsets reset connector.json --table public.orders")]
+    #[command(
+        after_help = "Example: rowtide offsets list connector.json\n         rowtide offsets reset connector.json --table public.orders"
+    )]
     Offsets(offsets::OffsetsArgs),
     /// Print a topic's records, decoded through the registry, one JSON object a line (read committed).
     #[command(after_help = "Example: rowtide consume db_test_table --from-beginning --worker worker.properties")]

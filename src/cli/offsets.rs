@@ -47,7 +47,9 @@ enum OffsetsCommand {
         to: Option<PathBuf>,
     },
     /// Move the position of a table. What is not given keeps its value.
-    #[command(after_help = "Example: rowtide offsets set connector.json --table orders --timestamp 2024-02-29T00:00:00Z --incrementing 0")]
+    #[command(
+        after_help = "Example: rowtide offsets set connector.json --table orders --timestamp 2024-02-29T00:00:00Z --incrementing 0"
+    )]
     Set {
         #[command(flatten)]
         target: Target,
@@ -120,7 +122,9 @@ pub(super) async fn run(args: OffsetsArgs) -> u8 {
     let outcome = match args.command {
         OffsetsCommand::List { connectors, json, config } => list(&connectors, json, &config).await,
         OffsetsCommand::Get { target, to } => get(&target, to.as_deref()).await,
-        OffsetsCommand::Set { target, change, timestamp, incrementing } => set(&target, &change, timestamp, incrementing).await,
+        OffsetsCommand::Set { target, change, timestamp, incrementing } => {
+            set(&target, &change, timestamp, incrementing).await
+        }
         OffsetsCommand::Reset { target, change } => reset(&target, &change).await,
         OffsetsCommand::Export { connector, file, config } => export(&connector, &file, &config).await,
         OffsetsCommand::Import { connector, file, change, config } => import(&connector, &file, &change, &config).await,
@@ -253,7 +257,8 @@ fn matches(partition: &SourcePartition, table: Option<&str>) -> bool {
 
 /// The partition a change is about, among those stored; none if there is none.
 fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition>> {
-    let mut found: Vec<SourcePartition> = stored.keys().filter(|partition| matches(partition, table)).cloned().collect();
+    let mut found: Vec<SourcePartition> =
+        stored.keys().filter(|partition| matches(partition, table)).cloned().collect();
     match found.len() {
         0 | 1 => Ok(found.pop()),
         _ => {
@@ -267,7 +272,11 @@ fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition
 fn nothing_stored(stored: &Stored, table: Option<&str>) -> Error {
     let whose = table.map_or_else(|| "this connector".to_owned(), |table| format!("`{table}`"));
     let names: Vec<String> = stored.keys().map(ToString::to_string).collect();
-    let advice = if names.is_empty() { "no offset is stored at all".to_owned() } else { format!("offsets are stored for {}", names.join(", ")) };
+    let advice = if names.is_empty() {
+        "no offset is stored at all".to_owned()
+    } else {
+        format!("offsets are stored for {}", names.join(", "))
+    };
     Error::config(format!("no offset is stored for {whose}")).advise(advice)
 }
 
@@ -289,11 +298,17 @@ async fn future(spec: &ConnectorSpec, table: Option<&str>, config: &ConfigArgs) 
         (Some(partition), _) if found.is_empty() => Ok(partition),
         (None, Some(table)) => Err(Error::config(format!("the connector does not select a table `{table}`"))
             .advise(format!("it selects {}", names.join(", ")))),
-        _ => Err(Error::config("the connector has several tables").advise(format!("name one with --table: {}", names.join(", ")))),
+        _ => Err(Error::config("the connector has several tables")
+            .advise(format!("name one with --table: {}", names.join(", ")))),
     }
 }
 
-async fn set(target: &Target, change: &Change, timestamp: Option<Instant>, incrementing: Option<i64>) -> Result<(), Stop> {
+async fn set(
+    target: &Target,
+    change: &Change,
+    timestamp: Option<Instant>,
+    incrementing: Option<i64>,
+) -> Result<(), Stop> {
     if timestamp.is_none() && incrementing.is_none() {
         return Err(Error::config("nothing to set").advise("give --timestamp, --incrementing, or both").into());
     }
@@ -359,8 +374,11 @@ async fn export(connector: &str, file: &Path, config: &ConfigArgs) -> Result<(),
 
 async fn import(connector: &str, file: &Path, change: &Change, config: &ConfigArgs) -> Result<(), Stop> {
     let spec = one(connector, config)?;
-    let text = if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    let text = text.map_err(|error| Error::new(ErrorKind::Io, "cannot read the offsets").with("file", file.display()).caused_by(error))?;
+    let text =
+        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let text = text.map_err(|error| {
+        Error::new(ErrorKind::Io, "cannot read the offsets").with("file", file.display()).caused_by(error)
+    })?;
     let changes = format::from_rest(&spec.name, &text).map_err(|error| error.with("file", file.display()))?;
     if changes.is_empty() {
         return Err(Error::config("the file holds no offsets").with("file", file.display()).into());
@@ -373,12 +391,19 @@ fn write_document(file: &Path, document: &str) -> Result<()> {
     if file == Path::new("-") {
         return output::print(&format!("{document}\n"));
     }
-    std::fs::write(file, format!("{document}\n"))
-        .map_err(|error| Error::new(ErrorKind::Io, "cannot write the offsets").with("file", file.display()).caused_by(error))
+    std::fs::write(file, format!("{document}\n")).map_err(|error| {
+        Error::new(ErrorKind::Io, "cannot write the offsets").with("file", file.display()).caused_by(error)
+    })
 }
 
 /// Shows before and after, asks, and writes.
-async fn apply(spec: &ConnectorSpec, stored: &Stored, changes: Changes, change: &Change, config: &ConfigArgs) -> Result<(), Stop> {
+async fn apply(
+    spec: &ConnectorSpec,
+    stored: &Stored,
+    changes: Changes,
+    change: &Change,
+    config: &ConfigArgs,
+) -> Result<(), Stop> {
     for (partition, after) in &changes {
         let show = |offset: Option<&SourceOffset>| offset.map_or_else(|| "none".to_owned(), ToString::to_string);
         let before = stored.get(partition).map(|stored| &stored.offset);
@@ -397,11 +422,14 @@ async fn apply(spec: &ConnectorSpec, stored: &Stored, changes: Changes, change: 
 /// Asks on the terminal; where there is none, `--yes` is needed.
 fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::new(ErrorKind::Refused, "not on a terminal, so nobody can be asked").advise("nothing was changed; say --yes to write it"));
+        return Err(Error::new(ErrorKind::Refused, "not on a terminal, so nobody can be asked")
+            .advise("nothing was changed; say --yes to write it"));
     }
     let _ = write!(std::io::stderr(), "write this? [y/N] ");
     let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|error| Error::new(ErrorKind::Io, "cannot read the answer").caused_by(error))?;
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Error::new(ErrorKind::Io, "cannot read the answer").caused_by(error))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 

@@ -160,7 +160,9 @@ pub(super) fn registry_of(converter: &ConverterSpec) -> String {
 pub(super) async fn within<T>(timeout: Duration, what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
     match tokio::time::timeout(timeout, step).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Error::new(ErrorKind::Unreachable, format!("{what} did not answer within {} s", timeout.as_secs_f64()))
-            .advise("check that it is up and can be reached from here; --timeout waits longer")),
+        Err(_) => {
+            Err(Error::new(ErrorKind::Unreachable, format!("{what} did not answer within {} s", timeout.as_secs_f64()))
+                .advise("check that it is up and can be reached from here; --timeout waits longer"))
+        }
     }
 }

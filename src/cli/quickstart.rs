@@ -10,8 +10,8 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, output, run};
-use crate::config::spec::ConnectorSpec;
 use crate::config;
+use crate::config::spec::ConnectorSpec;
 use crate::connector::{self, RunOptions, offset_tools};
 use crate::convert::decode::AvroDecoder;
 use crate::embedded::{Brokers, DemoDatabase, SchemaRegistry, demo};
@@ -57,7 +57,12 @@ struct Demo {
 
 async fn quickstart(keep: bool, stop: &CancellationToken) -> Result<()> {
     let mut demo = Demo::start().await?;
-    say(&format!("database   {}\nbrokers    {}\nregistry   {}\n", demo.database.url(), demo.brokers.bootstrap_servers(), demo.registry.url()))?;
+    say(&format!(
+        "database   {}\nbrokers    {}\nregistry   {}\n",
+        demo.database.url(),
+        demo.brokers.bootstrap_servers(),
+        demo.registry.url()
+    ))?;
     let (connector, ended) = (CancellationToken::new(), CancellationToken::new());
     let running = tokio::spawn(run_connector(demo.spec.clone(), connector.clone(), ended.clone()));
     let played = tokio::select! {
@@ -71,7 +76,9 @@ async fn quickstart(keep: bool, stop: &CancellationToken) -> Result<()> {
     let finished = running.await.map_err(|panic| Error::internal("the connector panicked").caused_by(panic))?;
     finished.and(played)?;
     if !keep {
-        say("\nNext:\n  rowtide quickstart --keep              leaves it running for other clients\n  rowtide explain connector.json         shows SQL, plan, key and schemas of your own connector\n  rowtide run connector.json --worker worker.properties\n")?;
+        say(
+            "\nNext:\n  rowtide quickstart --keep              leaves it running for other clients\n  rowtide explain connector.json         shows SQL, plan, key and schemas of your own connector\n  rowtide run connector.json --worker worker.properties\n",
+        )?;
     }
     Ok(())
 }
@@ -90,14 +97,16 @@ async fn run_connector(spec: ConnectorSpec, stop: CancellationToken, ended: Canc
 
 impl Demo {
     async fn start() -> Result<Self> {
-        let folder = tempfile::tempdir().map_err(|error| Error::new(ErrorKind::Io, "cannot make a folder").caused_by(error))?;
+        let folder =
+            tempfile::tempdir().map_err(|error| Error::new(ErrorKind::Io, "cannot make a folder").caused_by(error))?;
         let database = DemoDatabase::create(&folder.path().join("demo.db")).await?;
         let brokers = Brokers::start(1)?;
         let registry = SchemaRegistry::start().await?;
         let file = folder.path().join("connector.json");
         let text = serde_json::to_string_pretty(&demo::connector_config(&database.url())).unwrap_or_default();
-        std::fs::write(&file, &text)
-            .map_err(|error| Error::new(ErrorKind::Io, "cannot write the connector file").with("file", file.display()).caused_by(error))?;
+        std::fs::write(&file, &text).map_err(|error| {
+            Error::new(ErrorKind::Io, "cannot write the connector file").with("file", file.display()).caused_by(error)
+        })?;
         let spec = load(&file, &brokers, &registry)?;
         brokers.create_topic(demo::TOPIC, 1)?;
         brokers.create_topic(&spec.offsets.topic, 1)?;

@@ -72,12 +72,8 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
     for spec in specs {
         let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
         boards.add(board.clone());
-        let options = RunOptions {
-            once: args.once,
-            timeout: args.config.timeout,
-            board,
-            metrics: metrics.connector(&spec.name),
-        };
+        let options =
+            RunOptions { once: args.once, timeout: args.config.timeout, board, metrics: metrics.connector(&spec.name) };
         let (name, stop) = (spec.name.clone(), stop.clone());
         running.spawn(async move { (name, connector::run(spec, options, stop).await) });
     }

@@ -18,7 +18,9 @@ pub async fn binding(
 ) -> Result<Binding> {
     let times = spec.mode.timestamp_columns(&relation.to_string());
     let described = connection.describe(relation, times).await;
-    described.and_then(|definition| Binding::new(spec, dialect.syntax(), definition)).map_err(|error| error.with("table", relation))
+    described
+        .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
+        .map_err(|error| error.with("table", relation))
 }
 
 /// Up to where a poll would read now; none without a timestamp.

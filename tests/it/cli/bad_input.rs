@@ -11,7 +11,11 @@ use crate::support::{Stack, unique};
 #[test]
 fn malformed_files_are_named_with_the_line() {
     for (name, text, says) in [
-        ("a.json", "{\"name\": \"x\",\n \"config\": {\"mode\": \"bulk\",\n \"a\" }}", &["1 problem", "not valid JSON", "a.json:3"][..]),
+        (
+            "a.json",
+            "{\"name\": \"x\",\n \"config\": {\"mode\": \"bulk\",\n \"a\" }}",
+            &["1 problem", "not valid JSON", "a.json:3"][..],
+        ),
         ("a.json", "[1]", &["1 problem", "a.json"]),
         ("a.properties", "name=x\nmode=bulk\nconnection.url=\\u12\n", &["not valid .properties", "a.properties:3"]),
         ("a.json", "\n", &["1 problem", "holds no settings"]),
@@ -21,7 +25,11 @@ fn malformed_files_are_named_with_the_line() {
             finish(rowtide().args(command).arg(&file)).expect_code(2).expect_says(says);
         }
     }
-    run(&["check", "/no/such/file.json"]).expect_code(2).expect_says(&["/no/such/file.json", "cannot be read", "No such file"]);
+    run(&["check", "/no/such/file.json"]).expect_code(2).expect_says(&[
+        "/no/such/file.json",
+        "cannot be read",
+        "No such file",
+    ]);
 }
 
 /// The keys of a good connector with changes (none: removed), and what must be said.
@@ -30,16 +38,29 @@ type Case<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
 #[test]
 fn every_wrong_key_is_named_with_what_was_found_and_what_is_allowed() {
     let cases: &[Case<'_>] = &[
-        (&[("mode", Some("increment"))], &["mode: must be one of bulk, incrementing, timestamp, timestamp+incrementing", "found: increment", "did you mean: incrementing"]),
+        (
+            &[("mode", Some("increment"))],
+            &[
+                "mode: must be one of bulk, incrementing, timestamp, timestamp+incrementing",
+                "found: increment",
+                "did you mean: incrementing",
+            ],
+        ),
         (&[("mode", None)], &["mode: is missing"]),
         (&[("connection.url", None)], &["connection.url: is missing"]),
         (&[("bootstrap.servers", None)], &["bootstrap.servers: is missing", "host:port"]),
         (&[("timestamp.column.name", None)], &["timestamp.column.name"]),
-        (&[("tasks.max", Some("zero"))], &["tasks.max: must be a whole number", "found: zero", "docs/configuration.md#tasks.max"]),
+        (
+            &[("tasks.max", Some("zero"))],
+            &["tasks.max: must be a whole number", "found: zero", "docs/configuration.md#tasks.max"],
+        ),
         (&[("validate.non.null", Some("maybe"))], &["validate.non.null: must be true or false", "found: maybe"]),
         (&[("query", Some("select 1"))], &["query (with table.whitelist)", "exclude each other"]),
         (&[("query", Some("select 1")), ("query.masked", Some("select 2"))], &["query (with query.masked)"]),
-        (&[("connector.class", Some("org.example.Sink"))], &["connector.class", "io.confluent.connect.jdbc.JdbcSourceConnector"]),
+        (
+            &[("connector.class", Some("org.example.Sink"))],
+            &["connector.class", "io.confluent.connect.jdbc.JdbcSourceConnector"],
+        ),
         (&[("connection.url", Some("jdbc:oracle:thin:@h:1:x"))], &["connection.url", "postgresql"]),
         (&[("transforms", Some("a"))], &["transforms"]),
         (&[("key.mode", Some("colums"))], &["key.mode: must be one of"]),
@@ -72,7 +93,14 @@ fn all_problems_of_a_file_come_in_one_report() {
         .without("bootstrap.servers");
     let file = path(connector.file());
     let report = run(&["check", &file]).expect_code(2).stderr;
-    for said in ["4 problems, 1 warning", "mode: must", "poll.interval.ms: must", "query (with", "bootstrap.servers: is missing", "did you mean: table.whitelist"] {
+    for said in [
+        "4 problems, 1 warning",
+        "mode: must",
+        "poll.interval.ms: must",
+        "query (with",
+        "bootstrap.servers: is missing",
+        "did you mean: table.whitelist",
+    ] {
         assert!(report.contains(said), "`{said}` is not in\n{report}");
     }
     run(&["check", &file, "--strict"]).expect_code(2).expect_says(&["5 problems"]);
@@ -138,7 +166,12 @@ fn several_tables_that_cannot_be_polled_come_in_one_report() {
     let file = path(connector.file());
     let checked = run(&["check", &file]).expect_code(2);
     assert_eq!(checked.stdout.matches("PROBLEM").count(), 2, "{}", checked.stdout);
-    checked.expect_says(&["PROBLEM  table public.a", "PROBLEM  table public.b", "ok       table public.test_table", "2 problems"]);
+    checked.expect_says(&[
+        "PROBLEM  table public.a",
+        "PROBLEM  table public.b",
+        "ok       table public.test_table",
+        "2 problems",
+    ]);
     run(&["run", "--once", &file]).expect_code(2).expect_says(&["2 tables cannot be polled", "public.a", "public.b"]);
 }
 
@@ -147,7 +180,9 @@ fn a_refused_password_or_privilege_is_said_without_showing_it() {
     let database = Postgres::with_test_table();
     let stranger = unique("stranger");
     database.run(&format!("create role {stranger} login"));
-    let refused = Connector::of_test_table(&database.jdbc_url()).set("connection.user", "scram_user").set("connection.password", "canary-hush");
+    let refused = Connector::of_test_table(&database.jdbc_url())
+        .set("connection.user", "scram_user")
+        .set("connection.password", "canary-hush");
     let unprivileged = Connector::of_test_table(&database.jdbc_url()).set("connection.user", &stranger);
     for (connector, says, run_code) in [
         (refused, &["the server refused the credentials", "check connection.user and connection.password"][..], 2),
@@ -169,8 +204,10 @@ fn what_cannot_be_reached_is_exit_code_3_in_time() {
     let port = closed_port();
     let worker = |key: &str, value: &str| vec!["--set".to_owned(), format!("{key}={value}")];
     let no_broker = worker("bootstrap.servers", &format!("127.0.0.1:{port}"));
-    let no_registry: Vec<String> =
-        ["key", "value"].iter().flat_map(|role| worker(&format!("{role}.converter.schema.registry.url"), &format!("http://127.0.0.1:{port}"))).collect();
+    let no_registry: Vec<String> = ["key", "value"]
+        .iter()
+        .flat_map(|role| worker(&format!("{role}.converter.schema.registry.url"), &format!("http://127.0.0.1:{port}")))
+        .collect();
     let without = |prefixes: &[&str]| {
         let mut connector = Connector::of_test_table(&connector.keys["connection.url"]);
         connector.keys.retain(|key, _| !prefixes.iter().any(|prefix| key.starts_with(prefix)));
@@ -185,10 +222,13 @@ fn what_cannot_be_reached_is_exit_code_3_in_time() {
     let topic = connector.topic("test_table");
     super::once(&file);
     let none: Vec<String> = Vec::new();
-    let (check, explain, once, list): (&[&str], &[&str], &[&str], &[&str]) = (&["check"], &["explain"], &["run", "--once"], &["offsets", "list"]);
+    let (check, explain, once, list): (&[&str], &[&str], &[&str], &[&str]) =
+        (&["check"], &["explain"], &["run", "--once"], &["offsets", "list"]);
     let set: &[&str] = &["offsets", "set", "--incrementing", "1", "--yes"];
-    let consume = |broker: &str| vec!["--set".to_owned(), format!("bootstrap.servers={broker}"), "--from-beginning".to_owned()];
-    let (consume_without_broker, mut consume_without_registry) = (consume(&format!("127.0.0.1:{port}")), consume(&stack.brokers));
+    let consume =
+        |broker: &str| vec!["--set".to_owned(), format!("bootstrap.servers={broker}"), "--from-beginning".to_owned()];
+    let (consume_without_broker, mut consume_without_registry) =
+        (consume(&format!("127.0.0.1:{port}")), consume(&stack.brokers));
     consume_without_registry.extend(no_registry.clone());
     let consume_without_broker =
         [consume_without_broker, worker("value.converter.schema.registry.url", &stack.registry)].concat();

@@ -12,7 +12,8 @@ use crate::support::process::{finish, rowtide, run};
 use crate::support::{Stack, unique};
 
 fn subjects() -> Vec<String> {
-    let listed: Vec<String> = serde_json::from_str(&http::get(&format!("{}/subjects", Stack::get().registry)).body).expect("a list");
+    let listed: Vec<String> =
+        serde_json::from_str(&http::get(&format!("{}/subjects", Stack::get().registry)).body).expect("a list");
     listed
 }
 
@@ -22,7 +23,8 @@ fn check_and_explain_write_nothing_anywhere() {
     let offsets_topic = unique("offsets");
     let connector = connector.set("offset.storage.topic", &offsets_topic);
     let file = path(connector.file());
-    let checked = run(&["check", &file]).expect_code(0).expect_says(&["not there yet; the first run creates it", "no problems"]);
+    let checked =
+        run(&["check", &file]).expect_code(0).expect_says(&["not there yet; the first run creates it", "no problems"]);
     assert_eq!(checked.stdout.matches("not there yet").count(), 2, "{}", checked.stdout);
     run(&["explain", &file, "--sample", "2"]).expect_code(0);
     run(&["explain", &file, "--json"]).expect_code(0);
@@ -42,7 +44,9 @@ fn check_offline_touches_no_network() {
         .set("key.converter.schema.registry.url", &format!("http://{nobody}"))
         .set("value.converter.schema.registry.url", &format!("http://{nobody}"));
     let file = path(connector.file());
-    run(&["check", "--offline", &file, "--timeout", "1"]).expect_code(0).expect_says(&["no problems; looked at the files only"]);
+    run(&["check", "--offline", &file, "--timeout", "1"])
+        .expect_code(0)
+        .expect_says(&["no problems; looked at the files only"]);
     run(&["check", &file, "--timeout", "1"]).expect_code(3).expect_says(&["2 problems"]);
 }
 
@@ -77,7 +81,9 @@ fn check_warns_of_a_table_without_a_serving_index() {
         .set("table.whitelist", "bare");
     let file = path(connector.file());
     run(&["check", &file]).expect_code(0).expect_says(&["note     table public.bare: no index serves its polls"]);
-    run(&["explain", &file]).expect_code(0).expect_says(&["NOT served by an index", "create index on \"public\".\"bare\" (\"changed\", \"id\");"]);
+    run(&["explain", &file])
+        .expect_code(0)
+        .expect_says(&["NOT served by an index", "create index on \"public\".\"bare\" (\"changed\", \"id\");"]);
     let explained = explain_json(&file);
     assert_eq!(explained["index_serves"], json!(false));
     assert_eq!(explained["index_ddl"], json!("create index on \"public\".\"bare\" (\"changed\", \"id\")"));
@@ -167,7 +173,10 @@ fn a_masked_query_is_never_shown() {
     ] {
         let finished = finish(rowtide().args(line).arg(&file)).expect_code(0);
         // The sample holds the value, as the topic does; the text of the query is nowhere.
-        assert!(!format!("{}{}", finished.stdout, finished.stderr).contains("'canary-query'"), "{line:?}: {finished:?}");
+        assert!(
+            !format!("{}{}", finished.stdout, finished.stderr).contains("'canary-query'"),
+            "{line:?}: {finished:?}"
+        );
     }
     run(&["explain", &file]).expect_says(&["[query.masked]"]);
 }

@@ -1,7 +1,7 @@
 //! The pages in `docs/` are what the binary prints, and every command explains itself.
 
 use crate::support::golden;
-use crate::support::process::{rowtide, finish, run};
+use crate::support::process::{finish, rowtide, run};
 
 #[test]
 fn the_reference_pages_are_fresh() {

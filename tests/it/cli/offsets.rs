@@ -64,15 +64,25 @@ fn a_set_position_is_where_the_next_run_reads_on() {
     let connector = Connector::of_test_table(&database.jdbc_url());
     let file = path(connector.file());
     // Never polled: the bare name finds the table in the database.
-    offsets("set", &file, &["--table", "test_table", "--timestamp", "2024-01-03T00:00:00Z", "--incrementing", "3", "--yes"])
-        .expect_code(0)
-        .expect_says(&["public.test_table", "before  none", "after   2024-01-03T00:00:00Z, 3", "written: 1 offset"]);
+    offsets(
+        "set",
+        &file,
+        &["--table", "test_table", "--timestamp", "2024-01-03T00:00:00Z", "--incrementing", "3", "--yes"],
+    )
+    .expect_code(0)
+    .expect_says(&["public.test_table", "before  none", "after   2024-01-03T00:00:00Z, 3", "written: 1 offset"]);
     once(&file);
-    let items = |records: &[crate::support::kafka::Record]| records.iter().map(|record| record.field("item")).collect::<Vec<_>>();
+    let items = |records: &[crate::support::kafka::Record]| {
+        records.iter().map(|record| record.field("item")).collect::<Vec<_>>()
+    };
     assert_eq!(items(&records(&connector.topic("test_table"))), [json!("day 4"), json!("day 5")]);
     // By its full name, as milliseconds; what is not given stays.
-    offsets("set", &file, &["--table", "public.test_table", "--timestamp", "1704412800000", "--yes"]).expect_code(0).expect_says(&["after   2024-01-05T00:00:00Z, 5"]);
-    offsets("set", &file, &["--incrementing", "4", "--yes"]).expect_code(0).expect_says(&["after   2024-01-05T00:00:00Z, 4"]);
+    offsets("set", &file, &["--table", "public.test_table", "--timestamp", "1704412800000", "--yes"])
+        .expect_code(0)
+        .expect_says(&["after   2024-01-05T00:00:00Z, 5"]);
+    offsets("set", &file, &["--incrementing", "4", "--yes"])
+        .expect_code(0)
+        .expect_says(&["after   2024-01-05T00:00:00Z, 4"]);
     once(&file);
     assert_eq!(items(&records(&connector.topic("test_table"))), [json!("day 4"), json!("day 5"), json!("day 5")]);
     offsets("reset", &file, &["--table", "test_table", "--yes"]).expect_code(0).expect_says(&["after   none"]);
@@ -87,21 +97,34 @@ fn a_set_that_makes_no_sense_is_refused_with_the_reason() {
     database.run("create table second (seq int primary key, ts timestamp not null)");
     for (line, says) in [
         (&["--yes"][..], &["nothing to set", "--timestamp, --incrementing"][..]),
-        (&["--table", "tset_table", "--incrementing", "1", "--timestamp", "0", "--yes"], &["does not select a table `tset_table`", "public.test_table"]),
+        (
+            &["--table", "tset_table", "--incrementing", "1", "--timestamp", "0", "--yes"],
+            &["does not select a table `tset_table`", "public.test_table"],
+        ),
         (&["--incrementing", "1", "--yes"], &["an id alone", "--timestamp too"]),
     ] {
         offsets("set", &file, line).expect_code(2).expect_says(says);
     }
     offsets("get", &file, &["--table", "nix"]).expect_code(2).expect_says(&["no offset is stored for `nix`"]);
     once(&file);
-    offsets("reset", &file, &["--table", "nix", "--yes"]).expect_code(2).expect_says(&["no offset is stored for `nix`", "public.test_table"]);
+    offsets("reset", &file, &["--table", "nix", "--yes"])
+        .expect_code(2)
+        .expect_says(&["no offset is stored for `nix`", "public.test_table"]);
     let several = connector.set("table.whitelist", "test_table,second");
     let file = path(several.file());
     once(&file);
     database.run("insert into second values (1, '2024-01-01')");
     once(&file);
-    offsets("set", &file, &["--incrementing", "1", "--yes"]).expect_code(2).expect_says(&["would change 2 offsets", "public.second", "public.test_table"]);
-    for (mode, flag, says) in [("bulk", "--incrementing", "mode=bulk has no offsets"), ("incrementing", "--timestamp", "has no timestamp"), ("timestamp", "--incrementing", "has no id")] {
+    offsets("set", &file, &["--incrementing", "1", "--yes"]).expect_code(2).expect_says(&[
+        "would change 2 offsets",
+        "public.second",
+        "public.test_table",
+    ]);
+    for (mode, flag, says) in [
+        ("bulk", "--incrementing", "mode=bulk has no offsets"),
+        ("incrementing", "--timestamp", "has no timestamp"),
+        ("timestamp", "--incrementing", "has no id"),
+    ] {
         let other = Connector::of_test_table(&database.jdbc_url()).set("mode", mode);
         offsets("set", &path(other.file()), &[flag, "1", "--yes"]).expect_code(2).expect_says(&[says]);
     }
@@ -120,7 +143,9 @@ fn a_living_instance_is_not_moved_under_and_force_fences_it() {
     });
     assert!(running.is_alive());
     assert_eq!(stored_offset(&connector, "public.test_table"), before);
-    offsets("set", &file, &[&line[..], &["--force"]].concat()).expect_code(0).expect_says(&["after   1970-01-01T00:00:00Z, 0"]);
+    offsets("set", &file, &[&line[..], &["--force"]].concat())
+        .expect_code(0)
+        .expect_says(&["after   1970-01-01T00:00:00Z, 0"]);
     // It learns that it was fenced when it writes.
     _database.run("insert into test_table (item) values ('after the fence')");
     running.wait_for_log("fenced");
@@ -137,8 +162,14 @@ fn what_export_wrote_can_be_imported() {
     offsets("export", &file, &[&saved]).expect_code(0);
     let before = stored_offset(&connector, "public.test_table").expect("an offset");
     let document: Json = serde_json::from_str(&std::fs::read_to_string(&saved).expect("the file")).expect("JSON");
-    assert_eq!(document, json!({"offsets": [{"partition": {"protocol": "1", "table": "public.test_table"}, "offset": before}]}));
-    assert_eq!(offsets("export", &file, &["-"]).expect_code(0).stdout, std::fs::read_to_string(&saved).expect("the file"));
+    assert_eq!(
+        document,
+        json!({"offsets": [{"partition": {"protocol": "1", "table": "public.test_table"}, "offset": before}]})
+    );
+    assert_eq!(
+        offsets("export", &file, &["-"]).expect_code(0).stdout,
+        std::fs::read_to_string(&saved).expect("the file")
+    );
     assert_eq!(offsets("get", &file, &[]).expect_code(0).stdout, std::fs::read_to_string(&saved).expect("the file"));
     let (_other, to) = text_file("one.json", "");
     offsets("get", &file, &["--table", "test_table", "--to", &to]).expect_code(0);
@@ -175,11 +206,22 @@ fn a_file_in_the_form_of_connects_rest_interface_is_imported_from_a_pipe() {
 #[test]
 fn a_file_that_is_no_offsets_is_refused_with_the_reason() {
     let (_database, _connector, file) = w1(1);
-    for text in ["", "{", "[]", "{\"offsets\": []}", "{\"offsets\": [{\"partition\": {}}]}", "{\"offsets\": [{\"partition\": {\"protocol\":\"1\",\"table\":\"t\"}, \"offset\": {\"incrementing\": \"x\"}}]}"] {
+    for text in [
+        "",
+        "{",
+        "[]",
+        "{\"offsets\": []}",
+        "{\"offsets\": [{\"partition\": {}}]}",
+        "{\"offsets\": [{\"partition\": {\"protocol\":\"1\",\"table\":\"t\"}, \"offset\": {\"incrementing\": \"x\"}}]}",
+    ] {
         let (_folder, wrong) = text_file("wrong.json", text);
         offsets("import", &file, &[&wrong, "--yes"]).expect_code(2).expect_says(&["wrong.json", "what to do"]);
     }
-    offsets("import", &file, &["/no/such/offsets.json", "--yes"]).expect_code(2).expect_says(&["/no/such/offsets.json"]);
+    offsets("import", &file, &["/no/such/offsets.json", "--yes"])
+        .expect_code(2)
+        .expect_says(&["/no/such/offsets.json"]);
     run(&["offsets", "list", &file]).expect_code(0).expect_says(&["no offsets stored"]);
-    finish(rowtide().args(["offsets", "export", &file, "/no/such/folder/x.json"])).expect_code(2).expect_says(&["/no/such/folder/x.json"]);
+    finish(rowtide().args(["offsets", "export", &file, "/no/such/folder/x.json"]))
+        .expect_code(2)
+        .expect_says(&["/no/such/folder/x.json"]);
 }

@@ -9,8 +9,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 
 use super::{once, path, w1};
-use crate::support::db::{Postgres, Sqlite};
 use crate::support::config::Connector;
+use crate::support::db::{Postgres, Sqlite};
 use crate::support::process::{Running, finish, on_a_terminal, rowtide, run, signal};
 use crate::support::{PATIENCE, Stack, eventually, http};
 
@@ -50,12 +50,11 @@ fn consume_without_from_beginning_prints_what_comes() {
     let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
     let reading = std::thread::spawn(move || lines.next());
     // Each run sends one more row, so one of them comes after the consumer has its position.
-    let line = eventually("a line", PATIENCE, || {
+    eventually("a line", PATIENCE, || {
         database.run("insert into test_table (item) values ('later')");
         once(&file);
         reading.is_finished().then_some(())
     });
-    let () = line;
     let text = reading.join().expect("the reader").expect("a line").expect("text");
     assert!(text.contains("later"), "{text}");
     assert_eq!(child.wait().expect("wait").code(), Some(0));
@@ -64,7 +63,11 @@ fn consume_without_from_beginning_prints_what_comes() {
 #[test]
 fn consume_of_a_topic_that_is_not_there_says_so_and_makes_none() {
     let topic = crate::support::unique("nowhere");
-    finish(rowtide().args(["consume", &topic]).args(worker())).expect_code(2).expect_says(&["there is no such topic", &topic, "check the name"]);
+    finish(rowtide().args(["consume", &topic]).args(worker())).expect_code(2).expect_says(&[
+        "there is no such topic",
+        &topic,
+        "check the name",
+    ]);
     assert!(!crate::support::kafka::topics().contains(&topic));
     run(&["consume", "x"]).expect_code(2).expect_says(&["bootstrap.servers: is missing", "schema.registry.url"]);
 }
@@ -125,7 +128,17 @@ fn the_quick_start_shows_the_whole_way() {
     let expected: Vec<_> = expected.map(|(seq, item)| (seq.to_owned(), item.to_owned())).into();
     assert_eq!(values(walkthrough), expected);
     assert_eq!(values(later).len(), 2, "an update and an insert");
-    for said in ["jdbc:sqlite:", "sql>    insert", "sql>    update", "Stored offset of test_table", "\"incrementing\":6", "From row commit to record: ", " ms", "rowtide explain connector.json", "rowtide quickstart --keep"] {
+    for said in [
+        "jdbc:sqlite:",
+        "sql>    insert",
+        "sql>    update",
+        "Stored offset of test_table",
+        "\"incrementing\":6",
+        "From row commit to record: ",
+        " ms",
+        "rowtide explain connector.json",
+        "rowtide quickstart --keep",
+    ] {
         assert!(shown.contains(said), "`{said}` is not in\n{shown}");
     }
 }
@@ -141,7 +154,8 @@ fn a_kept_quick_start_serves_other_clients_until_an_interrupt() {
         shown.push_str(&line);
         shown.push('\n');
     }
-    let after = |word: &str| shown.lines().find_map(|line| line.strip_prefix(word)).expect("an address").trim().to_owned();
+    let after =
+        |word: &str| shown.lines().find_map(|line| line.strip_prefix(word)).expect("an address").trim().to_owned();
     let (brokers, registry) = (after("brokers "), after("registry "));
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", &brokers)
@@ -194,7 +208,11 @@ fn a_first_load_shows_its_progress_on_a_terminal() {
     let connector = slow_load(&database);
     let shown = on_a_terminal(&["run", "--once", &path(connector.file())], &[]);
     let line = format!("{} public.big [", connector.name);
-    let drawn = shown.rsplit(&line).next().filter(|_| shown.contains(&line)).unwrap_or_else(|| panic!("no progress line in {shown}"));
+    let drawn = shown
+        .rsplit(&line)
+        .next()
+        .filter(|_| shown.contains(&line))
+        .unwrap_or_else(|| panic!("no progress line in {shown}"));
     assert!(drawn.contains(" rows, ") && drawn.contains(" rows/s, ") && drawn.contains(" %"), "{drawn}");
     assert!(shown.contains("s left"), "{shown}");
     assert!(shown.contains("done") && shown.contains("400000"), "the summary: {shown}");
@@ -241,7 +259,11 @@ fn the_rows_to_expect_are_estimated_and_never_counted() {
          create table keyed (id text primary key) without rowid; insert into keyed values ('a')",
     );
     for (url, schema, cases) in [
-        (postgres.jdbc_url(), Some("public"), &[("analyzed", Some(5000)), ("fresh", None), ("hollow", None), ("seen", None)][..]),
+        (
+            postgres.jdbc_url(),
+            Some("public"),
+            &[("analyzed", Some(5000)), ("fresh", None), ("hollow", None), ("seen", None)][..],
+        ),
         (sqlite.jdbc_url(), None, &[("counted", Some(77)), ("hollow", None), ("seen", None), ("keyed", None)]),
     ] {
         let connector = Connector::new(&url).set("mode", "bulk");

@@ -22,7 +22,9 @@ fn secrets_are_in_no_output_at_any_level_whatever_fails() {
     let database = Postgres::with_test_table();
     database.run("insert into test_table (item) values ('a')");
     let user = unique("scram");
-    database.run(&format!("create role {user} login password '{CANARY}' in role scram_users; grant select on test_table to {user}"));
+    database.run(&format!(
+        "create role {user} login password '{CANARY}' in role scram_users; grant select on test_table to {user}"
+    ));
     let good = || {
         Connector::of_test_table(&database.jdbc_url())
             .set("connection.user", &user)
@@ -32,16 +34,25 @@ fn secrets_are_in_no_output_at_any_level_whatever_fails() {
             .set("key.converter.basic.auth.credentials.source", "USER_INFO")
             .set("key.converter.basic.auth.user.info", &format!("somebody:{CANARY}"))
     };
-    let jaas = format!("org.apache.kafka.common.security.scram.ScramLoginModule required username=\"u\" password=\"{CANARY}\";");
+    let jaas = format!(
+        "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"u\" password=\"{CANARY}\";"
+    );
     let port = closed_port();
     let connectors = [
         good(),
         good().set("connection.password", &format!("{CANARY}-wrong")),
-        good().set("connection.url", &format!("jdbc:postgresql://{user}:{CANARY}@127.0.0.1:{port}/x?password={CANARY}")),
-        good().set("connection.url", &format!("jdbc:postgresql://127.0.0.1:{port}/x?user=u&password={CANARY}")).without("connection.password").without("connection.user"),
+        good()
+            .set("connection.url", &format!("jdbc:postgresql://{user}:{CANARY}@127.0.0.1:{port}/x?password={CANARY}")),
+        good()
+            .set("connection.url", &format!("jdbc:postgresql://127.0.0.1:{port}/x?user=u&password={CANARY}"))
+            .without("connection.password")
+            .without("connection.user"),
         good().set("connection.url", &format!("jdbc:oracle://u:{CANARY}@h/x")),
         good().set("mode", "sideways"),
-        good().set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanism", "SCRAM-SHA-256").set("sasl.jaas.config", &jaas),
+        good()
+            .set("security.protocol", "SASL_PLAINTEXT")
+            .set("sasl.mechanism", "SCRAM-SHA-256")
+            .set("sasl.jaas.config", &jaas),
         good().set("value.converter.schema.registry.url", &format!("http://u:{CANARY}@127.0.0.1:{port}")),
         good().set("value.converter.schema.registry.url", &format!("ftp://u:{CANARY}@127.0.0.1:{port}")),
     ];
@@ -56,7 +67,14 @@ fn secrets_are_in_no_output_at_any_level_whatever_fails() {
             &["offsets", "set", "--timestamp", "0", "--incrementing", "0"],
         ] {
             for format in ["text", "json"] {
-                let finished = finish(rowtide().args(line).arg(&file).args(["--log-level", "trace", "--log-format", format, "--timeout", "1.5"]));
+                let finished = finish(rowtide().args(line).arg(&file).args([
+                    "--log-level",
+                    "trace",
+                    "--log-format",
+                    format,
+                    "--timeout",
+                    "1.5",
+                ]));
                 without_canary(&format!("{line:?}"), &format!("{}{}", finished.stdout, finished.stderr));
             }
         }
@@ -90,11 +108,17 @@ fn row_values_are_never_logged() {
 #[test]
 fn json_on_stderr_is_one_object_a_line_also_for_errors() {
     let (_database, connector, file) = w1(2);
-    let wrong = Connector::of_test_table("jdbc:postgresql://localhost/x").set("mode", "sideways").set("tasks.max", "x").set("odd.key", "1");
+    let wrong = Connector::of_test_table("jdbc:postgresql://localhost/x")
+        .set("mode", "sideways")
+        .set("tasks.max", "x")
+        .set("odd.key", "1");
     let missing = Connector::of_test_table(&connector.keys["connection.url"]).set("table.whitelist", "nowhere");
     let objects = |line: &[&str], code: i32| -> Vec<Json> {
         let stderr = finish(rowtide().args(line).args(["--log-format", "json"])).expect_code(code).stderr;
-        stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        stderr
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+            .collect()
     };
     let problems = objects(&["check", &path(wrong.file())], 2);
     assert_eq!(problems.iter().filter(|object| object["level"] == "ERROR").count(), 2, "{problems:?}");
@@ -103,9 +127,17 @@ fn json_on_stderr_is_one_object_a_line_also_for_errors() {
     let failed = objects(&["run", "--once", &path(missing.file())], 2);
     let last = failed.last().expect("a line");
     assert_eq!((last["level"].as_str(), last["connector"].as_str()), (Some("ERROR"), Some(missing.name.as_str())));
-    assert!(last["advice"].is_string() && last["message"].as_str().is_some_and(|text| text.contains("nowhere")), "{last}");
+    assert!(
+        last["advice"].is_string() && last["message"].as_str().is_some_and(|text| text.contains("nowhere")),
+        "{last}"
+    );
     let ran = objects(&["run", "--once", &file], 0);
-    assert!(ran.iter().all(|object| object["timestamp"].is_string() && object["level"].is_string() && object["message"].is_string()), "{ran:?}");
+    assert!(
+        ran.iter().all(|object| object["timestamp"].is_string()
+            && object["level"].is_string()
+            && object["message"].is_string()),
+        "{ran:?}"
+    );
     assert_eq!(ran.last().map(|object| object["rows"].clone()), Some(Json::from(2)));
     objects(&["offsets", "reset", &file], 4);
     objects(&["offsets", "reset", &file, "--yes"], 0);
