@@ -27,6 +27,9 @@ pub(super) fn fail(error: &Error) -> u8 {
 
 /// The same, of a connector.
 pub(super) fn fail_of(connector: Option<&str>, error: &Error) -> u8 {
+    if error.kind() == ErrorKind::Cancelled {
+        return error.kind().exit_code();
+    }
     if JSON.get() == Some(&true) {
         let mut fields = json!({"message": error.report(), "advice": error.advice()});
         if let Some(connector) = connector {
@@ -58,18 +61,16 @@ fn say_object(level: &str, fields: Json) {
     let _ = writeln!(io::stderr().lock(), "{object}");
 }
 
-/// Writes text to stdout. A reader that went away (`| head`) is not an error.
+/// Writes text to stdout.
 ///
 /// # Errors
-/// `Io` for anything else.
+/// `Cancelled` if the reader went away (`| head`), which ends a command quietly; `Io` for anything else.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Io, "cannot write to standard output").caused_by(error))
-        }
-        _ => Ok(()),
-    }
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe { ErrorKind::Cancelled } else { ErrorKind::Io };
+        Error::new(kind, "cannot write to standard output").caused_by(error)
+    })
 }
 
 /// Loads the connectors of a command line; all problems of all files are reported before it gives up.

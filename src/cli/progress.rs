@@ -87,9 +87,9 @@ impl Progress {
         } else {
             bar.unset_length();
         }
+        bar.set_message(speed.to_string());
         bar.set_style(style(speed.share.is_some()));
         bar.set_position(load.rows);
-        bar.set_message(speed.to_string());
     }
 }
 

@@ -72,7 +72,11 @@ pub fn load(
     strict: bool,
 ) -> Result<Loaded<ConnectorSpec>, Report> {
     let worker_document = worker_file.map(|file| read(&file.to_string_lossy())).transpose();
-    let connector_document = read(connector_file);
+    let connector_document =
+        read(connector_file).and_then(|document| match document.entries.is_empty() && document.problems.is_empty() {
+            true => Err(Report::of_one(&document.origin, Problem::new("", "the file holds no settings"))),
+            false => Ok(document),
+        });
     let (worker, document) = match (worker_document, connector_document) {
         (Ok(worker), Ok(document)) => (worker, document),
         (Err(mut report), Err(other)) => {

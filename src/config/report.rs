@@ -146,9 +146,12 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |number: usize, word: &str| format!("{number} {word}{}", if number == 1 { "" } else { "s" });
-        write!(f, "{}: {}", self.origin, count(self.problems.len(), "problem"))?;
-        if !self.warnings.is_empty() {
-            write!(f, ", {}", count(self.warnings.len(), "warning"))?;
+        let problems = count(self.problems.len(), "problem");
+        let warnings = count(self.warnings.len(), "warning");
+        match (self.problems.is_empty(), self.warnings.is_empty()) {
+            (_, true) => write!(f, "{}: {problems}", self.origin)?,
+            (true, false) => write!(f, "{}: {warnings}", self.origin)?,
+            (false, false) => write!(f, "{}: {problems}, {warnings}", self.origin)?,
         }
         let labelled =
             self.problems.iter().map(|it| ("problem", it)).chain(self.warnings.iter().map(|it| ("warning", it)));

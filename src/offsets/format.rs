@@ -99,7 +99,8 @@ pub fn from_rest(connector: &str, text: &str) -> Result<Vec<(SourcePartition, Op
             return Err(shape(&format!("entry {index}: the fields of `partition` must be strings")));
         };
         let offset = match entry.get("offset") {
-            Some(offset) => parse_offset(connector, &partition, offset)?,
+            Some(offset) => parse_offset(connector, &partition, offset)
+                .map_err(|error| shape(&format!("entry {index}")).caused_by(error))?,
             None => return Err(shape(&format!("entry {index} has no `offset` (null resets it)"))),
         };
         offsets.push((partition, offset));

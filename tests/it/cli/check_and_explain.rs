@@ -145,6 +145,7 @@ fn the_json_of_explain_keeps_its_form() {
     let database = Sqlite::with_test_table();
     let connector = Connector::of_test_table(&database.jdbc_url());
     let (file, prefix) = (path(connector.file()), connector.keys["topic.prefix"].clone());
+    database.run("insert into test_table (ts, item, price) values ('2024-02-29 12:00:00.123', 'leap', null)");
     let mut explained = explain_json(&file);
     // The upper bound is the clock.
     explained["bound"] = json!(["NOW"]);

@@ -208,10 +208,14 @@ fn a_first_load_shows_its_progress_on_a_terminal() {
     let connector = slow_load(&database);
     let shown = on_a_terminal(&["run", "--once", &path(connector.file())], &[]);
     let line = format!("{} public.big [", connector.name);
-    let drawn = shown.split(&line).nth(1).unwrap_or_else(|| panic!("no progress line in {shown}"));
+    let drawn = shown
+        .rsplit(&line)
+        .next()
+        .filter(|_| shown.contains(&line))
+        .unwrap_or_else(|| panic!("no progress line in {shown}"));
     assert!(drawn.contains(" rows, ") && drawn.contains(" rows/s, ") && drawn.contains(" %"), "{drawn}");
     assert!(shown.contains("s left"), "{shown}");
-    assert!(shown.contains("rows=400000"), "the summary: {shown}");
+    assert!(shown.contains("done") && shown.contains("400000"), "the summary: {shown}");
 }
 
 #[test]
@@ -246,21 +250,21 @@ fn the_rows_to_expect_are_estimated_and_never_counted() {
     let postgres = Postgres::new();
     postgres.run(
         "create table analyzed (id int); insert into analyzed select generate_series(1, 5000); analyze analyzed;
-         create table fresh (id int); create table nothing (id int); analyze nothing; create view seen as select * from analyzed",
+         create table fresh (id int); create table hollow (id int); analyze hollow; create view seen as select * from analyzed",
     );
     let sqlite = Sqlite::new();
     sqlite.run(
         "create table counted (id integer primary key); insert into counted values (1), (2), (77);
-         create table nothing (id integer primary key); create view seen as select * from counted;
+         create table hollow (id integer primary key); create view seen as select * from counted;
          create table keyed (id text primary key) without rowid; insert into keyed values ('a')",
     );
     for (url, schema, cases) in [
         (
             postgres.jdbc_url(),
             Some("public"),
-            &[("analyzed", Some(5000)), ("fresh", None), ("nothing", None), ("seen", None)][..],
+            &[("analyzed", Some(5000)), ("fresh", None), ("hollow", None), ("seen", None)][..],
         ),
-        (sqlite.jdbc_url(), None, &[("counted", Some(77)), ("nothing", None), ("seen", None), ("keyed", None)]),
+        (sqlite.jdbc_url(), None, &[("counted", Some(77)), ("hollow", None), ("seen", None), ("keyed", None)]),
     ] {
         let connector = Connector::new(&url).set("mode", "bulk");
         let file = path(connector.file());
