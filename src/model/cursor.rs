@@ -136,7 +136,8 @@ impl CursorKind {
     /// The instant a cursor value stands for.
     ///
     /// # Errors
-    /// `Cursor` if the value is not a time of this kind (text in another format).
+    /// `Value` if it is not a time of this kind (text in another format): described again, the column may
+    /// turn out to have another kind.
     pub fn to_instant(self, value: &CursorValue<'_>, zone: &Zone) -> Result<Instant> {
         match (self, value) {
             (CursorKind::Timestamp { zoned: true, .. } | CursorKind::Date, CursorValue::Timestamp(micros)) => {
@@ -155,7 +156,7 @@ impl CursorKind {
             }
             (CursorKind::TextTimestamp(format), CursorValue::Text(text)) => {
                 let (seconds, nanos) = format.parse(text).ok_or_else(|| {
-                    Error::new(ErrorKind::Cursor, "the timestamp column holds text in more than one format")
+                    Error::new(ErrorKind::Value, "the timestamp column holds text in more than one format")
                         .advise("write all its values in one format, for example YYYY-MM-DD HH:MM:SS.SSS")
                 })?;
                 if format.z_suffix {

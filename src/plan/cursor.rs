@@ -39,7 +39,7 @@ impl Planner {
     /// matter only in `timestamp` mode, where Connect's fields must not run ahead into a tie (4.2).
     ///
     /// # Errors
-    /// `Cursor` if the timestamp cannot be read as a time.
+    /// `Value` if the timestamp cannot be read as a time.
     pub fn offset_of(
         &self,
         position: &Position,

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rowtide::config::spec::{KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
 use rowtide::error::ErrorKind;
 use rowtide::kafka::admin::{self, TopicState};
@@ -15,7 +17,9 @@ use rowtide::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, Sourc
 use rowtide::offsets::kafka::{KafkaOffsetStore, resolve};
 use rowtide::offsets::{OffsetStore, format};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::eventually;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn spec() -> KafkaSpec {
     let bootstrap_servers = std::env::var("ROWTIDE_TEST_BOOTSTRAP")
@@ -48,6 +52,23 @@ async fn topic(name: &str, partitions: i32) -> String {
     };
     admin::ensure_topic(&spec(), &TopicSpec { groups: vec![group] }, &name).await.unwrap();
     name
+}
+
+/// Waits until the broker has a record, committed or not.
+async fn has_arrived(topic: &str) {
+    let topic = topic.to_owned();
+    let wait = move || {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", spec().bootstrap_servers)
+            .set("isolation.level", "read_uncommitted")
+            .create()
+            .unwrap();
+        eventually("a record at the broker", PATIENCE, || {
+            let (_, end) = consumer.fetch_watermarks(&topic, 0, PATIENCE).unwrap();
+            (end > 0).then_some(())
+        });
+    };
+    tokio::task::spawn_blocking(wait).await.unwrap();
 }
 
 fn offsets_spec(topic: String) -> OffsetsSpec {
@@ -141,7 +162,9 @@ async fn a_transaction_that_takes_too_long_is_aborted_and_not_fenced() {
     producer.init().await.unwrap();
     producer.begin().await.unwrap();
     producer.send(batch(&topic, 0..1)).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    has_arrived(&topic).await;
+    // Reading waits for open transactions, so this ends when the broker has aborted ours.
+    assert!(values(&topic).await.is_empty());
     let error = producer.commit(Vec::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TransactionAborted, "{error:?}");
     assert!(values(&topic).await.is_empty());
@@ -153,7 +176,7 @@ async fn dropping_a_producer_aborts_its_open_transaction() {
     let mut producer = started(&unique("dropped")).await;
     producer.begin().await.unwrap();
     producer.send(batch(&topic, 0..1)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    has_arrived(&topic).await;
     drop(producer);
     let began = Instant::now();
     assert!(values(&topic).await.is_empty());
@@ -167,7 +190,7 @@ async fn a_read_waits_for_the_open_transaction_of_another_producer() {
     let mut ours = started(&unique("ours")).await;
     other.begin().await.unwrap();
     other.send(batch(&topic, 0..1)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    has_arrived(&topic).await;
     // Committed, but above the other's open record.
     ours.begin().await.unwrap();
     ours.send(batch(&topic, 1..2)).await.unwrap();
@@ -179,7 +202,7 @@ async fn a_read_waits_for_the_open_transaction_of_another_producer() {
 
     let (spec, name) = (spec(), topic.clone());
     let reading = tokio::spawn(async move { topic_log::read(&spec, &name, PATIENCE).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    // That a read does not end was seen above, by its error; this one ends with the transaction.
     assert!(!reading.is_finished(), "the read ended below an open transaction");
     other.abort().await.unwrap();
     let records = reading.await.unwrap().unwrap();
@@ -287,7 +310,6 @@ async fn a_lease_is_seen_while_it_is_held_and_gone_after() {
         assert!(Instant::now() < deadline, "the lease is not seen");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let seen = holders().await;
     assert!(seen.len() == 1 && seen[0].contains(&std::process::id().to_string()), "{seen:?}");
     let began = Instant::now();

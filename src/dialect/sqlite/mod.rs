@@ -129,6 +129,13 @@ impl Session {
         answered(self.silence, doing, call.fetch_all(&mut self.connection)).await
     }
 
+    /// Makes the driver's thread look at the schema: SQLite finds out only while running a statement that
+    /// the schema changed, and the driver does not survive columns that appear between preparing and running.
+    async fn refresh(&mut self) -> Result<()> {
+        self.rows("select count(*) from sqlite_schema where 0", SqliteArguments::default(), Doing::Page).await?;
+        Ok(())
+    }
+
     async fn clock(&mut self) -> Result<i64> {
         let sql = "select strftime('%Y-%m-%d %H:%M:%f', 'now')";
         let rows = self.rows(sql, SqliteArguments::default(), Doing::Page).await?;
@@ -164,6 +171,7 @@ impl SourceConnection for Session {
         time_columns: &'a [String],
     ) -> BoxFuture<'a, Result<TableDefinition>> {
         Box::pin(async move {
+            self.refresh().await?;
             let definition = catalog::describe(self, relation, time_columns).await;
             definition.map_err(|error| error.with("table", relation))
         })
@@ -183,6 +191,7 @@ impl SourceConnection for Session {
         query: &'a PlannedQuery,
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         Box::pin(async move {
+            self.refresh().await?;
             let rows = fetch::open(self, definition, query)?;
             Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
         })
@@ -195,7 +204,7 @@ impl SourceConnection for Session {
             let Some(row) = rows.first() else { return Ok(None) };
             let raw = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
             let cursor = decode::stored(raw).and_then(|stored| decode::cursor(kind, stored));
-            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Cursor, problem))
+            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Value, problem))
         })
     }
 
