@@ -218,7 +218,7 @@ async fn check_bindings(
     let mut first: Option<Error> = None;
     let mut failures = Vec::new();
     for relation in relations {
-        let Err(error) = inspect::binding(&parts.spec, parts.dialect, connection, relation).await else { continue };
+        let Err(error) = can_be_polled(parts, connection, relation).await else { continue };
         if error.kind() == ErrorKind::Unreachable {
             return Err(error);
         }
@@ -233,6 +233,20 @@ async fn check_bindings(
             let text = format!("{} tables cannot be polled:\n  {}", failures.len(), failures.join("\n  "));
             Err(Error::new(error.kind(), text))
         }
+        _ => Ok(()),
+    }
+}
+
+/// Describes, resolves, and asks for the privilege to read. Other troubles of the moment (a lock) are for
+/// the first poll, which tries again.
+async fn can_be_polled(
+    parts: &parts::ConnectorParts,
+    connection: &mut dyn SourceConnection,
+    relation: &Relation,
+) -> Result<()> {
+    let binding = inspect::binding(&parts.spec, parts.dialect, connection, relation).await?;
+    match inspect::plan(&parts.spec, connection, &binding, None).await {
+        Err(error) if error.kind() == ErrorKind::Privilege => Err(error.with("table", relation)),
         _ => Ok(()),
     }
 }

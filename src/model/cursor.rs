@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
-use super::offset::SourceOffset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::zone::Zone;
 
@@ -251,7 +250,7 @@ fn micros_to_julian(micros: i64) -> f64 {
 }
 
 impl Position {
-    /// The text form stored in [`SourceOffset::exact`].
+    /// The text form stored in [`SourceOffset::exact`](super::SourceOffset::exact).
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
@@ -262,7 +261,7 @@ impl Position {
     /// `Offsets` if the text is not one.
     pub fn from_text(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|error| {
-            Error::new(ErrorKind::Offsets, format!("{} is not a position", SourceOffset::EXACT)).caused_by(error)
+            Error::new(ErrorKind::Offsets, "the stored exact position cannot be read").caused_by(error)
         })
     }
 }
