@@ -9,6 +9,7 @@ use crate::convert::Role;
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicState};
+use crate::kafka::client;
 use crate::model::Mode;
 use crate::task::binding::Binding;
 
@@ -56,6 +57,10 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
     for spec in &specs {
         let _ = output::print(&format!("connector {}\n", spec.name));
         findings.note("configuration", Ok(()), |()| "complete and consistent".to_owned());
+        let clients = findings.note("client settings", client::notes(&spec.kafka), |_| "understood".to_owned());
+        for note in clients.unwrap_or_default() {
+            let _ = output::print(&format!("note     {note}\n"));
+        }
         for note in &spec.notes {
             let _ = output::print(&format!("note     {note}\n"));
         }

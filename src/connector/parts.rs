@@ -8,8 +8,8 @@ use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
-use crate::kafka::admin;
 use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::{admin, client};
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
@@ -34,6 +34,9 @@ pub struct ConnectorParts {
 /// # Errors
 /// `Config`, where a registry does not know a name or a client refuses a setting.
 pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<ConnectorParts> {
+    for note in client::notes(&spec.kafka)? {
+        tracing::info!(connector = %spec.name, "{note}");
+    }
     Ok(ConnectorParts {
         dialect: dialect_of(&spec.source)?,
         key_converter: converter(&spec.key_converter)?,

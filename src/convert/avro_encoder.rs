@@ -294,23 +294,4 @@ mod tests {
         assert_eq!(payload(Time, false, Value::Integer(86_400_000)).len(), 4);
         assert_eq!(encode(&key(Int32, false), &[]).unwrap_err().kind(), ErrorKind::Internal);
     }
-
-    /// `cargo test --release --lib -- --ignored --nocapture speed`
-    #[test]
-    #[ignore = "a measurement"]
-    #[allow(clippy::print_stdout)]
-    fn speed() {
-        let encoder = bind(&test_table());
-        let row = test_table_row();
-        let mut out = Vec::with_capacity(1 << 20);
-        let rounds = 5_000_000_u32;
-        let start = std::time::Instant::now();
-        for _ in 0..rounds {
-            if out.len() > 1_000_000 {
-                out.clear();
-            }
-            encoder.encode(std::hint::black_box(&row), &mut out).unwrap();
-        }
-        println!("{:?} a row", start.elapsed() / rounds);
-    }
 }

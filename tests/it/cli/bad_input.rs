@@ -264,3 +264,13 @@ fn a_run_waits_for_a_server_that_is_not_there_and_says_so() {
     assert!(running.is_alive());
     assert_eq!(running.terminate(), Some(0));
 }
+
+#[test]
+fn a_client_setting_nobody_knows_is_named_before_anything_is_asked() {
+    let database = Postgres::with_test_table();
+    let connector = Connector::of_test_table(&database.jdbc_url()).set("producer.override.lingering.ms", "5");
+    let file = path(connector.file());
+    for command in [&["check", "--offline"][..], &["run", "--once"]] {
+        finish(rowtide().args(command).arg(&file)).expect_code(2).expect_says(&["lingering.ms", "producer"]);
+    }
+}
