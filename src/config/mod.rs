@@ -15,6 +15,7 @@ mod policy;
 mod properties;
 mod providers;
 pub mod report;
+mod resolve;
 pub mod spec;
 mod url;
 pub(crate) mod values;

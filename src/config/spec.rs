@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Mode, TableDefinition, TableId};
 use crate::retry::RetryPolicy;
 use crate::zone::Zone;
 
@@ -417,96 +415,4 @@ pub struct TopicGroup {
     pub replication: i32,
     /// Topic settings, verbatim.
     pub settings: BTreeMap<String, String>,
-}
-
-impl TableFilter {
-    /// Whether the connector's lists let this table through (`connector-config.md`, 5.3 and 5.4).
-    /// `quoted` is the dotted name with each part quoted.
-    pub fn selects(&self, table: &TableId, quoted: &str) -> bool {
-        let dotted = table.to_string();
-        let named =
-            |list: &[String]| list.iter().any(|entry| *entry == dotted || entry == quoted || *entry == table.name);
-        if !self.whitelist.is_empty() {
-            return named(&self.whitelist);
-        }
-        let included = self.include.is_empty() || self.include.iter().any(|pattern| pattern.is_match(&dotted));
-        included && !named(&self.blacklist) && !self.exclude.iter().any(|pattern| pattern.is_match(&dotted))
-    }
-}
-
-impl ModeSpec {
-    /// The timestamp columns configured for a table or query, before it is described.
-    pub fn timestamp_columns(&self, dotted_name: &str) -> &[String] {
-        match self.mode {
-            ModeName::Bulk | ModeName::Incrementing => &[],
-            ModeName::Timestamp | ModeName::TimestampIncrementing => self
-                .timestamp_mapping
-                .iter()
-                .find(|(pattern, _)| pattern.is_match(dotted_name))
-                .map_or(&self.timestamp, |(_, columns)| columns),
-        }
-    }
-
-    /// The mode of one described relation, its column names as the relation spells them.
-    ///
-    /// # Errors
-    /// `SourceSchema` with the table and column if one is missing, or no auto-increment column is found.
-    pub fn resolve(&self, definition: &TableDefinition) -> Result<Mode> {
-        let table = definition.relation.to_string();
-        let columns = self
-            .timestamp_columns(&table)
-            .iter()
-            .map(|name| self.existing(definition, name, "timestamp.column.name"))
-            .collect::<Result<Vec<_>>>()?;
-        if columns.is_empty() && matches!(self.mode, ModeName::Timestamp | ModeName::TimestampIncrementing) {
-            return Err(
-                Error::config(format!("mode {} needs timestamp.column.name", self.mode.as_str())).with("table", table)
-            );
-        }
-        Ok(match self.mode {
-            ModeName::Bulk => Mode::Bulk,
-            ModeName::Incrementing => Mode::Incrementing { column: self.incrementing_column(definition)? },
-            ModeName::Timestamp => Mode::Timestamp { columns },
-            ModeName::TimestampIncrementing => {
-                Mode::TimestampIncrementing { columns, column: self.incrementing_column(definition)? }
-            }
-        })
-    }
-
-    fn incrementing_column(&self, definition: &TableDefinition) -> Result<String> {
-        let table = definition.relation.to_string();
-        let mapped =
-            self.incrementing_mapping.iter().find(|(pattern, _)| pattern.is_match(&table)).map(|(_, column)| column);
-        if let Some(name) = mapped.or(self.incrementing.as_ref()) {
-            return self.existing(definition, name, "incrementing.column.name");
-        }
-        let automatic = definition.columns.iter().find(|column| column.auto_increment);
-        automatic.map(|column| column.field.name.clone()).ok_or_else(|| {
-            Error::new(ErrorKind::SourceSchema, "the table has no auto-increment column")
-                .with("table", table)
-                .advise("name the column in incrementing.column.name")
-        })
-    }
-
-    fn existing(&self, definition: &TableDefinition, name: &str, key: &str) -> Result<String> {
-        if let Some(index) = definition.column_index(name) {
-            return Ok(definition.columns[index].field.name.clone());
-        }
-        let names: Vec<&str> = definition.columns.iter().map(|column| column.field.name.as_str()).collect();
-        Err(Error::new(ErrorKind::SourceSchema, format!("{key}: there is no column `{name}`"))
-            .with("table", &definition.relation)
-            .advise(format!("its columns are {}", names.join(", "))))
-    }
-}
-
-impl ModeName {
-    /// The word used in configurations.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ModeName::Bulk => "bulk",
-            ModeName::Incrementing => "incrementing",
-            ModeName::Timestamp => "timestamp",
-            ModeName::TimestampIncrementing => "timestamp+incrementing",
-        }
-    }
 }
