@@ -162,6 +162,20 @@ pub struct TypeSpec {
     pub legacy_calendar: bool,
 }
 
+/// What holds where the configuration says nothing.
+impl Default for TypeSpec {
+    fn default() -> Self {
+        Self {
+            numeric: NumericMapping::None,
+            decimal_precision: true,
+            granularity: Granularity::ConnectLogical,
+            zone: Zone::UTC,
+            unsupported: Unsupported::Text,
+            legacy_calendar: true,
+        }
+    }
+}
+
 /// `numeric.mapping`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumericMapping {

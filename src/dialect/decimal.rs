@@ -163,18 +163,9 @@ pub(super) fn parse_at_scale(text: &str, scale: i32) -> Option<(bool, Magnitude)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Granularity, Unsupported};
-    use crate::zone::Zone;
 
     fn types(numeric: NumericMapping) -> TypeSpec {
-        TypeSpec {
-            numeric,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        }
+        TypeSpec { numeric, ..TypeSpec::default() }
     }
 
     #[test]

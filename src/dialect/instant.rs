@@ -134,17 +134,9 @@ pub(super) fn time_of_day(micros: i64, zone: &Zone) -> Value<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{NumericMapping, Unsupported};
 
     fn encoder(granularity: Granularity, zone: &str) -> TimestampEncoder {
-        TimestampEncoder::new(&TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity,
-            zone: zone.parse().unwrap(),
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        })
+        TimestampEncoder::new(&TypeSpec { granularity, zone: zone.parse().unwrap(), ..TypeSpec::default() })
     }
 
     #[test]

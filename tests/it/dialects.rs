@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rowtide::config::spec::{CatalogFilter, Granularity, NumericMapping, SourceSpec, SourceUrl, TypeSpec, Unsupported};
+use rowtide::config::spec::{CatalogFilter, NumericMapping, SourceSpec, SourceUrl, TypeSpec, Unsupported};
 use rowtide::dialect::{Flow, RowSink, SourceConnection, SqlSyntax, StreamEnd, dialect_of};
 use rowtide::error::{ErrorKind, Result};
 use rowtide::model::{
@@ -61,14 +61,7 @@ impl Place {
                 (url, Some(user.to_owned()))
             }
         };
-        let types = TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        };
+        let types = TypeSpec::default();
         let source = SourceSpec {
             url,
             user,

@@ -66,17 +66,22 @@ fn fifty_kills_under_load_lose_nothing_and_repeat_nothing() {
     survives_kills(&database, &connector, 50, inserts_and_updates("test_table", ""));
 }
 
-#[test]
-fn kills_inside_ties_of_one_timestamp_lose_nothing_and_repeat_nothing() {
-    let database = Postgres::new();
-    database.run(&format!("create table test_table {TABLE}"));
-    let connector = Connector::new(&database.jdbc_url())
+/// `test_table` by its timestamp alone, in pages that end inside ties.
+fn by_timestamp_alone(database: &Postgres) -> Connector {
+    Connector::new(&database.jdbc_url())
         .alone()
         .set("mode", "timestamp")
         .set("timestamp.column.name", "ts")
         .set("table.whitelist", "test_table")
         .set("batch.max.rows", "5")
-        .set("poll.interval.ms", "5");
+        .set("poll.interval.ms", "5")
+}
+
+#[test]
+fn kills_inside_ties_of_one_timestamp_lose_nothing_and_repeat_nothing() {
+    let database = Postgres::new();
+    database.run(&format!("create table test_table {TABLE}"));
+    let connector = by_timestamp_alone(&database);
     survives_kills(&database, &connector, 10, inserts_and_updates("test_table", ", ts = now()"));
 }
 
@@ -85,13 +90,7 @@ fn kills_between_whole_ties_of_a_table_without_a_key_lose_nothing_and_repeat_not
     let database = Postgres::new();
     database
         .run("create table test_table (seq serial not null, ts timestamp not null default now(), item varchar(256))");
-    let connector = Connector::new(&database.jdbc_url())
-        .alone()
-        .set("mode", "timestamp")
-        .set("timestamp.column.name", "ts")
-        .set("table.whitelist", "test_table")
-        .set("batch.max.rows", "5")
-        .set("poll.interval.ms", "5");
+    let connector = by_timestamp_alone(&database);
     survives_kills(&database, &connector, 10, inserts_and_updates("test_table", ", ts = now()"));
 }
 

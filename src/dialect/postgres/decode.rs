@@ -274,17 +274,9 @@ fn uuid_text(uuid: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
 
     fn types() -> TypeSpec {
-        TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        }
+        TypeSpec::default()
     }
 
     fn decode(wire: Wire, field_type: FieldType, bytes: &[u8]) -> Result<Value<'_>, Problem> {

@@ -302,7 +302,6 @@ fn bound(kind: CursorKind, instant: i64, types: &TypeSpec) -> Result<CursorValue
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
 
     #[test]
     fn placeholders_compare_in_the_type_of_the_column() {
@@ -314,14 +313,7 @@ mod tests {
 
     #[test]
     fn bounds_are_cut_down_to_what_the_column_holds() {
-        let types = TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: "America/New_York".parse().unwrap(),
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        };
+        let types = TypeSpec { zone: "America/New_York".parse().unwrap(), ..TypeSpec::default() };
         let now = 1_579_100_400_123_456;
         let micros = |zoned, digits| bound(CursorKind::Timestamp { zoned, digits }, now, &types).unwrap();
         assert_eq!(micros(true, 6), CursorValue::Timestamp(1_579_100_400_123_456));

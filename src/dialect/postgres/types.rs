@@ -230,18 +230,9 @@ pub(super) fn documented(types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
-    use crate::zone::Zone;
 
     fn mapping(oid: u32, modifier: i32) -> Mapping {
-        let types = TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        };
+        let types = TypeSpec::default();
         CatalogType { oid, name: String::new(), is_enum: false, modifier }.mapping(&types)
     }
 

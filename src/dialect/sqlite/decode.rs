@@ -264,18 +264,9 @@ pub(super) fn cursor<'r>(kind: CursorKind, stored: Stored<'r>) -> Result<CursorV
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
-    use crate::zone::Zone;
 
     fn decode<'r>(field_type: FieldType, is_time: bool, stored: Stored<'r>) -> Result<Value<'r>, Problem> {
-        let types = TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        };
+        let types = TypeSpec::default();
         Decoder::bind(&field_type, is_time, Units::Epoch(1_000), &types).decode(stored)
     }
 

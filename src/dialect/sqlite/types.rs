@@ -129,18 +129,9 @@ pub(super) fn documented(types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Granularity, NumericMapping, Unsupported};
-    use crate::zone::Zone;
 
     fn field(declared: &str) -> FieldType {
-        let types = TypeSpec {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        };
+        let types = TypeSpec::default();
         Declared::parse(declared).field(&types, false).0
     }
 
