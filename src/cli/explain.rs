@@ -175,6 +175,7 @@ fn shown_sql(spec: &ConnectorSpec, query: &PlannedQuery) -> String {
 fn literal(value: &CursorValue<'_>) -> String {
     match value {
         CursorValue::Integer(id) => id.to_string(),
+        CursorValue::Unsigned(id) => id.to_string(),
         CursorValue::Timestamp(micros) => {
             crate::model::Instant::from_micros(*micros).to_rfc3339().trim_end_matches('Z').to_owned()
         }

@@ -536,7 +536,7 @@ async fn every_postgresql_type_arrives() {
     let mut connection = place.connect().await;
     for column in definition.columns.iter().filter(|column| column.cursor == Some(CursorKind::Text)) {
         let name = format!("t.{}", place.syntax().quote(&column.field.name));
-        let hidden = place.syntax().as_text(&name);
+        let hidden = place.syntax().as_text(&name, "text");
         let hole = place.syntax().placeholder(1, CursorKind::Text, &column.database_type);
         let from = format!("{}.t as t", place.schema);
         let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Text }];
