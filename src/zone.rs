@@ -17,6 +17,17 @@ pub enum Zone {
     Fixed(FixedOffset),
 }
 
+/// Which instant an ambiguous wall clock is: one that comes twice when daylight saving time ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// The second time, in standard time, as Java reads it.
+    Later,
+    /// The first time.
+    Earlier,
+    /// None of the two.
+    Fail,
+}
+
 /// Java's short zone ids (`connector-config.md`, 2.4: "legacy short id").
 const SHORT_IDS: &[(&str, &str)] = &[
     ("ACT", "Australia/Darwin"),
@@ -61,13 +72,18 @@ impl Zone {
     /// The instant of a wall clock; both in microseconds since the epoch. Values outside of what a
     /// calendar can hold (infinity) are returned as they are.
     pub fn wall_to_instant(&self, wall: i64) -> i64 {
+        self.wall_to_instant_by(wall, Overlap::Later).unwrap_or(wall)
+    }
+
+    /// [`Zone::wall_to_instant`] with a choice where the wall clock comes twice; none where that is to fail.
+    pub fn wall_to_instant_by(&self, wall: i64, overlap: Overlap) -> Option<i64> {
         if self.is_utc() {
-            return wall;
+            return Some(wall);
         }
-        let Some(time) = DateTime::from_timestamp_micros(wall).map(|time| time.naive_utc()) else { return wall };
+        let Some(time) = DateTime::from_timestamp_micros(wall).map(|time| time.naive_utc()) else { return Some(wall) };
         match self {
-            Zone::Fixed(offset) => wall - i64::from(offset.local_minus_utc()) * 1_000_000,
-            Zone::Named(zone) => named_wall_to_instant(*zone, time),
+            Zone::Fixed(offset) => Some(wall - i64::from(offset.local_minus_utc()) * 1_000_000),
+            Zone::Named(zone) => named_wall_to_instant(*zone, time, overlap),
         }
     }
 
@@ -87,17 +103,19 @@ impl Zone {
     }
 }
 
-fn named_wall_to_instant(zone: Tz, wall: NaiveDateTime) -> i64 {
-    match zone.from_local_datetime(&wall) {
-        LocalResult::Single(time) => time.timestamp_micros(),
-        LocalResult::Ambiguous(_, later) => later.timestamp_micros(),
-        LocalResult::None => {
+fn named_wall_to_instant(zone: Tz, wall: NaiveDateTime, overlap: Overlap) -> Option<i64> {
+    Some(match (zone.from_local_datetime(&wall), overlap) {
+        (LocalResult::Single(time), _) => time.timestamp_micros(),
+        (LocalResult::Ambiguous(_, later), Overlap::Later) => later.timestamp_micros(),
+        (LocalResult::Ambiguous(earlier, _), Overlap::Earlier) => earlier.timestamp_micros(),
+        (LocalResult::Ambiguous(..), Overlap::Fail) => return None,
+        (LocalResult::None, _) => {
             // In a gap the offset of a moment before it applies, which moves the time forward by the gap.
             let before = wall - chrono::Duration::hours(24);
             let offset = zone.offset_from_utc_datetime(&before).fix().local_minus_utc();
             wall.and_utc().timestamp_micros() - i64::from(offset) * 1_000_000
         }
-    }
+    })
 }
 
 impl FromStr for Zone {
@@ -168,6 +186,20 @@ mod tests {
         // An ambiguous time is the later instant, in standard time.
         assert_eq!(zone.wall_to_instant(micros("2024-11-03 01:30:00")), micros("2024-11-03 06:30:00"));
         assert_eq!(zone.instant_to_wall(micros("2020-01-15 15:00:00")), micros("2020-01-15 10:00:00"));
+    }
+
+    #[test]
+    fn only_a_wall_clock_that_comes_twice_leaves_a_choice() {
+        let zone: Zone = "Europe/Berlin".parse().unwrap();
+        let of = |text, overlap| zone.wall_to_instant_by(micros(text), overlap);
+        assert_eq!(of("2024-10-27 02:30:00", Overlap::Later), Some(micros("2024-10-27 01:30:00")));
+        assert_eq!(of("2024-10-27 02:30:00", Overlap::Earlier), Some(micros("2024-10-27 00:30:00")));
+        assert_eq!(of("2024-10-27 02:30:00", Overlap::Fail), None);
+        for text in ["2024-10-27 01:59:59", "2024-10-27 03:00:00", "2024-03-31 02:30:00", "2024-07-01 12:00:00"] {
+            let of = |overlap| of(text, overlap);
+            assert!(of(Overlap::Fail).is_some());
+            assert_eq!((of(Overlap::Fail), of(Overlap::Earlier)), (of(Overlap::Later), of(Overlap::Later)), "{text}");
+        }
     }
 
     #[test]

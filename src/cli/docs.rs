@@ -56,7 +56,7 @@ const DEFAULTS: &str = "name=defaults\nconnection.url=jdbc:sqlite:defaults.db\nm
 
 fn types_markdown() -> Result<String> {
     let document = Document::parse("defaults.properties", DEFAULTS).map_err(Error::from)?;
-    let types = config::connector(document, Surroundings::default()).map_err(Error::from)?.spec.source.types;
+    let types = config::connector(document, Surroundings::default()).map_err(Error::from)?.spec.source.types.all;
     let mut page = TYPES.to_owned();
     for dialect in DIALECTS {
         // Writing to a string cannot fail.

@@ -128,7 +128,7 @@ async fn explain_table(
     sample: usize,
 ) -> Result<Explanation> {
     let binding = inspect::binding(spec, dialect, connection, relation).await?;
-    let zone = &spec.source.types.zone;
+    let zone = &spec.source.types.all.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
     let offset = stored_for(spec, relation, &by_partition).map(|(_, stored)| stored.clone());
     let position = match &offset {
@@ -175,6 +175,7 @@ fn shown_sql(spec: &ConnectorSpec, query: &PlannedQuery) -> String {
 fn literal(value: &CursorValue<'_>) -> String {
     match value {
         CursorValue::Integer(id) => id.to_string(),
+        CursorValue::Unsigned(id) => id.to_string(),
         CursorValue::Timestamp(micros) => {
             crate::model::Instant::from_micros(*micros).to_rfc3339().trim_end_matches('Z').to_owned()
         }

@@ -139,6 +139,12 @@ fn judge_entry(key: &str, entry: &Entry, is_worker: bool, strict: bool, report: 
     if is_stray {
         return;
     }
+    if definition.name == "column.*" {
+        let known = keys::settings_of_columns().join(", ");
+        let problem = Problem::new(key, format!("must end in a setting that a column can have: {known}"));
+        report.problems.push(problem.at(&entry.place).meant(keys::nearest(key)));
+        return;
+    }
     if let Some(message) = problem_of(definition, &entry.text) {
         let candidates = words(definition.allowed).iter().copied().filter(|word| !word.is_empty());
         let nearest = if entry.is_resolved() { None } else { keys::nearest_of(entry.raw.trim(), candidates) };

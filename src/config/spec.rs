@@ -9,7 +9,14 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::retry::RetryPolicy;
-use crate::zone::Zone;
+
+mod types;
+
+pub use crate::zone::Overlap;
+pub use types::{
+    ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
+    TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
+};
 
 /// Text that is never printed.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -91,7 +98,7 @@ pub struct SourceSpec {
     /// `connection.password` (or from the URL).
     pub password: Option<Secret>,
     /// How types are mapped.
-    pub types: TypeSpec,
+    pub types: ColumnTypes,
     /// `quote.sql.identifiers`: false is `never`.
     pub quote_identifiers: bool,
     /// `transaction.isolation.mode`; none is the server's default.
@@ -143,80 +150,6 @@ pub enum Isolation {
     RepeatableRead,
     /// SERIALIZABLE.
     Serializable,
-}
-
-/// How database types become field types (`connector-config.md`, 2.5; `querying.md`, 7 and 8).
-#[derive(Debug, Clone)]
-pub struct TypeSpec {
-    /// `numeric.mapping`.
-    pub numeric: NumericMapping,
-    /// Whether decimals carry `connect.decimal.precision`: true for Confluent's connector, false for Aiven's.
-    pub decimal_precision: bool,
-    /// `timestamp.granularity`.
-    pub granularity: Granularity,
-    /// `db.timezone`.
-    pub zone: Zone,
-    /// `type.unsupported`.
-    pub unsupported: Unsupported,
-    /// `date.calendar.system`: dates before 1582-10-15 by the hybrid calendar (false: proleptic).
-    pub legacy_calendar: bool,
-}
-
-/// What holds where the configuration says nothing.
-impl Default for TypeSpec {
-    fn default() -> Self {
-        Self {
-            numeric: NumericMapping::None,
-            decimal_precision: true,
-            granularity: Granularity::ConnectLogical,
-            zone: Zone::UTC,
-            unsupported: Unsupported::Text,
-            legacy_calendar: true,
-        }
-    }
-}
-
-/// `numeric.mapping`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NumericMapping {
-    /// Always Decimal.
-    None,
-    /// Integers by precision where the scale is 0.
-    PrecisionOnly,
-    /// Integers by precision, doubles for a scale up to 18 digits.
-    BestFit,
-    /// The same, doubles for any scale.
-    BestFitEagerDouble,
-}
-
-/// `timestamp.granularity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    /// Connect's Timestamp, milliseconds.
-    ConnectLogical,
-    /// INT64 microseconds.
-    MicrosLong,
-    /// STRING microseconds.
-    MicrosString,
-    /// `yyyy-MM-dd'T'HH:mm:ss` and 6 digits, wall clock in `db.timezone`.
-    MicrosIso,
-    /// INT64 nanoseconds.
-    NanosLong,
-    /// STRING nanoseconds.
-    NanosString,
-    /// The same with 9 digits.
-    NanosIso,
-}
-
-/// `type.unsupported`: what becomes of a column whose type Connect's source has no mapping for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsupported {
-    /// The database's text form.
-    Text,
-    /// The table stops.
-    Fail,
-    /// The column is left out, as the reference does, and the status says so.
-    Skip,
 }
 
 /// What is polled.

@@ -104,6 +104,30 @@ pub trait SourceConnection: Send {
         Box::pin(async { Ok(None) })
     }
 
+    /// Which server this is, such that a copy restored elsewhere has another: `system 7301…, database shop`.
+    /// None where the database has nothing of the kind.
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
+    /// What the database's own rules mean for these columns as cursor: how ids are handed out, whether an update
+    /// moves a timestamp. Of a table only; a query has none.
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        let _ = (relation, columns);
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// The last id the database has handed out for an auto-increment column, also if its row is gone; none if
+    /// the database does not tell.
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        let _ = (relation, column);
+        Box::pin(async { Ok(None) })
+    }
+
     /// Closes politely; dropping is enough otherwise.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
@@ -148,6 +172,28 @@ pub struct PlanReport {
     pub lines: Vec<String>,
     /// Whether an index serves both the range and the order (no full scan, no sort).
     pub index_serves: bool,
+}
+
+/// What a database's own rules mean for a column as cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CursorFact {
+    /// The column.
+    pub column: String,
+    /// What it means for polling.
+    pub weight: FactWeight,
+    /// In words: what the database does, and what follows.
+    pub text: String,
+}
+
+/// What a [`CursorFact`] means for polling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FactWeight {
+    /// Good to know.
+    Note,
+    /// Rows may become visible behind the position.
+    Warning,
+    /// The column cannot serve: its values have no order that follows time.
+    Refusal,
 }
 
 /// What was being done when an error came: a missing column means another thing to a page than to a

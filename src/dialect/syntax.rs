@@ -11,8 +11,9 @@ pub trait SqlSyntax: Send + Sync {
     /// `database_type` is the column's type as [`ColumnDefinition::database_type`] has it.
     fn placeholder(&self, n: usize, kind: CursorKind, database_type: &str) -> String;
 
-    /// An expression's text form, for a hidden cursor column of kind `Text`.
-    fn as_text(&self, expression: &str) -> String;
+    /// The text form of an expression of this type, for a hidden cursor column of kind `Text` and for columns
+    /// delivered as text.
+    fn as_text(&self, expression: &str, database_type: &str) -> String;
 
     /// What the SELECT list must say instead of a column (`expression`, quoted and qualified), if the
     /// plain column will not do; the result is to be named as the column. If every column answers none
@@ -20,7 +21,7 @@ pub trait SqlSyntax: Send + Sync {
     fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         match column.projection {
             Projection::Column => None,
-            Projection::Text => Some(self.as_text(expression)),
+            Projection::Text => Some(self.as_text(expression, &column.database_type)),
             Projection::Double => Some(format!("cast(cast({expression} as numeric) as double precision)")),
         }
     }

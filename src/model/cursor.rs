@@ -16,6 +16,8 @@ use crate::zone::Zone;
 pub enum CursorKind {
     /// Any integer type; [`CursorValue::Integer`].
     Integer,
+    /// An unsigned 64-bit integer; [`CursorValue::Integer`] while it fits, else [`CursorValue::Unsigned`].
+    Unsigned,
     /// A date-time type of the database; [`CursorValue::Timestamp`], microseconds since the epoch of
     /// the instant (`zoned`) or of the wall clock read as if it were UTC.
     Timestamp {
@@ -58,6 +60,9 @@ pub enum CursorValue<'a> {
     /// See [`CursorKind::Integer`] and [`CursorKind::Epoch`].
     #[serde(rename = "i")]
     Integer(i64),
+    /// Beyond 2^63 - 1; see [`CursorKind::Unsigned`].
+    #[serde(rename = "u")]
+    Unsigned(u64),
     /// Microseconds; see [`CursorKind::Timestamp`].
     #[serde(rename = "us")]
     Timestamp(i64),
@@ -73,10 +78,16 @@ pub enum CursorValue<'a> {
 }
 
 impl CursorValue<'_> {
+    /// Of an unsigned integer.
+    pub fn unsigned(value: u64) -> Self {
+        i64::try_from(value).map_or(CursorValue::Unsigned(value), CursorValue::Integer)
+    }
+
     /// A copy that borrows nothing.
     pub fn into_owned(self) -> CursorValue<'static> {
         match self {
             CursorValue::Integer(value) => CursorValue::Integer(value),
+            CursorValue::Unsigned(value) => CursorValue::Unsigned(value),
             CursorValue::Timestamp(value) => CursorValue::Timestamp(value),
             CursorValue::Real(value) => CursorValue::Real(value),
             CursorValue::Text(text) => CursorValue::Text(Cow::Owned(text.into_owned())),
@@ -185,7 +196,7 @@ impl CursorKind {
                 let micros = if format.z_suffix { instant.micros() } else { wall() };
                 Ok(CursorValue::Text(Cow::Owned(format.render(micros, instant.nanos % 1_000))))
             }
-            CursorKind::Integer | CursorKind::Text => {
+            CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text => {
                 Err(Error::new(ErrorKind::Offsets, "the stored offset has a timestamp where the cursor has none"))
             }
         }
@@ -193,7 +204,7 @@ impl CursorKind {
 
     /// Whether the kind can serve as a timestamp column.
     pub fn is_time(self) -> bool {
-        !matches!(self, CursorKind::Integer | CursorKind::Text)
+        !matches!(self, CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text)
     }
 }
 

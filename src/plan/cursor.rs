@@ -125,14 +125,15 @@ fn id_of(value: &CursorValue<'_>) -> Option<i64> {
     match value {
         CursorValue::Integer(id) => Some(*id),
         CursorValue::Text(text) => text.parse().ok(),
-        CursorValue::Timestamp(_) | CursorValue::Real(_) | CursorValue::Null => None,
+        CursorValue::Unsigned(_) | CursorValue::Timestamp(_) | CursorValue::Real(_) | CursorValue::Null => None,
     }
 }
 
 fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {
     matches!(
         (value, kind),
-        (CursorValue::Integer(_), CursorKind::Integer | CursorKind::Epoch { .. })
+        (CursorValue::Integer(_), CursorKind::Integer | CursorKind::Unsigned | CursorKind::Epoch { .. })
+            | (CursorValue::Unsigned(_), CursorKind::Unsigned)
             | (CursorValue::Timestamp(_), CursorKind::Timestamp { .. } | CursorKind::Date)
             | (CursorValue::Real(_), CursorKind::JulianDay)
             | (CursorValue::Text(_), CursorKind::Text | CursorKind::TextTimestamp(_))

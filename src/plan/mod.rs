@@ -293,7 +293,7 @@ fn tuple_column(
     let as_text = kind == CursorKind::Text;
     if as_text || qualified.len() > 1 {
         index = definition.columns.len() + hidden.len();
-        hidden.push(if as_text { syntax.as_text(&expression) } else { expression.clone() });
+        hidden.push(if as_text { syntax.as_text(&expression, &first.database_type) } else { expression.clone() });
     }
     Ok(TupleColumn { role, names, expression, kind, database_type: first.database_type.clone(), index })
 }
@@ -327,7 +327,7 @@ fn usable_kind(definition: &TableDefinition, role: CursorRole, column: &ColumnDe
             "cannot serve as timestamp column",
             "timestamp.column.name wants a date-time column; for a number use mode=incrementing",
         ),
-        (CursorRole::Incrementing, Some(CursorKind::Integer)) => Ok(CursorKind::Integer),
+        (CursorRole::Incrementing, Some(kind @ (CursorKind::Integer | CursorKind::Unsigned))) => Ok(kind),
         (CursorRole::Incrementing, Some(CursorKind::Text)) if is_number => Ok(CursorKind::Text),
         (CursorRole::Incrementing, _) => refuse(
             "cannot serve as incrementing column",

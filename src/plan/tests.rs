@@ -136,7 +136,7 @@ impl SqlSyntax for Expanding {
     fn placeholder(&self, _n: usize, _kind: CursorKind, _database_type: &str) -> String {
         "?".into()
     }
-    fn as_text(&self, expression: &str) -> String {
+    fn as_text(&self, expression: &str, _database_type: &str) -> String {
         format!("cast({expression} as char)")
     }
     fn has_row_values(&self) -> bool {

@@ -187,7 +187,7 @@ impl Polled {
     /// Gives a page its delta and moves the reading position behind it.
     fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.zone);
+        let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
         let mut batch = page.batch;
         batch.exhausted = exhausted;
         let Some(position) = page.position else {
@@ -230,7 +230,7 @@ impl Polled {
 
     fn note_lag(&self, parts: &Parts, page: &Page, upper: Option<&CursorValue<'static>>) -> Result<()> {
         let Some(bound) = &self.bound else { return Ok(()) };
-        let zone = &parts.spec.source.types.zone;
+        let zone = &parts.spec.source.types.all.zone;
         if let (Some(kind), Some(upper)) = (bound.binding.planner.time_kind(), upper) {
             let now = kind.to_instant(upper, zone)?;
             let newest = match page.position.as_ref().and_then(|position| position.0.first()) {

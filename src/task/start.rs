@@ -76,7 +76,7 @@ impl Polled {
         out: &mpsc::Sender<EncodedBatch>,
     ) -> Result<()> {
         let planner = &binding.planner;
-        let zone = &parts.spec.source.types.zone;
+        let zone = &parts.spec.source.types.all.zone;
         if matches!(planner.mode(), Mode::Bulk) {
             // A load goes on if the new definition can still order the rows, else it starts over.
             self.position.take_if(|position| position.0.len() != planner.tuple_len());
@@ -127,7 +127,7 @@ impl Polled {
             return Ok(());
         }
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let (planner, mode, zone) = (&bound.binding.planner, &parts.spec.mode, &parts.spec.source.types.zone);
+        let (planner, mode, zone) = (&bound.binding.planner, &parts.spec.mode, &parts.spec.source.types.all.zone);
         if mode.null_fails
             && bound.binding.cursor_is_nullable()
             && let Some(probe) = planner.null_probe()

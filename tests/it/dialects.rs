@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rowtide::config::spec::{CatalogFilter, NumericMapping, SourceSpec, SourceUrl, TypeSpec, Unsupported};
+use rowtide::config::spec::{CatalogFilter, ColumnTypes, NumericMapping, SourceSpec, SourceUrl, Unsupported};
 use rowtide::dialect::{Flow, RowSink, SourceConnection, SqlSyntax, StreamEnd, dialect_of};
 use rowtide::error::{ErrorKind, Result};
 use rowtide::model::{
@@ -61,7 +61,7 @@ impl Place {
                 (url, Some(user.to_owned()))
             }
         };
-        let types = TypeSpec::default();
+        let types = ColumnTypes::default();
         let source = SourceSpec {
             url,
             user,
@@ -536,7 +536,7 @@ async fn every_postgresql_type_arrives() {
     let mut connection = place.connect().await;
     for column in definition.columns.iter().filter(|column| column.cursor == Some(CursorKind::Text)) {
         let name = format!("t.{}", place.syntax().quote(&column.field.name));
-        let hidden = place.syntax().as_text(&name);
+        let hidden = place.syntax().as_text(&name, "text");
         let hole = place.syntax().placeholder(1, CursorKind::Text, &column.database_type);
         let from = format!("{}.t as t", place.schema);
         let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Text }];
@@ -632,7 +632,7 @@ async fn expressions_of_a_query_keep_their_precision() {
     let decimal = |precision, scale| FieldType::Decimal { precision: Some(precision), scale };
     let found = types(connection.describe(&query, &[]).await.unwrap());
     assert_eq!(found, [decimal(8, 3), decimal(10, 2), decimal(0, 127)]);
-    place.source.types.numeric = NumericMapping::BestFit;
+    place.source.types.all.numeric = NumericMapping::BestFit;
     let found = types(place.connect().await.describe(&query, &[]).await.unwrap());
     assert_eq!(found, [FieldType::Float64, FieldType::Float64, FieldType::Float64]);
 }
@@ -641,11 +641,11 @@ async fn expressions_of_a_query_keep_their_precision() {
 async fn unsupported_columns_are_skipped_or_refused_on_request() {
     let mut place =
         Place::new(Kind::Postgres, "create table t (a int, b int[], c int); insert into t values (1, '{1}', 2);");
-    place.source.types.unsupported = Unsupported::Skip;
+    place.source.types.all.unsupported = Unsupported::Skip;
     let (definition, read) = read_all(&place, &place.table("t")).await.unwrap();
     assert_eq!(definition.skipped[0].name, "b");
     assert_eq!(read.rows, [[Value::Integer(1), Value::Integer(2)]]);
-    place.source.types.unsupported = Unsupported::Fail;
+    place.source.types.all.unsupported = Unsupported::Fail;
     let error = place.connect().await.describe(&place.table("t"), &[]).await.unwrap_err();
     assert_eq!((error.kind(), error.context("column")), (ErrorKind::SourceSchema, Some("b")));
 }

@@ -9,6 +9,7 @@ mod mode;
 mod selection;
 mod source;
 mod topics;
+mod types;
 
 use super::judge::Judge;
 use super::spec::{ConnectorSpec, WorkerSpec};

@@ -1,18 +1,15 @@
-//! The database, its types, and when it is read.
+//! The database, and when it is read.
 
 use std::time::Duration;
 
-use super::AIVEN;
+use super::{AIVEN, types};
 use crate::config::judge::Judge;
-use crate::config::spec::{
-    Granularity, Isolation, NumericMapping, PollSpec, Secret, SourceSpec, TypeSpec, Unsupported,
-};
+use crate::config::spec::{Isolation, PollSpec, Secret, SourceSpec};
 use crate::config::url;
 use crate::retry::RetryPolicy;
-use crate::zone::Zone;
 
 pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
-    let types = types(judge);
+    let types = types::build(judge);
     let quote_identifiers = quoting(judge);
     let passed_on = passed_on(judge);
     let connection = match url::parse(judge.text("connection.url"), &passed_on) {
@@ -87,38 +84,6 @@ fn quoting(judge: &mut Judge) -> bool {
         judge.problem("sql.quote.identifiers", "contradicts quote.sql.identifiers", &["quote.sql.identifiers"]);
     }
     confluent.or(aiven).unwrap_or(true)
-}
-
-fn types(judge: &Judge) -> TypeSpec {
-    let numeric = match judge.text("numeric.mapping").to_lowercase().as_str() {
-        "precision_only" => NumericMapping::PrecisionOnly,
-        "best_fit" => NumericMapping::BestFit,
-        "best_fit_eager_double" => NumericMapping::BestFitEagerDouble,
-        "" if judge.flag("numeric.precision.mapping") => NumericMapping::PrecisionOnly,
-        _ => NumericMapping::None,
-    };
-    let granularity = match judge.text("timestamp.granularity").to_lowercase().as_str() {
-        "micros_long" => Granularity::MicrosLong,
-        "micros_string" => Granularity::MicrosString,
-        "micros_iso_datetime_string" => Granularity::MicrosIso,
-        "nanos_long" => Granularity::NanosLong,
-        "nanos_string" => Granularity::NanosString,
-        "nanos_iso_datetime_string" => Granularity::NanosIso,
-        _ => Granularity::ConnectLogical,
-    };
-    let unsupported = match judge.text("type.unsupported").to_lowercase().as_str() {
-        "fail" => Unsupported::Fail,
-        "skip" => Unsupported::Skip,
-        _ => Unsupported::Text,
-    };
-    TypeSpec {
-        numeric,
-        decimal_precision: judge.text("connector.class") != AIVEN,
-        granularity,
-        zone: judge.text("db.timezone").parse().unwrap_or(Zone::UTC),
-        unsupported,
-        legacy_calendar: judge.text("date.calendar.system") == "LEGACY",
-    }
 }
 
 fn isolation(text: &str) -> Option<Isolation> {

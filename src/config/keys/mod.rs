@@ -135,8 +135,10 @@ pub fn all() -> impl Iterator<Item = &'static KeyDefinition> {
 }
 
 /// The definition of a key: its own, else that of the longest family it belongs to. The settings of the
-/// Avro converter are found under `key.` and `value.`, with and without `schema.registry.`.
+/// Avro converter are found under `key.` and `value.`, with and without `schema.registry.`, those of a column
+/// under `column.TABLE.COLUMN.`.
 pub fn find(key: &str) -> Option<&'static KeyDefinition> {
+    let key = column_setting(key).map_or(key, |(_, setting)| setting);
     let named = |name: &str| all().find(|definition| definition.name == name);
     let family = |name: &str| {
         all()
@@ -151,8 +153,28 @@ pub fn find(key: &str) -> Option<&'static KeyDefinition> {
     named(&full).or_else(|| named(&bare)).or_else(|| family(&full)).or_else(|| family(&bare))
 }
 
+/// What stands between `column.` and the setting of a column, and that setting.
+pub(super) fn column_setting(key: &str) -> Option<(&str, &'static str)> {
+    let rest = key.strip_prefix("column.")?;
+    types::OF_COLUMNS.iter().find_map(|setting| {
+        let column = rest.strip_suffix(setting)?;
+        if column.is_empty() { Some((column, *setting)) } else { Some((column.strip_suffix('.')?, *setting)) }
+    })
+}
+
+/// The settings a column can have for itself.
+pub(super) fn settings_of_columns() -> &'static [&'static str] {
+    types::OF_COLUMNS
+}
+
 /// The known key most like an unknown one, if any is alike enough to be meant.
 pub fn nearest(key: &str) -> Option<String> {
+    if let Some(rest) = key.strip_prefix("column.") {
+        // Each setting has one dot.
+        let at = rest.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1);
+        let setting = nearest_of(&rest[at..], types::OF_COLUMNS.iter().copied())?;
+        return Some(format!("column.{}{setting}", &rest[..at]));
+    }
     let (role, sought) = match key.strip_prefix("key.converter.") {
         Some(setting) => ("key.converter.", format!("value.converter.{setting}")),
         None => ("value.converter.", key.to_owned()),
@@ -328,6 +350,8 @@ mod tests {
         assert_eq!(find("key.converter.basic.auth.user.info").unwrap().kind, Kind::Password);
         assert_eq!(find("key.converter.schema.registry.basic.auth.user.info").unwrap().kind, Kind::Password);
         assert!(find("no.such.key").is_none());
+        assert_eq!(find("column.a.b.zero.date").unwrap().name, "zero.date");
+        assert_eq!(find("column.a.b.mode").unwrap().name, "column.*");
     }
 
     #[test]
@@ -338,6 +362,8 @@ mod tests {
             ("poll.intervall.ms", "poll.interval.ms"),
             ("bootstrap.server", "bootstrap.servers"),
             ("key.converter.schema.registry.urls", "key.converter.schema.registry.url"),
+            ("column.a.b.c.decimal.handlin", "column.a.b.c.decimal.handling"),
+            ("column.zerodate", "column.zero.date"),
         ] {
             assert_eq!(nearest(typed).as_deref(), Some(meant));
         }

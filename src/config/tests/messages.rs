@@ -138,6 +138,19 @@ const CASES: &[Case<'_>] = &[
         "${env:NO_SUCH}: the environment variable",
     ),
     (&[("cursor.null", Some("skip"))], "cursor.null", "must be one of fail, ignore"),
+    (&[("decimal.handling", Some("text"))], "decimal.handling", "must be one of avro-decimal, string, double"),
+    (
+        &[("column.public.t.a.zero.date", Some("nul"))],
+        "column.public.t.a.zero.date",
+        "must be one of null, epoch, string, fail (in any case)\n    found: nul\n    did you mean: null",
+    ),
+    (
+        &[("column.t.a.decimal.handlin", Some("string"))],
+        "column.t.a.decimal.handlin",
+        "did you mean: column.t.a.decimal.handling",
+    ),
+    (&[("column.t.a.numeric.mapping", Some("none"))], "column.t.a.numeric.mapping", "that a column can have"),
+    (&[("column.a.dst.overlap", Some("fail"))], "column.a.dst.overlap", "column.TABLE.COLUMN.dst.overlap"),
 ];
 
 #[test]

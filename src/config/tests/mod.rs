@@ -117,7 +117,11 @@ fn the_connector_of_the_walkthrough_means_what_it_says() {
     assert!(matches!(&spec.selection, Selection::Tables(filter) if filter.whitelist == ["test_table"]));
     assert!(matches!(spec.key.mode, KeyMode::None));
     assert_eq!((spec.polling.batch_max_rows, spec.polling.interval), (1000, Duration::from_secs(5)));
-    assert!(spec.source.types.decimal_precision && spec.source.types.legacy_calendar && spec.source.quote_identifiers);
+    assert!(
+        spec.source.types.all.decimal_precision
+            && spec.source.types.all.legacy_calendar
+            && spec.source.quote_identifiers
+    );
     assert_eq!(
         (spec.offsets.topic.as_str(), spec.offsets.partitions, spec.offsets.replication),
         ("rowtide-offsets", 25, 3)
@@ -142,7 +146,7 @@ fn patterns_mappings_and_topic_groups_are_built() {
     assert_eq!(groups, [("compacted", 6), ("default", 6)]);
     assert_eq!(spec.topics.groups[0].settings["cleanup.policy"], "compact");
     assert_eq!(spec.source.url.parameters["sslmode"], "prefer");
-    assert_eq!(spec.source.types.numeric, NumericMapping::BestFit);
+    assert_eq!(spec.source.types.all.numeric, NumericMapping::BestFit);
 }
 
 #[test]
@@ -152,10 +156,34 @@ fn aivens_keys_and_defaults_are_taken() {
     let aiven = spec_of(&text);
     assert_eq!(aiven.mode.timestamp_initial, Some(TimestampInitial::Millis(0)));
     assert_eq!((aiven.mode.incrementing_initial, aiven.polling.batch_max_rows), (Some(0), 500));
-    assert!(!aiven.source.types.decimal_precision);
+    assert!(!aiven.source.types.all.decimal_precision);
     assert_eq!(aiven.source.user.as_deref(), Some("connectuser"));
     assert_eq!(spec_of(&text.replace("batch.max.rows=500", "")).polling.batch_max_rows, 100);
     assert!(!spec_of(&text.replace("identifiers=true", "identifiers=false")).source.quote_identifiers);
+}
+
+#[test]
+fn type_settings_hold_for_all_columns_and_for_single_ones() {
+    let loaded = with(&[
+        ("decimal.handling", Some("Double")),
+        ("dst.overlap", Some("earlier")),
+        ("column.public.t.price.decimal.handling", Some("string")),
+        ("column.t.born.zero.date", Some("null")),
+        ("column.t.born.type.mismatch", Some("text")),
+        ("column.t.at.time.handling", Some("string")),
+        ("column.t.id.unsigned.bigint", Some("decimal")),
+        ("column.t.x.type.unsupported", Some("skip")),
+    ]);
+    let types = loaded.unwrap().spec.source.types;
+    let table = crate::model::TableId { catalog: None, schema: Some("public".to_owned()), name: "t".to_owned() };
+    let relation = crate::model::Relation::Table(table);
+    let of = |column: &str| types.of(&relation, column).into_owned();
+    assert_eq!((types.all.decimal, types.all.overlap), (DecimalHandling::Double, Overlap::Earlier));
+    assert_eq!(of("other"), types.all);
+    assert_eq!((of("price").decimal, of("price").overlap), (DecimalHandling::Text, Overlap::Earlier));
+    assert_eq!((of("born").zero_date, of("born").mismatch), (Some(ZeroDate::Null), Mismatch::Text));
+    assert_eq!((of("at").time, of("at").zero_date), (TimeHandling::Text, None));
+    assert_eq!((of("id").unsigned_bigint, of("x").unsupported), (UnsignedBigint::Decimal, Unsupported::Skip));
 }
 
 #[test]

@@ -355,7 +355,7 @@ async fn greet(
     let session = Session {
         connection,
         server: format!("PostgreSQL {version}"),
-        types: source.types.clone(),
+        types: source.types.all.clone(),
         quote_identifiers: source.quote_identifiers,
         hide_unprivileged: is_set(&source.url.parameters, "hideUnprivilegedObjects"),
         silence,

@@ -69,7 +69,7 @@ impl SqlSyntax for Syntax {
         }
     }
 
-    fn as_text(&self, expression: &str) -> String {
+    fn as_text(&self, expression: &str, _database_type: &str) -> String {
         format!("{expression}::text")
     }
 

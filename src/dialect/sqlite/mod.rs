@@ -62,7 +62,7 @@ impl SqlSyntax for Syntax {
         format!("?{n}")
     }
 
-    fn as_text(&self, expression: &str) -> String {
+    fn as_text(&self, expression: &str, _database_type: &str) -> String {
         format!("cast({expression} as text)")
     }
 
@@ -114,7 +114,7 @@ fn arguments(binds: &[Bind]) -> Result<SqliteArguments> {
             CursorValue::Integer(value) => arguments.add(*value),
             CursorValue::Real(value) => arguments.add(*value),
             CursorValue::Text(text) => arguments.add(text.to_string()),
-            CursorValue::Timestamp(_) | CursorValue::Null => {
+            CursorValue::Unsigned(_) | CursorValue::Timestamp(_) | CursorValue::Null => {
                 return Err(Error::internal("a cursor value cannot be bound to a column of its kind"));
             }
         };
