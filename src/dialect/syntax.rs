@@ -26,6 +26,15 @@ pub trait SqlSyntax: Send + Sync {
         }
     }
 
+    /// The expression (`expression`, quoted and qualified) under a collation that compares by bytes, for an
+    /// incrementing column that has another [`ColumnDefinition::collation`]: case-insensitive or linguistic
+    /// orders may hold two texts for equal, and change with the database's libraries. None where the dialect
+    /// has no such collation; the column cannot be an incrementing one then.
+    fn in_byte_order(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
+        let _ = (expression, column);
+        None
+    }
+
     /// Whether `(a, b) > (x, y)` is understood and served by an index.
     fn has_row_values(&self) -> bool;
 }

@@ -139,6 +139,9 @@ pub struct ColumnDefinition {
     pub field: Field,
     /// The database's own name of the type, for messages, casts and `explain`.
     pub database_type: String,
+    /// The collation its texts compare by, as the database names it, unless that is the order of their bytes;
+    /// none also for types without a collation.
+    pub collation: Option<String>,
     /// What the SELECT list must say for it.
     pub projection: Projection,
     /// Declared NOT NULL or member of the primary key.

@@ -287,13 +287,23 @@ fn tuple_column(
             .advise("name columns of one and the same type"));
     }
     let qualified: Vec<String> = names.iter().map(|name| format!("{ALIAS}.{}", quote(name))).collect();
-    let expression =
+    let plain =
         if let [only] = qualified.as_slice() { only.clone() } else { format!("coalesce({})", qualified.join(", ")) };
+    let expression = match (role, &first.collation) {
+        // A tie-break keeps the key's own collation, under which it is unique, so that its index serves.
+        (CursorRole::Incrementing, Some(collation)) => syntax.in_byte_order(&plain, first).ok_or_else(|| {
+            let message = format!("column `{}` compares by the collation {collation}", first.field.name);
+            Error::new(ErrorKind::SourceSchema, message)
+                .with("table", &definition.relation)
+                .advise("an incrementing column of text needs an order by bytes; give it a binary collation")
+        })?,
+        _ => plain.clone(),
+    };
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
     if as_text || qualified.len() > 1 {
         index = definition.columns.len() + hidden.len();
-        hidden.push(if as_text { syntax.as_text(&expression, &first.database_type) } else { expression.clone() });
+        hidden.push(if as_text { syntax.as_text(&plain, &first.database_type) } else { plain });
     }
     Ok(TupleColumn { role, names, expression, kind, database_type: first.database_type.clone(), index })
 }

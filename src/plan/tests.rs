@@ -12,6 +12,7 @@ fn column(name: &str, database_type: &str, cursor: Option<CursorKind>) -> Column
         field: Field { name: name.into(), field_type: FieldType::Int64, optional: false },
         database_type: database_type.into(),
         not_null: true,
+        collation: None,
         auto_increment: false,
         cursor,
         projection: Projection::Column,

@@ -86,6 +86,8 @@ struct CatalogColumn {
     key_position: Option<i32>,
     /// It is a table's column, not an expression.
     has_origin: bool,
+    /// Its collation, unless that compares by bytes.
+    collation: Option<String>,
 }
 
 pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
@@ -144,13 +146,22 @@ const CATALOG_COLUMNS: &str = "
       coalesce(a.attnotnull, false),
       coalesce(a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like '%nextval(%', false),
       array_position(i.indkey::int2[], a.attnum),
-      a.attnum is not null
+      a.attnum is not null,
+      case
+        when c.oid = 100 and coalesce(to_jsonb(b) ->> 'datlocprovider', 'c') = 'c' and b.datcollate ~* '^(c|posix|c[.]utf-?8)$' then null
+        when c.oid = 100 and to_jsonb(b) ->> 'datlocprovider' = 'b' then null
+        when c.oid = 100 then 'default'
+        when c.collprovider = 'b' or c.collprovider = 'c' and c.collcollate ~* '^(c|posix|c[.]utf-?8)$' then null
+        else c.collname::text
+      end
     from wanted w
     join typed t on t.position = w.position
     join pg_catalog.pg_type y on y.oid = t.type and y.typtype <> 'd'
     left join pg_catalog.pg_attribute a on a.attrelid = w.relation::oid and a.attnum = w.number
     left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
     left join pg_catalog.pg_index i on i.indrelid = a.attrelid and i.indisprimary
+    left join pg_catalog.pg_collation c on c.oid = coalesce(a.attcollation, y.typcollation)
+    left join pg_catalog.pg_database b on c.oid = 100 and b.datname = current_database()
     order by w.position";
 
 async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<Vec<CatalogColumn>> {
@@ -181,6 +192,7 @@ async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<
             auto_increment: get(row, 7)?,
             key_position: get(row, 8)?,
             has_origin: get(row, 9)?,
+            collation: get(row, 10)?,
         });
     }
     if described.len() != columns.len() {
@@ -282,6 +294,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
             cursor: column.catalog_type.cursor(),
             field: Field { name: column.name, field_type, optional: !column.not_null || gave_null },
             database_type: column.formatted,
+            collation: column.collation,
             projection,
             not_null: column.not_null || (is_table && column.key_position.is_some()),
             auto_increment: column.auto_increment,

@@ -28,7 +28,9 @@ use super::syntax::double_quoted;
 use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{
+    ColumnDefinition, CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId,
+};
 
 /// PostgreSQL.
 pub struct Postgres;
@@ -71,6 +73,10 @@ impl SqlSyntax for Syntax {
 
     fn as_text(&self, expression: &str, _database_type: &str) -> String {
         format!("{expression}::text")
+    }
+
+    fn in_byte_order(&self, expression: &str, _column: &ColumnDefinition) -> Option<String> {
+        Some(format!("{expression} collate \"C\""))
     }
 
     fn has_row_values(&self) -> bool {

@@ -24,7 +24,8 @@ use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, CursorKind, CursorValue, FieldType, Instant, PlannedQuery, Relation, TableDefinition, TableId,
+    Bind, ColumnDefinition, CursorKind, CursorValue, FieldType, Instant, PlannedQuery, Relation, TableDefinition,
+    TableId,
 };
 
 /// SQLite.
@@ -64,6 +65,10 @@ impl SqlSyntax for Syntax {
 
     fn as_text(&self, expression: &str, _database_type: &str) -> String {
         format!("cast({expression} as text)")
+    }
+
+    fn in_byte_order(&self, expression: &str, _column: &ColumnDefinition) -> Option<String> {
+        Some(format!("{expression} collate binary"))
     }
 
     fn has_row_values(&self) -> bool {

@@ -31,7 +31,7 @@ impl Declared {
         self.name.contains("INT")
     }
 
-    fn is_text(&self) -> bool {
+    pub(super) fn is_text(&self) -> bool {
         ["CHAR", "CLOB", "TEXT"].iter().any(|part| self.name.contains(part))
     }
 

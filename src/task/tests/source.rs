@@ -97,6 +97,7 @@ impl SourceConnection for Connection {
                 database_type: "any".into(),
                 projection: Projection::Column,
                 not_null: true,
+                collation: None,
                 auto_increment: name == "id",
                 cursor: Some(cursor),
             };
