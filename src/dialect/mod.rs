@@ -7,11 +7,14 @@
 mod calendar;
 mod decimal;
 mod instant;
+pub mod mysql;
 mod near;
 pub mod postgres;
+mod redact;
 mod rows;
 pub mod sqlite;
 pub mod syntax;
+mod value;
 
 use std::time::Duration;
 
@@ -23,7 +26,8 @@ use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, T
 pub use syntax::SqlSyntax;
 
 /// Every dialect rowtide knows.
-pub static DIALECTS: &[&dyn Dialect] = &[&postgres::Postgres, &sqlite::Sqlite];
+pub static DIALECTS: &[&dyn Dialect] =
+    &[&postgres::Postgres, &mysql::MySql, &mysql::MariaDb, &mysql::TiDb, &sqlite::Sqlite];
 
 /// A kind of database.
 pub trait Dialect: Send + Sync {

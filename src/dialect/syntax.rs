@@ -21,7 +21,7 @@ pub trait SqlSyntax: Send + Sync {
     fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         match column.projection {
             Projection::Column => None,
-            Projection::Text => Some(self.as_text(expression, &column.database_type)),
+            Projection::Text | Projection::Bytes => Some(self.as_text(expression, &column.database_type)),
             Projection::Double => Some(format!("cast(cast({expression} as numeric) as double precision)")),
         }
     }

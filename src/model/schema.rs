@@ -130,6 +130,8 @@ pub enum Projection {
     Text,
     /// A double (PostgreSQL's `money`).
     Double,
+    /// The bytes behind a type that the driver does not read (MySQL's `vector`).
+    Bytes,
 }
 
 /// A column that is delivered.

@@ -6,6 +6,7 @@ use std::fmt;
 use sqlx::postgres::PgDatabaseError;
 
 use super::super::Doing;
+use super::super::redact::without_quoted;
 use crate::error::{Error, ErrorKind};
 
 /// The cause that is kept of a server's error.
@@ -106,25 +107,7 @@ fn without_values(code: &str, message: &str) -> String {
     if names_only {
         return message.to_owned();
     }
-    let mut text = String::with_capacity(message.len());
-    let mut inside = None;
-    for character in message.chars() {
-        match inside {
-            None => {
-                text.push(character);
-                if matches!(character, '"' | '\'') {
-                    inside = Some(character);
-                    text.push('…');
-                }
-            }
-            Some(quote) if quote == character => {
-                text.push(character);
-                inside = None;
-            }
-            Some(_) => {}
-        }
-    }
-    text
+    without_quoted(message)
 }
 
 #[cfg(test)]

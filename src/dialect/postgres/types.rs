@@ -84,6 +84,7 @@ impl Wire {
         match column.projection {
             Projection::Text => return Wire::Text,
             Projection::Double => return Wire::Float8,
+            Projection::Bytes => return Wire::Bytea,
             Projection::Column => {}
         }
         let name = without_modifier(&column.database_type);

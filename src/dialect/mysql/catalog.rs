@@ -1,0 +1,237 @@
+//! What there is: the tables, and the columns of one relation. A table is described by the catalog, which
+//! also knows what a result does not tell; a query by its result.
+
+use std::collections::HashSet;
+
+use sqlx::mysql::MySqlColumn;
+use sqlx::{Column, Executor, SqlSafeStr};
+
+use super::super::{Doing, near};
+use super::syntax::back_quoted;
+use super::types::{ColumnType, Kind};
+use super::{Session, answered, statement, text};
+use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
+
+/// Databases of the server's own, the first three of which the drivers know as such.
+const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys', 'metrics_schema'";
+
+/// The table types of Connector/J and what they are in the catalog.
+const TABLE_TYPES: &[(&str, &str)] = &[
+    ("SYSTEM TABLE", "table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and is_system"),
+    ("SYSTEM VIEW", "table_type in ('SYSTEM VIEW', 'VIEW') and is_system"),
+    ("TABLE", "table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and not is_system"),
+    ("VIEW", "table_type = 'VIEW' and not is_system"),
+];
+
+pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
+    let branches: Vec<String> = TABLE_TYPES
+        .iter()
+        .filter(|(name, _)| filter.types.iter().any(|wanted| wanted == name))
+        .map(|(name, condition)| format!("when {condition} then '{name}'"))
+        .collect();
+    if branches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "select t.place, t.name from (
+           select s.table_schema as place, s.table_name as name, case {} end as kind
+           from (select table_schema, table_name, table_type, lower(table_schema) in ({SYSTEM}) as is_system
+                 from information_schema.tables where ? = '' or table_schema = ?) s
+         ) t where t.kind is not null order by t.kind, t.place, t.name",
+        branches.join(" ")
+    );
+    let wanted = match (&filter.catalog, &session.database) {
+        (Some(catalog), _) if !catalog.is_empty() => catalog.clone(),
+        (None, Some(database)) if session.current_database_only => database.clone(),
+        _ => String::new(),
+    };
+    let rows = session.rows(&sql, &[&wanted, &wanted], Doing::Describe).await?;
+    rows.iter()
+        .map(|row| {
+            let part = |index| Ok::<_, Error>(text(row, index)?.unwrap_or_default().to_owned());
+            Ok(TableId { catalog: Some(part(0)?), schema: None, name: part(1)? })
+        })
+        .collect()
+}
+
+/// The rows of a table by the server's statistics; none if it does not say, or says none.
+pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result<Option<u64>> {
+    let sql = "select cast(table_rows as char) from information_schema.tables
+               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
+    let rows = session.rows(sql, &[id.catalog.as_deref().unwrap_or_default(), &id.name], Doing::Describe).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(text(row, 0)?.and_then(|rows| rows.parse().ok()).filter(|rows| *rows > 0))
+}
+
+/// A column before the settings are applied.
+struct Described {
+    name: String,
+    of: ColumnType,
+    not_null: bool,
+    auto_increment: bool,
+    collation: Option<String>,
+}
+
+pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
+    let (columns, primary_key) = match relation {
+        Relation::Table(id) => (table_columns(session, id).await?, primary_key(session, id).await?),
+        Relation::Query(sql) => (query_columns(session, sql).await?, Vec::new()),
+    };
+    define(session, relation, columns, primary_key)
+}
+
+async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Described>> {
+    let sql = "select column_name, column_type, is_nullable, extra, collation_name
+               from information_schema.columns
+               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?
+               order by ordinal_position";
+    let catalog = id.catalog.as_deref().unwrap_or_default();
+    let rows = session.rows(sql, &[catalog, &id.name], Doing::Describe).await?;
+    if rows.is_empty() {
+        return Err(missing(session, id).await);
+    }
+    let mut columns = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let part = |index| Ok::<_, Error>(text(row, index)?.unwrap_or_default().to_owned());
+        let extra = part(3)?.to_ascii_lowercase();
+        // `select *` leaves it out, and so does Kafka Connect.
+        if extra.contains("invisible") {
+            continue;
+        }
+        columns.push(Described {
+            name: part(0)?,
+            of: ColumnType::of_catalog(&part(1)?),
+            not_null: part(2)? == "NO",
+            auto_increment: extra.contains("auto_increment") || extra.contains("auto_random"),
+            collation: text(row, 4)?.filter(|collation| !is_binary(collation)).map(str::to_owned),
+        });
+    }
+    Ok(columns)
+}
+
+fn is_binary(collation: &str) -> bool {
+    collation == "binary" || collation.ends_with("_bin")
+}
+
+async fn primary_key(session: &mut Session, id: &TableId) -> Result<Vec<String>> {
+    let sql = "select column_name from information_schema.statistics
+               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ? and index_name = 'PRIMARY'
+               order by seq_in_index";
+    let catalog = id.catalog.as_deref().unwrap_or_default();
+    let rows = session.rows(sql, &[catalog, &id.name], Doing::Describe).await?;
+    rows.iter().map(|row| Ok(text(row, 0)?.unwrap_or_default().to_owned())).collect()
+}
+
+/// The error of a table the catalog does not show: not there, or no right to it.
+async fn missing(session: &mut Session, id: &TableId) -> Error {
+    let name = |part: &str| if session.quote_identifiers { back_quoted(part) } else { part.to_owned() };
+    let table = id.parts().map(name).collect::<Vec<_>>().join(".");
+    let asked = session.rows(&format!("select 1 from {table} limit 0"), &[], Doing::Describe).await;
+    let error = match asked {
+        Ok(_) => return Error::new(ErrorKind::SourceSchema, "the catalog does not show the table's columns"),
+        Err(error) => error,
+    };
+    if error.kind() != ErrorKind::SourceSchema {
+        return error;
+    }
+    let all = CatalogFilter { types: vec!["TABLE".to_owned(), "VIEW".to_owned()], ..CatalogFilter::default() };
+    match list_tables(session, &all).await {
+        Ok(tables) => error.advise(near::advice(&id.to_string(), tables.iter().map(TableId::to_string))),
+        Err(_) => error,
+    }
+}
+
+async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described>> {
+    let wrapped = format!("select * from (\n{sql}\n) as t");
+    let call = (&mut session.connection).describe(statement(&wrapped).into_sql_str());
+    let described = answered(session.silence, Doing::Describe, call).await?;
+    let mut columns: Vec<Described> = described
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(index, column): (usize, &MySqlColumn)| Described {
+            name: column.name().to_owned(),
+            of: ColumnType::of_result(column.type_info()),
+            not_null: described.nullable.get(index).copied().flatten() == Some(false),
+            auto_increment: false,
+            collation: None,
+        })
+        .collect();
+    fill_in_scales(session, &wrapped, &mut columns).await?;
+    Ok(columns)
+}
+
+/// The scale of a query's decimals. The driver drops it from the result's description, so a zero is put
+/// into a column of each one's type, and shows as many digits as the type has. Not a row is read.
+async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Described]) -> Result<()> {
+    let decimals: Vec<usize> = (0..columns.len()).filter(|index| columns[*index].of.kind == Kind::Decimal).collect();
+    if decimals.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = decimals.iter().map(|index| format!("w.{}", back_quoted(&columns[*index].name))).collect();
+    let zeros = vec!["0"; decimals.len()].join(", ");
+    let sql = format!("select {} from ({wrapped}) as w where 1 = 0 union distinct select {zeros}", names.join(", "));
+    let rows = session.rows(&sql, &[], Doing::Describe).await?;
+    let row = rows.first().ok_or_else(|| Error::internal("a select without a table gave no row"))?;
+    for (place, index) in decimals.into_iter().enumerate() {
+        let shown = text(row, place)?.unwrap_or_default();
+        let scale = shown.split_once('.').map_or(0, |(_, fraction)| fraction.len() as u32);
+        let of = &mut columns[index].of;
+        // Its width counts the sign and the point.
+        let extra = u32::from(!of.unsigned) + u32::from(scale > 0);
+        of.size = of.size.saturating_sub(extra).clamp(scale.max(1), 65);
+        of.scale = scale;
+        let sign = if of.unsigned { " unsigned" } else { "" };
+        of.name = format!("decimal({},{scale}){sign}", of.size);
+    }
+    Ok(())
+}
+
+fn define(
+    session: &Session,
+    relation: &Relation,
+    described: Vec<Described>,
+    primary_key: Vec<String>,
+) -> Result<TableDefinition> {
+    let gave_null = session.notes.nullable.get(relation);
+    let instants = super::is_table(relation);
+    let mut definition =
+        TableDefinition { relation: relation.clone(), columns: Vec::new(), skipped: Vec::new(), primary_key };
+    let mut names = HashSet::new();
+    for column in described {
+        if !names.insert(column.name.clone()) {
+            return Err(Error::new(ErrorKind::SourceSchema, "two columns have the same name")
+                .with("column", &column.name)
+                .advise("give each column of the query a name of its own"));
+        }
+        let types = session.types.of(relation, &column.name);
+        let (field_type, projection) = match (column.of.mapping(&types, &session.quirks), types.unsupported) {
+            (Some(mapping), _) => mapping,
+            (None, Unsupported::Text) => (FieldType::String, Projection::Text),
+            (None, Unsupported::Skip) => {
+                definition.skipped.push(SkippedColumn { name: column.name, database_type: column.of.name });
+                continue;
+            }
+            (None, Unsupported::Fail) => {
+                return Err(Error::new(ErrorKind::SourceSchema, format!("no mapping for type {}", column.of.name))
+                    .with("column", &column.name)
+                    .advise("set type.unsupported to text or skip"));
+            }
+        };
+        let optional = !column.not_null
+            || gave_null.is_some_and(|columns| columns.contains(&column.name))
+            || (types.zero_date == Some(ZeroDate::Null) && column.of.may_be_no_date());
+        definition.columns.push(ColumnDefinition {
+            cursor: column.of.cursor(instants),
+            field: Field { optional, field_type, name: column.name },
+            database_type: column.of.name,
+            collation: column.collation,
+            projection,
+            not_null: column.not_null,
+            auto_increment: column.auto_increment,
+        });
+    }
+    Ok(definition)
+}

@@ -1,0 +1,126 @@
+//! The server's plan for a page. The text is the plan the server chooses now; the verdict is asked with the
+//! table's indexes forced, because a small table is scanned whatever indexes it has.
+
+use sqlx::mysql::MySqlRow;
+use sqlx::{Column, Row};
+
+use super::super::{Doing, PlanReport};
+use super::{Server, Session, answered, bind, bytes, statement, text};
+use crate::error::Result;
+use crate::model::PlannedQuery;
+
+pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Result<PlanReport> {
+    let rows = run(session, &format!("explain {}", query.sql), query).await?;
+    let lines = rows.iter().map(|row| line(row, session.kind)).collect();
+    if session.kind == Server::TiDb {
+        let plan: Vec<String> = rows.iter().map(|row| line(row, session.kind)).collect();
+        return Ok(PlanReport { lines, index_serves: tidb_serves(&plan) });
+    }
+    let has_range = !query.binds.is_empty();
+    let mut index_serves = serves(&rows, has_range);
+    if !index_serves && let Some(forced) = forced(session, &query.sql).await? {
+        for sql in forced {
+            // An index that cannot be forced upon this statement is no verdict.
+            if let Ok(rows) = run(session, &format!("explain {sql}"), query).await {
+                index_serves |= serves(&rows, has_range);
+            }
+        }
+    }
+    Ok(PlanReport { lines, index_serves })
+}
+
+async fn run(session: &mut Session, sql: &str, query: &PlannedQuery) -> Result<Vec<MySqlRow>> {
+    let call = sqlx::query_with(statement(sql), bind::arguments(&query.binds)?).persistent(false);
+    answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await
+}
+
+/// The statement with each index of its table forced; none if it reads no table.
+async fn forced(session: &mut Session, sql: &str) -> Result<Option<Vec<String>>> {
+    let Some((before, rest)) = sql.split_once(" from `") else { return Ok(None) };
+    let Some((table, after)) = rest.split_once(" as t") else { return Ok(None) };
+    let rows = session.rows(&format!("show index from `{table}"), &[], Doing::Describe).await;
+    // A view has none.
+    let Ok(rows) = rows else { return Ok(None) };
+    let mut names: Vec<String> = Vec::new();
+    for row in &rows {
+        let name = text(row, 2)?.unwrap_or_default().to_owned();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let force = |name: &String| {
+        format!("{before} from `{table} as t force index ({}){after}", super::syntax::back_quoted(name))
+    };
+    Ok(Some(names.iter().map(force).collect()))
+}
+
+fn field(row: &MySqlRow, name: &str) -> String {
+    let index = row.columns().iter().position(|column| column.name().eq_ignore_ascii_case(name));
+    let found = index.and_then(|index| text(row, index).ok().flatten());
+    found.unwrap_or_default().to_owned()
+}
+
+/// A row of the plan on one line: `type=range key=PRIMARY rows=3 Using where`.
+fn line(row: &MySqlRow, kind: Server) -> String {
+    let names: &[&str] = match kind {
+        Server::TiDb => &["id", "estRows", "access object", "operator info"],
+        _ => &["table", "type", "key", "key_len", "rows", "Extra"],
+    };
+    let mut parts = Vec::new();
+    for name in names {
+        let index = row.columns().iter().position(|column| column.name().eq_ignore_ascii_case(name));
+        let Some(index) = index else { continue };
+        let shown = match bytes(row, index) {
+            Ok(Some(bytes)) if bytes.len() == 8 && *name == "rows" => {
+                bytes.try_into().map(u64::from_le_bytes).unwrap_or_default().to_string()
+            }
+            _ => field(row, name),
+        };
+        if shown.is_empty() {
+            continue;
+        }
+        parts.push(match *name {
+            "Extra" | "id" | "operator info" => shown,
+            _ => format!("{name}={shown}"),
+        });
+    }
+    parts.join(" ")
+}
+
+/// Whether a plan of one table needs no full scan and no sort, and if something is bound, its range is
+/// one of an index.
+fn serves(rows: &[MySqlRow], has_range: bool) -> bool {
+    let steps: Vec<(String, String, String)> =
+        rows.iter().map(|row| (field(row, "type"), field(row, "key"), field(row, "Extra"))).collect();
+    !steps.is_empty() && steps.iter().all(|(access, key, extra)| step_serves(access, key, extra, has_range))
+}
+
+fn step_serves(access: &str, key: &str, extra: &str, has_range: bool) -> bool {
+    if extra.contains("no matching row") || extra.contains("Impossible WHERE") {
+        return true;
+    }
+    let in_range = matches!(access, "range" | "ref" | "eq_ref" | "const" | "system" | "ref_or_null");
+    !key.is_empty() && !extra.contains("filesort") && (in_range || (access == "index" && !has_range))
+}
+
+fn tidb_serves(plan: &[String]) -> bool {
+    let has = |words: &[&str]| plan.iter().any(|line| words.iter().any(|word| line.contains(word)));
+    // A table without an index over the cursor is sorted: TopN.
+    !has(&["TopN", "Sort", "keep order:false"]) && !plan.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_index_walk_without_a_sort_serves() {
+        assert!(step_serves("range", "PRIMARY", "Using where", true));
+        assert!(step_serves("index", "PRIMARY", "", false));
+        assert!(!step_serves("index", "PRIMARY", "Using where", true));
+        assert!(!step_serves("ALL", "", "Using filesort", true));
+        assert!(!step_serves("range", "by_time", "Using where; Using filesort", true));
+        assert!(tidb_serves(&["IndexRangeScan_1 estRows=3 range:(1,+inf], keep order:true".to_owned()]));
+        assert!(!tidb_serves(&["TopN_7".to_owned(), "TableFullScan_5 keep order:false".to_owned()]));
+    }
+}

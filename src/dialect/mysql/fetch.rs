@@ -1,0 +1,205 @@
+//! A page's result: columns are checked and decoders bound at the first row, then every row is handed
+//! to the sink from the driver's own buffer.
+
+use futures_util::StreamExt;
+use sqlx::mysql::MySqlRow;
+use sqlx::{Column, Executor, Row};
+
+use super::super::rows::{RowReader, Rows, recycle};
+use super::super::value::Problem;
+use super::super::{Doing, Flow, RowSink};
+use super::classify::classify;
+use super::decode::{CursorDecoder, Decoder};
+use super::types::{ColumnType, Wire};
+use super::{Notes, Session, bind, bytes, statement};
+use crate::config::spec::ColumnTypes;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{ColumnDefinition, CursorValue, PlannedQuery, Projection, TableDefinition, Value};
+
+/// Decodes the rows of one page.
+pub(super) struct Reader<'a> {
+    definition: &'a TableDefinition,
+    query: &'a PlannedQuery,
+    types: &'a ColumnTypes,
+    instants: bool,
+    notes: &'a mut Notes,
+    layout: Option<Layout>,
+    values: Vec<Value<'static>>,
+    cursor: Vec<CursorValue<'static>>,
+}
+
+/// Decoders, bound once.
+struct Layout {
+    columns: Vec<ColumnLayout>,
+    /// Hidden columns: index in the result, place in the cursor tuple.
+    hidden: Vec<(usize, usize, CursorDecoder)>,
+    /// Length of the cursor tuple.
+    cursor: usize,
+}
+
+struct ColumnLayout {
+    decoder: Decoder,
+    optional: bool,
+    /// The column is also a cursor column, at this place of the tuple.
+    cursor: Option<(usize, CursorDecoder)>,
+}
+
+/// Runs a page.
+pub(super) async fn open<'a>(
+    session: &'a mut Session,
+    definition: &'a TableDefinition,
+    query: &'a PlannedQuery,
+) -> Result<Rows<'a, Reader<'a>>> {
+    session.begin(&definition.relation).await?;
+    let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+    let Session { connection, types, zone, notes, silence, .. } = session;
+    let stream = connection.fetch(call).boxed();
+    let reader = Reader {
+        definition,
+        query,
+        types,
+        instants: zone.is_utc,
+        notes,
+        layout: None,
+        values: Vec::new(),
+        cursor: Vec::new(),
+    };
+    Ok(Rows::new(stream, reader, *silence))
+}
+
+impl RowReader for Reader<'_> {
+    type Row = MySqlRow;
+
+    fn hand_out(&mut self, row: &MySqlRow, sink: &mut dyn RowSink) -> Result<Flow> {
+        let layout = match self.layout.take() {
+            Some(layout) => layout,
+            None => self.bind(row).map_err(|error| error.with("table", &self.definition.relation))?,
+        };
+        let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
+        let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
+        let outcome = match layout.decode(row, &mut values, &mut cursor) {
+            Ok(()) => sink.row(&values, &cursor),
+            Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
+        };
+        self.values = recycle(values);
+        self.cursor = recycle(cursor);
+        self.layout = Some(layout);
+        outcome
+    }
+
+    fn failed(&mut self, error: sqlx::Error) -> Error {
+        let error = classify(error, Doing::Page).with("table", &self.definition.relation);
+        self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
+        error
+    }
+}
+
+/// What a column of this definition is by its own account.
+fn described(column: &ColumnDefinition) -> ColumnType {
+    match column.projection {
+        Projection::Column => ColumnType::of_catalog(&column.database_type),
+        Projection::Bytes => ColumnType::of_catalog("longblob"),
+        Projection::Text | Projection::Double => ColumnType::of_catalog("longtext"),
+    }
+}
+
+impl Reader<'_> {
+    /// Checks the result's columns against the definition and binds the decoders.
+    fn bind(&mut self, row: &MySqlRow) -> Result<Layout> {
+        let found = row.columns();
+        let expected = &self.definition.columns;
+        if found.len() != expected.len() + self.query.hidden {
+            return Err(self.changed(format!("{} columns instead of {}", found.len(), expected.len())));
+        }
+        let mut columns = Vec::with_capacity(expected.len());
+        for (column, found) in expected.iter().zip(found) {
+            let name = &column.field.name;
+            let (of_table, of_result) = (described(column), ColumnType::of_result(found.type_info()));
+            let same = of_result.wire() == of_table.wire()
+                && (of_table.wire() == Wire::Bytes || of_result.unsigned == of_table.unsigned);
+            if found.name() != name || !same {
+                return Err(self
+                    .changed(format!("a column is now {} {}", found.name(), of_result.name))
+                    .with("column", name));
+            }
+            let types = self.types.of(&self.definition.relation, name);
+            let decoder = Decoder::bind(&of_table, &column.field, &types, self.instants);
+            let decoder =
+                decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
+            columns.push(ColumnLayout { decoder, optional: column.field.optional, cursor: None });
+        }
+        let mut hidden = Vec::new();
+        for (place, cursor) in self.query.cursor.iter().enumerate() {
+            let of = match expected.get(cursor.index) {
+                Some(column) => Some(described(column)),
+                None => found.get(cursor.index).map(|found| ColumnType::of_result(found.type_info())),
+            };
+            let decoder = of.and_then(|of| CursorDecoder::bind(&of, cursor.kind));
+            let decoder = decoder.ok_or_else(|| self.changed("a cursor column has another type".to_owned()))?;
+            match columns.get_mut(cursor.index) {
+                Some(own) if own.cursor.is_none() => own.cursor = Some((place, decoder)),
+                _ => hidden.push((cursor.index, place, decoder)),
+            }
+        }
+        Ok(Layout { columns, hidden, cursor: self.query.cursor.len() })
+    }
+
+    fn changed(&mut self, what: String) -> Error {
+        self.notes.stale = true;
+        Error::new(ErrorKind::SchemaChanged, format!("the result has other columns than described: {what}"))
+    }
+
+    fn undecoded(&mut self, failure: Failure) -> Error {
+        let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
+        match failure {
+            Failure::Driver(error) => classify(error, Doing::Page),
+            Failure::Value(index, problem) => problem.into_error(ErrorKind::Value).with("column", name(index)),
+            Failure::Cursor(index, problem) => problem.into_error(ErrorKind::Cursor).with("column", name(index)),
+            Failure::Null(index) => {
+                let column = name(index).to_owned();
+                let known = self.notes.nullable.entry(self.definition.relation.clone()).or_default();
+                known.insert(column.clone());
+                Error::new(ErrorKind::Value, "a null in a column that its table declares NOT NULL")
+                    .with("column", column)
+            }
+        }
+    }
+}
+
+enum Failure {
+    Driver(sqlx::Error),
+    Value(usize, Problem),
+    Cursor(usize, Problem),
+    Null(usize),
+}
+
+impl Layout {
+    #[inline]
+    fn decode<'r>(
+        &self,
+        row: &'r MySqlRow,
+        values: &mut Vec<Value<'r>>,
+        cursor: &mut Vec<CursorValue<'r>>,
+    ) -> std::result::Result<(), Failure> {
+        cursor.resize(self.cursor, CursorValue::Null);
+        for (index, column) in self.columns.iter().enumerate() {
+            let Some(bytes) = bytes(row, index).map_err(Failure::Driver)? else {
+                if !column.optional {
+                    return Err(Failure::Null(index));
+                }
+                values.push(Value::Null);
+                continue;
+            };
+            values.push(column.decoder.decode(bytes).map_err(|problem| Failure::Value(index, problem))?);
+            if let Some((place, decoder)) = column.cursor {
+                cursor[place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(index, problem))?;
+            }
+        }
+        for (index, place, decoder) in &self.hidden {
+            if let Some(bytes) = bytes(row, *index).map_err(Failure::Driver)? {
+                cursor[*place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,370 @@
+//! MySQL 8 and newer, MariaDB, and TiDB. One dialect with three names: which server answers is read from
+//! its version, whatever the URL says. The files: `connect` opens a session, `catalog` lists and
+//! describes, `types` maps types, `decode` reads values, `fetch` runs pages, `explain` judges plans,
+//! `facts` knows how ids are handed out, `bind` writes parameters, `classify` sorts errors.
+//!
+//! Tables are read in UTC, so that TIMESTAMP columns are instants also where the server's zone has an hour
+//! twice. A custom query runs in the zone it would have with Kafka Connect, since it may say `now()`.
+
+mod bind;
+mod catalog;
+mod classify;
+mod connect;
+mod decode;
+mod explain;
+mod facts;
+mod fetch;
+mod identity;
+mod syntax;
+mod types;
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::{AssertSqlSafe, Column, Connection, Decode, Row};
+
+use self::classify::classify;
+use self::decode::CursorDecoder;
+use self::types::ColumnType;
+use super::calendar::MICROS_PER_DAY;
+use super::rows::no_answer;
+use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId};
+
+/// MySQL.
+pub struct MySql;
+/// MariaDB.
+pub struct MariaDb;
+/// TiDB.
+pub struct TiDb;
+
+/// The servers of the family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    MySql,
+    MariaDb,
+    TiDb,
+}
+
+impl Server {
+    fn product(self) -> &'static str {
+        match self {
+            Server::MySql => "MySQL",
+            Server::MariaDb => "MariaDB",
+            Server::TiDb => "TiDB",
+        }
+    }
+}
+
+macro_rules! dialect {
+    ($type:ty, $name:literal, $server:expr) => {
+        impl Dialect for $type {
+            fn name(&self) -> &'static str {
+                $name
+            }
+
+            fn syntax(&self) -> &'static dyn SqlSyntax {
+                &syntax::Syntax
+            }
+
+            fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+                types::documented($server, types)
+            }
+
+            fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
+                Box::pin(async move {
+                    let session = connect::open(source).await?;
+                    Ok(Box::new(session) as Box<dyn SourceConnection>)
+                })
+            }
+        }
+    };
+}
+
+dialect!(MySql, "mysql", Server::MySql);
+dialect!(MariaDb, "mariadb", Server::MariaDb);
+dialect!(TiDb, "tidb", Server::TiDb);
+
+/// What parameters of the URL, and the driver they are meant for, change about types.
+#[derive(Debug, Clone, Default)]
+struct Quirks {
+    /// `transformedBitIsBoolean`: TINYINT(1) is a boolean.
+    tiny_is_boolean: bool,
+    /// `yearIsDateType`, true by default.
+    year_is_date: bool,
+    /// `blobsAreStrings`.
+    blobs_are_strings: bool,
+    /// BIT(n) as MariaDB's driver has it.
+    bits_are_bytes: bool,
+    /// TiDB's vectors have a text form only.
+    vectors_are_text: bool,
+}
+
+/// How long the server may be late with its own time limit before the connection counts as dead.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// One open session.
+struct Session {
+    connection: MySqlConnection,
+    kind: Server,
+    server: String,
+    identity: Option<String>,
+    /// The database of the URL.
+    database: Option<String>,
+    types: ColumnTypes,
+    quirks: Quirks,
+    quote_identifiers: bool,
+    /// Only the database of the URL is listed.
+    current_database_only: bool,
+    /// `@@auto_increment_increment` of the server.
+    id_step: u64,
+    /// How long the server may say nothing.
+    silence: Duration,
+    zone: ZoneState,
+    notes: Notes,
+}
+
+/// The zone of the session.
+struct ZoneState {
+    /// What it was before rowtide changed it: what Kafka Connect's driver would see.
+    own: String,
+    /// It is `+00:00` now.
+    is_utc: bool,
+}
+
+/// What is remembered between calls.
+#[derive(Default)]
+struct Notes {
+    /// Prepared statements no longer fit the tables.
+    stale: bool,
+    /// Columns described NOT NULL that gave a null (outer joins), per relation.
+    nullable: HashMap<Relation, HashSet<String>>,
+}
+
+/// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
+/// user's own query.
+fn statement(sql: &str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(sql.to_owned())
+}
+
+/// Waits for an answer of the server for `limit`.
+async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| classify(error, doing)),
+        Err(_) => Err(no_answer(limit)),
+    }
+}
+
+/// A column's bytes; none for null. The driver calls zero dates null, this does not.
+fn bytes(row: &MySqlRow, index: usize) -> sqlx::Result<Option<&[u8]>> {
+    let raw = row.try_get_raw(index)?;
+    // The only error there is means null.
+    Ok(<&[u8] as Decode<sqlx::MySql>>::decode(raw).ok())
+}
+
+/// A column's text; none for null.
+fn text(row: &MySqlRow, index: usize) -> Result<Option<&str>> {
+    let unreadable = || Error::internal("the server answers in another form than expected");
+    let Some(bytes) = bytes(row, index).map_err(|_| unreadable())? else { return Ok(None) };
+    std::str::from_utf8(bytes).map(Some).map_err(|_| unreadable())
+}
+
+impl Session {
+    /// Puts the connection in order before a call about a relation.
+    async fn begin(&mut self, relation: &Relation) -> Result<()> {
+        if std::mem::take(&mut self.notes.stale) {
+            answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
+        }
+        let utc = is_table(relation);
+        if utc != self.zone.is_utc {
+            let zone = if utc { "+00:00" } else { self.zone.own.as_str() };
+            let call = sqlx::query("set time_zone = ?").bind(zone).execute(&mut self.connection);
+            answered(self.silence, Doing::Page, call).await?;
+            self.zone.is_utc = utc;
+        }
+        Ok(())
+    }
+
+    async fn rows(&mut self, sql: &str, binds: &[&str], doing: Doing) -> Result<Vec<MySqlRow>> {
+        let mut call = sqlx::query(statement(sql)).persistent(false);
+        for bind in binds {
+            call = call.bind((*bind).to_owned());
+        }
+        answered(self.silence, doing, call.fetch_all(&mut self.connection)).await
+    }
+
+    /// The clock: the instant, and the wall clock of the session's own zone.
+    async fn clock(&mut self) -> Result<(i64, i64)> {
+        const CLOCK: &str = "select utc_timestamp(6), convert_tz(utc_timestamp(6), '+00:00', ?)";
+        let call = sqlx::query(CLOCK).bind(self.zone.own.clone()).fetch_one(&mut self.connection);
+        let row = answered(self.silence, Doing::Page, call).await?;
+        let micros = |index: usize| -> Result<Option<i64>> {
+            let Some(bytes) = bytes(&row, index).map_err(|error| classify(error, Doing::Page))? else {
+                return Ok(None);
+            };
+            match CursorDecoder::DateTime.decode(bytes) {
+                Ok(CursorValue::Timestamp(micros)) => Ok(Some(micros)),
+                _ => Err(Error::internal("the server's clock cannot be read")),
+            }
+        };
+        match (micros(0)?, micros(1)?) {
+            (Some(instant), Some(wall)) => Ok((instant, wall)),
+            _ => Err(Error::config(format!("the server cannot convert times to its own zone {}", self.zone.own))
+                .advise("load its time zone tables (mysql_tzinfo_to_sql)")),
+        }
+    }
+
+    /// Notes what an error means for the next call.
+    fn noted(&mut self, error: Error) -> Error {
+        self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
+        error
+    }
+}
+
+fn is_table(relation: &Relation) -> bool {
+    matches!(relation, Relation::Table(_))
+}
+
+/// The first column of a row as a cursor value.
+fn cursor_of(row: &MySqlRow, kind: CursorKind) -> Result<Option<CursorValue<'static>>> {
+    let Some(found) = bytes(row, 0).map_err(|error| classify(error, Doing::Page))? else {
+        return Ok(Some(CursorValue::Null));
+    };
+    let column = row.columns().first().map(|column| ColumnType::of_result(column.type_info()));
+    let decoder = column
+        .and_then(|column| CursorDecoder::bind(&column, kind))
+        .ok_or_else(|| Error::new(ErrorKind::SchemaChanged, "the cursor column has another type than described"))?;
+    let cursor = decoder.decode(found).map_err(|problem| problem.into_error(ErrorKind::Cursor))?;
+    Ok(Some(cursor.into_owned()))
+}
+
+impl SourceConnection for Session {
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        Box::pin(catalog::list_tables(self, filter))
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        _time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        Box::pin(async move {
+            self.notes.stale = true;
+            self.begin(relation).await?;
+            catalog::describe(self, relation).await.map_err(|error| error.with("table", relation))
+        })
+    }
+
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        Box::pin(async move {
+            let (instant, wall) = self.clock().await?;
+            let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            bound(kind, instant.saturating_sub(delay), wall.saturating_sub(delay))
+        })
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        Box::pin(async move {
+            let rows = fetch::open(self, definition, query).await?;
+            Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
+        })
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        Box::pin(async move {
+            let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+            let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
+            match row.map_err(|error| self.noted(error))? {
+                Some(row) => cursor_of(&row, kind).map_err(|error| self.noted(error)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        Box::pin(async move { explain::explain(self, query).await.map_err(|error| self.noted(error)) })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => catalog::estimate_rows(self, id).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => facts::cursor_facts(self, id, columns).await,
+                Relation::Query(_) => Ok(Vec::new()),
+            }
+        })
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => facts::last_id(self, id, column).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let _ = tokio::time::timeout(GRACE, self.connection.close()).await;
+        })
+    }
+}
+
+/// The clock as the exclusive bound of a column of this kind. A column without a zone is bound by the wall
+/// clock of the server, as with Kafka Connect: it is what `now()` has written into it.
+fn bound(kind: CursorKind, instant: i64, wall: i64) -> Result<CursorValue<'static>> {
+    let cut = |micros: i64, unit: i64| CursorValue::Timestamp(micros.div_euclid(unit) * unit);
+    match kind {
+        CursorKind::Timestamp { zoned, digits } => {
+            Ok(cut(if zoned { instant } else { wall }, 10_i64.pow(6 - u32::from(digits.min(6)))))
+        }
+        CursorKind::Date => Ok(cut(wall, MICROS_PER_DAY)),
+        _ => Err(Error::internal("a cursor that is not a time has no upper bound")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_cut_down_to_what_the_column_holds() {
+        let (instant, wall) = (1_579_100_400_123_456, 1_579_082_400_123_456);
+        let micros = |zoned, digits| bound(CursorKind::Timestamp { zoned, digits }, instant, wall).unwrap();
+        assert_eq!(micros(true, 6), CursorValue::Timestamp(instant));
+        assert_eq!(micros(false, 0), CursorValue::Timestamp(1_579_082_400_000_000));
+        assert_eq!(bound(CursorKind::Date, instant, wall).unwrap(), CursorValue::Timestamp(1_579_046_400_000_000));
+        assert_eq!(bound(CursorKind::Integer, 0, 0).unwrap_err().kind(), ErrorKind::Internal);
+    }
+}

@@ -1,0 +1,76 @@
+//! How the family writes SQL. One way for all three servers, so that a plan does not depend on which of
+//! them answers.
+
+use super::super::SqlSyntax;
+use super::types::{ColumnType, Kind};
+use crate::model::{ColumnDefinition, CursorKind, Projection};
+
+pub(super) struct Syntax;
+
+impl SqlSyntax for Syntax {
+    fn quote(&self, identifier: &str) -> String {
+        back_quoted(identifier)
+    }
+
+    fn placeholder(&self, _n: usize, kind: CursorKind, database_type: &str) -> String {
+        if kind != CursorKind::Text {
+            return "?".to_owned();
+        }
+        let column = ColumnType::of_catalog(database_type);
+        match column.kind {
+            Kind::Decimal => format!("cast(? as decimal({},{}))", column.size, column.scale),
+            Kind::Bytes => "unhex(?)".to_owned(),
+            // Labels are ordered by their number, but compared with text as text.
+            Kind::Bit | Kind::Enum | Kind::Set => "cast(? as unsigned)".to_owned(),
+            Kind::Time => "cast(? as time(6))".to_owned(),
+            Kind::Double => "(? + 0e0)".to_owned(),
+            _ => "?".to_owned(),
+        }
+    }
+
+    fn as_text(&self, expression: &str, database_type: &str) -> String {
+        match ColumnType::of_catalog(database_type).kind {
+            Kind::Bytes => format!("hex({expression})"),
+            Kind::Bit | Kind::Enum | Kind::Set => format!("cast({expression} + 0 as char)"),
+            _ => format!("cast({expression} as char)"),
+        }
+    }
+
+    fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
+        match column.projection {
+            Projection::Column => None,
+            Projection::Bytes => Some(format!("cast({expression} as binary)")),
+            Projection::Text | Projection::Double => Some(self.as_text(expression, &column.database_type)),
+        }
+    }
+
+    fn in_byte_order(&self, expression: &str, _column: &ColumnDefinition) -> Option<String> {
+        // In one character set, so that it compares with a parameter, and without the padding of `_bin`.
+        Some(format!("cast(convert({expression} using utf8mb4) as binary)"))
+    }
+
+    fn has_row_values(&self) -> bool {
+        false
+    }
+}
+
+/// `` `name` ``.
+pub(super) fn back_quoted(identifier: &str) -> String {
+    format!("`{}`", identifier.replace('`', "``"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_compare_in_the_type_of_the_column() {
+        let hole = |database_type| Syntax.placeholder(1, CursorKind::Text, database_type);
+        assert_eq!(Syntax.placeholder(3, CursorKind::Integer, "int"), "?");
+        assert_eq!(hole("decimal(20,2)"), "cast(? as decimal(20,2))");
+        assert_eq!(hole("binary(16)"), "unhex(?)");
+        assert_eq!(hole("enum('b','a')"), "cast(? as unsigned)");
+        assert_eq!(hole("varchar(10)"), "?");
+        assert_eq!(Syntax.quote("a`b"), "`a``b`");
+    }
+}

@@ -1,0 +1,435 @@
+//! The types of the MySQL family: what a column is (from the catalog or from a result), which field type
+//! it becomes (`querying.md`, 10.2), how it can serve as a cursor, and which form its values have on the
+//! wire.
+
+use serde::Deserialize;
+use sqlx::mysql::MySqlTypeInfo;
+
+use super::super::decimal::numeric_type;
+use super::super::instant::timestamp_type;
+use super::{Quirks, Server};
+use crate::config::spec::{DecimalHandling, NumericMapping, TimeHandling, TypeSpec, UnsignedBigint, ZeroDate};
+use crate::model::{CursorKind, FieldType, Projection};
+
+/// The binary form of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    /// One byte.
+    Tiny,
+    /// Two bytes, also YEAR.
+    Short,
+    /// Four bytes.
+    Long,
+    /// Eight bytes.
+    LongLong,
+    Float,
+    Double,
+    /// Year, month, day and time of day, cut short after the last part that is not zero.
+    DateTime,
+    /// Sign, days and time of day.
+    Time,
+    /// Anything that comes with its length: text, bytes, decimals, bits.
+    Bytes,
+}
+
+/// The families of types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    TinyInt,
+    SmallInt,
+    MediumInt,
+    Int,
+    BigInt,
+    Float,
+    Double,
+    Decimal,
+    Bit,
+    Year,
+    Date,
+    DateTime,
+    Timestamp,
+    Time,
+    Text,
+    Enum,
+    Set,
+    Json,
+    Bytes,
+    Geometry,
+    Vector,
+    Uuid,
+    Inet,
+    /// A type that is not known here.
+    Other,
+}
+
+/// Names as `information_schema.columns.data_type` has them.
+const NAMES: &[(&str, Kind)] = &[
+    ("tinyint", Kind::TinyInt),
+    ("smallint", Kind::SmallInt),
+    ("mediumint", Kind::MediumInt),
+    ("int", Kind::Int),
+    ("bigint", Kind::BigInt),
+    ("float", Kind::Float),
+    ("double", Kind::Double),
+    ("decimal", Kind::Decimal),
+    ("bit", Kind::Bit),
+    ("year", Kind::Year),
+    ("date", Kind::Date),
+    ("datetime", Kind::DateTime),
+    ("timestamp", Kind::Timestamp),
+    ("time", Kind::Time),
+    ("char", Kind::Text),
+    ("varchar", Kind::Text),
+    ("tinytext", Kind::Text),
+    ("text", Kind::Text),
+    ("mediumtext", Kind::Text),
+    ("longtext", Kind::Text),
+    ("enum", Kind::Enum),
+    ("set", Kind::Set),
+    ("json", Kind::Json),
+    ("binary", Kind::Bytes),
+    ("varbinary", Kind::Bytes),
+    ("tinyblob", Kind::Bytes),
+    ("blob", Kind::Bytes),
+    ("mediumblob", Kind::Bytes),
+    ("longblob", Kind::Bytes),
+    ("geometry", Kind::Geometry),
+    ("point", Kind::Geometry),
+    ("linestring", Kind::Geometry),
+    ("polygon", Kind::Geometry),
+    ("multipoint", Kind::Geometry),
+    ("multilinestring", Kind::Geometry),
+    ("multipolygon", Kind::Geometry),
+    ("geomcollection", Kind::Geometry),
+    ("geometrycollection", Kind::Geometry),
+    ("vector", Kind::Vector),
+    ("uuid", Kind::Uuid),
+    ("inet4", Kind::Inet),
+    ("inet6", Kind::Inet),
+];
+
+/// A column's type, as the catalog or a result describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ColumnType {
+    pub(super) kind: Kind,
+    /// The type in full: `bigint(20) unsigned`.
+    pub(super) name: String,
+    pub(super) unsigned: bool,
+    /// Digits of a decimal, bits of a bit, display width of a tinyint.
+    pub(super) size: u32,
+    /// Fraction digits of a decimal.
+    pub(super) scale: u32,
+    /// Fraction digits of a time.
+    pub(super) digits: u8,
+}
+
+impl ColumnType {
+    /// Of `information_schema.columns.column_type`: `decimal(10,2) unsigned zerofill`.
+    pub(super) fn of_catalog(column_type: &str) -> Self {
+        let lower = column_type.to_ascii_lowercase();
+        let word_end = lower.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(lower.len());
+        let word = &lower[..word_end];
+        let kind = NAMES.iter().find(|(name, _)| *name == word).map_or(Kind::Other, |(_, kind)| *kind);
+        let is_labels = matches!(kind, Kind::Enum | Kind::Set);
+        let inside = match (lower[word_end..].strip_prefix('('), is_labels) {
+            (Some(rest), false) => rest.split(')').next().unwrap_or_default(),
+            _ => "",
+        };
+        let mut numbers = inside.split(',').map(|number| number.trim().parse().unwrap_or_default());
+        let (first, second): (u32, u32) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+        let is_time = matches!(kind, Kind::DateTime | Kind::Timestamp | Kind::Time);
+        Self {
+            kind,
+            unsigned: !is_labels && lower.contains("unsigned"),
+            size: if kind == Kind::Bit { first.max(1) } else { first },
+            scale: second,
+            digits: if is_time { first.min(6) as u8 } else { 0 },
+            name: column_type.to_owned(),
+        }
+    }
+
+    /// Of a result column; the scale of a decimal is not known from it.
+    pub(super) fn of_result(info: &MySqlTypeInfo) -> Self {
+        let shape = Shape::of(info);
+        let kind = shape.kind();
+        let is_time = matches!(kind, Kind::DateTime | Kind::Timestamp);
+        let mut name = NAMES.iter().find(|(_, known)| *known == kind).map_or("unknown", |(name, _)| name).to_owned();
+        if shape.unsigned() {
+            name.push_str(" unsigned");
+        }
+        Self {
+            kind,
+            name,
+            unsigned: shape.unsigned(),
+            size: shape.max_size,
+            scale: 0,
+            // `2024-02-29 12:00:00` has 19 characters.
+            digits: if is_time { shape.max_size.saturating_sub(20).min(6) as u8 } else { 0 },
+        }
+    }
+
+    /// What values of a column that is selected as it is have on the wire.
+    pub(super) fn wire(&self) -> Wire {
+        match self.kind {
+            Kind::TinyInt => Wire::Tiny,
+            Kind::SmallInt | Kind::Year => Wire::Short,
+            Kind::MediumInt | Kind::Int => Wire::Long,
+            Kind::BigInt => Wire::LongLong,
+            Kind::Float => Wire::Float,
+            Kind::Double => Wire::Double,
+            Kind::Date | Kind::DateTime | Kind::Timestamp => Wire::DateTime,
+            Kind::Time => Wire::Time,
+            _ => Wire::Bytes,
+        }
+    }
+
+    /// A date that may be no date: zero, or without month or day.
+    pub(super) fn may_be_no_date(&self) -> bool {
+        matches!(self.kind, Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Year)
+    }
+
+    /// The field type and how the column is selected; none where the reference has no mapping.
+    pub(super) fn mapping(&self, types: &TypeSpec, quirks: &Quirks) -> Option<(FieldType, Projection)> {
+        let dates_as_text = types.zero_date == Some(ZeroDate::Text);
+        let field_type = match self.kind {
+            Kind::TinyInt if self.size == 1 && !self.unsigned && quirks.tiny_is_boolean => FieldType::Boolean,
+            Kind::TinyInt => {
+                if self.unsigned {
+                    FieldType::Int16
+                } else {
+                    FieldType::Int8
+                }
+            }
+            Kind::SmallInt => {
+                if self.unsigned {
+                    FieldType::Int32
+                } else {
+                    FieldType::Int16
+                }
+            }
+            Kind::MediumInt | Kind::Int => {
+                if self.unsigned {
+                    FieldType::Int64
+                } else {
+                    FieldType::Int32
+                }
+            }
+            Kind::BigInt if self.unsigned => unsigned_bigint(types),
+            Kind::BigInt => FieldType::Int64,
+            Kind::Float => FieldType::Float32,
+            Kind::Double => FieldType::Float64,
+            Kind::Decimal => self.decimal(types),
+            Kind::Bit => self.bits(types, quirks),
+            Kind::Date | Kind::DateTime | Kind::Timestamp if dates_as_text => {
+                return Some((FieldType::String, Projection::Text));
+            }
+            Kind::Year if !quirks.year_is_date => FieldType::Int32,
+            Kind::Year if dates_as_text => return Some((FieldType::String, Projection::Text)),
+            Kind::Year | Kind::Date => FieldType::Date,
+            Kind::DateTime | Kind::Timestamp => timestamp_type(types.granularity),
+            Kind::Time if types.time == TimeHandling::Text => return Some((FieldType::String, Projection::Text)),
+            Kind::Time => FieldType::Time,
+            Kind::Text | Kind::Enum | Kind::Set | Kind::Json | Kind::Uuid | Kind::Inet => FieldType::String,
+            Kind::Bytes if quirks.blobs_are_strings && self.name.ends_with("blob") => FieldType::String,
+            Kind::Bytes | Kind::Geometry => FieldType::Bytes,
+            Kind::Vector if quirks.vectors_are_text => return Some((FieldType::String, Projection::Text)),
+            Kind::Vector => return Some((FieldType::Bytes, Projection::Bytes)),
+            Kind::Other => return None,
+        };
+        Some((field_type, Projection::Column))
+    }
+
+    /// DECIMAL is always a Decimal, whatever `numeric.mapping` says: so it is with both drivers.
+    fn decimal(&self, types: &TypeSpec) -> FieldType {
+        let (precision, scale) = (self.size as i32, self.scale as i32);
+        match types.decimal {
+            DecimalHandling::AvroDecimal => {
+                numeric_type(precision, scale, &TypeSpec { numeric: NumericMapping::None, ..types.clone() })
+            }
+            DecimalHandling::Text => FieldType::String,
+            DecimalHandling::Double => FieldType::Float64,
+        }
+    }
+
+    /// One bit is an INT8, as with the reference. More are bytes with MariaDB's driver; MySQL's wraps
+    /// or fails beyond 7 bits, so there they are the smallest integer that holds them.
+    fn bits(&self, types: &TypeSpec, quirks: &Quirks) -> FieldType {
+        match self.size {
+            ..=1 => FieldType::Int8,
+            _ if quirks.bits_are_bytes => FieldType::Bytes,
+            2..=7 => FieldType::Int8,
+            8..=15 => FieldType::Int16,
+            16..=31 => FieldType::Int32,
+            32..=63 => FieldType::Int64,
+            _ => unsigned_bigint(types),
+        }
+    }
+
+    /// How the column can serve as a cursor. `instants`: the session reads TIMESTAMP columns in UTC.
+    pub(super) fn cursor(&self, instants: bool) -> Option<CursorKind> {
+        match self.kind {
+            Kind::TinyInt | Kind::SmallInt | Kind::MediumInt | Kind::Int | Kind::Year => Some(CursorKind::Integer),
+            Kind::BigInt if self.unsigned => Some(CursorKind::Unsigned),
+            Kind::BigInt => Some(CursorKind::Integer),
+            Kind::Decimal if self.scale == 0 && self.size <= 18 => Some(CursorKind::Integer),
+            Kind::Date => Some(CursorKind::Date),
+            Kind::DateTime => Some(CursorKind::Timestamp { zoned: false, digits: self.digits }),
+            Kind::Timestamp => Some(CursorKind::Timestamp { zoned: instants, digits: self.digits }),
+            Kind::Decimal
+            | Kind::Bit
+            | Kind::Time
+            | Kind::Text
+            | Kind::Enum
+            | Kind::Set
+            | Kind::Bytes
+            | Kind::Uuid
+            | Kind::Inet
+            | Kind::Double => Some(CursorKind::Text),
+            // FLOAT does not survive its own text, and the others have no order.
+            Kind::Float | Kind::Json | Kind::Geometry | Kind::Vector | Kind::Other => None,
+        }
+    }
+}
+
+fn unsigned_bigint(types: &TypeSpec) -> FieldType {
+    match types.unsigned_bigint {
+        UnsignedBigint::LongOrFail => FieldType::Int64,
+        UnsignedBigint::Decimal => FieldType::Decimal { precision: types.decimal_precision.then_some(20), scale: 0 },
+        UnsignedBigint::Text => FieldType::String,
+    }
+}
+
+/// Examples of types whose mapping hangs on what stands in parentheses or behind.
+const EXAMPLES: &[&str] = &[
+    "tinyint(1)",
+    "tinyint unsigned",
+    "smallint unsigned",
+    "mediumint unsigned",
+    "int unsigned",
+    "bigint unsigned",
+    "decimal(10,2)",
+    "decimal(65,30)",
+    "bit(1)",
+    "bit(7)",
+    "bit(8)",
+    "bit(16)",
+    "bit(64)",
+    "datetime(6)",
+    "timestamp(6)",
+    "binary(16)",
+];
+
+/// The rows of the reference page.
+pub(super) fn documented(server: Server, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+    let quirks = Quirks {
+        year_is_date: true,
+        bits_are_bytes: server == Server::MariaDb,
+        vectors_are_text: server == Server::TiDb,
+        ..Quirks::default()
+    };
+    let known = |name: &&str| match *name {
+        "uuid" | "inet4" | "inet6" => server == Server::MariaDb,
+        "vector" => server != Server::MariaDb,
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
+        | "geometrycollection" => server != Server::TiDb,
+        "geomcollection" | "decimal" | "bit" => false,
+        _ => true,
+    };
+    let names = NAMES.iter().map(|(name, _)| *name).filter(known).chain(EXAMPLES.iter().copied());
+    names
+        .map(|name| {
+            let mapping = ColumnType::of_catalog(name).mapping(types, &quirks);
+            (name.to_owned(), mapping.map(|(field_type, _)| field_type))
+        })
+        .collect()
+}
+
+/// What the driver knows of a result column and hands out only in this form.
+#[derive(Debug, Deserialize)]
+struct Shape {
+    r#type: String,
+    flags: String,
+    collation: serde_json::Value,
+    #[serde(default)]
+    max_size: u32,
+}
+
+/// The collation of bytes.
+const BINARY: u64 = 63;
+
+impl Shape {
+    fn of(info: &MySqlTypeInfo) -> Self {
+        let parsed = serde_json::to_value(info).ok().and_then(|value| serde_json::from_value(value).ok());
+        parsed.unwrap_or(Self {
+            r#type: String::new(),
+            flags: String::new(),
+            collation: serde_json::Value::Null,
+            max_size: 0,
+        })
+    }
+
+    fn has(&self, flag: &str) -> bool {
+        self.flags.split('|').any(|known| known.trim() == flag)
+    }
+
+    fn unsigned(&self) -> bool {
+        let is_number = ["Tiny", "Short", "Long", "Int24", "LongLong", "NewDecimal", "Decimal", "Float", "Double"]
+            .contains(&self.r#type.as_str());
+        is_number && self.has("UNSIGNED")
+    }
+
+    fn kind(&self) -> Kind {
+        let is_binary = self.collation.as_u64() == Some(BINARY);
+        match self.r#type.as_str() {
+            "Tiny" => Kind::TinyInt,
+            "Short" => Kind::SmallInt,
+            "Int24" => Kind::MediumInt,
+            "Long" => Kind::Int,
+            "LongLong" => Kind::BigInt,
+            "Float" => Kind::Float,
+            "Double" => Kind::Double,
+            "Decimal" | "NewDecimal" => Kind::Decimal,
+            "Bit" => Kind::Bit,
+            "Year" => Kind::Year,
+            "Date" => Kind::Date,
+            "Datetime" => Kind::DateTime,
+            "Timestamp" => Kind::Timestamp,
+            "Time" => Kind::Time,
+            "Json" => Kind::Json,
+            "Geometry" => Kind::Geometry,
+            "Enum" => Kind::Enum,
+            "Set" => Kind::Set,
+            "String" | "VarChar" | "VarString" | "TinyBlob" | "Blob" | "MediumBlob" | "LongBlob" => {
+                if self.has("ENUM") {
+                    Kind::Enum
+                } else if self.has("SET") {
+                    Kind::Set
+                } else if is_binary {
+                    Kind::Bytes
+                } else {
+                    Kind::Text
+                }
+            }
+            _ => Kind::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalog_s_spelling_is_understood() {
+        let of = ColumnType::of_catalog;
+        assert_eq!((of("bigint(20) unsigned").kind, of("bigint(20) unsigned").unsigned), (Kind::BigInt, true));
+        assert_eq!((of("decimal(65,30)").size, of("decimal(65,30)").scale), (65, 30));
+        assert_eq!((of("timestamp(6)").digits, of("datetime").digits), (6, 0));
+        assert_eq!((of("bit(8)").size, of("bit(1)").size), (8, 1));
+        let labels = of("enum('unsigned','a(3)')");
+        assert_eq!((labels.kind, labels.unsigned, labels.size), (Kind::Enum, false, 0));
+        assert_eq!(of("double").kind, Kind::Double);
+        assert_eq!(of("geomcollection").kind, Kind::Geometry);
+        assert_eq!(of("int(10) unsigned zerofill").unsigned, true);
+    }
+}
