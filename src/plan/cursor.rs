@@ -18,7 +18,7 @@ impl Planner {
         }
         let time = |instant: Instant| -> Result<CursorValue<'static>> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.from_instant(instant, zone)
+            kind.from_instant(self.unstored(instant, zone), zone)
         };
         Ok(match (&self.mode, offset.timestamp, offset.incrementing) {
             (Mode::Bulk, _, _) => None,
@@ -49,7 +49,7 @@ impl Planner {
     ) -> Result<SourceOffset> {
         let instant = |value: &CursorValue<'_>| -> Result<Instant> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.to_instant(value, zone)
+            Ok(self.stored(kind.to_instant(value, zone)?, zone))
         };
         let value = |index: usize| position.0.get(index).ok_or_else(|| Error::internal("a position is too short"));
         let mut offset = SourceOffset { has_nanos: true, ..SourceOffset::default() };
@@ -98,7 +98,7 @@ impl Planner {
             return Ok(None);
         }
         let time = match (self.time_kind(), position.0.first()) {
-            (Some(kind), Some(value)) => Some(kind.to_instant(value, zone)?),
+            (Some(kind), Some(value)) => Some(self.stored(kind.to_instant(value, zone)?, zone)),
             _ => None,
         };
         let agrees = match &self.mode {
@@ -113,12 +113,31 @@ impl Planner {
         Ok(agrees.then_some(position))
     }
 
+    /// An instant as Kafka Connect stores it: read as a wall clock in its session's zone, taken for one in
+    /// `db.timezone`.
+    fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
+        let session = self.tuple.first().and_then(|column| column.seen_in);
+        session.map_or(instant, |session| shifted(instant, &session, zone))
+    }
+
+    /// The instant that Kafka Connect means by a stored one.
+    fn unstored(&self, stored: Instant, zone: &Zone) -> Instant {
+        let session = self.tuple.first().and_then(|column| column.seen_in);
+        session.map_or(stored, |session| shifted(stored, zone, &session))
+    }
+
     fn id_value(&self, id: i64) -> CursorValue<'static> {
         match self.tuple.last().map(|column| column.kind) {
             Some(CursorKind::Text) => CursorValue::Text(id.to_string().into()),
             _ => CursorValue::Integer(id),
         }
     }
+}
+
+/// The instant whose wall clock in `to` is that of `instant` in `from`.
+fn shifted(instant: Instant, from: &Zone, to: &Zone) -> Instant {
+    let moved = Instant::from_micros(to.wall_to_instant(from.instant_to_wall(instant.micros())));
+    Instant { nanos: moved.nanos + instant.nanos % 1_000, ..moved }
 }
 
 fn id_of(value: &CursorValue<'_>) -> Option<i64> {

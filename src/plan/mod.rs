@@ -15,6 +15,7 @@ use crate::model::{
     Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation,
     TableDefinition,
 };
+use crate::zone::Zone;
 
 /// The alias of the relation in every statement.
 const ALIAS: &str = "t";
@@ -40,6 +41,8 @@ struct TupleColumn {
     expression: String,
     kind: CursorKind,
     database_type: String,
+    /// [`ColumnDefinition::seen_in`].
+    seen_in: Option<Zone>,
     /// Where it stands in the result.
     index: usize,
 }
@@ -305,7 +308,15 @@ fn tuple_column(
         index = definition.columns.len() + hidden.len();
         hidden.push(if as_text { syntax.as_text(&plain, &first.database_type) } else { plain });
     }
-    Ok(TupleColumn { role, names, expression, kind, database_type: first.database_type.clone(), index })
+    Ok(TupleColumn {
+        role,
+        names,
+        expression,
+        kind,
+        database_type: first.database_type.clone(),
+        seen_in: first.seen_in,
+        index,
+    })
 }
 
 /// The kind of a COALESCE of two columns, if the database compares them as one type.

@@ -13,6 +13,7 @@ fn column(name: &str, database_type: &str, cursor: Option<CursorKind>) -> Column
         database_type: database_type.into(),
         not_null: true,
         collation: None,
+        seen_in: None,
         auto_increment: false,
         cursor,
         projection: Projection::Column,
@@ -229,4 +230,29 @@ fn cursor_values_out_of_range_stop_with_the_setting_that_allows_them() {
     assert!(limits.check(Some(instant(0)), Some(instant(1_700_000_000_000_000 + day)), now).is_ok());
     let relaxed = cursor::TimeLimits { before_epoch_fails: false, future_fails: false };
     assert!(relaxed.check(Some(instant(-1)), Some(far), now).is_ok());
+}
+
+#[test]
+fn instants_are_stored_as_the_wall_clock_connect_would_have_seen() {
+    // The session of Kafka Connect shows 10:00 in New York for 15:00 UTC, and takes it for 10:00 UTC.
+    let mut definition = orders();
+    let time = CursorKind::Timestamp { zoned: true, digits: 6 };
+    definition.columns[3] = ColumnDefinition {
+        seen_in: Some("America/New_York".parse().unwrap()),
+        ..column("changed", "timestamp(6)", Some(time))
+    };
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: false, suffix: None };
+    let planner = Planner::new(&definition, &both(), style).unwrap();
+    let at = |micros| Position(vec![CursorValue::Timestamp(micros), CursorValue::Integer(7)]);
+    let offset = |position: &Position| planner.offset_of(position, None, None, &Zone::UTC).unwrap();
+    let winter = at(1_579_100_400_123_456);
+    let stored = offset(&winter);
+    assert_eq!(stored.timestamp, Some(Instant::from_micros(1_579_100_400_123_456 - 5 * 3_600_000_000)));
+    assert_eq!(stored.exact, None);
+    assert_eq!(planner.position_of(&stored, &Zone::UTC).unwrap(), Some(winter));
+    // 2024-11-03 05:30 UTC is the first 01:30 of that night in New York, which Connect cannot tell from the second.
+    let twice = at(1_730_611_800_000_000);
+    let stored = offset(&twice);
+    assert!(stored.exact.is_some());
+    assert_eq!(planner.position_of(&stored, &Zone::UTC).unwrap(), Some(twice));
 }
