@@ -199,16 +199,16 @@ impl Planner {
         Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
     }
 
-    /// The smallest (`lowest`) or greatest timestamp of the relation.
+    /// The smallest (`lowest`) or greatest timestamp of the relation, or id where the mode has no timestamp.
     pub fn extreme_probe(&self, lowest: bool) -> Option<PlannedQuery> {
-        let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
+        let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
         let direction = if lowest { "asc" } else { "desc" };
-        let expression = &time.expression;
+        let expression = &column.expression;
         let sql = format!(
             "select {expression} from {} as {ALIAS} where {expression} is not null order by {expression} {direction} limit 1",
             self.source
         );
-        let cursor = vec![CursorColumn { index: 0, kind: time.kind }];
+        let cursor = vec![CursorColumn { index: 0, kind: column.kind }];
         Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
     }
 

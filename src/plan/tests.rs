@@ -171,7 +171,7 @@ fn offsets_are_connects_own_where_those_say_everything() {
         incrementing: Some(7),
         timestamp: Some(instant(1_709_208_000_123_456)),
         has_nanos: true,
-        exact: None,
+        ..SourceOffset::default()
     };
     assert_eq!(offset, expected);
     assert_eq!(planner.position_of(&offset, &Zone::UTC).unwrap(), Some(position));
