@@ -314,13 +314,6 @@ mod tests {
     }
 
     #[test]
-    fn the_server_in_a_document_of_connect_is_no_offset() {
-        let document = r#"{"offsets":[{"partition":{"rowtide":"server"},"offset":{"identity":"x"}},
-                                      {"partition":{"query":"query"},"offset":null}]}"#;
-        assert_eq!(from_rest("c", document).unwrap(), [(SourcePartition::query(), None)]);
-    }
-
-    #[test]
     fn keys_that_java_would_not_find_are_not_ours() {
         for foreign in [
             r#"["c",{"table":"t","protocol":"1"}]"#,

@@ -52,6 +52,13 @@ mod tests {
     }
 
     #[test]
+    fn in_a_document_of_connect_the_server_is_no_offset() {
+        let document = r#"{"offsets":[{"partition":{"rowtide":"server"},"offset":{"identity":"x"}},
+                                      {"partition":{"query":"query"},"offset":null}]}"#;
+        assert_eq!(format::from_rest("c", document).unwrap(), [(SourcePartition::query(), None)]);
+    }
+
+    #[test]
     fn an_identity_that_cannot_be_read_is_no_identity_at_all() {
         assert_eq!(parse("c", b"null").unwrap(), None);
         for broken in [&b"{}"[..], b"{\"identity\":5}", b"[]", b"x"] {

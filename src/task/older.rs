@@ -72,37 +72,41 @@ impl Polled {
         {
             return Ok(None);
         }
-        let mut last_id = None;
-        if let Some((column, id)) = planner.handed_out(&binding.definition, position) {
-            last_id = connection.last_id(&self.relation, column).await?;
-            if last_id.is_some_and(|last| last >= id) {
-                tracing::info!(table = %self.name, "the last rows that were read have been deleted");
-                return Ok(None);
-            }
+        let handed_out = planner.handed_out(&binding.definition, position);
+        let last_id = match handed_out {
+            Some((column, _)) => connection.last_id(&self.relation, column).await?,
+            None => None,
+        };
+        if let (Some((_, id)), Some(last)) = (handed_out, last_id)
+            && last >= id
+        {
+            tracing::info!(table = %self.name, "the last rows that were read have been deleted");
+            return Ok(None);
         }
         let first = position.0.first().unwrap_or(&CursorValue::Null);
-        let what = match last_id {
-            Some(_) => {
-                "the stored position lies beyond the table and beyond every id it has handed out: it is an older copy"
-            }
-            None => {
-                "the stored position lies beyond the table: either rows were deleted, or the server was restored from a backup"
-            }
-        };
-        let mut error = Error::new(ErrorKind::ForeignServer, format!("foreign server: {what}"))
+        let error = Error::new(ErrorKind::ForeignServer, if last_id.is_some() { OLDER } else { DELETED_OR_OLDER })
             .with("table", &self.name)
             .with("position", planner.shown(first, zone)?)
-            .with("maximum", planner.shown(&greatest, zone)?)
-            .advise(ADVICE);
-        if let Some(last) = last_id {
-            error = error.with("last id", last);
-        }
-        Ok(Some(error))
+            .with("maximum", planner.shown(&greatest, zone)?);
+        Ok(Some(match (last_id, handed_out) {
+            (Some(last), _) => error.with("last id", last).advise(ADVICE),
+            (None, Some((column, _))) => error.advise(format!(
+                "{ADVICE}; rowtide tells the two apart by itself where it may see the last id of `{column}` \
+                 (PostgreSQL: select on its sequence)"
+            )),
+            (None, None) => error.advise(ADVICE),
+        }))
     }
 }
 
+const OLDER: &str = "foreign server: the stored position lies beyond the table and beyond every id it has handed out: \
+     this is an older copy";
+
+const DELETED_OR_OLDER: &str = "foreign server: the stored position lies beyond the table: either rows were deleted, \
+     or the server was restored from a backup";
+
 const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR --accept-server`; \
-     to deliver what was written since the backup move it back first with `rowtide offsets set`";
+     to deliver what was written since a backup move it back with `rowtide offsets set`";
 
 /// A position that was configured, not read from a row, may lie beyond every row: `timestamp.initial` (of
 /// "now" only the form is known), `incrementing.initial`.
