@@ -207,10 +207,10 @@ impl Planner {
         Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
     }
 
-    /// The smallest (`lowest`) or greatest timestamp of the relation.
+    /// The smallest (`lowest`) or greatest timestamp of the relation, or id where the mode has no timestamp.
     pub fn extreme_probe(&self, lowest: bool) -> Option<PlannedQuery> {
-        let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
-        Some(self.extreme(time, lowest, 0))
+        let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
+        Some(self.extreme(column, lowest, 0))
     }
 
     /// The smallest (`lowest`) or greatest id but `skip`, where the mode has nothing but an id that is carried as

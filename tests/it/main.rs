@@ -10,5 +10,6 @@ mod kafka;
 mod lifecycle;
 mod modes;
 mod schemas;
+mod servers;
 mod support;
 mod walkthrough;

@@ -45,6 +45,24 @@ impl Postgres {
         format!("jdbc:postgresql://{address}")
     }
 
+    /// A database of the same name takes its place; `None` for an empty one.
+    pub fn replaced_by(&self, other: Option<&Postgres>) {
+        let (name, gone) = (&self.name, unique("gone"));
+        let on_server = |sql: &str| run_on_postgres(&self.server, sql);
+        let Some(other) = other else {
+            on_server(&format!("drop database {name} with (force)"));
+            return on_server(&format!("create database {name}"));
+        };
+        // No moment without a database of that name.
+        on_server(&format!("alter database {name} allow_connections false"));
+        on_server(&format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"));
+        on_server(&format!(
+            "begin; alter database {name} rename to {gone}; alter database {} rename to {name}; commit",
+            other.name
+        ));
+        on_server(&format!("drop database {gone}"));
+    }
+
     /// Runs statements, each or all at once as given.
     pub fn run(&self, sql: &str) {
         run_on_postgres(&self.url(), sql);
