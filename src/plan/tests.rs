@@ -66,7 +66,10 @@ fn the_first_page_has_no_lower_bound_and_the_next_ones_are_sargable() {
     );
     assert_eq!(next.binds.len(), 3);
     assert_eq!(next.cursor.iter().map(|column| column.index).collect::<Vec<_>>(), [3, 1]);
-    assert_eq!(planner.index_ddl().unwrap(), r#"create index on "shop"."Or""ders" ("changed", "seq")"#);
+    assert_eq!(
+        planner.index_ddl().unwrap(),
+        r#"create index "Or""ders_changed_seq_idx" on "shop"."Or""ders" ("changed", "seq")"#
+    );
 }
 
 #[test]
@@ -285,7 +288,10 @@ fn an_id_of_text_is_compared_by_its_bytes_and_says_so_in_the_index() {
             r#"where t."label" collate "C" > $1::text::character varying(20) order by t."label" collate "C" limit 5"#
         )
     );
-    assert_eq!(planner.index_ddl().unwrap(), r#"create index on "Or""ders" ("label" collate "C")"#);
+    assert_eq!(
+        planner.index_ddl().unwrap(),
+        r#"create index "Or""ders_label_idx" on "Or""ders" ("label" collate "C")"#
+    );
     assert_eq!(
         planner.id_probe(false, 2).unwrap().sql,
         concat!(
