@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use super::{Stack, unique};
@@ -138,6 +138,16 @@ pub fn run_on_postgres(url: &str, sql: &str) {
     let (url, sql) = (url.to_owned(), sql.to_owned());
     block(async move {
         let mut connection = PgConnection::connect(&url).await.expect("connect");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
+        connection.close().await.expect("close");
+    });
+}
+
+/// Runs statements on a server of the MySQL family.
+pub fn run_on_mysql(url: &str, sql: &str) {
+    let (url, sql) = (url.to_owned(), sql.to_owned());
+    block(async move {
+        let mut connection = MySqlConnection::connect(&url).await.expect("connect");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
         connection.close().await.expect("close");
     });
