@@ -11,4 +11,5 @@ mod lifecycle;
 mod modes;
 mod schemas;
 mod support;
+mod types;
 mod walkthrough;
