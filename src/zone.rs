@@ -9,7 +9,7 @@ use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, Offset, TimeZone
 use chrono_tz::Tz;
 
 /// A named zone or a fixed offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Zone {
     /// A zone of the IANA database.
     Named(Tz),

@@ -22,7 +22,9 @@ pub fn masked(key: &str, value: &str) -> String {
 /// A URL (or several) without users, passwords and parameters, whatever its grammar. In doubt, and a
 /// malformed URL is always in doubt, only the scheme is left.
 fn masked_url(url: &str) -> String {
-    let scheme: String = url.chars().take_while(|c| c.is_ascii_alphanumeric() || ":+-".contains(*c)).take(24).collect();
+    let mut scheme: String =
+        url.chars().take_while(|c| c.is_ascii_alphanumeric() || ":+-".contains(*c)).take(24).collect();
+    scheme.truncate(scheme.rfind(':').map_or(0, |last| last + 1));
     let rest = match url.rsplit_once('@') {
         Some((before, _)) if before.contains('?') => return format!("{scheme}{HIDDEN}"),
         Some((_, host)) => format!("//{HIDDEN}@{host}"),
@@ -96,6 +98,8 @@ mod tests {
             ("https://u:p@a:1,https://b:2", "https://[hidden]@a:1,https://b:2"),
             ("https://a:1,https://u:p,w@b:2", "https://[hidden]@b:2"),
             ("postgres://u:p?w@h/db", "postgres:[hidden]"),
+            ("jdbc:mysql:pw@h//db", "jdbc:mysql://[hidden]@h//db"),
+            ("jdbc:mysql://address=(host=h)(password=p)/db", "jdbc:mysql:[hidden]"),
             ("jdbc:postgresql://h/db?user=a@b&password=p", "jdbc:postgresql:[hidden]"),
         ] {
             assert_eq!(masked("connection.url", url), shown);

@@ -112,13 +112,14 @@ pub struct SourceSpec {
 /// A parsed `connection.url`, JDBC or native.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceUrl {
-    /// The dialect's name: `postgresql`, `sqlite`.
+    /// The dialect's name: `postgresql`, `mysql`, `mariadb`, `tidb`, `sqlite`.
     pub dialect: String,
     /// Hosts with ports, in order; empty for a file.
     pub hosts: Vec<(String, u16)>,
     /// Database name; for SQLite the path (or `:memory:`).
     pub database: Option<String>,
-    /// Driver parameters of the URL and of `connection.*`, the URL's winning (`connector-config.md`, 11.4).
+    /// Driver parameters of the URL and of `connection.*`, in the one vocabulary of the dialect's file in
+    /// `config/url` (`connector-config.md`, 11.4 and 12).
     pub parameters: BTreeMap<String, String>,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::CursorKind;
+use crate::zone::Zone;
 
 /// A table's name as discovered. Empty parts are `None` (`connector-config.md`, 5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,6 +145,9 @@ pub struct ColumnDefinition {
     /// The collation its texts compare by, as the database names it, unless that is the order of their bytes;
     /// none also for types without a collation.
     pub collation: Option<String>,
+    /// The zone in which Kafka Connect reads a column of instants as wall clocks, where that is another one than
+    /// `db.timezone` (MySQL's TIMESTAMP in the session's zone; `querying.md`, 8). Only stored offsets follow it.
+    pub seen_in: Option<Zone>,
     /// What the SELECT list must say for it.
     pub projection: Projection,
     /// Declared NOT NULL or member of the primary key.

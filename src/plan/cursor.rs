@@ -2,7 +2,7 @@
 //! an id, and an instant in milliseconds plus nanoseconds). The offset's own fields are written as
 //! Connect would; the exact position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
 
-use super::Planner;
+use super::{Planner, TupleColumn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset};
 use crate::zone::Zone;
@@ -11,22 +11,22 @@ impl Planner {
     /// Where to go on from a stored offset; none: from the very beginning.
     ///
     /// # Errors
-    /// `Offsets` if the exact position cannot be read.
+    /// `Offsets` if the exact position cannot be read, or the offset has a number for an id that is none.
     pub fn position_of(&self, offset: &SourceOffset, zone: &Zone) -> Result<Option<Position>> {
         if let Some(exact) = self.exact_position(offset, zone)? {
             return Ok(Some(exact));
         }
         let time = |instant: Instant| -> Result<CursorValue<'static>> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.from_instant(instant, zone)
+            kind.from_instant(self.unstored(instant, zone), zone)
         };
         Ok(match (&self.mode, offset.timestamp, offset.incrementing) {
             (Mode::Bulk, _, _) => None,
-            (Mode::Incrementing { .. }, _, Some(id)) => Some(Position(vec![self.id_value(id)])),
+            (Mode::Incrementing { .. }, _, Some(id)) => Some(Position(vec![self.id_value(id)?])),
             (Mode::Incrementing { .. }, _, None) => None,
             (Mode::Timestamp { .. }, Some(instant), _) => Some(Position(vec![time(instant)?])),
             (Mode::TimestampIncrementing { .. }, Some(instant), Some(id)) => {
-                Some(Position(vec![time(instant)?, self.id_value(id)]))
+                Some(Position(vec![time(instant)?, self.id_value(id)?]))
             }
             (Mode::TimestampIncrementing { .. }, Some(instant), None) => Some(Position(vec![time(instant)?])),
             // Without a timestamp Connect starts over, whatever the id (`querying.md`, 3.9).
@@ -49,16 +49,16 @@ impl Planner {
     ) -> Result<SourceOffset> {
         let instant = |value: &CursorValue<'_>| -> Result<Instant> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.to_instant(value, zone)
+            Ok(self.stored(kind.to_instant(value, zone)?, zone))
         };
         let value = |index: usize| position.0.get(index).ok_or_else(|| Error::internal("a position is too short"));
         let mut offset = SourceOffset { has_nanos: true, ..SourceOffset::default() };
         match &self.mode {
             Mode::Bulk => return Err(Error::internal("bulk mode has no offset")),
-            Mode::Incrementing { .. } => offset.incrementing = id_of(value(0)?),
+            Mode::Incrementing { .. } => offset.incrementing = self.id_of(value(0)?),
             Mode::TimestampIncrementing { .. } => {
                 offset.timestamp = Some(instant(value(0)?)?);
-                offset.incrementing = id_of(value(1)?);
+                offset.incrementing = self.id_of(value(1)?);
             }
             Mode::Timestamp { .. } => {
                 offset.timestamp = match settled {
@@ -75,16 +75,23 @@ impl Planner {
     }
 
     /// Where a relation without a stored offset begins: after a time, after an id; none: at the beginning.
-    pub fn initial_position(&self, time: Option<CursorValue<'static>>, id: Option<i64>) -> Option<Position> {
-        match &self.mode {
-            Mode::Bulk => None,
-            Mode::Incrementing { .. } => id.map(|id| Position(vec![self.id_value(id)])),
-            Mode::Timestamp { .. } => time.map(|time| Position(vec![time])),
+    ///
+    /// # Errors
+    /// `Offsets` if an id is given where ids are no numbers.
+    pub fn initial_position(&self, time: Option<CursorValue<'static>>, id: Option<i64>) -> Result<Option<Position>> {
+        Ok(match (&self.mode, time, id) {
+            (Mode::Incrementing { .. }, _, Some(id)) => Some(Position(vec![self.id_value(id)?])),
+            (Mode::Timestamp { .. }, Some(time), _) => Some(Position(vec![time])),
             // Connect binds id -1 beside the time, so rows of exactly that time are still read (2 and 3.8).
-            Mode::TimestampIncrementing { .. } => {
-                time.map(|time| Position(vec![time, self.id_value(id.unwrap_or(-1))]))
+            (Mode::TimestampIncrementing { .. }, Some(time), None) if self.text_id().is_some() => {
+                let least = self.tuple.last().map_or("", TupleColumn::least_text);
+                Some(Position(vec![time, CursorValue::Text(least.into())]))
             }
-        }
+            (Mode::TimestampIncrementing { .. }, Some(time), id) => {
+                Some(Position(vec![time, self.id_value(id.unwrap_or(-1))?]))
+            }
+            _ => None,
+        })
     }
 
     /// The stored exact position, if it fits the cursor of today and does not contradict Connect's fields
@@ -98,14 +105,14 @@ impl Planner {
             return Ok(None);
         }
         let time = match (self.time_kind(), position.0.first()) {
-            (Some(kind), Some(value)) => Some(kind.to_instant(value, zone)?),
+            (Some(kind), Some(value)) => Some(self.stored(kind.to_instant(value, zone)?, zone)),
             _ => None,
         };
         let agrees = match &self.mode {
             Mode::Bulk => false,
-            Mode::Incrementing { .. } => position.0.first().and_then(id_of) == offset.incrementing,
+            Mode::Incrementing { .. } => position.0.first().and_then(|id| self.id_of(id)) == offset.incrementing,
             Mode::TimestampIncrementing { .. } => {
-                time == offset.timestamp && position.0.get(1).and_then(id_of) == offset.incrementing
+                time == offset.timestamp && position.0.get(1).and_then(|id| self.id_of(id)) == offset.incrementing
             }
             // Connect's field stands at the last settled timestamp, so it may lie behind, never ahead.
             Mode::Timestamp { .. } => time >= offset.timestamp,
@@ -113,20 +120,52 @@ impl Planner {
         Ok(agrees.then_some(position))
     }
 
-    fn id_value(&self, id: i64) -> CursorValue<'static> {
-        match self.tuple.last().map(|column| column.kind) {
+    /// An instant as Kafka Connect stores it: read as a wall clock in its session's zone, taken for one in
+    /// `db.timezone`.
+    fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
+        let session = self.tuple.first().and_then(|column| column.seen_in);
+        session.map_or(instant, |session| shifted(instant, &session, zone))
+    }
+
+    /// The instant that Kafka Connect means by a stored one.
+    fn unstored(&self, stored: Instant, zone: &Zone) -> Instant {
+        let session = self.tuple.first().and_then(|column| column.seen_in);
+        session.map_or(stored, |session| shifted(stored, zone, &session))
+    }
+
+    /// The id of Connect's field as the column's own value.
+    fn id_value(&self, id: i64) -> Result<CursorValue<'static>> {
+        if let Some((column, database_type)) = self.text_id() {
+            let message = format!("the position is the number {id}, but column `{column}` is of type {database_type}");
+            return Err(Error::new(ErrorKind::Offsets, message).advise(
+                "reset the table's offset with `rowtide offsets reset`, or name the column it was stored for",
+            ));
+        }
+        Ok(match self.tuple.last().map(|column| column.kind) {
             Some(CursorKind::Text) => CursorValue::Text(id.to_string().into()),
             _ => CursorValue::Integer(id),
+        })
+    }
+
+    /// What Connect's field can say of an id: whole numbers of 63 bits. A text is no number, whatever it looks
+    /// like (`0010` is not `10`).
+    fn id_of(&self, value: &CursorValue<'_>) -> Option<i64> {
+        match value {
+            CursorValue::Integer(id) => Some(*id),
+            CursorValue::Text(text) if self.text_id().is_none() => text.parse().ok(),
+            CursorValue::Text(_)
+            | CursorValue::Unsigned(_)
+            | CursorValue::Timestamp(_)
+            | CursorValue::Real(_)
+            | CursorValue::Null => None,
         }
     }
 }
 
-fn id_of(value: &CursorValue<'_>) -> Option<i64> {
-    match value {
-        CursorValue::Integer(id) => Some(*id),
-        CursorValue::Text(text) => text.parse().ok(),
-        CursorValue::Unsigned(_) | CursorValue::Timestamp(_) | CursorValue::Real(_) | CursorValue::Null => None,
-    }
+/// The instant whose wall clock in `to` is that of `instant` in `from`.
+fn shifted(instant: Instant, from: &Zone, to: &Zone) -> Instant {
+    let moved = Instant::from_micros(to.wall_to_instant(from.instant_to_wall(instant.micros())));
+    Instant { nanos: moved.nanos + instant.nanos % 1_000, ..moved }
 }
 
 fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {

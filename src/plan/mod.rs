@@ -4,17 +4,21 @@
 //! a timestamp must a page end between two timestamps ([`Planner::cuts_anywhere`]).
 
 pub mod cursor;
+pub mod identity;
+mod order;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
+use self::order::usable_kind;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation,
     TableDefinition,
 };
+use crate::zone::Zone;
 
 /// The alias of the relation in every statement.
 const ALIAS: &str = "t";
@@ -36,10 +40,14 @@ struct TupleColumn {
     role: CursorRole,
     /// The names it is made of; more than one is a COALESCE.
     names: Vec<String>,
-    /// The SQL expression, qualified.
+    /// The SQL expression it is compared and ordered by, qualified.
     expression: String,
+    /// The SQL expression its value is read from.
+    output: String,
     kind: CursorKind,
     database_type: String,
+    /// [`ColumnDefinition::seen_in`].
+    seen_in: Option<Zone>,
     /// Where it stands in the result.
     index: usize,
 }
@@ -202,14 +210,32 @@ impl Planner {
     /// The smallest (`lowest`) or greatest timestamp of the relation.
     pub fn extreme_probe(&self, lowest: bool) -> Option<PlannedQuery> {
         let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
+        Some(self.extreme(time, lowest, 0))
+    }
+
+    /// The smallest (`lowest`) or greatest id but `skip`, where the mode has nothing but an id that is carried as
+    /// text: whether such ids grow is seen only in their values.
+    pub fn id_probe(&self, lowest: bool, skip: usize) -> Option<PlannedQuery> {
+        let id = self.tuple.first().filter(|id| id.role == CursorRole::Incrementing && id.kind == CursorKind::Text)?;
+        Some(self.extreme(id, lowest, skip))
+    }
+
+    fn extreme(&self, column: &TupleColumn, lowest: bool, skip: usize) -> PlannedQuery {
+        let TupleColumn { expression, output, .. } = column;
         let direction = if lowest { "asc" } else { "desc" };
-        let expression = &time.expression;
+        let offset = if skip > 0 { format!(" offset {skip}") } else { String::new() };
         let sql = format!(
-            "select {expression} from {} as {ALIAS} where {expression} is not null order by {expression} {direction} limit 1",
+            "select {output} from {} as {ALIAS} where {expression} is not null order by {expression} {direction} limit 1{offset}",
             self.source
         );
-        let cursor = vec![CursorColumn { index: 0, kind: time.kind }];
-        Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
+        let cursor = vec![CursorColumn { index: 0, kind: column.kind }];
+        PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) }
+    }
+
+    /// Name and type of the id column, if its values are not numbers.
+    pub fn text_id(&self) -> Option<(&str, &str)> {
+        let id = self.tuple.last().filter(|id| id.role == CursorRole::Incrementing && !id.is_number())?;
+        Some((id.names.first()?, &id.database_type))
     }
 
     /// The index that would serve every page, as DDL; none for a query or a relation read in no order.
@@ -301,11 +327,21 @@ fn tuple_column(
     };
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
+    let output = if as_text { syntax.as_text(&plain, &first.database_type) } else { plain };
     if as_text || qualified.len() > 1 {
         index = definition.columns.len() + hidden.len();
-        hidden.push(if as_text { syntax.as_text(&plain, &first.database_type) } else { plain });
+        hidden.push(output.clone());
     }
-    Ok(TupleColumn { role, names, expression, kind, database_type: first.database_type.clone(), index })
+    Ok(TupleColumn {
+        role,
+        names,
+        expression,
+        output,
+        kind,
+        database_type: first.database_type.clone(),
+        seen_in: first.seen_in,
+        index,
+    })
 }
 
 /// The kind of a COALESCE of two columns, if the database compares them as one type.
@@ -317,34 +353,6 @@ fn coalesced_kind(one: CursorKind, other: CursorKind) -> Option<CursorKind> {
             Some(CursorKind::Timestamp { zoned, digits: digits.max(more) })
         }
         _ => (one == other).then_some(one),
-    }
-}
-
-/// The kind of a cursor column, if it can serve in its role.
-fn usable_kind(definition: &TableDefinition, role: CursorRole, column: &ColumnDefinition) -> Result<CursorKind> {
-    let refuse = |reason: &str, advice: &str| {
-        Err(Error::new(
-            ErrorKind::SourceSchema,
-            format!("column `{}` of type {} {reason}", column.field.name, column.database_type),
-        )
-        .with("table", &definition.relation)
-        .advise(advice.to_owned()))
-    };
-    let is_number = column.database_type.starts_with("numeric") || column.database_type.starts_with("decimal");
-    match (role, column.cursor) {
-        (CursorRole::Timestamp, Some(kind)) if kind.is_time() => Ok(kind),
-        (CursorRole::Timestamp, _) => refuse(
-            "cannot serve as timestamp column",
-            "timestamp.column.name wants a date-time column; for a number use mode=incrementing",
-        ),
-        (CursorRole::Incrementing, Some(kind @ (CursorKind::Integer | CursorKind::Unsigned))) => Ok(kind),
-        (CursorRole::Incrementing, Some(CursorKind::Text)) if is_number => Ok(CursorKind::Text),
-        (CursorRole::Incrementing, _) => refuse(
-            "cannot serve as incrementing column",
-            "incrementing.column.name wants an integer column that only grows",
-        ),
-        (CursorRole::TieBreak, Some(kind)) => Ok(kind),
-        (CursorRole::TieBreak, None) => refuse("has no order", "use a primary key of ordered types"),
     }
 }
 

@@ -13,6 +13,7 @@ fn column(name: &str, database_type: &str, cursor: Option<CursorKind>) -> Column
         database_type: database_type.into(),
         not_null: true,
         collation: None,
+        seen_in: None,
         auto_increment: false,
         cursor,
         projection: Projection::Column,
@@ -28,6 +29,10 @@ fn orders() -> TableDefinition {
             column("created", "timestamp", Some(MICROS)),
             column("changed", "timestamp(3)", Some(CursorKind::Timestamp { zoned: false, digits: 3 })),
             column("place", "point", None),
+            column("label", "character varying(20)", Some(CursorKind::Text)),
+            column("exactly", "numeric(30,0)", Some(CursorKind::Text)),
+            column("state", "order_state", Some(CursorKind::Text)),
+            column("big", "bigint unsigned", Some(CursorKind::Unsigned)),
         ],
         skipped: Vec::new(),
         primary_key: vec!["id".into()],
@@ -77,7 +82,7 @@ fn a_coalesced_timestamp_and_a_text_key_ride_in_hidden_columns() {
             r#"order by coalesce(t."changed", t."created"), t."id" limit 2"#
         )
     );
-    assert_eq!((page.hidden, page.cursor[0].index, page.cursor[1].index), (2, 5, 6));
+    assert_eq!((page.hidden, page.cursor[0].index, page.cursor[1].index), (2, 9, 10));
     assert_eq!(planner.time_kind(), Some(MICROS), "the finer of the two counts");
     assert!(planner.cuts_anywhere());
 }
@@ -115,9 +120,10 @@ fn unusable_cursor_columns_are_refused_with_their_type() {
     let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: false, suffix: None };
     let refuse = |mode: Mode| Planner::new(&orders(), &mode, style).unwrap_err().report();
     assert!(
-        refuse(Mode::Incrementing { column: "id".into() })
-            .contains("column `id` of type uuid cannot serve as incrementing column")
+        refuse(Mode::Incrementing { column: "state".into() })
+            .contains("column `state` of type order_state cannot serve as incrementing column: its order is not known")
     );
+    assert!(refuse(Mode::Incrementing { column: "created".into() }).contains("it is a time"));
     assert!(refuse(Mode::Timestamp { columns: vec!["seq".into()] }).contains("cannot serve as timestamp column"));
     assert!(refuse(Mode::Timestamp { columns: vec!["place".into()] }).contains("point"));
     let mut keyless = orders();
@@ -229,4 +235,140 @@ fn cursor_values_out_of_range_stop_with_the_setting_that_allows_them() {
     assert!(limits.check(Some(instant(0)), Some(instant(1_700_000_000_000_000 + day)), now).is_ok());
     let relaxed = cursor::TimeLimits { before_epoch_fails: false, future_fails: false };
     assert!(relaxed.check(Some(instant(-1)), Some(far), now).is_ok());
+}
+
+#[test]
+fn instants_are_stored_as_the_wall_clock_connect_would_have_seen() {
+    // The session of Kafka Connect shows 10:00 in New York for 15:00 UTC, and takes it for 10:00 UTC.
+    let mut definition = orders();
+    let time = CursorKind::Timestamp { zoned: true, digits: 6 };
+    definition.columns[3] = ColumnDefinition {
+        seen_in: Some("America/New_York".parse().unwrap()),
+        ..column("changed", "timestamp(6)", Some(time))
+    };
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: false, suffix: None };
+    let planner = Planner::new(&definition, &both(), style).unwrap();
+    let at = |micros| Position(vec![CursorValue::Timestamp(micros), CursorValue::Integer(7)]);
+    let offset = |position: &Position| planner.offset_of(position, None, None, &Zone::UTC).unwrap();
+    let winter = at(1_579_100_400_123_456);
+    let stored = offset(&winter);
+    assert_eq!(stored.timestamp, Some(Instant::from_micros(1_579_100_400_123_456 - 5 * 3_600_000_000)));
+    assert_eq!(stored.exact, None);
+    assert_eq!(planner.position_of(&stored, &Zone::UTC).unwrap(), Some(winter));
+    // 2024-11-03 05:30 UTC is the first 01:30 of that night in New York, which Connect cannot tell from the second.
+    let twice = at(1_730_611_800_000_000);
+    let stored = offset(&twice);
+    assert!(stored.exact.is_some());
+    assert_eq!(planner.position_of(&stored, &Zone::UTC).unwrap(), Some(twice));
+}
+
+fn incrementing(column: &str) -> Mode {
+    Mode::Incrementing { column: column.into() }
+}
+
+/// As `planner`, with a collation of its own for `label`.
+fn collated(mode: &Mode) -> Planner {
+    let mut definition = orders();
+    definition.columns[5].collation = Some("en_US".into());
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: true, suffix: None };
+    Planner::new(&definition, mode, style).unwrap()
+}
+
+#[test]
+fn an_id_of_text_is_compared_by_its_bytes_and_says_so_in_the_index() {
+    let planner = collated(&incrementing("label"));
+    let page = planner.page(Some(&Position(vec![CursorValue::Text("b".into())])), None, 5);
+    assert_eq!(
+        page.sql,
+        concat!(
+            r#"select t.*, t."label"::text from "Or""ders" as t "#,
+            r#"where t."label" collate "C" > $1::text::character varying(20) order by t."label" collate "C" limit 5"#
+        )
+    );
+    assert_eq!(planner.index_ddl().unwrap(), r#"create index on "Or""ders" ("label" collate "C")"#);
+    assert_eq!(
+        planner.id_probe(false, 2).unwrap().sql,
+        concat!(
+            r#"select t."label"::text from "Or""ders" as t where t."label" collate "C" is not null "#,
+            r#"order by t."label" collate "C" desc limit 1 offset 2"#
+        )
+    );
+    let both = Mode::TimestampIncrementing { columns: vec!["changed".into()], column: "label".into() };
+    let after = Position(vec![CursorValue::Timestamp(5), CursorValue::Text("b".into())]);
+    let page = collated(&both).page(Some(&after), None, 5);
+    assert!(
+        page.sql.contains(r#"(t."changed", t."label" collate "C") > ($1, $2::text::character varying(20)) order by"#)
+    );
+    assert!(collated(&both).id_probe(true, 0).is_none(), "inside one timestamp any order will do");
+}
+
+#[test]
+fn only_an_id_is_pinned_and_only_where_its_own_order_is_another() {
+    let mut definition = orders();
+    definition.columns[5].collation = Some("en_US".into());
+    definition.primary_key = vec!["label".into()];
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: true, suffix: None };
+    let tie = Planner::new(&definition, &Mode::Timestamp { columns: vec!["created".into()] }, style).unwrap();
+    assert!(!tie.page(None, Some(&UPPER), 5).sql.contains("collate"));
+    assert!(!planner(&incrementing("label")).page(None, None, 5).sql.contains("collate"));
+    let expanding = SqlStyle { syntax: &Expanding, ..style };
+    let error = Planner::new(&definition, &incrementing("label"), expanding).unwrap_err();
+    assert!(error.report().contains("compares by the collation en_US"), "{}", error.report());
+}
+
+#[test]
+fn an_id_of_text_is_stored_exactly_and_never_as_a_number() {
+    let planner = planner(&incrementing("label"));
+    let position = Position(vec![CursorValue::Text("0010".into())]);
+    let offset = planner.offset_of(&position, None, None, &Zone::UTC).unwrap();
+    assert_eq!((offset.incrementing, offset.exact.as_deref()), (None, Some(r#"[{"s":"0010"}]"#)));
+    assert_eq!(planner.position_of(&offset, &Zone::UTC).unwrap(), Some(position));
+    let number = SourceOffset { incrementing: Some(10), ..offset };
+    let error = planner.position_of(&number, &Zone::UTC).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Offsets);
+    assert!(error.report().contains("column `label` is of type character varying(20)"), "{}", error.report());
+    assert_eq!(planner.text_id(), Some(("label", "character varying(20)")));
+    assert!(planner.initial_position(None, Some(7)).is_err());
+    assert_eq!(planner.initial_position(None, None).unwrap(), None);
+}
+
+#[test]
+fn a_start_at_a_time_reads_the_rows_of_that_time_also_with_ids_of_text() {
+    let at = |column: &str| {
+        let mode = Mode::TimestampIncrementing { columns: vec!["changed".into()], column: column.into() };
+        planner(&mode).initial_position(Some(CursorValue::Timestamp(5)), None).unwrap().unwrap().0.remove(1)
+    };
+    assert_eq!(at("seq"), CursorValue::Integer(-1));
+    assert_eq!(at("exactly"), CursorValue::Text("-1".into()));
+    assert_eq!(at("label"), CursorValue::Text("".into()));
+    assert_eq!(at("id"), CursorValue::Text("00000000-0000-0000-0000-000000000000".into()));
+}
+
+#[test]
+fn ids_beyond_63_bits_keep_their_exact_position_in_every_mode() {
+    let huge = "100000000000000000000000000000";
+    for (column, small, big) in [
+        ("big", CursorValue::Integer(7), CursorValue::Unsigned(u64::MAX)),
+        ("exactly", CursorValue::Text("7".into()), CursorValue::Text(huge.into())),
+    ] {
+        let timed = Mode::TimestampIncrementing { columns: vec!["changed".into()], column: column.into() };
+        for mode in [incrementing(column), timed] {
+            let planner = planner(&mode);
+            let position = |id: &CursorValue<'static>| {
+                let time = (planner.tuple_len() == 2).then_some(CursorValue::Timestamp(5_000_000));
+                Position(time.into_iter().chain([id.clone()]).collect())
+            };
+            let offset = planner.offset_of(&position(&small), None, None, &Zone::UTC).unwrap();
+            assert_eq!((offset.incrementing, &offset.exact), (Some(7), &None), "{column}: as Connect writes it");
+            assert_eq!(planner.position_of(&offset, &Zone::UTC).unwrap(), Some(position(&small)));
+            let offset = planner.offset_of(&position(&big), None, None, &Zone::UTC).unwrap();
+            assert_eq!((offset.incrementing, offset.exact.is_some()), (None, true), "{column}");
+            assert_eq!(planner.position_of(&offset, &Zone::UTC).unwrap(), Some(position(&big)));
+            let page = planner.page(Some(&position(&big)), None, 5);
+            assert_eq!(page.binds.last().unwrap().value, big);
+            // Somebody set Connect's field: it wins.
+            let edited = SourceOffset { incrementing: Some(9), ..offset };
+            assert_ne!(planner.position_of(&edited, &Zone::UTC).unwrap(), Some(position(&big)));
+        }
+    }
 }

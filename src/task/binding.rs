@@ -55,6 +55,14 @@ impl Binding {
             suffix: spec.polling.suffix.as_deref(),
         };
         let planner = Planner::new(&definition, &mode, style)?;
+        if let (Some((column, database_type)), Some(_)) = (planner.text_id(), spec.mode.incrementing_initial) {
+            let message = format!(
+                "incrementing.initial is a number, and the incrementing column `{column}` is of type {database_type}"
+            );
+            return Err(Error::config(message)
+                .with("table", &definition.relation)
+                .advise("remove incrementing.initial: the table is read from the beginning"));
+        }
         let topic = topic_of(spec, &definition.relation)?;
         let key = key_of(spec, &definition)?;
         let value = Schema::Record(definition.value_schema());

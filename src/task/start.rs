@@ -102,7 +102,7 @@ impl Polled {
             (Some(kind), Some(TimestampInitial::Now)) => Some(connection.upper_bound(kind, Duration::ZERO).await?),
             _ => None,
         };
-        self.position = planner.initial_position(time, parts.spec.mode.incrementing_initial);
+        self.position = planner.initial_position(time, parts.spec.mode.incrementing_initial)?;
         match &self.position {
             None => {
                 tracing::info!(table = %self.name, "no stored offset, reading from the beginning");

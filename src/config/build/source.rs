@@ -32,18 +32,30 @@ pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
     }
     check_dialect(judge, &connection.url.dialect);
     // User and password are taken as they are, with the spaces they may have.
-    let as_written = |key: &str| judge.settings.get(key).map(|entry| entry.text.clone());
+    let as_written =
+        |key: &str| judge.settings.get(key).map(|entry| entry.text.clone()).filter(|text| !text.is_empty());
     let (user, password) = (as_written("connection.user"), as_written("connection.password"));
     if connection.user.is_some() && user.is_some() && connection.user != user {
-        judge.warning("connection.user", "differs from the user in connection.url, which wins");
+        let message = if connection.keys_win {
+            "wins over another user in connection.url"
+        } else {
+            "differs from the user in connection.url, which wins"
+        };
+        judge.warning("connection.user", message);
     }
     let limit = |key: &str, of_url: Option<Duration>| match (judge.given(key), of_url) {
         (None, Some(limit)) => limit,
         _ => millis(judge, key),
     };
+    let password = password.map(Secret::new);
+    let (user, password) = if connection.keys_win {
+        (user.or(connection.user), password.or(connection.password))
+    } else {
+        (connection.user.or(user), connection.password.or(password))
+    };
     Some(SourceSpec {
-        user: connection.user.or(user).filter(|user| !user.is_empty()),
-        password: connection.password.or(password.map(Secret::new)),
+        user: user.filter(|user| !user.is_empty()),
+        password,
         types,
         quote_identifiers,
         isolation: isolation(judge.text("transaction.isolation.mode")),
@@ -64,13 +76,14 @@ fn passed_on(judge: &Judge) -> Vec<(String, String)> {
 }
 
 fn check_dialect(judge: &mut Judge, dialect: &str) {
-    let named = match judge.text("dialect.name") {
-        "PostgreSqlDatabaseDialect" => "postgresql",
-        "SqliteDatabaseDialect" => "sqlite",
+    let named: &[&str] = match judge.text("dialect.name") {
+        "PostgreSqlDatabaseDialect" => &["postgresql"],
+        "MySqlDatabaseDialect" => &["mysql", "mariadb", "tidb"],
+        "SqliteDatabaseDialect" => &["sqlite"],
         _ => return,
     };
-    if named != dialect {
-        let message = format!("is the dialect of {named}, but connection.url is one of {dialect}");
+    if !named.contains(&dialect) {
+        let message = format!("is the dialect of {}, but connection.url is one of {dialect}", named.join(", "));
         judge.problem("dialect.name", message, &["connection.url"]);
     }
 }

@@ -8,11 +8,18 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "connection.url",
         Kind::Text,
-        "Where the database is: `jdbc:postgresql://host:port/database?parameter=value`, `jdbc:sqlite:/path/to/file`, \
-         or the native `postgres://` and `sqlite:` URLs.",
+        "Where the database is: `jdbc:postgresql://host:port/database?parameter=value`, \
+         `jdbc:mysql://host:port/database`, `jdbc:mariadb://host:port/database`, `jdbc:sqlite:/path/to/file`, or \
+         the native `postgres://`, `mysql://`, `mariadb://`, `tidb://` and `sqlite:` URLs. The hosts of a list are \
+         tried in order.",
     )
     .high(),
-    key("connection.user", Kind::Text, "The database user. One in the URL wins, as in the PostgreSQL driver.").high(),
+    key(
+        "connection.user",
+        Kind::Text,
+        "The database user. One in the URL wins for PostgreSQL, this key for MySQL and its kin, as in their drivers.",
+    )
+    .high(),
     key("connection.password", Kind::Password, "The password; better written as `${env:NAME}` or `${file:/path:key}`.")
         .high(),
     key("connection.attempts", Kind::Int, "Attempts per connection.")
@@ -25,7 +32,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "connection.*",
         Kind::Text,
         "Any other key goes to the driver as a parameter, without the prefix: `connection.sslmode=require`. \
-         Parameters of the URL win.",
+         Parameters of the URL win for PostgreSQL and SQLite, these for MySQL and its kin, as in their drivers.",
     )
     .low(),
     key("jdbc.credentials.provider.class", Kind::Class, "Where user and password come from.")
@@ -37,11 +44,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .ignored("the default provider has no settings"),
     key("dialect.name", Kind::Text, "The dialect, where the URL alone does not tell; it must be that of the URL.")
         .or("")
-        .allow(Allowed::Words(&["", "PostgreSqlDatabaseDialect", "SqliteDatabaseDialect"]))
-        .refuse(&[
-            ("GenericDatabaseDialect", "there is no generic dialect; there are PostgreSQL and SQLite"),
-            ("MySqlDatabaseDialect", "the MySQL dialect is not there yet; there are PostgreSQL and SQLite"),
-        ])
+        .allow(Allowed::Words(&["", "PostgreSqlDatabaseDialect", "MySqlDatabaseDialect", "SqliteDatabaseDialect"]))
+        .refuse(&[("GenericDatabaseDialect", "there is no generic dialect; there are PostgreSQL, MySQL and SQLite")])
         .low(),
     own_key(
         "connect.timeout.ms",

@@ -281,3 +281,32 @@ fn reports_carry_lines_and_become_errors_of_configuration() {
         load("/no/such/file", None, &BTreeMap::new(), &[], false).unwrap_err().to_string().contains("cannot be read")
     );
 }
+
+#[test]
+fn user_and_password_come_from_where_the_driver_takes_them() {
+    for (url, expected) in [
+        ("postgres://u:p@h/d", ("u", "p")),
+        ("jdbc:mysql://u:p@h/d", ("key", "key")),
+        ("jdbc:mariadb://h/d?user=u&password=p", ("key", "key")),
+    ] {
+        let given =
+            [("connection.url", Some(url)), ("connection.user", Some("key")), ("connection.password", Some("key"))];
+        let loaded = with(&given).unwrap_or_else(|report| panic!("{report}"));
+        let source = loaded.spec.source;
+        assert_eq!((source.user.as_deref().unwrap(), source.password.as_ref().unwrap().reveal()), expected, "{url}");
+        assert_eq!(loaded.report.warnings[0].key, "connection.user", "{url}");
+    }
+}
+
+#[test]
+fn one_dialect_name_serves_mysql_mariadb_and_tidb() {
+    for url in ["jdbc:mysql://h/d?serverTimezone=UTC", "jdbc:mariadb://h/d", "tidb://h/d"] {
+        let changes = [("connection.url", Some(url)), ("dialect.name", Some("MySqlDatabaseDialect"))];
+        let loaded = with(&changes).unwrap_or_else(|report| panic!("{report}"));
+        let notes = loaded.spec.notes.join("\n");
+        assert_eq!(
+            notes.contains("ignored parameters that only tune the Java driver: serverTimezone"),
+            url.contains('?')
+        );
+    }
+}

@@ -30,7 +30,7 @@ fn value() -> impl Strategy<Value = String> {
         Just("a(,[b:[c|]:[d]".to_owned()),
         "\\PC{0,12}",
         "[a-z.:,;|*()\\[\\]\\\\%$?=&/@ ]{0,24}",
-        "(jdbc:)?(postgresql|postgres|sqlite|mysql):/{0,3}[a-z0-9:@,\\[\\]/]{0,12}[?]?[a-z=&%0-9]{0,12}",
+        "(jdbc:)?(postgresql|postgres|sqlite|mysql|mariadb|tidb):/{0,3}[a-z0-9:@,\\[\\]()=/]{0,12}[?]?[a-z=&%0-9]{0,12}",
     ]
 }
 

@@ -23,6 +23,12 @@ fn a_specification_can_be_printed() {
     ]);
     let loaded = connector(Document::from_map("c", changes), surroundings).unwrap_or_else(|report| panic!("{report}"));
     assert_eq!(loaded.spec.kafka.common["ssl.keystore.password"], SECRET);
+    let url = "jdbc:mysql://u:hush-hush@h/d?trustCertificateKeyStoreUrl=file:/a.p12\
+        &trustCertificateKeyStorePassword=hush-hush&clientCertificateKeyStoreUrl=file:/b.p12";
+    let stores = [("connection.url", Some(url)), ("connection.clientCertificateKeyStorePassword", Some("hush-hush"))];
+    let source = with(&stores).unwrap_or_else(|report| panic!("{report}")).spec.source;
+    assert_eq!(source.url.parameters["keyStorePassword"], SECRET);
+    assert!(!format!("{source:?} {}", source.url).contains(SECRET));
     let shown = format!("{:?} {:#?} {}", loaded.spec, loaded.spec, loaded.spec.source.url);
     assert!(!shown.contains(SECRET), "{shown}");
     assert!(!loaded.report.to_string().contains(SECRET) && !format!("{:?}", loaded.report).contains(SECRET));
@@ -57,6 +63,19 @@ fn a_report_shows_no_secret_even_if_every_value_is_one() {
         "jdbc:sqlserver://h;password=hush-hush",
         "jdbc:postgresql://h/d?sslmode=x&password=a&hush-hush",
         "postgres://u:1/hush-hush@h/d",
+        "jdbc:mysql://u:hush-hush@h:x/d",
+        "jdbc:mysql://u:hush-hush(@h/d",
+        "jdbc:mysql://u:1,hush-hush@h/d",
+        "jdbc:mysql://address=(host=h)(port=x)(password=hush-hush)/d",
+        "jdbc:mysql://u:hush-hush@h,u:other@i/d",
+        "jdbc:mysql://h/d?password=hush-hush&sslMode=x",
+        "jdbc:mysql://h/d?trustCertificateKeyStoreUrl=file:/a.jks&trustCertificateKeyStorePassword=hush-hush",
+        "jdbc:mysql:hush-hush@h//d",
+        "jdbc:mariadb://u:hush-hush@h/d",
+        "mysql://u:1#hush-hush@h/d",
+        "mysql://u:1/hush-hush@h/d",
+        "mysqlx://u:hush-hush@h/d",
+        "jdbc:tidb://u:hush-hush@h/d",
     ] {
         let report = with(&[("connection.url", Some(url))]).unwrap_err().to_string();
         assert!(!report.contains("hush-hush"), "{report}");

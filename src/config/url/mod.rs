@@ -1,7 +1,9 @@
 //! `connection.url`, JDBC or native, into a [`SourceUrl`] (`connector-config.md`, 12.1). Parameters of the
-//! URL and of `connection.*` come together here, the URL's winning, and are settled by the dialect's own
-//! file: translated to one vocabulary, dropped with a note, or refused. Nothing in a message is a secret.
+//! URL and of `connection.*` come together here (which of them win is the driver's custom) and are settled by
+//! the dialect's own file: translated to one vocabulary, dropped with a note, or refused. Nothing in a message
+//! is a secret.
 
+mod mysql;
 mod postgres;
 mod sqlite;
 
@@ -15,8 +17,9 @@ use super::report::Problem;
 use super::spec::{Secret, SourceUrl};
 
 /// The URLs there are, for messages.
-pub(crate) const ACCEPTED: &str =
-    "jdbc:postgresql://host:port/database, postgres://host:port/database, jdbc:sqlite:/path or sqlite:/path";
+pub(crate) const ACCEPTED: &str = "jdbc:postgresql://host:port/database, jdbc:mysql://host:port/database, \
+    jdbc:mariadb://host:port/database, jdbc:sqlite:/path, or natively postgres://, mysql://, mariadb://, \
+    tidb://, sqlite:/path";
 
 /// A URL and what it says beside the address.
 #[derive(Debug, Clone)]
@@ -24,6 +27,8 @@ pub(crate) struct Connection {
     pub(crate) url: SourceUrl,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// Whether user and password given as keys win over those of the URL, as parameters do.
+    pub(crate) keys_win: bool,
     /// `connectTimeout` or `loginTimeout`.
     pub(crate) connect_timeout: Option<Duration>,
     /// `socketTimeout`.
@@ -45,9 +50,50 @@ struct Parameter {
 /// The parts of a URL before its parameters are settled.
 struct Address {
     dialect: &'static str,
+    rules: Rules,
     hosts: Vec<(String, u16)>,
     database: Option<String>,
     parameters: Vec<(String, String)>,
+}
+
+/// Whose parameters they are.
+#[derive(Clone, Copy)]
+enum Rules {
+    PostgreSql,
+    MySql(mysql::Driver),
+    Sqlite,
+}
+
+impl Rules {
+    fn names(self) -> Vec<&'static str> {
+        match self {
+            Rules::PostgreSql => postgres::names().collect(),
+            Rules::MySql(_) => mysql::names().collect(),
+            Rules::Sqlite => sqlite::names().collect(),
+        }
+    }
+
+    fn meaning(self, name: &str, value: &str) -> Meaning {
+        match self {
+            Rules::PostgreSql => postgres::meaning(name, value),
+            Rules::MySql(driver) => mysql::meaning(driver, name, value),
+            Rules::Sqlite => sqlite::meaning(name, value),
+        }
+    }
+
+    /// `connection.*` wins with Connector/J (and MariaDB Connector/J 2), the URL elsewhere
+    /// (`connector-config.md`, 11.4).
+    fn keys_win(self) -> bool {
+        matches!(self, Rules::MySql(_))
+    }
+
+    fn settle(self, connection: &mut Connection, given: &[Parameter]) {
+        match self {
+            Rules::PostgreSql => postgres::settle_tls(&mut connection.url.parameters),
+            Rules::MySql(driver) => mysql::settle(connection, given, driver),
+            Rules::Sqlite => {}
+        }
+    }
 }
 
 /// What a dialect makes of a parameter.
@@ -75,10 +121,14 @@ pub(crate) fn parse(text: &str, passed_on: &[(String, String)]) -> Result<Connec
     let address = address(text)?;
     let from_url = address.parameters.iter().map(|(name, value)| (name, value, "connection.url".to_owned()));
     let from_keys = passed_on.iter().map(|(name, value)| (name, value, format!("connection.{name}")));
-    let given = from_keys
+    let rules = address.rules;
+    let mut given = from_keys
         .chain(from_url)
         .map(|(name, value, key)| Parameter { name: name.clone(), value: value.clone(), key })
         .collect::<Vec<_>>();
+    if rules.keys_win() {
+        given.rotate_left(passed_on.len());
+    }
     let mut connection = Connection {
         url: SourceUrl {
             dialect: address.dialect.to_owned(),
@@ -88,21 +138,18 @@ pub(crate) fn parse(text: &str, passed_on: &[(String, String)]) -> Result<Connec
         },
         user: None,
         password: None,
+        keys_win: rules.keys_win(),
         connect_timeout: None,
         socket_timeout: None,
         ignored: Vec::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
-    let is_sqlite = address.dialect == "sqlite";
-    let names: Vec<_> = if is_sqlite { sqlite::names().collect() } else { postgres::names().collect() };
-    let meaning = if is_sqlite { sqlite::meaning } else { postgres::meaning };
+    let names = rules.names();
     for parameter in &given {
-        connection.take(parameter, meaning(&parameter.name, &parameter.value), &names);
+        connection.take(parameter, rules.meaning(&parameter.name, &parameter.value), &names);
     }
-    if !is_sqlite {
-        postgres::settle_tls(&mut connection.url.parameters);
-    }
+    rules.settle(&mut connection, &given);
     Ok(connection)
 }
 
@@ -114,7 +161,7 @@ impl Connection {
                 self.url.parameters.insert(name.to_owned(), value);
             }
             Meaning::Ignore => self.ignored.push(name.clone()),
-            Meaning::Refuse(reason) => self.problems.push(Problem::new(key, format!("parameter {name}: {reason}"))),
+            Meaning::Refuse(reason) => self.problems.push(refused(parameter, &reason)),
             Meaning::Unknown if parameter.value.is_empty() => {
                 // It may be the rest of a password that was not escaped: it is not named.
                 let message = "has a parameter that is not known and has no value; `&` in a value is written %26";
@@ -138,6 +185,10 @@ impl Connection {
     }
 }
 
+fn refused(parameter: &Parameter, reason: &str) -> Problem {
+    Problem::new(&parameter.key, format!("parameter {}: {reason}", parameter.name))
+}
+
 fn address(text: &str) -> Result<Address, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -153,8 +204,17 @@ fn address(text: &str) -> Result<Address, String> {
         ("postgresql", true) => postgres::jdbc(rest),
         ("postgresql" | "postgres", false) => postgres::native(rest),
         ("sqlite", _) => sqlite::address(rest, is_jdbc),
-        ("mysql" | "mysql+srv" | "mariadb" | "tidb", _) => {
-            Err(format!("the dialect for {scheme} is not there yet; there are {ACCEPTED}"))
+        ("mysql" | "mariadb", true) => mysql::jdbc(&scheme, rest),
+        ("mysql", false) => mysql::native("mysql", rest),
+        ("mariadb", false) => mysql::native("mariadb", rest),
+        ("tidb", false) => mysql::native("tidb", rest),
+        ("tidb", true) => Err("cannot be jdbc:tidb; write jdbc:mysql://host:4000/database or tidb://host".to_owned()),
+        ("mysqlx" | "mysqlx+srv", _) => {
+            Err("is of the X protocol, which is not there; write mysql:// with the port of the classic one, 3306"
+                .to_owned())
+        }
+        ("mysql+srv" | "mariadb+srv", _) => {
+            Err("asks for service records, which are not looked up; name hosts and ports in mysql://".to_owned())
         }
         ("jdbc", false) => Err(format!("`jdbc:` must be in lower case; write {ACCEPTED}")),
         _ => Err(format!("there is no dialect for this kind of database; there are {ACCEPTED}")),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Address, Meaning, decode, hosts, query_parameters};
+use super::{Address, Meaning, Rules, decode, hosts, query_parameters};
 
 const PORT: u16 = 5432;
 const SSL_MODES: &[&str] = &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
@@ -174,6 +174,7 @@ fn address(hosts_text: &str, database: &str, parameters: Vec<(String, String)>) 
     let database = decode(database)?;
     Ok(Address {
         dialect: "postgresql",
+        rules: Rules::PostgreSql,
         hosts: hosts(hosts_text, PORT)?,
         database: Some(database).filter(|database| !database.is_empty()),
         parameters,

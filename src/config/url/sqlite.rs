@@ -1,7 +1,7 @@
 //! SQLite: the grammar of its URLs and the meaning of its parameters (`connector-config.md`, 12.1 and 12.4).
 //! rowtide only reads, so what changes the file (journal mode and the like) has no effect.
 
-use super::{Address, Meaning, decode, query_parameters};
+use super::{Address, Meaning, Rules, decode, query_parameters};
 
 /// Parameters that stay for the dialect.
 const HONOURED: &[&str] = &[
@@ -88,7 +88,7 @@ pub(super) fn address(rest: &str, is_jdbc: bool) -> Result<Address, String> {
     }
     let database = if path.is_empty() { ":memory:".to_owned() } else { path };
     let parameters = query_parameters(parameters, false)?;
-    Ok(Address { dialect: "sqlite", hosts: Vec::new(), database: Some(database), parameters })
+    Ok(Address { dialect: "sqlite", rules: Rules::Sqlite, hosts: Vec::new(), database: Some(database), parameters })
 }
 
 /// What a parameter means.

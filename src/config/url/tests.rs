@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     match parse(text, &[]) {
         Ok(found) => {
             let user = found.user.map(|user| format!(" user={user}")).unwrap_or_default();
@@ -69,9 +69,6 @@ fn other_texts_are_refused_with_what_is_accepted() {
         ("jdbc:postgresql://[::1/d", "without a `]`"),
         ("jdbc:postgresql://u:p@h/d", "connection.user"),
         ("jdbc:postgresql://h/d?password=%zz", "%25"),
-        ("jdbc:mysql://h/d", "the dialect for mysql is not there yet; there are jdbc:postgresql"),
-        ("mariadb://h/d", "the dialect for mariadb is not there yet"),
-        ("jdbc:mysql+srv://h/d", "not there yet"),
         ("jdbc:oracle:thin:@h:1521:x", "there is no dialect"),
         ("jdbc:aws-wrapper:postgresql://h/d", "there is no dialect"),
         ("jdbc:sqlite::resource:a.db", "Java archive"),

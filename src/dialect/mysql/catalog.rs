@@ -228,6 +228,7 @@ fn define(
             field: Field { optional, field_type, name: column.name },
             database_type: column.of.name,
             collation: column.collation,
+            seen_in: session.zone.seen_in(column.of.kind, &session.types.all.zone).filter(|_| instants),
             projection,
             not_null: column.not_null,
             auto_increment: column.auto_increment,

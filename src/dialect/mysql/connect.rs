@@ -131,7 +131,7 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
         let call = sqlx::raw_sql(statement(&sql)).execute(&mut connection);
         answered(silence, Doing::Connect, call).await?;
     }
-    let zone = one(&mut connection, "select @@session.time_zone", silence).await?.unwrap_or_default();
+    let zone = ZoneState::of(&mut connection, silence).await?;
     let step = one(&mut connection, "select cast(@@global.auto_increment_increment as char)", silence).await;
     let parameters = &source.url.parameters;
     let for_mariadb = source.url.dialect == "mariadb";
@@ -162,12 +162,16 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
         current_database_only: is_set(parameters, "nullDatabaseMeansCurrent", for_mariadb),
         id_step: step.ok().flatten().and_then(|step| step.parse().ok()).unwrap_or(1),
         silence,
-        zone: ZoneState { is_utc: zone == "+00:00", own: zone },
+        zone,
         notes: Notes::default(),
     })
 }
 
-async fn one(connection: &mut MySqlConnection, sql: &'static str, silence: Duration) -> Result<Option<String>> {
+pub(super) async fn one(
+    connection: &mut MySqlConnection,
+    sql: &'static str,
+    silence: Duration,
+) -> Result<Option<String>> {
     let row = answered(silence, Doing::Connect, sqlx::raw_sql(sql).fetch_one(connection)).await?;
     Ok(text(&row, 0)?.map(str::to_owned))
 }

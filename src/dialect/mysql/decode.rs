@@ -10,7 +10,7 @@ use super::super::value::Problem;
 use super::types::{ColumnType, Kind, Wire};
 use crate::config::spec::{TypeSpec, ZeroDate};
 use crate::model::{CursorKind, CursorValue, Field, FieldType, Value};
-use crate::zone::Zone;
+use crate::zone::{Overlap, Zone};
 
 const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
 const NO_DATE: Problem = Problem::new("the value is a zero date or a date without month or day")
@@ -19,6 +19,8 @@ const NO_TIME: Problem = Problem::new("the value is a time below zero or of 24 h
     .advise("time.handling=string would deliver it");
 const TOO_LARGE: Problem =
     Problem::new("the value is beyond 2^63 - 1").advise("unsigned.bigint=decimal or string would deliver it");
+const AMBIGUOUS: Problem = Problem::new("the wall clock comes twice when daylight saving time ends")
+    .advise("dst.overlap=later or earlier would deliver it; a table is read in UTC, where it comes once");
 const NOT_UTF8: Problem = Problem::new("the text is not UTF-8");
 
 /// How one column's values become record values.
@@ -62,6 +64,13 @@ pub(super) enum Decoder {
         encoder: TimestampEncoder,
         no_date: NoDate,
     },
+    /// A TIMESTAMP in a session in another zone.
+    SessionWall {
+        encoder: TimestampEncoder,
+        session: Zone,
+        overlap: Overlap,
+        no_date: NoDate,
+    },
     Time {
         zone: Zone,
     },
@@ -100,9 +109,9 @@ impl NoDate {
 }
 
 impl Decoder {
-    /// The decoder from a column to its field; none if the two do not go together. `instants`: the
-    /// session is in UTC, so a TIMESTAMP is an instant.
-    pub(super) fn bind(column: &ColumnType, field: &Field, types: &TypeSpec, instants: bool) -> Option<Self> {
+    /// The decoder from a column to its field; none if the two do not go together. `session` is the
+    /// zone in which the session shows instants.
+    pub(super) fn bind(column: &ColumnType, field: &Field, types: &TypeSpec, session: Zone) -> Option<Self> {
         let no_date = NoDate::of(types, field.optional);
         let signed = !column.unsigned;
         let field_type = &field.field_type;
@@ -126,10 +135,13 @@ impl Decoder {
             (Kind::Year, FieldType::Date) => Decoder::Year { no_date },
             (Kind::Year, FieldType::Int32) => Decoder::YearNumber,
             (Kind::Date, FieldType::Date) => Decoder::Date { legacy_calendar: types.legacy_calendar, no_date },
-            (Kind::Timestamp, _) if instants => Decoder::Instant { encoder: TimestampEncoder::new(types), no_date },
-            (Kind::DateTime | Kind::Timestamp, _) => {
-                Decoder::DateTime { encoder: TimestampEncoder::new(types), no_date }
+            (Kind::Timestamp, _) if session.is_utc() => {
+                Decoder::Instant { encoder: TimestampEncoder::new(types), no_date }
             }
+            (Kind::Timestamp, _) => {
+                Decoder::SessionWall { encoder: TimestampEncoder::new(types), session, overlap: types.overlap, no_date }
+            }
+            (Kind::DateTime, _) => Decoder::DateTime { encoder: TimestampEncoder::new(types), no_date },
             (Kind::Time, FieldType::Time) => Decoder::Time { zone: types.zone },
             (_, FieldType::String) if column.wire() == Wire::Bytes => Decoder::Text,
             (_, FieldType::Bytes) if column.wire() == Wire::Bytes => Decoder::Bytes,
@@ -180,6 +192,10 @@ impl Decoder {
             },
             Decoder::Instant { encoder, no_date } => match wall(bytes)? {
                 Some(micros) => encoder.instant(micros, 0),
+                None => no_instant(*no_date, encoder)?,
+            },
+            Decoder::SessionWall { encoder, session, overlap, no_date } => match wall(bytes)? {
+                Some(micros) => encoder.instant(session.wall_to_instant_by(micros, *overlap).ok_or(AMBIGUOUS)?, 0),
                 None => no_instant(*no_date, encoder)?,
             },
             Decoder::Time { zone } => time_of_day(time(bytes)?.ok_or(NO_TIME)?, zone),
@@ -338,7 +354,7 @@ mod tests {
 
     fn decode<'r>(column: &str, field_type: FieldType, bytes: &'r [u8]) -> Result<Value<'r>, Problem> {
         let field = Field { name: "c".to_owned(), field_type, optional: false };
-        let decoder = Decoder::bind(&ColumnType::of_catalog(column), &field, &TypeSpec::default(), true).unwrap();
+        let decoder = Decoder::bind(&ColumnType::of_catalog(column), &field, &TypeSpec::default(), Zone::UTC).unwrap();
         decoder.decode(bytes)
     }
 
@@ -378,7 +394,7 @@ mod tests {
         let field = |optional| Field { name: "c".to_owned(), field_type: FieldType::Date, optional };
         let with = |zero_date, optional, bytes: &[u8]| {
             let types = TypeSpec { zero_date, ..TypeSpec::default() };
-            let decoder = Decoder::bind(&ColumnType::of_catalog("date"), &field(optional), &types, true).unwrap();
+            let decoder = Decoder::bind(&ColumnType::of_catalog("date"), &field(optional), &types, Zone::UTC).unwrap();
             decoder.decode(bytes).map(|value| match value {
                 Value::Integer(days) => Some(days),
                 _ => None,

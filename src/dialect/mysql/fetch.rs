@@ -15,13 +15,15 @@ use super::{Notes, Session, bind, bytes, statement};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, CursorValue, PlannedQuery, Projection, TableDefinition, Value};
+use crate::zone::Zone;
 
 /// Decodes the rows of one page.
 pub(super) struct Reader<'a> {
     definition: &'a TableDefinition,
     query: &'a PlannedQuery,
     types: &'a ColumnTypes,
-    instants: bool,
+    /// The zone in which the session shows instants.
+    session: Zone,
     notes: &'a mut Notes,
     layout: Option<Layout>,
     values: Vec<Value<'static>>,
@@ -58,7 +60,7 @@ pub(super) async fn open<'a>(
         definition,
         query,
         types,
-        instants: zone.is_utc,
+        session: if zone.is_utc { Zone::UTC } else { zone.zone },
         notes,
         layout: None,
         values: Vec::new(),
@@ -123,7 +125,7 @@ impl Reader<'_> {
                     .with("column", name));
             }
             let types = self.types.of(&self.definition.relation, name);
-            let decoder = Decoder::bind(&of_table, &column.field, &types, self.instants);
+            let decoder = Decoder::bind(&of_table, &column.field, &types, self.session);
             let decoder =
                 decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
             columns.push(ColumnLayout { decoder, optional: column.field.optional, cursor: None });

@@ -17,6 +17,7 @@ mod fetch;
 mod identity;
 mod syntax;
 mod types;
+mod zone;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -29,6 +30,7 @@ use sqlx::{AssertSqlSafe, Column, Connection, Decode, Row};
 use self::classify::classify;
 use self::decode::CursorDecoder;
 use self::types::ColumnType;
+use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
 use super::rows::no_answer;
 use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
@@ -129,14 +131,6 @@ struct Session {
     notes: Notes,
 }
 
-/// The zone of the session.
-struct ZoneState {
-    /// What it was before rowtide changed it: what Kafka Connect's driver would see.
-    own: String,
-    /// It is `+00:00` now.
-    is_utc: bool,
-}
-
 /// What is remembered between calls.
 #[derive(Default)]
 struct Notes {
@@ -182,7 +176,7 @@ impl Session {
         }
         let utc = is_table(relation);
         if utc != self.zone.is_utc {
-            let zone = if utc { "+00:00" } else { self.zone.own.as_str() };
+            let zone = if utc { "+00:00" } else { self.zone.name.as_str() };
             let call = sqlx::query("set time_zone = ?").bind(zone).execute(&mut self.connection);
             answered(self.silence, Doing::Page, call).await?;
             self.zone.is_utc = utc;
@@ -201,7 +195,7 @@ impl Session {
     /// The clock: the instant, and the wall clock of the session's own zone.
     async fn clock(&mut self) -> Result<(i64, i64)> {
         const CLOCK: &str = "select utc_timestamp(6), convert_tz(utc_timestamp(6), '+00:00', ?)";
-        let call = sqlx::query(CLOCK).bind(self.zone.own.clone()).fetch_one(&mut self.connection);
+        let call = sqlx::query(CLOCK).bind(self.zone.name.clone()).fetch_one(&mut self.connection);
         let row = answered(self.silence, Doing::Page, call).await?;
         let micros = |index: usize| -> Result<Option<i64>> {
             let Some(bytes) = bytes(&row, index).map_err(|error| classify(error, Doing::Page))? else {
@@ -214,7 +208,7 @@ impl Session {
         };
         match (micros(0)?, micros(1)?) {
             (Some(instant), Some(wall)) => Ok((instant, wall)),
-            _ => Err(Error::config(format!("the server cannot convert times to its own zone {}", self.zone.own))
+            _ => Err(Error::config(format!("the server cannot convert times to its own zone {}", self.zone.name))
                 .advise("load its time zone tables (mysql_tzinfo_to_sql)")),
         }
     }

@@ -295,6 +295,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
             field: Field { name: column.name, field_type, optional: !column.not_null || gave_null },
             database_type: column.formatted,
             collation: column.collation,
+            seen_in: None,
             projection,
             not_null: column.not_null || (is_table && column.key_position.is_some()),
             auto_increment: column.auto_increment,

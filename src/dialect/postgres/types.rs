@@ -171,7 +171,7 @@ impl CatalogType {
         match self.oid {
             20 | 21 | 23 | 26 => Some(CursorKind::Integer),
             1700 => match precision_and_scale(self.modifier) {
-                Some((_, scale)) if scale <= 0 => Some(CursorKind::Integer),
+                Some((precision, scale)) if scale <= 0 && precision - scale <= 18 => Some(CursorKind::Integer),
                 _ => Some(CursorKind::Text),
             },
             1082 => Some(CursorKind::Date),

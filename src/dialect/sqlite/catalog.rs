@@ -202,6 +202,7 @@ async fn define(
         database_type: if origin.declared.is_empty() { "ANY".to_owned() } else { origin.declared.clone() },
         // SQLite does not tell which; pinning the order of bytes once too often costs nothing.
         collation: (origin.collated && declared.is_text()).then(|| "declared".to_owned()),
+        seen_in: None,
         projection,
         not_null: origin.not_null || (is_own && origin.key > 0),
         auto_increment: is_own && origin.is_rowid,

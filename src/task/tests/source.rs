@@ -98,6 +98,7 @@ impl SourceConnection for Connection {
                 projection: Projection::Column,
                 not_null: true,
                 collation: None,
+                seen_in: None,
                 auto_increment: name == "id",
                 cursor: Some(cursor),
             };

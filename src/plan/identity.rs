@@ -1,0 +1,113 @@
+//! Whether the ids of a table grow, as far as their values tell: a UUID carries its version, and the random ones
+//! sort anywhere. Takes the smallest and the greatest id as text, never shows them.
+
+/// How a UUID is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UuidForm {
+    /// With hyphens: hardly anything else looks like it.
+    Canonical,
+    /// Sixteen bytes as hexadecimal digits: other ids look like it by chance.
+    Bytes,
+}
+
+/// The version of a text that looks like a UUID (RFC 9562), and how it is written.
+pub fn uuid_version(text: &str) -> Option<(u8, UuidForm)> {
+    let bare = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(text);
+    let bare = bare.strip_prefix("\\x").or_else(|| bare.strip_prefix("0x")).unwrap_or(bare);
+    let (form, digits) = match bare.len() {
+        36 if [8, 13, 18, 23].iter().all(|at| bare.as_bytes()[*at] == b'-') => {
+            (UuidForm::Canonical, bare.replace('-', ""))
+        }
+        32 => (UuidForm::Bytes, bare.to_owned()),
+        _ => return None,
+    };
+    if digits.len() != 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let version = u8::from_str_radix(&digits[12..13], 16).ok()?;
+    let has_variant = matches!(digits.as_bytes()[16].to_ascii_lowercase(), b'8' | b'9' | b'a' | b'b');
+    (has_variant && (1..=8).contains(&version)).then_some((version, form))
+}
+
+/// Why ids of this UUID version do not grow; none for those that sort by time.
+pub fn against_version(version: u8) -> Option<&'static str> {
+    match version {
+        4 => Some("they are random"),
+        3 | 5 => Some("they are hashes"),
+        1 | 2 => Some("they do not begin with the high digits of their time"),
+        6 | 7 => None,
+        _ => Some("nothing is known of their order"),
+    }
+}
+
+/// What the values say of a column of ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// Nothing against them.
+    Unremarkable,
+    /// UUIDs of this version, which sort by time.
+    TimeOrdered(u8),
+    /// UUIDs of this version, which do not; by the form, more of them have to confirm it.
+    Unordered(u8, UuidForm),
+    /// The greatest is not a number, and sorts after every number.
+    NotANumber,
+}
+
+/// Judges a column of ids by its smallest and its greatest value. The greatest decides: where random UUIDs were
+/// replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the greatest.
+pub fn judge(lowest: &str, highest: &str) -> Ids {
+    if ["NaN", "Infinity"].contains(&highest) {
+        return Ids::NotANumber;
+    }
+    match (uuid_version(lowest), uuid_version(highest)) {
+        (Some(_), Some((version, form))) => match against_version(version) {
+            Some(_) => Ids::Unordered(version, form),
+            None if form == UuidForm::Canonical => Ids::TimeOrdered(version),
+            None => Ids::Unremarkable,
+        },
+        _ => Ids::Unremarkable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str = "c232ab00-9414-11ec-b3c8-9f6bdeced846";
+    const V4: &str = "919108f7-52d1-4320-9bac-f847db4148a8";
+    const V6: &str = "1ec9414c-232a-6b00-b3c8-9f6bdeced846";
+    const V7: &str = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
+
+    #[test]
+    fn versions_are_read_from_every_form_of_a_uuid() {
+        for (text, version) in [(V1, 1), (V4, 4), (V6, 6), (V7, 7)] {
+            assert_eq!(uuid_version(text), Some((version, UuidForm::Canonical)));
+            assert_eq!(uuid_version(&text.to_uppercase()), Some((version, UuidForm::Canonical)));
+            assert_eq!(uuid_version(&format!("{{{text}}}")), Some((version, UuidForm::Canonical)));
+            let bytes = text.replace('-', "");
+            assert_eq!(uuid_version(&bytes), Some((version, UuidForm::Bytes)));
+            assert_eq!(uuid_version(&format!("\\x{bytes}")), Some((version, UuidForm::Bytes)));
+        }
+    }
+
+    #[test]
+    fn other_ids_are_no_uuids() {
+        let nil = "00000000-0000-0000-0000-000000000000";
+        let others = ["", "42", "ORD-2024-0001", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "1srOrx2ZWZBpBUvZwXKQmoEYga2", nil];
+        for text in others.iter().chain(&["ääääääääääääääääää", "919108f7-52d1-4320-cbac-f847db4148a8"])
+        {
+            assert_eq!(uuid_version(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn random_uuids_are_no_ids_that_grow_and_time_ordered_ones_are() {
+        assert_eq!(judge(V4, V4), Ids::Unordered(4, UuidForm::Canonical));
+        assert_eq!(judge(V1, V1), Ids::Unordered(1, UuidForm::Canonical));
+        assert_eq!(judge(V7, V7), Ids::TimeOrdered(7));
+        assert_eq!(judge(V4, V7), Ids::TimeOrdered(7), "the greatest decides");
+        assert_eq!(judge(V7, V4), Ids::Unordered(4, UuidForm::Canonical));
+        assert_eq!(judge("ORD-1", V4), Ids::Unremarkable);
+        assert_eq!(judge("1.5", "NaN"), Ids::NotANumber);
+    }
+}
