@@ -12,4 +12,5 @@ mod modes;
 mod schemas;
 mod servers;
 mod support;
+mod types;
 mod walkthrough;

@@ -20,6 +20,8 @@ pub(super) type Problem = &'static str;
 
 const MALFORMED: Problem = "the value does not have the length of its type";
 
+const BEYOND: Problem = "the timestamp is beyond the year 294247, where 64 bits of microseconds end";
+
 /// How one column's values become record values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decoder {
@@ -90,7 +92,7 @@ impl Decoder {
                 values.push(Value::Text(Cow::Borrowed(text)));
             }
             Decoder::Timestamp(encoder) => {
-                let micros = unix_micros(i64::from_be_bytes(fixed(bytes)?));
+                let micros = unix_micros(bytes)?;
                 match encoder.wall_millis(micros) {
                     Some(millis) => values.push(Value::Integer(millis)),
                     None => values.push(encoder.wall(micros, 0)),
@@ -108,8 +110,8 @@ impl Decoder {
             Decoder::Int8 => Value::Integer(i64::from_be_bytes(fixed(bytes)?)),
             Decoder::Int2 => Value::Integer(i64::from(i16::from_be_bytes(fixed(bytes)?))),
             Decoder::Text => Value::Text(Cow::Borrowed(utf8(bytes)?)),
-            Decoder::Timestamp(encoder) => encoder.wall(unix_micros(i64::from_be_bytes(fixed(bytes)?)), 0),
-            Decoder::Timestamptz(encoder) => encoder.instant(unix_micros(i64::from_be_bytes(fixed(bytes)?)), 0),
+            Decoder::Timestamp(encoder) => encoder.wall(unix_micros(bytes)?, 0),
+            Decoder::Timestamptz(encoder) => encoder.instant(unix_micros(bytes)?, 0),
             Decoder::Bool => Value::Boolean(bytes.first().ok_or(MALFORMED)? != &0),
             Decoder::Bit => Value::Boolean(bytes.get(4).ok_or(MALFORMED)? & 0x80 != 0),
             Decoder::Oid => Value::Integer(i64::from(u32::from_be_bytes(fixed(bytes)?))),
@@ -178,7 +180,7 @@ impl CursorDecoder {
             CursorDecoder::Int8 => CursorValue::Integer(i64::from_be_bytes(fixed(bytes)?)),
             CursorDecoder::Oid => CursorValue::Integer(i64::from(u32::from_be_bytes(fixed(bytes)?))),
             CursorDecoder::Numeric => CursorValue::Integer(finite(bytes)?.integer().ok_or("the id is beyond 64 bits")?),
-            CursorDecoder::Timestamp => CursorValue::Timestamp(unix_micros(i64::from_be_bytes(fixed(bytes)?))),
+            CursorDecoder::Timestamp => CursorValue::Timestamp(unix_micros(bytes)?),
             CursorDecoder::Date => CursorValue::Timestamp(match i32::from_be_bytes(fixed(bytes)?) {
                 i32::MAX => i64::MAX,
                 i32::MIN => i64::MIN,
@@ -189,11 +191,13 @@ impl CursorDecoder {
     }
 }
 
-/// From PostgreSQL's microseconds; the infinities stay the ends of the range, and nothing else becomes one.
-fn unix_micros(micros: i64) -> i64 {
-    match micros {
-        i64::MAX | i64::MIN => micros,
-        _ => micros.saturating_add(EPOCH_MICROS).min(i64::MAX - 1),
+/// From PostgreSQL's microseconds. The infinities are the ends of the range, and nothing else becomes one: the last
+/// thirty years that PostgreSQL knows do not fit.
+#[inline]
+fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
+    match i64::from_be_bytes(fixed(bytes)?) {
+        infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
+        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix != i64::MAX).ok_or(BEYOND),
     }
 }
 

@@ -90,13 +90,13 @@ impl Decoder {
     pub(super) fn decode<'r>(&self, stored: Stored<'r>) -> Result<Value<'r>, Problem> {
         match (self, stored) {
             (_, Stored::Null) => Ok(Value::Null),
-            (Decoder::Boolean, Stored::Integer(value)) => Ok(Value::Boolean(value != 0)),
+            (Decoder::Boolean, Stored::Integer(value @ (0 | 1))) => Ok(Value::Boolean(value == 1)),
             (Decoder::Integer { low, high }, stored) => {
                 let value = whole(&stored).ok_or(OTHER_CLASS)?;
                 let fits = (*low..=*high).contains(&value);
                 if fits { Ok(Value::Integer(value)) } else { Err(TOO_WIDE) }
             }
-            (Decoder::Float32, stored) => Ok(Value::Float32(double(&stored)? as f32)),
+            (Decoder::Float32, stored) => float(double(&stored)?),
             (Decoder::Float64, stored) => Ok(Value::Float64(double(&stored)?)),
             (Decoder::Text, Stored::Text(text)) => Ok(Value::Text(Cow::Borrowed(text))),
             (Decoder::Bytes, Stored::Blob(bytes)) => Ok(Value::Bytes(Cow::Borrowed(bytes))),
@@ -132,6 +132,15 @@ fn double(stored: &Stored<'_>) -> Result<f64, Problem> {
         Stored::Integer(_) => Err("the integer has more digits than a double"),
         _ => Err(OTHER_CLASS),
     }
+}
+
+/// Connect's REAL has 32 bits: digits are rounded, but nothing becomes infinite.
+fn float(value: f64) -> Result<Value<'static>, Problem> {
+    let float = value as f32;
+    if float.is_infinite() && value.is_finite() {
+        return Err("the value is beyond a float; declare the column DOUBLE");
+    }
+    Ok(Value::Float32(float))
 }
 
 fn decimal(stored: &Stored<'_>, scale: i32) -> Result<Value<'static>, Problem> {

@@ -63,8 +63,13 @@ impl SqlSyntax for Syntax {
         format!("?{n}")
     }
 
+    /// A real with all its digits, of which a plain cast keeps 15; a blob stays one, which no text can hold.
     fn as_text(&self, expression: &str, _database_type: &str) -> String {
-        format!("cast({expression} as text)")
+        let (plain, exact) = (format!("cast({expression} as text)"), format!("printf('%!.17g', {expression})"));
+        format!(
+            "case typeof({expression}) when 'blob' then {expression} when 'real' then \
+             case when cast({plain} as real) = {expression} then {plain} else {exact} end else {plain} end"
+        )
     }
 
     fn in_byte_order(&self, expression: &str, _column: &ColumnDefinition) -> Option<String> {

@@ -110,6 +110,19 @@ pub fn ends(topic: &str) -> Vec<i64> {
     partitions.map(|partition| consumer.fetch_watermarks(topic, partition.id(), PATIENCE).expect("ends").1).collect()
 }
 
+/// How far each topic has ever been written, all partitions together; 0 if it does not exist.
+pub fn total_ends(topics: impl Iterator<Item = String>) -> Vec<i64> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a consumer");
+    let metadata = consumer.fetch_metadata(None, PATIENCE).expect("metadata");
+    let partitions: HashMap<_, _> = metadata.topics().iter().map(|topic| (topic.name(), topic.partitions())).collect();
+    let end = |topic: &str, id| consumer.fetch_watermarks(topic, id, PATIENCE).expect("ends").1;
+    let total = |topic: String| {
+        partitions.get(topic.as_str()).map_or(0, |all| all.iter().map(|one| end(&topic, one.id())).sum())
+    };
+    topics.map(total).collect()
+}
+
 /// Decodes Avro records through the registry.
 pub fn decode(raw: Vec<Raw>) -> Vec<Record> {
     let settings = [("schema.registry.url".to_owned(), Stack::get().registry)];

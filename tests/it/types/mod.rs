@@ -1,0 +1,9 @@
+//! Every type of every database at its extremes, as null and as key, with the database itself as the oracle; and
+//! the zones: server, session and `db.timezone` against each other.
+
+mod avro;
+mod matrix;
+mod postgres;
+mod postgres_columns;
+mod render;
+mod sqlite;
