@@ -2,6 +2,7 @@
 //! an id, and an instant in milliseconds plus nanoseconds). The offset's own fields are written as
 //! Connect would; the exact position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
 
+use super::identity::{is_beyond_numbers, not_a_number};
 use super::{Planner, TupleColumn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset};
@@ -39,7 +40,7 @@ impl Planner {
     /// matter only in `timestamp` mode, where Connect's fields must not run ahead into a tie (4.2).
     ///
     /// # Errors
-    /// `Value` if the timestamp cannot be read as a time.
+    /// `Value` if the timestamp cannot be read as a time; `Cursor` if the id is NaN or infinite.
     pub fn offset_of(
         &self,
         position: &Position,
@@ -52,6 +53,12 @@ impl Planner {
             kind.to_instant(value, zone)
         };
         let value = |index: usize| position.0.get(index).ok_or_else(|| Error::internal("a position is too short"));
+        if let (Mode::Incrementing { column }, Some(CursorValue::Text(id))) = (&self.mode, position.0.first())
+            && self.text_id().is_none()
+            && is_beyond_numbers(id)
+        {
+            return Err(not_a_number(column));
+        }
         let mut offset = SourceOffset { has_nanos: true, ..SourceOffset::default() };
         match &self.mode {
             Mode::Bulk => return Err(Error::internal("bulk mode has no offset")),

@@ -346,3 +346,11 @@ fn ids_beyond_63_bits_keep_their_exact_position_in_every_mode() {
         }
     }
 }
+
+#[test]
+fn an_id_that_is_not_a_number_is_never_a_position_but_a_text_may_read_so() {
+    let nan = Position(vec![CursorValue::Text("NaN".into())]);
+    let stored = |column: &str| planner(&incrementing(column)).offset_of(&nan, None, None, &Zone::UTC);
+    assert_eq!(stored("exactly").unwrap_err().kind(), ErrorKind::Cursor);
+    assert!(stored("label").is_ok());
+}

@@ -7,7 +7,7 @@ use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, FactWeight, Mode, Relation};
 use crate::plan::Planner;
-use crate::plan::identity::{Ids, UuidForm, against_version, judge, uuid_version};
+use crate::plan::identity::{Ids, UuidForm, against_version, is_beyond_numbers, judge, not_a_number, uuid_version};
 use crate::status::TableBoard;
 
 /// How many ids in a row must look like random UUIDs where other ids look like them by chance.
@@ -96,6 +96,10 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
         return Ok(None);
     };
     let fact = |text: String| CursorFact { column: column.clone(), weight: FactWeight::Note, text };
+    if planner.text_id().is_none() {
+        let hides_the_rest = is_beyond_numbers(&highest);
+        return if hides_the_rest { Err(not_a_number(column).with("table", relation)) } else { Ok(None) };
+    }
     match judge(&lowest, &highest) {
         Ids::Unremarkable => Ok(None),
         Ids::TimeOrdered(version) => Ok(Some(fact(format!(
@@ -111,12 +115,6 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
                 format!("its values are UUIDs of version {version}: {why}, so a new row can sort before the position");
             Err(refused(relation, column, &text))
         }
-        Ids::NotANumber => Err(Error::new(
-            ErrorKind::Cursor,
-            format!("column `{column}` holds NaN or infinity, which sorts after every id to come"),
-        )
-        .with("table", relation)
-        .advise("correct the row")),
     }
 }
 
