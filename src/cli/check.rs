@@ -175,7 +175,7 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
 async fn server(spec: &ConnectorSpec, args: &ConfigArgs, identity: &str, findings: &mut Findings) {
     match output::within(args.timeout, "the offsets topic", offset_tools::load(spec)).await {
         Ok(stored) => {
-            findings.note("server", inspect::server(Some(identity), stored.server.as_deref()), String::clone);
+            findings.note("server", inspect::server(spec, Some(identity), stored.server.as_deref()), String::clone);
         }
         Err(error) => {
             let _ =

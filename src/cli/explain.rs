@@ -92,7 +92,7 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let stored = output::within(timeout, "the offsets topic", offset_tools::load(spec)).await?;
     if !args.json {
         output::print(&format!("connector {} on {} ({})\n", spec.name, spec.source.url, connection.server()))?;
-        let server = inspect::server(connection.identity(), stored.server.as_deref());
+        let server = inspect::server(spec, connection.identity(), stored.server.as_deref());
         output::print(&format!("server {}\n", server.unwrap_or_else(|error| error.report())))?;
     }
     let mut tables = Vec::new();

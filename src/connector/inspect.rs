@@ -1,6 +1,6 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
-use crate::config::spec::ConnectorSpec;
+use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::Result;
 use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
@@ -54,8 +54,11 @@ pub async fn upper(
 ///
 /// # Errors
 /// `ForeignServer` if they belong to another.
-pub fn server(identity: Option<&str>, remembered: Option<&str>) -> Result<String> {
+pub fn server(spec: &ConnectorSpec, identity: Option<&str>, remembered: Option<&str>) -> Result<String> {
     let Some(identity) = identity else { return Ok("has no identity that could be remembered".to_owned()) };
+    if spec.mode.mode == ModeName::Bulk {
+        return Ok(format!("{identity}; mode=bulk has no offsets that would belong to it"));
+    }
     Ok(match (ServerGuard::new(false).judge(remembered, identity)?, remembered) {
         (Verdict::Known, _) => format!("{identity}, as remembered"),
         (Verdict::Remember, Some(remembered)) => format!("{identity}, remembered as `{remembered}`"),
