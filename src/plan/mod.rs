@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation,
+    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Projection, Relation,
     TableDefinition,
 };
 
@@ -291,7 +291,7 @@ fn tuple_column(
         if let [only] = qualified.as_slice() { only.clone() } else { format!("coalesce({})", qualified.join(", ")) };
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
-    if as_text || qualified.len() > 1 {
+    if as_text || qualified.len() > 1 || first.projection != Projection::Column {
         index = definition.columns.len() + hidden.len();
         hidden.push(if as_text { syntax.as_text(&expression, &first.database_type) } else { expression.clone() });
     }

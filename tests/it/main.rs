@@ -11,4 +11,5 @@ mod lifecycle;
 mod modes;
 mod schemas;
 mod support;
+mod type_settings;
 mod walkthrough;

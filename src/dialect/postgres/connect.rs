@@ -355,7 +355,7 @@ async fn greet(
     let session = Session {
         connection,
         server: format!("PostgreSQL {version}"),
-        types: source.types.all.clone(),
+        types: source.types.clone(),
         quote_identifiers: source.quote_identifiers,
         hide_unprivileged: is_set(&source.url.parameters, "hideUnprivilegedObjects"),
         silence,
