@@ -9,7 +9,7 @@ use sqlx::{Column, Executor, SqlSafeStr};
 use super::super::{Doing, near};
 use super::syntax::back_quoted;
 use super::types::{ColumnType, Kind};
-use super::{Session, answered, statement, text};
+use super::{Server, Session, answered, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
@@ -174,8 +174,18 @@ async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Des
         return Ok(());
     }
     let names: Vec<String> = decimals.iter().map(|index| format!("w.{}", back_quoted(&columns[*index].name))).collect();
-    let zeros = vec!["0"; decimals.len()].join(", ");
-    let sql = format!("select {} from ({wrapped}) as w where 1 = 0 union distinct select {zeros}", names.join(", "));
+    let none = match session.kind {
+        // In FROM, MySQL would run a query of one row while it plans; in the list, TiDB would.
+        Server::MySql => {
+            let list: Vec<String> =
+                names.iter().map(|name| format!("(select {name} from ({wrapped}) as w limit 1)")).collect();
+            format!("select {} from (select 1) as n where 1 = 0", list.join(", "))
+        }
+        Server::MariaDb | Server::TiDb => {
+            format!("select {} from ({wrapped}) as w where 1 = 0", names.join(", "))
+        }
+    };
+    let sql = format!("{none} union distinct select {}", vec!["0"; decimals.len()].join(", "));
     let rows = session.rows(&sql, &[], Doing::Describe).await?;
     let row = rows.first().ok_or_else(|| Error::internal("a select without a table gave no row"))?;
     for (place, index) in decimals.into_iter().enumerate() {
