@@ -20,7 +20,7 @@ pub(super) type Problem = &'static str;
 
 const MALFORMED: Problem = "the value does not have the length of its type";
 
-const BEYOND: Problem = "the timestamp is beyond the year 294247, where 64 bits of microseconds end";
+const BEYOND: Problem = "the timestamp is in the year 294247 or beyond, where 64 bits of microseconds end";
 
 /// How one column's values become record values.
 #[derive(Debug, Clone, Copy)]
@@ -197,7 +197,8 @@ impl CursorDecoder {
 fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
     match i64::from_be_bytes(fixed(bytes)?) {
         infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
-        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix != i64::MAX).ok_or(BEYOND),
+        // Two days before the end no zone leads beyond it.
+        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix < i64::MAX - 2 * MICROS_PER_DAY).ok_or(BEYOND),
     }
 }
 
