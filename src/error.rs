@@ -45,6 +45,8 @@ pub enum ErrorKind {
     OutcomeUnknown,
     /// Another process took over the transactional id.
     Fenced,
+    /// The database is not the one the offsets were read from, or an older copy of it.
+    ForeignServer,
     /// A stored offset cannot be read, or progress has a gap.
     Offsets,
     /// Refused to protect data, although nothing is broken.
@@ -81,7 +83,7 @@ impl ErrorKind {
             SchemaChanged | Value => Directive::Redescribe,
             TransactionAborted | OutcomeUnknown => Directive::Rebuild,
             Config | Auth | Privilege | SourceSchema | Cursor | RegistryRefused | IncompatibleSchema | KafkaRefused
-            | Fenced | Offsets | Refused | Io | GivenUp | Cancelled | Internal => Directive::Fail,
+            | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp | Cancelled | Internal => Directive::Fail,
         }
     }
 
@@ -106,6 +108,9 @@ impl ErrorKind {
             TransactionAborted => "rowtide starts again from the committed offsets by itself",
             OutcomeUnknown => "rowtide starts again from the committed offsets by itself",
             Fenced => "another process runs this connector; stop one of the two",
+            ForeignServer => {
+                "correct connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
+            }
             Offsets => "inspect with `rowtide offsets get`, correct with `rowtide offsets set`",
             Refused => "nothing was changed",
             Io => "check that the file exists and can be read and written",
@@ -126,7 +131,7 @@ impl ErrorKind {
         match self {
             Config | Auth | Privilege | SourceSchema | RegistryRefused | KafkaRefused | Io => 2,
             Unreachable | Registry | Kafka => 3,
-            Fenced | Refused | IncompatibleSchema => 4,
+            Fenced | ForeignServer | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
             Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | GivenUp
             | Internal => 1,

@@ -29,7 +29,8 @@ create or replace trigger test_table_touch
     before update on test_table
     for each row execute function test_table_touch();
 
--- The connector's user: it reads this table and nothing else.
+-- The connector's user: it reads this table and nothing else. The sequence tells it whether rows at the
+-- end were deleted or the table is an older copy.
 do $$
 begin
     create role connectuser login password 'connectuser';
@@ -40,3 +41,4 @@ end
 $$;
 
 grant select on test_table to connectuser;
+grant select on sequence test_table_seq_seq to connectuser;

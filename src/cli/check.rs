@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, KeyMode};
-use crate::connector::{catalog, inspect, parts};
+use crate::connector::{catalog, inspect, offset_tools, parts};
 use crate::convert::Role;
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one 
      compaction and KTables do not work; key.mode=primary_key mends it";
 
 async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
-    let bindings = database(spec, args, findings).await;
+    let (bindings, identity) = database(spec, args, findings).await;
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
     let brokers = output::reach(&spec.kafka, args.timeout).await;
     if findings
@@ -112,26 +112,31 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings
                 TopicState::Hidden => "may not be described with these credentials".to_owned(),
             });
         }
+        if let Some(identity) = &identity {
+            server(spec, args, identity, findings).await;
+        }
     }
     for binding in &bindings {
         registry(spec, args, binding, findings).await;
     }
 }
 
-async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> Vec<Binding> {
+/// What can be polled, and which server it is.
+async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> (Vec<Binding>, Option<String>) {
     let what = format!("database {}", spec.source.url);
     let mut bindings = Vec::new();
     let dialect = match dialect_of(&spec.source) {
         Ok(dialect) => dialect,
         Err(error) => {
             findings.note::<()>(&what, Err(error), |()| String::new());
-            return bindings;
+            return (bindings, None);
         }
     };
     let connected = output::within(args.timeout, &what, dialect.connect(&spec.source)).await;
     let Some(mut connection) = findings.note(&what, connected, |connection| connection.server().to_owned()) else {
-        return bindings;
+        return (bindings, None);
     };
+    let identity = connection.identity().map(str::to_owned);
     let listed = output::within(args.timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await;
     let relations = findings.note("tables", listed, |relations| match relations.len() {
         0 => "none yet; tables that appear later are picked up".to_owned(),
@@ -158,7 +163,20 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         bindings.push(binding);
     }
     connection.close().await;
-    bindings
+    (bindings, identity)
+}
+
+/// Whether the stored offsets, if they can be read, belong to this server.
+async fn server(spec: &ConnectorSpec, args: &ConfigArgs, identity: &str, findings: &mut Findings) {
+    match output::within(args.timeout, "the offsets topic", offset_tools::load(spec)).await {
+        Ok(stored) => {
+            findings.note("server", inspect::server(Some(identity), stored.server.as_deref()), String::clone);
+        }
+        Err(error) => {
+            let _ =
+                output::print(&format!("note     server {identity}; the offsets cannot be read: {}\n", error.report()));
+        }
+    }
 }
 
 async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {

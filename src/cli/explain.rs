@@ -91,11 +91,13 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let stored = output::within(timeout, "the offsets topic", offset_tools::load(spec)).await?;
     if !args.json {
         output::print(&format!("connector {} on {} ({})\n", spec.name, spec.source.url, connection.server()))?;
+        let server = inspect::server(connection.identity(), stored.server.as_deref());
+        output::print(&format!("server {}\n", server.unwrap_or_else(|error| error.report())))?;
     }
     let mut tables = Vec::new();
     let mut code = 0;
     for relation in relations {
-        let explained = explain_table(spec, dialect, &mut *connection, &relation, &stored, args.sample);
+        let explained = explain_table(spec, dialect, &mut *connection, &relation, &stored.offsets, args.sample);
         match output::within(timeout, &what, explained).await {
             Ok(explanation) if args.json => tables.push(explanation.json()),
             Ok(explanation) => output::print(&explanation.text(spec))?,
@@ -115,8 +117,10 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
             }
         }
     }
+    let server = json!({"identity": connection.identity(), "remembered": stored.server});
     connection.close().await;
-    Ok((json!({"connector": spec.name, "source": spec.source.url.to_string(), "tables": tables}), code))
+    let source = spec.source.url.to_string();
+    Ok((json!({"connector": spec.name, "source": source, "server": server, "tables": tables}), code))
 }
 
 async fn explain_table(

@@ -1,7 +1,6 @@
 //! `rowtide offsets`: look at what is stored, and change it. A change shows before and after, wants `--yes`
 //! where nobody can be asked, and refuses while the connector runs.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,8 @@ use serde_json::json;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, ModeName, Selection};
-use crate::connector::{catalog, offset_tools};
+use crate::connector::catalog;
+use crate::connector::offset_tools::{self, Stored};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant, SourceOffset, SourcePartition};
@@ -115,7 +115,6 @@ struct Change {
     force: bool,
 }
 
-type Stored = BTreeMap<SourcePartition, StoredOffset>;
 type Changes = Vec<(SourcePartition, Option<SourceOffset>)>;
 
 pub(super) async fn run(args: OffsetsArgs) -> u8 {
@@ -165,14 +164,18 @@ async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Resu
     for spec in &specs {
         let stored = load(spec, config).await?;
         if as_json {
-            documents.extend(stored.iter().map(|(partition, stored)| entry(spec, partition, stored)));
+            let server = stored.server.as_deref();
+            documents.extend(stored.offsets.iter().map(|(partition, stored)| entry(spec, partition, stored, server)));
             continue;
         }
         let mut text = format!("connector {} in topic {}\n", spec.name, spec.offsets.topic);
-        if stored.is_empty() {
+        if let Some(server) = &stored.server {
+            text.push_str(&format!("  server: {server}\n"));
+        }
+        if stored.offsets.is_empty() {
             text.push_str("  no offsets stored\n");
         }
-        for (partition, stored) in &stored {
+        for (partition, stored) in &stored.offsets {
             let selected = if is_selected(spec, partition) { "" } else { "  (no longer selected)" };
             text.push_str(&format!(
                 "  {partition}  {}{selected}\n    guard off, {} [{}] @ {}, written {}\n",
@@ -191,7 +194,12 @@ async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Resu
     Ok(())
 }
 
-fn entry(spec: &ConnectorSpec, partition: &SourcePartition, stored: &StoredOffset) -> serde_json::Value {
+fn entry(
+    spec: &ConnectorSpec,
+    partition: &SourcePartition,
+    stored: &StoredOffset,
+    server: Option<&str>,
+) -> serde_json::Value {
     let offset: serde_json::Value = serde_json::from_slice(&format::value(&stored.offset)).unwrap_or_default();
     json!({
         "connector": spec.name,
@@ -199,6 +207,7 @@ fn entry(spec: &ConnectorSpec, partition: &SourcePartition, stored: &StoredOffse
         "offset": offset,
         "position": stored.offset.to_string(),
         "guard": "off",
+        "server": server,
         "selected": is_selected(spec, partition),
         "topic": stored.topic,
         "kafka_partition": stored.partition,
@@ -241,7 +250,8 @@ fn age(written_at: Option<i64>) -> String {
 async fn get(target: &Target, to: Option<&Path>) -> Result<(), Stop> {
     let spec = one(&target.connector, &target.config)?;
     let stored = load(&spec, &target.config).await?;
-    let chosen: Vec<_> = stored.iter().filter(|(partition, _)| matches(partition, target.table.as_deref())).collect();
+    let chosen: Vec<_> =
+        stored.offsets.iter().filter(|(partition, _)| matches(partition, target.table.as_deref())).collect();
     if chosen.is_empty() && target.table.is_some() {
         return Err(nothing_stored(&stored, target.table.as_deref()).into());
     }
@@ -258,7 +268,7 @@ fn matches(partition: &SourcePartition, table: Option<&str>) -> bool {
 /// The partition a change is about, among those stored; none if there is none.
 fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition>> {
     let mut found: Vec<SourcePartition> =
-        stored.keys().filter(|partition| matches(partition, table)).cloned().collect();
+        stored.offsets.keys().filter(|partition| matches(partition, table)).cloned().collect();
     match found.len() {
         0 | 1 => Ok(found.pop()),
         _ => {
@@ -271,7 +281,7 @@ fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition
 
 fn nothing_stored(stored: &Stored, table: Option<&str>) -> Error {
     let whose = table.map_or_else(|| "this connector".to_owned(), |table| format!("`{table}`"));
-    let names: Vec<String> = stored.keys().map(ToString::to_string).collect();
+    let names: Vec<String> = stored.offsets.keys().map(ToString::to_string).collect();
     let advice = if names.is_empty() {
         "no offset is stored at all".to_owned()
     } else {
@@ -319,12 +329,12 @@ async fn set(
         Some(partition) => partition,
         None => future(&spec, target.table.as_deref(), &target.config).await?,
     };
-    let before = stored.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
+    let before = stored.offsets.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
     let after = SourceOffset {
         incrementing: incrementing.or(before.incrementing),
         timestamp: timestamp.or(before.timestamp),
         has_nanos: true,
-        exact: None,
+        ..SourceOffset::default()
     };
     if after.timestamp.is_none() && !matches!(spec.mode.mode, ModeName::Incrementing) {
         let message = "the position is a timestamp first, and none is stored: an id alone would read everything";
@@ -352,7 +362,11 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
     let spec = one(&target.connector, &target.config)?;
     let stored = load(&spec, &target.config).await?;
     let changes: Changes = match &target.table {
-        None => stored.keys().map(|partition| (partition.clone(), None)).collect(),
+        // Like a first run: whatever server there is will be remembered.
+        None => {
+            let server = stored.server.as_ref().map(|_| SourcePartition::server());
+            stored.offsets.keys().cloned().chain(server).map(|partition| (partition, None)).collect()
+        }
         Some(table) => match chosen(&stored, Some(table))? {
             Some(partition) => vec![(partition, None)],
             None => return Err(nothing_stored(&stored, Some(table)).into()),
@@ -368,7 +382,7 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
 async fn export(connector: &str, file: &Path, config: &ConfigArgs) -> Result<(), Stop> {
     let spec = one(connector, config)?;
     let stored = load(&spec, config).await?;
-    let document = format::to_rest(stored.iter().map(|(partition, stored)| (partition, Some(&stored.offset))));
+    let document = format::to_rest(stored.offsets.iter().map(|(partition, stored)| (partition, Some(&stored.offset))));
     Ok(write_document(file, &document)?)
 }
 
@@ -404,10 +418,15 @@ async fn apply(
     change: &Change,
     config: &ConfigArgs,
 ) -> Result<(), Stop> {
+    let none = || "none".to_owned();
     for (partition, after) in &changes {
-        let show = |offset: Option<&SourceOffset>| offset.map_or_else(|| "none".to_owned(), ToString::to_string);
-        let before = stored.get(partition).map(|stored| &stored.offset);
-        output::say(&format!("{partition}\n  before  {}\n  after   {}", show(before), show(after.as_ref())));
+        let before = match stored.offsets.get(partition) {
+            Some(stored) => stored.offset.to_string(),
+            None if *partition == SourcePartition::server() => stored.server.clone().unwrap_or_else(none),
+            None => none(),
+        };
+        let after = after.as_ref().map_or_else(none, ToString::to_string);
+        output::say(&format!("{partition}\n  before  {before}\n  after   {after}"));
     }
     if !change.yes && !confirmed()? {
         output::say("nothing was changed");
@@ -415,7 +434,8 @@ async fn apply(
     }
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
     output::within(config.timeout, &what, offset_tools::write(spec, &changes, change.force, config.timeout)).await?;
-    output::say(&format!("written: {} of connector {}", output::count(changes.len(), "offset"), spec.name));
+    let offsets = changes.iter().filter(|(partition, _)| *partition != SourcePartition::server()).count();
+    output::say(&format!("written: {} of connector {}", output::count(offsets, "offset"), spec.name));
     Ok(())
 }
 

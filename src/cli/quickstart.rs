@@ -87,6 +87,7 @@ async fn run_connector(spec: ConnectorSpec, stop: CancellationToken, ended: Canc
     let options = RunOptions {
         once: false,
         timeout: PATIENCE,
+        accept_server: false,
         board: StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval)),
         metrics: Metrics::new().connector(&spec.name),
     };
@@ -152,7 +153,7 @@ impl Demo {
     async fn show_offset(&self, fastest: Duration) -> Result<()> {
         // The record is read a moment before its transaction's answer; the offset came with it.
         let stored = offset_tools::load(&self.spec).await?;
-        for (partition, stored) in &stored {
+        for (partition, stored) in &stored.offsets {
             let value = String::from_utf8_lossy(&crate::offsets::format::value(&stored.offset)).into_owned();
             say(&format!("\nStored offset of {partition}, written in the same transaction as the rows:\n  {value}\n"))?;
         }

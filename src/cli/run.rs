@@ -25,6 +25,10 @@ pub(super) struct RunArgs {
     /// Read until each table has nothing newer than the start of the run, commit, exit.
     #[arg(long)]
     once: bool,
+    /// Go on although the database is another one than the offsets belong to, or an older copy (a restored
+    /// backup); from then on it is the one remembered.
+    #[arg(long)]
+    accept_server: bool,
     /// Address of health and metrics, or `off` [default: 127.0.0.1:8083, with --once off].
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
@@ -72,8 +76,13 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
     for spec in specs {
         let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
         boards.add(board.clone());
-        let options =
-            RunOptions { once: args.once, timeout: args.config.timeout, board, metrics: metrics.connector(&spec.name) };
+        let options = RunOptions {
+            once: args.once,
+            timeout: args.config.timeout,
+            accept_server: args.accept_server,
+            board,
+            metrics: metrics.connector(&spec.name),
+        };
         let (name, stop) = (spec.name.clone(), stop.clone());
         running.spawn(async move { (name, connector::run(spec, options, stop).await) });
     }

@@ -10,6 +10,7 @@ use crate::config::spec::{ConnectorSpec, Selection, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
+use crate::task::server::ServerGuard;
 
 /// What the connector polls now.
 ///
@@ -112,24 +113,31 @@ pub fn split(relations: &[Relation], tasks_max: usize) -> Vec<Vec<Relation>> {
 
 /// Lists the catalog every `table.poll.interval.ms` and tells the tasks what to poll. Never ends: a
 /// listing that fails is said and tried again.
-pub async fn watch(spec: &ConnectorSpec, dialect: &'static dyn Dialect, tasks: Vec<watch::Sender<Vec<Relation>>>) {
+pub async fn watch(
+    spec: &ConnectorSpec,
+    dialect: &'static dyn Dialect,
+    server: &ServerGuard,
+    tasks: Vec<watch::Sender<Vec<Relation>>>,
+) {
     if matches!(spec.selection, Selection::Query { .. }) {
         return pending().await;
     }
     let mut homes = HashMap::new();
     loop {
         tokio::time::sleep(spec.polling.table_interval).await;
-        match list(spec, dialect).await {
+        match list(spec, dialect, server).await {
             Ok(current) => reassign(&tasks, &current, named(spec), &mut homes),
             Err(error) => tracing::warn!(error = %error.report(), "cannot list the tables, trying again"),
         }
     }
 }
 
-/// A connection of its own for each listing: minutes apart, an idle one would only be in the way.
-async fn list(spec: &ConnectorSpec, dialect: &'static dyn Dialect) -> Result<Vec<Relation>> {
+/// A connection of its own for each listing: minutes apart, an idle one would only be in the way. Another
+/// server's tables are not those of the connector.
+async fn list(spec: &ConnectorSpec, dialect: &'static dyn Dialect, server: &ServerGuard) -> Result<Vec<Relation>> {
     let Selection::Tables(filter) = &spec.selection else { return Ok(Vec::new()) };
     let mut connection = dialect.connect(&spec.source).await?;
+    server.agrees(connection.identity())?;
     let listed = connection.list_tables(&filter.catalog).await?;
     connection.close().await;
     let selected = select(filter, dialect, &listed);

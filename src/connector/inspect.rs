@@ -5,6 +5,7 @@ use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::Result;
 use crate::model::{CursorValue, PlannedQuery, Position, Relation};
 use crate::task::binding::Binding;
+use crate::task::server::{ServerGuard, Verdict};
 
 /// Describes a relation and resolves it against the configuration.
 ///
@@ -36,6 +37,19 @@ pub async fn upper(
         Some(kind) => connection.upper_bound(kind, spec.polling.delay).await.map(Some),
         None => Ok(None),
     }
+}
+
+/// What there is to say of the server: which it is, and whether the stored offsets belong to it.
+///
+/// # Errors
+/// `ForeignServer` if they belong to another.
+pub fn server(identity: Option<&str>, remembered: Option<&str>) -> Result<String> {
+    let Some(identity) = identity else { return Ok("has no identity that could be remembered".to_owned()) };
+    Ok(match (ServerGuard::new(false).judge(remembered, identity)?, remembered) {
+        (Verdict::Known, _) => format!("{identity}, as remembered"),
+        (Verdict::Remember, Some(remembered)) => format!("{identity}, remembered as `{remembered}`"),
+        (Verdict::Remember, None) => format!("{identity}, not remembered yet; the first run does"),
+    })
 }
 
 /// The database's plan of the page after `position`. It needs the privilege to read, and reads nothing.

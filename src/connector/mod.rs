@@ -31,6 +31,8 @@ pub struct RunOptions {
     pub once: bool,
     /// How long `once` waits for a dependency that cannot be reached.
     pub timeout: Duration,
+    /// Go on although the server is another one than the one remembered, or an older copy.
+    pub accept_server: bool,
     /// Where the status goes.
     pub board: StatusBoard,
     /// Where figures go.
@@ -124,7 +126,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
     }
-    let watching = catalog::watch(&spec, parts.dialect, senders);
+    let watching = catalog::watch(&spec, parts.dialect, &parts.server, senders);
     let outcome = tokio::select! {
         outcome = join(&mut tasks) => outcome,
         // With nothing to watch (a query) this never ends.

@@ -13,13 +13,23 @@ use crate::model::{SourceOffset, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::{OffsetStore, StoredOffset};
 
-/// Every stored offset of the connector, by partition, tables no longer selected included.
+/// What is stored of a connector, for people.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Every offset, by partition, tables no longer selected included.
+    pub offsets: BTreeMap<SourcePartition, StoredOffset>,
+    /// The identity of the server they were read from.
+    pub server: Option<String>,
+}
+
+/// Everything stored of the connector.
 ///
 /// # Errors
 /// Those of the offset store.
-pub async fn load(spec: &ConnectorSpec) -> Result<BTreeMap<SourcePartition, StoredOffset>> {
+pub async fn load(spec: &ConnectorSpec) -> Result<Stored> {
     let store = KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets);
-    Ok(store.load(&spec.name).await?.into_iter().collect())
+    let loaded = store.load(&spec.name).await?;
+    Ok(Stored { offsets: loaded.offsets.into_iter().collect(), server: loaded.server })
 }
 
 /// Who runs the connector now, as far as the brokers know.
@@ -30,7 +40,8 @@ pub async fn holders(spec: &ConnectorSpec, timeout: Duration) -> Result<Vec<Stri
     Lease::holders(&spec.kafka, &spec.name, timeout).await
 }
 
-/// Writes offsets (none: a tombstone) in one transaction, after fencing whoever still writes.
+/// Writes offsets (none: a tombstone, also of [`SourcePartition::server`]) in one transaction, after fencing
+/// whoever still writes.
 ///
 /// # Errors
 /// `Refused` while an instance is alive, unless `force`; those of the transaction.

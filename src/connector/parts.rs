@@ -26,6 +26,8 @@ pub struct ConnectorParts {
     pub value_converter: Arc<dyn Converter>,
     /// Where offsets are.
     pub store: Arc<dyn OffsetStore>,
+    /// Which server the connector reads.
+    pub server: task::server::ServerGuard,
     options: RunOptions,
 }
 
@@ -42,6 +44,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         key_converter: converter(&spec.key_converter)?,
         value_converter: converter(&spec.value_converter)?,
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
+        server: task::server::ServerGuard::new(options.accept_server),
         options: options.clone(),
         spec,
     })
@@ -83,6 +86,7 @@ impl ConnectorParts {
             metrics: self.options.metrics.clone(),
             once: self.options.once,
             fence,
+            server: self.server.clone(),
             spec: Arc::clone(&self.spec),
         }
     }

@@ -114,6 +114,11 @@ pub trait SourceConnection: Send {
         None
     }
 
+    /// Whether it is a standby, which may lag behind what was read from another server.
+    fn is_replica(&self) -> bool {
+        false
+    }
+
     /// What the database's own rules mean for these columns as cursor: how ids are handed out, whether an update
     /// moves a timestamp. Of a table only; a query has none.
     fn cursor_facts<'a>(

@@ -64,17 +64,23 @@ impl SourcePartition {
         Self::from_pairs([("query", "query")])
     }
 
+    /// Where the identity of the server is kept, beside the offsets; Kafka Connect never asks for it.
+    pub fn server() -> Self {
+        Self::from_pairs([("rowtide", "server")])
+    }
+
     fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 }
 
-/// For logs and status: the table's name, `query`, or the map.
+/// For logs and status: the table's name, `query`, `server`, or the map.
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
             (Some(table), _) => f.write_str(table),
             (None, Some(_)) => f.write_str("query"),
+            (None, None) if *self == Self::server() => f.write_str("server"),
             (None, None) => write!(f, "{:?}", self.0),
         }
     }
@@ -92,11 +98,15 @@ pub struct SourceOffset {
     /// The exact position where the fields above cannot express it (inside a tie, ambiguous wall clock,
     /// a cursor that is not a number): [`Position::to_text`](super::Position::to_text). Ours; Kafka Connect ignores it.
     pub exact: Option<String>,
+    /// Somebody said with `--accept-server` that this may lie beyond all the table has. Ours too.
+    pub accepted: bool,
 }
 
 impl SourceOffset {
     /// The name of the extra field.
     pub const EXACT: &'static str = "rowtide_position";
+    /// The name of the field for [`SourceOffset::accepted`].
+    pub const ACCEPTED: &'static str = "rowtide_accepted";
 }
 
 /// For status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
@@ -108,6 +118,7 @@ impl fmt::Display for SourceOffset {
             .into_iter()
             .chain(self.incrementing.map(|id| id.to_string()))
             .chain(self.exact.as_ref().map(|exact| format!("exactly {exact}")))
+            .chain(self.accepted.then(|| "accepted".to_owned()))
             .collect();
         f.write_str(if parts.is_empty() { "the beginning" } else { "" })?;
         f.write_str(&parts.join(", "))

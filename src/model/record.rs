@@ -22,6 +22,8 @@ pub struct EncodedBatch {
     pub newest: Option<Instant>,
     /// Nothing newer was there when the batch was read.
     pub exhausted: bool,
+    /// The identity of the server the rows come from, where it is to be remembered.
+    pub server: Option<Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +54,7 @@ impl EncodedBatch {
             delta: None,
             newest: None,
             exhausted: false,
+            server: None,
         }
     }
 

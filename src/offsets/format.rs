@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant, KafkaRecord, SourceOffset, SourcePartition};
 
-/// The version of our own fields, written only together with [`SourceOffset::EXACT`].
+/// The version of our own fields, written only together with one of them.
 const VERSION: i64 = 1;
 const VERSION_FIELD: &str = "rowtide";
 const NANOS_PER_MILLI: u32 = 1_000_000;
@@ -77,7 +77,8 @@ pub fn to_rest<'a>(offsets: impl IntoIterator<Item = (&'a SourcePartition, Optio
     out
 }
 
-/// The reverse of [`to_rest`], as `PATCH /connectors/NAME/offsets` takes it; a null offset resets.
+/// The reverse of [`to_rest`], as `PATCH /connectors/NAME/offsets` takes it; a null offset resets. The
+/// server's identity, which Connect lists among the offsets, is none of them and is left out.
 ///
 /// # Errors
 /// `Config` if the document has another shape, `Offsets` if an offset cannot be one.
@@ -98,6 +99,9 @@ pub fn from_rest(connector: &str, text: &str) -> Result<Vec<(SourcePartition, Op
         let Some(partition) = parse_partition(map) else {
             return Err(shape(&format!("entry {index}: the fields of `partition` must be strings")));
         };
+        if partition == SourcePartition::server() {
+            continue;
+        }
         let offset = match entry.get("offset") {
             Some(offset) => parse_offset(connector, &partition, offset)
                 .map_err(|error| shape(&format!("entry {index}")).caused_by(error))?,
@@ -184,6 +188,11 @@ fn parse_offset(connector: &str, partition: &SourcePartition, parsed: &Value) ->
         Some(Value::String(position)) => Some(position.clone()),
         Some(_) => return Err(field(SourceOffset::EXACT, "a string")),
     };
+    offset.accepted = match map.get(SourceOffset::ACCEPTED) {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(accepted)) => *accepted,
+        Some(_) => return Err(field(SourceOffset::ACCEPTED, "true or false")),
+    };
     Ok(Some(offset))
 }
 
@@ -218,11 +227,16 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     if let Some(instant) = offset.timestamp {
         field("timestamp", &instant.millis().to_string());
     }
+    if offset.exact.is_some() || offset.accepted {
+        field(VERSION_FIELD, &VERSION.to_string());
+    }
     if let Some(exact) = &offset.exact {
         let mut text = String::with_capacity(exact.len() + 2);
         push_string(&mut text, exact);
-        field(VERSION_FIELD, &VERSION.to_string());
         field(SourceOffset::EXACT, &text);
+    }
+    if offset.accepted {
+        field(SourceOffset::ACCEPTED, "true");
     }
     if separator == '{' {
         out.push('{');
@@ -231,7 +245,7 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
 }
 
 /// A JSON string as Jackson writes it: upper-case hex, surrogate pairs outside the basic plane.
-fn push_string(out: &mut String, text: &str) {
+pub(super) fn push_string(out: &mut String, text: &str) {
     out.push('"');
     for character in text.chars() {
         match character {
@@ -289,6 +303,14 @@ mod tests {
         let expected = "[\"c\",{\"protocol\":\"1\",\"table\":\"a\\\"\\\\/\\b\\t\\n\\f\\r\\u0001\\u001F\u{7f}\u{2028}é\\uD83D\\uDE00\"}]";
         assert_eq!(text(key("c", &partition)), expected);
         assert_eq!(parse_key(expected.as_bytes()), Some(("c".to_owned(), partition)));
+    }
+
+    #[test]
+    fn what_was_accepted_is_ours_and_goes_round() {
+        let offset = SourceOffset { incrementing: Some(7), accepted: true, ..SourceOffset::default() };
+        assert_eq!(text(value(&offset)), r#"{"incrementing":7,"rowtide":1,"rowtide_accepted":true}"#);
+        assert_eq!(parse(&text(value(&offset))).unwrap(), Some(offset));
+        assert!(parse(r#"{"rowtide_accepted":1}"#).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join};
 
-use super::{OffsetStore, StoredOffset, format};
+use super::{Loaded, OffsetStore, StoredOffset, format, server};
 use crate::config::spec::{KafkaSpec, OffsetsSpec};
 use crate::error::Result;
 use crate::kafka::topic_log::{self, LogRecord};
@@ -44,19 +44,20 @@ impl KafkaOffsetStore {
         topics.map(|topic| format::record(topic, connector, partition, offset)).collect()
     }
 
-    async fn read(&self, topic: &str, connector: &str) -> Result<HashMap<SourcePartition, StoredOffset>> {
+    async fn read(&self, topic: &str, connector: &str) -> Result<Loaded> {
         newest(topic_log::read(&self.kafka, topic, PATIENCE).await?, topic, connector)
     }
 }
 
 impl OffsetStore for KafkaOffsetStore {
-    fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<HashMap<SourcePartition, StoredOffset>>> {
+    fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<Loaded>> {
         async move {
             let Some(worker_topic) = &self.worker_topic else { return self.read(&self.topic, connector).await };
             let (mut own, worker) =
                 try_join(self.read(&self.topic, connector), self.read(worker_topic, connector)).await?;
-            for (partition, stored) in worker {
-                if let Entry::Vacant(missing) = own.entry(partition) {
+            own.server = own.server.or(worker.server);
+            for (partition, stored) in worker.offsets {
+                if let Entry::Vacant(missing) = own.offsets.entry(partition) {
                     tracing::info!(partition = %missing.key(), topic = stored.topic, "offset taken from the worker's topic");
                     missing.insert(stored);
                 }
@@ -68,6 +69,11 @@ impl OffsetStore for KafkaOffsetStore {
 
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
         format::record(&self.topic, connector, &delta.partition, Some(&delta.to))
+    }
+
+    fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord> {
+        let topics = self.worker_topic.iter().chain([&self.topic]);
+        topics.map(|topic| server::record(topic, connector, identity)).collect()
     }
 
     fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
@@ -94,7 +100,7 @@ pub fn resolve<'a>(
 
 /// The last record of each key of one connector. A key in two topic partitions (another hash, more
 /// partitions than once) has no defined winner in Java; the one written later wins here.
-fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<HashMap<SourcePartition, StoredOffset>> {
+fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<Loaded> {
     let mut last: HashMap<SourcePartition, LogRecord> = HashMap::new();
     for record in records {
         let Some((name, partition)) = record.key.as_deref().and_then(format::parse_key) else { continue };
@@ -121,9 +127,13 @@ fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<HashM
             }
         }
     }
-    let mut offsets = HashMap::with_capacity(last.len());
+    let mut loaded = Loaded::default();
     for (partition, record) in last {
         let Some(value) = record.value else { continue };
+        if partition == SourcePartition::server() {
+            loaded.server = server::parse(connector, &value).map_err(|error| error.with("topic", topic))?;
+            continue;
+        }
         let Some(offset) =
             format::parse_value(connector, &partition, &value).map_err(|error| error.with("topic", topic))?
         else {
@@ -136,9 +146,9 @@ fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<HashM
             kafka_offset: record.offset,
             written_at: record.timestamp,
         };
-        offsets.insert(partition, stored);
+        loaded.offsets.insert(partition, stored);
     }
-    Ok(offsets)
+    Ok(loaded)
 }
 
 #[cfg(test)]
@@ -161,7 +171,7 @@ mod tests {
     fn ids(records: Vec<LogRecord>) -> Vec<(String, Option<i64>)> {
         let loaded = newest(records, "offsets", "c").unwrap();
         let mut ids: Vec<_> =
-            loaded.iter().map(|(partition, stored)| (partition.to_string(), stored.offset.incrementing)).collect();
+            loaded.offsets.iter().map(|(at, stored)| (at.to_string(), stored.offset.incrementing)).collect();
         ids.sort();
         ids
     }
@@ -180,6 +190,15 @@ mod tests {
             LogRecord { key: None, value: None, partition: 2, offset: 0, timestamp: None },
         ]);
         assert_eq!(loaded, [("query".to_owned(), None), ("s.t".to_owned(), Some(2))]);
+    }
+
+    #[test]
+    fn the_remembered_server_is_no_offset() {
+        let key = r#"["c",{"rowtide":"server"}]"#;
+        let server = |value| newest(vec![record(0, 1, 1, key, value)], "offsets", "c").unwrap();
+        let loaded = server(Some(r#"{"identity":"system 7"}"#));
+        assert_eq!((loaded.server.as_deref(), loaded.offsets.len()), (Some("system 7"), 0));
+        assert_eq!(server(None), Loaded::default());
     }
 
     #[test]

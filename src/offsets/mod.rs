@@ -2,6 +2,7 @@
 
 pub mod format;
 pub mod kafka;
+pub mod server;
 
 use std::collections::HashMap;
 
@@ -25,19 +26,31 @@ pub struct StoredOffset {
     pub written_at: Option<i64>,
 }
 
+/// What a connector has stored.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Loaded {
+    /// Its offsets, tables no longer selected included.
+    pub offsets: HashMap<SourcePartition, StoredOffset>,
+    /// The identity of the server they were read from; none before the first run, and after Kafka Connect.
+    pub server: Option<String>,
+}
+
 /// Loads and stages offsets. A transactional store has no way to write by itself: what it stages rides
 /// in the transaction of the rows (E3).
 pub trait OffsetStore: Send + Sync {
-    /// Every stored offset of a connector, tables no longer selected included. Read committed, to the end.
+    /// Everything stored of a connector. Read committed, to the end.
     ///
     /// # Errors
     /// `Offsets` if a record of this connector cannot be understood, `Kafka`, `KafkaRefused`.
-    fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<HashMap<SourcePartition, StoredOffset>>>;
+    fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<Loaded>>;
 
     /// The record that makes `delta.to` the stored offset.
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord;
 
-    /// The same for the worker's topic where the connector has one of its own, so that going back to a
+    /// The records that remember the server's identity.
+    fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord>;
+
+    /// The same as [`OffsetStore::stage`] for the worker's topic where the connector has one of its own, so that going back to a
     /// worker without that setting keeps the progress; rides in the same transaction.
     fn mirror(&self, _connector: &str, _delta: &OffsetDelta) -> Option<KafkaRecord> {
         None

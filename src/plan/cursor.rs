@@ -2,9 +2,11 @@
 //! an id, and an instant in milliseconds plus nanoseconds). The offset's own fields are written as
 //! Connect would; the exact position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
 
-use super::{Planner, TupleColumn};
+use std::cmp::Ordering;
+
+use super::{CursorRole, Planner, TupleColumn};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset};
+use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset, TableDefinition};
 use crate::zone::Zone;
 
 impl Planner {
@@ -94,6 +96,43 @@ impl Planner {
         })
     }
 
+    /// Whether a position lies beyond the relation's greatest value ([`Planner::extreme_probe`]).
+    pub fn is_beyond(&self, position: &Position, greatest: &CursorValue<'_>) -> bool {
+        let (Some(column), Some(first)) = (self.tuple.first(), position.0.first()) else { return false };
+        match (column.kind, number_of(first), number_of(greatest)) {
+            (CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text, Some(first), Some(greatest))
+                if column.is_number() =>
+            {
+                first > greatest
+            }
+            // Text has the order of its collation, which is the database's.
+            (CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text, _, _) => false,
+            _ => first.partial_cmp(greatest) == Some(Ordering::Greater),
+        }
+    }
+
+    /// The first value of a position or of a row, fit to be shown.
+    ///
+    /// # Errors
+    /// `Value` if a timestamp cannot be read as a time.
+    pub fn shown(&self, value: &CursorValue<'_>, zone: &Zone) -> Result<String> {
+        match (self.time_kind(), number_of(value)) {
+            (Some(kind), _) => kind.to_instant(value, zone).map(Instant::to_rfc3339),
+            (None, Some(number)) => Ok(number.to_string()),
+            (None, None) => Ok("unknown".to_owned()),
+        }
+    }
+
+    /// The column whose ids the database itself hands out, and the position's value of it.
+    pub fn handed_out<'a>(&'a self, definition: &TableDefinition, position: &Position) -> Option<(&'a str, i64)> {
+        self.tuple.iter().zip(&position.0).find_map(|(column, value)| {
+            let [name] = column.names.as_slice() else { return None };
+            let index = definition.column_index(name)?;
+            let counts = definition.columns[index].auto_increment && column.role != CursorRole::Timestamp;
+            self.id_of(value).filter(|_| counts).map(|id| (name.as_str(), id))
+        })
+    }
+
     /// The stored exact position, if it fits the cursor of today and does not contradict Connect's fields
     /// (somebody may have edited those).
     fn exact_position(&self, offset: &SourceOffset, zone: &Zone) -> Result<Option<Position>> {
@@ -166,6 +205,15 @@ impl Planner {
 fn shifted(instant: Instant, from: &Zone, to: &Zone) -> Instant {
     let moved = Instant::from_micros(to.wall_to_instant(from.instant_to_wall(instant.micros())));
     Instant { nanos: moved.nanos + instant.nanos % 1_000, ..moved }
+}
+
+fn number_of(value: &CursorValue<'_>) -> Option<i128> {
+    match value {
+        CursorValue::Integer(id) => Some(i128::from(*id)),
+        CursorValue::Unsigned(id) => Some(i128::from(*id)),
+        CursorValue::Text(text) => text.parse().ok(),
+        CursorValue::Timestamp(_) | CursorValue::Real(_) | CursorValue::Null => None,
+    }
 }
 
 fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {

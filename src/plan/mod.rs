@@ -76,7 +76,8 @@ pub struct Planner {
     hidden: usize,
     tuple: Vec<TupleColumn>,
     suffix: Option<String>,
-    is_table: bool,
+    /// The bare name of the table; none for a query.
+    table: Option<String>,
 }
 
 impl std::fmt::Debug for Planner {
@@ -101,7 +102,10 @@ impl Planner {
             hidden: 0,
             tuple: Vec::new(),
             suffix: style.suffix.map(str::to_owned),
-            is_table: matches!(definition.relation, Relation::Table(_)),
+            table: match &definition.relation {
+                Relation::Table(id) => Some(id.name.clone()),
+                Relation::Query(_) => None,
+            },
         };
         let mut hidden = Vec::new();
         // A suffix on a bulk load may begin with WHERE, so nothing may stand before it.
@@ -207,10 +211,10 @@ impl Planner {
         Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
     }
 
-    /// The smallest (`lowest`) or greatest timestamp of the relation.
+    /// The smallest (`lowest`) or greatest timestamp of the relation, or id where the mode has no timestamp.
     pub fn extreme_probe(&self, lowest: bool) -> Option<PlannedQuery> {
-        let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
-        Some(self.extreme(time, lowest, 0))
+        let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
+        Some(self.extreme(column, lowest, 0))
     }
 
     /// The smallest (`lowest`) or greatest id but `skip`, where the mode has nothing but an id that is carried as
@@ -240,16 +244,20 @@ impl Planner {
 
     /// The index that would serve every page, as DDL; none for a query or a relation read in no order.
     pub fn index_ddl(&self) -> Option<String> {
-        if !self.is_table || self.tuple.is_empty() {
-            return None;
-        }
+        let table = self.table.as_ref().filter(|_| !self.tuple.is_empty())?;
         let unqualified = |column: &TupleColumn| {
-            let prefix = format!("{ALIAS}.");
-            let expression = column.expression.replace(&prefix, "");
-            if column.names.len() > 1 { format!("({expression})") } else { expression }
+            let expression = column.expression.replace(&format!("{ALIAS}."), "");
+            if expression.contains('(') { format!("({expression})") } else { expression }
         };
         let columns: Vec<String> = self.tuple.iter().map(unqualified).collect();
-        Some(format!("create index on {} ({})", self.source, columns.join(", ")))
+        let mut name = table.clone();
+        for column in self.tuple.iter().flat_map(|column| &column.names) {
+            let _ = write!(name, "_{column}");
+        }
+        // The shortest limit of a name is PostgreSQL's, 63 bytes.
+        name.truncate(name.floor_char_boundary(59));
+        let name = self.syntax.quote(&format!("{name}_idx"));
+        Some(format!("create index {name} on {} ({})", self.source, columns.join(", ")))
     }
 }
 

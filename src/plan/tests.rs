@@ -66,7 +66,10 @@ fn the_first_page_has_no_lower_bound_and_the_next_ones_are_sargable() {
     );
     assert_eq!(next.binds.len(), 3);
     assert_eq!(next.cursor.iter().map(|column| column.index).collect::<Vec<_>>(), [3, 1]);
-    assert_eq!(planner.index_ddl().unwrap(), r#"create index on "shop"."Or""ders" ("changed", "seq")"#);
+    assert_eq!(
+        planner.index_ddl().unwrap(),
+        r#"create index "Or""ders_changed_seq_idx" on "shop"."Or""ders" ("changed", "seq")"#
+    );
 }
 
 #[test]
@@ -178,7 +181,7 @@ fn offsets_are_connects_own_where_those_say_everything() {
         incrementing: Some(7),
         timestamp: Some(instant(1_709_208_000_123_456)),
         has_nanos: true,
-        exact: None,
+        ..SourceOffset::default()
     };
     assert_eq!(offset, expected);
     assert_eq!(planner.position_of(&offset, &Zone::UTC).unwrap(), Some(position));
@@ -285,7 +288,10 @@ fn an_id_of_text_is_compared_by_its_bytes_and_says_so_in_the_index() {
             r#"where t."label" collate "C" > $1::text::character varying(20) order by t."label" collate "C" limit 5"#
         )
     );
-    assert_eq!(planner.index_ddl().unwrap(), r#"create index on "Or""ders" ("label" collate "C")"#);
+    assert_eq!(
+        planner.index_ddl().unwrap(),
+        r#"create index "Or""ders_label_idx" on "Or""ders" ("label" collate "C")"#
+    );
     assert_eq!(
         planner.id_probe(false, 2).unwrap().sql,
         concat!(
@@ -371,4 +377,39 @@ fn ids_beyond_63_bits_keep_their_exact_position_in_every_mode() {
             assert_ne!(planner.position_of(&edited, &Zone::UTC).unwrap(), Some(position(&big)));
         }
     }
+}
+
+#[test]
+fn a_position_is_held_against_the_greatest_value_in_its_own_order() {
+    let incrementing = planner(&Mode::Incrementing { column: "seq".into() });
+    let probe = incrementing.extreme_probe(false).unwrap();
+    assert_eq!(
+        probe.sql,
+        r#"select t."seq" from "shop"."Or""ders" as t where t."seq" is not null order by t."seq" desc limit 1"#
+    );
+    let at = |value| Position(vec![value]);
+    assert!(incrementing.is_beyond(&at(CursorValue::Integer(10)), &CursorValue::Integer(9)));
+    assert!(!incrementing.is_beyond(&at(CursorValue::Integer(9)), &CursorValue::Integer(9)));
+    assert!(!incrementing.is_beyond(&at(CursorValue::Integer(9)), &CursorValue::Unsigned(u64::MAX)));
+    let mut definition = orders();
+    definition.columns[1] = column("seq", "numeric(20,0)", Some(CursorKind::Text));
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: false, suffix: None };
+    let numeric = Planner::new(&definition, incrementing.mode(), style).unwrap();
+    let text = |text: &'static str| CursorValue::Text(text.into());
+    assert!(numeric.is_beyond(&at(text("10")), &text("9")) && !numeric.is_beyond(&at(text("9")), &text("10")));
+    let timed = planner(&both());
+    let position = Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)]);
+    assert!(timed.is_beyond(&position, &CursorValue::Timestamp(4)));
+    assert!(!timed.is_beyond(&position, &CursorValue::Timestamp(5)));
+    assert!(planner(&Mode::Bulk).extreme_probe(false).is_none());
+}
+
+#[test]
+fn only_a_column_the_database_counts_has_ids_that_were_handed_out() {
+    let position = Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)]);
+    let mut definition = orders();
+    assert_eq!(planner(&both()).handed_out(&definition, &position), None);
+    definition.columns[1].auto_increment = true;
+    assert_eq!(planner(&both()).handed_out(&definition, &position), Some(("seq", 7)));
+    assert_eq!(planner(&both()).handed_out(&definition, &Position(vec![CursorValue::Timestamp(5)])), None);
 }

@@ -4,6 +4,7 @@
 //! million; as soon as nothing more is ready it commits. No transaction stays open while idle (E8).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -35,6 +36,7 @@ struct Open {
     rows: usize,
     bytes: usize,
     deltas: HashMap<SourcePartition, OffsetDelta>,
+    server: Option<Arc<str>>,
     relations: HashMap<String, Share>,
     /// The last batch of some relation was not its last.
     more_coming: bool,
@@ -54,7 +56,7 @@ impl<'a> CommitStage<'a> {
     /// Commits what arrives until the channel is closed and empty.
     pub(super) async fn run(mut self, mut batches: mpsc::Receiver<EncodedBatch>) -> Result<()> {
         while let Some(first) = batches.recv().await {
-            if first.is_empty() && first.delta.is_none() {
+            if first.is_empty() && first.delta.is_none() && first.server.is_none() {
                 // Only the end of a promise; an idle poll opens no transaction.
                 continue;
             }
@@ -92,7 +94,9 @@ impl<'a> CommitStage<'a> {
         // E3: the offsets ride in the same transaction, last.
         let (store, connector) = (&self.parts.store, &self.parts.spec.name);
         let staged = |delta| [Some(store.stage(connector, delta)), store.mirror(connector, delta)];
-        let offsets: Vec<KafkaRecord> = open.deltas.values().flat_map(staged).flatten().collect();
+        let mut offsets: Vec<KafkaRecord> =
+            open.server.iter().flat_map(|identity| store.stage_server(connector, identity)).collect();
+        offsets.extend(open.deltas.values().flat_map(staged).flatten());
         self.sink.commit(offsets).await?;
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
@@ -118,6 +122,7 @@ impl Open {
             rows: 0,
             bytes: 0,
             deltas: HashMap::new(),
+            server: None,
             relations: HashMap::new(),
             more_coming: false,
         }
@@ -135,6 +140,9 @@ impl Open {
         share.committed.bytes += batch.bytes() as u64;
         share.committed.newest = share.committed.newest.max(batch.newest);
         share.exhausted = batch.exhausted;
+        if let Some(identity) = &batch.server {
+            self.server = Some(Arc::clone(identity));
+        }
         if let Some(delta) = &batch.delta {
             share.committed.position = Some(delta.to.to_string());
             chain(&mut self.deltas, delta.clone())?;

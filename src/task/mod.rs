@@ -8,8 +8,10 @@
 
 pub mod binding;
 mod commit;
+mod older;
 mod poll;
 mod relation;
+pub mod server;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -29,10 +31,12 @@ use crate::dialect::Dialect;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::model::{Offsets, Relation, SourceOffset, SourcePartition};
-use crate::offsets::{OffsetStore, StoredOffset};
+use crate::offsets::{Loaded, OffsetStore};
 use crate::retry::{Backoff, RetryPolicy};
 use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
+
+use self::server::ServerGuard;
 
 /// Makes the sink of a new session.
 pub type SinkFactory = Arc<dyn Fn() -> Result<Box<dyn RecordSink>> + Send + Sync>;
@@ -65,6 +69,8 @@ pub struct Parts {
     pub once: bool,
     /// Opens when every task of the connector has fenced.
     pub fence: Fence,
+    /// Which server the connector reads.
+    pub server: ServerGuard,
 }
 
 /// E2 for a whole connector. Since an older process was started a table may have moved from one task to
@@ -172,8 +178,8 @@ async fn session(
     Ok(())
 }
 
-fn committed(stored: &HashMap<SourcePartition, StoredOffset>) -> HashMap<SourcePartition, SourceOffset> {
-    stored.iter().map(|(partition, stored)| (partition.clone(), stored.offset.clone())).collect()
+fn committed(stored: &Loaded) -> HashMap<SourcePartition, SourceOffset> {
+    stored.offsets.iter().map(|(partition, stored)| (partition.clone(), stored.offset.clone())).collect()
 }
 
 /// Every relation has failed.

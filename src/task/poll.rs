@@ -4,6 +4,7 @@
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,16 +12,21 @@ use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
-use super::relation::Polled;
+use super::relation::{Polled, closed};
+use super::server::Verdict;
 use crate::dialect::SourceConnection;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Relation, SourcePartition};
-use crate::offsets::StoredOffset;
+use crate::offsets::{Loaded, StoredOffset};
 use crate::status::ConnectorStatus;
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
     stored: HashMap<SourcePartition, StoredOffset>,
+    /// The identity of the server the stored offsets belong to.
+    remembered: Option<String>,
+    /// The present connection leads to that server.
+    recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
     relations: Vec<Polled>,
     out: mpsc::Sender<EncodedBatch>,
@@ -28,7 +34,15 @@ pub(super) struct PollStage<'a> {
 
 impl<'a> PollStage<'a> {
     pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<EncodedBatch>) -> Self {
-        Self { parts, stored: HashMap::new(), connection: None, relations: Vec::new(), out }
+        Self {
+            parts,
+            stored: HashMap::new(),
+            remembered: None,
+            recognised: false,
+            connection: None,
+            relations: Vec::new(),
+            out,
+        }
     }
 
     /// Connects and binds the first relation ahead of time. What fails here fails again at the first
@@ -44,8 +58,9 @@ impl<'a> PollStage<'a> {
     }
 
     /// The offsets to continue from; nothing was polled before.
-    pub(super) fn start_from(&mut self, stored: HashMap<SourcePartition, StoredOffset>) {
-        self.stored = stored;
+    pub(super) fn start_from(&mut self, loaded: Loaded) {
+        self.stored = loaded.offsets;
+        self.remembered = loaded.server;
     }
 
     async fn connect(&mut self) -> Result<()> {
@@ -53,7 +68,27 @@ impl<'a> PollStage<'a> {
             let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
             tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
             self.connection = Some(connection);
+            self.recognised = false;
         }
+        Ok(())
+    }
+
+    /// Whether each new connection leads to the server the offsets belong to; a server that is to be
+    /// remembered goes down the way of the rows (E3), in the transaction of what this relation has to say.
+    async fn recognise(&mut self, index: usize) -> Result<()> {
+        let identity = self.connection.as_ref().and_then(|connection| connection.identity());
+        let (Some(identity), false) = (identity, self.recognised) else { return Ok(()) };
+        let identity: Arc<str> = identity.into();
+        if self.parts.server.judge(self.remembered.as_deref(), &identity)? == Verdict::Remember {
+            let polled = &mut self.relations[index];
+            tracing::info!(identity = %identity, replaces = self.remembered.as_deref(), "the server is remembered");
+            let mut batch = EncodedBatch::new(Arc::clone(&polled.name), "".into(), 0, 0);
+            batch.server = Some(Arc::clone(&identity));
+            self.out.send(batch).await.map_err(|_| closed())?;
+            polled.more_promised = true;
+            self.remembered = Some(identity.to_string());
+        }
+        self.recognised = true;
         Ok(())
     }
 
@@ -143,6 +178,7 @@ impl<'a> PollStage<'a> {
     /// One page of one relation. True if nothing newer is left.
     async fn poll(&mut self, index: usize) -> Result<bool> {
         self.connect().await?;
+        self.recognise(index).await?;
         let polled = &mut self.relations[index];
         let Some(connection) = self.connection.as_deref_mut() else {
             return Err(Error::internal("no connection"));
@@ -161,6 +197,11 @@ impl<'a> PollStage<'a> {
             Ok(exhausted) => {
                 polled.succeeded(exhausted, spec.polling.interval, self.parts.once);
                 return Ok(());
+            }
+            // Not about the table that met it: nothing of the connector may be read from there.
+            Err(error) if error.kind() == ErrorKind::ForeignServer => {
+                self.parts.metrics.error(error.kind());
+                return Err(error);
             }
             Err(error) => error.with("table", &polled.name),
         };

@@ -10,11 +10,14 @@ use tokio::time::Instant as Clock;
 
 use super::Parts;
 use super::binding::{Binding, stored_for};
+use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use crate::config::spec::TimestampInitial;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, Result};
-use crate::model::{CursorKind, CursorValue, EncodedBatch, Instant, Mode, OffsetDelta, PlannedQuery, SourcePartition};
+use crate::model::{
+    CursorKind, CursorValue, EncodedBatch, Instant, Mode, OffsetDelta, PlannedQuery, SourceOffset, SourcePartition,
+};
 use crate::offsets::StoredOffset;
 use crate::plan::cursor::TimeLimits;
 use crate::reader::null_cursor;
@@ -88,11 +91,17 @@ impl Polled {
             return Ok(());
         }
         if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
-            self.position = planner.position_of(&found.offset, zone)?;
+            let position = planner.position_of(&found.offset, zone)?;
+            let age = self.age_of(parts, connection, binding, &found.offset, position.as_ref()).await?;
+            self.position = position;
             // Progress is counted per partition name; a start under an older name begins a new count.
             self.offset = stored.get(&self.partition).map(|own| own.offset.clone());
             self.board.position(found.offset.to_string());
             tracing::info!(table = %self.name, position = %found.offset, partition = %found_as, topic = %found.topic, "continuing");
+            if age == Age::Accepted {
+                let to = SourceOffset { accepted: true, ..found.offset.clone() };
+                self.store(binding, to, out).await?;
+            }
             return Ok(());
         }
         let time = match (planner.time_kind(), parts.spec.mode.timestamp_initial) {
@@ -112,12 +121,21 @@ impl Polled {
                 // "Now" must not move at the next start, so it is stored before anything is read.
                 let to = planner.offset_of(position, position.0.first(), None, zone)?;
                 tracing::info!(table = %self.name, position = %to, "no stored offset, reading from the configured start");
-                let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
-                batch.delta = Some(OffsetDelta { partition: self.partition.clone(), from: None, to: to.clone() });
-                out.send(batch).await.map_err(|_| closed())?;
-                self.offset = Some(to);
+                self.store(binding, to, out).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Stores an offset although there are no rows to go with it.
+    async fn store(&mut self, binding: &Binding, to: SourceOffset, out: &mpsc::Sender<EncodedBatch>) -> Result<()> {
+        let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
+        let (partition, from) = (self.partition.clone(), self.offset.clone());
+        batch.delta = Some(OffsetDelta { partition, from, to: to.clone() });
+        out.send(batch).await.map_err(|_| closed())?;
+        // An empty poll ends the transaction.
+        self.more_promised = true;
+        self.offset = Some(to);
         Ok(())
     }
 

@@ -225,7 +225,7 @@ async fn offsets_go_round_in_the_partition_java_would_choose() {
     admin::ensure_offsets_topic(&spec(), &offsets).await.unwrap();
     admin::ensure_offsets_topic(&spec(), &offsets).await.unwrap();
     let store = KafkaOffsetStore::new(spec(), &offsets);
-    assert!(store.load(&connector).await.unwrap().is_empty());
+    assert!(store.load(&connector).await.unwrap().offsets.is_empty());
 
     let offset = |id| SourceOffset { incrementing: Some(id), ..SourceOffset::default() };
     let tables: Vec<SourcePartition> = (0..10).map(|n| SourcePartition::table(&format!("public.t{n}"))).collect();
@@ -239,7 +239,7 @@ async fn offsets_go_round_in_the_partition_java_would_choose() {
     producer.commit(store.assign(&connector, &tables[9], None)).await.unwrap();
 
     let began = Instant::now();
-    let loaded = store.load(&connector).await.unwrap();
+    let loaded = store.load(&connector).await.unwrap().offsets;
     let took = began.elapsed();
     println!("load of {} offsets from 25 partitions: {took:?}", loaded.len());
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -250,7 +250,7 @@ async fn offsets_go_round_in_the_partition_java_would_choose() {
     }
     assert!(resolve(&loaded, "public.t1", "t1", None).is_some());
     assert!(resolve(&loaded, "public.t9", "t9", None).is_none());
-    assert!(store.load("another").await.unwrap().is_empty());
+    assert!(store.load("another").await.unwrap().offsets.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -268,7 +268,7 @@ async fn a_connectors_own_topic_falls_back_to_the_workers() {
     producer.commit(records).await.unwrap();
     let spec_of = OffsetsSpec { worker_topic: Some(worker.clone()), ..offsets_spec(own.clone()) };
     let store = KafkaOffsetStore::new(spec(), &spec_of);
-    let loaded = store.load(&connector).await.unwrap();
+    let loaded = store.load(&connector).await.unwrap().offsets;
     assert_eq!((&loaded[&a].offset, &loaded[&a].topic), (&offset(10), &own));
     assert_eq!((&loaded[&b].offset, &loaded[&b].topic), (&offset(2), &worker));
 }

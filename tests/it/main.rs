@@ -10,6 +10,7 @@ mod kafka;
 mod lifecycle;
 mod modes;
 mod schemas;
+mod servers;
 mod support;
 mod types;
 mod walkthrough;

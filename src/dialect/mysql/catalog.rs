@@ -15,32 +15,35 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
 
 /// Databases of the server's own, the first three of which the drivers know as such.
-const SYSTEM: &str = "'mysql', 'information_schema', 'performance_schema', 'sys', 'metrics_schema'";
+const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'performance_schema', 'sys', \
+                      'metrics_schema')";
 
-/// The table types of Connector/J and what they are in the catalog.
-const TABLE_TYPES: &[(&str, &str)] = &[
-    ("SYSTEM TABLE", "table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and is_system"),
-    ("SYSTEM VIEW", "table_type in ('SYSTEM VIEW', 'VIEW') and is_system"),
-    ("TABLE", "table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and not is_system"),
-    ("VIEW", "table_type = 'VIEW' and not is_system"),
+/// The table types of Connector/J, in their order: what they are in the catalog, and whether they are the
+/// server's own.
+const TABLE_TYPES: &[(&str, &str, bool)] = &[
+    ("SYSTEM TABLE", "'BASE TABLE', 'SYSTEM VERSIONED'", true),
+    ("SYSTEM VIEW", "'SYSTEM VIEW', 'VIEW'", true),
+    ("TABLE", "'BASE TABLE', 'SYSTEM VERSIONED'", false),
+    ("VIEW", "'VIEW'", false),
 ];
 
 pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
-    let branches: Vec<String> = TABLE_TYPES
+    // MariaDB's catalog gives nothing at all if it is asked through a derived table, so all is in one SELECT.
+    let conditions: Vec<String> = TABLE_TYPES
         .iter()
-        .filter(|(name, _)| filter.types.iter().any(|wanted| wanted == name))
-        .map(|(name, condition)| format!("when {condition} then '{name}'"))
+        .filter(|(name, ..)| filter.types.iter().any(|wanted| wanted == name))
+        .map(|(_, types, of_system)| format!("(table_type in ({types}) and ({SYSTEM}) = {})", u8::from(*of_system)))
         .collect();
-    if branches.is_empty() {
+    if conditions.is_empty() {
         return Ok(Vec::new());
     }
+    let order: Vec<String> = conditions.iter().enumerate().map(|(rank, of)| format!("when {of} then {rank}")).collect();
     let sql = format!(
-        "select t.place, t.name from (
-           select s.table_schema as place, s.table_name as name, case {} end as kind
-           from (select table_schema, table_name, table_type, lower(table_schema) in ({SYSTEM}) as is_system
-                 from information_schema.tables where ? = '' or table_schema = ?) s
-         ) t where t.kind is not null order by t.kind, t.place, t.name",
-        branches.join(" ")
+        "select table_schema, table_name from information_schema.tables
+         where (? = '' or table_schema = ?) and ({})
+         order by case {} end, table_schema, table_name",
+        conditions.join(" or "),
+        order.join(" ")
     );
     let wanted = match (&filter.catalog, &session.database) {
         (Some(catalog), _) if !catalog.is_empty() => catalog.clone(),

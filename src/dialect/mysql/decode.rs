@@ -406,7 +406,7 @@ mod tests {
             assert_eq!(with(Some(ZeroDate::Epoch), false, bytes), Ok(Some(0)));
             assert_eq!(with(Some(ZeroDate::Fail), true, bytes), Err(NO_DATE));
         }
-        assert_eq!(CursorDecoder::DateTime.decode(&zero).is_err(), true);
+        assert!(CursorDecoder::DateTime.decode(&zero).is_err());
     }
 
     #[test]

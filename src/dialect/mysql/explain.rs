@@ -9,8 +9,19 @@ use super::{Server, Session, answered, bind, bytes, statement, text};
 use crate::error::Result;
 use crate::model::PlannedQuery;
 
+impl Server {
+    /// The statement that gives a table of steps, whatever the server's own format is (a tree, from MySQL 9 on).
+    fn explain(self) -> &'static str {
+        match self {
+            Server::MySql => "explain format = traditional",
+            Server::MariaDb | Server::TiDb => "explain",
+        }
+    }
+}
+
 pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Result<PlanReport> {
-    let rows = run(session, &format!("explain {}", query.sql), query).await?;
+    let explain = session.kind.explain();
+    let rows = run(session, &format!("{explain} {}", query.sql), query).await?;
     let lines = rows.iter().map(|row| line(row, session.kind)).collect();
     if session.kind == Server::TiDb {
         let plan: Vec<String> = rows.iter().map(|row| line(row, session.kind)).collect();
@@ -21,7 +32,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     if !index_serves && let Some(forced) = forced(session, &query.sql).await? {
         for sql in forced {
             // An index that cannot be forced upon this statement is no verdict.
-            if let Ok(rows) = run(session, &format!("explain {sql}"), query).await {
+            if let Ok(rows) = run(session, &format!("{explain} {sql}"), query).await {
                 index_serves |= serves(&rows, has_range);
             }
         }

@@ -430,6 +430,6 @@ mod tests {
         assert_eq!((labels.kind, labels.unsigned, labels.size), (Kind::Enum, false, 0));
         assert_eq!(of("double").kind, Kind::Double);
         assert_eq!(of("geomcollection").kind, Kind::Geometry);
-        assert_eq!(of("int(10) unsigned zerofill").unsigned, true);
+        assert!(of("int(10) unsigned zerofill").unsigned);
     }
 }

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Row};
 use super::super::Doing;
 use super::super::rows::silence_after;
 use super::classify::classify;
-use super::{GRACE, Notes, Session, answered};
+use super::{GRACE, Notes, Session, answered, identity};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -88,7 +88,7 @@ async fn search(source: &SourceSpec, per_host: Duration, silence: Duration) -> R
             Err(error) => Err(error),
         };
         match connected {
-            Ok((session, standby)) => match wanted.fits(standby) {
+            Ok(session) => match wanted.fits(session.standby) {
                 Fit::Yes => return Ok(session),
                 Fit::Rather if second_choice.is_none() => second_choice = Some(session),
                 _ => {}
@@ -339,21 +339,19 @@ fn startup_options(text: &str) -> Result<Vec<(String, String)>> {
     Ok(settings)
 }
 
-/// Asks the server for its version, and whether it is a standby.
-async fn greet(
-    mut connection: PgConnection,
-    pooled: bool,
-    source: &SourceSpec,
-    silence: Duration,
-) -> Result<(Session, bool)> {
+/// Asks the server for its version, whether it is a standby, and which one it is.
+async fn greet(mut connection: PgConnection, pooled: bool, source: &SourceSpec, silence: Duration) -> Result<Session> {
     let call = sqlx::raw_sql("select current_setting('server_version'), pg_is_in_recovery()::text");
     let row = answered(silence, Doing::Connect, call.fetch_one(&mut connection)).await?;
     let text = |index: usize| -> Result<String> {
         row.try_get(index).map_err(|_| Error::internal("the server's greeting cannot be read"))
     };
     let (version, standby) = (text(0)?, text(1)? == "true");
-    let session = Session {
+    let identity = identity::of(&mut connection, silence).await?;
+    Ok(Session {
         connection,
+        identity,
+        standby,
         server: format!("PostgreSQL {version}"),
         types: source.types.all.clone(),
         quote_identifiers: source.quote_identifiers,
@@ -361,8 +359,7 @@ async fn greet(
         silence,
         pooled,
         notes: Notes::default(),
-    };
-    Ok((session, standby))
+    })
 }
 
 #[cfg(test)]

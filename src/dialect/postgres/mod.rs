@@ -1,6 +1,6 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `catalog` lists and describes,
 //! `types` maps types, `decode` and `numeric` read values, `fetch` runs pages, `explain` judges plans,
-//! `bind` writes parameters, `classify` sorts errors. A session only reads, in UTC.
+//! `bind` writes parameters, `identity` says which server it is, `classify` sorts errors. A session only reads, in UTC.
 
 mod bind;
 mod catalog;
@@ -9,6 +9,7 @@ mod connect;
 mod decode;
 mod explain;
 mod fetch;
+mod identity;
 mod numeric;
 mod types;
 
@@ -91,6 +92,8 @@ const GRACE: Duration = Duration::from_secs(5);
 struct Session {
     connection: PgConnection,
     server: String,
+    identity: String,
+    standby: bool,
     types: TypeSpec,
     quote_identifiers: bool,
     hide_unprivileged: bool,
@@ -194,6 +197,25 @@ fn cursor_of(row: &PgRow, kind: CursorKind) -> Result<Option<CursorValue<'static
 impl SourceConnection for Session {
     fn server(&self) -> &str {
         &self.server
+    }
+
+    fn identity(&self) -> Option<&str> {
+        Some(&self.identity)
+    }
+
+    fn is_replica(&self) -> bool {
+        self.standby
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move {
+            let Relation::Table(id) = relation else { return Ok(None) };
+            self.begin().await?;
+            let last = identity::last_id(self, id, column).await?;
+            // After an error the commit is a rollback.
+            self.end().await?;
+            Ok(last)
+        })
     }
 
     fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {

@@ -49,6 +49,19 @@ pub(super) async fn estimate_rows(session: &mut Session, table: &str) -> Result<
     Ok(highest.and_then(|highest| u64::try_from(highest).ok()).filter(|highest| *highest > 0))
 }
 
+/// The last rowid ever given, which SQLite keeps for AUTOINCREMENT only; it gives the others again.
+pub(super) async fn last_id(session: &mut Session, table: &str) -> Result<Option<i64>> {
+    let mut binds = SqliteArguments::default();
+    binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
+    let sql = "select seq from sqlite_sequence where name = ?1 collate nocase";
+    let rows = match session.rows(sql, binds, Doing::Describe).await {
+        // No table of the file has an AUTOINCREMENT.
+        Err(error) if error.kind() == ErrorKind::SourceSchema => return Ok(None),
+        answered => answered?,
+    };
+    rows.first().map_or(Ok(None), |row| column(row, 0))
+}
+
 /// A column as its table declares it.
 #[derive(Clone)]
 struct Origin {

@@ -237,6 +237,15 @@ impl SourceConnection for Session {
         })
     }
 
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, _column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => catalog::last_id(self, &id.name).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             let _ = tokio::time::timeout(Duration::from_secs(5), self.connection.close()).await;

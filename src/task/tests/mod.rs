@@ -2,6 +2,7 @@
 //! does, what is committed in the end equals the source, each row once and in order.
 
 mod scripted;
+mod servers;
 mod source;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Plain;
+use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::{Document, Surroundings, connector};
 use crate::error::{ErrorKind, Result};
@@ -49,6 +51,7 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
         metrics: Metrics::new().connector("c"),
         once,
         fence: Fence::among(1).remove(0),
+        server: ServerGuard::new(false),
     }
 }
 

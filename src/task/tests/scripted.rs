@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
-use crate::offsets::{OffsetStore, StoredOffset};
+use crate::offsets::{Loaded, OffsetStore, StoredOffset};
 
 /// What goes wrong at a step of the sink; each is used up by the first step it fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,17 @@ struct World {
     statements: usize,
     /// The database's time, microseconds.
     now: i64,
+    /// Which server the source is, where it has an identity.
+    identity: Option<String>,
+    /// The one that is stored.
+    remembered: Option<String>,
+    /// The last id the source says it has handed out.
+    last_id: Option<i64>,
+    replica: bool,
 }
+
+/// The key of the remembered server.
+const SERVER: &str = "the server";
 
 /// Everything outside of the task.
 #[derive(Clone, Default)]
@@ -159,6 +169,45 @@ impl Outside {
         self.world().now = micros;
     }
 
+    /// From now on connections lead to this server.
+    pub(super) fn lead_to(&self, identity: &str) {
+        self.world().identity = Some(identity.to_owned());
+    }
+
+    pub(super) fn identity(&self) -> Option<String> {
+        self.world().identity.clone()
+    }
+
+    pub(super) fn remembered(&self) -> Option<String> {
+        self.world().remembered.clone()
+    }
+
+    /// A table is as it was when it had only these ids.
+    pub(super) fn restore(&self, table: &str, ids: impl IntoIterator<Item = i64>) {
+        self.world().tables.insert(table.to_owned(), ids.into_iter().collect());
+    }
+
+    pub(super) fn hand_out(&self, last_id: Option<i64>) {
+        self.world().last_id = last_id;
+    }
+
+    pub(super) fn last_id(&self) -> Option<i64> {
+        self.world().last_id
+    }
+
+    pub(super) fn be_a_replica(&self) {
+        self.world().replica = true;
+    }
+
+    pub(super) fn is_replica(&self) -> bool {
+        self.world().replica
+    }
+
+    /// Whether the offset of a table was accepted although it lies beyond the table.
+    pub(super) fn accepted(&self, table: &str) -> bool {
+        self.world().offsets.get(&SourcePartition::table(table)).is_some_and(|offset| offset.accepted)
+    }
+
     pub(super) fn has(&self, table: &str) -> bool {
         self.world().tables.contains_key(table)
     }
@@ -208,11 +257,15 @@ impl Sink {
         world.committed.extend(self.open.take().into_iter().flatten());
         for record in offsets {
             let table = String::from_utf8(record.key).unwrap();
-            let id = String::from_utf8(record.value.unwrap()).unwrap().parse().unwrap();
-            world.offsets.insert(
-                SourcePartition::table(&table),
-                SourceOffset { incrementing: Some(id), ..SourceOffset::default() },
-            );
+            let value = String::from_utf8(record.value.unwrap()).unwrap();
+            if table == SERVER {
+                world.remembered = Some(value);
+                continue;
+            }
+            let accepted = value.ends_with(" accepted");
+            let incrementing = Some(value.trim_end_matches(" accepted").parse().unwrap());
+            let offset = SourceOffset { incrementing, accepted, ..SourceOffset::default() };
+            world.offsets.insert(SourcePartition::table(&table), offset);
         }
         world.open -= 1;
     }
@@ -296,7 +349,7 @@ impl RecordSink for Sink {
 }
 
 impl OffsetStore for Outside {
-    fn load<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, Result<HashMap<SourcePartition, StoredOffset>>> {
+    fn load<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, Result<Loaded>> {
         let stored = |(partition, offset): (&SourcePartition, &SourceOffset)| {
             let stored = StoredOffset {
                 offset: offset.clone(),
@@ -307,12 +360,20 @@ impl OffsetStore for Outside {
             };
             (partition.clone(), stored)
         };
-        let loaded = self.world().offsets.iter().map(stored).collect();
+        let world = self.world();
+        let offsets = world.offsets.iter().map(stored).collect();
+        let loaded = Loaded { offsets, server: world.remembered.clone() };
         async { Ok(loaded) }.boxed()
+    }
+
+    fn stage_server(&self, _connector: &str, identity: &str) -> Vec<KafkaRecord> {
+        let value = Some(identity.into());
+        vec![KafkaRecord { topic: "offsets".into(), key: SERVER.into(), value }]
     }
 
     fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {
         let id = delta.to.incrementing.expect("an id").to_string();
+        let id = if delta.to.accepted { format!("{id} accepted") } else { id };
         KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(id.into()) }
     }
 }

@@ -65,14 +65,15 @@ impl Dialect for Outside {
         async {
             match self.fails_here(|fault| fault == SourceFault::Connect) {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
-                None => Ok(Box::new(Connection(self.clone())) as Box<dyn SourceConnection>),
+                None => Ok(Box::new(Connection(self.clone(), self.identity())) as Box<dyn SourceConnection>),
             }
         }
         .boxed()
     }
 }
 
-struct Connection(Outside);
+/// A connection stays with the server it was made to.
+struct Connection(Outside, Option<String>);
 
 impl SourceConnection for Connection {
     fn server(&self) -> &str {
@@ -158,8 +159,26 @@ impl SourceConnection for Connection {
         .boxed()
     }
 
-    fn probe<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
-        async { Ok(None) }.boxed()
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        async {
+            // Of ids only; a time is nowhere in the way.
+            let greatest = query.sql.split('"').find(|name| self.0.has(name)).and_then(|name| self.0.rows(name).pop());
+            let of_ids = query.cursor.first().is_some_and(|column| column.kind == CursorKind::Integer);
+            Ok(greatest.filter(|_| of_ids && query.sql.contains(" desc ")).map(CursorValue::Integer))
+        }
+        .boxed()
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.1.as_deref()
+    }
+
+    fn is_replica(&self) -> bool {
+        self.0.is_replica()
+    }
+
+    fn last_id<'a>(&'a mut self, _: &'a Relation, _: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        async { Ok(self.0.last_id()) }.boxed()
     }
 
     fn explain<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use super::{Stack, unique};
@@ -43,6 +43,24 @@ impl Postgres {
         let url = self.url();
         let (_, address) = url.rsplit_once('@').expect("a URL with a user");
         format!("jdbc:postgresql://{address}")
+    }
+
+    /// A database of the same name takes its place; `None` for an empty one.
+    pub fn replaced_by(&self, other: Option<&Postgres>) {
+        let (name, gone) = (&self.name, unique("gone"));
+        let on_server = |sql: &str| run_on_postgres(&self.server, sql);
+        let Some(other) = other else {
+            on_server(&format!("drop database {name} with (force)"));
+            return on_server(&format!("create database {name}"));
+        };
+        // No moment without a database of that name.
+        on_server(&format!("alter database {name} allow_connections false"));
+        on_server(&format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"));
+        on_server(&format!(
+            "begin; alter database {name} rename to {gone}; alter database {} rename to {name}; commit",
+            other.name
+        ));
+        on_server(&format!("drop database {gone}"));
     }
 
     /// Runs statements, each or all at once as given.
@@ -120,6 +138,16 @@ pub fn run_on_postgres(url: &str, sql: &str) {
     let (url, sql) = (url.to_owned(), sql.to_owned());
     block(async move {
         let mut connection = PgConnection::connect(&url).await.expect("connect");
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
+        connection.close().await.expect("close");
+    });
+}
+
+/// Runs statements on a server of the MySQL family.
+pub fn run_on_mysql(url: &str, sql: &str) {
+    let (url, sql) = (url.to_owned(), sql.to_owned());
+    block(async move {
+        let mut connection = MySqlConnection::connect(&url).await.expect("connect");
         connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
         connection.close().await.expect("close");
     });

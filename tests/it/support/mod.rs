@@ -21,11 +21,13 @@ pub struct Stack {
     pub registry: String,
 }
 
+/// The address of one service.
+pub fn address(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with scripts/test"))
+}
+
 impl Stack {
     pub fn get() -> Self {
-        let address = |name: &str| {
-            std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with scripts/test"))
-        };
         Self {
             postgres: address("ROWTIDE_TEST_POSTGRES_URL"),
             brokers: address("ROWTIDE_TEST_BOOTSTRAP"),

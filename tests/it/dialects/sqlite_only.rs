@@ -1,0 +1,61 @@
+//! What only SQLite has.
+
+use rowtide::error::ErrorKind;
+use rowtide::model::{CursorKind, FieldType, Value};
+
+use super::place::{Place, read, refused};
+use super::sqlite::Sqlite;
+
+#[tokio::test]
+async fn a_sqlite_integer_widens_when_a_value_needs_it() {
+    let place = Place::new(
+        &Sqlite,
+        "create table t (a integer, b real, c); insert into t values (1, 0.5, 'x'), (3000000000, 2, 1.5);
+        create table k (id integer primary key); insert into k values (3000000000);",
+    );
+    let mut connection = place.connect().await;
+    let relation = place.table("t");
+    let definition = connection.describe(&relation, &[]).await.unwrap();
+    assert_eq!(definition.columns[0].field.field_type, FieldType::Int32);
+    let query = place.select(&definition, "order by t.a");
+    let error = read(&mut *connection, &definition, &query).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Value);
+    let definition = connection.describe(&relation, &[]).await.unwrap();
+    assert_eq!(definition.columns[0].field.field_type, FieldType::Int64);
+    let rows = read(&mut *connection, &definition, &query).await.unwrap().rows;
+    assert_eq!(rows[1], [Value::Integer(3_000_000_000), Value::Float32(2.0), Value::Text("1.5".into())]);
+    let key = connection.describe(&place.table("k"), &[]).await.unwrap();
+    assert_eq!(key.columns[0].field.field_type, FieldType::Int64);
+}
+
+#[tokio::test]
+async fn sqlite_times_are_recognised_by_their_values() {
+    let place = Place::new(&Sqlite, "create table t (a datetime, b datetime, c timestamp, d datetime, e integer);
+        insert into t values ('2024-02-29 12:00:00', 1709208000123, 2460370.0, 'x', 5), ('2024-02-29 12:00:01', 1709208000124, 2460371.25, 7, 6);
+        create table m (a datetime); insert into m values ('2024-02-29 12:00:00'), ('2024-02-29T12:00:00');");
+    let mut connection = place.connect().await;
+    let relation = place.table("t");
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let definition = connection.describe(&relation, &names(&["a", "b", "c", "e"])).await.unwrap();
+    assert!(matches!(definition.columns[0].cursor, Some(CursorKind::TextTimestamp(format)) if format.digits == 0));
+    assert_eq!(definition.columns[1].cursor, Some(CursorKind::Epoch { per_second: 1_000 }));
+    assert_eq!(definition.columns[2].cursor, Some(CursorKind::JulianDay));
+    assert_eq!(definition.columns[4].cursor, Some(CursorKind::Epoch { per_second: 1_000 }));
+    let error = connection.describe(&relation, &names(&["d"])).await.unwrap_err();
+    assert_eq!((error.kind(), error.context("column")), (ErrorKind::SourceSchema, Some("d")));
+    let error = connection.describe(&place.table("m"), &names(&["a"])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SourceSchema);
+}
+
+#[tokio::test]
+async fn a_sqlite_file_in_wal_mode_is_read_while_it_is_written() {
+    let place = Place::new(&Sqlite, "pragma journal_mode = wal; create table t (a int); insert into t values (1);");
+    let (_, read) = place.read_all(&place.table("t")).await.unwrap();
+    assert_eq!(read.rows.len(), 1);
+    let mut broken = place.source.clone();
+    let path = place.folder.path().join("text.db");
+    std::fs::write(&path, "not a database, only text that is long enough to be looked at").unwrap();
+    broken.url.database = Some(path.display().to_string());
+    let error = refused(&broken).await;
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+}
