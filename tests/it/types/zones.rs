@@ -23,7 +23,7 @@ const ZONES: &[&str] = &["UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo
 
 /// Wall clocks: gaps and overlaps of New York and Berlin, what lies around them, local mean time, and the times
 /// when daylight saving was ruled by other laws or only by the rule at the end of the tables.
-const WALLS: &[&str] = &[
+pub const WALLS: &[&str] = &[
     "1970-01-01 00:00:00",
     "2024-03-10 01:59:59.999",
     "2024-03-10 02:30:00",
@@ -48,7 +48,7 @@ const WALLS: &[&str] = &[
 
 /// Where the database's own zone data agree with those that were compiled in: PostgreSQL has no fixed offsets of
 /// this sign by name.
-fn in_postgres(zone: &str) -> String {
+pub fn in_postgres(zone: &str) -> String {
     match zone {
         "-03:30" => "interval '-03:30'".to_owned(),
         zone => quoted(zone),
