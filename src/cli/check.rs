@@ -10,7 +10,7 @@ use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicState};
 use crate::kafka::client;
-use crate::model::Mode;
+use crate::model::{CursorFact, Mode};
 use crate::task::binding::Binding;
 
 #[derive(Debug, Args)]
@@ -147,14 +147,19 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
             let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
             // Who may not read the table learns it here.
             let (plan, _) = inspect::plan(spec, &mut *connection, &binding, None).await?;
-            Ok((binding, plan))
+            let facts = inspect::cursor_facts(&mut *connection, &binding).await?;
+            Ok((binding, plan, facts))
         };
         let read = output::within(args.timeout, &what, read).await;
-        let noted = findings.note(&format!("table {relation}"), read, |(binding, _)| {
+        let noted = findings.note(&format!("table {relation}"), read, |(binding, ..)| {
             let columns = output::count(binding.definition.columns.len(), "column");
             format!("{columns}, mode {}, to topic {}", binding.planner.mode().as_str(), binding.topic)
         });
-        let Some((binding, plan)) = noted else { continue };
+        let Some((binding, plan, facts)) = noted else { continue };
+        for CursorFact { column, weight, text } in facts {
+            let word = weight.as_str();
+            let _ = output::print(&format!("{word:<9}table {relation}, column {column}: {text}\n"));
+        }
         if !plan.index_serves && !matches!(binding.planner.mode(), Mode::Bulk) {
             let _ = output::print(&format!(
                 "note     table {relation}: no index serves its polls; `rowtide explain` shows the one that would\n"
@@ -170,7 +175,7 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
 async fn server(spec: &ConnectorSpec, args: &ConfigArgs, identity: &str, findings: &mut Findings) {
     match output::within(args.timeout, "the offsets topic", offset_tools::load(spec)).await {
         Ok(stored) => {
-            findings.note("server", inspect::server(Some(identity), stored.server.as_deref()), String::clone);
+            findings.note("server", inspect::server(spec, Some(identity), stored.server.as_deref()), String::clone);
         }
         Err(error) => {
             let _ =

@@ -13,7 +13,7 @@ use crate::connector::{catalog, inspect, offset_tools, parts};
 use crate::convert::{Role, SchemaPreview};
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
-use crate::model::{CursorValue, EncodedBatch, Mode, PlannedQuery, Relation, SourcePartition, Value};
+use crate::model::{CursorFact, CursorValue, EncodedBatch, Mode, PlannedQuery, Relation, SourcePartition, Value};
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, read_page};
 use crate::task::binding::{Binding, stored_for};
@@ -44,6 +44,7 @@ struct Explanation {
     topic: String,
     key: Option<SchemaPreview>,
     value: SchemaPreview,
+    facts: Vec<CursorFact>,
     guard: &'static str,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
@@ -91,7 +92,7 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let stored = output::within(timeout, "the offsets topic", offset_tools::load(spec)).await?;
     if !args.json {
         output::print(&format!("connector {} on {} ({})\n", spec.name, spec.source.url, connection.server()))?;
-        let server = inspect::server(connection.identity(), stored.server.as_deref());
+        let server = inspect::server(spec, connection.identity(), stored.server.as_deref());
         output::print(&format!("server {}\n", server.unwrap_or_else(|error| error.report())))?;
     }
     let mut tables = Vec::new();
@@ -132,6 +133,7 @@ async fn explain_table(
     sample: usize,
 ) -> Result<Explanation> {
     let binding = inspect::binding(spec, dialect, connection, relation).await?;
+    let facts = inspect::cursor_facts(connection, &binding).await?;
     let zone = &spec.source.types.all.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
     let offset = stored_for(spec, relation, &by_partition).map(|(_, stored)| stored.clone());
@@ -161,6 +163,7 @@ async fn explain_table(
         topic: binding.topic.to_string(),
         key,
         value,
+        facts,
         guard: guard(spec, binding.planner.mode()),
         offset,
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
@@ -269,6 +272,9 @@ impl Explanation {
         if !self.skipped.is_empty() {
             line("left out", &self.skipped.join(", "));
         }
+        for fact in &self.facts {
+            line("cursor", &fact.to_string());
+        }
         line("guard", self.guard);
         match &self.offset {
             Some(stored) => line(
@@ -317,6 +323,7 @@ impl Explanation {
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),
             "left_out": self.skipped,
+            "cursor_facts": self.facts,
             "guard": self.guard,
             "stored_offset": self.offset.as_ref().map(|stored| json!({
                 "position": stored.offset.to_string(),

@@ -13,7 +13,7 @@ use crate::connector::catalog;
 use crate::connector::offset_tools::{self, Stored};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Instant, SourceOffset, SourcePartition};
+use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, format};
 use crate::task::binding::partition_of;
 
@@ -330,6 +330,10 @@ async fn set(
         None => future(&spec, target.table.as_deref(), &target.config).await?,
     };
     let before = stored.offsets.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
+    if incrementing.is_some() && has_text_id(&before) {
+        let message = "the ids of this table are no numbers, so --incrementing cannot name one";
+        return Err(Error::config(message).advise("`rowtide offsets reset` reads the table from the beginning").into());
+    }
     let after = SourceOffset {
         incrementing: incrementing.or(before.incrementing),
         timestamp: timestamp.or(before.timestamp),
@@ -341,6 +345,15 @@ async fn set(
         return Err(Error::config(message).advise("give --timestamp too").into());
     }
     apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
+}
+
+/// Whether the stored position ends with an id that is no number. A number too great for Connect's field is one.
+fn has_text_id(offset: &SourceOffset) -> bool {
+    let exact = offset.exact.as_deref().and_then(|exact| Position::from_text(exact).ok());
+    match exact.as_ref().and_then(|position| position.0.last()) {
+        Some(CursorValue::Text(id)) => !id.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte)),
+        _ => false,
+    }
 }
 
 /// An offset the mode never looks at would be a trap.

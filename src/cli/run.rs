@@ -25,8 +25,7 @@ pub(super) struct RunArgs {
     /// Read until each table has nothing newer than the start of the run, commit, exit.
     #[arg(long)]
     once: bool,
-    /// Go on although the database is another one than the offsets belong to, or an older copy (a restored
-    /// backup); from then on it is the one remembered.
+    /// Go on with another database than the offsets belong to, or with an older copy of it, and remember that.
     #[arg(long)]
     accept_server: bool,
     /// Address of health and metrics, or `off` [default: 127.0.0.1:8083, with --once off].

@@ -1,10 +1,11 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
-use crate::config::spec::ConnectorSpec;
+use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::Result;
-use crate::model::{CursorValue, PlannedQuery, Position, Relation};
+use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
 use crate::task::binding::Binding;
+use crate::task::facts;
 use crate::task::server::{ServerGuard, Verdict};
 
 /// Describes a relation and resolves it against the configuration.
@@ -22,6 +23,16 @@ pub async fn binding(
     described
         .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
         .map_err(|error| error.with("table", relation))
+}
+
+/// What is known of the cursor columns of a binding.
+///
+/// # Errors
+/// `SourceSchema` and `Cursor` if a column cannot serve; those of the connection.
+pub async fn cursor_facts(connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Vec<CursorFact>> {
+    let mut known = facts::of_rules(connection, binding).await?;
+    known.extend(facts::of_ids(connection, binding).await?);
+    Ok(known)
 }
 
 /// Up to where a poll would read now; none without a timestamp.
@@ -43,8 +54,11 @@ pub async fn upper(
 ///
 /// # Errors
 /// `ForeignServer` if they belong to another.
-pub fn server(identity: Option<&str>, remembered: Option<&str>) -> Result<String> {
+pub fn server(spec: &ConnectorSpec, identity: Option<&str>, remembered: Option<&str>) -> Result<String> {
     let Some(identity) = identity else { return Ok("has no identity that could be remembered".to_owned()) };
+    if spec.mode.mode == ModeName::Bulk {
+        return Ok(format!("{identity}; mode=bulk has no offsets that would belong to it"));
+    }
     Ok(match (ServerGuard::new(false).judge(remembered, identity)?, remembered) {
         (Verdict::Known, _) => format!("{identity}, as remembered"),
         (Verdict::Remember, Some(remembered)) => format!("{identity}, remembered as `{remembered}`"),

@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, Result};
+pub use crate::model::{CursorFact, FactWeight};
 use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId, Value};
 pub use syntax::SqlSyntax;
 
@@ -181,28 +182,6 @@ pub struct PlanReport {
     pub lines: Vec<String>,
     /// Whether an index serves both the range and the order (no full scan, no sort).
     pub index_serves: bool,
-}
-
-/// What a database's own rules mean for a column as cursor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CursorFact {
-    /// The column.
-    pub column: String,
-    /// What it means for polling.
-    pub weight: FactWeight,
-    /// In words: what the database does, and what follows.
-    pub text: String,
-}
-
-/// What a [`CursorFact`] means for polling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FactWeight {
-    /// Good to know.
-    Note,
-    /// Rows may become visible behind the position.
-    Warning,
-    /// The column cannot serve: its values have no order that follows time.
-    Refusal,
 }
 
 /// What was being done when an error came: a missing column means another thing to a page than to a

@@ -1,6 +1,7 @@
 //! The vocabulary every other module speaks. Plain data and pure functions: no I/O, no clock, no driver.
 
 pub mod cursor;
+pub mod fact;
 pub mod offset;
 pub mod query;
 pub mod record;
@@ -8,6 +9,7 @@ pub mod schema;
 pub mod value;
 
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
+pub use fact::{CursorFact, FactWeight};
 pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use record::{EncodedBatch, KafkaRecord};

@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 
+use super::identity::{is_beyond_numbers, not_a_number};
 use super::{CursorRole, Planner, TupleColumn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset, TableDefinition};
@@ -41,7 +42,7 @@ impl Planner {
     /// matter only in `timestamp` mode, where Connect's fields must not run ahead into a tie (4.2).
     ///
     /// # Errors
-    /// `Value` if the timestamp cannot be read as a time.
+    /// `Value` if the timestamp cannot be read as a time; `Cursor` if the id is NaN or infinite.
     pub fn offset_of(
         &self,
         position: &Position,
@@ -54,6 +55,12 @@ impl Planner {
             Ok(self.stored(kind.to_instant(value, zone)?, zone))
         };
         let value = |index: usize| position.0.get(index).ok_or_else(|| Error::internal("a position is too short"));
+        if let (Mode::Incrementing { column }, Some(CursorValue::Text(id))) = (&self.mode, position.0.first())
+            && self.text_id().is_none()
+            && is_beyond_numbers(id)
+        {
+            return Err(not_a_number(column));
+        }
         let mut offset = SourceOffset { has_nanos: true, ..SourceOffset::default() };
         match &self.mode {
             Mode::Bulk => return Err(Error::internal("bulk mode has no offset")),

@@ -1,6 +1,8 @@
 //! Whether the ids of a table grow, as far as their values tell: a UUID carries its version, and the random ones
 //! sort anywhere. Takes the smallest and the greatest id as text, never shows them.
 
+use crate::error::{Error, ErrorKind};
+
 /// How a UUID is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UuidForm {
@@ -40,6 +42,20 @@ pub fn against_version(version: u8) -> Option<&'static str> {
     }
 }
 
+/// The error of an id that is NaN or infinite: no row would ever come after it.
+pub fn not_a_number(column: &str) -> Error {
+    Error::new(
+        ErrorKind::Cursor,
+        format!("column `{column}` holds NaN or infinity, which sorts after every id to come"),
+    )
+    .advise("correct the row")
+}
+
+/// Whether the text of a number sorts after every number.
+pub fn is_beyond_numbers(text: &str) -> bool {
+    ["NaN", "Infinity"].contains(&text)
+}
+
 /// What the values say of a column of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
@@ -49,16 +65,11 @@ pub enum Ids {
     TimeOrdered(u8),
     /// UUIDs of this version, which do not; by the form, more of them have to confirm it.
     Unordered(u8, UuidForm),
-    /// The greatest is not a number, and sorts after every number.
-    NotANumber,
 }
 
-/// Judges a column of ids by its smallest and its greatest value. The greatest decides: where random UUIDs were
+/// Judges a column of ids that are no numbers by its smallest and its greatest value. The greatest decides: where random UUIDs were
 /// replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the greatest.
 pub fn judge(lowest: &str, highest: &str) -> Ids {
-    if ["NaN", "Infinity"].contains(&highest) {
-        return Ids::NotANumber;
-    }
     match (uuid_version(lowest), uuid_version(highest)) {
         (Some(_), Some((version, form))) => match against_version(version) {
             Some(_) => Ids::Unordered(version, form),
@@ -108,6 +119,5 @@ mod tests {
         assert_eq!(judge(V4, V7), Ids::TimeOrdered(7), "the greatest decides");
         assert_eq!(judge(V7, V4), Ids::Unordered(4, UuidForm::Canonical));
         assert_eq!(judge("ORD-1", V4), Ids::Unremarkable);
-        assert_eq!(judge("1.5", "NaN"), Ids::NotANumber);
     }
 }

@@ -413,3 +413,11 @@ fn only_a_column_the_database_counts_has_ids_that_were_handed_out() {
     assert_eq!(planner(&both()).handed_out(&definition, &position), Some(("seq", 7)));
     assert_eq!(planner(&both()).handed_out(&definition, &Position(vec![CursorValue::Timestamp(5)])), None);
 }
+
+#[test]
+fn an_id_that_is_not_a_number_is_never_a_position_but_a_text_may_read_so() {
+    let nan = Position(vec![CursorValue::Text("NaN".into())]);
+    let stored = |column: &str| planner(&incrementing(column)).offset_of(&nan, None, None, &Zone::UTC);
+    assert_eq!(stored("exactly").unwrap_err().kind(), ErrorKind::Cursor);
+    assert!(stored("label").is_ok());
+}

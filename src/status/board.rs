@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::{ConnectorState, ConnectorStatus, LoadProgress, Millis, TableState, TableStatus, now_millis};
 use crate::error::Error;
-use crate::model::Instant;
+use crate::model::{CursorFact, Instant};
 
 /// Where the status of one connector is published. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -180,6 +180,11 @@ impl TableBoard {
     /// Columns that are left out of the records (`type.unsupported=skip`).
     pub fn skipped_columns(&self, columns: Vec<String>) {
         self.update(|table, _| table.skipped_columns = columns);
+    }
+
+    /// What is known of the cursor columns; replaces what was known before.
+    pub fn cursor_facts(&self, facts: Vec<CursorFact>) {
+        self.update(|table, _| table.cursor_facts = facts);
     }
 
     /// A poll succeeded, but its rows wait for an older transaction to end.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::Instant;
+use crate::model::{CursorFact, Instant};
 
 pub use board::{Boards, Committed, StatusBoard, TableBoard};
 
@@ -118,6 +118,8 @@ pub struct TableStatus {
     /// Columns left out of the records, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_columns: Vec<String>,
+    /// What the database's rules and the values mean for the cursor columns.
+    pub cursor_facts: Vec<CursorFact>,
     /// When waiting to be polled for the first time began.
     #[serde(skip)]
     known_since: Millis,
@@ -244,6 +246,7 @@ impl TableStatus {
             newest: None,
             load: None,
             skipped_columns: Vec::new(),
+            cursor_facts: Vec::new(),
             known_since: now,
         }
     }

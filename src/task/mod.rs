@@ -8,6 +8,7 @@
 
 pub mod binding;
 mod commit;
+pub mod facts;
 mod older;
 mod poll;
 mod relation;

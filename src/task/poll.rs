@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::relation::{Polled, closed};
 use super::server::Verdict;
+use crate::config::spec::ModeName;
 use crate::dialect::SourceConnection;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Relation, SourcePartition};
@@ -78,6 +79,10 @@ impl<'a> PollStage<'a> {
     async fn recognise(&mut self, index: usize) -> Result<()> {
         let identity = self.connection.as_ref().and_then(|connection| connection.identity());
         let (Some(identity), false) = (identity, self.recognised) else { return Ok(()) };
+        if self.parts.spec.mode.mode == ModeName::Bulk {
+            // No offset that would belong to it.
+            return Ok(());
+        }
         let identity: Arc<str> = identity.into();
         if self.parts.server.judge(self.remembered.as_deref(), &identity)? == Verdict::Remember {
             let polled = &mut self.relations[index];

@@ -9,6 +9,7 @@ use tokio::time::Instant as Clock;
 
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
+use super::facts::Known;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -51,6 +52,7 @@ pub(super) struct Polled {
     pub(super) more_promised: bool,
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
+    pub(super) facts: Known,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
 }
@@ -84,6 +86,7 @@ impl Polled {
             redescribes: 0,
             more_promised: false,
             misfit: None,
+            facts: Known::default(),
             failed: None,
             done: false,
         }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
-use super::Parts;
 use super::binding::{Binding, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
+use super::{Parts, facts};
 use crate::config::spec::TimestampInitial;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, Result};
@@ -39,6 +39,7 @@ impl Polled {
             return Err(error);
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
+        let rules = facts::of_rules(connection, &binding).await?;
         (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
         if !binding.definition.skipped.is_empty() {
@@ -46,6 +47,8 @@ impl Polled {
             self.board
                 .skipped_columns(skipped.map(|column| format!("{} ({})", column.name, column.database_type)).collect());
         }
+        self.facts.found_rules(rules);
+        self.facts.show(&self.name, &self.board);
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }
@@ -153,6 +156,7 @@ impl Polled {
         {
             return Err(null_cursor());
         }
+        let of_ids = facts::of_ids(connection, &bound.binding).await?;
         if let Some(kind) = planner.time_kind() {
             let limits = TimeLimits { before_epoch_fails: mode.before_epoch_fails, future_fails: mode.future_fails };
             let lowest = if self.position.is_none() {
@@ -165,6 +169,8 @@ impl Polled {
             limits.check(lowest, highest, now)?;
         }
         self.checked = Some(Clock::now());
+        self.facts.found_in_ids(of_ids);
+        self.facts.show(&self.name, &self.board);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cli;
+mod cursors;
 mod dialects;
 mod exactly_once;
 mod failures;

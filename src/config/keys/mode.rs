@@ -14,7 +14,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "incrementing.column.name",
         Kind::Text,
-        "The id column. Absent: the table's auto-increment column. Required with a query.",
+        "The id column: integers, decimals, or text, uuid and bytes whose values grow (UUIDv7, ULID). Absent: the table's auto-increment column. Required with a query.",
     )
     .or(""),
     key("timestamp.column.name", Kind::List, "The timestamp columns; the first that is not null counts.").or(""),
@@ -29,7 +29,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .low(),
     key("timestamp.initial.ms", Kind::Long, "The same under the name of Aiven's connector; -1 is a time like others.")
         .low(),
-    key("incrementing.initial", Kind::Long, "Where a table without a stored offset begins: rows with a greater id.")
+    key("incrementing.initial", Kind::Long, "Where a table without a stored offset begins: rows with a greater id. For ids that are numbers.")
         .low(),
     key(
         "validate.non.null",

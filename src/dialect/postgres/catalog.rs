@@ -148,6 +148,7 @@ const CATALOG_COLUMNS: &str = "
       array_position(i.indkey::int2[], a.attnum),
       a.attnum is not null,
       case
+        when a.attnum is null and c.oid = 100 then 'unknown'
         when c.oid = 100 and coalesce(to_jsonb(b) ->> 'datlocprovider', 'c') = 'c' and b.datcollate ~* '^(c|posix|c[.]utf-?8)$' then null
         when c.oid = 100 and to_jsonb(b) ->> 'datlocprovider' = 'b' then null
         when c.oid = 100 then 'default'

@@ -1,6 +1,7 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `catalog` lists and describes,
 //! `types` maps types, `decode` and `numeric` read values, `fetch` runs pages, `explain` judges plans,
-//! `bind` writes parameters, `identity` says which server it is, `classify` sorts errors. A session only reads, in UTC.
+//! `facts` judges cursor columns, `bind` writes parameters, `identity` says which server it is, `classify`
+//! sorts errors. A session only reads, in UTC.
 
 mod bind;
 mod catalog;
@@ -8,6 +9,7 @@ mod classify;
 mod connect;
 mod decode;
 mod explain;
+mod facts;
 mod fetch;
 mod identity;
 mod numeric;
@@ -26,7 +28,7 @@ use self::decode::CursorDecoder;
 use self::types::Wire;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -301,6 +303,20 @@ impl SourceConnection for Session {
             let estimate = catalog::estimate_rows(self, id).await;
             self.end().await?;
             estimate
+        })
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        Box::pin(async move {
+            let Relation::Table(id) = relation else { return Ok(Vec::new()) };
+            self.begin().await?;
+            let facts = facts::cursor_facts(self, id, columns).await?;
+            self.end().await?;
+            Ok(facts)
         })
     }
 

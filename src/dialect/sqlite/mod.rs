@@ -1,11 +1,12 @@
 //! SQLite. The files: `connect` opens the file, `catalog` lists and describes, `types` maps declared
-//! types, `decode` reads values, `fetch` runs pages, `classify` sorts errors. The file is only read; the
-//! driver keeps a thread for each connection.
+//! types, `decode` reads values, `facts` judges cursor columns, `fetch` runs pages, `classify` sorts errors. The file is
+//! only read; the driver keeps a thread for each connection.
 
 mod catalog;
 mod classify;
 mod connect;
 mod decode;
+mod facts;
 mod fetch;
 mod types;
 
@@ -20,7 +21,7 @@ use sqlx::{Arguments, AssertSqlSafe, Connection, Row};
 use self::classify::classify;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -242,6 +243,19 @@ impl SourceConnection for Session {
             match relation {
                 Relation::Table(id) => catalog::last_id(self, &id.name).await,
                 Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => facts::cursor_facts(self, &id.name, columns).await,
+                Relation::Query(_) => Ok(Vec::new()),
             }
         })
     }

@@ -1,0 +1,173 @@
+//! What the server's rules mean for columns as cursor: how a sequence hands out ids, what a default makes, how
+//! many digits a timestamp keeps. Asks the catalog only.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::super::Doing;
+use super::{Session, answered};
+use crate::error::{Error, Result};
+use crate::model::{CursorFact, FactWeight, TableId};
+
+const FACTS: &str = "
+    select a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
+      s.seqrelid::regclass::text, s.seqcache, s.seqincrement, s.seqcycle
+    from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_catalog.pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+    left join lateral (
+      select s.* from pg_catalog.pg_depend p join pg_catalog.pg_sequence s on s.seqrelid = p.refobjid
+      where p.classid = 'pg_catalog.pg_attrdef'::regclass and p.objid = d.oid
+        and p.refclassid = 'pg_catalog.pg_class'::regclass
+      union all
+      select s.* from pg_catalog.pg_depend p join pg_catalog.pg_sequence s on s.seqrelid = p.objid
+      where a.attidentity <> '' and p.classid = 'pg_catalog.pg_class'::regclass and p.deptype = 'i'
+        and p.refclassid = 'pg_catalog.pg_class'::regclass and p.refobjid = c.oid and p.refobjsubid = a.attnum
+      limit 1
+    ) s on true
+    where n.nspname = $1 and c.relname = $2 and a.attname = any($3::text[])
+    order by array_position($3::text[], a.attname::text)";
+
+/// A column as the catalog knows it.
+#[derive(Debug, Default)]
+struct Known {
+    column: String,
+    formatted: String,
+    default: Option<String>,
+    sequence: Option<Sequence>,
+}
+
+/// The sequence behind a column.
+#[derive(Debug)]
+struct Sequence {
+    name: String,
+    cache: i64,
+    increment: i64,
+    cycles: bool,
+}
+
+pub(super) async fn cursor_facts(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<CursorFact>> {
+    let schema = id.schema.as_deref().unwrap_or("public");
+    let call = sqlx::query(FACTS).bind(schema).bind(&id.name).bind(columns).persistent(false);
+    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
+    let mut facts = Vec::new();
+    for row in &rows {
+        let known = known(row).map_err(|_| Error::internal("the catalog answers in another form than expected"))?;
+        known.facts(&mut facts);
+    }
+    Ok(facts)
+}
+
+fn known(row: &PgRow) -> sqlx::Result<Known> {
+    let sequence = match row.try_get::<Option<String>, _>(3)? {
+        None => None,
+        Some(name) => {
+            Some(Sequence { name, cache: row.try_get(4)?, increment: row.try_get(5)?, cycles: row.try_get(6)? })
+        }
+    };
+    Ok(Known { column: row.try_get(0)?, formatted: row.try_get(1)?, default: row.try_get(2)?, sequence })
+}
+
+impl Known {
+    fn facts(&self, facts: &mut Vec<CursorFact>) {
+        let mut say = |weight, text: String| facts.push(CursorFact { column: self.column.clone(), weight, text });
+        if let Some(Sequence { name, cache, increment, cycles }) = &self.sequence {
+            if *increment < 0 {
+                say(FactWeight::Refusal, format!("sequence {name} counts down (increment {increment})"));
+            }
+            if *cache > 1 {
+                say(
+                    FactWeight::Warning,
+                    format!(
+                        "sequence {name} hands out {cache} ids at a time to each session (CACHE {cache}), so a smaller \
+                         id may become visible after a greater one was read"
+                    ),
+                );
+            }
+            if *cycles {
+                say(FactWeight::Warning, format!("sequence {name} begins again at its end (CYCLE)"));
+            }
+        }
+        if let Some(why) = self.default.as_deref().and_then(random_default) {
+            say(FactWeight::Refusal, format!("its default makes {why}, so a new row can sort before the position"));
+        }
+        if let Some(digits) = coarse_digits(&self.formatted) {
+            say(
+                FactWeight::Note,
+                format!(
+                    "it keeps {} only, so rows may share a timestamp; of a timestamp already read, a row that comes \
+                     later is found only if it sorts after those",
+                    if digits == 0 { "whole seconds".to_owned() } else { format!("{digits} digits of a second") }
+                ),
+            );
+        }
+    }
+}
+
+/// What a default makes, if it is UUIDs that do not sort by time.
+fn random_default(expression: &str) -> Option<&'static str> {
+    let calls = |name: &str| expression.contains(&format!("{name}("));
+    if calls("gen_random_uuid") || calls("uuid_generate_v4") || calls("uuidv4") {
+        Some("UUIDs of version 4, which are random")
+    } else if calls("uuid_generate_v1") || calls("uuid_generate_v1mc") {
+        Some("UUIDs of version 1, which do not begin with the high digits of their time")
+    } else {
+        None
+    }
+}
+
+/// The fraction digits of a timestamp that keeps less than microseconds.
+fn coarse_digits(formatted: &str) -> Option<u8> {
+    let (digits, _) = formatted.strip_prefix("timestamp(")?.split_once(')')?;
+    digits.parse().ok().filter(|digits| *digits <= 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(known: Known) -> Vec<(FactWeight, String)> {
+        let mut facts = Vec::new();
+        known.facts(&mut facts);
+        facts.into_iter().map(|fact| (fact.weight, fact.text)).collect()
+    }
+
+    fn of_sequence(cache: i64, increment: i64, cycles: bool) -> Vec<FactWeight> {
+        let sequence = Some(Sequence { name: "s".into(), cache, increment, cycles });
+        facts(Known { sequence, ..Known::default() }).into_iter().map(|(weight, _)| weight).collect()
+    }
+
+    #[test]
+    fn sequences_are_judged_by_how_they_hand_out_ids() {
+        assert_eq!(of_sequence(1, 1, false), []);
+        assert_eq!(of_sequence(1, 10, false), [], "steps are no harm");
+        assert_eq!(of_sequence(50, 1, false), [FactWeight::Warning]);
+        assert_eq!(of_sequence(50, 1, true), [FactWeight::Warning, FactWeight::Warning]);
+        assert_eq!(of_sequence(1, -1, false), [FactWeight::Refusal]);
+    }
+
+    #[test]
+    fn defaults_that_make_random_ids_are_refused_and_time_ordered_ones_are_not() {
+        let of = |default: &str| facts(Known { default: Some(default.into()), ..Known::default() });
+        for default in ["gen_random_uuid()", "(public.uuid_generate_v4())::text", "uuid_generate_v1mc()", "uuidv4()"] {
+            assert_eq!(of(default)[0].0, FactWeight::Refusal, "{default}");
+        }
+        for default in ["uuidv7()", "uuid_generate_v7()", "'a'::text", "nextval('s'::regclass)"] {
+            assert!(of(default).is_empty(), "{default}");
+        }
+    }
+
+    #[test]
+    fn timestamps_that_keep_less_than_microseconds_are_noted() {
+        for (formatted, digits) in [
+            ("timestamp(0) without time zone", Some(0)),
+            ("timestamp(3) with time zone", Some(3)),
+            ("timestamp(4) with time zone", None),
+            ("timestamp with time zone", None),
+            ("numeric(3,0)", None),
+        ] {
+            assert_eq!(coarse_digits(formatted), digits, "{formatted}");
+        }
+    }
+}

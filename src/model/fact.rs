@@ -1,0 +1,47 @@
+//! What is known of a column as cursor beyond its type: how its database hands out ids, whether its values grow.
+//! Found by a dialect or by looking at values; shown in the status, `explain` and `check`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a database's own rules mean for a column as cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CursorFact {
+    /// The column.
+    pub column: String,
+    /// What it means for polling.
+    pub weight: FactWeight,
+    /// In words: what the database does, and what follows.
+    pub text: String,
+}
+
+/// What a [`CursorFact`] means for polling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FactWeight {
+    /// Good to know.
+    Note,
+    /// Rows may become visible behind the position.
+    Warning,
+    /// The column cannot serve: its values have no order that follows time.
+    Refusal,
+}
+
+impl FactWeight {
+    /// The word in JSON and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FactWeight::Note => "note",
+            FactWeight::Warning => "warning",
+            FactWeight::Refusal => "refusal",
+        }
+    }
+}
+
+/// For `explain`, `check` and logs.
+impl fmt::Display for CursorFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: `{}`: {}", self.weight.as_str(), self.column, self.text)
+    }
+}

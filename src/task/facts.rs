@@ -1,0 +1,149 @@
+//! What is known of the cursor columns beyond their types: the rules of the database, which are asked once per
+//! definition, and the ids themselves, which are looked at again and again. A running task, `check` and `explain`
+//! ask here. A fact that rules a column out is an error; the others are shown.
+
+use super::binding::Binding;
+use crate::dialect::SourceConnection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorFact, CursorValue, FactWeight, Mode, Relation};
+use crate::plan::Planner;
+use crate::plan::identity::{Ids, UuidForm, against_version, is_beyond_numbers, judge, not_a_number, uuid_version};
+use crate::status::TableBoard;
+
+/// How many ids in a row must look like random UUIDs where other ids look like them by chance.
+const SAMPLES: usize = 8;
+
+/// What to do about ids that do not grow.
+const OTHER_CURSOR: &str = "use mode=timestamp, or timestamp+incrementing, where an id only tells rows of one timestamp \
+     apart; or ids that grow: a sequence, UUIDv7, ULID";
+
+/// What a running task knows of one relation's cursor columns.
+#[derive(Default)]
+pub(super) struct Known {
+    rules: Vec<CursorFact>,
+    ids: Option<CursorFact>,
+    logged: Vec<CursorFact>,
+}
+
+impl Known {
+    pub(super) fn found_rules(&mut self, rules: Vec<CursorFact>) {
+        self.rules = rules;
+    }
+
+    pub(super) fn found_in_ids(&mut self, fact: Option<CursorFact>) {
+        self.ids = fact;
+    }
+
+    /// Publishes it, and logs each fact once.
+    pub(super) fn show(&mut self, table: &str, board: &TableBoard) {
+        let facts: Vec<CursorFact> = self.rules.iter().chain(&self.ids).cloned().collect();
+        for fact in &facts {
+            if self.logged.contains(fact) {
+                continue;
+            }
+            match fact.weight {
+                FactWeight::Note => tracing::info!(table, column = %fact.column, "{}", fact.text),
+                FactWeight::Warning | FactWeight::Refusal => {
+                    tracing::warn!(table, column = %fact.column, "{}", fact.text);
+                }
+            }
+            self.logged.push(fact.clone());
+        }
+        board.cursor_facts(facts);
+    }
+}
+
+/// What the database's rules mean for the cursor columns of a binding, by weight.
+///
+/// # Errors
+/// `SourceSchema` if they rule a column out; those of the connection.
+pub async fn of_rules(connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Vec<CursorFact>> {
+    let relation = &binding.definition.relation;
+    let (times, id): (&[String], _) = match binding.planner.mode() {
+        Mode::Bulk => return Ok(Vec::new()),
+        Mode::Incrementing { column } => (&[], Some(column)),
+        Mode::Timestamp { columns } => (columns, None),
+        Mode::TimestampIncrementing { columns, column } => (columns, Some(column)),
+    };
+    if matches!(relation, Relation::Query(_)) {
+        return Ok(Vec::new());
+    }
+    let columns: Vec<String> = times.iter().chain(id).cloned().collect();
+    let mut facts = connection.cursor_facts(relation, &columns).await?;
+    for fact in &mut facts {
+        if !times.is_empty() && Some(&fact.column) == id && fact.weight > FactWeight::Note {
+            fact.weight = FactWeight::Note;
+            fact.text.push_str("; in this mode it only orders rows of one timestamp");
+        }
+    }
+    if let Some(fact) = facts.iter().find(|fact| fact.weight == FactWeight::Refusal) {
+        return Err(refused(relation, &fact.column, &fact.text));
+    }
+    facts.sort_by_key(|fact| std::cmp::Reverse(fact.weight));
+    Ok(facts)
+}
+
+/// What the ids of a relation say of themselves, in `incrementing` mode and if they are no integers.
+///
+/// # Errors
+/// `SourceSchema` if they are UUIDs that do not sort by time, `Cursor` if one is no number; those of the connection.
+pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Option<CursorFact>> {
+    let (planner, relation) = (&binding.planner, &binding.definition.relation);
+    let Mode::Incrementing { column } = planner.mode() else { return Ok(None) };
+    let (Some(lowest), Some(highest)) =
+        (id_at(connection, planner, true, 0).await?, id_at(connection, planner, false, 0).await?)
+    else {
+        return Ok(None);
+    };
+    let fact = |text: String| CursorFact { column: column.clone(), weight: FactWeight::Note, text };
+    if planner.text_id().is_none() {
+        let hides_the_rest = is_beyond_numbers(&highest);
+        return if hides_the_rest { Err(not_a_number(column).with("table", relation)) } else { Ok(None) };
+    }
+    match judge(&lowest, &highest) {
+        Ids::Unremarkable => Ok(None),
+        Ids::TimeOrdered(version) => Ok(Some(fact(format!(
+            "UUIDs of version {version} sort by the clock of the host that made them: hosts apart, and ids of one \
+             millisecond, need not sort as they are committed"
+        )))),
+        Ids::Unordered(version, form) => {
+            if form == UuidForm::Bytes && !all_are(connection, planner, version).await? {
+                return Ok(None);
+            }
+            let why = against_version(version).unwrap_or("they are unordered");
+            let text =
+                format!("its values are UUIDs of version {version}: {why}, so a new row can sort before the position");
+            Err(refused(relation, column, &text))
+        }
+    }
+}
+
+fn refused(relation: &Relation, column: &str, why: &str) -> Error {
+    Error::new(ErrorKind::SourceSchema, format!("column `{column}` cannot serve as cursor: {why}"))
+        .with("table", relation)
+        .advise(OTHER_CURSOR)
+}
+
+/// Whether enough of the greatest ids are UUIDs of this version.
+async fn all_are(connection: &mut dyn SourceConnection, planner: &Planner, version: u8) -> Result<bool> {
+    for skip in 1..SAMPLES {
+        let id = id_at(connection, planner, false, skip).await?;
+        if id.as_deref().and_then(uuid_version).is_none_or(|(found, _)| found != version) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn id_at(
+    connection: &mut dyn SourceConnection,
+    planner: &Planner,
+    lowest: bool,
+    skip: usize,
+) -> Result<Option<String>> {
+    let Some(probe) = planner.id_probe(lowest, skip) else { return Ok(None) };
+    Ok(match connection.probe(&probe).await? {
+        Some(CursorValue::Text(text)) => Some(text.into_owned()),
+        _ => None,
+    })
+}
