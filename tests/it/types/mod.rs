@@ -5,7 +5,6 @@ mod avro;
 mod matrix;
 mod mysql;
 mod mysql_columns;
-mod mysql_zones;
 mod postgres;
 mod postgres_columns;
 mod render;

@@ -1,10 +1,9 @@
-//! Zones: that of the server, that of the session and `db.timezone` change nothing but what they are for. The
-//! database says what a wall clock is in each zone, at both edges of daylight saving time, before there were time
-//! zones, and beyond the rules that are written down.
+//! PostgreSQL's zones: that of the role, that of the URL, and `db.timezone`.
 
-use super::avro::{Got, Reader};
-use super::matrix::{Oracle, none, read};
-use super::postgres::{PostgresOracle, quoted};
+use super::super::avro::{Got, Reader};
+use super::super::matrix::{Oracle, none, read};
+use super::super::postgres::{PostgresOracle, quoted};
+use super::{WALLS, ZONES, in_postgres};
 use crate::support::config::Connector;
 use crate::support::db::Role;
 use crate::support::kafka::read_topic;
@@ -18,42 +17,6 @@ const SESSIONS: &[(&str, &str)] = &[
         "?options=-c%20timezone=Europe/Berlin",
     ),
 ];
-
-const ZONES: &[&str] = &["UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo", "Asia/Kolkata", "-03:30"];
-
-/// Wall clocks: gaps and overlaps of New York and Berlin, what lies around them, local mean time, and the times
-/// when daylight saving was ruled by other laws or only by the rule at the end of the tables.
-pub const WALLS: &[&str] = &[
-    "1970-01-01 00:00:00",
-    "2024-03-10 01:59:59.999",
-    "2024-03-10 02:30:00",
-    "2024-03-10 03:00:00",
-    "2024-11-03 00:59:59.999",
-    "2024-11-03 01:30:00",
-    "2024-11-03 02:00:00",
-    "2024-03-31 02:30:00",
-    "2024-10-27 02:30:00",
-    "2024-10-27 03:00:00",
-    "1883-11-18 12:00:00",
-    "1855-06-01 12:00:00",
-    "1600-01-01 00:00:00",
-    "1916-05-01 00:00:00",
-    "1945-05-24 02:30:00",
-    "1969-12-31 19:00:00.001",
-    "2037-07-01 12:00:00",
-    "2050-07-01 12:00:00",
-    "2150-07-01 12:00:00",
-    "9999-07-01 12:00:00",
-];
-
-/// Where the database's own zone data agree with those that were compiled in: PostgreSQL has no fixed offsets of
-/// this sign by name.
-pub fn in_postgres(zone: &str) -> String {
-    match zone {
-        "-03:30" => "interval '-03:30'".to_owned(),
-        zone => quoted(zone),
-    }
-}
 
 fn connectors(oracle: &PostgresOracle, roles: &[Role]) -> Vec<(&'static str, &'static str, Connector)> {
     let mut connectors = Vec::new();

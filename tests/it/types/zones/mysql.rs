@@ -1,11 +1,11 @@
 //! Zones of the MySQL family: a wall clock is what the column shows, a TIMESTAMP the instant that was stored,
 //! whatever zone the session would show it in. What a wall clock is in a zone, PostgreSQL says.
 
-use super::avro::{Got, Reader};
-use super::matrix::{Oracle, none, read};
-use super::mysql::{MySqlOracle, Server};
-use super::postgres::PostgresOracle;
-use super::zones::{WALLS, in_postgres};
+use super::super::avro::{Got, Reader};
+use super::super::matrix::{Oracle, none, read};
+use super::super::mysql::{MySqlOracle, Server};
+use super::super::postgres::PostgresOracle;
+use super::{WALLS, in_postgres};
 use crate::support::config::Connector;
 use crate::support::kafka::read_topic;
 
