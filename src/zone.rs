@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, FixedOffset, LocalResult, NaiveDateTime, Offset, TimeZone};
+use chrono::{DateTime, Datelike, FixedOffset, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
 /// A named zone or a fixed offset.
@@ -80,10 +80,13 @@ impl Zone {
         if self.is_utc() {
             return Some(wall);
         }
-        let Some(time) = DateTime::from_timestamp_micros(wall).map(|time| time.naive_utc()) else { return Some(wall) };
+        let ahead = beyond_the_tables(wall);
+        let Some(time) = DateTime::from_timestamp_micros(wall - ahead).map(|time| time.naive_utc()) else {
+            return Some(wall);
+        };
         match self {
             Zone::Fixed(offset) => Some(wall - i64::from(offset.local_minus_utc()) * 1_000_000),
-            Zone::Named(zone) => named_wall_to_instant(*zone, time, overlap),
+            Zone::Named(zone) => Some(named_wall_to_instant(*zone, time, overlap)? + ahead),
         }
     }
 
@@ -92,7 +95,7 @@ impl Zone {
         if self.is_utc() {
             return instant;
         }
-        match (self, DateTime::from_timestamp_micros(instant)) {
+        match (self, DateTime::from_timestamp_micros(instant - beyond_the_tables(instant))) {
             (_, None) => instant,
             (Zone::Fixed(offset), _) => instant + i64::from(offset.local_minus_utc()) * 1_000_000,
             (Zone::Named(zone), Some(time)) => {
@@ -101,6 +104,24 @@ impl Zone {
             }
         }
     }
+}
+
+/// The zone tables that are compiled in end with the year 2099, but the last rules hold on. How far to go back to a
+/// year they know with the same calendar: one as long that begins on the same day of the week.
+fn beyond_the_tables(micros: i64) -> i64 {
+    const END: i64 = 4_102_444_800_000_000;
+    const FOUR_CENTURIES: i64 = 146_097 * 86_400_000_000;
+    if micros < END || micros == i64::MAX {
+        return 0;
+    }
+    let centuries = (micros - END) / FOUR_CENTURIES * FOUR_CENTURIES;
+    let new_year = |year| NaiveDate::from_ymd_opt(year, 1, 1);
+    let Some(this) = DateTime::from_timestamp_micros(micros - centuries).and_then(|time| new_year(time.year())) else {
+        return 0;
+    };
+    let is_alike = |known: &NaiveDate| known.weekday() == this.weekday() && known.leap_year() == this.leap_year();
+    let Some(known) = (2060..2088).filter_map(new_year).find(is_alike) else { return 0 };
+    centuries + (this - known).num_days() * 86_400_000_000
 }
 
 fn named_wall_to_instant(zone: Tz, wall: NaiveDateTime, overlap: Overlap) -> Option<i64> {
@@ -200,6 +221,19 @@ mod tests {
             assert!(of(Overlap::Fail).is_some());
             assert_eq!((of(Overlap::Fail), of(Overlap::Earlier)), (of(Overlap::Later), of(Overlap::Later)), "{text}");
         }
+    }
+
+    #[test]
+    fn the_last_rules_hold_on_for_ever() {
+        let zone: Zone = "America/New_York".parse().unwrap();
+        // The second Sunday of March and the first of November.
+        assert_eq!(zone.wall_to_instant(micros("2100-03-14 03:00:00")), micros("2100-03-14 07:00:00"));
+        assert_eq!(zone.wall_to_instant(micros("2150-07-01 12:00:00")), micros("2150-07-01 16:00:00"));
+        assert_eq!(zone.instant_to_wall(micros("9999-11-07 06:00:00")), micros("9999-11-07 01:00:00"));
+        assert_eq!(zone.instant_to_wall(micros("9999-12-31 12:00:00")), micros("9999-12-31 07:00:00"));
+        let last = i64::MAX - 2 * 86_400_000_000;
+        assert_eq!(zone.instant_to_wall(zone.wall_to_instant(last)), last);
+        assert_eq!(zone.wall_to_instant(i64::MAX), i64::MAX);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What there is: the tables, and the columns of one relation. A relation is prepared, so that order,
-//! names and types are those of its result; the catalog adds what a result does not tell.
+//! What there is: the tables, and the columns of one relation. A row of nulls shows order, names and types of its
+//! result; the catalog adds what a result does not tell.
 
 use sqlx::postgres::{PgColumn, PgRow};
-use sqlx::{Column, Executor, Row, SqlSafeStr, Statement};
+use sqlx::{Column, Row};
 
 use super::super::syntax::double_quoted;
 use super::super::{Doing, near};
@@ -98,20 +98,20 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
         }
         Relation::Query(sql) => format!("({sql}\n)"),
     };
-    let sql = format!("select * from {base} as t");
-    let prepared =
-        answered(session.silence, Doing::Describe, (&mut session.connection).prepare(statement(&sql).into_sql_str()))
-            .await;
-    let prepared = match (prepared, relation) {
-        (Ok(prepared), _) => prepared,
+    // A row of nulls shows the columns. To prepare the statement would do, but then the driver looks up types by
+    // itself, and fails on those it does not know (multiranges, alone or in an array or a composite).
+    let shape = format!("select t.* from (select 1) as one left join {base} as t on false");
+    let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
+    let shape = match (answered(session.silence, Doing::Describe, call).await, relation) {
+        (Ok(shape), _) => shape,
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
             return Err(missing(session, id, error).await);
         }
         (Err(error), _) => return Err(error),
     };
-    let mut columns = catalog_columns(session, prepared.columns()).await?;
+    let mut columns = catalog_columns(session, shape.columns()).await?;
     if matches!(relation, Relation::Query(_)) {
-        fill_in_modifiers(session, &sql, &mut columns).await;
+        fill_in_modifiers(session, &format!("select * from {base} as t"), &mut columns).await;
     }
     define(session, relation, columns)
 }

@@ -9,7 +9,8 @@ use super::types::Wire;
 use crate::model::{CursorKind, CursorValue};
 
 const NO_ID: Problem = Problem::new("the id is beyond 64 bits");
-const BEYOND: Problem = Problem::new("the timestamp is beyond the year 294247, where 64 bits of microseconds end");
+const BEYOND: Problem =
+    Problem::new("the timestamp is in the year 294247 or beyond, where 64 bits of microseconds end");
 
 /// How one result column is read as a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,8 @@ impl CursorDecoder {
 pub(super) fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
     match i64::from_be_bytes(fixed(bytes)?) {
         infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
-        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix != i64::MAX).ok_or(BEYOND),
+        // Two days before the end no zone leads beyond it.
+        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix < i64::MAX - 2 * MICROS_PER_DAY).ok_or(BEYOND),
     }
 }
 

@@ -3,7 +3,10 @@
 
 mod avro;
 mod matrix;
+mod mysql;
+mod mysql_columns;
 mod postgres;
 mod postgres_columns;
 mod render;
 mod sqlite;
+mod zones;

@@ -120,13 +120,13 @@ const COLUMNS: &[Column] = &[
     of("uuid", "string", &["'A'"]).same(AS_TEXT).refuses(&[("x'00112233445566778899aabbccddeeff'", "")]),
 ];
 
-struct SqliteOracle {
+pub struct SqliteOracle {
     database: Sqlite,
     session: Mutex<Option<SqliteConnection>>,
 }
 
 impl SqliteOracle {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let database = Sqlite::new();
         let url = format!("sqlite://{}", database.path().display());
         let session = block(async move { SqliteConnection::connect(&url).await.expect("connect") });

@@ -1,0 +1,125 @@
+//! PostgreSQL's zones: that of the role, that of the URL, and `db.timezone`.
+
+use super::super::avro::{Got, Reader};
+use super::super::matrix::{Oracle, none, read};
+use super::super::postgres::{PostgresOracle, quoted};
+use super::{WALLS, ZONES, in_postgres};
+use crate::support::config::Connector;
+use crate::support::db::Role;
+use crate::support::kafka::read_topic;
+
+/// What a role, or a server, is set to; and what the URL says.
+const SESSIONS: &[(&str, &str)] = &[
+    ("set timezone = 'UTC'", ""),
+    ("set timezone = 'America/New_York'; alter role {role} set intervalstyle = 'sql_standard'", ""),
+    (
+        "set timezone = 'Asia/Kolkata'; alter role {role} set datestyle = 'SQL, DMY'",
+        "?options=-c%20timezone=Europe/Berlin",
+    ),
+];
+
+fn connectors(oracle: &PostgresOracle, roles: &[Role]) -> Vec<(&'static str, &'static str, Connector)> {
+    let mut connectors = Vec::new();
+    for (n, zone) in ZONES.iter().enumerate() {
+        // Each zone with two of the sessions: every pair is met with two zones.
+        for at in [n % SESSIONS.len(), (n + 1) % SESSIONS.len()] {
+            let granularity = if n % 2 == at % 2 { "connect_logical" } else { "nanos_iso_datetime_string" };
+            let url = format!("{}{}", oracle.database.jdbc_url(), SESSIONS[at].1);
+            let connector = Connector::new(&url)
+                .set("connection.user", &roles[at].0)
+                .set("mode", "incrementing")
+                .set("incrementing.column.name", "id")
+                .set("table.whitelist", "moments")
+                .set("timestamp.granularity", granularity)
+                .set("db.timezone", zone);
+            connectors.push((*zone, granularity, connector));
+        }
+    }
+    connectors
+}
+
+/// A decoded field as SQL: Connect's types, or ISO text.
+fn literal(got: &Got, sql_type: &str) -> String {
+    match (got, sql_type) {
+        (Got::Null, _) => "null".to_owned(),
+        (Got::Integer(days), "date") => format!("date '1970-01-01' + {days}"),
+        (Got::Integer(millis), "time") => format!("time '00:00' + {millis} * interval '1 ms'"),
+        (Got::Integer(millis), _) => format!(
+            "timestamp '1970-01-01' + {} * interval '1 day' + {} * interval '1 ms'",
+            millis.div_euclid(86_400_000),
+            millis.rem_euclid(86_400_000)
+        ),
+        (Got::Text(text), _) => format!("{}::{sql_type}", quoted(text)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn zones_of_server_and_session_change_nothing_and_db_timezone_what_it_says() {
+    // Dropped after the database, whose tables they may read.
+    let roles: Vec<Role> = SESSIONS.iter().map(|_| Role::new()).collect();
+    let oracle = PostgresOracle::new();
+    for (Role(role), (settings, _)) in roles.iter().zip(SESSIONS) {
+        oracle.run(&format!("alter role {role} {}", settings.replace("{role}", role)));
+    }
+    oracle.run(
+        "create table moments (id serial primary key, wall timestamp, instant timestamptz, day date, clock time,
+           clocked timetz, spans tstzrange, instants timestamptz[], span interval, days daterange)",
+    );
+    for wall in WALLS {
+        let wall = quoted(wall);
+        oracle.run(&format!(
+            "insert into moments (wall, instant, day, clock, clocked, spans, instants, span, days)
+             select w, w at time zone 'UTC', w::date, w::time, (w::time || '-05:30')::timetz,
+               tstzrange(w at time zone 'UTC', null), array[w at time zone 'UTC', 'infinity'],
+               '-1 mons +2 days -03:04:05', daterange(w::date, w::date + 1)
+             from (values (timestamp {wall})) as v (w)"
+        ));
+    }
+    roles.iter().for_each(|Role(role)| oracle.run(&format!("grant select on moments to {role}")));
+    let connectors = connectors(&oracle, &roles);
+    read(&connectors.iter().map(|(.., connector)| connector).collect::<Vec<_>>());
+    let mut failures = Vec::new();
+    let mut reader = Reader::default();
+    for (zone, granularity, connector) in &connectors {
+        let records = read_topic(&connector.topic("moments"));
+        if records.len() != WALLS.len() {
+            failures.push(format!("{zone}: {} records", records.len()));
+        }
+        for record in records {
+            let fields = reader.record(&record.value.expect("a value"));
+            let id = literal(&fields[0].1, "int");
+            let id = if let Got::Integer(id) = fields[0].1 { id.to_string() } else { id };
+            for (field, got) in &fields[1..] {
+                let z = in_postgres(zone);
+                let iso = *granularity != "connect_logical";
+                let (of_type, expected) = match field.name.as_str() {
+                    // Milliseconds are the instant, ISO text the wall clock that Java shows of it.
+                    "wall" if iso => ("timestamp", format!("wall at time zone {z} at time zone {z}")),
+                    "wall" => ("timestamp", format!("wall at time zone {z} at time zone 'UTC'")),
+                    "instant" if iso => ("timestamp", format!("instant at time zone {z}")),
+                    "instant" => ("timestamp", "instant at time zone 'UTC'".to_owned()),
+                    "day" => ("date", "day".to_owned()),
+                    // Of 1970-01-01, as in Connect.
+                    "clock" => {
+                        ("time", format!("((date '1970-01-01' + clock) at time zone {z} at time zone 'UTC')::time"))
+                    }
+                    "clocked" => ("time", "(clocked at time zone 'UTC')::time".to_owned()),
+                    "spans" => ("tstzrange", "spans".to_owned()),
+                    "instants" => ("timestamptz[]", "instants".to_owned()),
+                    "span" => ("interval", "span".to_owned()),
+                    _ => ("daterange", "days".to_owned()),
+                };
+                let got = literal(got, of_type);
+                let answer = oracle.ask(&format!(
+                    "select row(x)::text = row(y)::text, x, y from (select {got} as x, {expected} as y from moments where id = {id}) as t"
+                ));
+                if !matches!(&answer, Ok(answer) if answer[0].as_deref() == Some("t")) {
+                    let user = &connector.keys["connection.user"];
+                    failures.push(format!("{zone}, {granularity}, {user}: {} of row {id}: {answer:?}", field.name));
+                }
+            }
+        }
+    }
+    none(&failures);
+}
