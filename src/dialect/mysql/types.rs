@@ -359,7 +359,8 @@ pub(super) fn documented(server: Server, types: &TypeSpec) -> Vec<DocumentedType
                 name: row.name.to_owned(),
                 field: column.mapping(types, &quirks).map(|(field_type, _)| field_type),
                 optional: types.zero_date == Some(ZeroDate::Null) && column.may_be_no_date(),
-                note: row.note,
+                // The driver that a mariadb URL stands for has the same bytes.
+                note: if column.kind == Kind::Bit && quirks.bits_are_bytes { "" } else { row.note },
             }
         })
         .collect()

@@ -33,6 +33,10 @@ pub(super) fn with_password(url: &str) -> (String, String) {
 }
 
 impl Database for Postgres {
+    fn has_identity(&self) -> bool {
+        true
+    }
+
     fn dialect(&self) -> &'static str {
         "postgresql"
     }
