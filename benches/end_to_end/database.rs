@@ -55,8 +55,7 @@ impl Database {
             Kind::Sqlite => String::new(),
             _ => crate::address(variable)?.rsplit_once('/').map(|(server, _)| server.to_owned()).unwrap_or_default(),
         };
-        let database =
-            Self { name, kind: *kind, server, own: own.to_owned(), migration, folder: tempfile::tempdir()? };
+        let database = Self { name, kind: *kind, server, own: own.to_owned(), migration, folder: tempfile::tempdir()? };
         match kind {
             Kind::Postgres => database.prepare_postgres(rows).await?,
             Kind::MySql => database.prepare_mysql(rows).await?,

@@ -33,8 +33,7 @@ fn main() -> Outcome<()> {
     let rows = number("ROWTIDE_BENCH_ROWS", 2_000_000)?;
     let runs = number("ROWTIDE_BENCH_RUNS", 3)?;
     let databases = std::env::var("ROWTIDE_BENCH_DATABASES").unwrap_or_else(|_| "postgres".to_owned());
-    let stack =
-        Stack { brokers: address("ROWTIDE_TEST_BOOTSTRAP")?, registry: address("ROWTIDE_TEST_REGISTRY_URL")? };
+    let stack = Stack { brokers: address("ROWTIDE_TEST_BOOTSTRAP")?, registry: address("ROWTIDE_TEST_REGISTRY_URL")? };
     for database in databases.split(',').map(str::trim) {
         measure(&stack, database, rows, runs)?;
     }
