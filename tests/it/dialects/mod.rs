@@ -72,6 +72,7 @@ macro_rules! family {
                 mysql_types: every_type_arrives;
                 mysql_types: expressions_have_the_type_the_server_gives_them;
                 mysql_types: unsigned_ids_go_beyond_63_bits;
+                mysql_types: another_type_is_noticed_between_two_pages;
                 mysql_types: dates_and_times_that_are_none_do_what_is_asked;
             }
         }

@@ -5,7 +5,7 @@ use rowtide::error::ErrorKind;
 use rowtide::model::{FieldType, Mode, Relation, Value};
 
 use super::mysql::{Family, MARIADB, MYSQL, TIDB};
-use super::place::{Place, read_pages, text};
+use super::place::{Place, read, read_pages, text};
 
 /// Type, literal, field and value.
 type Case = (&'static str, &'static str, FieldType, Value<'static>);
@@ -273,5 +273,36 @@ pub(super) async fn dates_and_times_that_are_none_do_what_is_asked(family: &'sta
     for table in ["u", "w", "n"] {
         let error = place.read_all(&place.table(table)).await.err().expect(table);
         assert_eq!(error.kind(), ErrorKind::Value, "{table}");
+    }
+}
+
+pub(super) async fn another_type_is_noticed_between_two_pages(family: &'static Family) {
+    let changes = [
+        ("int", "int unsigned", "1"),
+        ("int", "bigint", "1"),
+        ("smallint", "year", "2024"),
+        ("float", "double", "1.5"),
+        ("date", "datetime", "'2024-02-29'"),
+        ("datetime", "timestamp", "'2024-02-29 12:00:00'"),
+        ("varchar(9)", "varbinary(9)", "'a'"),
+        ("blob", "text", "'a'"),
+        ("decimal(10,2)", "varchar(20)", "1.50"),
+        ("bit(8)", "varchar(9)", "b'1'"),
+        ("datetime", "varchar(40)", "'2024-02-29 12:00:00'"),
+    ];
+    let place = Place::new(family, "");
+    let mut connection = place.connect().await;
+    for (n, (from, to, value)) in changes.iter().enumerate() {
+        let name = format!("t{n}");
+        place.sql(&format!("create table {name} (a {from} null); insert into {name} values ({value});"));
+        let definition = connection.describe(&place.table(&name), &[]).await.unwrap();
+        let query = place.select(&definition, "");
+        assert_eq!(read(&mut *connection, &definition, &query).await.unwrap().rows.len(), 1, "{from}");
+        // Not every server changes every type in place.
+        place.sql(&format!(
+            "drop table {name}; create table {name} (a {to} null); insert into {name} values ({value});"
+        ));
+        let error = read(&mut *connection, &definition, &query).await.err().expect(from);
+        assert_eq!(error.kind(), ErrorKind::SchemaChanged, "{from} to {to}: {error:?}");
     }
 }
