@@ -5,6 +5,7 @@
 mod catalog;
 mod errors;
 mod mysql;
+mod mysql_types;
 mod paging;
 mod place;
 mod postgres;
@@ -62,4 +63,25 @@ contract! {
     on_mariadb: super::mysql::MARIADB,
     on_tidb: super::mysql::TIDB,
     on_sqlite: super::sqlite::Sqlite,
+}
+
+/// What the servers of the MySQL family have in common beyond the contract.
+macro_rules! family {
+    ($($name:ident: $database:expr),* $(,)?) => { $(
+        mod $name {
+            each_test! { &$database;
+                mysql_types: every_type_arrives;
+                mysql_types: expressions_have_the_type_the_server_gives_them;
+                mysql_types: unsigned_ids_go_beyond_63_bits;
+                mysql_types: another_type_is_noticed_between_two_pages;
+                mysql_types: dates_and_times_that_are_none_do_what_is_asked;
+            }
+        }
+    )* };
+}
+
+family! {
+    family_mysql: super::mysql::MYSQL,
+    family_mariadb: super::mysql::MARIADB,
+    family_tidb: super::mysql::TIDB,
 }
