@@ -98,7 +98,7 @@ impl ErrorKind {
             Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SchemaChanged => "rowtide describes the table again by itself",
-            Value => "see type.unsupported, numeric.mapping and timestamp.granularity, or correct the row",
+            Value => "docs/types.md has the settings of the column's type; else correct the row",
             Cursor => "correct the row, or set the cursor.* key named in the message",
             Registry => "check that the schema registry is up",
             RegistryRefused => "check the registry's mode, credentials and the subject",
@@ -140,7 +140,7 @@ impl ErrorKind {
 }
 
 /// An error with its kind, its place (context fields such as `table`, `topic`, `subject`) and its cause.
-/// The message never contains the cause, secrets, or row values.
+/// The message never contains the cause, secrets, or row values; a place may be a row, by its key.
 pub struct Error(Box<Inner>);
 
 struct Inner {

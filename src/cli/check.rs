@@ -142,7 +142,11 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         0 => "none yet; tables that appear later are picked up".to_owned(),
         count => format!("{count} selected"),
     });
-    for relation in relations.unwrap_or_default() {
+    let relations = relations.unwrap_or_default();
+    for note in spec.source.types.unplaced(&relations) {
+        let _ = output::print(&format!("note     {note}\n"));
+    }
+    for relation in relations {
         let read = async {
             let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
             // Who may not read the table learns it here.

@@ -107,6 +107,9 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         () = stop.cancelled() => return Ok(()),
         prepared = prepared => prepared.map_err(Failure::Start)?,
     };
+    for note in spec.source.types.unplaced(&relations) {
+        tracing::warn!(connector = %spec.name, "{note}");
+    }
     // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
     let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
     let groups = catalog::split(&relations, spec.tasks_max);

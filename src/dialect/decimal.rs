@@ -1,15 +1,27 @@
 //! Decimals: `numeric.mapping` (`querying.md`, 7), and unscaled values of any size as the bytes of
 //! Java's `BigInteger`. Pure; the dialects bring their digits.
 
-use crate::config::spec::{NumericMapping, TypeSpec};
+use crate::config::spec::{DecimalHandling, NumericMapping, TypeSpec};
 use crate::model::FieldType;
 
 /// The scale that Kafka Connect's connector gives PostgreSQL's unconstrained numeric.
 pub(super) const UNCONSTRAINED_SCALE: i32 = 127;
 
-/// The field type of a numeric column of declared precision and scale, scale not negative.
+/// The field type of a decimal column, whatever `numeric.mapping` says.
+pub(super) fn decimal_type(precision: i32, scale: i32, types: &TypeSpec) -> FieldType {
+    match types.decimal {
+        DecimalHandling::AvroDecimal => {
+            FieldType::Decimal { precision: types.decimal_precision.then_some(precision), scale }
+        }
+        DecimalHandling::Text => FieldType::String,
+        DecimalHandling::Double => FieldType::Float64,
+    }
+}
+
+/// The field type of a numeric column of declared precision and scale, scale not negative: `numeric.mapping`,
+/// then `decimal.handling`.
 pub(super) fn numeric_type(precision: i32, scale: i32, types: &TypeSpec) -> FieldType {
-    let decimal = FieldType::Decimal { precision: types.decimal_precision.then_some(precision), scale };
+    let decimal = decimal_type(precision, scale, types);
     let fits = precision <= 18;
     match types.numeric {
         NumericMapping::None => decimal,
@@ -33,10 +45,9 @@ fn integer_type(precision: i32) -> FieldType {
 /// where the reference truncates to INT8 (W44) integers keep the decimal and the best fit is a double.
 pub(super) fn unconstrained_type(types: &TypeSpec) -> FieldType {
     match types.numeric {
-        NumericMapping::None | NumericMapping::PrecisionOnly if types.decimal_precision => {
-            FieldType::Decimal { precision: Some(0), scale: UNCONSTRAINED_SCALE }
+        NumericMapping::None | NumericMapping::PrecisionOnly => {
+            decimal_type(0, if types.decimal_precision { UNCONSTRAINED_SCALE } else { 0 }, types)
         }
-        NumericMapping::None | NumericMapping::PrecisionOnly => FieldType::Decimal { precision: None, scale: 0 },
         NumericMapping::BestFit | NumericMapping::BestFitEagerDouble => FieldType::Float64,
     }
 }
@@ -188,6 +199,19 @@ mod tests {
         assert_eq!(numeric_type(2, 0, &types(BestFit)), FieldType::Int8);
         assert_eq!(numeric_type(18, 0, &types(BestFit)), FieldType::Int64);
         assert_eq!(unconstrained_type(&types(None)), decimal(0, 127));
+    }
+
+    #[test]
+    fn decimals_become_what_decimal_handling_says_and_other_numbers_stay() {
+        let types = |numeric, decimal| TypeSpec { numeric, decimal, ..TypeSpec::default() };
+        let text = types(NumericMapping::None, DecimalHandling::Text);
+        assert_eq!(numeric_type(10, 2, &text), FieldType::String);
+        assert_eq!(unconstrained_type(&text), FieldType::String);
+        let best = types(NumericMapping::BestFit, DecimalHandling::Text);
+        assert_eq!((numeric_type(10, 2, &best), numeric_type(5, 0, &best)), (FieldType::Float64, FieldType::Int32));
+        assert_eq!((numeric_type(20, 2, &best), unconstrained_type(&best)), (FieldType::String, FieldType::Float64));
+        let double = types(NumericMapping::PrecisionOnly, DecimalHandling::Double);
+        assert_eq!((numeric_type(20, 2, &double), numeric_type(5, 0, &double)), (FieldType::Float64, FieldType::Int32));
     }
 
     #[test]

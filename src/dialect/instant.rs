@@ -5,13 +5,17 @@
 use std::borrow::Cow;
 
 use super::calendar::{MICROS_PER_DAY, civil_from_days, hybrid_micros};
-use crate::config::spec::{Granularity, TypeSpec};
+use super::problem::Problem;
+use crate::config::spec::{Granularity, Overlap, TypeSpec};
 use crate::model::{FieldType, Value};
 use crate::zone::Zone;
 
 /// What pgjdbc makes of `infinity` and `-infinity`, in milliseconds.
 const POSITIVE_INFINITY_MILLIS: i64 = 9_223_372_036_825_200_000;
 const NEGATIVE_INFINITY_MILLIS: i64 = -9_223_372_036_832_400_000;
+
+const COMES_TWICE: Problem =
+    Problem::new("the time comes twice in db.timezone, when daylight saving time ends").unless("dst.overlap=later");
 
 /// Renders the instants of one timestamp column.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +24,7 @@ pub(super) struct TimestampEncoder {
     zone: Zone,
     /// `zone` changes nothing.
     utc: bool,
+    overlap: Overlap,
     legacy_calendar: bool,
 }
 
@@ -40,19 +45,25 @@ impl TimestampEncoder {
             granularity: types.granularity,
             zone: types.zone,
             utc: types.zone.is_utc(),
+            // Written as a wall clock again, such a time is as clear as it was.
+            overlap: if is_wall(types.granularity) { Overlap::Later } else { types.overlap },
             legacy_calendar: types.legacy_calendar,
         }
     }
 
     /// The value of a wall clock in `db.timezone`; `i64::MAX` and `MIN` are the infinities.
     /// `nanos` are the three digits below a microsecond.
-    pub(super) fn wall(&self, micros: i64, nanos: u32) -> Value<'static> {
+    ///
+    /// # Errors
+    /// The wall clock comes twice, under `dst.overlap=fail`.
+    pub(super) fn wall(&self, micros: i64, nanos: u32) -> Result<Value<'static>, Problem> {
         if is_infinite(micros) {
-            return self.infinity(micros > 0);
+            return Ok(self.infinity(micros > 0));
         }
         let wall = if self.legacy_calendar { hybrid_micros(micros) } else { micros };
-        let instant = if self.utc { wall } else { self.zone.wall_to_instant(wall) };
-        self.render(instant, nanos)
+        let instant =
+            if self.utc { wall } else { self.zone.wall_to_instant_by(wall, self.overlap).ok_or(COMES_TWICE)? };
+        Ok(self.render(instant, nanos))
     }
 
     /// [`TimestampEncoder::wall`] as milliseconds, for the common case: Connect's Timestamp, in UTC, after
@@ -106,6 +117,11 @@ impl TimestampEncoder {
     }
 }
 
+/// Whether timestamps are written as wall clocks in `db.timezone`.
+fn is_wall(granularity: Granularity) -> bool {
+    matches!(granularity, Granularity::MicrosIso | Granularity::NanosIso)
+}
+
 fn is_infinite(micros: i64) -> bool {
     micros == i64::MAX || micros == i64::MIN
 }
@@ -153,25 +169,41 @@ mod tests {
             (Granularity::NanosString, text("1709208000123456000")),
             (Granularity::NanosIso, text("2024-02-29T12:00:00.123456000")),
         ] {
-            assert_eq!(encoder(granularity, "UTC").wall(micros, 0), expected);
+            assert_eq!(encoder(granularity, "UTC").wall(micros, 0), Ok(expected));
         }
     }
 
     #[test]
     fn wall_clocks_are_read_in_the_zone_and_instants_are_not() {
         let logical = encoder(Granularity::ConnectLogical, "America/New_York");
-        assert_eq!(logical.wall(1_579_082_400_000_000, 0), Value::Integer(1_579_100_400_000));
+        assert_eq!(logical.wall(1_579_082_400_000_000, 0), Ok(Value::Integer(1_579_100_400_000)));
         assert_eq!(logical.instant(1_579_082_400_000_000, 0), Value::Integer(1_579_082_400_000));
         let iso = encoder(Granularity::MicrosIso, "America/New_York");
         assert_eq!(iso.instant(1_579_100_400_000_000, 0), Value::Text("2020-01-15T10:00:00.000000".into()));
     }
 
     #[test]
+    fn a_time_that_comes_twice_is_what_the_setting_says() {
+        // 2024-10-27 02:30 in Berlin.
+        let wall = 1_729_996_200_000_000;
+        let of = |granularity, overlap| {
+            let zone = "Europe/Berlin".parse().unwrap();
+            TimestampEncoder::new(&TypeSpec { granularity, zone, overlap, ..TypeSpec::default() }).wall(wall, 0)
+        };
+        let logical = Granularity::ConnectLogical;
+        assert_eq!(of(logical, Overlap::Later), Ok(Value::Integer(1_729_992_600_000)));
+        assert_eq!(of(logical, Overlap::Earlier), Ok(Value::Integer(1_729_989_000_000)));
+        assert_eq!(of(logical, Overlap::Fail), Err(COMES_TWICE));
+        let text = Value::Text("2024-10-27T02:30:00.000000".into());
+        assert_eq!(of(Granularity::MicrosIso, Overlap::Fail), Ok(text));
+    }
+
+    #[test]
     fn infinities_are_those_of_pgjdbc() {
         let logical = encoder(Granularity::ConnectLogical, "Asia/Tokyo");
-        assert_eq!(logical.wall(i64::MAX, 0), Value::Integer(9_223_372_036_825_200_000));
+        assert_eq!(logical.wall(i64::MAX, 0), Ok(Value::Integer(9_223_372_036_825_200_000)));
         assert_eq!(logical.instant(i64::MIN, 0), Value::Integer(-9_223_372_036_832_400_000));
-        assert_eq!(encoder(Granularity::NanosLong, "UTC").wall(i64::MAX, 0), Value::Integer(i64::MAX));
+        assert_eq!(encoder(Granularity::NanosLong, "UTC").wall(i64::MAX, 0), Ok(Value::Integer(i64::MAX)));
     }
 
     #[test]

@@ -10,11 +10,11 @@ mod instant;
 pub mod mysql;
 mod near;
 pub mod postgres;
+mod problem;
 mod redact;
 mod rows;
 pub mod sqlite;
 pub mod syntax;
-mod value;
 
 use std::time::Duration;
 
@@ -38,15 +38,28 @@ pub trait Dialect: Send + Sync {
     /// How its SQL is written.
     fn syntax(&self) -> &'static dyn SqlSyntax;
 
-    /// Types of the database and the field type each becomes; none where the reference has no mapping, and
-    /// `type.unsupported` decides. For the reference page.
-    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)>;
+    /// Every type of the database and what it becomes under these settings: the table that columns are mapped
+    /// by, for the reference page. The same rows in the same order whatever the settings.
+    fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType>;
 
     /// Opens one connection, read-only where the database knows that.
     ///
     /// # Errors
     /// `Auth`, `Unreachable`, `Config` (a parameter that cannot be honoured).
     fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>>;
+}
+
+/// What a database type becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentedType {
+    /// The type as the database names it.
+    pub name: String,
+    /// The field type; none where the reference has no mapping, and `type.unsupported` decides.
+    pub field: Option<FieldType>,
+    /// The field is optional even if the column is NOT NULL.
+    pub optional: bool,
+    /// Where rowtide differs from Kafka Connect's source, and why; empty where it does not.
+    pub note: &'static str,
 }
 
 /// The dialect of a source.

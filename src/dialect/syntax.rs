@@ -23,6 +23,7 @@ pub trait SqlSyntax: Send + Sync {
             Projection::Column => None,
             Projection::Text | Projection::Bytes => Some(self.as_text(expression, &column.database_type)),
             Projection::Double => Some(format!("cast(cast({expression} as numeric) as double precision)")),
+            Projection::Numeric => Some(format!("cast({expression} as numeric)")),
         }
     }
 

@@ -127,12 +127,14 @@ pub enum Projection {
     /// The column as it is.
     #[default]
     Column,
-    /// The text form: a type without a mapping of its own.
+    /// The text form: a type without a mapping of its own, or one that a setting asks for.
     Text,
     /// A double (PostgreSQL's `money`).
     Double,
     /// The bytes behind a type that the driver does not read (MySQL's `vector`).
     Bytes,
+    /// An exact number (the same, delivered as text).
+    Numeric,
 }
 
 /// A column that is delivered.

@@ -15,7 +15,7 @@ use self::order::usable_kind;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation,
+    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Projection, Relation,
     TableDefinition,
 };
 use crate::zone::Zone;
@@ -336,7 +336,7 @@ fn tuple_column(
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
     let output = if as_text { syntax.as_text(&plain, &first.database_type) } else { plain };
-    if as_text || qualified.len() > 1 {
+    if as_text || qualified.len() > 1 || first.projection != Projection::Column {
         index = definition.columns.len() + hidden.len();
         hidden.push(output.clone());
     }

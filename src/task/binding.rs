@@ -44,6 +44,7 @@ impl Binding {
     /// # Errors
     /// `SourceSchema` and `Config`, naming table, column and key.
     pub fn new(spec: &ConnectorSpec, syntax: &'static dyn SqlSyntax, definition: TableDefinition) -> Result<Self> {
+        check_settings(spec, &definition)?;
         let mode = spec.mode.resolve(&definition)?;
         if spec.mode.validate_non_null {
             check_non_null(&definition, &mode)?;
@@ -218,6 +219,20 @@ fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(
         (false, _) => Schema::Record(RecordSchema { name: spec.key.schema_name.clone(), fields }),
     };
     Ok(Some((schema, projection)))
+}
+
+/// A setting of a column that is not there would have no effect, in silence.
+fn check_settings(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<()> {
+    let all = || {
+        let delivered = definition.columns.iter().map(|column| column.field.name.as_str());
+        delivered.chain(definition.skipped.iter().map(|column| column.name.as_str()))
+    };
+    let lost = spec.source.types.without_column(&definition.relation, |name| all().any(|known| known == name));
+    let Some((setting, column)) = lost else { return Ok(()) };
+    let names: Vec<&str> = all().collect();
+    Err(Error::new(ErrorKind::SourceSchema, format!("{}: there is no column `{column}`", setting.key))
+        .with("table", &definition.relation)
+        .advise(format!("its columns are {}", names.join(", "))))
 }
 
 /// `validate.non.null` (`querying.md`, 3.10): tables only, by the catalog.

@@ -13,5 +13,6 @@ mod modes;
 mod schemas;
 mod servers;
 mod support;
+mod type_settings;
 mod types;
 mod walkthrough;

@@ -6,21 +6,20 @@ use std::borrow::Cow;
 use super::super::calendar::{MICROS_PER_DAY, civil_from_days, days_from_civil, hybrid_day};
 use super::super::decimal::parse_at_scale;
 use super::super::instant::{TimestampEncoder, time_of_day};
-use super::super::value::Problem;
+use super::super::problem::Problem;
 use super::types::{ColumnType, Kind, Wire};
 use crate::config::spec::{TypeSpec, ZeroDate};
-use crate::model::{CursorKind, CursorValue, Field, FieldType, Value};
+use crate::model::{CursorKind, CursorValue, Field, FieldType, Instant, Value};
 use crate::zone::{Overlap, Zone};
 
 const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
-const NO_DATE: Problem = Problem::new("the value is a zero date or a date without month or day")
-    .advise("zero.date=null, epoch or string would deliver it");
-const NO_TIME: Problem = Problem::new("the value is a time below zero or of 24 hours and more")
-    .advise("time.handling=string would deliver it");
-const TOO_LARGE: Problem =
-    Problem::new("the value is beyond 2^63 - 1").advise("unsigned.bigint=decimal or string would deliver it");
-const AMBIGUOUS: Problem = Problem::new("the wall clock comes twice when daylight saving time ends")
-    .advise("dst.overlap=later or earlier would deliver it; a table is read in UTC, where it comes once");
+const NO_DATE: Problem =
+    Problem::new("the value is a zero date or a date without month or day").unless("zero.date=null");
+const NO_TIME: Problem =
+    Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
+const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
+const AMBIGUOUS: Problem =
+    Problem::new("the wall clock comes twice when daylight saving time ends").unless("dst.overlap=later");
 const NOT_UTF8: Problem = Problem::new("the text is not UTF-8");
 
 /// How one column's values become record values.
@@ -187,7 +186,7 @@ impl Decoder {
                 None => no_date.day()?.map_or(Value::Null, Value::Integer),
             },
             Decoder::DateTime { encoder, no_date } => match wall(bytes)? {
-                Some(micros) => encoder.wall(micros, 0),
+                Some(micros) => encoder.wall(micros, 0)?,
                 None => no_instant(*no_date, encoder)?,
             },
             Decoder::Instant { encoder, no_date } => match wall(bytes)? {
@@ -205,6 +204,21 @@ impl Decoder {
 
 fn no_instant(no_date: NoDate, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
     Ok(no_date.day()?.map_or(Value::Null, |day| encoder.instant(day * MICROS_PER_DAY, 0)))
+}
+
+/// A value of a key as messages show it; none for bytes.
+pub(super) fn shown(column: &ColumnType, bytes: &[u8]) -> Option<String> {
+    let signed = !column.unsigned && column.kind != Kind::Year;
+    match column.wire() {
+        Wire::Bytes if column.kind == Kind::Bytes => None,
+        Wire::Bytes => utf8(bytes).ok().map(str::to_owned),
+        Wire::LongLong if column.unsigned => fixed(bytes).ok().map(|bytes| u64::from_le_bytes(bytes).to_string()),
+        wire @ (Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong) => {
+            integer(wire, signed, bytes).ok().map(|value| value.to_string())
+        }
+        Wire::DateTime => wall(bytes).ok().flatten().map(|micros| Instant::from_micros(micros).to_rfc3339()),
+        Wire::Float | Wire::Double | Wire::Time => None,
+    }
 }
 
 /// How one result column is read as a cursor.
@@ -248,10 +262,8 @@ impl CursorDecoder {
                 CursorValue::Integer(text.parse().map_err(|_| Problem::new("the id is beyond 64 bits"))?)
             }
             CursorDecoder::DateTime => CursorValue::Timestamp(
-                wall(bytes)?.ok_or(
-                    Problem::new("the timestamp column holds a zero date, which is no time to poll by")
-                        .advise("correct the row, or leave it out by a query"),
-                )?,
+                wall(bytes)?
+                    .ok_or(Problem::new("the timestamp column holds a zero date, which is no time to poll by"))?,
             ),
             CursorDecoder::Text => CursorValue::Text(Cow::Borrowed(utf8(bytes)?)),
         })

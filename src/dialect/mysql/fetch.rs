@@ -5,11 +5,11 @@ use futures_util::StreamExt;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Column, Executor, Row};
 
+use super::super::problem::{Problem, in_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
-use super::super::value::Problem;
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
-use super::decode::{CursorDecoder, Decoder};
+use super::decode::{CursorDecoder, Decoder, shown};
 use super::types::{ColumnType, Wire};
 use super::{Notes, Session, bind, bytes, statement};
 use crate::config::spec::ColumnTypes;
@@ -81,8 +81,9 @@ impl RowReader for Reader<'_> {
         let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
         let outcome = match layout.decode(row, &mut values, &mut cursor) {
             Ok(()) => sink.row(&values, &cursor),
-            Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
+            Err(failure) => Err(self.undecoded(failure)),
         };
+        let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         self.layout = Some(layout);
@@ -101,7 +102,7 @@ fn described(column: &ColumnDefinition) -> ColumnType {
     match column.projection {
         Projection::Column => ColumnType::of_catalog(&column.database_type),
         Projection::Bytes => ColumnType::of_catalog("longblob"),
-        Projection::Text | Projection::Double => ColumnType::of_catalog("longtext"),
+        Projection::Text | Projection::Double | Projection::Numeric => ColumnType::of_catalog("longtext"),
     }
 }
 
@@ -151,12 +152,28 @@ impl Reader<'_> {
         Error::new(ErrorKind::SchemaChanged, format!("the result has other columns than described: {what}"))
     }
 
+    /// The row by its primary key, else by what it is polled by.
+    fn row_name(&self, row: &MySqlRow) -> Option<String> {
+        let key = self.definition.primary_key.iter().filter_map(|name| self.definition.column_index(name));
+        let mut indexes: Vec<usize> = key.collect();
+        if indexes.is_empty() {
+            indexes.extend(self.query.cursor.iter().map(|column| column.index));
+        }
+        row_name(indexes.into_iter().filter_map(|index| {
+            let column = row.columns().get(index)?;
+            let of = ColumnType::of_result(column.type_info());
+            let value = bytes(row, index).ok().flatten().and_then(|bytes| shown(&of, bytes));
+            Some((column.name(), value))
+        }))
+    }
+
     fn undecoded(&mut self, failure: Failure) -> Error {
         let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
+        let relation = &self.definition.relation;
         match failure {
             Failure::Driver(error) => classify(error, Doing::Page),
-            Failure::Value(index, problem) => problem.into_error(ErrorKind::Value).with("column", name(index)),
-            Failure::Cursor(index, problem) => problem.into_error(ErrorKind::Cursor).with("column", name(index)),
+            Failure::Value(index, problem) => problem.error(ErrorKind::Value, relation, name(index)),
+            Failure::Cursor(index, problem) => problem.error(ErrorKind::Cursor, relation, name(index)),
             Failure::Null(index) => {
                 let column = name(index).to_owned();
                 let known = self.notes.nullable.entry(self.definition.relation.clone()).or_default();

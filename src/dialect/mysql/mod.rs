@@ -33,10 +33,10 @@ use self::types::ColumnType;
 use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
 use super::rows::no_answer;
-use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{CursorFact, Dialect, DocumentedType, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
 
 /// MySQL.
 pub struct MySql;
@@ -74,7 +74,7 @@ macro_rules! dialect {
                 &syntax::Syntax
             }
 
-            fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+            fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
                 types::documented($server, types)
             }
 
@@ -233,7 +233,7 @@ fn cursor_of(row: &MySqlRow, kind: CursorKind) -> Result<Option<CursorValue<'sta
     let decoder = column
         .and_then(|column| CursorDecoder::bind(&column, kind))
         .ok_or_else(|| Error::new(ErrorKind::SchemaChanged, "the cursor column has another type than described"))?;
-    let cursor = decoder.decode(found).map_err(|problem| problem.into_error(ErrorKind::Cursor))?;
+    let cursor = decoder.decode(found).map_err(|problem| problem.nameless(ErrorKind::Cursor))?;
     Ok(Some(cursor.into_owned()))
 }
 

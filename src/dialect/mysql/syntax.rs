@@ -40,7 +40,9 @@ impl SqlSyntax for Syntax {
         match column.projection {
             Projection::Column => None,
             Projection::Bytes => Some(format!("cast({expression} as binary)")),
-            Projection::Text | Projection::Double => Some(self.as_text(expression, &column.database_type)),
+            Projection::Text | Projection::Double | Projection::Numeric => {
+                Some(self.as_text(expression, &column.database_type))
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use sqlx::mysql::MySqlTypeInfo;
 
+use super::super::DocumentedType;
 use super::super::decimal::numeric_type;
 use super::super::instant::timestamp_type;
 use super::{Quirks, Server};
@@ -62,50 +63,93 @@ pub(super) enum Kind {
     Other,
 }
 
-/// Names as `information_schema.columns.data_type` has them.
-const NAMES: &[(&str, Kind)] = &[
-    ("tinyint", Kind::TinyInt),
-    ("smallint", Kind::SmallInt),
-    ("mediumint", Kind::MediumInt),
-    ("int", Kind::Int),
-    ("bigint", Kind::BigInt),
-    ("float", Kind::Float),
-    ("double", Kind::Double),
-    ("decimal", Kind::Decimal),
-    ("bit", Kind::Bit),
-    ("year", Kind::Year),
-    ("date", Kind::Date),
-    ("datetime", Kind::DateTime),
-    ("timestamp", Kind::Timestamp),
-    ("time", Kind::Time),
-    ("char", Kind::Text),
-    ("varchar", Kind::Text),
-    ("tinytext", Kind::Text),
-    ("text", Kind::Text),
-    ("mediumtext", Kind::Text),
-    ("longtext", Kind::Text),
-    ("enum", Kind::Enum),
-    ("set", Kind::Set),
-    ("json", Kind::Json),
-    ("binary", Kind::Bytes),
-    ("varbinary", Kind::Bytes),
-    ("tinyblob", Kind::Bytes),
-    ("blob", Kind::Bytes),
-    ("mediumblob", Kind::Bytes),
-    ("longblob", Kind::Bytes),
-    ("geometry", Kind::Geometry),
-    ("point", Kind::Geometry),
-    ("linestring", Kind::Geometry),
-    ("polygon", Kind::Geometry),
-    ("multipoint", Kind::Geometry),
-    ("multilinestring", Kind::Geometry),
-    ("multipolygon", Kind::Geometry),
-    ("geomcollection", Kind::Geometry),
-    ("geometrycollection", Kind::Geometry),
-    ("vector", Kind::Vector),
-    ("uuid", Kind::Uuid),
-    ("inet4", Kind::Inet),
-    ("inet6", Kind::Inet),
+/// A row of the table of types.
+struct TypeRow {
+    /// As `information_schema.columns.data_type` has it; with parentheses or more words an example for the page.
+    name: &'static str,
+    kind: Kind,
+    /// Whose page shows it.
+    servers: &'static [Server],
+    /// Where rowtide differs from Kafka Connect's source.
+    note: &'static str,
+}
+
+const fn row(name: &'static str, kind: Kind, servers: &'static [Server], note: &'static str) -> TypeRow {
+    TypeRow { name, kind, servers, note }
+}
+
+const ALL: &[Server] = &[Server::MySql, Server::MariaDb, Server::TiDb];
+const NOT_TIDB: &[Server] = &[Server::MySql, Server::MariaDb];
+const MARIADB: &[Server] = &[Server::MariaDb];
+const VECTORS: &[Server] = &[Server::MySql, Server::TiDb];
+/// Another name or form of a type that has a row of its own.
+const NONE: &[Server] = &[];
+
+/// Every type: columns are mapped by it, and the reference page shows it.
+const TYPES: &[TypeRow] = &[
+    row("tinyint", Kind::TinyInt, ALL, ""),
+    row("tinyint(1)", Kind::TinyInt, ALL, "a boolean with transformedBitIsBoolean=true, as in Connect"),
+    row("tinyint unsigned", Kind::TinyInt, ALL, ""),
+    row("smallint", Kind::SmallInt, ALL, ""),
+    row("smallint unsigned", Kind::SmallInt, ALL, ""),
+    row("mediumint", Kind::MediumInt, ALL, ""),
+    row("mediumint unsigned", Kind::MediumInt, ALL, ""),
+    row("int", Kind::Int, ALL, ""),
+    row("int unsigned", Kind::Int, ALL, ""),
+    row("bigint", Kind::BigInt, ALL, ""),
+    row("bigint unsigned", Kind::BigInt, ALL, "Connect fails beyond 2^63 - 1"),
+    row("float", Kind::Float, ALL, ""),
+    row("double", Kind::Double, ALL, ""),
+    row("decimal", Kind::Decimal, NONE, ""),
+    row("decimal(10,2)", Kind::Decimal, ALL, "numeric.mapping has no effect, as in Connect"),
+    row("decimal(65,30)", Kind::Decimal, ALL, ""),
+    row("bit", Kind::Bit, NONE, ""),
+    row("bit(1)", Kind::Bit, ALL, ""),
+    row("bit(7)", Kind::Bit, ALL, ""),
+    row("bit(8)", Kind::Bit, ALL, "Connect's driver for MySQL wraps values beyond 127; MariaDB's has bytes"),
+    row("bit(16)", Kind::Bit, ALL, "Connect's driver for MySQL fails beyond 255; MariaDB's has bytes"),
+    row("bit(64)", Kind::Bit, ALL, "Connect's driver for MySQL fails beyond 255; MariaDB's has bytes"),
+    row("year", Kind::Year, ALL, "the first day of the year, as in Connect; a number with yearIsDateType=false"),
+    row("date", Kind::Date, ALL, "Connect fails on zero and partial dates"),
+    row("datetime", Kind::DateTime, ALL, "Connect fails on zero and partial dates"),
+    row("datetime(6)", Kind::DateTime, ALL, ""),
+    row(
+        "timestamp",
+        Kind::Timestamp,
+        ALL,
+        "the instant; Connect shifts it where the server's zone is not db.timezone, and in the hour that daylight saving time repeats",
+    ),
+    row("timestamp(6)", Kind::Timestamp, ALL, ""),
+    row("time", Kind::Time, ALL, "Connect fails below zero and from 24 hours on, see time.handling"),
+    row("char", Kind::Text, ALL, ""),
+    row("varchar", Kind::Text, ALL, ""),
+    row("tinytext", Kind::Text, ALL, ""),
+    row("text", Kind::Text, ALL, ""),
+    row("mediumtext", Kind::Text, ALL, ""),
+    row("longtext", Kind::Text, ALL, ""),
+    row("enum", Kind::Enum, ALL, ""),
+    row("set", Kind::Set, ALL, ""),
+    row("json", Kind::Json, ALL, ""),
+    row("binary", Kind::Bytes, ALL, ""),
+    row("binary(16)", Kind::Bytes, ALL, ""),
+    row("varbinary", Kind::Bytes, ALL, ""),
+    row("tinyblob", Kind::Bytes, ALL, ""),
+    row("blob", Kind::Bytes, ALL, ""),
+    row("mediumblob", Kind::Bytes, ALL, ""),
+    row("longblob", Kind::Bytes, ALL, ""),
+    row("geometry", Kind::Geometry, NOT_TIDB, "SRID and WKB, as in Connect"),
+    row("point", Kind::Geometry, NOT_TIDB, ""),
+    row("linestring", Kind::Geometry, NOT_TIDB, ""),
+    row("polygon", Kind::Geometry, NOT_TIDB, ""),
+    row("multipoint", Kind::Geometry, NOT_TIDB, ""),
+    row("multilinestring", Kind::Geometry, NOT_TIDB, ""),
+    row("multipolygon", Kind::Geometry, NOT_TIDB, ""),
+    row("geometrycollection", Kind::Geometry, NOT_TIDB, ""),
+    row("geomcollection", Kind::Geometry, NONE, ""),
+    row("vector", Kind::Vector, VECTORS, ""),
+    row("uuid", Kind::Uuid, MARIADB, ""),
+    row("inet4", Kind::Inet, MARIADB, ""),
+    row("inet6", Kind::Inet, MARIADB, ""),
 ];
 
 /// A column's type, as the catalog or a result describes it.
@@ -129,7 +173,7 @@ impl ColumnType {
         let lower = column_type.to_ascii_lowercase();
         let word_end = lower.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(lower.len());
         let word = &lower[..word_end];
-        let kind = NAMES.iter().find(|(name, _)| *name == word).map_or(Kind::Other, |(_, kind)| *kind);
+        let kind = TYPES.iter().find(|row| row.name == word).map_or(Kind::Other, |row| row.kind);
         let is_labels = matches!(kind, Kind::Enum | Kind::Set);
         let inside = match (lower[word_end..].strip_prefix('('), is_labels) {
             (Some(rest), false) => rest.split(')').next().unwrap_or_default(),
@@ -153,7 +197,7 @@ impl ColumnType {
         let shape = Shape::of(info);
         let kind = shape.kind();
         let is_time = matches!(kind, Kind::DateTime | Kind::Timestamp);
-        let mut name = NAMES.iter().find(|(_, known)| *known == kind).map_or("unknown", |(name, _)| name).to_owned();
+        let mut name = TYPES.iter().find(|row| row.kind == kind).map_or("unknown", |row| row.name).to_owned();
         if shape.unsigned() {
             name.push_str(" unsigned");
         }
@@ -299,47 +343,24 @@ fn unsigned_bigint(types: &TypeSpec) -> FieldType {
     }
 }
 
-/// Examples of types whose mapping hangs on what stands in parentheses or behind.
-const EXAMPLES: &[&str] = &[
-    "tinyint(1)",
-    "tinyint unsigned",
-    "smallint unsigned",
-    "mediumint unsigned",
-    "int unsigned",
-    "bigint unsigned",
-    "decimal(10,2)",
-    "decimal(65,30)",
-    "bit(1)",
-    "bit(7)",
-    "bit(8)",
-    "bit(16)",
-    "bit(64)",
-    "datetime(6)",
-    "timestamp(6)",
-    "binary(16)",
-];
-
 /// The rows of the reference page.
-pub(super) fn documented(server: Server, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+pub(super) fn documented(server: Server, types: &TypeSpec) -> Vec<DocumentedType> {
     let quirks = Quirks {
         year_is_date: true,
         bits_are_bytes: server == Server::MariaDb,
         vectors_are_text: server == Server::TiDb,
         ..Quirks::default()
     };
-    let known = |name: &&str| match *name {
-        "uuid" | "inet4" | "inet6" => server == Server::MariaDb,
-        "vector" => server != Server::MariaDb,
-        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring" | "multipolygon"
-        | "geometrycollection" => server != Server::TiDb,
-        "geomcollection" | "decimal" | "bit" => false,
-        _ => true,
-    };
-    let names = NAMES.iter().map(|(name, _)| *name).filter(known).chain(EXAMPLES.iter().copied());
-    names
-        .map(|name| {
-            let mapping = ColumnType::of_catalog(name).mapping(types, &quirks);
-            (name.to_owned(), mapping.map(|(field_type, _)| field_type))
+    let shown = TYPES.iter().filter(|row| row.servers.contains(&server));
+    shown
+        .map(|row| {
+            let column = ColumnType::of_catalog(row.name);
+            DocumentedType {
+                name: row.name.to_owned(),
+                field: column.mapping(types, &quirks).map(|(field_type, _)| field_type),
+                optional: types.zero_date == Some(ZeroDate::Null) && column.may_be_no_date(),
+                note: row.note,
+            }
         })
         .collect()
 }

@@ -6,11 +6,11 @@ use sqlx::{Column, Row};
 
 use super::super::syntax::double_quoted;
 use super::super::{Doing, near};
-use super::types::{CatalogType, Mapping};
+use super::types::{CatalogKind, CatalogType, Mapping};
 use super::{Session, answered, statement};
 use crate::config::spec::{CatalogFilter, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
+use crate::model::{ColumnDefinition, Field, Relation, SkippedColumn, TableDefinition, TableId};
 
 /// The table types of pgjdbc and what they are in the catalog.
 const TABLE_TYPES: &[(&str, &str)] = &[
@@ -141,7 +141,7 @@ const CATALOG_COLUMNS: &str = "
       select t.position, d.typbasetype, d.typtypmod
       from typed t join pg_catalog.pg_type d on d.oid = t.type and d.typtype = 'd'
     )
-    select w.position, y.oid::int8, y.typname::text, y.typtype = 'e', t.modifier,
+    select w.position, y.oid::int8, y.typname::text, case when y.typcategory = 'A' then 'a' else y.typtype::text end, t.modifier,
       pg_catalog.format_type(y.oid, t.modifier),
       coalesce(a.attnotnull, false),
       coalesce(a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like '%nextval(%', false),
@@ -185,7 +185,7 @@ async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<
             catalog_type: CatalogType {
                 oid: u32::try_from(*oid).unwrap_or_default(),
                 name: get(row, 2)?,
-                is_enum: get(row, 3)?,
+                kind: CatalogKind::of(&get::<String>(row, 3)?),
                 modifier: get(row, 4)?,
             },
             formatted: get(row, 5)?,
@@ -274,18 +274,17 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
                 .with("column", &column.name)
                 .advise("give each column of the query a name of its own"));
         }
-        let (field_type, projection) = match (column.catalog_type.mapping(&session.types), session.types.unsupported) {
-            (Mapping::Field(field_type, projection), _) => (field_type, projection),
-            (Mapping::Unsupported, Unsupported::Text) => (FieldType::String, Projection::Text),
-            (Mapping::Unsupported, Unsupported::Skip) => {
-                definition.skipped.push(SkippedColumn { name: column.name, database_type: column.formatted });
-                continue;
+        let types = session.types.of(relation, &column.name);
+        let mapping = match (column.catalog_type.mapping(&types), types.unsupported) {
+            (Mapping::Unsupported, Unsupported::Text) => Mapping::text(),
+            (mapping, _) => mapping,
+        };
+        let Mapping::Field { field_type, projection, optional } = mapping else {
+            if types.unsupported == Unsupported::Fail {
+                return Err(unsupported(relation, &column));
             }
-            (Mapping::Unsupported, Unsupported::Fail) => {
-                return Err(Error::new(ErrorKind::SourceSchema, format!("no mapping for type {}", column.formatted))
-                    .with("column", &column.name)
-                    .advise("set type.unsupported to text or skip"));
-            }
+            definition.skipped.push(SkippedColumn { name: column.name, database_type: column.formatted });
+            continue;
         };
         if let Some(position) = column.key_position.filter(|_| is_table) {
             key.push((position, column.name.clone()));
@@ -293,7 +292,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
         let gave_null = nullable.is_some_and(|columns| columns.contains(&column.name));
         definition.columns.push(ColumnDefinition {
             cursor: column.catalog_type.cursor(),
-            field: Field { name: column.name, field_type, optional: !column.not_null || gave_null },
+            field: Field { name: column.name, field_type, optional: optional || !column.not_null || gave_null },
             database_type: column.formatted,
             collation: column.collation,
             seen_in: None,
@@ -305,6 +304,13 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
     key.sort();
     definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
     Ok(definition)
+}
+
+fn unsupported(relation: &Relation, column: &CatalogColumn) -> Error {
+    let name = &column.name;
+    Error::new(ErrorKind::SourceSchema, format!("no mapping for type {}", column.formatted))
+        .with("column", name)
+        .advise(format!("set column.{relation}.{name}.type.unsupported, or type.unsupported, to text or skip"))
 }
 
 #[cfg(test)]

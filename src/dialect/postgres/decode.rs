@@ -1,26 +1,52 @@
-//! One decoder per column, bound once a page and run per value: binary wire form in, [`Value`] or
-//! [`CursorValue`] out. Nothing is allocated for numbers, text and bytes.
+//! One decoder per column, bound once a page and run per value: binary wire form in, [`Value`] out. Nothing is
+//! allocated for numbers, text and bytes.
 
 use std::borrow::Cow;
 
 use super::super::calendar::{MICROS_PER_DAY, hybrid_day};
 use super::super::instant::{TimestampEncoder, time_of_day};
+use super::super::problem::Problem;
+use super::cursor::unix_micros;
 use super::numeric::Numeric;
 use super::types::Wire;
-use crate::config::spec::TypeSpec;
-use crate::model::{CursorKind, CursorValue, FieldType, Value};
+use crate::config::spec::{TypeSpec, ZeroDate};
+use crate::model::{ColumnDefinition, FieldType, Projection, Value};
 use crate::zone::Zone;
 
 /// Microseconds and days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
-const EPOCH_MICROS: i64 = 946_684_800_000_000;
-const EPOCH_DAYS: i64 = 10_957;
+pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub(super) const EPOCH_DAYS: i64 = 10_957;
 
-/// Why a value could not be decoded. Never holds the value.
-pub(super) type Problem = &'static str;
+pub(super) const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
+const NOT_FINITE: Problem = Problem::new("NaN or infinity does not fit a decimal").unless("decimal.handling=string");
+const NO_INTEGER: Problem = Problem::new("the value is not an integer of its field's size");
+const TOO_FINE: Problem =
+    Problem::new("the value has more digits than the column's scale").unless("decimal.handling=string");
+const TOO_MUCH: Problem = Problem::new("the amount has more digits than a double").unless("decimal.handling=string");
+const INFINITE_DATE: Problem = Problem::new("an infinite date does not fit a date").unless("zero.date=string");
+const LATE_DATE: Problem = Problem::new("the date is out of range");
 
-const MALFORMED: Problem = "the value does not have the length of its type";
+/// Below this amount of money, neighbouring doubles are less than a cent apart.
+const EXACT_MONEY: f64 = (1_u64 << 46) as f64;
 
-const BEYOND: Problem = "the timestamp is in the year 294247 or beyond, where 64 bits of microseconds end";
+/// What becomes of a date that is infinite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Infinite {
+    Null,
+    Epoch,
+    Fail,
+}
+
+impl Infinite {
+    fn of(column: &ColumnDefinition, types: &TypeSpec) -> Self {
+        match types.zero_date {
+            Some(ZeroDate::Null) => Infinite::Null,
+            Some(ZeroDate::Epoch) => Infinite::Epoch,
+            None if column.field.optional => Infinite::Null,
+            None | Some(ZeroDate::Fail | ZeroDate::Text | ZeroDate::Round) => Infinite::Fail,
+        }
+    }
+}
 
 /// How one column's values become record values.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +62,7 @@ pub(super) enum Decoder {
     Char,
     Bytes,
     Bit,
-    Date { legacy_calendar: bool },
+    Date { legacy_calendar: bool, infinite: Infinite },
     Time(Zone),
     Timetz,
     Timestamp(TimestampEncoder),
@@ -46,12 +72,14 @@ pub(super) enum Decoder {
     Decimal { scale: i32 },
     NumericInteger { limit: i64 },
     NumericDouble,
+    NumericText,
+    Money,
 }
 
 impl Decoder {
     /// The decoder from a wire form to a field type; none if the two do not go together.
-    pub(super) fn bind(wire: Wire, field_type: &FieldType, types: &TypeSpec) -> Option<Self> {
-        Some(match (wire, field_type) {
+    pub(super) fn bind(wire: Wire, column: &ColumnDefinition, types: &TypeSpec) -> Option<Self> {
+        Some(match (wire, &column.field.field_type) {
             (Wire::Bool, FieldType::Boolean) => Decoder::Bool,
             (Wire::Bit, FieldType::Boolean) => Decoder::Bit,
             (Wire::Int2, FieldType::Int16) => Decoder::Int2,
@@ -59,19 +87,23 @@ impl Decoder {
             (Wire::Int8, FieldType::Int64) => Decoder::Int8,
             (Wire::Oid, FieldType::Int64) => Decoder::Oid,
             (Wire::Float4, FieldType::Float32) => Decoder::Float4,
+            (Wire::Float8, FieldType::Float64) if column.projection == Projection::Double => Decoder::Money,
             (Wire::Float8, FieldType::Float64) => Decoder::Float8,
             (Wire::Text, FieldType::String) => Decoder::Text,
             (Wire::Char, FieldType::String) => Decoder::Char,
             (Wire::Uuid, FieldType::String) => Decoder::Uuid,
             (Wire::Jsonb, FieldType::String) => Decoder::Jsonb,
             (Wire::Bytea, FieldType::Bytes) => Decoder::Bytes,
-            (Wire::Date, FieldType::Date) => Decoder::Date { legacy_calendar: types.legacy_calendar },
+            (Wire::Date, FieldType::Date) => {
+                Decoder::Date { legacy_calendar: types.legacy_calendar, infinite: Infinite::of(column, types) }
+            }
             (Wire::Time, FieldType::Time) => Decoder::Time(types.zone),
             (Wire::Timetz, FieldType::Time) => Decoder::Timetz,
             (Wire::Timestamp, _) => Decoder::Timestamp(TimestampEncoder::new(types)),
             (Wire::Timestamptz, _) => Decoder::Timestamptz(TimestampEncoder::new(types)),
             (Wire::Numeric, FieldType::Decimal { scale, .. }) => Decoder::Decimal { scale: *scale },
             (Wire::Numeric, FieldType::Float64) => Decoder::NumericDouble,
+            (Wire::Numeric, FieldType::String) => Decoder::NumericText,
             (Wire::Numeric, FieldType::Int8) => Decoder::NumericInteger { limit: i64::from(i8::MAX) },
             (Wire::Numeric, FieldType::Int16) => Decoder::NumericInteger { limit: i64::from(i16::MAX) },
             (Wire::Numeric, FieldType::Int32) => Decoder::NumericInteger { limit: i64::from(i32::MAX) },
@@ -95,7 +127,7 @@ impl Decoder {
                 let micros = unix_micros(bytes)?;
                 match encoder.wall_millis(micros) {
                     Some(millis) => values.push(Value::Integer(millis)),
-                    None => values.push(encoder.wall(micros, 0)),
+                    None => values.push(encoder.wall(micros, 0)?),
                 }
             }
             _ => values.push(self.decode(bytes)?),
@@ -110,7 +142,7 @@ impl Decoder {
             Decoder::Int8 => Value::Integer(i64::from_be_bytes(fixed(bytes)?)),
             Decoder::Int2 => Value::Integer(i64::from(i16::from_be_bytes(fixed(bytes)?))),
             Decoder::Text => Value::Text(Cow::Borrowed(utf8(bytes)?)),
-            Decoder::Timestamp(encoder) => encoder.wall(unix_micros(bytes)?, 0),
+            Decoder::Timestamp(encoder) => encoder.wall(unix_micros(bytes)?, 0)?,
             Decoder::Timestamptz(encoder) => encoder.instant(unix_micros(bytes)?, 0),
             Decoder::Bool => Value::Boolean(bytes.first().ok_or(MALFORMED)? != &0),
             Decoder::Bit => Value::Boolean(bytes.get(4).ok_or(MALFORMED)? & 0x80 != 0),
@@ -121,127 +153,59 @@ impl Decoder {
             Decoder::Jsonb => Value::Text(Cow::Borrowed(utf8(bytes.get(1..).ok_or(MALFORMED)?)?)),
             Decoder::Char => Value::Text(Cow::Owned(char_text(*bytes.first().ok_or(MALFORMED)?))),
             Decoder::Uuid => Value::Text(Cow::Owned(uuid_text(u128::from_be_bytes(fixed(bytes)?)))),
-            Decoder::Date { legacy_calendar } => date(i32::from_be_bytes(fixed(bytes)?), *legacy_calendar)?,
+            Decoder::Date { legacy_calendar, infinite } => {
+                date(i32::from_be_bytes(fixed(bytes)?), *legacy_calendar, *infinite)?
+            }
             Decoder::Time(zone) => time_of_day(i64::from_be_bytes(fixed(bytes)?), zone),
             Decoder::Timetz => timetz(bytes)?,
             Decoder::Decimal { scale } => {
                 let numeric = finite(bytes)?;
-                let unscaled = numeric.unscaled(*scale).ok_or("the value has more digits than the column's scale")?;
-                Value::Decimal(Cow::Owned(unscaled))
+                Value::Decimal(Cow::Owned(numeric.unscaled(*scale).ok_or(TOO_FINE)?))
             }
             Decoder::NumericInteger { limit } => {
                 let integer = finite(bytes)?.integer().filter(|value| (-limit - 1..=*limit).contains(value));
-                Value::Integer(integer.ok_or("the value is not an integer of its field's size")?)
+                Value::Integer(integer.ok_or(NO_INTEGER)?)
             }
             Decoder::NumericDouble => {
                 let numeric = Numeric::read(bytes).ok_or(MALFORMED)?;
                 Value::Float64(numeric.double().ok_or(MALFORMED)?)
             }
+            Decoder::NumericText => Value::Text(Cow::Owned(Numeric::read(bytes).ok_or(MALFORMED)?.text())),
+            Decoder::Money => {
+                let amount = f64::from_be_bytes(fixed(bytes)?);
+                Value::Float64(Some(amount).filter(|amount| amount.abs() < EXACT_MONEY).ok_or(TOO_MUCH)?)
+            }
         })
     }
 }
 
-/// How one result column is read as a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CursorDecoder {
-    Int2,
-    Int4,
-    Int8,
-    Oid,
-    Numeric,
-    Timestamp,
-    Date,
-    Text,
-}
-
-impl CursorDecoder {
-    /// None if the wire form cannot carry a cursor of that kind.
-    pub(super) fn bind(wire: Wire, kind: CursorKind) -> Option<Self> {
-        match (kind, wire) {
-            (CursorKind::Integer, Wire::Int2) => Some(CursorDecoder::Int2),
-            (CursorKind::Integer, Wire::Int4) => Some(CursorDecoder::Int4),
-            (CursorKind::Integer, Wire::Int8) => Some(CursorDecoder::Int8),
-            (CursorKind::Integer, Wire::Oid) => Some(CursorDecoder::Oid),
-            (CursorKind::Integer, Wire::Numeric) => Some(CursorDecoder::Numeric),
-            (CursorKind::Timestamp { zoned: false, .. }, Wire::Timestamp) => Some(CursorDecoder::Timestamp),
-            (CursorKind::Timestamp { zoned: true, .. }, Wire::Timestamptz) => Some(CursorDecoder::Timestamp),
-            (CursorKind::Date, Wire::Date) => Some(CursorDecoder::Date),
-            (CursorKind::Text, Wire::Text) => Some(CursorDecoder::Text),
-            _ => None,
-        }
-    }
-
-    /// The cursor value of a value that is not null.
-    #[inline]
-    pub(super) fn decode<'r>(self, bytes: &'r [u8]) -> Result<CursorValue<'r>, Problem> {
-        Ok(match self {
-            CursorDecoder::Int2 => CursorValue::Integer(i64::from(i16::from_be_bytes(fixed(bytes)?))),
-            CursorDecoder::Int4 => CursorValue::Integer(i64::from(i32::from_be_bytes(fixed(bytes)?))),
-            CursorDecoder::Int8 => CursorValue::Integer(i64::from_be_bytes(fixed(bytes)?)),
-            CursorDecoder::Oid => CursorValue::Integer(i64::from(u32::from_be_bytes(fixed(bytes)?))),
-            CursorDecoder::Numeric => CursorValue::Integer(finite(bytes)?.integer().ok_or("the id is beyond 64 bits")?),
-            CursorDecoder::Timestamp => CursorValue::Timestamp(unix_micros(bytes)?),
-            CursorDecoder::Date => CursorValue::Timestamp(match i32::from_be_bytes(fixed(bytes)?) {
-                i32::MAX => i64::MAX,
-                i32::MIN => i64::MIN,
-                days => (i64::from(days) + EPOCH_DAYS) * MICROS_PER_DAY,
-            }),
-            CursorDecoder::Text => CursorValue::Text(Cow::Borrowed(utf8(bytes)?)),
-        })
-    }
-}
-
-/// From PostgreSQL's microseconds. The infinities are the ends of the range, and nothing else becomes one: the last
-/// thirty years that PostgreSQL knows do not fit.
 #[inline]
-fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
-    match i64::from_be_bytes(fixed(bytes)?) {
-        infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
-        // Two days before the end no zone leads beyond it.
-        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix < i64::MAX - 2 * MICROS_PER_DAY).ok_or(BEYOND),
-    }
-}
-
-/// To PostgreSQL's microseconds.
-pub(super) fn server_micros(micros: i64) -> i64 {
-    match micros {
-        i64::MAX | i64::MIN => micros,
-        _ => micros.saturating_sub(EPOCH_MICROS).max(i64::MIN + 1),
-    }
-}
-
-/// To PostgreSQL's days, of the day an instant lies in.
-pub(super) fn server_days(micros: i64) -> i32 {
-    match micros {
-        i64::MAX => i32::MAX,
-        i64::MIN => i32::MIN,
-        _ => i32::try_from(micros.div_euclid(MICROS_PER_DAY) - EPOCH_DAYS).unwrap_or(i32::MAX - 1),
-    }
-}
-
-#[inline]
-fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Problem> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Problem> {
     bytes.try_into().map_err(|_| MALFORMED)
 }
 
 #[inline]
-fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(bytes).map_err(|_| "the text is not UTF-8")
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(bytes).map_err(|_| Problem::new("the text is not UTF-8"))
 }
 
-fn finite(bytes: &[u8]) -> Result<Numeric<'_>, Problem> {
+pub(super) fn finite(bytes: &[u8]) -> Result<Numeric<'_>, Problem> {
     let numeric = Numeric::read(bytes).ok_or(MALFORMED)?;
-    if numeric.is_finite() { Ok(numeric) } else { Err("NaN or infinity does not fit an integer or decimal") }
+    if numeric.is_finite() { Ok(numeric) } else { Err(NOT_FINITE) }
 }
 
-fn date(days: i32, legacy_calendar: bool) -> Result<Value<'static>, Problem> {
+fn date(days: i32, legacy_calendar: bool, infinite: Infinite) -> Result<Value<'static>, Problem> {
     if days == i32::MAX || days == i32::MIN {
-        return Err("an infinite date does not fit a date");
+        return match infinite {
+            Infinite::Null => Ok(Value::Null),
+            Infinite::Epoch => Ok(Value::Integer(0)),
+            Infinite::Fail => Err(INFINITE_DATE),
+        };
     }
     let days = i64::from(days) + EPOCH_DAYS;
     let days = if legacy_calendar { hybrid_day(days) } else { days };
     if i32::try_from(days).is_err() {
-        return Err("the date is out of range");
+        return Err(LATE_DATE);
     }
     Ok(Value::Integer(days))
 }
@@ -279,13 +243,27 @@ fn uuid_text(uuid: u128) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Field;
 
     fn types() -> TypeSpec {
         TypeSpec::default()
     }
 
+    fn column(field_type: FieldType, projection: Projection) -> ColumnDefinition {
+        ColumnDefinition {
+            collation: None,
+            seen_in: None,
+            field: Field { name: "c".to_owned(), field_type, optional: false },
+            database_type: String::new(),
+            projection,
+            not_null: true,
+            auto_increment: false,
+            cursor: None,
+        }
+    }
+
     fn decode(wire: Wire, field_type: FieldType, bytes: &[u8]) -> Result<Value<'_>, Problem> {
-        Decoder::bind(wire, &field_type, &types()).unwrap().decode(bytes)
+        Decoder::bind(wire, &column(field_type, Projection::Column), &types()).unwrap().decode(bytes)
     }
 
     #[test]
@@ -316,19 +294,37 @@ mod tests {
     }
 
     #[test]
-    fn infinite_timestamps_survive_as_cursors() {
-        for micros in [i64::MAX, i64::MIN, 0, -1, 646_452_000_123_456] {
-            let value = CursorDecoder::Timestamp.decode(&server_micros(micros).to_be_bytes()).map(|v| v.into_owned());
-            assert_eq!(value, Ok(CursorValue::Timestamp(micros)));
-        }
-        assert_eq!(server_days(i64::MAX), i32::MAX);
-        assert_eq!(server_days(EPOCH_MICROS), 0);
+    fn an_infinite_date_is_what_the_setting_and_the_column_allow() {
+        let of = |zero_date, optional| {
+            let mut column = column(FieldType::Date, Projection::Column);
+            column.field.optional = optional;
+            let types = TypeSpec { zero_date, ..TypeSpec::default() };
+            Decoder::bind(Wire::Date, &column, &types).unwrap().decode(&i32::MIN.to_be_bytes()).map(|value| match value
+            {
+                Value::Null => None,
+                Value::Integer(days) => Some(days),
+                other => panic!("{other:?}"),
+            })
+        };
+        assert_eq!((of(None, true), of(None, false)), (Ok(None), Err(INFINITE_DATE)));
+        assert_eq!((of(Some(ZeroDate::Null), true), of(Some(ZeroDate::Epoch), false)), (Ok(None), Ok(Some(0))));
+        assert_eq!(of(Some(ZeroDate::Fail), true), Err(INFINITE_DATE));
+    }
+
+    #[test]
+    fn money_is_a_double_while_it_keeps_its_cents() {
+        let column = column(FieldType::Float64, Projection::Double);
+        let money = |amount: f64| {
+            let decoder = Decoder::bind(Wire::Float8, &column, &types()).unwrap();
+            decoder.decode(&amount.to_be_bytes()).map(|_| ())
+        };
+        assert_eq!((money(-70_368_744_177_663.99), money(92_233_720_368_547_758.07)), (Ok(()), Err(TOO_MUCH)));
     }
 
     #[test]
     fn a_form_that_does_not_fit_the_field_is_not_bound() {
-        assert!(Decoder::bind(Wire::Int8, &FieldType::Int32, &types()).is_none());
-        assert!(Decoder::bind(Wire::Other, &FieldType::String, &types()).is_none());
-        assert!(CursorDecoder::bind(Wire::Uuid, CursorKind::Text).is_none());
+        let bound = |wire, field_type| Decoder::bind(wire, &column(field_type, Projection::Column), &types());
+        assert!(bound(Wire::Int8, FieldType::Int32).is_none());
+        assert!(bound(Wire::Other, FieldType::String).is_none());
     }
 }

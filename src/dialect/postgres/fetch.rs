@@ -6,13 +6,16 @@ use futures_util::stream;
 use sqlx::postgres::PgRow;
 use sqlx::{Column, Row};
 
+use super::super::problem::{Problem, in_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
-use super::decode::{CursorDecoder, Decoder, Problem};
+use super::cursor::CursorDecoder;
+use super::decode::Decoder;
+use super::shown::shown;
 use super::types::Wire;
 use super::{Notes, Session, answered, bind, statement};
-use crate::config::spec::TypeSpec;
+use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, PlannedQuery, TableDefinition, Value};
 
@@ -20,7 +23,7 @@ use crate::model::{CursorValue, PlannedQuery, TableDefinition, Value};
 pub(super) struct Reader<'a> {
     definition: &'a TableDefinition,
     query: &'a PlannedQuery,
-    types: &'a TypeSpec,
+    types: &'a ColumnTypes,
     notes: &'a mut Notes,
     layout: Option<Layout>,
     values: Vec<Value<'static>>,
@@ -85,6 +88,7 @@ impl RowReader for Reader<'_> {
             Ok(()) => sink.row(&values, &cursor),
             Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
         };
+        let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         self.layout = Some(layout);
@@ -115,7 +119,7 @@ impl Reader<'_> {
                     .changed(format!("a column is now {} {}", found.name(), found.type_info()))
                     .with("column", name));
             }
-            let decoder = Decoder::bind(wire, &column.field.field_type, self.types);
+            let decoder = Decoder::bind(wire, column, &self.types.of(&self.definition.relation, name));
             let decoder =
                 decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
             columns.push(ColumnLayout { decoder, optional: column.field.optional, cursor: None });
@@ -138,12 +142,27 @@ impl Reader<'_> {
         Error::new(ErrorKind::SchemaChanged, format!("the result has other columns than described: {what}"))
     }
 
+    /// The row by its primary key, else by what it is polled by.
+    fn row_name(&self, row: &PgRow) -> Option<String> {
+        let key = self.definition.primary_key.iter().filter_map(|name| self.definition.column_index(name));
+        let mut indexes: Vec<usize> = key.collect();
+        if indexes.is_empty() {
+            indexes.extend(self.query.cursor.iter().map(|column| column.index));
+        }
+        row_name(indexes.into_iter().filter_map(|index| {
+            let column = row.columns().get(index)?;
+            let bytes = row.try_get_raw(index).ok()?.as_bytes().ok();
+            Some((column.name(), bytes.and_then(|bytes| shown(Wire::of_result(column.type_info()), bytes))))
+        }))
+    }
+
     fn undecoded(&mut self, failure: Failure) -> Error {
         let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
+        let relation = &self.definition.relation;
         match failure {
             Failure::Driver(error) => classify(error, Doing::Page),
-            Failure::Value(index, problem) => Error::new(ErrorKind::Value, problem).with("column", name(index)),
-            Failure::Cursor(index, problem) => Error::new(ErrorKind::Cursor, problem).with("column", name(index)),
+            Failure::Value(index, problem) => problem.error(ErrorKind::Value, relation, name(index)),
+            Failure::Cursor(index, problem) => problem.error(ErrorKind::Cursor, relation, name(index)),
             Failure::Null(index) => {
                 let column = name(index).to_owned();
                 let known = self.notes.nullable.entry(self.definition.relation.clone()).or_default();

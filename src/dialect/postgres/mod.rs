@@ -1,18 +1,21 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `catalog` lists and describes,
-//! `types` maps types, `decode` and `numeric` read values, `fetch` runs pages, `explain` judges plans,
-//! `facts` judges cursor columns, `bind` writes parameters, `identity` says which server it is, `classify`
-//! sorts errors. A session only reads, in UTC.
+//! `type_table` and `types` map types, `decode`, `numeric` and `cursor` read values, `fetch` runs pages,
+//! `explain` judges plans, `facts` judges cursor columns, `bind` writes parameters, `shown` names rows,
+//! `identity` says which server it is, `classify` sorts errors. A session only reads, in UTC.
 
 mod bind;
 mod catalog;
 mod classify;
 mod connect;
+mod cursor;
 mod decode;
 mod explain;
 mod facts;
 mod fetch;
 mod identity;
 mod numeric;
+mod shown;
+mod type_table;
 mod types;
 
 use std::collections::{HashMap, HashSet};
@@ -24,16 +27,15 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, ValueRef};
 
 use self::classify::classify;
-use self::decode::CursorDecoder;
+use self::cursor::CursorDecoder;
 use self::types::Wire;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
-use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
+use super::{CursorFact, Dialect, DocumentedType, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId,
-};
+use crate::model::{ColumnDefinition, CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::zone::Zone;
 
 /// PostgreSQL.
 pub struct Postgres;
@@ -47,7 +49,7 @@ impl Dialect for Postgres {
         &Syntax
     }
 
-    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+    fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
         types::documented(types)
     }
 
@@ -96,7 +98,7 @@ struct Session {
     server: String,
     identity: String,
     standby: bool,
-    types: TypeSpec,
+    types: ColumnTypes,
     quote_identifiers: bool,
     hide_unprivileged: bool,
     /// How long the server may say nothing.
@@ -192,7 +194,7 @@ fn cursor_of(row: &PgRow, kind: CursorKind) -> Result<Option<CursorValue<'static
     let decoder = CursorDecoder::bind(wire, kind)
         .ok_or_else(|| Error::new(ErrorKind::SchemaChanged, "the cursor column has another type than described"))?;
     let bytes = value.as_bytes().map_err(|_| Error::internal("a value is null and is not"))?;
-    let cursor = decoder.decode(bytes).map_err(|problem| Error::new(ErrorKind::Cursor, problem))?;
+    let cursor = decoder.decode(bytes).map_err(|problem| problem.nameless(ErrorKind::Cursor))?;
     Ok(Some(cursor.into_owned()))
 }
 
@@ -255,7 +257,7 @@ impl SourceConnection for Session {
         Box::pin(async move {
             let now = self.clock().await?;
             let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
-            bound(kind, now.saturating_sub(delay), &self.types)
+            bound(kind, now.saturating_sub(delay), &self.types.all.zone)
         })
     }
 
@@ -328,15 +330,15 @@ impl SourceConnection for Session {
 }
 
 /// An instant in microseconds as the exclusive bound of a column of this kind.
-fn bound(kind: CursorKind, instant: i64, types: &TypeSpec) -> Result<CursorValue<'static>> {
+fn bound(kind: CursorKind, instant: i64, zone: &Zone) -> Result<CursorValue<'static>> {
     let cut = |micros: i64, unit: i64| micros.div_euclid(unit) * unit;
     match kind {
         CursorKind::Timestamp { zoned, digits } => {
-            let micros = if zoned { instant } else { types.zone.instant_to_wall(instant) };
+            let micros = if zoned { instant } else { zone.instant_to_wall(instant) };
             Ok(CursorValue::Timestamp(cut(micros, 10_i64.pow(6 - u32::from(digits.min(6))))))
         }
         CursorKind::Date => {
-            let wall = types.zone.instant_to_wall(instant);
+            let wall = zone.instant_to_wall(instant);
             Ok(CursorValue::Timestamp(cut(wall, super::calendar::MICROS_PER_DAY)))
         }
         _ => Err(Error::internal("a cursor that is not a time has no upper bound")),
@@ -357,13 +359,13 @@ mod tests {
 
     #[test]
     fn bounds_are_cut_down_to_what_the_column_holds() {
-        let types = TypeSpec { zone: "America/New_York".parse().unwrap(), ..TypeSpec::default() };
+        let zone = "America/New_York".parse().unwrap();
         let now = 1_579_100_400_123_456;
-        let micros = |zoned, digits| bound(CursorKind::Timestamp { zoned, digits }, now, &types).unwrap();
+        let micros = |zoned, digits| bound(CursorKind::Timestamp { zoned, digits }, now, &zone).unwrap();
         assert_eq!(micros(true, 6), CursorValue::Timestamp(1_579_100_400_123_456));
         assert_eq!(micros(true, 3), CursorValue::Timestamp(1_579_100_400_123_000));
         assert_eq!(micros(false, 0), CursorValue::Timestamp(1_579_082_400_000_000));
-        assert_eq!(bound(CursorKind::Date, now, &types).unwrap(), CursorValue::Timestamp(1_579_046_400_000_000));
-        assert_eq!(bound(CursorKind::Integer, now, &types).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(bound(CursorKind::Date, now, &zone).unwrap(), CursorValue::Timestamp(1_579_046_400_000_000));
+        assert_eq!(bound(CursorKind::Integer, now, &zone).unwrap_err().kind(), ErrorKind::Internal);
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Numeric<'a> {
     /// The power of 10,000 of the first group.
     weight: i32,
     sign: u16,
+    /// Digits after the point that are shown.
+    digits: u16,
 }
 
 impl<'a> Numeric<'a> {
@@ -23,7 +25,7 @@ impl<'a> Numeric<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (header, groups) = bytes.split_at_checked(8)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let numeric = Self { groups, weight: i32::from(word(2) as i16), sign: word(4) };
+        let numeric = Self { groups, weight: i32::from(word(2) as i16), sign: word(4), digits: word(6) };
         (groups.len() == usize::from(word(0)) * 2).then_some(numeric)
     }
 
@@ -74,6 +76,42 @@ impl<'a> Numeric<'a> {
         self.magnitude(0)?.to_i64(self.sign == NEGATIVE)
     }
 
+    /// The text that the server prints: exact, never with an exponent.
+    pub(super) fn text(&self) -> String {
+        match self.sign {
+            NAN => return "NaN".to_owned(),
+            POSITIVE_INFINITY => return "Infinity".to_owned(),
+            NEGATIVE_INFINITY => return "-Infinity".to_owned(),
+            _ => {}
+        }
+        let group = |exponent: i32| {
+            // Groups that are not there are zero.
+            let index = usize::try_from(self.weight - exponent / 4).ok();
+            index.and_then(|index| self.groups().nth(index)).map_or(0, |(_, group)| group)
+        };
+        let mut text = String::with_capacity(self.groups.len() * 2 + usize::from(self.digits) + 3);
+        if self.sign == NEGATIVE {
+            text.push('-');
+        }
+        let mut whole = String::new();
+        for place in (0..=self.weight).rev() {
+            whole.push_str(&format!("{:04}", group(4 * place)));
+        }
+        let trimmed = whole.trim_start_matches('0');
+        text.push_str(if trimmed.is_empty() { "0" } else { trimmed });
+        if self.digits > 0 {
+            text.push('.');
+            let end = text.len() + usize::from(self.digits);
+            let mut place = -1;
+            while text.len() < end {
+                text.push_str(&format!("{:04}", group(4 * place)));
+                place -= 1;
+            }
+            text.truncate(end);
+        }
+        text
+    }
+
     /// The nearest double.
     pub(super) fn double(&self) -> Option<f64> {
         match self.sign {
@@ -117,6 +155,21 @@ mod tests {
         assert_eq!(value.integer(), None);
         assert_eq!(value.double(), Some(12.34));
         assert_eq!(value.unscaled(127).unwrap().len(), 54);
+    }
+
+    #[test]
+    fn the_text_is_the_server_s() {
+        let text = |bytes: &[u8]| Numeric::read(bytes).unwrap().text();
+        assert_eq!(text(&wire(0, 0, 2, &[12, 3400])), "12.34");
+        assert_eq!(text(&wire(0, NEGATIVE, 4, &[12, 3400])), "-12.3400");
+        assert_eq!(text(&wire(1, 0, 0, &[100])), "1000000");
+        assert_eq!(text(&wire(1, 0, 2, &[100])), "1000000.00");
+        assert_eq!(text(&wire(-2, NEGATIVE, 8, &[1])), "-0.00000001");
+        assert_eq!(text(&wire(-1, 0, 6, &[12, 3400])), "0.001234");
+        assert_eq!(text(&wire(0, 0, 0, &[])), "0");
+        assert_eq!(text(&wire(0, 0, 3, &[])), "0.000");
+        assert_eq!(text(&wire(0, NAN, 0, &[])), "NaN");
+        assert_eq!(text(&wire(0, NEGATIVE_INFINITY, 0, &[])), "-Infinity");
     }
 
     #[test]

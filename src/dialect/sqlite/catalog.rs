@@ -197,7 +197,7 @@ async fn define(
     if origin.is_rowid && !wide {
         wide = is_beyond_32_bits(session, base, &name).await?;
     }
-    let (field_type, projection) = declared.field(&session.types, wide);
+    let (field_type, projection) = declared.field(&session.types.of(relation, &name), wide);
     let cursor = if wanted_as_time {
         Some(time_kind(session, base, &name, &declared).await.map_err(|error| error.with("column", &name))?)
     } else if declared.is_time() && is_own && origin.key > 0 {
@@ -208,7 +208,7 @@ async fn define(
     } else if declared.is_time() {
         None
     } else {
-        declared.cursor(&field_type)
+        declared.cursor()
     };
     Ok(ColumnDefinition {
         field: Field { name, field_type, optional: !origin.not_null || gave_null },

@@ -9,13 +9,27 @@ use sqlx::{Decode, Sqlite, TypeInfo, ValueRef};
 use super::super::calendar::{MICROS_PER_DAY, days_from_civil, hybrid_day};
 use super::super::decimal::parse_at_scale;
 use super::super::instant::TimestampEncoder;
+use super::super::problem::Problem;
+use super::text;
 use crate::config::spec::TypeSpec;
-use crate::model::{CursorKind, CursorValue, FieldType, Value};
+use crate::model::{ColumnDefinition, CursorKind, CursorValue, FieldType, Projection, Value};
 
-/// Why a value could not be decoded. Never holds the value.
-pub(super) type Problem = &'static str;
+const OTHER_CLASS: Problem =
+    Problem::new("the value has a storage class that its field cannot hold").unless("type.mismatch=text");
+const UNREADABLE: Problem = Problem::new("the value cannot be read");
+const NO_TEXT: Problem = Problem::new("the bytes are not text in UTF-8");
+const NO_TIME: Problem = Problem::new("the text is not YYYY-MM-DD[ HH:MM[:SS[.f]]][Z]").unless("type.mismatch=text");
+const NO_DATE: Problem = Problem::new("a DATE with a time of day does not fit a date").unless("type.mismatch=text");
+const OUT_OF_RANGE: Problem = Problem::new("the time is out of range").unless("type.mismatch=text");
+const NO_DECIMAL: Problem =
+    Problem::new("the value is not a decimal within the column's scale").unless("decimal.handling=string");
+const TOO_LONG: Problem = Problem::new("the integer has more digits than a double").unless("decimal.handling=string");
 
-const OTHER_CLASS: Problem = "the value has a storage class that its field cannot hold";
+/// Problems that a wider field solves, which the next description makes.
+pub(super) const TOO_WIDE: Problem =
+    Problem::new("the integer is beyond the size of its field").unless("type.mismatch=text");
+pub(super) const TOO_FINE: Problem =
+    Problem::new("the number has more digits than a float").unless("type.mismatch=text");
 
 /// The Julian day of 1970-01-01.
 const EPOCH_JULIAN_DAY: f64 = 2_440_587.5;
@@ -34,12 +48,11 @@ pub(super) fn stored(value: SqliteValueRef<'_>) -> Result<Stored<'_>, Problem> {
     if value.is_null() {
         return Ok(Stored::Null);
     }
-    const UNREADABLE: Problem = "the value cannot be read";
     let info = value.type_info();
     Ok(match info.name() {
         "INTEGER" => Stored::Integer(<i64 as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
         "REAL" => Stored::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
-        "TEXT" => Stored::Text(<&str as Decode<Sqlite>>::decode(value).map_err(|_| "the text is not UTF-8")?),
+        "TEXT" => Stored::Text(<&str as Decode<Sqlite>>::decode(value).map_err(|_| NO_TEXT)?),
         _ => Stored::Blob(<&[u8] as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
     })
 }
@@ -57,20 +70,34 @@ pub(super) enum Units {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decoder {
     Boolean,
-    Integer { low: i64, high: i64 },
+    Integer {
+        low: i64,
+        high: i64,
+    },
     Float32,
     Float64,
     Text,
+    /// A value of any class.
+    Anything,
     Bytes,
-    Decimal { scale: i32 },
-    Date { units: Units, legacy_calendar: bool },
-    Timestamp { units: Units, encoder: TimestampEncoder },
+    Decimal {
+        scale: i32,
+    },
+    Date {
+        units: Units,
+        legacy_calendar: bool,
+    },
+    Timestamp {
+        units: Units,
+        encoder: TimestampEncoder,
+    },
 }
 
 impl Decoder {
     /// `is_time`: the column is declared as a timestamp.
-    pub(super) fn bind(field_type: &FieldType, is_time: bool, units: Units, types: &TypeSpec) -> Self {
-        match field_type {
+    pub(super) fn bind(column: &ColumnDefinition, is_time: bool, units: Units, types: &TypeSpec) -> Self {
+        match &column.field.field_type {
+            FieldType::String if column.projection == Projection::Text => Decoder::Anything,
             FieldType::Date => Decoder::Date { units, legacy_calendar: types.legacy_calendar },
             _ if is_time => Decoder::Timestamp { units, encoder: TimestampEncoder::new(types) },
             FieldType::Boolean => Decoder::Boolean,
@@ -96,9 +123,10 @@ impl Decoder {
                 let fits = (*low..=*high).contains(&value);
                 if fits { Ok(Value::Integer(value)) } else { Err(TOO_WIDE) }
             }
-            (Decoder::Float32, stored) => float(double(&stored)?),
+            (Decoder::Float32, stored) => Ok(Value::Float32(single(double(&stored)?)?)),
             (Decoder::Float64, stored) => Ok(Value::Float64(double(&stored)?)),
             (Decoder::Text, Stored::Text(text)) => Ok(Value::Text(Cow::Borrowed(text))),
+            (Decoder::Anything, stored) => Ok(Value::Text(text::of(&stored).ok_or(NO_TEXT)?)),
             (Decoder::Bytes, Stored::Blob(bytes)) => Ok(Value::Bytes(Cow::Borrowed(bytes))),
             (Decoder::Bytes, Stored::Text(text)) => Ok(Value::Bytes(Cow::Borrowed(text.as_bytes()))),
             (Decoder::Decimal { scale }, stored) => decimal(&stored, *scale),
@@ -108,9 +136,6 @@ impl Decoder {
         }
     }
 }
-
-/// The problem of an INTEGER that needs 64 bits; the next description knows it.
-pub(super) const TOO_WIDE: Problem = "the integer is beyond the size of its field";
 
 fn integer(low: i64, high: i64) -> Decoder {
     Decoder::Integer { low, high }
@@ -129,18 +154,16 @@ fn double(stored: &Stored<'_>) -> Result<f64, Problem> {
     match stored {
         Stored::Real(value) => Ok(*value),
         Stored::Integer(value) if (*value as f64) as i128 == i128::from(*value) => Ok(*value as f64),
-        Stored::Integer(_) => Err("the integer has more digits than a double"),
+        Stored::Integer(_) => Err(TOO_LONG),
         _ => Err(OTHER_CLASS),
     }
 }
 
-/// Connect's REAL has 32 bits: digits are rounded, but nothing becomes infinite.
-fn float(value: f64) -> Result<Value<'static>, Problem> {
+/// The float, if it has the number's digits.
+fn single(value: f64) -> Result<f32, Problem> {
     let float = value as f32;
-    if float.is_infinite() && value.is_finite() {
-        return Err("the value is beyond a float; declare the column DOUBLE");
-    }
-    Ok(Value::Float32(float))
+    let is_same = f64::from(float) == value || float.to_string().parse() == Ok(value);
+    if is_same { Ok(float) } else { Err(TOO_FINE) }
 }
 
 fn decimal(stored: &Stored<'_>, scale: i32) -> Result<Value<'static>, Problem> {
@@ -150,8 +173,7 @@ fn decimal(stored: &Stored<'_>, scale: i32) -> Result<Value<'static>, Problem> {
         Stored::Text(text) => Cow::Borrowed(text),
         _ => return Err(OTHER_CLASS),
     };
-    let (negative, magnitude) =
-        parse_at_scale(&text, scale).ok_or("the value is not a decimal within the column's scale")?;
+    let (negative, magnitude) = parse_at_scale(&text, scale).ok_or(NO_DECIMAL)?;
     Ok(Value::Decimal(Cow::Owned(magnitude.to_bytes(negative))))
 }
 
@@ -165,12 +187,12 @@ struct Moment {
 fn moment(stored: &Stored<'_>, units: Units) -> Result<Moment, Problem> {
     match (stored, units) {
         (Stored::Integer(count), Units::Epoch(per_second)) => {
-            let micros = count.checked_mul(1_000_000 / i64::from(per_second)).ok_or("the time is out of range")?;
+            let micros = count.checked_mul(1_000_000 / i64::from(per_second)).ok_or(OUT_OF_RANGE)?;
             Ok(Moment { micros, nanos: 0, is_instant: true })
         }
         (Stored::Integer(days), Units::JulianDays) => julian(*days as f64),
         (Stored::Real(days), _) => julian(*days),
-        (Stored::Text(text), _) => parse_moment(text).ok_or("the text is not YYYY-MM-DD[ HH:MM[:SS[.f]]][Z]"),
+        (Stored::Text(text), _) => parse_moment(text).ok_or(NO_TIME),
         _ => Err(OTHER_CLASS),
     }
 }
@@ -179,7 +201,7 @@ fn julian(days: f64) -> Result<Moment, Problem> {
     // SQLite keeps Julian days to the millisecond.
     let millis = ((days - EPOCH_JULIAN_DAY) * 86_400_000.0).round();
     if millis.abs() > 9.0e15 || millis.is_nan() {
-        return Err("the Julian day is out of range");
+        return Err(OUT_OF_RANGE);
     }
     Ok(Moment { micros: millis as i64 * 1_000, nanos: 0, is_instant: false })
 }
@@ -241,16 +263,16 @@ fn parse_moment(text: &str) -> Option<Moment> {
 
 fn timestamp(stored: &Stored<'_>, units: Units, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
     let moment = moment(stored, units)?;
-    Ok(match moment.is_instant {
-        true => encoder.instant(moment.micros, moment.nanos),
+    match moment.is_instant {
+        true => Ok(encoder.instant(moment.micros, moment.nanos)),
         false => encoder.wall(moment.micros, moment.nanos),
-    })
+    }
 }
 
 fn date(stored: &Stored<'_>, units: Units, legacy_calendar: bool) -> Result<Value<'static>, Problem> {
     let moment = moment(stored, units)?;
     if moment.micros.rem_euclid(MICROS_PER_DAY) != 0 || moment.nanos != 0 {
-        return Err("a DATE with a time of day does not fit a date");
+        return Err(NO_DATE);
     }
     let days = moment.micros.div_euclid(MICROS_PER_DAY);
     Ok(Value::Integer(if legacy_calendar { hybrid_day(days) } else { days }))
@@ -266,17 +288,27 @@ pub(super) fn cursor<'r>(kind: CursorKind, stored: Stored<'r>) -> Result<CursorV
         (CursorKind::Text | CursorKind::TextTimestamp(_), Stored::Text(text)) => {
             Ok(CursorValue::Text(Cow::Borrowed(text)))
         }
-        _ => Err("the cursor column holds values of several storage classes"),
+        _ => Err(Problem::new("the cursor column holds values of several storage classes")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Field;
 
     fn decode<'r>(field_type: FieldType, is_time: bool, stored: Stored<'r>) -> Result<Value<'r>, Problem> {
-        let types = TypeSpec::default();
-        Decoder::bind(&field_type, is_time, Units::Epoch(1_000), &types).decode(stored)
+        let column = ColumnDefinition {
+            collation: None,
+            seen_in: None,
+            field: Field { name: "c".to_owned(), field_type, optional: true },
+            database_type: String::new(),
+            projection: Projection::Column,
+            not_null: false,
+            auto_increment: false,
+            cursor: None,
+        };
+        Decoder::bind(&column, is_time, Units::Epoch(1_000), &TypeSpec::default()).decode(stored)
     }
 
     #[test]
@@ -289,7 +321,20 @@ mod tests {
         let decimal = || FieldType::Decimal { precision: Some(10), scale: 2 };
         assert_eq!(decode(decimal(), false, Stored::Real(12.34)), Ok(Value::Decimal(vec![0x04, 0xd2].into())));
         assert!(decode(decimal(), false, Stored::Real(12.345)).is_err());
-        assert!(decode(FieldType::String, false, Stored::Blob(b"a")).is_err());
+        assert_eq!(decode(FieldType::String, false, Stored::Blob(b"a")), Err(OTHER_CLASS));
+        assert_eq!(decode(FieldType::Int32, false, Stored::Text("1")), Err(OTHER_CLASS));
+        assert_eq!(decode(decimal(), false, Stored::Text("abc")), Err(NO_DECIMAL));
+    }
+
+    #[test]
+    fn a_float_is_taken_only_if_it_keeps_the_digits() {
+        let float = |value| decode(FieldType::Float32, false, Stored::Real(value));
+        assert_eq!(float(12.34), Ok(Value::Float32(12.34)));
+        assert_eq!(float(-0.5), Ok(Value::Float32(-0.5)));
+        assert_eq!(float(f64::INFINITY), Ok(Value::Float32(f32::INFINITY)));
+        for value in [std::f64::consts::PI, 1e300, 123_456_789.0, 5e-324] {
+            assert_eq!(float(value), Err(TOO_FINE), "{value}");
+        }
     }
 
     #[test]

@@ -7,13 +7,15 @@ use futures_util::{StreamExt, stream};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column, Either, Executor, Row};
 
+use super::super::problem::{Problem, in_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
-use super::decode::{self, Decoder, Problem, Stored, TOO_WIDE, Units};
+use super::decode::{self, Decoder, Stored, TOO_FINE, TOO_WIDE, Units};
+use super::text;
 use super::types::Declared;
 use super::{Notes, Session, arguments, statement};
-use crate::config::spec::TypeSpec;
+use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, PlannedQuery, Projection, TableDefinition, Value};
 
@@ -21,7 +23,7 @@ use crate::model::{CursorKind, CursorValue, PlannedQuery, Projection, TableDefin
 pub(super) struct Reader<'a> {
     definition: &'a TableDefinition,
     query: &'a PlannedQuery,
-    types: &'a TypeSpec,
+    types: &'a ColumnTypes,
     per_second: u16,
     notes: &'a mut Notes,
     /// Empty until the first row.
@@ -81,6 +83,7 @@ impl RowReader for Reader<'_> {
             Ok(()) => sink.row(&values, &cursor),
             Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
         };
+        let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         outcome
@@ -115,7 +118,8 @@ impl Reader<'_> {
                 Some(CursorKind::JulianDay) => Units::JulianDays,
                 _ => Units::Epoch(self.per_second),
             };
-            self.decoders.push(Decoder::bind(&column.field.field_type, is_time, units, self.types));
+            let types = self.types.of(&self.definition.relation, &column.field.name);
+            self.decoders.push(Decoder::bind(column, is_time, units, &types));
         }
         Ok(())
     }
@@ -143,6 +147,20 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// The row by its primary key, else by what it is polled by.
+    fn row_name(&self, row: &SqliteRow) -> Option<String> {
+        let key = self.definition.primary_key.iter().filter_map(|name| self.definition.column_index(name));
+        let mut indexes: Vec<usize> = key.collect();
+        if indexes.is_empty() {
+            indexes.extend(self.query.cursor.iter().map(|column| column.index));
+        }
+        row_name(indexes.into_iter().filter_map(|index| {
+            let stored = decode::stored(row.try_get_raw(index).ok()?).ok()?;
+            let shown = Some(stored).filter(|stored| !matches!(stored, Stored::Blob(_)));
+            Some((row.columns().get(index)?.name(), shown.and_then(|stored| Some(text::of(&stored)?.into_owned()))))
+        }))
+    }
+
     fn undecoded(&mut self, failure: Failure) -> Error {
         let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
         let relation = || self.definition.relation.clone();
@@ -150,13 +168,14 @@ impl Reader<'_> {
             Failure::Driver(error) => classify(error, Doing::Page),
             Failure::Value(index, problem) => {
                 let column = name(index).to_owned();
-                if problem == TOO_WIDE {
-                    self.notes.wide.entry(relation()).or_default().insert(column.clone());
+                let error = problem.error(ErrorKind::Value, &relation(), &column);
+                if problem == TOO_WIDE || problem == TOO_FINE {
+                    self.notes.wide.entry(relation()).or_default().insert(column);
                 }
-                Error::new(ErrorKind::Value, problem).with("column", column)
+                error
             }
             // Described again, the column may turn out to hold another storage class than it seemed to when empty.
-            Failure::Cursor(index, problem) => Error::new(ErrorKind::Value, problem).with("column", name(index)),
+            Failure::Cursor(index, problem) => problem.error(ErrorKind::Value, &relation(), name(index)),
             Failure::Null(index) => {
                 let column = name(index).to_owned();
                 self.notes.nullable.entry(relation()).or_default().insert(column.clone());

@@ -1,5 +1,5 @@
 //! SQLite. The files: `connect` opens the file, `catalog` lists and describes, `types` maps declared
-//! types, `decode` reads values, `facts` judges cursor columns, `fetch` runs pages, `classify` sorts errors. The file is
+//! types, `decode` and `text` read values, `facts` judges cursor columns, `fetch` runs pages, `classify` sorts errors. The file is
 //! only read; the driver keeps a thread for each connection.
 
 mod catalog;
@@ -8,6 +8,7 @@ mod connect;
 mod decode;
 mod facts;
 mod fetch;
+mod text;
 mod types;
 
 use std::collections::{HashMap, HashSet};
@@ -21,12 +22,11 @@ use sqlx::{Arguments, AssertSqlSafe, Connection, Row};
 use self::classify::classify;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{CursorFact, Dialect, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
-use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
+use super::{CursorFact, Dialect, DocumentedType, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorKind, CursorValue, FieldType, Instant, PlannedQuery, Relation, TableDefinition,
-    TableId,
+    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, PlannedQuery, Relation, TableDefinition, TableId,
 };
 
 /// SQLite.
@@ -41,7 +41,7 @@ impl Dialect for Sqlite {
         &Syntax
     }
 
-    fn documented_types(&self, types: &TypeSpec) -> Vec<(String, Option<FieldType>)> {
+    fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
         types::documented(types)
     }
 
@@ -77,6 +77,11 @@ impl SqlSyntax for Syntax {
         Some(format!("{expression} collate binary"))
     }
 
+    /// Never: every value carries its class, and the database's text cuts numbers to 15 digits.
+    fn project(&self, _expression: &str, _column: &ColumnDefinition) -> Option<String> {
+        None
+    }
+
     fn has_row_values(&self) -> bool {
         true
     }
@@ -86,7 +91,7 @@ impl SqlSyntax for Syntax {
 struct Session {
     connection: SqliteConnection,
     server: String,
-    types: TypeSpec,
+    types: ColumnTypes,
     quote_identifiers: bool,
     silence: Duration,
     /// `date_precision`: units a second of integer times.
@@ -97,7 +102,7 @@ struct Session {
 /// What values have taught about columns, per relation.
 #[derive(Default)]
 struct Notes {
-    /// INTEGER columns that held more than 32 bits.
+    /// Columns that held a value beyond the usual field of their type.
     wide: HashMap<Relation, HashSet<String>>,
     /// Columns described NOT NULL that gave a null (outer joins).
     nullable: HashMap<Relation, HashSet<String>>,
@@ -192,7 +197,7 @@ impl SourceConnection for Session {
         Box::pin(async move {
             let now = self.clock().await?;
             let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
-            kind.from_instant(Instant::from_micros(now.saturating_sub(delay)), &self.types.zone)
+            kind.from_instant(Instant::from_micros(now.saturating_sub(delay)), &self.types.all.zone)
         })
     }
 
@@ -215,7 +220,7 @@ impl SourceConnection for Session {
             let Some(row) = rows.first() else { return Ok(None) };
             let raw = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
             let cursor = decode::stored(raw).and_then(|stored| decode::cursor(kind, stored));
-            cursor.map(|value| Some(value.into_owned())).map_err(|problem| Error::new(ErrorKind::Value, problem))
+            cursor.map(|value| Some(value.into_owned())).map_err(|problem| problem.nameless(ErrorKind::Value))
         })
     }
 

@@ -8,9 +8,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::scripted::{Outside, SourceFault};
-use crate::config::spec::{CatalogFilter, SourceSpec};
+use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::convert::{Converter, Encoder, Role, SchemaPreview};
-use crate::dialect::{Dialect, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd};
+use crate::dialect::{
+    Dialect, DocumentedType, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, Schema,
@@ -57,7 +59,7 @@ impl Dialect for Outside {
         crate::dialect::postgres::Postgres.syntax()
     }
 
-    fn documented_types(&self, _: &crate::config::spec::TypeSpec) -> Vec<(String, Option<crate::model::FieldType>)> {
+    fn documented_types(&self, _: &TypeSpec) -> Vec<DocumentedType> {
         Vec::new()
     }
 

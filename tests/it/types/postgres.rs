@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, ValueRef};
 
 use super::avro::{Field, Got};
 use super::matrix::{Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, read};
-use super::postgres_columns::{COLUMNS, EXTENSIONS, MOMENTS, PRELUDE};
+use super::postgres_columns::{COLUMNS, EXACT, EXTENSIONS, MOMENTS, PRELUDE};
 use super::render;
 use crate::support::config::Connector;
 use crate::support::db::{Postgres, block};
@@ -74,6 +74,7 @@ impl Oracle for PostgresOracle {
     /// The whole output form, also where a type's own equality is coarser (blanks, areas, 30 days for a month).
     fn same(&self, column: &Column) -> &'static str {
         match column.sql_type {
+            _ if column.avro == "string" => "row({got})::text = row({col})::text",
             // Decimals of one value and another number of zeros.
             of_type if of_type.contains("numeric") && !of_type.contains('[') => "{got} is not distinct from {col}",
             "cents" => "{got} is not distinct from {col}",
@@ -179,6 +180,16 @@ fn every_postgresql_type_arrives_as_it_is_also_as_key() {
 #[test]
 fn postgresql_values_that_no_field_holds_stop_their_table() {
     assert_refused(&PostgresOracle::new(), COLUMNS, &[]);
+}
+
+#[test]
+fn postgresql_is_exact_under_the_settings_that_lose_nothing() {
+    let oracle = PostgresOracle::new();
+    create(&oracle, EXACT);
+    let settings = [("decimal.handling", "string"), ("time.handling", "string"), ("zero.date", "string")];
+    let connector = keyed(connector(&oracle, &settings), EXACT);
+    read(&[&connector]);
+    none(&differences(&oracle, EXACT, &connector, Reading::default()));
 }
 
 #[test]
