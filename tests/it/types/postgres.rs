@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, ValueRef};
 
 use super::avro::{Field, Got};
 use super::matrix::{Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, read};
-use super::postgres_columns::{COLUMNS, EXACT, EXTENSIONS, MOMENTS, PRELUDE};
+use super::postgres_columns::{COLUMNS, ERAS, EXACT, EXTENSIONS, MOMENTS, NANOS, OVERLAPS, PRELUDE};
 use super::render;
 use crate::support::config::Connector;
 use crate::support::db::{Postgres, block};
@@ -215,4 +215,23 @@ fn postgresql_moments_are_exact_in_every_granularity() {
         failures.extend(found.into_iter().map(|failure| format!("{granularity}: {failure}")));
     }
     none(&failures);
+}
+
+#[test]
+fn postgresql_nanoseconds_fit_their_long_or_stop_the_table() {
+    let oracle = PostgresOracle::new();
+    let settings = [("timestamp.granularity", "nanos_long")];
+    create(&oracle, NANOS);
+    let connector = connector(&oracle, &settings);
+    read(&[&connector]);
+    let reading = Reading { granularity: "nanos_long", ..Reading::default() };
+    none(&differences(&oracle, NANOS, &connector, reading));
+    assert_refused(&oracle, NANOS, &settings);
+}
+
+#[test]
+fn postgresql_moments_that_would_read_as_others_stop_their_table() {
+    assert_refused(&PostgresOracle::new(), ERAS, &[("timestamp.granularity", "nanos_iso_datetime_string")]);
+    let settings = [("db.timezone", "America/New_York"), ("dst.overlap", "fail")];
+    assert_refused(&PostgresOracle::new(), OVERLAPS, &settings);
 }

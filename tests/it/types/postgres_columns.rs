@@ -270,3 +270,31 @@ pub const MOMENTS: &[Column] = &[
     ),
     of("date", "date", &["1582-10-04", "1582-10-05", "1582-10-14", "1582-10-15", "0001-01-01", "0001-12-31 BC"]),
 ];
+
+/// What `nanos_long` holds, and what it does not.
+pub const NANOS: &[Column] = &[
+    of(
+        "timestamp",
+        "long",
+        &["1677-09-21 00:12:43.145225", "1969-12-31 23:59:59.999999", "2262-04-11 23:47:16.854775"],
+    )
+    .refuses(&[
+        ("1677-09-21 00:12:43.145224", "timestamp.granularity"),
+        ("2262-04-11 23:47:16.854776", "nanos_string"),
+    ]),
+    of("timestamptz", "long", &["1900-01-01 00:00+00"]).refuses(&[("9999-12-31 00:00+00", "timestamp.granularity")]),
+];
+
+/// What ISO text holds, which has no era.
+pub const ERAS: &[Column] = &[
+    of("timestamp", "string", &["0001-01-01"]).refuses(&[("0001-12-31 23:59:59.999999 BC", "timestamp.granularity")]),
+    of("timestamptz", "string", &["0001-01-01 00:00+00"]).refuses(&[("0044-03-15 00:00+00 BC", "micros_string")]),
+];
+
+/// The hour that comes twice in New York, and its neighbours.
+pub const OVERLAPS: &[Column] = &[of(
+    "timestamp",
+    "timestamp-millis",
+    &["2024-11-03 00:59:59.999999", "2024-11-03 02:00:00", "2024-03-10 02:30:00"],
+)
+.refuses(&[("2024-11-03 01:00:00", "dst.overlap"), ("2024-11-03 01:59:59.999999", "dst.overlap")])];

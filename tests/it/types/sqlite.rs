@@ -59,7 +59,6 @@ const COLUMNS: &[Column] = &[
     ]),
     of("unsigned big int", "long", &["9223372036854775807"]),
     of("real", "float", &["0.1", "12.34", "3.4e38", "0"])
-        .same(FLOAT)
         .refuses(&[("'x'", "type.mismatch"), ("x'00'", "type.mismatch")]),
     of("double", "double", &["0.1", "1.7976931348623157e308", "5e-324", "9e999", "-9e999", "7", "0.1 + 0.2"])
         .refuses(&[("'x'", "type.mismatch"), ("x'00'", "type.mismatch")]),
