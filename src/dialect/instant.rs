@@ -14,8 +14,18 @@ use crate::zone::Zone;
 const POSITIVE_INFINITY_MILLIS: i64 = 9_223_372_036_825_200_000;
 const NEGATIVE_INFINITY_MILLIS: i64 = -9_223_372_036_832_400_000;
 
+/// The first of January of the year 1.
+const FIRST_YEAR: i64 = -62_135_596_800_000_000;
+
 const COMES_TWICE: Problem =
     Problem::new("the time comes twice in db.timezone, when daylight saving time ends").unless("dst.overlap=later");
+const BEYOND_NANOS: Problem = Problem::new(
+    "a time before 1677 or after 2262 is beyond timestamp.granularity=nanos_long; nanos_string would deliver it",
+);
+const NO_ERA: Problem = Problem::new(
+    "a year before 1 reads like one after it in the ISO text of timestamp.granularity; micros_string or nanos_string \
+     would deliver it",
+);
 
 /// Renders the instants of one timestamp column.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +65,7 @@ impl TimestampEncoder {
     /// `nanos` are the three digits below a microsecond.
     ///
     /// # Errors
-    /// The wall clock comes twice, under `dst.overlap=fail`.
+    /// The wall clock comes twice, under `dst.overlap=fail`; or the granularity cannot carry it.
     pub(super) fn wall(&self, micros: i64, nanos: u32) -> Result<Value<'static>, Problem> {
         if is_infinite(micros) {
             return Ok(self.infinity(micros > 0));
@@ -63,7 +73,7 @@ impl TimestampEncoder {
         let wall = if self.legacy_calendar { hybrid_micros(micros) } else { micros };
         let instant =
             if self.utc { wall } else { self.zone.wall_to_instant_by(wall, self.overlap).ok_or(COMES_TWICE)? };
-        Ok(self.render(instant, nanos))
+        self.render(instant, nanos)
     }
 
     /// [`TimestampEncoder::wall`] as milliseconds, for the common case: Connect's Timestamp, in UTC, after
@@ -75,24 +85,26 @@ impl TimestampEncoder {
     }
 
     /// The value of an instant; `i64::MAX` and `MIN` are the infinities.
-    pub(super) fn instant(&self, micros: i64, nanos: u32) -> Value<'static> {
+    ///
+    /// # Errors
+    /// The granularity cannot carry it.
+    pub(super) fn instant(&self, micros: i64, nanos: u32) -> Result<Value<'static>, Problem> {
         if is_infinite(micros) {
-            return self.infinity(micros > 0);
+            return Ok(self.infinity(micros > 0));
         }
         self.render(if self.legacy_calendar { hybrid_micros(micros) } else { micros }, nanos)
     }
 
-    fn render(&self, micros: i64, nanos: u32) -> Value<'static> {
-        match self.granularity {
+    fn render(&self, micros: i64, nanos: u32) -> Result<Value<'static>, Problem> {
+        let exact = i128::from(micros) * 1_000 + i128::from(nanos);
+        Ok(match self.granularity {
             Granularity::ConnectLogical => Value::Integer(micros.div_euclid(1_000)),
             Granularity::MicrosLong => Value::Integer(micros),
             Granularity::MicrosString => Value::Text(Cow::Owned(micros.to_string())),
-            Granularity::NanosLong => Value::Integer(micros.saturating_mul(1_000).saturating_add(i64::from(nanos))),
-            Granularity::NanosString => {
-                Value::Text(Cow::Owned((i128::from(micros) * 1_000 + i128::from(nanos)).to_string()))
-            }
-            Granularity::MicrosIso | Granularity::NanosIso => Value::Text(Cow::Owned(self.iso(micros, nanos))),
-        }
+            Granularity::NanosLong => Value::Integer(i64::try_from(exact).map_err(|_| BEYOND_NANOS)?),
+            Granularity::NanosString => Value::Text(Cow::Owned(exact.to_string())),
+            Granularity::MicrosIso | Granularity::NanosIso => Value::Text(Cow::Owned(self.iso(micros, nanos)?)),
+        })
     }
 
     fn infinity(&self, positive: bool) -> Value<'static> {
@@ -109,11 +121,14 @@ impl TimestampEncoder {
         }
     }
 
-    fn iso(&self, micros: i64, nanos: u32) -> String {
+    fn iso(&self, micros: i64, nanos: u32) -> Result<String, Problem> {
         let wall = if self.utc { micros } else { self.zone.instant_to_wall(micros) };
+        if wall < FIRST_YEAR {
+            return Err(NO_ERA);
+        }
         let fraction = wall.rem_euclid(1_000_000) as u32 * 1_000 + nanos;
         let digits = if self.granularity == Granularity::MicrosIso { 6 } else { 9 };
-        iso(wall.div_euclid(1_000_000), fraction, digits)
+        Ok(iso(wall.div_euclid(1_000_000), fraction, digits))
     }
 }
 
@@ -177,9 +192,9 @@ mod tests {
     fn wall_clocks_are_read_in_the_zone_and_instants_are_not() {
         let logical = encoder(Granularity::ConnectLogical, "America/New_York");
         assert_eq!(logical.wall(1_579_082_400_000_000, 0), Ok(Value::Integer(1_579_100_400_000)));
-        assert_eq!(logical.instant(1_579_082_400_000_000, 0), Value::Integer(1_579_082_400_000));
+        assert_eq!(logical.instant(1_579_082_400_000_000, 0), Ok(Value::Integer(1_579_082_400_000)));
         let iso = encoder(Granularity::MicrosIso, "America/New_York");
-        assert_eq!(iso.instant(1_579_100_400_000_000, 0), Value::Text("2020-01-15T10:00:00.000000".into()));
+        assert_eq!(iso.instant(1_579_100_400_000_000, 0), Ok(Value::Text("2020-01-15T10:00:00.000000".into())));
     }
 
     #[test]
@@ -202,7 +217,7 @@ mod tests {
     fn infinities_are_those_of_pgjdbc() {
         let logical = encoder(Granularity::ConnectLogical, "Asia/Tokyo");
         assert_eq!(logical.wall(i64::MAX, 0), Ok(Value::Integer(9_223_372_036_825_200_000)));
-        assert_eq!(logical.instant(i64::MIN, 0), Value::Integer(-9_223_372_036_832_400_000));
+        assert_eq!(logical.instant(i64::MIN, 0), Ok(Value::Integer(-9_223_372_036_832_400_000)));
         assert_eq!(encoder(Granularity::NanosLong, "UTC").wall(i64::MAX, 0), Ok(Value::Integer(i64::MAX)));
     }
 

@@ -190,11 +190,11 @@ impl Decoder {
                 None => no_instant(*no_date, encoder)?,
             },
             Decoder::Instant { encoder, no_date } => match wall(bytes)? {
-                Some(micros) => encoder.instant(micros, 0),
+                Some(micros) => encoder.instant(micros, 0)?,
                 None => no_instant(*no_date, encoder)?,
             },
             Decoder::SessionWall { encoder, session, overlap, no_date } => match wall(bytes)? {
-                Some(micros) => encoder.instant(session.wall_to_instant_by(micros, *overlap).ok_or(AMBIGUOUS)?, 0),
+                Some(micros) => encoder.instant(session.wall_to_instant_by(micros, *overlap).ok_or(AMBIGUOUS)?, 0)?,
                 None => no_instant(*no_date, encoder)?,
             },
             Decoder::Time { zone } => time_of_day(time(bytes)?.ok_or(NO_TIME)?, zone),
@@ -203,7 +203,7 @@ impl Decoder {
 }
 
 fn no_instant(no_date: NoDate, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
-    Ok(no_date.day()?.map_or(Value::Null, |day| encoder.instant(day * MICROS_PER_DAY, 0)))
+    no_date.day()?.map_or(Ok(Value::Null), |day| encoder.instant(day * MICROS_PER_DAY, 0))
 }
 
 /// A value of a key as messages show it; none for bytes.

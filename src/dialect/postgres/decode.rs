@@ -143,7 +143,7 @@ impl Decoder {
             Decoder::Int2 => Value::Integer(i64::from(i16::from_be_bytes(fixed(bytes)?))),
             Decoder::Text => Value::Text(Cow::Borrowed(utf8(bytes)?)),
             Decoder::Timestamp(encoder) => encoder.wall(unix_micros(bytes)?, 0)?,
-            Decoder::Timestamptz(encoder) => encoder.instant(unix_micros(bytes)?, 0),
+            Decoder::Timestamptz(encoder) => encoder.instant(unix_micros(bytes)?, 0)?,
             Decoder::Bool => Value::Boolean(bytes.first().ok_or(MALFORMED)? != &0),
             Decoder::Bit => Value::Boolean(bytes.get(4).ok_or(MALFORMED)? & 0x80 != 0),
             Decoder::Oid => Value::Integer(i64::from(u32::from_be_bytes(fixed(bytes)?))),

@@ -26,7 +26,7 @@ pub(super) fn shown(wire: Wire, bytes: &[u8]) -> Option<String> {
         Wire::Timestamptz => Decoder::Timestamptz(TimestampEncoder::new(&plain)),
         Wire::Date => {
             let days = i64::from(i32::from_be_bytes(fixed(bytes).ok()?)) + EPOCH_DAYS;
-            let midnight = TimestampEncoder::new(&plain).instant(days * MICROS_PER_DAY, 0);
+            let midnight = TimestampEncoder::new(&plain).instant(days * MICROS_PER_DAY, 0).ok()?;
             let Value::Text(text) = midnight else { return None };
             return text.split_once('T').map(|(date, _)| date.to_owned());
         }

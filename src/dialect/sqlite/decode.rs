@@ -264,7 +264,7 @@ fn parse_moment(text: &str) -> Option<Moment> {
 fn timestamp(stored: &Stored<'_>, units: Units, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {
     let moment = moment(stored, units)?;
     match moment.is_instant {
-        true => Ok(encoder.instant(moment.micros, moment.nanos)),
+        true => encoder.instant(moment.micros, moment.nanos),
         false => encoder.wall(moment.micros, moment.nanos),
     }
 }

@@ -133,7 +133,11 @@ pub fn differences(oracle: &impl Oracle, columns: &[Column], connector: &Connect
     for Raw { key, value, .. } in read_topic(&connector.topic("matrix")) {
         let mut fields = reader.record(&value.expect("a value"));
         let (_, id) = fields.remove(0);
-        let Got::Integer(id) = id else { panic!("the id is {id:?}") };
+        let id = match id {
+            Got::Integer(id) => id,
+            Got::Text(id) => id.parse().expect("a number"),
+            other => panic!("the id is {other:?}"),
+        };
         let key = key.map(|key| reader.record(&key));
         if let Some(key) = key.filter(|key| format!("{key:?}") != format!("{fields:?}")) {
             failures.push(format!("row {id}: key and value differ:\n    {key:?}\n    {fields:?}"));

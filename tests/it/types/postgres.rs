@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, ValueRef};
 
 use super::avro::{Field, Got};
 use super::matrix::{Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, read};
-use super::postgres_columns::{COLUMNS, EXTENSIONS, MOMENTS, PRELUDE};
+use super::postgres_columns::{COLUMNS, ERAS, EXACT, EXTENSIONS, MOMENTS, NANOS, OVERLAPS, PRELUDE};
 use super::render;
 use crate::support::config::Connector;
 use crate::support::db::{Postgres, block};
@@ -74,6 +74,7 @@ impl Oracle for PostgresOracle {
     /// The whole output form, also where a type's own equality is coarser (blanks, areas, 30 days for a month).
     fn same(&self, column: &Column) -> &'static str {
         match column.sql_type {
+            _ if column.avro == "string" => "row({got})::text = row({col})::text",
             // Decimals of one value and another number of zeros.
             of_type if of_type.contains("numeric") && !of_type.contains('[') => "{got} is not distinct from {col}",
             "cents" => "{got} is not distinct from {col}",
@@ -182,6 +183,16 @@ fn postgresql_values_that_no_field_holds_stop_their_table() {
 }
 
 #[test]
+fn postgresql_is_exact_under_the_settings_that_lose_nothing() {
+    let oracle = PostgresOracle::new();
+    create(&oracle, EXACT);
+    let settings = [("decimal.handling", "string"), ("time.handling", "string"), ("zero.date", "string")];
+    let connector = keyed(connector(&oracle, &settings), EXACT);
+    read(&[&connector]);
+    none(&differences(&oracle, EXACT, &connector, Reading::default()));
+}
+
+#[test]
 fn postgresql_moments_are_exact_in_every_granularity() {
     let oracle = PostgresOracle::new();
     create(&oracle, MOMENTS);
@@ -204,4 +215,23 @@ fn postgresql_moments_are_exact_in_every_granularity() {
         failures.extend(found.into_iter().map(|failure| format!("{granularity}: {failure}")));
     }
     none(&failures);
+}
+
+#[test]
+fn postgresql_nanoseconds_fit_their_long_or_stop_the_table() {
+    let oracle = PostgresOracle::new();
+    let settings = [("timestamp.granularity", "nanos_long")];
+    create(&oracle, NANOS);
+    let connector = connector(&oracle, &settings);
+    read(&[&connector]);
+    let reading = Reading { granularity: "nanos_long", ..Reading::default() };
+    none(&differences(&oracle, NANOS, &connector, reading));
+    assert_refused(&oracle, NANOS, &settings);
+}
+
+#[test]
+fn postgresql_moments_that_would_read_as_others_stop_their_table() {
+    assert_refused(&PostgresOracle::new(), ERAS, &[("timestamp.granularity", "nanos_iso_datetime_string")]);
+    let settings = [("db.timezone", "America/New_York"), ("dst.overlap", "fail")];
+    assert_refused(&PostgresOracle::new(), OVERLAPS, &settings);
 }

@@ -21,6 +21,9 @@ const TIME_MILLIS: &str = "({got})::interval is not distinct from date_trunc('mi
 const UTC_MILLIS: &str = "({got})::interval is not distinct from
     date_trunc('milliseconds', ({col} at time zone 'UTC')::time::interval)";
 
+/// A date that is none becomes null where the column may be null.
+const NULL: &str = "{got} is null";
+
 /// Every built-in type, under the settings that hold by default.
 pub const COLUMNS: &[Column] = &[
     of("boolean", "boolean", &["true", "false"]),
@@ -37,15 +40,21 @@ pub const COLUMNS: &[Column] = &[
         &["0.1", "-0", "1.7976931348623157e308", "5e-324", "9007199254740993", "NaN", "Infinity", "-Infinity"],
     ),
     of("numeric(10,2)", "decimal(2)", &["0", "-99999999.99", "99999999.99", "0.01", "-0.01", "1.20"])
-        .refuses(&[("NaN", "")]),
+        .refuses(&[("NaN", "decimal.handling")]),
     of("numeric(1,0)", "decimal(0)", &["9", "-9", "0"]),
     of("numeric(38,10)", "decimal(10)", &["9999999999999999999999999999.9999999999", "-0.0000000001"]),
     of("numeric(3,5)", "decimal(5)", &["0.00999", "-0.00001"]),
     of("numeric(5,-2)", "decimal(0)", &["9999900", "-12300", "0"]),
     of("numeric(1000,500)", "decimal(500)", &["=(10::numeric(1000,500) ^ 499)", "=-(10::numeric(1000,500) ^ -499)"]),
     of("numeric", "decimal(127)", &["0", "12.12", "-1e-127", "1e50", "100.00", "123456789012345678901234567890.5"])
-        .refuses(&[("NaN", ""), ("Infinity", ""), ("-Infinity", ""), ("1e-128", "")]),
-    of("money", "double", &["0", "1234.56", "-1234.56", "35184372088831.99", "-0.01"]),
+        .refuses(&[
+            ("NaN", "decimal.handling"),
+            ("Infinity", "decimal.handling"),
+            ("-Infinity", "decimal.handling"),
+            ("1e-128", "decimal.handling"),
+        ]),
+    of("money", "double", &["0", "1234.56", "-1234.56", "35184372088831.99", "-0.01"])
+        .refuses(&[("92233720368547758.07", "decimal.handling")]),
     of("bit(1)", "boolean", &["0", "1"]),
     of("bit(8)", "string", &["10101010", "00000000", "11111111"]),
     of("bit(70)", "string", &["=repeat('10', 35)::bit(70)"]),
@@ -75,8 +84,9 @@ pub const COLUMNS: &[Column] = &[
             "4713-01-01 BC",
             "5874897-12-31",
         ],
-    )
-    .refuses(&[("infinity", ""), ("-infinity", "")]),
+    ),
+    of("date", "date", &["infinity", "-infinity"]).same(NULL),
+    of("date not null", "date", &["2024-02-29"]).refuses(&[("infinity", "zero.date"), ("-infinity", "zero.date")]),
     of("time", "time-millis", &["00:00", "23:59:59.999999", "24:00", "12:34:56.789"]).same(TIME_MILLIS),
     of("time(0)", "time-millis", &["23:59:59", "24:00"]).same(TIME_MILLIS),
     of("timetz", "time-millis", &["01:00+02", "23:59:59.999999-15:59", "00:00+15:59", "12:00+00"]).same(UTC_MILLIS),
@@ -212,6 +222,20 @@ pub const EXTENSIONS: &[(&str, &[Column])] = &[
     ("isn", &[of("isbn13", "string", &["978-0-393-04002-9"])]),
 ];
 
+/// Types of which the default settings lose or refuse something, under settings that do not.
+pub const EXACT: &[Column] = &[
+    of("numeric", "string", &["NaN", "Infinity", "-Infinity", "1e-300", "=10::numeric ^ 1000", "12.120", "0"]),
+    of("numeric(10,2)", "string", &["NaN", "1.20", "-99999999.99"]),
+    of("numeric(5,-2)", "string", &["12300", "NaN"]),
+    of("cents", "string", &["-0.50"]),
+    of("money", "string", &["92233720368547758.07", "-92233720368547758.08", "-0.01"]),
+    of("time", "string", &["24:00", "23:59:59.999999"]),
+    of("time(3)", "string", &["12:34:56.789"]),
+    of("timetz", "string", &["01:00+02", "24:00-15:59:59", "00:00:00.000001+15:59"]),
+    of("date", "string", &["infinity", "-infinity", "0044-03-15 BC", "1582-10-10", "5874897-12-31"]),
+    of("date not null", "string", &["-infinity"]),
+];
+
 /// Dates and times where no digit and no day may be lost.
 pub const MOMENTS: &[Column] = &[
     of(
@@ -246,3 +270,31 @@ pub const MOMENTS: &[Column] = &[
     ),
     of("date", "date", &["1582-10-04", "1582-10-05", "1582-10-14", "1582-10-15", "0001-01-01", "0001-12-31 BC"]),
 ];
+
+/// What `nanos_long` holds, and what it does not.
+pub const NANOS: &[Column] = &[
+    of(
+        "timestamp",
+        "long",
+        &["1677-09-21 00:12:43.145225", "1969-12-31 23:59:59.999999", "2262-04-11 23:47:16.854775"],
+    )
+    .refuses(&[
+        ("1677-09-21 00:12:43.145224", "timestamp.granularity"),
+        ("2262-04-11 23:47:16.854776", "nanos_string"),
+    ]),
+    of("timestamptz", "long", &["1900-01-01 00:00+00"]).refuses(&[("9999-12-31 00:00+00", "timestamp.granularity")]),
+];
+
+/// What ISO text holds, which has no era.
+pub const ERAS: &[Column] = &[
+    of("timestamp", "string", &["0001-01-01"]).refuses(&[("0001-12-31 23:59:59.999999 BC", "timestamp.granularity")]),
+    of("timestamptz", "string", &["0001-01-01 00:00+00"]).refuses(&[("0044-03-15 00:00+00 BC", "micros_string")]),
+];
+
+/// The hour that comes twice in New York, and its neighbours.
+pub const OVERLAPS: &[Column] = &[of(
+    "timestamp",
+    "timestamp-millis",
+    &["2024-11-03 00:59:59.999999", "2024-11-03 02:00:00", "2024-03-10 02:30:00"],
+)
+.refuses(&[("2024-11-03 01:00:00", "dst.overlap"), ("2024-11-03 01:59:59.999999", "dst.overlap")])];
