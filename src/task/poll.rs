@@ -145,6 +145,8 @@ impl<'a> PollStage<'a> {
         for polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             self.parts.board.remove_table(&polled.name);
+            // What comes back under its name may be another table.
+            self.parts.server.vanished(&polled.partition);
             // One that comes back goes on where it was, not where it was when the session began.
             if let Some(offset) = polled.offset {
                 let topic = self.parts.spec.offsets.topic.clone();

@@ -10,6 +10,7 @@ mod failures;
 mod kafka;
 mod lifecycle;
 mod modes;
+mod mysql_family;
 mod schemas;
 mod servers;
 mod support;

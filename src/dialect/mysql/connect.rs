@@ -133,6 +133,8 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
     }
     let zone = ZoneState::of(&mut connection, silence).await?;
     let step = one(&mut connection, "select cast(@@global.auto_increment_increment as char)", silence).await;
+    // A replica of TiDB reads for itself; the others lag behind their source.
+    let read_only = one(&mut connection, "select cast(@@global.read_only as char)", silence).await;
     let parameters = &source.url.parameters;
     let for_mariadb = source.url.dialect == "mariadb";
     let mut types = source.types.clone();
@@ -161,6 +163,7 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
         quote_identifiers: source.quote_identifiers,
         current_database_only: is_set(parameters, "nullDatabaseMeansCurrent", for_mariadb),
         id_step: step.ok().flatten().and_then(|step| step.parse().ok()).unwrap_or(1),
+        replica: kind != Server::TiDb && read_only.ok().flatten().is_some_and(|text| text == "1"),
         silence,
         zone,
         notes: Notes::default(),

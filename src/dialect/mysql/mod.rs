@@ -125,6 +125,8 @@ struct Session {
     current_database_only: bool,
     /// `@@auto_increment_increment` of the server.
     id_step: u64,
+    /// The server only follows another one.
+    replica: bool,
     /// How long the server may say nothing.
     silence: Duration,
     zone: ZoneState,
@@ -244,6 +246,10 @@ impl SourceConnection for Session {
 
     fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    fn is_replica(&self) -> bool {
+        self.replica
     }
 
     fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {

@@ -38,8 +38,9 @@ impl Connector {
         } else if !jdbc_url.starts_with("jdbc:sqlite") {
             keys.insert("connection.user".into(), "root".into());
             // No other database of the server.
-            let database = jdbc_url.rsplit_once('/').map_or("", |(_, database)| database);
-            keys.insert("catalog.pattern".into(), database.split('?').next().unwrap_or_default().into());
+            let address = jdbc_url.split('?').next().unwrap_or_default();
+            let database = address.rsplit_once('/').map_or("", |(_, database)| database);
+            keys.insert("catalog.pattern".into(), database.into());
         }
         Self { name, keys, folder: tempfile::tempdir().expect("a folder") }
     }
