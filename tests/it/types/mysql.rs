@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, Row};
 
 use super::avro::{Field, Got};
-use super::matrix::{Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, read};
-use super::mysql_columns::{COLUMNS, EXACT, OF_MARIADB, OF_MYSQL, OF_TIDB, ZERO_DATES};
+use super::matrix::{
+    Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, read, unnoticed,
+};
+use super::mysql_columns::{COLUMNS, EXACT, OF_MARIADB, OF_MYSQL, OF_TIDB, TEXTS, ZERO_DATES};
 use super::render;
 use crate::support::config::Connector;
 use crate::support::db::block;
@@ -129,9 +131,11 @@ impl Oracle for MySqlOracle {
     fn same(&self, column: &Column) -> &'static str {
         let word = column.sql_type.split(['(', ' ']).next().unwrap_or_default();
         match (word, column.avro) {
-            ("bit", "bytes") => "cast(conv(hex({got}), 16, 10) as unsigned) <=> {col} + 0",
+            ("bit", "bytes") => "hex({got}) <=> lpad(hex({col} + 0), length(hex({got})), '0')",
             ("bit", _) => "{got} <=> {col} + 0",
             ("time", "string") => "{got} <=> concat({col})",
+            // By itself a constant is cut to the digits of the column.
+            ("time", _) => "concat({got}) <=> concat(cast({col} as time(6)))",
             ("inet4" | "inet6" | "uuid" | "vector", "string") => "{got} <=> concat({col})",
             (_, "string") => "hex({got}) <=> hex(convert({col} using utf8mb4))",
             (_, "bytes") => "hex({got}) <=> hex({col})",
@@ -175,6 +179,7 @@ fn assert_arrives(server: Server) {
     let connector = keyed(connector(&oracle, &[]), &columns);
     read(&[&connector]);
     none(&differences(&oracle, &columns, &connector, Reading::default()));
+    none(&unnoticed(&oracle, &columns, &connector, Reading::default()));
 }
 
 /// Under the settings that lose nothing.
@@ -192,6 +197,15 @@ fn assert_exact(server: Server) {
     read(&[&connector]);
     let reading = Reading { granularity: "micros_long", hybrid_calendar: false };
     none(&differences(&oracle, &columns, &connector, reading));
+}
+
+/// Dates that are none, and large numbers, as text.
+fn assert_exact_as_text(server: Server) {
+    let oracle = MySqlOracle::new(server);
+    create(&oracle, TEXTS);
+    let connector = connector(&oracle, &[("zero.date", "string"), ("unsigned.bigint", "string")]);
+    read(&[&connector]);
+    none(&differences(&oracle, TEXTS, &connector, Reading::default()));
 }
 
 #[test]
@@ -228,5 +242,6 @@ fn tidb_values_that_no_field_holds_stop_their_table() {
 fn the_mysql_family_is_exact_under_the_settings_that_lose_nothing() {
     for server in [Server::MySql, Server::MariaDb, Server::TiDb] {
         assert_exact(server);
+        assert_exact_as_text(server);
     }
 }

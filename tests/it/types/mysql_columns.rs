@@ -5,6 +5,7 @@ use super::matrix::{Column, of};
 const MILLIS: &str = "left(concat({got}), 23) <=> left(concat({col}), 23)";
 const TIME_MILLIS: &str = "left(concat({got}), 12) <=> left(concat({col}), 12)";
 const NEW_YEAR: &str = "{got} <=> makedate({col}, 1)";
+const SHOWN: &str = "{got} <=> cast({col} as char)";
 const AS_TEXT: &str = "{got} <=> vec_as_text({col})";
 /// A date that is none becomes null where the column may be null.
 const NULL: &str = "{got} is null";
@@ -166,6 +167,16 @@ pub const EXACT: &[Column] = &[
     ),
     of("timestamp(6) null", "long", &["'2024-02-29 12:00:00.123456'", "'2038-01-19 03:14:07.999999'"]),
     of("date", "date", &["'1582-10-10'", "'1582-10-04'", "'0001-01-01'"]),
+];
+
+/// Everything as the database's text, with `zero.date=string` and `unsigned.bigint=string`.
+pub const TEXTS: &[Column] = &[
+    of("date", "string", &["'0000-00-00'", "'2024-02-00'", "'2024-02-30'", "'9999-12-31'"]).same(SHOWN),
+    of("date not null", "string", &["'0000-00-00'"]).same(SHOWN),
+    of("datetime(6)", "string", &["'0000-00-00 00:00:00'", "'2024-02-00 12:00:00.000001'", "'0001-01-01'"]).same(SHOWN),
+    of("timestamp(3) null", "string", &["'0000-00-00 00:00:00'", "'2024-02-29 12:00:00.123'"]).same(SHOWN),
+    of("year", "string", &["0", "2155"]).same(SHOWN),
+    of("bigint unsigned", "string", &["18446744073709551615", "0"]).same(SHOWN),
 ];
 
 /// Dates that are none, in columns that may be null.
