@@ -31,8 +31,8 @@ const KNOWN: &[(&str, Kind, &str, &str)] = &[
 ];
 
 /// A database of the bench's own, with its rows.
-pub struct Database {
-    pub name: &'static str,
+pub(crate) struct Database {
+    pub(crate) name: &'static str,
     kind: Kind,
     /// Of the server, up to the database.
     server: String,
@@ -45,7 +45,7 @@ const SELECT: &str = "select * from test_table order by ts, seq";
 
 impl Database {
     /// Makes and fills one.
-    pub async fn prepare(name: &str, own: &str, rows: usize) -> Outcome<Self> {
+    pub(crate) async fn prepare(name: &str, own: &str, rows: usize) -> Outcome<Self> {
         let known = KNOWN.iter().find(|(known, ..)| *known == name);
         let Some((name, kind, variable, migration)) = known else {
             let names: Vec<_> = KNOWN.iter().map(|(name, ..)| *name).collect();
@@ -55,8 +55,7 @@ impl Database {
             Kind::Sqlite => String::new(),
             _ => crate::address(variable)?.rsplit_once('/').map(|(server, _)| server.to_owned()).unwrap_or_default(),
         };
-        let database =
-            Self { name, kind: *kind, server, own: own.to_owned(), migration, folder: tempfile::tempdir()? };
+        let database = Self { name, kind: *kind, server, own: own.to_owned(), migration, folder: tempfile::tempdir()? };
         match kind {
             Kind::Postgres => database.prepare_postgres(rows).await?,
             Kind::MySql => database.prepare_mysql(rows).await?,
@@ -82,7 +81,7 @@ impl Database {
     }
 
     /// `connection.url`, without user and password.
-    pub fn jdbc_url(&self) -> String {
+    pub(crate) fn jdbc_url(&self) -> String {
         let address = self.server.rsplit_once('@').map_or("", |(_, address)| address);
         match (self.kind, self.name) {
             (Kind::Postgres, _) => format!("jdbc:postgresql://{address}/{}", self.own),
@@ -144,7 +143,7 @@ impl Database {
     }
 
     /// How long it takes sqlx to drain the ordered SELECT and discard it.
-    pub async fn drain_floor(&self, rows: usize) -> Outcome<Duration> {
+    pub(crate) async fn drain_floor(&self, rows: usize) -> Outcome<Duration> {
         macro_rules! drain {
             ($connection:ty) => {{
                 let mut database = <$connection>::connect(&self.url(&self.own)).await?;
@@ -166,7 +165,7 @@ impl Database {
     }
 
     /// Drops it.
-    pub async fn clean_up(self) -> Outcome<()> {
+    pub(crate) async fn clean_up(self) -> Outcome<()> {
         match self.kind {
             Kind::Postgres => {
                 let mut server = PgConnection::connect(&self.url("postgres")).await?;

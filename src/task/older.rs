@@ -1,6 +1,7 @@
 //! Whether the database is an older copy of the one that was read: a backup restored in place keeps its
 //! identity, but its tables end before the stored position, and the rows written since would be passed over.
-//! Looked at once a run, because rows may be deleted while it lasts.
+//! Looked at once a run, because rows may be deleted while it lasts; and again when a table was not there for
+//! a while, because what has its name now may be another one, whose ids begin anew.
 
 use super::Parts;
 use super::binding::Binding;
@@ -37,10 +38,12 @@ impl Polled {
         let Some(position) = position else { return Ok(Age::Fine) };
         // The rows of a query come and go by its own conditions, and a standby that lags catches up.
         let is_query = matches!(self.relation, Relation::Query(_));
-        if is_query || stored.accepted || connection.is_replica() || parts.server.is_compared(&self.partition) {
+        let vanished = parts.server.has_vanished(&self.partition);
+        let is_settled = stored.accepted || parts.server.is_compared(&self.partition);
+        if is_query || connection.is_replica() || (is_settled && !vanished) {
             return Ok(Age::Fine);
         }
-        match self.doubt(parts, connection, binding, position).await? {
+        match self.doubt(parts, connection, binding, position, vanished).await? {
             None => {
                 parts.server.compared(&self.partition);
                 Ok(Age::Fine)
@@ -62,14 +65,20 @@ impl Polled {
         connection: &mut dyn SourceConnection,
         binding: &Binding,
         position: &Position,
+        vanished: bool,
     ) -> Result<Option<Error>> {
         let (planner, zone) = (&binding.planner, &parts.spec.source.types.all.zone);
         let Some(probe) = planner.extreme_probe(false) else { return Ok(None) };
-        let Some(greatest) = connection.probe(&probe).await? else { return Ok(None) };
-        if greatest == CursorValue::Null
-            || !planner.is_beyond(position, &greatest)
-            || is_configured(&parts.spec.mode, planner, position, zone)?
-        {
+        let greatest = connection.probe(&probe).await?.filter(|greatest| *greatest != CursorValue::Null);
+        if is_configured(&parts.spec.mode, planner, position, zone)? {
+            return Ok(None);
+        }
+        let is_beyond = match &greatest {
+            Some(greatest) => planner.is_beyond(position, greatest),
+            // The rows of a table may all be deleted, but one that was made anew has had none.
+            None => vanished,
+        };
+        if !is_beyond {
             return Ok(None);
         }
         let handed_out = planner.handed_out(&binding.definition, position);
@@ -83,11 +92,19 @@ impl Polled {
             tracing::info!(table = %self.name, "the last rows that were read have been deleted");
             return Ok(None);
         }
-        let first = position.0.first().unwrap_or(&CursorValue::Null);
-        let error = Error::new(ErrorKind::ForeignServer, if last_id.is_some() { OLDER } else { DELETED_OR_OLDER })
-            .with("table", &self.name)
-            .with("position", planner.shown(first, zone)?)
-            .with("maximum", planner.shown(&greatest, zone)?);
+        let shown = |value: &CursorValue<'_>| planner.shown(value, zone);
+        let position = shown(position.0.first().unwrap_or(&CursorValue::Null))?;
+        let maximum = greatest.as_ref().map_or(Ok("none, it is empty".to_owned()), shown)?;
+        let (kind, what) = match (vanished, last_id) {
+            (true, _) => (ErrorKind::Cursor, ANEW),
+            (false, Some(_)) => (ErrorKind::ForeignServer, OLDER),
+            (false, None) => (ErrorKind::ForeignServer, DELETED_OR_OLDER),
+        };
+        let error =
+            Error::new(kind, what).with("table", &self.name).with("position", position).with("maximum", maximum);
+        if vanished {
+            return Ok(Some(error.advise(ANEW_ADVICE)));
+        }
         Ok(Some(match (last_id, handed_out) {
             (Some(last), _) => error.with("last id", last).advise(ADVICE),
             (None, Some((column, _))) => error.advise(format!(
@@ -98,6 +115,11 @@ impl Polled {
         }))
     }
 }
+
+const ANEW: &str = "the table was gone, and what has its name now ends before the position that was read";
+
+const ANEW_ADVICE: &str = "`rowtide offsets reset CONNECTOR --table TABLE` reads it from the beginning; \
+     `rowtide run CONNECTOR --accept-server` goes on at the position";
 
 const OLDER: &str = "foreign server: the stored position lies beyond the table and beyond every id it has handed out: \
      this is an older copy";

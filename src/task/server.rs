@@ -16,6 +16,8 @@ pub struct ServerGuard {
     met: Arc<OnceLock<String>>,
     /// Tables whose stored position was held against the table: once a run, rows may be deleted later.
     compared: Arc<Mutex<HashSet<SourcePartition>>>,
+    /// Tables that were not there for a while: what is there now may be another table of the same name.
+    vanished: Arc<Mutex<HashSet<SourcePartition>>>,
 }
 
 /// What is to be done about a server that may be read.
@@ -75,6 +77,15 @@ impl ServerGuard {
 
     pub(super) fn compared(&self, partition: &SourcePartition) {
         self.compared.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone());
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+    }
+
+    pub(super) fn has_vanished(&self, partition: &SourcePartition) -> bool {
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).contains(partition)
+    }
+
+    pub(super) fn vanished(&self, partition: &SourcePartition) {
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).insert(partition.clone());
     }
 }
 

@@ -14,7 +14,7 @@ use super::relation::{Bound, Polled, closed};
 use super::{Parts, facts};
 use crate::config::spec::TimestampInitial;
 use crate::dialect::SourceConnection;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CursorKind, CursorValue, EncodedBatch, Instant, Mode, OffsetDelta, PlannedQuery, SourceOffset, SourcePartition,
 };
@@ -30,7 +30,11 @@ impl Polled {
             return Ok(());
         }
         let times = parts.spec.mode.timestamp_columns(&self.name);
-        let definition = connection.describe(&self.relation, times).await?;
+        let described = connection.describe(&self.relation, times).await;
+        if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
+            parts.server.vanished(&self.partition);
+        }
+        let definition = described?;
         if let Some((misfit, error)) = self.misfit.take()
             && misfit == definition
         {
@@ -90,7 +94,11 @@ impl Polled {
         }
         if let Some(offset) = &self.offset {
             // The cursor's type may be another one now; the offset says the same in its terms.
-            self.position = planner.position_of(offset, zone)?;
+            let position = planner.position_of(offset, zone)?;
+            if parts.server.has_vanished(&self.partition) {
+                self.age_of(parts, connection, binding, offset, position.as_ref()).await?;
+            }
+            self.position = position;
             return Ok(());
         }
         if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {

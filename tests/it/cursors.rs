@@ -199,7 +199,7 @@ fn sqlite_reads_ids_of_text_by_their_bytes_whatever_collation_is_declared() {
     once(&connector);
     assert_eq!(values(&connector, "t"), ["B", "D", "a", "c"]);
     let told = explained(&connector);
-    assert_eq!(told["index_ddl"], r#"create index on "t" ("id" collate binary)"#);
+    assert_eq!(told["index_ddl"], r#"create index "t_id_idx" on "t" ("id" collate binary)"#);
     database.run("create table u (id text primary key not null, v text)");
     database.run("insert into u values ('919108f7-52d1-4320-9bac-f847db4148a8', '')");
     run(&["run", "--once", by_id(&database.jdbc_url(), "u").file().to_str().expect("a path")])
@@ -218,7 +218,7 @@ fn an_index_under_the_pinned_collation_serves_and_another_does_not() {
     let told = explained(&connector);
     assert_eq!(told["index_serves"], false);
     let ddl = told["index_ddl"].as_str().expect("DDL").to_owned();
-    assert_eq!(ddl, r#"create index on "public"."t" ("id" collate "C")"#);
+    assert_eq!(ddl, r#"create index "t_id_idx" on "public"."t" ("id" collate "C")"#);
     database.run(&ddl);
     assert_eq!(explained(&connector)["index_serves"], true);
     database.run(r#"create table c (id text collate "C" primary key, v text)"#);

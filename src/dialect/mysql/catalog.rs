@@ -9,7 +9,7 @@ use sqlx::{Column, Executor, SqlSafeStr};
 use super::super::{Doing, near};
 use super::syntax::back_quoted;
 use super::types::{ColumnType, Kind};
-use super::{Session, answered, statement, text};
+use super::{Server, Session, answered, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
@@ -79,10 +79,28 @@ struct Described {
 
 pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
     let (columns, primary_key) = match relation {
+        // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
+        Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
+            let sql = format!("select * from {}", sql_name(session, id));
+            (query_columns(session, &sql).await?, Vec::new())
+        }
         Relation::Table(id) => (table_columns(session, id).await?, primary_key(session, id).await?),
         Relation::Query(sql) => (query_columns(session, sql).await?, Vec::new()),
     };
     define(session, relation, columns, primary_key)
+}
+
+async fn is_view(session: &mut Session, id: &TableId) -> Result<bool> {
+    let sql = "select table_type from information_schema.tables
+               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
+    let rows = session.rows(sql, &[id.catalog.as_deref().unwrap_or_default(), &id.name], Doing::Describe).await?;
+    rows.first().map_or(Ok(false), |row| Ok(text(row, 0)? == Some("VIEW")))
+}
+
+/// The table's name in SQL, written as the pages write it.
+fn sql_name(session: &Session, id: &TableId) -> String {
+    let name = |part: &str| if session.quote_identifiers { back_quoted(part) } else { part.to_owned() };
+    id.parts().map(name).collect::<Vec<_>>().join(".")
 }
 
 async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Described>> {
@@ -129,9 +147,8 @@ async fn primary_key(session: &mut Session, id: &TableId) -> Result<Vec<String>>
 
 /// The error of a table the catalog does not show: not there, or no right to it.
 async fn missing(session: &mut Session, id: &TableId) -> Error {
-    let name = |part: &str| if session.quote_identifiers { back_quoted(part) } else { part.to_owned() };
-    let table = id.parts().map(name).collect::<Vec<_>>().join(".");
-    let asked = session.rows(&format!("select 1 from {table} limit 0"), &[], Doing::Describe).await;
+    let sql = format!("select 1 from {} limit 0", sql_name(session, id));
+    let asked = session.rows(&sql, &[], Doing::Describe).await;
     let error = match asked {
         Ok(_) => return Error::new(ErrorKind::SourceSchema, "the catalog does not show the table's columns"),
         Err(error) => error,
@@ -174,16 +191,26 @@ async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Des
         return Ok(());
     }
     let names: Vec<String> = decimals.iter().map(|index| format!("w.{}", back_quoted(&columns[*index].name))).collect();
-    let zeros = vec!["0"; decimals.len()].join(", ");
-    let sql = format!("select {} from ({wrapped}) as w where 1 = 0 union distinct select {zeros}", names.join(", "));
+    let none = match session.kind {
+        // In FROM, MySQL would run a query of one row while it plans; in the list, TiDB would.
+        Server::MySql => {
+            let list: Vec<String> =
+                names.iter().map(|name| format!("(select {name} from ({wrapped}) as w limit 1)")).collect();
+            format!("select {} from (select 1) as n where 1 = 0", list.join(", "))
+        }
+        Server::MariaDb | Server::TiDb => {
+            format!("select {} from ({wrapped}) as w where 1 = 0", names.join(", "))
+        }
+    };
+    let sql = format!("{none} union distinct select {}", vec!["0"; decimals.len()].join(", "));
     let rows = session.rows(&sql, &[], Doing::Describe).await?;
     let row = rows.first().ok_or_else(|| Error::internal("a select without a table gave no row"))?;
     for (place, index) in decimals.into_iter().enumerate() {
         let shown = text(row, place)?.unwrap_or_default();
         let scale = shown.split_once('.').map_or(0, |(_, fraction)| fraction.len() as u32);
         let of = &mut columns[index].of;
-        // Its width counts the sign and the point.
-        let extra = u32::from(!of.unsigned) + u32::from(scale > 0);
+        // Its width counts the point and the sign, TiDB's also where there is none.
+        let extra = u32::from(!of.unsigned || session.kind == Server::TiDb) + u32::from(scale > 0);
         of.size = of.size.saturating_sub(extra).clamp(scale.max(1), 65);
         of.scale = scale;
         let sign = if of.unsigned { " unsigned" } else { "" };

@@ -49,6 +49,12 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
                 .caused_by(message)
                 .advise("cast it in the query, for example to char")
         }
+        // The server wants to go on about a password where there is none, or by a plugin the driver lacks.
+        sqlx::Error::Protocol(message) if message.contains("during authentication") => {
+            Error::new(ErrorKind::Auth, "the server refused the credentials")
+                .caused_by(message)
+                .advise("check connection.user and connection.password")
+        }
         sqlx::Error::Protocol(message) if doing == Doing::Connect => {
             Error::new(ErrorKind::Unreachable, "the server does not answer as MySQL, MariaDB or TiDB does")
                 .caused_by(message)

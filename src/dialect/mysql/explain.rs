@@ -20,20 +20,16 @@ impl Server {
 }
 
 pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Result<PlanReport> {
-    let explain = session.kind.explain();
+    let (kind, has_range) = (session.kind, !query.binds.is_empty());
+    let explain = kind.explain();
     let rows = run(session, &format!("{explain} {}", query.sql), query).await?;
-    let lines = rows.iter().map(|row| line(row, session.kind)).collect();
-    if session.kind == Server::TiDb {
-        let plan: Vec<String> = rows.iter().map(|row| line(row, session.kind)).collect();
-        return Ok(PlanReport { lines, index_serves: tidb_serves(&plan) });
-    }
-    let has_range = !query.binds.is_empty();
-    let mut index_serves = serves(&rows, has_range);
+    let lines = rows.iter().map(|row| line(row, kind)).collect();
+    let mut index_serves = serves(kind, &rows, has_range);
     if !index_serves && let Some(forced) = forced(session, &query.sql).await? {
         for sql in forced {
             // An index that cannot be forced upon this statement is no verdict.
             if let Ok(rows) = run(session, &format!("{explain} {sql}"), query).await {
-                index_serves |= serves(&rows, has_range);
+                index_serves |= serves(kind, &rows, has_range);
             }
         }
     }
@@ -100,7 +96,11 @@ fn line(row: &MySqlRow, kind: Server) -> String {
 
 /// Whether a plan of one table needs no full scan and no sort, and if something is bound, its range is
 /// one of an index.
-fn serves(rows: &[MySqlRow], has_range: bool) -> bool {
+fn serves(kind: Server, rows: &[MySqlRow], has_range: bool) -> bool {
+    if kind == Server::TiDb {
+        let plan: Vec<String> = rows.iter().map(|row| line(row, kind)).collect();
+        return tidb_serves(&plan, has_range);
+    }
     let steps: Vec<(String, String, String)> =
         rows.iter().map(|row| (field(row, "type"), field(row, "key"), field(row, "Extra"))).collect();
     !steps.is_empty() && steps.iter().all(|(access, key, extra)| step_serves(access, key, extra, has_range))
@@ -114,10 +114,12 @@ fn step_serves(access: &str, key: &str, extra: &str, has_range: bool) -> bool {
     !key.is_empty() && !extra.contains("filesort") && (in_range || (access == "index" && !has_range))
 }
 
-fn tidb_serves(plan: &[String]) -> bool {
+fn tidb_serves(plan: &[String], has_range: bool) -> bool {
     let has = |words: &[&str]| plan.iter().any(|line| words.iter().any(|word| line.contains(word)));
     // A table without an index over the cursor is sorted: TopN.
-    !has(&["TopN", "Sort", "keep order:false"]) && !plan.is_empty()
+    let sorted = has(&["TopN_", "Sort_", "keep order:false"]);
+    let scanned = has_range && has(&["TableFullScan_", "IndexFullScan_"]);
+    !plan.is_empty() && !sorted && !scanned
 }
 
 #[cfg(test)]
@@ -131,7 +133,10 @@ mod tests {
         assert!(!step_serves("index", "PRIMARY", "Using where", true));
         assert!(!step_serves("ALL", "", "Using filesort", true));
         assert!(!step_serves("range", "by_time", "Using where; Using filesort", true));
-        assert!(tidb_serves(&["IndexRangeScan_1 estRows=3 range:(1,+inf], keep order:true".to_owned()]));
-        assert!(!tidb_serves(&["TopN_7".to_owned(), "TableFullScan_5 keep order:false".to_owned()]));
+        let plan = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        assert!(tidb_serves(&plan(&["IndexRangeScan_1 estRows=3 range:(1,+inf], keep order:true"]), true));
+        assert!(!tidb_serves(&plan(&["TopN_7", "TableFullScan_5 keep order:false"]), true));
+        let whole = plan(&["Limit_9", "  TableFullScan_5 table:t keep order:true"]);
+        assert!(tidb_serves(&whole, false) && !tidb_serves(&whole, true));
     }
 }

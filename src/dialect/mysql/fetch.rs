@@ -10,7 +10,7 @@ use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
 use super::decode::{CursorDecoder, Decoder, shown};
-use super::types::{ColumnType, Wire};
+use super::types::ColumnType;
 use super::{Notes, Session, bind, bytes, statement};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
@@ -118,9 +118,7 @@ impl Reader<'_> {
         for (column, found) in expected.iter().zip(found) {
             let name = &column.field.name;
             let (of_table, of_result) = (described(column), ColumnType::of_result(found.type_info()));
-            let same = of_result.wire() == of_table.wire()
-                && (of_table.wire() == Wire::Bytes || of_result.unsigned == of_table.unsigned);
-            if found.name() != name || !same {
+            if found.name() != name || !of_result.reads_as(&of_table) {
                 return Err(self
                     .changed(format!("a column is now {} {}", found.name(), of_result.name))
                     .with("column", name));

@@ -227,6 +227,18 @@ impl ColumnType {
         }
     }
 
+    /// Whether a result column of this type is what the catalog calls `other`. A result tells less: all that is
+    /// text is one type to it, and so is all that is bytes.
+    pub(super) fn reads_as(&self, other: &Self) -> bool {
+        let class = |kind| match kind {
+            Kind::Text | Kind::Enum | Kind::Set | Kind::Json | Kind::Uuid | Kind::Inet => Kind::Text,
+            Kind::Geometry | Kind::Vector | Kind::Other => Kind::Bytes,
+            Kind::MediumInt => Kind::Int,
+            kind => kind,
+        };
+        class(self.kind) == class(other.kind) && (self.wire() == Wire::Bytes || self.unsigned == other.unsigned)
+    }
+
     /// A date that may be no date: zero, or without month or day.
     pub(super) fn may_be_no_date(&self) -> bool {
         matches!(self.kind, Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Year)
@@ -359,7 +371,8 @@ pub(super) fn documented(server: Server, types: &TypeSpec) -> Vec<DocumentedType
                 name: row.name.to_owned(),
                 field: column.mapping(types, &quirks).map(|(field_type, _)| field_type),
                 optional: types.zero_date == Some(ZeroDate::Null) && column.may_be_no_date(),
-                note: row.note,
+                // The driver that a mariadb URL stands for has the same bytes.
+                note: if column.kind == Kind::Bit && quirks.bits_are_bytes { "" } else { row.note },
             }
         })
         .collect()

@@ -1,10 +1,12 @@
 //! What there is: tables, columns, keys.
 
+use std::fmt::Write as _;
+
 use rowtide::config::spec::CatalogFilter;
 use rowtide::error::ErrorKind;
-use rowtide::model::{CursorKind, FieldType, Relation, Value};
+use rowtide::model::{CursorKind, CursorValue, FieldType, Mode, Position, Relation, Value};
 
-use super::place::{Database, Place, text};
+use super::place::{Database, Place, read_pages, text};
 
 pub(super) async fn tables_are_listed_by_type_and_name(database: &'static dyn Database) {
     let place =
@@ -69,4 +71,87 @@ pub(super) async fn a_missing_table_names_the_near_ones(database: &'static dyn D
     assert!(error.advice().contains("orders"), "{}", error.advice());
     assert!(error.context("table").is_some());
     connection.describe(&place.table("orders"), &[]).await.unwrap();
+}
+
+/// What a name must not do to a statement.
+const HOSTILE: &[&str] = &[
+    "a`b",
+    "a\"b",
+    "a'b",
+    "a.b",
+    ".c",
+    "a b",
+    "żółw",
+    "表",
+    "select",
+    "Group",
+    "100%",
+    "a_b",
+    "a\\b",
+    "#c",
+    "-- d",
+    "/*e*/",
+    "?",
+    "$1",
+    ":x",
+    "%s",
+    "a;b",
+    "x as t",
+    "y from `z",
+    "t",
+    "n\tm",
+];
+
+pub(super) async fn hostile_names_stay_names(database: &'static dyn Database) {
+    let place = Place::new(database, "");
+    let mut connection = place.connect().await;
+    let mut setup = String::new();
+    for name in HOSTILE {
+        let quoted = place.syntax().quote(name);
+        let _ = write!(
+            setup,
+            "create table {quoted} ({quoted} int not null primary key, other int);
+             insert into {quoted} values (1, 5), (2, 6), (3, 7), (4, 8);"
+        );
+    }
+    place.sql(&setup);
+    let Relation::Table(id) = place.table("a") else { unreachable!() };
+    let filter = CatalogFilter { catalog: id.catalog, schema: id.schema, types: vec!["TABLE".to_owned()] };
+    let listed = connection.list_tables(&filter).await.unwrap();
+    let mut listed: Vec<&str> = listed.iter().map(|id| id.name.as_str()).collect();
+    let mut expected = HOSTILE.to_vec();
+    (listed.sort_unstable(), expected.sort_unstable());
+    assert_eq!(listed, expected);
+    for name in HOSTILE {
+        let (relation, columns) = (place.table(name), [(*name).to_owned()]);
+        let definition = connection.describe(&relation, &[]).await.unwrap();
+        assert_eq!(definition.primary_key, columns, "{name}");
+        let planner = place.planner(&definition, &Mode::Incrementing { column: (*name).to_owned() }).unwrap();
+        let rows = read_pages(&mut *connection, &definition, &planner, None, 3).await.unwrap();
+        assert_eq!(rows.column(0), (1..=4).map(Value::Integer).collect::<Vec<_>>(), "{name}");
+        let after = Position(vec![CursorValue::Integer(1)]);
+        let report = connection.explain(&planner.page(Some(&after), None, 3)).await.unwrap();
+        assert!(report.index_serves, "{name}: {:?}", report.lines);
+        connection.cursor_facts(&relation, &columns).await.unwrap();
+        connection.last_id(&relation, name).await.unwrap();
+        connection.estimate_rows(&relation).await.unwrap();
+    }
+}
+
+pub(super) async fn rows_are_estimated_without_counting(database: &'static dyn Database) {
+    let rows: Vec<String> = (0..1000).map(|n| format!("({n})")).collect();
+    let place = Place::new(database, &format!("create table t (a int); insert into t values {};", rows.join(", ")));
+    place.sql(&database.analyze("t"));
+    let mut connection = place.connect().await;
+    let estimate = connection.estimate_rows(&place.table("t")).await.unwrap().unwrap();
+    assert!((500..2000).contains(&estimate), "{estimate}");
+    assert_eq!(connection.estimate_rows(&Relation::Query("select 1 as a".to_owned())).await.unwrap(), None);
+}
+
+pub(super) async fn a_server_is_known_again(database: &'static dyn Database) {
+    let place = Place::new(database, "");
+    let (one, other) = (place.connect().await, place.connect().await);
+    assert_eq!(one.identity(), other.identity());
+    assert_eq!(one.server(), other.server());
+    assert_eq!(one.identity().is_some(), database.has_identity());
 }

@@ -5,6 +5,7 @@
 mod catalog;
 mod errors;
 mod mysql;
+mod mysql_types;
 mod paging;
 mod place;
 mod postgres;
@@ -24,13 +25,26 @@ macro_rules! contract {
                 catalog: names_of_any_kind_can_be_read;
                 catalog: keys_and_constraints_are_described;
                 catalog: a_missing_table_names_the_near_ones;
+                catalog: hostile_names_stay_names;
+                catalog: rows_are_estimated_without_counting;
+                catalog: a_server_is_known_again;
                 paging: pages_follow_the_cursor_and_an_index_serves_them;
                 paging: a_stream_can_pause_and_be_left;
                 paging: the_upper_bound_is_the_database_s_clock;
+                paging: ties_and_microseconds_are_read_once;
+                paging: keys_of_text_break_ties_whatever_their_collation;
+                paging: a_long_result_is_left_in_the_middle;
+                values: the_ends_of_every_integer_type_arrive;
+                values: a_value_of_twenty_megabytes_arrives;
                 values: nulls_are_delivered;
                 queries: a_query_is_described_and_read;
                 queries: a_null_from_an_outer_join_makes_the_field_optional;
                 errors: a_changed_table_is_noticed_between_two_pages;
+                errors: a_table_that_is_made_anew_is_noticed;
+                errors: rights_are_missed_by_name;
+                errors: a_wrong_password_is_told_as_such;
+                errors: a_session_that_is_ended_is_unreachable;
+                errors: a_slow_statement_ends_at_its_limit;
                 errors: unreachable_databases_are_told_apart;
             }
         }
@@ -49,4 +63,25 @@ contract! {
     on_mariadb: super::mysql::MARIADB,
     on_tidb: super::mysql::TIDB,
     on_sqlite: super::sqlite::Sqlite,
+}
+
+/// What the servers of the MySQL family have in common beyond the contract.
+macro_rules! family {
+    ($($name:ident: $database:expr),* $(,)?) => { $(
+        mod $name {
+            each_test! { &$database;
+                mysql_types: every_type_arrives;
+                mysql_types: expressions_have_the_type_the_server_gives_them;
+                mysql_types: unsigned_ids_go_beyond_63_bits;
+                mysql_types: another_type_is_noticed_between_two_pages;
+                mysql_types: dates_and_times_that_are_none_do_what_is_asked;
+            }
+        }
+    )* };
+}
+
+family! {
+    family_mysql: super::mysql::MYSQL,
+    family_mariadb: super::mysql::MARIADB,
+    family_tidb: super::mysql::TIDB,
 }

@@ -4,39 +4,39 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rowtide::config::spec::SourceUrl;
-use rowtide::model::TableId;
+use rowtide::model::{CursorKind, TableId};
 
-use super::place::Database;
-use super::postgres::parts;
+use super::place::{Database, Server};
+use super::postgres::{parts, with_password};
 use crate::support::address;
 use crate::support::db::run_on_mysql;
 
 /// A server of the family.
 #[derive(PartialEq)]
-pub(super) struct Server {
+pub(super) struct Family {
     dialect: &'static str,
     /// The middle of the names of its variables.
     variables: &'static str,
 }
 
-pub(super) const MYSQL: Server = Server { dialect: "mysql", variables: "MYSQL" };
-pub(super) const MARIADB: Server = Server { dialect: "mariadb", variables: "MARIADB" };
-pub(super) const TIDB: Server = Server { dialect: "tidb", variables: "TIDB" };
+pub(super) const MYSQL: Family = Family { dialect: "mysql", variables: "MYSQL" };
+pub(super) const MARIADB: Family = Family { dialect: "mariadb", variables: "MARIADB" };
+pub(super) const TIDB: Family = Family { dialect: "tidb", variables: "TIDB" };
 
-impl Server {
+impl Family {
     /// A variable of its own: `ROWTIDE_TEST_MYSQL_TLS` is `TLS`.
     pub fn address(&self, what: &str) -> String {
         address(&format!("ROWTIDE_TEST_{}_{what}", self.variables))
     }
 }
 
-impl Database for Server {
+impl Database for Family {
     fn dialect(&self) -> &'static str {
         self.dialect
     }
 
     fn make(&self, name: &str, _: &Path) -> (SourceUrl, Option<String>) {
-        run_on_mysql(&self.address("URL"), &format!("create database {name}"));
+        run_on_mysql(&self.address("URL"), &format!("create database {name} character set utf8mb4"));
         let (user, host, _) = parts(&self.address("URL"));
         let url = SourceUrl {
             dialect: self.dialect.to_owned(),
@@ -73,5 +73,64 @@ impl Database for Server {
 
     fn knows_outer_joins(&self) -> bool {
         true
+    }
+
+    fn literal(&self, text: &str) -> String {
+        format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    }
+
+    fn longest_text(&self) -> usize {
+        if *self == MARIADB {
+            // The least that a server with such values must allow.
+            run_on_mysql(&self.address("URL"), "set global max_allowed_packet = 67108864");
+        }
+        20 * 1024 * 1024
+    }
+
+    fn has_identity(&self) -> bool {
+        // TiDB has the number of its cluster from a storage server, which is missing here.
+        *self != TIDB
+    }
+
+    fn server(&self) -> Option<&dyn Server> {
+        Some(self)
+    }
+}
+
+impl Server for Family {
+    fn create_user(&self, place: &str, user: &str) {
+        let sql = format!("create user {user}; grant show view on {place}.* to {user}");
+        run_on_mysql(&self.address("URL"), &sql);
+    }
+
+    fn grant(&self, place: &str, table: &str, user: &str, may: bool) {
+        let sql = if may {
+            format!("grant select on {place}.{table} to {user}")
+        } else {
+            format!("revoke select on {place}.{table} from {user}")
+        };
+        run_on_mysql(&self.address("URL"), &sql);
+    }
+
+    fn drop_user(&self, user: &str) {
+        run_on_mysql(&self.address("URL"), &format!("drop user {user}"));
+    }
+
+    fn user_with_password(&self) -> (String, String) {
+        if *self != MARIADB {
+            return with_password(&self.address("PASSWORD_URL"));
+        }
+        let sql = "create user if not exists password_user identified by 'mariadb-secret';
+                   grant all on *.* to password_user";
+        run_on_mysql(&self.address("URL"), sql);
+        ("password_user".to_owned(), "mariadb-secret".to_owned())
+    }
+
+    fn session_number(&self) -> (&'static str, CursorKind) {
+        ("select connection_id()", if *self == MARIADB { CursorKind::Integer } else { CursorKind::Unsigned })
+    }
+
+    fn kill(&self, session: i64) -> String {
+        format!("kill {session}")
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use rowtide::config::spec::{ColumnTypes, SourceSpec, SourceUrl};
 use rowtide::dialect::{DIALECTS, Dialect, Flow, RowSink, SourceConnection, SqlSyntax, StreamEnd};
 use rowtide::error::{Error, Result};
-use rowtide::model::{CursorValue, Mode, PlannedQuery, Position, Relation, TableDefinition, TableId, Value};
+use rowtide::model::{
+    CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation, TableDefinition, TableId, Value,
+};
 use rowtide::plan::{Planner, SqlStyle};
 
 use crate::support::unique;
@@ -37,10 +39,33 @@ pub(super) trait Database: Sync {
     /// How an integer column becomes a BIGINT; none if that is not noticed.
     fn widen(&self, table: &str, column: &str) -> Option<String>;
 
-    /// It is a server: it has an address, users, and a clock of its own.
-    fn is_server(&self) -> bool {
-        true
+    /// A text in quotes.
+    fn literal(&self, text: &str) -> String {
+        format!("'{}'", text.replace('\'', "''"))
     }
+
+    /// A long text as one expression: `text` so many times.
+    fn repeat(&self, text: &str, times: usize) -> String {
+        format!("repeat('{text}', {times})")
+    }
+
+    /// The length of a text that is called long.
+    fn longest_text(&self) -> usize {
+        20 * 1024 * 1024
+    }
+
+    /// Brings the statistics of a table up to date.
+    fn analyze(&self, table: &str) -> String {
+        format!("analyze table {table}")
+    }
+
+    /// It says which server it is.
+    fn has_identity(&self) -> bool {
+        false
+    }
+
+    /// Users and sessions; none for a file.
+    fn server(&self) -> Option<&dyn Server>;
 
     /// Table types that it does not know list everything (`connector-config.md`, 6.2).
     fn unknown_type_lists_everything(&self) -> bool {
@@ -55,6 +80,55 @@ pub(super) trait Database: Sync {
     /// An outer join's nullable column is known from the description of the query.
     fn knows_outer_joins(&self) -> bool {
         false
+    }
+}
+
+/// What a database has that is a server: users, sessions, and a clock of its own.
+pub(super) trait Server {
+    /// Makes a user who can reach a place and read nothing in it.
+    fn create_user(&self, place: &str, user: &str);
+
+    /// Lets a user read one table, or no longer.
+    fn grant(&self, place: &str, table: &str, user: &str, may: bool);
+
+    /// Removes what `create_user` made.
+    fn drop_user(&self, user: &str);
+
+    /// A user with a password, who can reach every place.
+    fn user_with_password(&self) -> (String, String);
+
+    /// The query for a session's own number, and the kind of the answer.
+    fn session_number(&self) -> (&'static str, CursorKind);
+
+    /// Ends a session from outside.
+    fn kill(&self, session: i64) -> String;
+}
+
+/// A user of a test's own.
+pub(super) struct User {
+    database: &'static dyn Database,
+    pub name: String,
+}
+
+impl User {
+    pub fn new(place: &Place) -> Self {
+        let user = Self { database: place.database, name: unique("u") };
+        user.server().create_user(&place.name, &user.name);
+        user
+    }
+
+    fn server(&self) -> &dyn Server {
+        self.database.server().unwrap()
+    }
+
+    pub fn may_read(&self, place: &Place, table: &str, may: bool) {
+        self.server().grant(&place.name, table, &self.name, may);
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.server().drop_user(&self.name);
     }
 }
 
@@ -109,6 +183,11 @@ impl Place {
     pub fn from(&self, table: &str) -> String {
         let id = self.database.table(&self.name, table);
         id.parts().map(|part| self.syntax().quote(part)).collect::<Vec<_>>().join(".")
+    }
+
+    /// The same place as another user.
+    pub fn source_as(&self, user: &str) -> SourceSpec {
+        SourceSpec { user: Some(user.to_owned()), ..self.source.clone() }
     }
 
     pub fn planner(&self, definition: &TableDefinition, mode: &Mode) -> Result<Planner> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rowtide::config::spec::SourceUrl;
-use rowtide::model::TableId;
+use rowtide::model::{CursorKind, TableId};
 
-use super::place::Database;
+use super::place::{Database, Server};
 use crate::support::address;
 use crate::support::db::run_on_postgres;
 
@@ -25,7 +25,18 @@ pub(super) fn parts(url: &str) -> (String, (String, u16), String) {
     (user.to_owned(), (host.to_owned(), port.parse().unwrap()), database.to_owned())
 }
 
+/// User and password of a URL.
+pub(super) fn with_password(url: &str) -> (String, String) {
+    let (user, ..) = parts(url);
+    let (user, password) = user.split_once(':').unwrap();
+    (user.to_owned(), password.to_owned())
+}
+
 impl Database for Postgres {
+    fn has_identity(&self) -> bool {
+        true
+    }
+
     fn dialect(&self) -> &'static str {
         "postgresql"
     }
@@ -64,5 +75,44 @@ impl Database for Postgres {
 
     fn widen(&self, table: &str, column: &str) -> Option<String> {
         Some(format!("alter table {table} alter column {column} type bigint"))
+    }
+
+    fn analyze(&self, table: &str) -> String {
+        format!("analyze {table}")
+    }
+
+    fn server(&self) -> Option<&dyn Server> {
+        Some(self)
+    }
+}
+
+impl Server for Postgres {
+    fn create_user(&self, place: &str, user: &str) {
+        run_on_postgres(&url(), &format!("create role {user} login; grant usage on schema {place} to {user}"));
+    }
+
+    fn grant(&self, place: &str, table: &str, user: &str, may: bool) {
+        let sql = if may {
+            format!("grant select on {place}.{table} to {user}")
+        } else {
+            format!("revoke select on {place}.{table} from {user}")
+        };
+        run_on_postgres(&url(), &sql);
+    }
+
+    fn drop_user(&self, user: &str) {
+        run_on_postgres(&url(), &format!("drop owned by {user}; drop role {user}"));
+    }
+
+    fn user_with_password(&self) -> (String, String) {
+        with_password(&address("ROWTIDE_TEST_POSTGRES_SCRAM_URL"))
+    }
+
+    fn session_number(&self) -> (&'static str, CursorKind) {
+        ("select pg_backend_pid()", CursorKind::Integer)
+    }
+
+    fn kill(&self, session: i64) -> String {
+        format!("select pg_terminate_backend({session})")
     }
 }

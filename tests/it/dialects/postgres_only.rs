@@ -117,10 +117,7 @@ async fn every_postgresql_type_arrives() {
 
 #[tokio::test]
 async fn values_that_fit_no_field_stop_the_table_without_showing_them() {
-    for (of_type, literal) in [("numeric(5,2)", "'NaN'"), ("date", "'infinity'"), ("numeric", "'Infinity'")] {
-        if literal == "'Infinity'" && of_type != "numeric" {
-            continue;
-        }
+    for (of_type, literal) in [("numeric(5,2)", "'NaN'"), ("date not null", "'infinity'"), ("numeric", "'Infinity'")] {
         let setup = format!("create table t (a {of_type}); insert into t values ({literal});");
         let place = Place::new(&Postgres, &setup);
         let error = place.read_all(&place.table("t")).await.err().unwrap();

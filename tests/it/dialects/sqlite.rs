@@ -6,7 +6,7 @@ use std::path::Path;
 use rowtide::config::spec::SourceUrl;
 use rowtide::model::TableId;
 
-use super::place::Database;
+use super::place::{Database, Server};
 use crate::support::db::run_on_sqlite;
 
 pub(super) struct Sqlite;
@@ -50,8 +50,16 @@ impl Database for Sqlite {
         None
     }
 
-    fn is_server(&self) -> bool {
-        false
+    fn repeat(&self, text: &str, times: usize) -> String {
+        format!("replace(hex(zeroblob({times})), '00', '{text}')")
+    }
+
+    fn analyze(&self, table: &str) -> String {
+        format!("analyze {table}")
+    }
+
+    fn server(&self) -> Option<&dyn Server> {
+        None
     }
 
     fn unknown_type_lists_everything(&self) -> bool {

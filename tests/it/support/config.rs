@@ -35,6 +35,11 @@ impl Connector {
         let mut keys: BTreeMap<String, String> = keys.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
         if jdbc_url.starts_with("jdbc:postgresql") {
             keys.insert("connection.user".into(), "postgres".into());
+        } else if !jdbc_url.starts_with("jdbc:sqlite") {
+            keys.insert("connection.user".into(), "root".into());
+            // No other database of the server.
+            let database = jdbc_url.rsplit_once('/').map_or("", |(_, database)| database);
+            keys.insert("catalog.pattern".into(), database.split('?').next().unwrap_or_default().into());
         }
         Self { name, keys, folder: tempfile::tempdir().expect("a folder") }
     }

@@ -168,6 +168,46 @@ pub fn block<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
     std::thread::spawn(move || runtime().block_on(future)).join().expect("the helper thread")
 }
 
+/// A database on MySQL, MariaDB or TiDB.
+pub struct MySqlFamily {
+    server: String,
+    scheme: &'static str,
+    pub name: String,
+}
+
+impl MySqlFamily {
+    /// `mysql`, `mariadb` or `tidb`.
+    pub fn new(kind: &str) -> Self {
+        let server = super::address(&format!("ROWTIDE_TEST_{}_URL", kind.to_uppercase()));
+        let name = unique("rt");
+        run_on_mysql(&server, &format!("create database {name}"));
+        Self { server, name, scheme: if kind == "mariadb" { "mariadb" } else { "mysql" } }
+    }
+
+    fn url(&self) -> String {
+        format!("{}/{}", self.server.trim_end_matches('/'), self.name)
+    }
+
+    /// `jdbc:mysql://host:port/database`; TiDB's users write it so, too.
+    pub fn jdbc_url(&self) -> String {
+        let url = self.url();
+        let (_, address) = url.rsplit_once('@').expect("a URL with a user");
+        format!("jdbc:{}://{address}", self.scheme)
+    }
+
+    /// Runs statements.
+    pub fn run(&self, sql: &str) {
+        run_on_mysql(&self.url(), sql);
+    }
+}
+
+impl Drop for MySqlFamily {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let _ = std::thread::spawn(move || run_on_mysql(&server, &format!("drop database if exists {name}"))).join();
+    }
+}
+
 /// A SQLite file.
 pub struct Sqlite {
     folder: tempfile::TempDir,

@@ -1,4 +1,4 @@
-//! The whole way: rows of the W1 shape in PostgreSQL, through the real binary, to a real broker, as Avro and
+//! The whole way: rows of the W1 shape in a database, through the real binary, to a real broker, as Avro and
 //! in transactions. Beside it, in the same run and on the same machine, two floors nobody can get under:
 //! draining the same SELECT with sqlx and discarding it, and producing as many ready-made messages of the
 //! same size in transactions of 200,000. What counts are the ratios; absolute figures are the machine's.
@@ -6,20 +6,23 @@
 //! its first poll. The time from process start to exit is printed beside it.
 //!
 //! `cargo bench --bench end_to_end` with the addresses of `scripts/services env`;
-//! `ROWTIDE_BENCH_ROWS` (default 2,000,000) and `ROWTIDE_BENCH_RUNS` (default 3) change the size.
+//! `ROWTIDE_BENCH_DATABASES` (default `postgres`; `postgres,mysql,mariadb,tidb,sqlite`), `ROWTIDE_BENCH_ROWS`
+//! (default 2,000,000) and `ROWTIDE_BENCH_RUNS` (default 3) change what is measured.
 
 #![allow(clippy::print_stdout)]
+
+mod database;
 
 use std::error::Error;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+use database::Database;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -29,20 +32,28 @@ const FLOOR_TRANSACTION: usize = 200_000;
 fn main() -> Outcome<()> {
     let rows = number("ROWTIDE_BENCH_ROWS", 2_000_000)?;
     let runs = number("ROWTIDE_BENCH_RUNS", 3)?;
-    let stack = Stack::from_environment()?;
+    let databases = std::env::var("ROWTIDE_BENCH_DATABASES").unwrap_or_else(|_| "postgres".to_owned());
+    let stack = Stack { brokers: address("ROWTIDE_TEST_BOOTSTRAP")?, registry: address("ROWTIDE_TEST_REGISTRY_URL")? };
+    for database in databases.split(',').map(str::trim) {
+        measure(&stack, database, rows, runs)?;
+    }
+    Ok(())
+}
+
+fn measure(stack: &Stack, database: &str, rows: usize, runs: usize) -> Outcome<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let name = format!("bench_{:08x}", fastrand::u32(..));
-    println!("preparing {rows} rows in database {name}");
-    runtime.block_on(prepare(&stack, &name, rows))?;
+    println!("{database}: preparing {rows} rows");
+    let database = runtime.block_on(Database::prepare(database, &name, rows))?;
     let mut drain = Vec::new();
     let mut produce = Vec::new();
     let mut rowtide = Vec::new();
     let mut whole = Vec::new();
     let mut peak = 0;
     for run in 0..runs {
-        drain.push(rate(rows, runtime.block_on(drain_floor(&stack, &name, rows))?));
-        produce.push(rate(rows, produce_floor(&stack, &format!("{name}_floor_{run}"), rows)?));
-        let measured = run_rowtide(&stack, &name, run)?;
+        drain.push(rate(rows, runtime.block_on(database.drain_floor(rows))?));
+        produce.push(rate(rows, produce_floor(stack, &format!("{name}_floor_{run}"), rows)?));
+        let measured = run_rowtide(stack, &database, &format!("{name}_{run}"))?;
         rowtide.push(rate(rows, measured.reading));
         whole.push(rate(rows, measured.whole));
         peak = peak.max(measured.peak_kib);
@@ -56,41 +67,27 @@ fn main() -> Outcome<()> {
             measured.peak_kib as f64 / 1024.0
         );
     }
-    runtime.block_on(clean_up(&stack, &name))?;
+    println!("{}, medians", database.name);
+    runtime.block_on(database.clean_up())?;
     let (drain, produce, rowtide, whole) = (median(drain), median(produce), median(rowtide), median(whole));
-    println!();
-    println!("floor: sqlx drains the same SELECT        {:>12.0} rows/s", drain);
-    println!("floor: produce, transactions of {FLOOR_TRANSACTION}   {:>12.0} messages/s", produce);
-    println!("rowtide, first poll to last commit        {:>12.0} rows/s", rowtide);
-    println!("rowtide, process start to exit            {:>12.0} rows/s", whole);
+    println!("floor: sqlx drains the same SELECT        {drain:>12.0} rows/s");
+    println!("floor: produce, transactions of {FLOOR_TRANSACTION}   {produce:>12.0} messages/s");
+    println!("rowtide, first poll to last commit        {rowtide:>12.0} rows/s");
+    println!("rowtide, process start to exit            {whole:>12.0} rows/s");
     println!("ratio to the slower floor                 {:>12.2}", rowtide / drain.min(produce));
     println!("peak RSS                                  {:>12.1} MiB", peak as f64 / 1024.0);
+    println!();
     Ok(())
 }
 
 struct Stack {
-    postgres: String,
     brokers: String,
     registry: String,
 }
 
-impl Stack {
-    fn from_environment() -> Outcome<Self> {
-        let address = |name: &str| {
-            std::env::var(name)
-                .map_err(|_| format!("{name} is not set: scripts/services start; eval \"$(scripts/services env)\""))
-        };
-        Ok(Self {
-            postgres: address("ROWTIDE_TEST_POSTGRES_URL")?,
-            brokers: address("ROWTIDE_TEST_BOOTSTRAP")?,
-            registry: address("ROWTIDE_TEST_REGISTRY_URL")?,
-        })
-    }
-
-    fn database(&self, name: &str) -> String {
-        let server = self.postgres.rsplit_once('/').map_or(self.postgres.as_str(), |(server, _)| server);
-        format!("{server}/{name}")
-    }
+fn address(name: &str) -> Outcome<String> {
+    Ok(std::env::var(name)
+        .map_err(|_| format!("{name} is not set: scripts/services start; eval \"$(scripts/services env)\""))?)
 }
 
 fn number(name: &str, default: usize) -> Outcome<usize> {
@@ -104,39 +101,6 @@ fn rate(rows: usize, took: Duration) -> f64 {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-async fn prepare(stack: &Stack, name: &str, rows: usize) -> Outcome<()> {
-    let mut server = PgConnection::connect(&stack.postgres).await?;
-    server.execute(AssertSqlSafe(format!("create database {name}"))).await?;
-    let mut database = PgConnection::connect(&stack.database(name)).await?;
-    database.execute(sqlx::raw_sql(include_str!("../migrations/postgres/0001_test_table.sql"))).await?;
-    let fill = format!(
-        "insert into test_table (ts, item, price, category)
-         select timestamp '2020-01-01' + n * interval '1 millisecond', 'item ' || n % 1000, n % 5000, 'category ' || n % 10
-         from generate_series(1, {rows}) as n"
-    );
-    database.execute(AssertSqlSafe(fill)).await?;
-    database.execute("vacuum analyze test_table").await?;
-    Ok(())
-}
-
-async fn clean_up(stack: &Stack, name: &str) -> Outcome<()> {
-    let mut server = PgConnection::connect(&stack.postgres).await?;
-    server.execute(AssertSqlSafe(format!("drop database {name} with (force)"))).await?;
-    Ok(())
-}
-
-async fn drain_floor(stack: &Stack, name: &str, rows: usize) -> Outcome<Duration> {
-    let mut database = PgConnection::connect(&stack.database(name)).await?;
-    let started = Instant::now();
-    let mut drained = 0;
-    let mut stream = sqlx::query("select * from test_table order by ts, seq").fetch(&mut database);
-    while stream.try_next().await?.is_some() {
-        drained += 1;
-    }
-    assert_eq!(drained, rows);
-    Ok(started.elapsed())
 }
 
 fn produce_floor(stack: &Stack, topic: &str, rows: usize) -> Outcome<Duration> {
@@ -183,12 +147,9 @@ struct Measured {
     peak_kib: u64,
 }
 
-fn run_rowtide(stack: &Stack, database: &str, run: usize) -> Outcome<Measured> {
-    let name = format!("{database}_{run}");
-    let url = stack.database(database);
-    let address = url.rsplit_once('@').map_or(url.as_str(), |(_, address)| address);
+fn run_rowtide(stack: &Stack, database: &Database, name: &str) -> Outcome<Measured> {
     let document = serde_json::json!({"name": name, "config": {
-        "connection.url": format!("jdbc:postgresql://{address}"),
+        "connection.url": database.jdbc_url(),
         "connection.user": "connectuser", "connection.password": "connectuser",
         "mode": "timestamp+incrementing", "incrementing.column.name": "seq", "timestamp.column.name": "ts",
         "table.whitelist": "test_table", "topic.prefix": format!("{name}_"), "key.mode": "primary_key",
