@@ -8,13 +8,12 @@ use super::avro::{Field, Got};
 use super::matrix::{
     Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, read, unnoticed,
 };
-use super::mysql_columns::{COLUMNS, EXACT, OF_MARIADB, OF_MYSQL, OF_TIDB, TEXTS, ZERO_DATES};
+use super::mysql_columns::{EXACT, OF_MARIADB, OF_MYSQL, OF_TIDB, TEXTS, ZERO_DATES};
 use super::render;
 use crate::support::config::Connector;
-use crate::support::db::block;
-use crate::support::unique;
+use crate::support::db::{MySqlFamily, block};
 
-/// The servers: name in URLs, and the variable with the address.
+/// The servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     MySql,
@@ -23,61 +22,44 @@ pub enum Server {
 }
 
 impl Server {
-    fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Server::MySql => ("jdbc:mysql", "ROWTIDE_TEST_MYSQL_URL"),
-            Server::MariaDb => ("jdbc:mariadb", "ROWTIDE_TEST_MARIADB_URL"),
-            Server::TiDb => ("tidb", "ROWTIDE_TEST_TIDB_URL"),
-        }
-    }
-
     fn columns(self) -> Vec<Column> {
         let own = match self {
             Server::MySql => OF_MYSQL,
             Server::MariaDb => OF_MARIADB,
             Server::TiDb => OF_TIDB,
         };
-        [COLUMNS, own].concat()
+        own.concat()
     }
 }
 
 /// A database of a test's own, and a session that answers.
 pub struct MySqlOracle {
-    server: Server,
-    /// `127.0.0.1:3306`.
-    address: String,
-    pub name: String,
+    database: MySqlFamily,
     session: Mutex<Option<MySqlConnection>>,
 }
 
 impl MySqlOracle {
     pub fn new(server: Server) -> Self {
-        let (_, variable) = server.names();
-        let url = std::env::var(variable)
-            .unwrap_or_else(|_| panic!("{variable} is not set: run the tests with scripts/test"));
-        let (_, address) = url.rsplit_once('@').expect("a URL with a user");
-        let address = address.trim_end_matches('/').to_owned();
-        let driver_url = format!("mysql://root@{address}/");
-        let session = block(async move { MySqlConnection::connect(&driver_url).await.expect("connect") });
-        let oracle = Self { server, address, name: unique("rt"), session: Mutex::new(Some(session)) };
-        oracle.run(&format!("create database {0} character set utf8mb4", oracle.name));
-        oracle.run(&format!("use {}", oracle.name));
+        let database = MySqlFamily::new(match server {
+            Server::MySql => "mysql",
+            Server::MariaDb => "mariadb",
+            Server::TiDb => "tidb",
+        });
+        database.run(&format!("alter database {} character set utf8mb4", database.name));
+        let jdbc_url = database.jdbc_url();
+        let (_, address) = jdbc_url.split_once("://").expect("a URL");
+        let url = format!("mysql://root@{address}");
+        let session = block(async move { MySqlConnection::connect(&url).await.expect("connect") });
+        let oracle = Self { database, session: Mutex::new(Some(session)) };
         // Dates that are none are let in; anything else that does not fit is an error.
         oracle.run("set session sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES', time_zone = '+00:00'");
         oracle
     }
 }
 
-impl Drop for MySqlOracle {
-    fn drop(&mut self) {
-        let _ = self.ask(&format!("drop database {}", self.name));
-    }
-}
-
 impl Oracle for MySqlOracle {
     fn connector(&self) -> Connector {
-        let (scheme, _) = self.server.names();
-        Connector::new(&format!("{scheme}://{}/{}", self.address, self.name)).set("connection.user", "root")
+        Connector::new(&self.database.jdbc_url()).set("connection.user", "root")
     }
 
     fn run(&self, sql: &str) {
