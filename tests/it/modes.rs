@@ -1,10 +1,12 @@
 //! Every mode on tables and queries: which rows come, in which order, and that the reference's losses by
 //! design (ties, cuts, waits) do not happen.
 
+use std::rc::Rc;
+
 use serde_json::{Value as Json, json};
 
 use crate::support::config::Connector;
-use crate::support::db::{Postgres, Sqlite};
+use crate::support::db::{MySqlFamily, Postgres, Sqlite};
 use crate::support::kafka::{read_topic, records, wait_for_records};
 use crate::support::oracle::{assert_exactly_once, stored_offset};
 use crate::support::process::{Running, run};
@@ -24,17 +26,18 @@ fn fields(connector: &Connector, table: &str, field: &str) -> Vec<Json> {
 fn incrementing_mode_reads_new_ids_in_order_and_finds_the_column_itself() {
     for (url, run, _keep) in sources("create table t (id integer primary key, v text not null)") {
         let auto = if url.contains("postgres") {
-            run("create table s (id serial primary key, v text)");
-            "s"
+            "serial primary key"
+        } else if url.contains("sqlite") {
+            "integer primary key autoincrement not null"
         } else {
-            run("create table s (id integer primary key autoincrement not null, v text)");
-            "s"
+            "integer primary key auto_increment"
         };
+        run(&format!("create table s (id {auto}, v text)"));
         run("insert into t values (-5, 'a'), (7, 'c'), (3, 'b')");
         run("insert into s (v) values ('x'), ('y')");
-        let connector = Connector::new(&url).set("mode", "incrementing").set("table.whitelist", auto);
+        let connector = Connector::new(&url).set("mode", "incrementing").set("table.whitelist", "s");
         once(&connector);
-        assert_eq!(fields(&connector, auto, "v"), [json!("x"), json!("y")], "{url}");
+        assert_eq!(fields(&connector, "s", "v"), [json!("x"), json!("y")], "{url}");
         let named = Connector::new(&url)
             .set("mode", "incrementing")
             .set("incrementing.column.name", "ID")
@@ -47,17 +50,24 @@ fn incrementing_mode_reads_new_ids_in_order_and_finds_the_column_itself() {
     }
 }
 
-/// A PostgreSQL and a SQLite database with the same tables: URL, a function that runs SQL, and what keeps it alive.
+/// A database of each kind with the same tables: URL, a function that runs SQL, and what keeps it alive.
 #[allow(clippy::type_complexity)]
 fn sources(schema: &str) -> Vec<(String, Box<dyn Fn(&str)>, Box<dyn std::any::Any>)> {
-    let (postgres, sqlite) = (std::rc::Rc::new(Postgres::new()), std::rc::Rc::new(Sqlite::new()));
+    let (postgres, sqlite) = (Rc::new(Postgres::new()), Rc::new(Sqlite::new()));
     postgres.run(schema);
     sqlite.run(schema);
-    let (on_postgres, on_sqlite) = (std::rc::Rc::clone(&postgres), std::rc::Rc::clone(&sqlite));
-    vec![
+    let (on_postgres, on_sqlite) = (Rc::clone(&postgres), Rc::clone(&sqlite));
+    let mut sources: Vec<(String, Box<dyn Fn(&str)>, Box<dyn std::any::Any>)> = vec![
         (postgres.jdbc_url(), Box::new(move |sql: &str| on_postgres.run(sql)), Box::new(postgres)),
         (sqlite.jdbc_url(), Box::new(move |sql: &str| on_sqlite.run(sql)), Box::new(sqlite)),
-    ]
+    ];
+    for kind in ["mysql", "mariadb", "tidb"] {
+        let database = Rc::new(MySqlFamily::new(kind));
+        database.run(schema);
+        let on_database = Rc::clone(&database);
+        sources.push((database.jdbc_url(), Box::new(move |sql: &str| on_database.run(sql)), Box::new(database)));
+    }
+    sources
 }
 
 #[test]
