@@ -120,7 +120,8 @@ pub(super) async fn hostile_names_stay_names(database: &'static dyn Database) {
     let listed = connection.list_tables(&filter).await.unwrap();
     let mut listed: Vec<&str> = listed.iter().map(|id| id.name.as_str()).collect();
     let mut expected = HOSTILE.to_vec();
-    (listed.sort_unstable(), expected.sort_unstable());
+    listed.sort_unstable();
+    expected.sort_unstable();
     assert_eq!(listed, expected);
     for name in HOSTILE {
         let (relation, columns) = (place.table(name), [(*name).to_owned()]);

@@ -2,7 +2,7 @@
 //! real pipeline. What a consumer decodes is written back as SQL, and the database itself says whether it is the
 //! row. All differences are listed at once. To add a type or a value, add it to the database's own list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::avro::{Field, Got, Reader};
 use crate::support::config::Connector;
@@ -151,34 +151,94 @@ pub fn differences(oracle: &impl Oracle, columns: &[Column], connector: &Connect
     if ids != expected {
         failures.push(format!("the topic has the rows {ids:?} of {expected:?}"));
     }
-    for (n, column) in columns.iter().enumerate() {
-        let place = format!("c{n} {}", column.sql_type);
-        let mut types_told = false;
-        for (id, fields) in &found {
-            let Some((field, got)) = fields.get(n).filter(|(field, _)| field.name == format!("c{n}")) else {
-                failures.push(format!("{place}: has no field"));
-                break;
-            };
-            if !types_told && (field.describe() != column.avro || field.optional == column.is_required()) {
-                failures.push(format!("{place}: expected {}, the schema has {field:?}", column.avro));
-                types_told = true;
-            }
-            let literal =
-                if *got == Got::Null { "null".to_owned() } else { oracle.literal(column, field, got, reading) };
-            let template = column.same.unwrap_or(oracle.same(column));
-            let same = template.replace("{got}", &literal).replace("{col}", &format!("c{n}"));
-            let ask = |what: &str| oracle.ask(&format!("select {what} from matrix where id = {id}"));
-            let answer = ask(&format!("case when {same} then 'yes' else 'no' end"));
-            if answer == Ok(vec![Some("yes".to_owned())]) {
-                continue;
-            }
-            let shown = ask(&oracle.shown(&format!("c{n}")));
-            let got_type = field.describe();
-            failures
-                .push(format!("{place}, row {id}: {shown:?}, got {got:?} ({got_type}), in SQL {literal}: {answer:?}"));
+    let types = found
+        .values()
+        .flat_map(|fields| columns.iter().enumerate().filter_map(|(n, column)| other_type(n, column, fields.get(n))));
+    failures.extend(types.collect::<BTreeSet<_>>());
+    for (id, fields) in &found {
+        let cells = columns.iter().zip(fields).enumerate();
+        let cells: Vec<Cell> = cells.map(|(n, (column, sent))| Cell::new(oracle, (n, column), sent, reading)).collect();
+        failures.extend(other_values(oracle, *id, &cells));
+    }
+    failures
+}
+
+/// Asks about a whole row first, and about its values one by one if anything is wrong.
+fn other_values(oracle: &impl Oracle, id: i64, cells: &[Cell]) -> Vec<String> {
+    let ask = |what: &str| oracle.ask(&format!("select {what} from matrix where id = {id}"));
+    let is_yes = |answer: &Option<String>| answer.as_deref() == Some("yes");
+    let all: Vec<&str> = cells.iter().map(|cell| cell.verdict.as_str()).collect();
+    if ask(&all.join(", ")).is_ok_and(|answers| answers.len() == cells.len() && answers.iter().all(is_yes)) {
+        return Vec::new();
+    }
+    let mut failures = Vec::new();
+    for cell in cells {
+        let answer = ask(&cell.verdict);
+        if !answer.as_ref().is_ok_and(|answers| is_yes(&answers[0])) {
+            let shown = ask(&oracle.shown(&cell.name));
+            failures.push(format!("row {id}, {}, {shown:?}: {answer:?}", cell.described));
         }
     }
     failures
+}
+
+/// Columns where a wrong value in the first row would have been taken for right: an oracle that says yes to all
+/// proves nothing.
+pub fn unnoticed(oracle: &impl Oracle, columns: &[Column], connector: &Connector, reading: Reading) -> Vec<String> {
+    let mut reader = Reader::default();
+    let records = read_topic(&connector.topic("matrix"));
+    let mut records = records.iter().map(|record| reader.record(record.value.as_ref().expect("a value")));
+    let first = records.find(|fields| fields[0].1 == Got::Integer(1)).expect("the first row");
+    let mut unnoticed = Vec::new();
+    for (n, (column, (field, got))) in columns.iter().zip(&first[1..]).enumerate() {
+        let damaged = match got {
+            Got::Null => continue,
+            Got::Boolean(value) => Got::Boolean(!value),
+            Got::Integer(value) => Got::Integer(value ^ 1),
+            Got::Float(value) => Got::Float(value + 0.25),
+            Got::Double(value) => Got::Double(value + 0.25),
+            Got::Text(text) => Got::Text(format!("{text}1")),
+            Got::Bytes(bytes) => Got::Bytes([bytes.as_slice(), &[1]].concat()),
+        };
+        let cell = Cell::new(oracle, (n, column), &(field.clone(), damaged), reading);
+        let answer = oracle.ask(&format!("select {} from matrix where id = 1", cell.verdict));
+        if answer.is_ok_and(|answer| answer[0].as_deref() == Some("yes")) {
+            unnoticed.push(format!("nobody noticed {}", cell.described));
+        }
+    }
+    unnoticed
+}
+
+/// The field is missing, or of another type than the list says.
+fn other_type(n: usize, column: &Column, found: Option<&(Field, Got)>) -> Option<String> {
+    let place = format!("c{n} {}", column.sql_type);
+    let Some((field, _)) = found.filter(|(field, _)| field.name == format!("c{n}")) else {
+        return Some(format!("{place}: has no field"));
+    };
+    let as_listed = field.describe() == column.avro && field.optional != column.is_required();
+    (!as_listed).then(|| format!("{place}: expected {}, the schema has {field:?}", column.avro))
+}
+
+/// One value on its way back to the database.
+struct Cell {
+    name: String,
+    /// SQL: `yes` if it is that of the row.
+    verdict: String,
+    described: String,
+}
+
+impl Cell {
+    fn new(oracle: &impl Oracle, (n, column): (usize, &Column), (field, got): &(Field, Got), reading: Reading) -> Self {
+        let name = format!("c{n}");
+        let literal = if *got == Got::Null { "null".to_owned() } else { oracle.literal(column, field, got, reading) };
+        let template = column.same.unwrap_or(oracle.same(column));
+        let same = template.replace("{got}", &literal).replace("{col}", &name);
+        Self {
+            verdict: format!("case when {same} then 'yes' else 'no' end"),
+            described: format!("{name} {}: got {got:?} ({}), in SQL {literal}", column.sql_type, field.describe()),
+            name,
+        }
+    }
 }
 
 /// Fails with all that was found.

@@ -5,6 +5,7 @@ use super::matrix::{Column, of};
 const MILLIS: &str = "left(concat({got}), 23) <=> left(concat({col}), 23)";
 const TIME_MILLIS: &str = "left(concat({got}), 12) <=> left(concat({col}), 12)";
 const NEW_YEAR: &str = "{got} <=> makedate({col}, 1)";
+const SHOWN: &str = "{got} <=> cast({col} as char)";
 const AS_TEXT: &str = "{got} <=> vec_as_text({col})";
 /// A date that is none becomes null where the column may be null.
 const NULL: &str = "{got} is null";
@@ -15,7 +16,7 @@ const ZERO: &[(&str, &str)] =
     &[("'0000-00-00'", "zero.date"), ("'2024-02-00'", "zero.date"), ("'2024-00-01'", "zero.date")];
 
 /// What all three have, under the settings that hold by default.
-pub const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     of("tinyint", "int8", &["-128", "127", "0"]),
     of("tinyint(1)", "int8", &["-128", "5", "1"]),
     of("bool", "int8", &["true", "false"]),
@@ -103,14 +104,22 @@ const GEOMETRY: &[Column] = &[
 const JSON: &[Column] =
     &[of("json", "string", &["'{\"b\": 1.10, \"a\": null}'", "'null'", "'\"😀\"'", "'[18446744073709551615, 1e300]'"])];
 
-pub const OF_MYSQL: &[Column] = &concat::<17>(&[
+/// All of each server, in groups.
+pub const OF_MYSQL: &[&[Column]] = &[
+    COLUMNS,
     BITS,
     GEOMETRY,
     JSON,
-    &[of("vector(3)", "bytes", &["string_to_vector('[1,-0.1,3.4e38]')"]), of("json not null", "string", &["'[]'"])],
-]);
+    &[
+        of("vector(3)", "bytes", &["string_to_vector('[1,-0.1,3.4e38]')"]),
+        of("json not null", "string", &["'[]'"]),
+        of("varchar(5) character set utf16", "string", &["'a😀'"]),
+        of("char(5) character set gbk", "string", &["'中'"]),
+    ],
+];
 
-pub const OF_MARIADB: &[Column] = &concat::<17>(&[
+pub const OF_MARIADB: &[&[Column]] = &[
+    COLUMNS,
     GEOMETRY,
     JSON,
     &[
@@ -122,29 +131,21 @@ pub const OF_MARIADB: &[Column] = &concat::<17>(&[
         of("inet6", "string", &["'::'", "'2001:db8::ff00:42:8329'", "'::ffff:1.2.3.4'"]),
         of("inet4", "string", &["'0.0.0.0'", "'255.255.255.255'"]),
         of("varchar(9) compressed", "string", &["'abc'"]),
+        of("varchar(5) character set utf16", "string", &["'a😀'"]),
+        of("char(5) character set gbk", "string", &["'中'"]),
     ],
-]);
+];
 
-pub const OF_TIDB: &[Column] = &concat::<9>(&[
+pub const OF_TIDB: &[&[Column]] = &[
+    COLUMNS,
     BITS,
     JSON,
-    &[of("vector(3)", "string", &["'[1,-0.1,3.4e38]'"]).same(AS_TEXT), of("vector", "string", &["'[]'", "'[0.1]'"])],
-]);
-
-const fn concat<const N: usize>(parts: &[&[Column]]) -> [Column; N] {
-    let mut all = [of("", "", &[]); N];
-    let (mut part, mut at) = (0, 0);
-    while part < parts.len() {
-        let mut one = 0;
-        while one < parts[part].len() {
-            all[at] = parts[part][one];
-            (one, at) = (one + 1, at + 1);
-        }
-        part += 1;
-    }
-    assert!(at == N, "the count of types is another");
-    all
-}
+    &[
+        of("char(5) character set gbk", "string", &["'中'"]),
+        of("vector(3)", "string", &["'[1,-0.1,3.4e38]'"]).same(AS_TEXT),
+        of("vector", "string", &["'[]'", "'[0.1]'"]),
+    ],
+];
 
 /// Types of which the default settings lose or refuse something, under settings that do not.
 pub const EXACT: &[Column] = &[
@@ -166,6 +167,16 @@ pub const EXACT: &[Column] = &[
     ),
     of("timestamp(6) null", "long", &["'2024-02-29 12:00:00.123456'", "'2038-01-19 03:14:07.999999'"]),
     of("date", "date", &["'1582-10-10'", "'1582-10-04'", "'0001-01-01'"]),
+];
+
+/// Everything as the database's text, with `zero.date=string` and `unsigned.bigint=string`.
+pub const TEXTS: &[Column] = &[
+    of("date", "string", &["'0000-00-00'", "'2024-02-00'", "'2024-02-30'", "'9999-12-31'"]).same(SHOWN),
+    of("date not null", "string", &["'0000-00-00'"]).same(SHOWN),
+    of("datetime(6)", "string", &["'0000-00-00 00:00:00'", "'2024-02-00 12:00:00.000001'", "'0001-01-01'"]).same(SHOWN),
+    of("timestamp(3) null", "string", &["'0000-00-00 00:00:00'", "'2024-02-29 12:00:00.123'"]).same(SHOWN),
+    of("year", "string", &["0", "2155"]).same(SHOWN),
+    of("bigint unsigned", "string", &["18446744073709551615", "0"]).same(SHOWN),
 ];
 
 /// Dates that are none, in columns that may be null.

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, SqliteConnection};
 
 use super::avro::{Field, Got};
-use super::matrix::{Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, of, read};
+use super::matrix::{
+    Column, Oracle, Reading, assert_refused, connector, create, differences, keyed, none, of, read, unnoticed,
+};
 use super::render;
 use crate::support::config::Connector;
 use crate::support::db::{Sqlite, block};
@@ -232,6 +234,7 @@ fn every_sqlite_value_arrives_as_it_is_whatever_its_column_declares() {
     let connector = keyed(connector(&oracle, &[]), COLUMNS);
     read(&[&connector]);
     none(&differences(&oracle, COLUMNS, &connector, Reading::default()));
+    none(&unnoticed(&oracle, COLUMNS, &connector, Reading::default()));
 }
 
 #[test]
