@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::super::Doing;
 use super::super::rows::{no_answer, silence_after};
 use super::classify::classify;
-use super::{GRACE, Notes, Quirks, Server, Session, ZoneState, answered, identity, statement, text};
+use super::{GRACE, Notes, Quirks, Server, Session, ZoneState, answered, identity, statement, stores, text};
 use crate::config::spec::{Isolation, SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -100,6 +100,14 @@ fn options(source: &SourceSpec) -> Result<MySqlConnectOptions> {
         options = options.ssl_client_cert_from_pem(file("the client certificate", certificate)?);
         options = options.ssl_client_key_from_pem(file("the client key", key)?);
     }
+    let password = |name: &str| parameter(parameters, name).unwrap_or_default();
+    if let Some(path) = parameter(parameters, "trustStore") {
+        options = options.ssl_ca_from_pem(stores::trusted(path, password("trustStorePassword"))?);
+    }
+    if let Some(path) = parameter(parameters, "keyStore") {
+        let (chain, key) = stores::client(path, password("keyStorePassword"))?;
+        options = options.ssl_client_cert_from_pem(chain).ssl_client_key_from_pem(key);
+    }
     Ok(options)
 }
 
@@ -115,7 +123,7 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
     }
 }
 
-fn file(what: &str, path: &str) -> Result<Vec<u8>> {
+pub(super) fn file(what: &str, path: &str) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|error| Error::config(format!("cannot read {what} {path}")).caused_by(error))
 }
 

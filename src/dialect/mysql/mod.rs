@@ -1,7 +1,8 @@
 //! MySQL 8 and newer, MariaDB, and TiDB. One dialect with three names: which server answers is read from
 //! its version, whatever the URL says. The files: `connect` opens a session, `catalog` lists and
 //! describes, `types` maps types, `decode` reads values, `fetch` runs pages, `explain` judges plans,
-//! `facts` knows how ids are handed out, `bind` writes parameters, `classify` sorts errors.
+//! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
+//! `bind` writes parameters, `stores` reads PKCS12, `classify` sorts errors.
 //!
 //! Tables are read in UTC, so that TIMESTAMP columns are instants also where the server's zone has an hour
 //! twice. A custom query runs in the zone it would have with Kafka Connect, since it may say `now()`.
@@ -15,6 +16,7 @@ mod explain;
 mod facts;
 mod fetch;
 mod identity;
+mod stores;
 mod syntax;
 mod types;
 mod zone;
