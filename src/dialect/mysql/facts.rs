@@ -57,7 +57,8 @@ async fn tidb_facts(session: &mut Session, id: &TableId, columns: &[String]) -> 
     let ddl = text(row, 1)?.unwrap_or_default().to_owned();
     let mut facts = Vec::new();
     for line in ddl.lines().map(str::trim) {
-        let Some(column) = columns.iter().find(|column| line.starts_with(&back_quoted(column))) else { continue };
+        let stands_for = |column: &&String| line.to_lowercase().starts_with(&back_quoted(column).to_lowercase());
+        let Some(column) = columns.iter().find(stands_for) else { continue };
         let mut add = |weight, text: &str| {
             facts.push(CursorFact { column: column.clone(), weight, text: text.to_owned() });
         };
@@ -93,6 +94,6 @@ pub(super) async fn last_id(session: &mut Session, id: &TableId, column: &str) -
     let catalog = id.catalog.as_deref().unwrap_or_default();
     let rows = session.rows(sql, &[catalog, &id.name, column], Doing::Describe).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    // It is the next one.
-    Ok(text(row, 0)?.and_then(|next| next.parse::<i64>().ok()).map(|next| next - 1))
+    // It is the next one; zero where a server of TiDB has not handed out any.
+    Ok(text(row, 0)?.and_then(|next| next.parse::<i64>().ok()).filter(|next| *next > 0).map(|next| next - 1))
 }

@@ -5,6 +5,7 @@
 mod catalog;
 mod errors;
 mod mysql;
+mod mysql_keys;
 mod mysql_types;
 mod paging;
 mod place;
@@ -70,6 +71,13 @@ macro_rules! family {
     ($($name:ident: $database:expr),* $(,)?) => { $(
         mod $name {
             each_test! { &$database;
+                mysql_keys: keys_of_every_type_are_paged;
+                mysql_keys: the_server_s_own_rules_for_a_cursor_are_told;
+                mysql_keys: the_last_id_is_known_after_its_row_is_gone;
+                mysql_keys: the_clock_of_a_column_is_that_of_its_zone;
+                mysql_keys: texts_of_a_query_are_read_in_the_zone_of_the_server;
+                mysql_keys: nothing_is_written;
+                mysql_keys: ids_of_several_servers_are_a_warning;
                 mysql_types: every_type_arrives;
                 mysql_types: expressions_have_the_type_the_server_gives_them;
                 mysql_types: unsigned_ids_go_beyond_63_bits;

@@ -303,6 +303,7 @@ pub(super) async fn read_pages(
         let page = read(connection, definition, &planner.page(position.as_ref(), upper, limit)).await?;
         let Some(last) = page.cursor.last() else { return Ok(all) };
         assert!(page.rows.len() <= limit);
+        assert!(all.rows.len() < 10_000, "rows come again and again: {:?} {:?}", page.cursor, all.rows.last());
         position = Some(Position(last.clone()));
         all.rows.extend(page.rows);
         all.cursor.extend(page.cursor);
