@@ -215,3 +215,56 @@ fn another_server_is_not_read_until_it_is_accepted() {
     assert_eq!(fields(&polled, "t", "id"), [1, 2].map(Json::from));
     once(&polled, &[]).expect_code(0);
 }
+
+/// A UUID of version 7, or 4 where the nibble says so, whose first digits count.
+fn uuid(n: u64, version: char) -> String {
+    format!("{:08x}-0000-{version}000-8000-0123456789ab", 0x0190_0000 + n)
+}
+
+#[test]
+fn ids_of_text_bytes_and_decimals_are_read_once_in_the_order_of_their_bytes() {
+    for kind in FAMILY {
+        let database = MySqlFamily::new(kind);
+        database.run(
+            "create table words (id varchar(40) character set latin1 primary key);
+             create table bytes_ (id binary(16) primary key);
+             create table numbers (id decimal(30,0) primary key)",
+        );
+        let mut tables = vec!["words", "bytes_", "numbers"];
+        if kind == "mariadb" {
+            database.run("create table uuids (id uuid primary key)");
+            tables.push("uuids");
+        }
+        let of = |table: &str| {
+            connector(&database, "", "incrementing").set("table.whitelist", table).set("batch.max.rows", "2")
+        };
+        let connectors: Vec<Connector> = tables.iter().map(|table| of(table)).collect();
+        for round in 0..3_u64 {
+            for n in round * 3..round * 3 + 3 {
+                // `B` sorts before `a` by bytes, and not by the column's own collation.
+                let word = ["B", "C", "D", "a", "b", "c", "d", "\u{e9}", "\u{fc}"][n as usize];
+                let number = 100_000_000_000_000_000_000_u128 + u128::from(n);
+                database.run(&format!(
+                    "insert into words values ('{word}'); insert into numbers values ({number});
+                     insert into bytes_ values (unhex(replace('{}', '-', '')))",
+                    uuid(n, '7')
+                ));
+                if kind == "mariadb" {
+                    database.run(&format!("insert into uuids values ('{}')", uuid(n, '7')));
+                }
+            }
+            connectors.iter().for_each(|connector| drop(once(connector, &[]).expect_code(0)));
+        }
+        for (connector, table) in connectors.iter().zip(&tables) {
+            assert_eq!(records(&connector.topic(table)).len(), 9, "{kind}: {table}");
+        }
+        let words = ["B", "C", "D", "a", "b", "c", "d", "\u{e9}", "\u{fc}"];
+        assert_eq!(fields(&connectors[0], "words", "id"), words.map(Json::from), "{kind}");
+        database.run(&format!(
+            "create table random (id char(36) primary key); insert into random values ('{}'), ('{}')",
+            uuid(1, '4'),
+            uuid(2, '4')
+        ));
+        once(&of("random"), &[]).expect_code(1).expect_says(&["version 4"]);
+    }
+}

@@ -347,6 +347,7 @@ async fn greet(mut connection: PgConnection, pooled: bool, source: &SourceSpec, 
         row.try_get(index).map_err(|_| Error::internal("the server's greeting cannot be read"))
     };
     let (version, standby) = (text(0)?, text(1)? == "true");
+    new_enough(&version)?;
     let identity = identity::of(&mut connection, silence).await?;
     Ok(Session {
         connection,
@@ -362,9 +363,32 @@ async fn greet(mut connection: PgConnection, pooled: bool, source: &SourceSpec, 
     })
 }
 
+/// The oldest major version whose catalog is read.
+const OLDEST: u32 = 12;
+
+/// `15.8 (Debian 15.8-0+deb12u1)`, `17beta1`, `9.6.24`.
+fn new_enough(version: &str) -> Result<()> {
+    let end = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
+    match version[..end].parse::<u32>() {
+        Ok(major) if major < OLDEST => Err(Error::config(format!("PostgreSQL {version} is too old"))
+            .advise(format!("rowtide reads PostgreSQL {OLDEST} and newer"))),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_too_old_to_be_described_are_refused() {
+        for version in ["12.0", "15.8 (Debian 15.8-0+deb12u1)", "17beta1"] {
+            assert!(new_enough(version).is_ok(), "{version}");
+        }
+        for version in ["9.6.24", "11.22"] {
+            assert!(new_enough(version).unwrap_err().advice().contains("12 and newer"), "{version}");
+        }
+    }
 
     fn parameters(pairs: &[(&str, &str)]) -> Parameters {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
