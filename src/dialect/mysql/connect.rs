@@ -42,7 +42,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         };
         let connected = match tokio::time::timeout(source.connect_timeout, options.connect()).await {
             Ok(Ok(connection)) => greet(connection, source, silence).await,
-            Ok(Err(error)) => Err(classify(error, Doing::Connect)),
+            Ok(Err(error)) => Err(not_let_in(classify(error, Doing::Connect), source)),
             Err(_) if socket.is_none() => Err(silent(host, *port, source.connect_timeout).await),
             Err(_) => Err(no_answer(source.connect_timeout)),
         };
@@ -56,6 +56,17 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         }
     }
     Err(failure)
+}
+
+/// TiDB has no key to encrypt a password with, and compares what it is asked for one instead.
+fn not_let_in(error: Error, source: &SourceSpec) -> Error {
+    if error.kind() == ErrorKind::Auth && source.url.dialect == "tidb" {
+        return error.advise(
+            "check connection.user and connection.password; without TLS TiDB lets nobody in whose account has \
+             caching_sha2_password (set sslMode=REQUIRED)",
+        );
+    }
+    error
 }
 
 /// Why there was no connection in time. A server of the family speaks first, so one that takes the

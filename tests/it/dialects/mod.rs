@@ -15,6 +15,7 @@ mod postgres_only;
 mod queries;
 mod sqlite;
 mod sqlite_only;
+mod tls;
 mod values;
 
 /// Every test of the contract, as `dialects::on_<name>::<test>`.
@@ -47,6 +48,11 @@ macro_rules! contract {
                 errors: a_session_that_is_ended_is_unreachable;
                 errors: a_slow_statement_ends_at_its_limit;
                 errors: unreachable_databases_are_told_apart;
+                tls: tls_is_checked_as_far_as_asked;
+                tls: another_authority_is_refused;
+                tls: a_client_can_show_a_certificate;
+                tls: a_password_is_shown_with_and_without_tls;
+                tls: another_kind_of_server_is_told;
             }
         }
     )* };

@@ -6,7 +6,7 @@ use std::path::Path;
 use rowtide::config::spec::SourceUrl;
 use rowtide::model::{CursorKind, TableId};
 
-use super::place::{Database, Server};
+use super::place::{Database, Server, Tls};
 use super::postgres::{parts, with_password};
 use crate::support::address;
 use crate::support::db::run_on_mysql;
@@ -92,6 +92,14 @@ impl Database for Family {
         *self != TIDB
     }
 
+    fn passwords_want_tls(&self) -> bool {
+        *self == TIDB
+    }
+
+    fn strange_server(&self) -> (String, u16) {
+        parts(&super::postgres::url()).1
+    }
+
     fn server(&self) -> Option<&dyn Server> {
         Some(self)
     }
@@ -128,6 +136,23 @@ impl Server for Family {
 
     fn session_number(&self) -> (&'static str, CursorKind) {
         ("select connection_id()", if *self == MARIADB { CursorKind::Integer } else { CursorKind::Unsigned })
+    }
+
+    fn tls(&self) -> Tls {
+        Tls {
+            names: ["sslMode", "sslCa", "sslCert", "sslKey"],
+            modes: ["DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
+            folder: self.address("TLS"),
+        }
+    }
+
+    fn is_encrypted(&self) -> &'static str {
+        if *self == TIDB {
+            // It shows the cipher of the global status only.
+            return "select 1";
+        }
+        "select count(*) from performance_schema.session_status
+         where variable_name = 'Ssl_cipher' and variable_value <> ''"
     }
 
     fn kill(&self, session: i64) -> String {

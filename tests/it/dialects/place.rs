@@ -1,5 +1,6 @@
 //! A place for tables, and how a test reads it. What differs between databases is behind [`Database`].
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,6 +65,14 @@ pub(super) trait Database: Sync {
         false
     }
 
+    /// The server takes no password of its default kind without TLS.
+    fn passwords_want_tls(&self) -> bool {
+        false
+    }
+
+    /// The address of a server of another kind.
+    fn strange_server(&self) -> (String, u16);
+
     /// Users and sessions; none for a file.
     fn server(&self) -> Option<&dyn Server>;
 
@@ -100,8 +109,24 @@ pub(super) trait Server {
     /// The query for a session's own number, and the kind of the answer.
     fn session_number(&self) -> (&'static str, CursorKind);
 
+    /// The parameters of the URL for TLS.
+    fn tls(&self) -> Tls;
+
+    /// Whether a session is encrypted: a query for a number greater than zero.
+    fn is_encrypted(&self) -> &'static str;
+
     /// Ends a session from outside.
     fn kill(&self, session: i64) -> String;
+}
+
+/// How a dialect's URL speaks of TLS.
+pub(super) struct Tls {
+    /// The parameters of mode, authority, client certificate and client key.
+    pub names: [&'static str; 4],
+    /// The modes that encrypt nothing, encrypt, check the authority, and check the name as well.
+    pub modes: [&'static str; 4],
+    /// The folder with the server's authority, `tls_user`'s certificate and its key.
+    pub folder: String,
 }
 
 /// A user of a test's own.
@@ -128,7 +153,7 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.server().drop_user(&self.name);
+        tolerated(|| self.server().drop_user(&self.name));
     }
 }
 
@@ -215,8 +240,13 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.database.drop(&self.name);
+        tolerated(|| self.database.drop(&self.name));
     }
+}
+
+/// A test that fails because its server is gone should fail by itself.
+fn tolerated(clean_up: impl FnOnce()) {
+    let _ = std::panic::catch_unwind(AssertUnwindSafe(clean_up));
 }
 
 pub(super) fn dialect(database: &dyn Database) -> &'static dyn Dialect {

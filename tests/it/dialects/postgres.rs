@@ -6,7 +6,7 @@ use std::path::Path;
 use rowtide::config::spec::SourceUrl;
 use rowtide::model::{CursorKind, TableId};
 
-use super::place::{Database, Server};
+use super::place::{Database, Server, Tls};
 use crate::support::address;
 use crate::support::db::run_on_postgres;
 
@@ -81,6 +81,10 @@ impl Database for Postgres {
         format!("analyze {table}")
     }
 
+    fn strange_server(&self) -> (String, u16) {
+        parts(&address("ROWTIDE_TEST_MYSQL_URL")).1
+    }
+
     fn server(&self) -> Option<&dyn Server> {
         Some(self)
     }
@@ -110,6 +114,18 @@ impl Server for Postgres {
 
     fn session_number(&self) -> (&'static str, CursorKind) {
         ("select pg_backend_pid()", CursorKind::Integer)
+    }
+
+    fn tls(&self) -> Tls {
+        Tls {
+            names: ["sslmode", "sslrootcert", "sslcert", "sslkey"],
+            modes: ["disable", "require", "verify-ca", "verify-full"],
+            folder: address("ROWTIDE_TEST_POSTGRES_TLS"),
+        }
+    }
+
+    fn is_encrypted(&self) -> &'static str {
+        "select count(*)::int from pg_stat_ssl where pid = pg_backend_pid() and ssl"
     }
 
     fn kill(&self, session: i64) -> String {

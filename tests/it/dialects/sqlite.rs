@@ -58,6 +58,10 @@ impl Database for Sqlite {
         format!("analyze {table}")
     }
 
+    fn strange_server(&self) -> (String, u16) {
+        unreachable!("a file has no address")
+    }
+
     fn server(&self) -> Option<&dyn Server> {
         None
     }
