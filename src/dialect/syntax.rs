@@ -36,6 +36,13 @@ pub trait SqlSyntax: Send + Sync {
         None
     }
 
+    /// What follows the table's alias to make the database walk an index, for a dialect whose optimizer else sorts
+    /// the whole table for each large page; none where it chooses well by itself.
+    fn use_index(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
+
     /// Whether `(a, b) > (x, y)` is understood and served by an index.
     fn has_row_values(&self) -> bool;
 }

@@ -14,7 +14,7 @@ pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use record::{EncodedBatch, KafkaRecord};
 pub use schema::{
-    ColumnDefinition, Field, FieldType, Projection, RecordSchema, Relation, Schema, SkippedColumn, TableDefinition,
-    TableId,
+    ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
+    TableDefinition, TableId,
 };
 pub use value::Value;

@@ -181,6 +181,18 @@ pub struct TableDefinition {
     pub skipped: Vec<SkippedColumn>,
     /// Names of the primary key's columns in key order; empty if there is none or it is a query.
     pub primary_key: Vec<String>,
+    /// The indexes that could serve an order, where the dialect must be told which one to use
+    /// (`SqlSyntax::use_index`); empty elsewhere.
+    pub indexes: Vec<Index>,
+}
+
+/// An index, ascending over whole columns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// The columns in order, those included that it ends with by the nature of the table (the primary key).
+    pub columns: Vec<String>,
 }
 
 impl TableDefinition {

@@ -15,8 +15,8 @@ use self::order::usable_kind;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Projection, Relation,
-    TableDefinition,
+    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position, Projection,
+    Relation, TableDefinition,
 };
 use crate::zone::Zone;
 
@@ -46,6 +46,8 @@ struct TupleColumn {
     output: String,
     kind: CursorKind,
     database_type: String,
+    /// Compared as the column is, not under another collation.
+    is_plain: bool,
     /// [`ColumnDefinition::seen_in`].
     seen_in: Option<Zone>,
     /// Where it stands in the result.
@@ -126,7 +128,26 @@ impl Planner {
         }
         planner.hidden = hidden.len();
         planner.base = format!("select {select_list} from {} as {ALIAS}", planner.source);
+        if let Some(hint) = planner.index_hint(definition) {
+            let _ = write!(planner.base, " {hint}");
+        }
         Ok(planner)
+    }
+
+    /// How the statement names the index that walks the rows in cursor order, if there is one and the dialect
+    /// wants to be told.
+    fn index_hint(&self, definition: &TableDefinition) -> Option<String> {
+        let mut wanted = Vec::new();
+        for column in &self.tuple {
+            let ([name], true) = (column.names.as_slice(), column.is_plain) else { return None };
+            wanted.push(name.as_str());
+        }
+        let serves = |index: &&Index| {
+            wanted.len() <= index.columns.len()
+                && wanted.iter().zip(&index.columns).all(|(wanted, column)| wanted.eq_ignore_ascii_case(column))
+        };
+        let index = definition.indexes.iter().filter(|_| !wanted.is_empty()).find(serves)?;
+        self.syntax.use_index(&index.name)
     }
 
     /// The mode this was made for.
@@ -335,6 +356,7 @@ fn tuple_column(
     };
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
+    let is_plain = names.len() == 1 && expression == plain;
     let output = if as_text { syntax.as_text(&plain, &first.database_type) } else { plain };
     if as_text || qualified.len() > 1 || first.projection != Projection::Column {
         index = definition.columns.len() + hidden.len();
@@ -347,6 +369,7 @@ fn tuple_column(
         output,
         kind,
         database_type: first.database_type.clone(),
+        is_plain,
         seen_in: first.seen_in,
         index,
     })

@@ -1,7 +1,7 @@
 //! Golden SQL per mode, and positions against stored offsets.
 
 use super::*;
-use crate::dialect::{Dialect, postgres::Postgres, sqlite::Sqlite};
+use crate::dialect::{Dialect, mysql::MySql, postgres::Postgres, sqlite::Sqlite};
 use crate::model::{Field, FieldType, Instant, Projection, SourceOffset, TableId};
 use crate::zone::Zone;
 
@@ -36,6 +36,7 @@ fn orders() -> TableDefinition {
         ],
         skipped: Vec::new(),
         primary_key: vec!["id".into()],
+        indexes: Vec::new(),
     }
 }
 
@@ -420,4 +421,29 @@ fn an_id_that_is_not_a_number_is_never_a_position_but_a_text_may_read_so() {
     let stored = |column: &str| planner(&incrementing(column)).offset_of(&nan, None, None, &Zone::UTC);
     assert_eq!(stored("exactly").unwrap_err().kind(), ErrorKind::Cursor);
     assert!(stored("label").is_ok());
+}
+
+#[test]
+fn a_dialect_that_wants_to_be_told_is_told_the_index_that_begins_with_the_whole_cursor() {
+    let index = |name: &str, columns: &[&str]| Index {
+        name: name.into(),
+        columns: columns.iter().map(|column| (*column).into()).collect(),
+    };
+    let mut definition = orders();
+    definition.indexes = vec![
+        index("short", &["changed"]),
+        index("turned", &["seq", "changed"]),
+        index("by_time", &["changed", "seq", "id"]),
+    ];
+    let sql = |syntax, mode: &Mode| {
+        let style = SqlStyle { syntax, quote: true, unqualified: false, suffix: None };
+        Planner::new(&definition, mode, style).unwrap().page(None, None, 10).sql
+    };
+    let told = |mode: &Mode| sql(MySql.syntax(), mode).contains("` as t force index (`by_time`) ");
+    assert!(told(&both()));
+    assert!(!sql(Postgres.syntax(), &both()).contains("force"));
+    assert!(!told(&Mode::Incrementing { column: "id".into() }), "no index begins with it");
+    assert!(sql(MySql.syntax(), &Mode::Incrementing { column: "seq".into() }).contains("force index (`turned`)"));
+    let coalesced = Mode::Timestamp { columns: vec!["changed".into(), "created".into()] };
+    assert!(!sql(MySql.syntax(), &coalesced).contains("force"), "an expression is in no index");
 }

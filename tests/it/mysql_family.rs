@@ -242,7 +242,7 @@ fn ids_of_text_bytes_and_decimals_are_read_once_in_the_order_of_their_bytes() {
         for round in 0..3_u64 {
             for n in round * 3..round * 3 + 3 {
                 // `B` sorts before `a` by bytes, and not by the column's own collation.
-                let word = ["B", "C", "D", "a", "b", "c", "d", "\u{e9}", "\u{fc}"][n as usize];
+                let word = ["B", "D", "F", "a", "c", "e", "g", "\u{f8}", "\u{fe}"][n as usize];
                 let number = 100_000_000_000_000_000_000_u128 + u128::from(n);
                 database.run(&format!(
                     "insert into words values ('{word}'); insert into numbers values ({number});
@@ -258,7 +258,7 @@ fn ids_of_text_bytes_and_decimals_are_read_once_in_the_order_of_their_bytes() {
         for (connector, table) in connectors.iter().zip(&tables) {
             assert_eq!(records(&connector.topic(table)).len(), 9, "{kind}: {table}");
         }
-        let words = ["B", "C", "D", "a", "b", "c", "d", "\u{e9}", "\u{fc}"];
+        let words = ["B", "D", "F", "a", "c", "e", "g", "\u{f8}", "\u{fe}"];
         assert_eq!(fields(&connectors[0], "words", "id"), words.map(Json::from), "{kind}");
         database.run(&format!(
             "create table random (id char(36) primary key); insert into random values ('{}'), ('{}')",

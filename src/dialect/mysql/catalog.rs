@@ -12,7 +12,9 @@ use super::types::{ColumnType, Kind};
 use super::{Server, Session, answered, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation, SkippedColumn, TableDefinition, TableId};
+use crate::model::{
+    ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId,
+};
 
 /// Databases of the server's own, the first three of which the drivers know as such.
 const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'performance_schema', 'sys', \
@@ -78,16 +80,16 @@ struct Described {
 }
 
 pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
-    let (columns, primary_key) = match relation {
+    let (columns, keys) = match relation {
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
             let sql = format!("select * from {}", sql_name(session, id));
-            (query_columns(session, &sql).await?, Vec::new())
+            (query_columns(session, &sql).await?, Keys::default())
         }
-        Relation::Table(id) => (table_columns(session, id).await?, primary_key(session, id).await?),
-        Relation::Query(sql) => (query_columns(session, sql).await?, Vec::new()),
+        Relation::Table(id) => (table_columns(session, id).await?, keys(session, id).await?),
+        Relation::Query(sql) => (query_columns(session, sql).await?, Keys::default()),
     };
-    define(session, relation, columns, primary_key)
+    define(session, relation, columns, keys)
 }
 
 async fn is_view(session: &mut Session, id: &TableId) -> Result<bool> {
@@ -136,13 +138,59 @@ fn is_binary(collation: &str) -> bool {
     collation == "binary" || collation.ends_with("_bin")
 }
 
-async fn primary_key(session: &mut Session, id: &TableId) -> Result<Vec<String>> {
-    let sql = "select column_name from information_schema.statistics
-               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ? and index_name = 'PRIMARY'
-               order by seq_in_index";
-    let catalog = id.catalog.as_deref().unwrap_or_default();
-    let rows = session.rows(sql, &[catalog, &id.name], Doing::Describe).await?;
-    rows.iter().map(|row| Ok(text(row, 0)?.unwrap_or_default().to_owned())).collect()
+/// The primary key's name among the indexes.
+const PRIMARY: &str = "PRIMARY";
+
+/// The primary key of a relation and the indexes that could serve an order.
+#[derive(Default)]
+struct Keys {
+    primary: Vec<String>,
+    indexes: Vec<Index>,
+}
+
+impl Keys {
+    /// Takes the parts of an index: each one's column and whether it is in order, ascending and whole.
+    fn add(&mut self, name: &str, parts: &[(Option<String>, bool)], ends_with_key: bool) {
+        let ordered = parts.iter().map_while(|(column, in_order)| column.clone().filter(|_| *in_order));
+        let mut columns: Vec<String> = ordered.collect();
+        if name == PRIMARY {
+            self.primary = parts.iter().filter_map(|(column, _)| column.clone()).collect();
+        } else if ends_with_key && columns.len() == parts.len() {
+            let key = self.primary.iter().filter(|column| !columns.contains(column)).cloned().collect::<Vec<_>>();
+            columns.extend(key);
+        }
+        if !columns.is_empty() {
+            self.indexes.push(Index { name: name.to_owned(), columns });
+        }
+    }
+}
+
+async fn keys(session: &mut Session, id: &TableId) -> Result<Keys> {
+    let used = if session.kind == Server::MariaDb { "ignored = 'NO'" } else { "is_visible = 'YES'" };
+    let of_table = "table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
+    let sql = format!(
+        "select index_name, column_name,
+                if(sub_part is null and collation = 'A' and index_type = 'BTREE' and {used}, 'yes', 'no')
+         from information_schema.statistics where {of_table}
+         order by index_name <> '{PRIMARY}', index_name, seq_in_index"
+    );
+    let names = [id.catalog.as_deref().unwrap_or_default(), &id.name];
+    let rows = session.rows(&sql, &names, Doing::Describe).await?;
+    let mut parts = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let in_order = text(row, 2)? == Some("yes");
+        parts.push((text(row, 0)?.unwrap_or_default(), (text(row, 1)?.map(str::to_owned), in_order)));
+    }
+    // Where rows are stored by the primary key, every other index ends with it.
+    let stored_by_key = if session.kind == Server::TiDb { "tidb_pk_type = 'CLUSTERED'" } else { "engine = 'InnoDB'" };
+    let sql = format!("select 1 from information_schema.tables where {of_table} and {stored_by_key}");
+    let ends_with_key = !session.rows(&sql, &names, Doing::Describe).await?.is_empty();
+    let mut keys = Keys::default();
+    for index in parts.chunk_by(|(one, _), (other, _)| one == other) {
+        let parts: Vec<_> = index.iter().map(|(_, part)| part.clone()).collect();
+        keys.add(index[0].0, &parts, ends_with_key);
+    }
+    Ok(keys)
 }
 
 /// The error of a table the catalog does not show: not there, or no right to it.
@@ -219,16 +267,16 @@ async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Des
     Ok(())
 }
 
-fn define(
-    session: &Session,
-    relation: &Relation,
-    described: Vec<Described>,
-    primary_key: Vec<String>,
-) -> Result<TableDefinition> {
+fn define(session: &Session, relation: &Relation, described: Vec<Described>, keys: Keys) -> Result<TableDefinition> {
     let gave_null = session.notes.nullable.get(relation);
     let instants = super::is_table(relation);
-    let mut definition =
-        TableDefinition { relation: relation.clone(), columns: Vec::new(), skipped: Vec::new(), primary_key };
+    let mut definition = TableDefinition {
+        relation: relation.clone(),
+        columns: Vec::new(),
+        skipped: Vec::new(),
+        primary_key: keys.primary,
+        indexes: keys.indexes,
+    };
     let mut names = HashSet::new();
     for column in described {
         if !names.insert(column.name.clone()) {
@@ -265,4 +313,32 @@ fn define(
         });
     }
     Ok(definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_serves_as_far_as_its_parts_are_in_order_and_ends_with_the_key_rows_are_stored_by() {
+        let part = |column: &str, in_order| (Some(column.to_owned()), in_order);
+        let mut keys = Keys::default();
+        keys.add(PRIMARY, &[part("tenant", true), part("label", false)], true);
+        keys.add("by_time", &[part("changed", true), part("tenant", true)], true);
+        keys.add("by_half", &[part("changed", true), part("note", false)], true);
+        keys.add("by_expression", &[(None, true), part("changed", true)], true);
+        keys.add("apart", &[part("changed", true)], false);
+        assert_eq!(keys.primary, ["tenant", "label"]);
+        let index = |name: &str, columns: &[&str]| Index {
+            name: name.to_owned(),
+            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+        };
+        let expected = [
+            index(PRIMARY, &["tenant"]),
+            index("by_time", &["changed", "tenant", "label"]),
+            index("by_half", &["changed"]),
+            index("apart", &["changed"]),
+        ];
+        assert_eq!(keys.indexes, expected);
+    }
 }

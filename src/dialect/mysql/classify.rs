@@ -114,8 +114,8 @@ fn kind(number: u16, doing: Doing) -> ErrorKind {
         // Too many connections, shutdown, killed; nothing here is a reason to give up.
         1040 | 1053 | 1077 | 1129 | 1152 | 1158 | 1159 | 1160 | 1161 | 1184 | 1203 | 1226 | 1927 | 3032 | 4031
         | 9001 | 9002 | 9005 => ErrorKind::Unreachable,
-        // No such table, column or view; a view that no longer holds.
-        1051 | 1054 | 1109 | 1146 | 1356 | 1449 => missing,
+        // No such table, column, view or index; a view that no longer holds.
+        1051 | 1054 | 1109 | 1146 | 1176 | 1356 | 1449 => missing,
         // The table was altered between two steps.
         1412 | 1615 | 8022 | 8028 | 8113 => {
             if doing == Doing::Page {

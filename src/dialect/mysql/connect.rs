@@ -151,7 +151,7 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
         answered(silence, Doing::Connect, call).await?;
     }
     let zone = ZoneState::of(&mut connection, silence).await?;
-    let step = one(&mut connection, "select cast(@@global.auto_increment_increment as char)", silence).await;
+    let step = one(&mut connection, "select cast(@@session.auto_increment_increment as char)", silence).await;
     // A replica of TiDB reads for itself; the others lag behind their source.
     let read_only = one(&mut connection, "select cast(@@global.read_only as char)", silence).await;
     let parameters = &source.url.parameters;
@@ -206,7 +206,7 @@ pub(super) async fn one(
 fn recognise(version: &str) -> Result<(Server, String)> {
     let (server, shown, oldest) = match version.split_once("-TiDB-v") {
         Some((_, of_tidb)) => (Server::TiDb, of_tidb.split('-').next().unwrap_or(of_tidb), (7, 5)),
-        None if version.contains("MariaDB") => (Server::MariaDb, version.split('-').next().unwrap_or(version), (10, 5)),
+        None if version.contains("MariaDB") => (Server::MariaDb, version.split('-').next().unwrap_or(version), (10, 6)),
         None => (Server::MySql, version.split('-').next().unwrap_or(version), (8, 0)),
     };
     let mut numbers = shown.split('.').map(|number| number.parse::<u32>().unwrap_or_default());

@@ -125,7 +125,7 @@ struct Session {
     quote_identifiers: bool,
     /// Only the database of the URL is listed.
     current_database_only: bool,
-    /// `@@auto_increment_increment` of the server.
+    /// `@@auto_increment_increment`, which sessions have from the server.
     id_step: u64,
     /// The server only follows another one.
     replica: bool,

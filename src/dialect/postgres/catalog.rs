@@ -266,6 +266,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
         columns: Vec::new(),
         skipped: Vec::new(),
         primary_key: Vec::new(),
+        indexes: Vec::new(),
     };
     let mut key: Vec<(i32, String)> = Vec::new();
     for column in described {

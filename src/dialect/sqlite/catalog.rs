@@ -104,6 +104,7 @@ pub(super) async fn describe(
         columns: Vec::new(),
         skipped: Vec::new(),
         primary_key: Vec::new(),
+        indexes: Vec::new(),
     };
     let mut key: Vec<(i64, String)> = Vec::new();
     let mut tables = HashMap::new();

@@ -109,7 +109,13 @@ impl SourceConnection for Connection {
                 column("id", FieldType::Int64, CursorKind::Integer),
                 column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: true, digits: 6 }),
             ];
-            Ok(TableDefinition { relation: relation.clone(), columns, skipped: vec![], primary_key: vec!["id".into()] })
+            Ok(TableDefinition {
+                relation: relation.clone(),
+                columns,
+                skipped: vec![],
+                primary_key: vec!["id".into()],
+                indexes: vec![],
+            })
         }
         .boxed()
     }

@@ -6,6 +6,7 @@ mod catalog;
 mod errors;
 mod mysql;
 mod mysql_keys;
+mod mysql_servers;
 mod mysql_types;
 mod paging;
 mod place;
@@ -84,6 +85,8 @@ macro_rules! family {
                 mysql_keys: texts_of_a_query_are_read_in_the_zone_of_the_server;
                 mysql_keys: nothing_is_written;
                 mysql_keys: ids_of_several_servers_are_a_warning;
+                mysql_servers: settings_of_the_session_are_honoured;
+                mysql_servers: only_the_database_of_the_url_is_listed_on_request;
                 mysql_types: every_type_arrives;
                 mysql_types: expressions_have_the_type_the_server_gives_them;
                 mysql_types: unsigned_ids_go_beyond_63_bits;

@@ -161,40 +161,46 @@ pub(super) async fn every_type_arrives(family: &'static Family) {
     }
 }
 
+/// Expressions over the table below; what is no aggregate is made one.
+const EXPRESSIONS: &[&str] = &[
+    "price * qty",
+    "sum(price)",
+    "avg(price)",
+    "sum(price * qty)",
+    "price / 3",
+    "price + 1",
+    "-price",
+    "round(price, 1)",
+    "coalesce(price, 0)",
+    "cast(price as decimal(20,4))",
+    "1.50",
+    "count(*)",
+    "max(u)",
+    "sum(qty)",
+    "avg(qty)",
+    "qty * 2",
+    "max(name)",
+    "concat(max(name), 'x')",
+    "max(d)",
+    "max(at)",
+    "max(day)",
+    "date_add(max(at), interval 1 day)",
+    "max(f)",
+    "sum(f)",
+    "max(data)",
+    "length(max(name))",
+    "max(y)",
+    "greatest(max(price), 2.125)",
+    "case when max(qty) > 1 then max(price) else 1.5 end",
+    "max(t6)",
+];
+
+const TABLE: &str = "create table t (price decimal(10,2), qty int, u bigint unsigned, name varchar(9), d decimal(8,3) unsigned,
+                                     at datetime(6), day date, f float, data varbinary(9), y year, t6 time(3));
+     insert into t values (12.34, 3, 5, 'n', 1.125, '2024-02-29 12:00:00.123456', '2024-02-29', 1.5, 'd', 2024, '1:2:3.5');";
+
 pub(super) async fn expressions_have_the_type_the_server_gives_them(family: &'static Family) {
-    let expressions = [
-        "price * qty",
-        "sum(price)",
-        "avg(price)",
-        "sum(price * qty)",
-        "price / 3",
-        "price + 1",
-        "-price",
-        "round(price, 1)",
-        "coalesce(price, 0)",
-        "cast(price as decimal(20,4))",
-        "1.50",
-        "count(*)",
-        "max(u)",
-        "sum(qty)",
-        "avg(qty)",
-        "qty * 2",
-        "max(name)",
-        "concat(max(name), 'x')",
-        "max(d)",
-        "max(at)",
-        "max(day)",
-        "date_add(max(at), interval 1 day)",
-        "max(f)",
-        "sum(f)",
-        "max(data)",
-        "length(max(name))",
-        "max(y)",
-        "greatest(max(price), 2.125)",
-        "case when max(qty) > 1 then max(price) else 1.5 end",
-        "max(t6)",
-    ];
-    let list: Vec<String> = expressions
+    let list: Vec<String> = EXPRESSIONS
         .iter()
         .enumerate()
         .map(|(n, sql)| {
@@ -203,21 +209,13 @@ pub(super) async fn expressions_have_the_type_the_server_gives_them(family: &'st
             format!("{sql} as e{n}")
         })
         .collect();
-    let place = Place::new(
-        family,
-        &format!(
-            "create table t (price decimal(10,2), qty int, u bigint unsigned, name varchar(9), d decimal(8,3) unsigned,
-                             at datetime(6), day date, f float, data varbinary(9), y year, t6 time(3));
-             insert into t values (12.34, 3, 5, 'n', 1.125, '2024-02-29 12:00:00.123456', '2024-02-29', 1.5, 'd', 2024, '1:2:3.5');
-             create view v as select {} from t;",
-            list.join(", ")
-        ),
-    );
+    let setup = format!("{TABLE} create view v as select {} from t;", list.join(", "));
+    let place = Place::new(family, &setup);
     let (of_view, rows_of_view) = place.read_all(&place.table("v")).await.unwrap();
     let query = Relation::Query(format!("select {} from {}", list.join(", "), place.from("t")));
     let (of_query, rows_of_query) = place.read_all(&query).await.unwrap();
     let mut wrong = Vec::new();
-    for (n, expression) in expressions.iter().enumerate() {
+    for (n, expression) in EXPRESSIONS.iter().enumerate() {
         let (view, query) = (&of_view.columns[n], &of_query.columns[n]);
         if view.field.field_type != query.field.field_type || rows_of_view.rows[0][n] != rows_of_query.rows[0][n] {
             wrong.push(format!(
