@@ -11,11 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use super::Parts;
+use super::stall::{commit_stalls, watched};
 use crate::error::Result;
 use crate::kafka::RecordSink;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, Offsets, SourcePartition};
 use crate::retry::Backoff;
-use crate::status::Committed;
+use crate::status::{Committed, Stall};
 
 /// When a growing transaction is committed although more is coming. Consumers see nothing of it
 /// before, and the brokers hold back other transactions' readers, so a second is the most.
@@ -67,8 +68,8 @@ impl<'a> CommitStage<'a> {
     }
 
     async fn transaction(&mut self, first: EncodedBatch, batches: &mut mpsc::Receiver<EncodedBatch>) -> Result<()> {
-        self.sink.begin().await?;
         let mut open = Open::new();
+        watched(self.sink.begin(), || stalls(self.parts, [&*first.relation])).await?;
         self.absorb(first, &mut open).await?;
         while !open.is_full() {
             let next = match batches.try_recv() {
@@ -87,7 +88,7 @@ impl<'a> CommitStage<'a> {
 
     async fn absorb(&mut self, batch: EncodedBatch, open: &mut Open) -> Result<()> {
         open.add(&batch)?;
-        self.sink.send(batch).await
+        watched(self.sink.send(batch), || stalls(self.parts, open.relations.keys().map(String::as_str))).await
     }
 
     async fn commit(&mut self, open: Open) -> Result<()> {
@@ -97,7 +98,8 @@ impl<'a> CommitStage<'a> {
         let mut offsets: Vec<KafkaRecord> =
             open.server.iter().flat_map(|identity| store.stage_server(connector, identity)).collect();
         offsets.extend(open.deltas.values().flat_map(staged).flatten());
-        self.sink.commit(offsets).await?;
+        let relations = open.relations.keys().map(String::as_str);
+        watched(self.sink.commit(offsets), || stalls(self.parts, relations.clone())).await?;
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
             self.offsets.try_apply(delta)?;
@@ -113,6 +115,11 @@ impl<'a> CommitStage<'a> {
         }
         Ok(())
     }
+}
+
+fn stalls<'n>(parts: &Parts, relations: impl IntoIterator<Item = &'n str>) -> Vec<Stall> {
+    let tables: Vec<_> = relations.into_iter().map(|relation| parts.board.table(relation)).collect();
+    commit_stalls(&tables)
 }
 
 impl Open {

@@ -13,6 +13,7 @@ mod older;
 mod poll;
 mod relation;
 pub mod server;
+mod stall;
 mod start;
 #[cfg(test)]
 mod tests;

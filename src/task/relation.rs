@@ -10,6 +10,7 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
+use super::stall::{Step, Waits};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -55,6 +56,8 @@ pub(super) struct Polled {
     pub(super) facts: Known,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
+    /// Whom its poll waits for.
+    pub(super) step: Step,
 }
 
 pub(super) struct Bound {
@@ -65,7 +68,7 @@ pub(super) struct Bound {
 }
 
 impl Polled {
-    pub(super) fn new(parts: &Parts, relation: Relation) -> Self {
+    pub(super) fn new(parts: &Parts, relation: Relation, step: Step) -> Self {
         let name: Arc<str> = relation.to_string().into();
         let board = parts.board.table(&name);
         Self {
@@ -89,6 +92,7 @@ impl Polled {
             facts: Known::default(),
             failed: None,
             done: false,
+            step,
         }
     }
 
@@ -104,7 +108,9 @@ impl Polled {
         let (rule, encode) =
             (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         // A place first: the statement runs only when its rows have somewhere to go.
+        self.step.waits_for(Waits::Kafka);
         let permit = out.reserve().await.map_err(|_| closed())?;
+        self.step.waits_for(Waits::Database);
         let upper = match (planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(connection.upper_bound(kind, parts.spec.polling.delay).await?),
             (_, fixed) => fixed.clone(),
@@ -163,7 +169,9 @@ impl Polled {
         let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: MAX_PAGE_BYTES };
         loop {
+            self.step.waits_for(Waits::Kafka);
             let permit = out.reserve().await.map_err(|_| closed())?;
+            self.step.waits_for(Waits::Database);
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
             let mut batch = page.batch;
             batch.exhausted = page.ended;
@@ -240,7 +248,9 @@ impl Polled {
                 Some(newest) => kind.to_instant(newest, zone)?,
                 None => now,
             };
-            self.metrics.lag((now.micros() - newest.micros()) as f64 / 1e6);
+            let lag = (now.micros() - newest.micros()) as f64 / 1e6;
+            self.metrics.lag(lag);
+            self.board.lag(lag);
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant as Clock;
 use super::binding::{Binding, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
+use super::stall::Waits;
 use super::{Parts, facts};
 use crate::config::spec::TimestampInitial;
 use crate::dialect::SourceConnection;
@@ -30,6 +31,7 @@ impl Polled {
             return Ok(());
         }
         let times = parts.spec.mode.timestamp_columns(&self.name);
+        self.step.waits_for(Waits::Database);
         let described = connection.describe(&self.relation, times).await;
         if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
             parts.server.vanished(&self.partition);
@@ -44,8 +46,11 @@ impl Polled {
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
         let rules = facts::of_rules(connection, &binding).await?;
+        self.step.waits_for(Waits::Topic);
         (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
+        self.step.waits_for(Waits::Registry);
         let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
+        self.step.waits_for(Waits::Database);
         if !binding.definition.skipped.is_empty() {
             let skipped = binding.definition.skipped.iter();
             self.board
@@ -143,7 +148,9 @@ impl Polled {
         let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
         let (partition, from) = (self.partition.clone(), self.offset.clone());
         batch.delta = Some(OffsetDelta { partition, from, to: to.clone() });
+        self.step.waits_for(Waits::Kafka);
         out.send(batch).await.map_err(|_| closed())?;
+        self.step.waits_for(Waits::Database);
         // An empty poll ends the transaction.
         self.more_promised = true;
         self.offset = Some(to);

@@ -330,3 +330,23 @@ async fn columns_that_keep_changing_stop_the_table_in_the_end() {
     outside.clear_faults();
     task.stop().await.unwrap_or_default();
 }
+
+#[tokio::test(start_paused = true)]
+async fn brokers_that_do_not_answer_show_in_the_status_of_every_table_they_hold_up() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=50);
+    outside.insert("u", 1..=1);
+    outside.sink_faults([SinkFault::Hold]);
+    let task = Task::start(&outside, &["t", "u"], &[]);
+    pass(15).await;
+    let status = task.board.snapshot();
+    for name in ["t", "u"] {
+        let table = status.table(name).unwrap();
+        assert_eq!(table.state, TableState::Waiting, "{table:?}");
+        assert!(table.reason.as_deref().unwrap().contains("Kafka has not confirmed"), "{table:?}");
+    }
+    pass(60).await;
+    assert_eq!(task.state("t"), Some(TableState::Idle));
+    task.stop().await.unwrap();
+    assert_exactly_once(&outside, "t");
+}
