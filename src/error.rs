@@ -27,6 +27,8 @@ pub enum ErrorKind {
     SchemaChanged,
     /// A value does not fit its schema.
     Value,
+    /// The columns have changed, and the configuration says to wait for an operator.
+    SchemaHeld,
     /// A cursor value that would lose rows: null, far in the future, before 1970.
     Cursor,
     /// The schema registry failed in a way that may pass.
@@ -82,8 +84,10 @@ impl ErrorKind {
             Unreachable | Query | Registry | Kafka => Directive::Retry,
             SchemaChanged | Value => Directive::Redescribe,
             TransactionAborted | OutcomeUnknown => Directive::Rebuild,
-            Config | Auth | Privilege | SourceSchema | Cursor | RegistryRefused | IncompatibleSchema | KafkaRefused
-            | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp | Cancelled | Internal => Directive::Fail,
+            Config | Auth | Privilege | SourceSchema | SchemaHeld | Cursor | RegistryRefused | IncompatibleSchema
+            | KafkaRefused | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp | Cancelled | Internal => {
+                Directive::Fail
+            }
         }
     }
 
@@ -98,6 +102,7 @@ impl ErrorKind {
             Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SchemaChanged => "rowtide describes the table again by itself",
+            SchemaHeld => "restart the connector to go on with the new columns; schema.change=evolve does so by itself",
             Value => "docs/types.md has the settings of the column's type; else correct the row",
             Cursor => "correct the row, or set the cursor.* key named in the message",
             Registry => "check that the schema registry is up",
@@ -133,8 +138,8 @@ impl ErrorKind {
             Unreachable | Registry | Kafka => 3,
             Fenced | ForeignServer | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
-            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | GivenUp
-            | Internal => 1,
+            Query | SchemaChanged | SchemaHeld | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets
+            | GivenUp | Internal => 1,
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct ConnectorSpec {
     pub topic_prefix: String,
     /// What the record key is made of.
     pub key: KeySpec,
+    /// `schema.change`.
+    pub schema_change: SchemaChange,
     /// `tasks.max`.
     pub tasks_max: usize,
     /// `key.converter` and its settings.
@@ -71,6 +73,17 @@ pub struct ConnectorSpec {
     pub topics: TopicSpec,
     /// What to say at start: defaults that differ from Connect's, keys accepted and ignored.
     pub notes: Vec<String>,
+}
+
+/// What happens when a table's columns change while the connector runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaChange {
+    /// The new schema is registered, if the subject's rule allows it, and the table goes on.
+    Evolve,
+    /// The table waits for an operator; the others go on.
+    PauseTable,
+    /// The connector ends.
+    Fail,
 }
 
 /// What commands need that have no connector.

@@ -28,6 +28,8 @@ pub struct ConnectorParts {
     pub store: Arc<dyn OffsetStore>,
     /// Which server the connector reads.
     pub server: task::server::ServerGuard,
+    /// The columns its tables have had in this run.
+    columns: task::columns::KnownColumns,
     options: RunOptions,
 }
 
@@ -45,6 +47,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         value_converter: converter(&spec.value_converter)?,
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         server: task::server::ServerGuard::new(options.accept_server),
+        columns: task::columns::KnownColumns::default(),
         options: options.clone(),
         spec,
     })
@@ -87,6 +90,7 @@ impl ConnectorParts {
             once: self.options.once,
             fence,
             server: self.server.clone(),
+            columns: self.columns.clone(),
             spec: Arc::clone(&self.spec),
         }
     }

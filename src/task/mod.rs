@@ -7,6 +7,7 @@
 //! the offsets, and goes on from them.
 
 pub mod binding;
+pub mod columns;
 mod commit;
 pub mod facts;
 mod older;
@@ -38,6 +39,7 @@ use crate::retry::{Backoff, RetryPolicy};
 use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
 
+use self::columns::KnownColumns;
 use self::server::ServerGuard;
 
 /// Makes the sink of a new session.
@@ -73,6 +75,8 @@ pub struct Parts {
     pub fence: Fence,
     /// Which server the connector reads.
     pub server: ServerGuard,
+    /// The columns its tables have had in this run.
+    pub columns: KnownColumns,
 }
 
 /// E2 for a whole connector. Since an older process was started a table may have moved from one task to

@@ -15,7 +15,7 @@ use super::Parts;
 use super::relation::{Polled, closed};
 use super::server::Verdict;
 use super::stall::{Step, Waits, poll_stalls, watched};
-use crate::config::spec::ModeName;
+use crate::config::spec::{ModeName, SchemaChange};
 use crate::dialect::SourceConnection;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Relation, SourcePartition};
@@ -224,6 +224,11 @@ impl<'a> PollStage<'a> {
             // Not about the table that met it: nothing of the connector may be read from there.
             Err(error) if error.kind() == ErrorKind::ForeignServer => {
                 self.parts.metrics.error(error.kind());
+                return Err(error);
+            }
+            Err(error) if error.kind() == ErrorKind::SchemaHeld && spec.schema_change == SchemaChange::Fail => {
+                let error = error.with("table", &polled.name);
+                polled.board.failed(&error);
                 return Err(error);
             }
             Err(error) => error.with("table", &polled.name),

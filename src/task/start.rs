@@ -14,6 +14,7 @@ use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
 use super::{Parts, facts};
 use crate::config::spec::TimestampInitial;
+use crate::convert::Role;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -45,11 +46,23 @@ impl Polled {
             return Err(error);
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
+        let preview = parts.value_converter.preview(&binding.topic, Role::Value, &binding.value)?;
+        let change = parts.columns.judge(&binding.definition, parts.spec.schema_change, preview.subject.as_deref())?;
+        if let Some(change) = &change {
+            let subject = preview.subject.as_deref();
+            tracing::info!(table = %self.name, subject, change, "the columns have changed");
+        }
         let rules = facts::of_rules(connection, &binding).await?;
         self.step.waits_for(Waits::Topic);
         (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         self.step.waits_for(Waits::Registry);
-        let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
+        // The registry is asked, and says no, before the first record of the new schema is made.
+        let encoder =
+            binding.encoder(&*parts.key_converter, &*parts.value_converter).await.map_err(|error| match change {
+                Some(change) if error.kind() == ErrorKind::IncompatibleSchema => error.with("change", change),
+                _ => error,
+            })?;
+        parts.columns.accept(&binding.definition);
         self.step.waits_for(Waits::Database);
         if !binding.definition.skipped.is_empty() {
             let skipped = binding.definition.skipped.iter();

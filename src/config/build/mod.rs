@@ -12,7 +12,7 @@ mod topics;
 mod types;
 
 use super::judge::Judge;
-use super::spec::{ConnectorSpec, WorkerSpec};
+use super::spec::{ConnectorSpec, SchemaChange, WorkerSpec};
 
 /// Aiven's class; some defaults follow from it.
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSourceConnector";
@@ -43,6 +43,11 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         polling,
         topic_prefix: judge.text("topic.prefix").to_owned(),
         key,
+        schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
+            "pause-table" => SchemaChange::PauseTable,
+            "fail" => SchemaChange::Fail,
+            _ => SchemaChange::Evolve,
+        },
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
         key_converter,
         value_converter,

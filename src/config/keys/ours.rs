@@ -25,6 +25,15 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::AnyCase(&["record", "field"])),
     own_key("key.schema.name", Kind::Text, "The name of the key's record; absent: nameless, as ValueToKey makes it.").low(),
     own_key(
+        "schema.change",
+        Kind::Text,
+        "When a table's columns change while the connector runs: `evolve` registers the new schema, if the subject's \
+         rule allows it, and goes on; `pause-table` stops the table until the connector is restarted; `fail` ends the \
+         connector. Each says what has changed.",
+    )
+    .or("evolve")
+    .allow(Allowed::AnyCase(&["evolve", "pause-table", "fail"])),
+    own_key(
         "cursor.null",
         Kind::Text,
         "A row whose cursor column is NULL is never read by Connect. `fail` stops the table, `ignore` skips and counts it.",

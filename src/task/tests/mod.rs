@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Plain;
+use super::columns::KnownColumns;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::{Document, Surroundings, connector};
@@ -52,6 +53,7 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
         once,
         fence: Fence::among(1).remove(0),
         server: ServerGuard::new(false),
+        columns: KnownColumns::default(),
     }
 }
 
