@@ -59,6 +59,8 @@ pub struct ConnectorSpec {
     pub key: KeySpec,
     /// `schema.change`.
     pub schema_change: SchemaChange,
+    /// `memory.max.bytes`.
+    pub memory_max: usize,
     /// `tasks.max`.
     pub tasks_max: usize,
     /// `key.converter` and its settings.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, ConverterSpec};
+use crate::config::spec::{ConnectorSpec, ConverterSpec, KafkaSpec};
 use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
@@ -13,6 +13,9 @@ use crate::kafka::{admin, client};
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
+
+/// The default of `max.request.size`.
+const MAX_REQUEST_SIZE: usize = 1_048_576;
 
 /// The parts all tasks of a connector share.
 pub struct ConnectorParts {
@@ -30,6 +33,8 @@ pub struct ConnectorParts {
     pub server: task::server::ServerGuard,
     /// The columns its tables have had in this run.
     columns: task::columns::KnownColumns,
+    /// The memory of each task; as many as the configuration allows until it is known how many there are.
+    memory: task::memory::Share,
     options: RunOptions,
 }
 
@@ -48,6 +53,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         server: task::server::ServerGuard::new(options.accept_server),
         columns: task::columns::KnownColumns::default(),
+        memory: task::memory::Share::among(1, spec.memory_max)?,
         options: options.clone(),
         spec,
     })
@@ -67,11 +73,20 @@ pub fn converter(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
 }
 
 impl ConnectorParts {
+    /// Divides the memory among so many tasks.
+    ///
+    /// # Errors
+    /// `Config` if there is too little.
+    pub fn share_memory(&mut self, tasks: usize) -> Result<()> {
+        self.memory = task::memory::Share::among(tasks, self.spec.memory_max)?;
+        Ok(())
+    }
+
     /// The parts of one task.
     pub fn for_task(&self, index: usize, fence: task::Fence) -> task::Parts {
         let spec = Arc::clone(&self.spec);
         let id = spec.kafka.transactional_id(&spec.name, index);
-        let kafka = spec.kafka.clone();
+        let kafka = with_queue(spec.kafka.clone(), self.memory.queue_bytes);
         task::Parts {
             dialect: self.dialect,
             key_converter: Arc::clone(&self.key_converter),
@@ -91,6 +106,7 @@ impl ConnectorParts {
             fence,
             server: self.server.clone(),
             columns: self.columns.clone(),
+            memory: self.memory,
             spec: Arc::clone(&self.spec),
         }
     }
@@ -102,4 +118,13 @@ impl ConnectorParts {
     pub async fn prepare_offsets_topic(&self) -> Result<()> {
         admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await
     }
+}
+
+/// The producer's queue is bounded by the task's share, and by what the operator says; a record must fit in.
+fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
+    let number = |key: &str| kafka.producer.get(key).and_then(|value| value.parse::<usize>().ok());
+    let largest = number("max.request.size").unwrap_or(MAX_REQUEST_SIZE);
+    let queue = number("buffer.memory").unwrap_or(usize::MAX).min(queue_bytes).max(largest);
+    kafka.producer.insert("buffer.memory".to_owned(), queue.to_string());
+    kafka
 }

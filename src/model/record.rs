@@ -22,8 +22,22 @@ pub struct EncodedBatch {
     pub newest: Option<Instant>,
     /// Nothing newer was there when the batch was read.
     pub exhausted: bool,
+    /// Whether a transaction may end behind it.
+    pub joins: Joins,
     /// The identity of the server the rows come from, where it is to be remembered.
     pub server: Option<Arc<str>>,
+}
+
+/// How a batch hangs together with the next one of its relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Joins {
+    /// It may be committed without it.
+    #[default]
+    Free,
+    /// It is committed together with it as far as the limits of a transaction allow: a pass of a bulk load.
+    Should,
+    /// It is not committed without it, however large the transaction gets: there is no position between the two.
+    Must,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +68,7 @@ impl EncodedBatch {
             delta: None,
             newest: None,
             exhausted: false,
+            joins: Joins::Free,
             server: None,
         }
     }

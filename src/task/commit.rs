@@ -14,13 +14,15 @@ use super::Parts;
 use super::stall::{commit_stalls, watched};
 use crate::error::Result;
 use crate::kafka::RecordSink;
-use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, Offsets, SourcePartition};
+use crate::model::{EncodedBatch, Joins, KafkaRecord, OffsetDelta, Offsets, SourcePartition};
 use crate::retry::Backoff;
 use crate::status::{Committed, Stall};
 
 /// When a growing transaction is committed although more is coming. Consumers see nothing of it
 /// before, and the brokers hold back other transactions' readers, so a second is the most.
 const MAX_AGE: Duration = Duration::from_secs(1);
+/// The same for a pass of a bulk load, whose consumers want to see all of it or nothing.
+const MAX_PASS: Duration = Duration::from_secs(30);
 const MAX_ROWS: usize = 1_000_000;
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 
@@ -29,6 +31,8 @@ pub(super) struct CommitStage<'a> {
     sink: Box<dyn RecordSink>,
     offsets: Offsets,
     backoff: &'a mut Backoff,
+    /// When a pass of a bulk load is committed although its end has not come.
+    longest_pass: Duration,
 }
 
 /// What the open transaction holds so far.
@@ -41,17 +45,23 @@ struct Open {
     relations: HashMap<String, Share>,
     /// The last batch of some relation was not its last.
     more_coming: bool,
+    /// The strongest bond of any relation to its next batch.
+    joins: Joins,
 }
 
 #[derive(Default)]
 struct Share {
     committed: Committed,
     exhausted: bool,
+    joins: Joins,
 }
 
 impl<'a> CommitStage<'a> {
     pub(super) fn new(parts: &'a Parts, sink: Box<dyn RecordSink>, offsets: Offsets, backoff: &'a mut Backoff) -> Self {
-        Self { parts, sink, offsets, backoff }
+        // Half of what the brokers allow leaves time for the commit.
+        let timeout = parts.spec.kafka.producer.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
+        let longest_pass = timeout.map_or(MAX_PASS, |millis| MAX_PASS.min(Duration::from_millis(millis) / 2));
+        Self { parts, sink, offsets, backoff, longest_pass }
     }
 
     /// Commits what arrives until the channel is closed and empty.
@@ -71,11 +81,13 @@ impl<'a> CommitStage<'a> {
         let mut open = Open::new();
         watched(self.sink.begin(), || stalls(self.parts, [&*first.relation])).await?;
         self.absorb(first, &mut open).await?;
-        while !open.is_full() {
+        while !self.is_full(&open) {
             let next = match batches.try_recv() {
                 Ok(batch) => Some(batch),
+                // What must not be committed without the next batch waits for it, or for the end of the stage.
+                Err(mpsc::error::TryRecvError::Empty) if open.joins == Joins::Must => batches.recv().await,
                 Err(mpsc::error::TryRecvError::Empty) if open.more_coming => {
-                    let left = MAX_AGE.saturating_sub(open.since.elapsed());
+                    let left = self.longest(&open).saturating_sub(open.since.elapsed());
                     tokio::time::timeout(left, batches.recv()).await.ok().flatten()
                 }
                 Err(_) => None,
@@ -83,7 +95,24 @@ impl<'a> CommitStage<'a> {
             let Some(batch) = next else { break };
             self.absorb(batch, &mut open).await?;
         }
+        if open.joins == Joins::Must {
+            // The rest does not come any more: the next start reads all of it again.
+            tracing::info!("the rows of one timestamp were not all read, none of them is committed");
+            return self.sink.abort().await;
+        }
         self.commit(open).await
+    }
+
+    fn is_full(&self, open: &Open) -> bool {
+        match open.joins {
+            Joins::Must => false,
+            _ => open.rows >= MAX_ROWS || open.bytes >= MAX_BYTES || open.since.elapsed() >= self.longest(open),
+        }
+    }
+
+    /// How old a transaction may get while more is coming.
+    fn longest(&self, open: &Open) -> Duration {
+        if open.joins == Joins::Should { self.longest_pass } else { MAX_AGE }
     }
 
     async fn absorb(&mut self, batch: EncodedBatch, open: &mut Open) -> Result<()> {
@@ -132,11 +161,8 @@ impl Open {
             server: None,
             relations: HashMap::new(),
             more_coming: false,
+            joins: Joins::Free,
         }
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES || self.since.elapsed() >= MAX_AGE
     }
 
     fn add(&mut self, batch: &EncodedBatch) -> Result<()> {
@@ -147,6 +173,7 @@ impl Open {
         share.committed.bytes += batch.bytes() as u64;
         share.committed.newest = share.committed.newest.max(batch.newest);
         share.exhausted = batch.exhausted;
+        share.joins = batch.joins;
         if let Some(identity) = &batch.server {
             self.server = Some(Arc::clone(identity));
         }
@@ -155,6 +182,7 @@ impl Open {
             chain(&mut self.deltas, delta.clone())?;
         }
         self.more_coming = self.relations.values().any(|share| !share.exhausted);
+        self.joins = self.relations.values().map(|share| share.joins).max().unwrap_or_default();
         Ok(())
     }
 }

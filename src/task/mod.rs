@@ -10,6 +10,7 @@ pub mod binding;
 pub mod columns;
 mod commit;
 pub mod facts;
+pub mod memory;
 mod older;
 mod poll;
 mod relation;
@@ -40,6 +41,7 @@ use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
 
 use self::columns::KnownColumns;
+use self::memory::Share;
 use self::server::ServerGuard;
 
 /// Makes the sink of a new session.
@@ -77,6 +79,8 @@ pub struct Parts {
     pub server: ServerGuard,
     /// The columns its tables have had in this run.
     pub columns: KnownColumns,
+    /// The memory it may use.
+    pub memory: Share,
 }
 
 /// E2 for a whole connector. Since an older process was started a table may have moved from one task to

@@ -14,8 +14,8 @@ use super::stall::{Step, Waits};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    CursorValue, EncodedBatch, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset, SourcePartition,
-    TableDefinition, Value,
+    CursorValue, EncodedBatch, Joins, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
+    SourcePartition, TableDefinition, Value,
 };
 use crate::reader::{CutRule, Limits, Page, read_page};
 use crate::retry::Backoff;
@@ -24,8 +24,6 @@ use crate::telemetry::TableMetrics;
 
 /// A page never has more rows, however far behind its relation is.
 const MAX_PAGE_ROWS: usize = 65_536;
-/// A page is cut when its records reach this size.
-const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 /// How often in a row a definition may change under a page before the relation is given up.
 const MAX_REDESCRIBES: u32 = 5;
 
@@ -45,6 +43,8 @@ pub(super) struct Polled {
     pub(super) fixed_upper: Option<CursorValue<'static>>,
     pub(super) page_rows: usize,
     pub(super) row_bytes: usize,
+    /// A page is cut when its records reach this size.
+    page_bytes: usize,
     pub(super) due: Clock,
     pub(super) checked: Option<Clock>,
     pub(super) backoff: Backoff,
@@ -83,6 +83,7 @@ impl Polled {
             fixed_upper: None,
             page_rows: parts.spec.polling.batch_max_rows,
             row_bytes: 64,
+            page_bytes: parts.memory.page_bytes,
             due: Clock::now(),
             checked: None,
             backoff: Backoff::default(),
@@ -123,13 +124,11 @@ impl Polled {
             return self.poll_unordered(connection, out, rule).await;
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
-        let limits = Limits { rows: self.page_rows, bytes: MAX_PAGE_BYTES };
-        let mut page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
-        if let Some(tie) = page.unfinished_tie.take() {
-            let query = planner.tie(&tie);
-            let whole = Limits { rows: usize::MAX, bytes: usize::MAX };
-            page = fetch_page(connection, bound, &query, &encode, rule, whole, self.empty_batch(bound)).await?;
-            page.ended = false;
+        let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
+        let page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
+        if let Some(tie) = &page.unfinished_tie {
+            drop(permit);
+            return self.poll_tie(parts, connection, out, tie).await;
         }
         let exhausted = page.ended && (!planner.has_suffix() || page.batch.is_empty());
         self.metrics.polled(page.batch.len() as u64, started.elapsed());
@@ -155,6 +154,52 @@ impl Polled {
         Ok(exhausted)
     }
 
+    /// The rows of one timestamp, which nothing else tells apart: one statement whose batches make one transaction,
+    /// because there is no position between them.
+    async fn poll_tie(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        out: &mpsc::Sender<EncodedBatch>,
+        tie: &CursorValue<'static>,
+    ) -> Result<bool> {
+        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
+        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
+        let query = bound.binding.planner.tie(tie);
+        let rule = CutRule { anywhere: true, ..self.rule(parts) };
+        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
+        let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
+        let mut sent = false;
+        loop {
+            self.step.waits_for(Waits::Kafka);
+            let permit = out.reserve().await.map_err(|_| closed())?;
+            self.step.waits_for(Waits::Database);
+            let read = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await;
+            let mut page = match read {
+                Ok(page) => page,
+                // What was handed on cannot be taken back, nor may it be committed.
+                Err(error) if sent => {
+                    let what = "reading the rows of one timestamp broke off, so none of them is committed";
+                    return Err(Error::new(ErrorKind::TransactionAborted, what).caused_by(error));
+                }
+                Err(error) => return Err(error),
+            };
+            if page.ended {
+                drop(stream);
+                page.position = Some(Position(vec![tie.clone()]));
+                page.settled = Some(tie.clone());
+                self.board.polled(true, false);
+                let batch = self.carry(parts, page, false)?;
+                permit.send(batch);
+                self.more_promised = true;
+                return Ok(false);
+            }
+            page.batch.joins = Joins::Must;
+            permit.send(page.batch);
+            sent = true;
+        }
+    }
+
     /// A bulk relation without a usable primary key: one statement, whose stream stays open while its
     /// batches are handed on.
     async fn poll_unordered(
@@ -167,7 +212,7 @@ impl Polled {
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
         let query = bound.binding.planner.page(None, None, 0);
         let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
-        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: MAX_PAGE_BYTES };
+        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
         loop {
             self.step.waits_for(Waits::Kafka);
             let permit = out.reserve().await.map_err(|_| closed())?;
@@ -175,6 +220,7 @@ impl Polled {
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
             let mut batch = page.batch;
             batch.exhausted = page.ended;
+            batch.joins = if page.ended { Joins::Free } else { Joins::Should };
             permit.send(batch);
             if page.ended {
                 self.board.polled(false, true);
@@ -191,7 +237,7 @@ impl Polled {
 
     fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
         let rows = self.page_rows.min(MAX_PAGE_ROWS);
-        let row_bytes = self.row_bytes.min(MAX_PAGE_BYTES / rows.max(1) + 1);
+        let row_bytes = self.row_bytes.min(self.page_bytes / rows.max(1) + 1);
         EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&bound.binding.topic), rows, row_bytes)
     }
 
@@ -212,6 +258,9 @@ impl Polled {
             batch.delta =
                 Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
+        }
+        if matches!(planner.mode(), Mode::Bulk) && !exhausted {
+            batch.joins = Joins::Should;
         }
         self.position = Some(position);
         Ok(batch)
@@ -234,7 +283,7 @@ impl Polled {
             self.page_rows = base;
             return;
         }
-        let fitting = (MAX_PAGE_BYTES / self.row_bytes.max(1)).max(1);
+        let fitting = (self.page_bytes / self.row_bytes.max(1)).max(1);
         let doubled = (self.page_rows * 2).min(MAX_PAGE_ROWS.max(base));
         self.page_rows = if doubled <= fitting { doubled } else { largest_step(base, fitting) };
     }

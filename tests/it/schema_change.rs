@@ -13,7 +13,9 @@ use crate::support::{PATIENCE, eventually};
 const LISTEN: &[&str] = &["--listen", "127.0.0.1:0"];
 
 /// One change, and a row behind it: what its record must say.
-const CHANGES: &[(&str, &str, &[(&str, &str)])] = &[
+type Change = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CHANGES: &[Change] = &[
     (
         "alter table t add column extra varchar(20)",
         "(a, b, extra) values ('a2', 2, 'x2')",

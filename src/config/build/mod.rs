@@ -48,6 +48,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
             "fail" => SchemaChange::Fail,
             _ => SchemaChange::Evolve,
         },
+        memory_max: usize::try_from(judge.number("memory.max.bytes")).unwrap_or(usize::MAX),
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
         key_converter,
         value_converter,

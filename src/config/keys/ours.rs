@@ -34,6 +34,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("evolve")
     .allow(Allowed::AnyCase(&["evolve", "pause-table", "fail"])),
     own_key(
+        "memory.max.bytes",
+        Kind::Long,
+        "About how much memory the process may use, whatever the size of the tables and however slow the brokers: pages and \
+         the producers' queues are divided among the tasks.",
+    )
+    .or("268435456")
+    .allow(Allowed::Range(44_040_192, i64::MAX)),
+    own_key(
         "cursor.null",
         Kind::Text,
         "A row whose cursor column is NULL is never read by Connect. `fail` stops the table, `ignore` skips and counts it.",

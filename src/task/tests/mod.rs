@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Plain;
 use super::columns::KnownColumns;
+use super::memory::Share;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::{Document, Surroundings, connector};
@@ -54,6 +55,7 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
         fence: Fence::among(1).remove(0),
         server: ServerGuard::new(false),
         columns: KnownColumns::default(),
+        memory: Share::among(1, 256 << 20).unwrap(),
     }
 }
 
