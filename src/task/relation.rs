@@ -10,13 +10,14 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
+use super::skipped::{Skipping, tolerance};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CursorValue, EncodedBatch, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset, SourcePartition,
     TableDefinition, Value,
 };
-use crate::reader::{CutRule, Limits, Page, read_page};
+use crate::reader::{CutRule, LeftOut, Limits, Page, read_page};
 use crate::retry::Backoff;
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
@@ -53,6 +54,7 @@ pub(super) struct Polled {
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
     pub(super) facts: Known,
+    pub(super) skipping: Skipping,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
 }
@@ -87,6 +89,7 @@ impl Polled {
             more_promised: false,
             misfit: None,
             facts: Known::default(),
+            skipping: Skipping::default(),
             failed: None,
             done: false,
         }
@@ -114,7 +117,7 @@ impl Polled {
         }
         if planner.tuple_len() == 0 {
             drop(permit);
-            return self.poll_unordered(connection, out, rule).await;
+            return self.poll_unordered(parts, connection, out, rule).await;
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: MAX_PAGE_BYTES };
@@ -125,11 +128,13 @@ impl Polled {
             page = fetch_page(connection, bound, &query, &encode, rule, whole, self.empty_batch(bound)).await?;
             page.ended = false;
         }
-        let exhausted = page.ended && (!planner.has_suffix() || page.batch.is_empty());
+        page.batch.skipped = self.skipped(parts, connection, std::mem::take(&mut page.left_out)).await?;
+        let found = !page.batch.is_empty() || page.batch.skipped.is_some();
+        let exhausted = page.ended && (!planner.has_suffix() || !found);
         self.metrics.polled(page.batch.len() as u64, started.elapsed());
         self.note_lag(parts, &page, upper.as_ref())?;
         self.grow(&page, parts.spec.polling.batch_max_rows);
-        if page.batch.is_empty() {
+        if !found {
             self.board.polled(false, exhausted);
             if exhausted && std::mem::take(&mut self.more_promised) {
                 // Nothing to commit, but the promise is off.
@@ -153,6 +158,7 @@ impl Polled {
     /// batches are handed on.
     async fn poll_unordered(
         &mut self,
+        parts: &Parts,
         connection: &mut dyn SourceConnection,
         out: &mpsc::Sender<EncodedBatch>,
         rule: CutRule,
@@ -162,23 +168,33 @@ impl Polled {
         let query = bound.binding.planner.page(None, None, 0);
         let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: MAX_PAGE_BYTES };
-        loop {
+        let mut has_misfits = false;
+        let (permit, last) = loop {
             let permit = out.reserve().await.map_err(|_| closed())?;
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
+            has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
             let mut batch = page.batch;
+            batch.skipped = self.told(parts, page.left_out).await?;
             batch.exhausted = page.ended;
-            permit.send(batch);
             if page.ended {
-                self.board.polled(false, true);
-                return Ok(true);
+                break (permit, batch);
             }
+            permit.send(batch);
             self.board.polled(true, false);
+        };
+        drop(stream);
+        if has_misfits {
+            // Too late for what was sent, but then the whole table is read again, with nothing left out.
+            self.confirm(parts, connection).await?;
         }
+        permit.send(last);
+        self.board.polled(false, true);
+        Ok(true)
     }
 
     fn rule(&self, parts: &Parts) -> CutRule {
         let anywhere = self.bound.as_ref().is_some_and(|bound| bound.binding.planner.cuts_anywhere());
-        CutRule { anywhere, null_fails: parts.spec.mode.null_fails }
+        CutRule { anywhere, null_fails: parts.spec.mode.null_fails, tolerance: tolerance(&parts.spec.errors) }
     }
 
     fn empty_batch(&self, bound: &Bound) -> EncodedBatch {

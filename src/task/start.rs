@@ -12,7 +12,7 @@ use super::binding::{Binding, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use super::{Parts, facts};
-use crate::config::spec::TimestampInitial;
+use crate::config::spec::{TimestampInitial, TooLarge};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -44,8 +44,10 @@ impl Polled {
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
         let rules = facts::of_rules(connection, &binding).await?;
-        (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
+        let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
+        let omits = parts.spec.errors.too_large == TooLarge::OmitColumns;
+        let encoder = encoder.within(limit, if omits { binding.omittable() } else { Vec::new() });
         if !binding.definition.skipped.is_empty() {
             let skipped = binding.definition.skipped.iter();
             self.board
