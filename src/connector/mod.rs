@@ -206,7 +206,7 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
         connection.close().await;
         Ok(relations)
     };
-    let (relations, ()) = tokio::try_join!(database, parts.prepare_offsets_topic())?;
+    let (relations, ()) = tokio::try_join!(database, parts.prepare_topics())?;
     Ok(relations)
 }
 

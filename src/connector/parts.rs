@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, ConverterSpec, KafkaSpec};
+use crate::config::spec::{ConnectorSpec, ConverterSpec, DeadLetterSpec, KafkaSpec};
 use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::producer::TransactionalProducer;
-use crate::kafka::{admin, client};
+use crate::kafka::{admin, client, limits};
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
@@ -98,11 +98,19 @@ impl ConnectorParts {
             }),
             ensure_topic: Arc::new(move |topic| {
                 let spec = Arc::clone(&spec);
-                Box::pin(async move { admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await })
+                Box::pin(async move {
+                    let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
+                    match spec.errors.dead_letters.as_ref().filter(is_letters) {
+                        Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
+                        None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
+                    }
+                    limits::record_limit(&spec.kafka, &topic).await
+                })
             }),
             board: self.options.board.clone(),
             metrics: self.options.metrics.clone(),
             once: self.options.once,
+            task: index,
             fence,
             server: self.server.clone(),
             columns: self.columns.clone(),
@@ -111,12 +119,17 @@ impl ConnectorParts {
         }
     }
 
-    /// Creates the offsets topic if it is missing, and refuses one that would lose offsets.
+    /// Creates the offsets topic and the dead letter topic if they are missing, and refuses an offsets topic that
+    /// would lose offsets.
     ///
     /// # Errors
     /// `Config`, `Kafka`, `KafkaRefused`.
-    pub async fn prepare_offsets_topic(&self) -> Result<()> {
-        admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await
+    pub async fn prepare_topics(&self) -> Result<()> {
+        admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await?;
+        match &self.spec.errors.dead_letters {
+            Some(letters) => admin::ensure_dead_letter_topic(&self.spec.kafka, letters).await,
+            None => Ok(()),
+        }
     }
 }
 

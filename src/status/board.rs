@@ -117,6 +117,10 @@ pub struct Committed {
     pub rows: u64,
     /// Bytes of its keys and values.
     pub bytes: u64,
+    /// Rows left out of it, and what was wrong with the last one.
+    pub skipped: u64,
+    /// None if no row was left out.
+    pub skip_reason: Option<String>,
     /// The position now committed, as text.
     pub position: Option<String>,
     /// The newest cursor time of the batch.
@@ -187,6 +191,8 @@ impl TableBoard {
         self.update(|table, _| {
             table.rows += committed.rows;
             table.bytes += committed.bytes;
+            table.rows_skipped += committed.skipped;
+            table.skip_reason = committed.skip_reason.or_else(|| table.skip_reason.take());
             if let Some(load) = &mut table.load {
                 load.rows += committed.rows;
                 table.rows_behind = load.left();
@@ -318,7 +324,7 @@ mod tests {
         let (board, table) = board();
         table.loading(Some(10));
         table.polled(true, false);
-        table.committed(Committed { rows: 4, bytes: 40, position: Some("4".into()), newest: None });
+        table.committed(Committed { rows: 4, bytes: 40, position: Some("4".into()), ..Committed::default() });
         let status = board.snapshot();
         let load = status.table("public.t").unwrap().load.as_ref().unwrap();
         assert_eq!((load.rows, load.estimated_rows), (4, Some(10)));

@@ -120,6 +120,11 @@ pub struct TableStatus {
     pub rows: u64,
     /// Bytes of keys and values committed since the start.
     pub bytes: u64,
+    /// Rows left out since the start because they cannot be delivered (`errors.tolerance`, `row.too.large`).
+    pub rows_skipped: u64,
+    /// What was wrong with the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_reason: Option<String>,
     /// The committed position, as text.
     pub position: Option<String>,
     /// The cursor time of the newest row committed.
@@ -289,6 +294,8 @@ impl TableStatus {
             last_poll: None,
             rows: 0,
             bytes: 0,
+            rows_skipped: 0,
+            skip_reason: None,
             position: None,
             newest: None,
             lag_seconds: None,

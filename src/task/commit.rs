@@ -67,7 +67,7 @@ impl<'a> CommitStage<'a> {
     /// Commits what arrives until the channel is closed and empty.
     pub(super) async fn run(mut self, mut batches: mpsc::Receiver<EncodedBatch>) -> Result<()> {
         while let Some(first) = batches.recv().await {
-            if first.is_empty() && first.delta.is_none() && first.server.is_none() {
+            if first.is_empty() && first.delta.is_none() && first.server.is_none() && first.skipped.is_none() {
                 // Only the end of a promise; an idle poll opens no transaction.
                 continue;
             }
@@ -135,7 +135,9 @@ impl<'a> CommitStage<'a> {
         }
         self.parts.metrics.committed(open.since.elapsed());
         for (relation, share) in open.relations {
-            self.parts.metrics.table(&relation).committed(share.committed.rows, share.committed.bytes);
+            let metrics = self.parts.metrics.table(&relation);
+            metrics.committed(share.committed.rows, share.committed.bytes);
+            metrics.skipped(share.committed.skipped);
             let board = self.parts.board.table(&relation);
             board.committed(share.committed);
             if share.exhausted {
@@ -174,6 +176,11 @@ impl Open {
         share.committed.newest = share.committed.newest.max(batch.newest);
         share.exhausted = batch.exhausted;
         share.joins = batch.joins;
+        if let Some(skipped) = &batch.skipped {
+            share.committed.skipped += skipped.rows;
+            share.committed.skip_reason = Some(skipped.reason.clone());
+            self.bytes += skipped.letters.as_ref().map_or(0, EncodedBatch::bytes);
+        }
         if let Some(identity) = &batch.server {
             self.server = Some(Arc::clone(identity));
         }

@@ -1,6 +1,6 @@
 //! What of `memory.max.bytes` each task may use. The parts are fixed when the tasks are known, so nobody waits for
-//! memory, and no table can take what another needs: a task holds at most three pages (one being read, one in the
-//! channel, one being sent) and the producer's queue.
+//! memory, and no table can take what another needs: a task holds at most four pages (one being read, one in the
+//! channel, one being sent, one of a bulk load held back) and the producer's queue.
 
 use crate::error::{Error, Result};
 
@@ -37,8 +37,8 @@ impl Share {
                 .advise(format!("give it at least {enough}, or lower tasks.max")));
         }
         let queue_bytes = (each / 2).min(LARGEST_QUEUE);
-        // One of the four is for what a page is longer than its limit: its last row, and buffers that have grown.
-        let page_bytes = ((each - queue_bytes) / 4).min(LARGEST_PAGE);
+        // One of the five is for what a page is longer than its limit: its last row, and buffers that have grown.
+        let page_bytes = ((each - queue_bytes) / 5).min(LARGEST_PAGE);
         Ok(Self { page_bytes, queue_bytes })
     }
 }
@@ -51,7 +51,7 @@ mod tests {
     fn pages_and_queues_of_all_tasks_stay_within_the_limit() {
         for (tasks, max) in [(1, 64 * MIB), (1, 256 * MIB), (4, 256 * MIB), (50, 256 * MIB), (50, 4096 * MIB)] {
             let share = Share::among(tasks, max).unwrap();
-            assert!(BASE + tasks * (4 * share.page_bytes + share.queue_bytes) <= max, "{tasks} {max} {share:?}");
+            assert!(BASE + tasks * (5 * share.page_bytes + share.queue_bytes) <= max, "{tasks} {max} {share:?}");
         }
         assert_eq!(Share::among(1, 256 * MIB).unwrap(), Share { page_bytes: LARGEST_PAGE, queue_bytes: LARGEST_QUEUE });
         let error = Share::among(200, 256 * MIB).unwrap_err();

@@ -12,13 +12,16 @@ mod commit;
 pub mod facts;
 pub mod memory;
 mod older;
+mod pass;
 mod poll;
 mod relation;
 pub mod server;
+mod skipped;
 mod stall;
 mod start;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,8 +50,9 @@ use self::server::ServerGuard;
 /// Makes the sink of a new session.
 pub type SinkFactory = Arc<dyn Fn() -> Result<Box<dyn RecordSink>> + Send + Sync>;
 
-/// Makes sure a topic exists before the first record is sent to it.
-pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+/// Makes sure a topic exists before the first record is sent to it, and says how large a record of it may be
+/// ([`record_limit`](crate::kafka::limits::record_limit)).
+pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
 
 /// What a task is made of.
 #[derive(Clone)]
@@ -73,6 +77,8 @@ pub struct Parts {
     pub metrics: ConnectorMetrics,
     /// Stop when every relation has nothing newer than the start of the run.
     pub once: bool,
+    /// The task's number.
+    pub task: usize,
     /// Opens when every task of the connector has fenced.
     pub fence: Fence,
     /// Which server the connector reads.

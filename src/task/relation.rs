@@ -10,6 +10,8 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
+use super::pass::Pass;
+use super::skipped::{Skipping, tolerance};
 use super::stall::{Step, Waits};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +25,7 @@ use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
 
 /// A page never has more rows, however far behind its relation is.
-const MAX_PAGE_ROWS: usize = 65_536;
+pub(super) const MAX_PAGE_ROWS: usize = 65_536;
 /// How often in a row a definition may change under a page before the relation is given up.
 const MAX_REDESCRIBES: u32 = 5;
 
@@ -44,16 +46,19 @@ pub(super) struct Polled {
     pub(super) page_rows: usize,
     pub(super) row_bytes: usize,
     /// A page is cut when its records reach this size.
-    page_bytes: usize,
+    pub(super) page_bytes: usize,
     pub(super) due: Clock,
     pub(super) checked: Option<Clock>,
     pub(super) backoff: Backoff,
     pub(super) redescribes: u32,
     /// The last batch handed on promised more, so the commit stage keeps its transaction open for it.
     pub(super) more_promised: bool,
+    /// The pass of a bulk load that is under way.
+    pass: Option<Pass>,
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
     pub(super) facts: Known,
+    pub(super) skipping: Skipping,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
     /// Whom its poll waits for.
@@ -89,8 +94,10 @@ impl Polled {
             backoff: Backoff::default(),
             redescribes: 0,
             more_promised: false,
+            pass: None,
             misfit: None,
             facts: Known::default(),
+            skipping: Skipping::default(),
             failed: None,
             done: false,
             step,
@@ -121,24 +128,26 @@ impl Polled {
         }
         if planner.tuple_len() == 0 {
             drop(permit);
-            return self.poll_unordered(connection, out, rule).await;
+            return self.poll_unordered(parts, connection, out, rule).await;
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
-        let page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
+        let mut page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
         if let Some(tie) = &page.unfinished_tie {
             drop(permit);
             return self.poll_tie(parts, connection, out, tie).await;
         }
-        let exhausted = page.ended && (!planner.has_suffix() || page.batch.is_empty());
+        page.batch.skipped = self.skipped(parts, connection, std::mem::take(&mut page.left_out)).await?;
+        let found = !page.batch.is_empty() || page.batch.skipped.is_some();
+        let exhausted = page.ended && (!planner.has_suffix() || !found);
         self.metrics.polled(page.batch.len() as u64, started.elapsed());
         self.note_lag(parts, &page, upper.as_ref())?;
         self.grow(&page, parts.spec.polling.batch_max_rows);
-        if page.batch.is_empty() {
+        if !found {
             self.board.polled(false, exhausted);
             if exhausted && std::mem::take(&mut self.more_promised) {
-                // Nothing to commit, but the promise is off.
-                let mut end = page.batch;
+                // Nothing to commit, but for the end of a pass, and the promise is off.
+                let mut end = self.pass.take().and_then(Pass::end).unwrap_or(page.batch);
                 end.exhausted = true;
                 permit.send(end);
             }
@@ -148,101 +157,52 @@ impl Polled {
         // A first load ends when its last rows are committed, so the commit stage says so.
         self.board.polled(true, false);
         let batch = self.carry(parts, page, exhausted)?;
-        permit.send(batch);
+        let (ready, last) = self.in_pass(batch);
+        match ready {
+            Some(ready) => permit.send(ready),
+            None => drop(permit),
+        }
+        if let Some(last) = last {
+            self.step.waits_for(Waits::Kafka);
+            out.send(last).await.map_err(|_| closed())?;
+        }
         self.more_promised = !exhausted;
         self.restart_bulk(exhausted);
         Ok(exhausted)
     }
 
-    /// The rows of one timestamp, which nothing else tells apart: one statement whose batches make one transaction,
-    /// because there is no position between them.
-    async fn poll_tie(
-        &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        out: &mpsc::Sender<EncodedBatch>,
-        tie: &CursorValue<'static>,
-    ) -> Result<bool> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
-        let query = bound.binding.planner.tie(tie);
-        let rule = CutRule { anywhere: true, ..self.rule(parts) };
-        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
-        let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
-        let mut sent = false;
-        loop {
-            self.step.waits_for(Waits::Kafka);
-            let permit = out.reserve().await.map_err(|_| closed())?;
-            self.step.waits_for(Waits::Database);
-            let read = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await;
-            let mut page = match read {
-                Ok(page) => page,
-                // What was handed on cannot be taken back, nor may it be committed.
-                Err(error) if sent => {
-                    let what = "reading the rows of one timestamp broke off, so none of them is committed";
-                    return Err(Error::new(ErrorKind::TransactionAborted, what).caused_by(error));
-                }
-                Err(error) => return Err(error),
-            };
-            if page.ended {
-                drop(stream);
-                page.position = Some(Position(vec![tie.clone()]));
-                page.settled = Some(tie.clone());
-                self.board.polled(true, false);
-                let batch = self.carry(parts, page, false)?;
-                permit.send(batch);
-                self.more_promised = true;
-                return Ok(false);
-            }
-            page.batch.joins = Joins::Must;
-            permit.send(page.batch);
-            sent = true;
+    /// A batch of a bulk load is marked, and held until it is known whether it is the last; others go as they are.
+    fn in_pass(&mut self, batch: EncodedBatch) -> (Option<EncodedBatch>, Option<EncodedBatch>) {
+        if !self.bound.as_ref().is_some_and(|bound| matches!(bound.binding.planner.mode(), Mode::Bulk)) {
+            return (Some(batch), None);
         }
+        let (mut pass, exhausted) = (self.pass.take().unwrap_or_default(), batch.exhausted);
+        let mut ready = pass.add(batch);
+        if !exhausted {
+            self.pass = Some(pass);
+            return (ready, None);
+        }
+        let last = pass.end();
+        if let (Some(ready), None) = (&mut ready, &last) {
+            // Every row of the table was left out.
+            (ready.exhausted, ready.joins) = (true, Joins::Free);
+        }
+        (ready, last)
     }
 
-    /// A bulk relation without a usable primary key: one statement, whose stream stays open while its
-    /// batches are handed on.
-    async fn poll_unordered(
-        &mut self,
-        connection: &mut dyn SourceConnection,
-        out: &mpsc::Sender<EncodedBatch>,
-        rule: CutRule,
-    ) -> Result<bool> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
-        let query = bound.binding.planner.page(None, None, 0);
-        let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
-        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
-        loop {
-            self.step.waits_for(Waits::Kafka);
-            let permit = out.reserve().await.map_err(|_| closed())?;
-            self.step.waits_for(Waits::Database);
-            let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
-            let mut batch = page.batch;
-            batch.exhausted = page.ended;
-            batch.joins = if page.ended { Joins::Free } else { Joins::Should };
-            permit.send(batch);
-            if page.ended {
-                self.board.polled(false, true);
-                return Ok(true);
-            }
-            self.board.polled(true, false);
-        }
-    }
-
-    fn rule(&self, parts: &Parts) -> CutRule {
+    pub(super) fn rule(&self, parts: &Parts) -> CutRule {
         let anywhere = self.bound.as_ref().is_some_and(|bound| bound.binding.planner.cuts_anywhere());
-        CutRule { anywhere, null_fails: parts.spec.mode.null_fails }
+        CutRule { anywhere, null_fails: parts.spec.mode.null_fails, tolerance: tolerance(&parts.spec.errors) }
     }
 
-    fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
+    pub(super) fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
         let rows = self.page_rows.min(MAX_PAGE_ROWS);
         let row_bytes = self.row_bytes.min(self.page_bytes / rows.max(1) + 1);
         EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&bound.binding.topic), rows, row_bytes)
     }
 
     /// Gives a page its delta and moves the reading position behind it.
-    fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
+    pub(super) fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
         let mut batch = page.batch;
@@ -258,9 +218,6 @@ impl Polled {
             batch.delta =
                 Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
-        }
-        if matches!(planner.mode(), Mode::Bulk) && !exhausted {
-            batch.joins = Joins::Should;
         }
         self.position = Some(position);
         Ok(batch)

@@ -13,7 +13,7 @@ use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
 use super::{Parts, facts};
-use crate::config::spec::TimestampInitial;
+use crate::config::spec::{TimestampInitial, TooLarge};
 use crate::convert::Role;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -54,7 +54,7 @@ impl Polled {
         }
         let rules = facts::of_rules(connection, &binding).await?;
         self.step.waits_for(Waits::Topic);
-        (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
+        let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         self.step.waits_for(Waits::Registry);
         // The registry is asked, and says no, before the first record of the new schema is made.
         let encoder =
@@ -62,6 +62,8 @@ impl Polled {
                 Some(change) if error.kind() == ErrorKind::IncompatibleSchema => error.with("change", change),
                 _ => error,
             })?;
+        let omits = parts.spec.errors.too_large == TooLarge::OmitColumns;
+        let encoder = encoder.within(limit, if omits { binding.omittable() } else { Vec::new() });
         parts.columns.accept(&binding.definition);
         self.step.waits_for(Waits::Database);
         if !binding.definition.skipped.is_empty() {

@@ -18,3 +18,4 @@ mod support;
 mod type_settings;
 mod types;
 mod walkthrough;
+mod whole;

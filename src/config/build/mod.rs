@@ -3,6 +3,7 @@
 //! version of the connectors accepts is accepted, only contradictions are refused).
 
 mod converters;
+mod errors;
 mod kafka;
 mod key;
 mod mode;
@@ -30,6 +31,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
+    let errors = errors::build(judge, &offsets);
     let polling = source::polling(judge);
     if !judge.report.is_good() {
         return None;
@@ -55,6 +57,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         kafka,
         offsets,
         topics,
+        errors,
         notes: judge.notes.clone(),
     })
 }

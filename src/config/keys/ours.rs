@@ -1,5 +1,5 @@
 //! Keys that Kafka Connect does not know: what the record key is made of, and what to do about cursor
-//! values that would lose rows.
+//! values that would lose rows and about rows that are too large.
 
 use super::{Allowed, KeyDefinition, Kind, own_key};
 
@@ -63,4 +63,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("fail")
     .allow(Allowed::AnyCase(&["fail", "read"])),
+    own_key(
+        "row.too.large",
+        Kind::Text,
+        "A row whose record is larger than the producer's `max.request.size` or the topic's `max.message.bytes`: `fail` stops \
+         the table, `dlq` leaves the row out and tells the dead letter topic, `omit-columns` sets the largest nullable columns \
+         to null until it fits and names them in the header `rowtide.omitted`.",
+    )
+    .or("fail")
+    .allow(Allowed::AnyCase(&["fail", "dlq", "omit-columns"])),
 ];

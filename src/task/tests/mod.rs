@@ -3,6 +3,7 @@
 
 mod scripted;
 mod servers;
+mod skipped;
 mod source;
 
 use std::sync::Arc;
@@ -48,10 +49,11 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
         value_converter: Arc::new(Plain),
         store: Arc::new(outside.clone()),
         sink: Arc::new(move || Ok(sink.sink())),
-        ensure_topic: Arc::new(|_| async { Ok(()) }.boxed()),
+        ensure_topic: Arc::new(|_| async { Ok(usize::MAX) }.boxed()),
         board: StatusBoard::new("c", Duration::from_secs(30)),
         metrics: Metrics::new().connector("c"),
         once,
+        task: 0,
         fence: Fence::among(1).remove(0),
         server: ServerGuard::new(false),
         columns: KnownColumns::default(),

@@ -105,10 +105,11 @@ impl SourceConnection for Connection {
                 auto_increment: name == "id",
                 cursor: Some(cursor),
             };
-            let columns = vec![
+            let mut columns = vec![
                 column("id", FieldType::Int64, CursorKind::Integer),
                 column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: true, digits: 6 }),
             ];
+            columns[1].field.optional = self.0.is_taught();
             Ok(TableDefinition {
                 relation: relation.clone(),
                 columns,
@@ -162,7 +163,8 @@ impl SourceConnection for Connection {
             let mut ids = self.0.rows(&id.name);
             ids.retain(|id| *id > after && *id < below);
             ids.truncate(query.limit.unwrap_or(usize::MAX));
-            Ok(Box::new(Rows { ids: ids.into(), breaks, timed }) as Box<dyn RowStream + 'a>)
+            let poison = ids.iter().copied().filter(|id| self.0.is_poison(*id, definition)).collect();
+            Ok(Box::new(Rows { ids: ids.into(), poison, breaks, timed }) as Box<dyn RowStream + 'a>)
         }
         .boxed()
     }
@@ -200,6 +202,7 @@ impl SourceConnection for Connection {
 
 struct Rows {
     ids: VecDeque<i64>,
+    poison: Vec<i64>,
     breaks: Option<usize>,
     timed: bool,
 }
@@ -217,7 +220,13 @@ impl RowStream for Rows {
                 let Some(id) = self.ids.pop_front() else { return Ok(StreamEnd::Exhausted) };
                 let cursor = [CursorValue::Timestamp(id), CursorValue::Integer(id)];
                 let cursor = if self.timed { &cursor[..] } else { &cursor[1..] };
-                if sink.row(&[Value::Integer(id), Value::Integer(id / 1000)], cursor)? == Flow::Pause {
+                let flow = if self.poison.contains(&id) {
+                    let text = || vec![("id".to_owned(), Some(id.to_string())), ("ts".to_owned(), None)];
+                    sink.left_out(Error::new(ErrorKind::Value, "poison").with("row", id), cursor, &text)?
+                } else {
+                    sink.row(&[Value::Integer(id), Value::Integer(id / 1000)], cursor)?
+                };
+                if flow == Flow::Pause {
                     return Ok(StreamEnd::Paused);
                 }
             }
