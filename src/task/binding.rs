@@ -337,3 +337,51 @@ fn check_non_null(definition: &TableDefinition, mode: &Mode) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes texts one after the other; the last column must not be null.
+    struct Texts;
+
+    impl Encoder for Texts {
+        fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+            for value in row {
+                if let Value::Text(text) = value {
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+            match row.last() {
+                Some(Value::Null) => Err(Error::new(ErrorKind::Value, "null in a field that cannot be null")),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_too_large_goes_without_its_largest_columns_until_it_fits() {
+        let omittable = [(1, "a".to_owned()), (2, "b".to_owned()), (3, "c".to_owned())];
+        let encoder = |limit: usize, omittable: &[(usize, String)]| {
+            let encoder = RecordEncoder { key: None, value: Arc::new(Texts), limit: 0, omittable: Vec::new() };
+            encoder.within(limit + OVERHEAD, omittable.to_vec())
+        };
+        let row = ["id", "a".repeat(200).as_str(), "b".repeat(300).as_str(), "c".repeat(400).as_str()]
+            .map(|text| Value::Text(text.to_owned().into()));
+        let mut batch = EncodedBatch::new("t".into(), "topic".into(), 4, 64);
+        encoder(902, &omittable).encode(&row, &mut batch).unwrap();
+        assert_eq!((batch.last_len(), batch.headers()), (902, &[][..]));
+        // `c` is the largest, but its schema demands it; the header counts, too.
+        encoder(901, &omittable).encode(&row, &mut batch).unwrap();
+        assert_eq!((batch.last_len(), batch.headers()[0].value.as_str()), (602, "b"));
+        encoder(602, &omittable).encode(&row, &mut batch).unwrap();
+        assert_eq!((batch.last_len(), batch.headers()[1].value.as_str()), (402, "b,a"));
+        assert_eq!(batch.headers().iter().map(|header| header.record).collect::<Vec<_>>(), [1, 2]);
+        for encoder in [encoder(400, &omittable), encoder(901, &[])] {
+            let error = encoder.encode(&row, &mut batch).unwrap_err();
+            assert_eq!((error.kind(), error.context("topic")), (ErrorKind::RecordTooLarge, Some("topic")));
+            assert!(error.report().contains("999 bytes"), "{error:?}");
+            assert_eq!((batch.len(), batch.headers().len()), (3, 2), "as before");
+        }
+    }
+}

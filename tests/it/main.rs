@@ -11,6 +11,7 @@ mod kafka;
 mod lifecycle;
 mod modes;
 mod mysql_family;
+mod rows;
 mod schema_change;
 mod schemas;
 mod servers;

@@ -53,6 +53,7 @@ pub(super) fn raw(wire: Wire, bytes: &[u8]) -> String {
             Some("infinity".to_owned())
         }
         (Wire::Timestamp | Wire::Timestamptz, [0x80, 0, 0, 0, 0, 0, 0, 0]) => Some("-infinity".to_owned()),
+        (Wire::Timestamptz, _) => shown(wire, bytes).map(|text| text + "Z"),
         (Wire::Time, _) => fixed(bytes).ok().map(|bytes| clock(i64::from_be_bytes(bytes))),
         (Wire::Jsonb, [_, text @ ..]) => std::str::from_utf8(text).ok().map(str::to_owned),
         _ => shown(wire, bytes),

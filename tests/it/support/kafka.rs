@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rowtide::config::spec::ConverterSpec;
 use rowtide::convert::decode::AvroDecoder;
@@ -22,6 +22,7 @@ pub struct Raw {
     pub offset: i64,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
+    pub headers: Vec<(String, String)>,
 }
 
 /// One record, decoded through the registry.
@@ -92,12 +93,19 @@ pub fn read_topic(topic: &str) -> Vec<Raw> {
                     offset: message.offset(),
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
+                    headers: headers(&message),
                 });
             }
         }
     }
     records.sort_by_key(|record| (record.partition, record.offset));
     records
+}
+
+fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
+    let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+    let all = message.headers().into_iter().flat_map(|headers| headers.iter());
+    all.map(|header| (header.key.to_owned(), text(header.value))).collect()
 }
 
 /// The ends of a topic's partitions, transaction markers and aborted records counted: they move with
