@@ -197,6 +197,9 @@ async fn left_by_a_standalone_worker(
     relations: &[Relation],
     findings: &mut Findings,
 ) {
+    if let Some(file) = standalone::missing(spec) {
+        let _ = output::print(&format!("note     {}: {}\n", file.display(), standalone::NOT_THERE));
+    }
     let left = match standalone::positions(spec, relations) {
         Ok(left) if left.is_empty() => return,
         other => other,

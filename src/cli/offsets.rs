@@ -6,7 +6,7 @@ mod files;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::{ConfigArgs, output};
@@ -74,13 +74,13 @@ enum OffsetsCommand {
     },
     /// Save the offsets in the form of Connect's GET /connectors/NAME/offsets, or for a standalone worker.
     #[command(
-        after_help = "Example: rowtide offsets export connector.json offsets.json\n         rowtide offsets export connector.json --to-file /var/lib/connect/connect.offsets"
+        after_help = "Example: rowtide offsets export connector.json offsets.json\n         rowtide offsets export connector.json --to-file /var/lib/connect/connect.offsets",
+        group = ArgGroup::new("to").required(true).args(["file", "to_file"])
     )]
     Export {
         /// Connector configuration.
         connector: String,
         /// The file; `-` is standard output.
-        #[arg(required_unless_present = "to_file", conflicts_with = "to_file")]
         file: Option<PathBuf>,
         /// Into the file of a standalone worker that is stopped (its `offset.storage.file.filename`); what it holds
         /// of other connectors is kept.
@@ -91,13 +91,13 @@ enum OffsetsCommand {
     },
     /// Write offsets from such a file.
     #[command(
-        after_help = "Example: rowtide offsets import connector.json offsets.json --yes\n         rowtide offsets import connector.json --from-file /var/lib/connect/connect.offsets"
+        after_help = "Example: rowtide offsets import connector.json offsets.json --yes\n         rowtide offsets import connector.json --from-file /var/lib/connect/connect.offsets",
+        group = ArgGroup::new("from").required(true).args(["file", "from_file"])
     )]
     Import {
         /// Connector configuration.
         connector: String,
         /// The file, in the form of Connect's GET /connectors/NAME/offsets; `-` is standard input.
-        #[arg(required_unless_present = "from_file", conflicts_with = "from_file")]
         file: Option<PathBuf>,
         /// From the file of a standalone worker (its `offset.storage.file.filename`); only what is this connector's.
         #[arg(long, value_name = "FILE")]

@@ -12,6 +12,10 @@ use crate::offsets::standalone::{self, Entry};
 use crate::offsets::{OffsetStore, StoredOffset};
 use crate::task::binding::stored_for;
 
+/// What a start without the file and without offsets means.
+pub const NOT_THERE: &str =
+    "the file of a standalone worker is not there; positions it may have elsewhere are not taken over";
+
 /// How many tables a message names.
 const SHOWN: usize = 5;
 
@@ -25,6 +29,14 @@ pub fn read(file: &Path) -> Result<Vec<Entry>> {
     bytes.and_then(|bytes| standalone::parse(&bytes)).map_err(|error| error.with("file", file.display()))
 }
 
+/// The file the configuration names, if it is not there: a worker that has stored nothing yet, or one whose file
+/// was left on another machine.
+pub fn missing(spec: &ConnectorSpec) -> Option<&Path> {
+    let file = spec.offsets.standalone_file.as_deref()?;
+    let error = std::fs::metadata(file).err()?;
+    (error.kind() == std::io::ErrorKind::NotFound).then_some(file)
+}
+
 /// A position in the file that the offsets topic does not have.
 pub type Left<'a> = (&'a Relation, SourceOffset);
 
@@ -35,11 +47,8 @@ pub type Left<'a> = (&'a Relation, SourceOffset);
 /// Those of [`read`]; `Offsets` if a position of the connector cannot be one.
 pub fn positions<'a>(spec: &ConnectorSpec, relations: &'a [Relation]) -> Result<Vec<Left<'a>>> {
     let Some(file) = &spec.offsets.standalone_file else { return Ok(Vec::new()) };
-    let is_there = match std::fs::metadata(file) {
-        Ok(about) => about.len() > 0,
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-    };
-    if !is_there || spec.mode.mode == ModeName::Bulk {
+    let is_empty = std::fs::metadata(file).is_ok_and(|about| about.len() == 0);
+    if missing(spec).is_some() || is_empty || spec.mode.mode == ModeName::Bulk {
         return Ok(Vec::new());
     }
     let found =
@@ -92,10 +101,14 @@ pub(super) async fn look(spec: &ConnectorSpec, store: &dyn OffsetStore, relation
             return Ok(());
         }
     };
-    if left.is_empty() {
+    let missing = missing(spec);
+    if left.is_empty() && missing.is_none() {
         return Ok(());
     }
     let stored = store.load(&spec.name).await?;
+    if let Some(file) = missing.filter(|_| stored.offsets.is_empty() && spec.mode.mode != ModeName::Bulk) {
+        tracing::warn!(file = %file.display(), "{}", NOT_THERE);
+    }
     for (relation, position) in passed_over(spec, left, &stored.offsets)? {
         tracing::warn!(
             table = %relation, %position,
