@@ -3,7 +3,9 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::support::Stack;
 use crate::support::config::Connector;
+use crate::support::connect::java;
 use crate::support::db::{MySqlFamily, Postgres};
 use crate::support::kafka::{make_compacted_topic, read_topic, records, seed};
 use crate::support::process::{Finished, run};
@@ -222,6 +224,32 @@ fn positions_of_mysql_are_gone_on_with_under_both_protocols() {
     let connector = stored(connector, &[(bare, Some(r#"{"incrementing":4}"#))]);
     assert_eq!(delivered(&connector), [5, 6]);
     assert_left(&connector, &[(bare, r#"{"incrementing":6}"#)]);
+}
+
+#[test]
+fn offsets_go_to_and_fro_between_rowtide_and_the_classes_of_kafka_connect() {
+    let database = Postgres::new();
+    database.run("create table \"ä😀t\" (id integer primary key); insert into \"ä😀t\" values (1), (2), (3), (4)");
+    // A name that JSON writers escape each in their own way, and no topic can have; only the query is polled.
+    let connector = Connector::new(&database.jdbc_url()).alone().set("mode", "incrementing");
+    let connector = connector.set("incrementing.column.name", "id").without("table.whitelist");
+    let connector = connector.set("query", "select * from (select id from \"ä😀t\") q");
+    let place = format!("{}/{}", Stack::get().brokers, connector.keys["offset.storage.topic"]);
+    let (name, query) = (connector.name.as_str(), r#"{"query":"query"}"#);
+    // Java takes its arguments for the locale's; the JSON says the same in ASCII.
+    let table = r#"{"table":"public.\u00e4\ud83d\ude00t","protocol":"1"}"#;
+    java(&["write", &place, name, query, r#"{"incrementing":2}"#, name, table, r#"{"incrementing":3}"#]);
+    assert_eq!(delivered(&connector), [3, 4]);
+    let file = connector.file().display().to_string();
+    let listed = run(&["offsets", "list", &file]).expect_code(0);
+    listed.expect_says(&["query  4", "public.ä😀t  3"]);
+    run(&["offsets", "set", &file, "--table", "ä😀t", "--incrementing", "9", "--yes"]).expect_code(0);
+    let read = java(&["read", &place, name, query, name, table, "others", query]);
+    assert_eq!(read, [r#"{"incrementing":4}"#, r#"{"incrementing":9}"#, "null"]);
+    // And once more there and back, in the topic as it is now.
+    java(&["write", &place, name, query, r#"{"incrementing":3}"#]);
+    assert_eq!(delivered(&connector), [3, 4, 4]);
+    assert_eq!(java(&["read", &place, name, query]), [r#"{"incrementing":4}"#]);
 }
 
 #[test]

@@ -1,31 +1,19 @@
 //! The file of a standalone worker, which Kafka Connect's own classes write and read here: taken over, given back, and
 //! never passed over in silence.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use rowtide::offsets::standalone::{self, Entry};
 use serde_json::{Value as Json, json};
 
-use crate::support::address;
 use crate::support::config::Connector;
+use crate::support::connect::java;
 use crate::support::db::Postgres;
 use crate::support::kafka::{records, topics};
 use crate::support::oracle::stored_offset;
 use crate::support::process::{Finished, finish, rowtide};
 
 const V1: &str = r#"{"protocol":"1","table":"public.t"}"#;
-
-/// Runs `standalone/StandaloneOffsets.java` with Kafka's own libraries; its lines.
-fn java(words: &[&str]) -> Vec<String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/standalone/StandaloneOffsets.java");
-    let classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
-    let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
-    let output = command.args(["-cp", &classes]).arg(source).args(words).output().expect("start java");
-    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    assert!(output.status.success(), "java {words:?}: {}", text(output.stderr));
-    text(output.stdout).lines().map(str::to_owned).collect()
-}
 
 /// A table of ten rows, a connector with an offsets topic of its own, and the place of a worker's file.
 struct Scene {

@@ -8,19 +8,24 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.connect.json.JsonConverter;
+import org.apache.kafka.connect.runtime.distributed.DistributedConfig;
 import org.apache.kafka.connect.runtime.standalone.StandaloneConfig;
 import org.apache.kafka.connect.storage.FileOffsetBackingStore;
+import org.apache.kafka.connect.storage.KafkaOffsetBackingStore;
+import org.apache.kafka.connect.storage.OffsetBackingStore;
 import org.apache.kafka.connect.storage.OffsetStorageReaderImpl;
 import org.apache.kafka.connect.storage.OffsetStorageWriter;
+import org.apache.kafka.connect.util.TopicAdmin;
 
 /**
- * What a standalone worker does with the file of its offsets, by its own classes.
+ * What a worker of Kafka Connect does with offsets, by its own classes. A PLACE is the file of a standalone
+ * worker, or BOOTSTRAP/TOPIC of a distributed one.
  *
- * read FILE (CONNECTOR PARTITION)...: one line for each, the offset or null
- * write FILE (CONNECTOR PARTITION OFFSET)...: stores them; an offset may be null
+ * read PLACE (CONNECTOR PARTITION)...: one line for each, the offset or null
+ * write PLACE (CONNECTOR PARTITION OFFSET)...: stores them; an offset may be null
  * map FILE COUNT SEED: a plain map of byte arrays, its entries in hexadecimal, one a line
  */
-public class StandaloneOffsets {
+public class ConnectOffsets {
     private static final ObjectMapper JSON =
         new ObjectMapper().enable(DeserializationFeature.USE_LONG_FOR_INTS);
 
@@ -31,12 +36,7 @@ public class StandaloneOffsets {
         }
         JsonConverter keys = converter(true);
         JsonConverter values = converter(false);
-        FileOffsetBackingStore store = new FileOffsetBackingStore(keys);
-        store.configure(new StandaloneConfig(Map.of(
-            "bootstrap.servers", "127.0.0.1:1",
-            "key.converter", "org.apache.kafka.connect.json.JsonConverter",
-            "value.converter", "org.apache.kafka.connect.json.JsonConverter",
-            "offset.storage.file.filename", args[1])));
+        OffsetBackingStore store = args[1].startsWith("/") ? file(args[1], keys) : topic(args[1].split("/"), keys);
         store.start();
         if (args[0].equals("read")) {
             for (int i = 2; i < args.length; i += 2) {
@@ -53,6 +53,37 @@ public class StandaloneOffsets {
             }
         }
         store.stop();
+        // What a client still does in the background is of no interest.
+        System.exit(0);
+    }
+
+    private static Map<String, String> worker(String bootstrap) {
+        Map<String, String> config = new HashMap<>();
+        config.put("bootstrap.servers", bootstrap);
+        config.put("key.converter", JsonConverter.class.getName());
+        config.put("value.converter", JsonConverter.class.getName());
+        return config;
+    }
+
+    private static OffsetBackingStore file(String file, JsonConverter keys) {
+        Map<String, String> config = worker("127.0.0.1:1");
+        config.put("offset.storage.file.filename", file);
+        OffsetBackingStore store = new FileOffsetBackingStore(keys);
+        store.configure(new StandaloneConfig(config));
+        return store;
+    }
+
+    private static OffsetBackingStore topic(String[] place, JsonConverter keys) {
+        Map<String, String> config = worker(place[0]);
+        config.put("group.id", "worker");
+        config.put("offset.storage.topic", place[1]);
+        config.put("offset.storage.replication.factor", "1");
+        config.put("config.storage.topic", "unused");
+        config.put("status.storage.topic", "unused");
+        TopicAdmin admin = new TopicAdmin(Map.of("bootstrap.servers", place[0]));
+        OffsetBackingStore store = new KafkaOffsetBackingStore(() -> admin, () -> "worker", keys);
+        store.configure(new DistributedConfig(config));
+        return store;
     }
 
     private static JsonConverter converter(boolean isKey) {
@@ -61,11 +92,16 @@ public class StandaloneOffsets {
         return converter;
     }
 
-    /** As connectors make them: a HashMap, whose order is Java's. */
+    /** As connectors make them: a HashMap of the default capacity, filled one by one; its order follows from that. */
     @SuppressWarnings("unchecked")
     private static Map<String, Object> object(String json) throws Exception {
         Map<String, Object> parsed = JSON.readValue(json, Map.class);
-        return parsed == null ? null : new HashMap<>(parsed);
+        if (parsed == null) {
+            return null;
+        }
+        Map<String, Object> map = new HashMap<>();
+        parsed.forEach(map::put);
+        return map;
     }
 
     private static void map(String file, int count, long seed) throws Exception {
