@@ -4,13 +4,13 @@ use clap::Args;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, KeyMode};
-use crate::connector::{catalog, inspect, offset_tools, parts};
+use crate::connector::{catalog, inspect, offset_tools, parts, standalone};
 use crate::convert::Role;
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicState};
 use crate::kafka::client;
-use crate::model::{CursorFact, Mode};
+use crate::model::{CursorFact, Mode, Relation};
 use crate::task::binding::Binding;
 
 #[derive(Debug, Args)]
@@ -115,6 +115,8 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings
         if let Some(identity) = &identity {
             server(spec, args, identity, findings).await;
         }
+        let relations: Vec<_> = bindings.iter().map(|binding| binding.definition.relation.clone()).collect();
+        left_by_a_standalone_worker(spec, args, &relations, findings).await;
     }
     for binding in &bindings {
         registry(spec, args, binding, findings).await;
@@ -186,6 +188,34 @@ async fn server(spec: &ConnectorSpec, args: &ConfigArgs, identity: &str, finding
                 output::print(&format!("note     server {identity}; the offsets cannot be read: {}\n", error.report()));
         }
     }
+}
+
+/// Whether `run` would refuse to begin anew, or pass over what a standalone worker has read.
+async fn left_by_a_standalone_worker(
+    spec: &ConnectorSpec,
+    args: &ConfigArgs,
+    relations: &[Relation],
+    findings: &mut Findings,
+) {
+    if let Some(file) = standalone::missing(spec) {
+        let _ = output::print(&format!("note     {}: {}\n", file.display(), standalone::NOT_THERE));
+    }
+    let left = match standalone::positions(spec, relations) {
+        Ok(left) if left.is_empty() => return,
+        other => other,
+    };
+    let compared = async {
+        let (left, stored) = (left?, offset_tools::load(spec).await?);
+        standalone::passed_over(spec, left, &stored.offsets.into_iter().collect())
+    };
+    let compared = output::within(args.timeout, "the offsets topic", compared).await;
+    findings.note("offset.storage.file.filename", compared, |passed_over| match passed_over.as_slice() {
+        [] => "what a standalone worker has read has been taken over".to_owned(),
+        tables => {
+            let names: Vec<String> = tables.iter().map(|(relation, _)| relation.to_string()).collect();
+            format!("its positions of these tables have not been taken over: {}", names.join(", "))
+        }
+    });
 }
 
 async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {

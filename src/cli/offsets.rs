@@ -1,10 +1,12 @@
 //! `rowtide offsets`: look at what is stored, and change it. A change shows before and after, wants `--yes`
 //! where nobody can be asked, and refuses while the connector runs.
 
+mod files;
+
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::json;
 
 use super::{ConfigArgs, output};
@@ -70,23 +72,36 @@ enum OffsetsCommand {
         #[command(flatten)]
         change: Change,
     },
-    /// Save the offsets in the form of Connect's GET /connectors/NAME/offsets.
-    #[command(after_help = "Example: rowtide offsets export connector.json offsets.json")]
+    /// Save the offsets in the form of Connect's GET /connectors/NAME/offsets, or for a standalone worker.
+    #[command(
+        after_help = "Example: rowtide offsets export connector.json offsets.json\n         rowtide offsets export connector.json --to-file /var/lib/connect/connect.offsets",
+        group = ArgGroup::new("to").required(true).args(["file", "to_file"])
+    )]
     Export {
         /// Connector configuration.
         connector: String,
         /// The file; `-` is standard output.
-        file: PathBuf,
+        file: Option<PathBuf>,
+        /// Into the file of a standalone worker that is stopped (its `offset.storage.file.filename`); what it holds
+        /// of other connectors is kept.
+        #[arg(long, value_name = "FILE")]
+        to_file: Option<PathBuf>,
         #[command(flatten)]
         config: ConfigArgs,
     },
     /// Write offsets from such a file.
-    #[command(after_help = "Example: rowtide offsets import connector.json offsets.json --yes")]
+    #[command(
+        after_help = "Example: rowtide offsets import connector.json offsets.json --yes\n         rowtide offsets import connector.json --from-file /var/lib/connect/connect.offsets",
+        group = ArgGroup::new("from").required(true).args(["file", "from_file"])
+    )]
     Import {
         /// Connector configuration.
         connector: String,
-        /// The file; `-` is standard input.
-        file: PathBuf,
+        /// The file, in the form of Connect's GET /connectors/NAME/offsets; `-` is standard input.
+        file: Option<PathBuf>,
+        /// From the file of a standalone worker (its `offset.storage.file.filename`); only what is this connector's.
+        #[arg(long, value_name = "FILE")]
+        from_file: Option<PathBuf>,
         #[command(flatten)]
         change: Change,
         #[command(flatten)]
@@ -125,8 +140,14 @@ pub(super) async fn run(args: OffsetsArgs) -> u8 {
             set(&target, &change, timestamp, incrementing).await
         }
         OffsetsCommand::Reset { target, change } => reset(&target, &change).await,
-        OffsetsCommand::Export { connector, file, config } => export(&connector, &file, &config).await,
-        OffsetsCommand::Import { connector, file, change, config } => import(&connector, &file, &change, &config).await,
+        OffsetsCommand::Export { connector, file, to_file, config } => {
+            let to = files::Place::of(file, to_file);
+            files::export(&connector, &to, &config).await
+        }
+        OffsetsCommand::Import { connector, file, from_file, change, config } => {
+            let from = files::Place::of(file, from_file);
+            files::import(&connector, &from, &change, &config).await
+        }
     };
     match outcome {
         Ok(()) => 0,
@@ -223,9 +244,13 @@ fn is_selected(spec: &ConnectorSpec, partition: &SourcePartition) -> bool {
         (Selection::Query { .. }, table) => table.is_none(),
         (Selection::Tables(_), None) => false,
         (Selection::Tables(filter), Some(table)) => {
+            // Some releases of Kafka Connect's connector name the database too.
+            let database = spec.source.url.database.as_deref().map(|database| format!("{database}."));
+            let without = database.and_then(|database| table.strip_prefix(&database)).filter(|rest| rest.contains('.'));
+            let table = without.unwrap_or(table);
             let (schema, name) = match table.rsplit_once('.') {
                 Some((schema, name)) => (Some(schema.to_owned()), name.to_owned()),
-                None => (None, table.clone()),
+                None => (None, table.to_owned()),
             };
             let id = crate::model::TableId { catalog: None, schema, name };
             filter.selects(&id, &id.to_string())
@@ -256,7 +281,7 @@ async fn get(target: &Target, to: Option<&Path>) -> Result<(), Stop> {
         return Err(nothing_stored(&stored, target.table.as_deref()).into());
     }
     let document = format::to_rest(chosen.iter().map(|(partition, stored)| (*partition, Some(&stored.offset))));
-    Ok(write_document(to.unwrap_or(Path::new("-")), &document)?)
+    Ok(files::write_document(to.unwrap_or(Path::new("-")), &document)?)
 }
 
 fn matches(partition: &SourcePartition, table: Option<&str>) -> bool {
@@ -390,37 +415,6 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
         return Ok(());
     }
     apply(&spec, &stored, changes, change, &target.config).await
-}
-
-async fn export(connector: &str, file: &Path, config: &ConfigArgs) -> Result<(), Stop> {
-    let spec = one(connector, config)?;
-    let stored = load(&spec, config).await?;
-    let document = format::to_rest(stored.offsets.iter().map(|(partition, stored)| (partition, Some(&stored.offset))));
-    Ok(write_document(file, &document)?)
-}
-
-async fn import(connector: &str, file: &Path, change: &Change, config: &ConfigArgs) -> Result<(), Stop> {
-    let spec = one(connector, config)?;
-    let text =
-        if file == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
-    let text = text.map_err(|error| {
-        Error::new(ErrorKind::Io, "cannot read the offsets").with("file", file.display()).caused_by(error)
-    })?;
-    let changes = format::from_rest(&spec.name, &text).map_err(|error| error.with("file", file.display()))?;
-    if changes.is_empty() {
-        return Err(Error::config("the file holds no offsets").with("file", file.display()).into());
-    }
-    let stored = load(&spec, config).await?;
-    apply(&spec, &stored, changes, change, config).await
-}
-
-fn write_document(file: &Path, document: &str) -> Result<()> {
-    if file == Path::new("-") {
-        return output::print(&format!("{document}\n"));
-    }
-    std::fs::write(file, format!("{document}\n")).map_err(|error| {
-        Error::new(ErrorKind::Io, "cannot write the offsets").with("file", file.display()).caused_by(error)
-    })
 }
 
 /// Shows before and after, asks, and writes.

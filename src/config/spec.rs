@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use regex::Regex;
@@ -45,6 +46,8 @@ impl fmt::Debug for Secret {
 pub struct ConnectorSpec {
     /// `name`.
     pub name: String,
+    /// The file it was read from, as it was given.
+    pub origin: String,
     /// The database.
     pub source: SourceSpec,
     /// Which tables, or the query.
@@ -354,6 +357,8 @@ pub struct OffsetsSpec {
     /// `internal.topics.automatic.creation.enable`; false: the topic is there and compacted, and the brokers
     /// are not asked.
     pub automatic_creation: bool,
+    /// `offset.storage.file.filename`: what a standalone worker has left. Only looked at.
+    pub standalone_file: Option<PathBuf>,
     /// Other `offset.storage.*` settings, passed to the topic.
     pub settings: BTreeMap<String, String>,
 }

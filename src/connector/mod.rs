@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod inspect;
 pub mod offset_tools;
 pub mod parts;
+pub mod standalone;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,6 +208,7 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
         Ok(relations)
     };
     let (relations, ()) = tokio::try_join!(database, parts.prepare_topics())?;
+    standalone::look(spec, &*parts.store, &relations).await?;
     Ok(relations)
 }
 

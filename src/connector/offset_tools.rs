@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::spec::ConnectorSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
+use crate::kafka::admin;
 use crate::kafka::lease::Lease;
 use crate::kafka::producer::TransactionalProducer;
 use crate::model::{SourceOffset, SourcePartition};
@@ -59,6 +60,8 @@ pub async fn write(
         )
         .advise("stop it first; --force fences it, and it ends with exit code 4"));
     }
+    // Brokers that make topics by themselves would make one that deletes offsets.
+    admin::ensure_offsets_topic(&spec.kafka, &spec.offsets).await?;
     // Fence every task the connector may have before the position is moved under it.
     let mut first = sink(spec, 0).await?;
     for task in 1..spec.tasks_max {

@@ -50,6 +50,16 @@ pub fn parse_key(bytes: &[u8]) -> Option<(String, SourcePartition)> {
     Some((connector.clone(), partition))
 }
 
+/// The connector of any key Kafka Connect could have written, also with a source partition of a connector that
+/// is no JDBC source; none for anything else.
+pub fn connector_of(bytes: &[u8]) -> Option<String> {
+    let Value::Array(elements) = serde_json::from_slice(bytes).ok()? else { return None };
+    match <[Value; 2]>::try_from(elements) {
+        Ok([Value::String(connector), Value::Object(_) | Value::Null]) => Some(connector),
+        _ => None,
+    }
+}
+
 /// The offset in a value; none for the JSON literal `null`, which means "no offset" like a tombstone.
 ///
 /// # Errors

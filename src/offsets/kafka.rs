@@ -85,12 +85,12 @@ impl OffsetStore for KafkaOffsetStore {
 /// The offset to start a relation from: protocol 1, then the legacy form, as Java looks them up.
 /// `database` is given for PostgreSQL only: some releases of the Java connector wrote `db.schema.table`
 /// there (`offsets-topic.md`, 13.4); it is as current as protocol 1.
-pub fn resolve<'a>(
-    loaded: &'a HashMap<SourcePartition, StoredOffset>,
+pub fn resolve<'a, T>(
+    loaded: &'a HashMap<SourcePartition, T>,
     dotted_name: &str,
     bare_name: &str,
     database: Option<&str>,
-) -> Option<(&'a SourcePartition, &'a StoredOffset)> {
+) -> Option<(&'a SourcePartition, &'a T)> {
     let with_database = database.map(|database| SourcePartition::table(&format!("{database}.{dotted_name}")));
     [Some(SourcePartition::table(dotted_name)), with_database, Some(SourcePartition::legacy_table(bare_name))]
         .iter()

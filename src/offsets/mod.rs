@@ -3,6 +3,7 @@
 pub mod format;
 pub mod kafka;
 pub mod server;
+pub mod standalone;
 
 use std::collections::HashMap;
 

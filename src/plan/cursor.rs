@@ -31,7 +31,10 @@ impl Planner {
             (Mode::TimestampIncrementing { .. }, Some(instant), Some(id)) => {
                 Some(Position(vec![time(instant)?, self.id_value(id)?]))
             }
-            (Mode::TimestampIncrementing { .. }, Some(instant), None) => Some(Position(vec![time(instant)?])),
+            // What `timestamp` mode stored: Connect binds id -1 beside it, so rows of that time are read again.
+            (Mode::TimestampIncrementing { .. }, Some(instant), None) => {
+                self.initial_position(Some(time(instant)?), None)?
+            }
             // Without a timestamp Connect starts over, whatever the id (`querying.md`, 3.9).
             (Mode::Timestamp { .. } | Mode::TimestampIncrementing { .. }, None, _) => None,
         })

@@ -222,6 +222,9 @@ fn inside_a_tie_connects_timestamp_stays_behind_and_the_exact_position_goes_on()
 fn a_mode_change_reuses_what_connect_would() {
     let stored = SourceOffset { incrementing: Some(42), ..SourceOffset::default() };
     assert_eq!(planner(&both()).position_of(&stored, &Zone::UTC).unwrap(), None, "no timestamp: from the beginning");
+    let timestamp = SourceOffset { timestamp: Some(instant(5)), has_nanos: true, ..SourceOffset::default() };
+    let least = Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(-1)]);
+    assert_eq!(planner(&both()).position_of(&timestamp, &Zone::UTC).unwrap(), Some(least), "no id: -1");
     let incrementing = planner(&Mode::Incrementing { column: "seq".into() });
     assert_eq!(incrementing.position_of(&stored, &Zone::UTC).unwrap(), Some(Position(vec![CursorValue::Integer(42)])));
     let empty = SourceOffset::default();

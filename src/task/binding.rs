@@ -15,7 +15,6 @@ use crate::model::{
     ColumnDefinition, EncodedBatch, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
     Value,
 };
-use crate::offsets::StoredOffset;
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
 
@@ -233,11 +232,11 @@ pub fn partition_of(spec: &ConnectorSpec, relation: &Relation) -> SourcePartitio
 }
 
 /// The stored offset a relation continues from, also one written under an older name.
-pub fn stored_for<'a>(
+pub fn stored_for<'a, T>(
     spec: &ConnectorSpec,
     relation: &Relation,
-    loaded: &'a HashMap<SourcePartition, StoredOffset>,
-) -> Option<(&'a SourcePartition, &'a StoredOffset)> {
+    loaded: &'a HashMap<SourcePartition, T>,
+) -> Option<(&'a SourcePartition, &'a T)> {
     match (relation, &spec.selection) {
         (Relation::Query(_), _) => loaded.get_key_value(&SourcePartition::query()),
         (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => {

@@ -162,7 +162,7 @@ impl<'a> PollStage<'a> {
             if let Some(offset) = polled.offset {
                 let topic = self.parts.spec.offsets.topic.clone();
                 let stored = StoredOffset { offset, topic, partition: -1, kafka_offset: -1, written_at: None };
-                self.stored.insert(polled.partition, stored);
+                self.stored.insert(polled.stored_as, stored);
             }
         }
         for relation in wanted {

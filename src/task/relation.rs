@@ -34,6 +34,8 @@ pub(super) struct Polled {
     pub(super) relation: Relation,
     pub(super) name: Arc<str>,
     pub(super) partition: SourcePartition,
+    /// The partition its offsets go to: the same, or the one they were found under.
+    pub(super) stored_as: SourcePartition,
     pub(super) board: TableBoard,
     pub(super) metrics: TableMetrics,
     pub(super) bound: Option<Bound>,
@@ -76,8 +78,10 @@ impl Polled {
     pub(super) fn new(parts: &Parts, relation: Relation, step: Step) -> Self {
         let name: Arc<str> = relation.to_string().into();
         let board = parts.board.table(&name);
+        let partition = partition_of(&parts.spec, &relation);
         Self {
-            partition: partition_of(&parts.spec, &relation),
+            stored_as: partition.clone(),
+            partition,
             board,
             metrics: parts.metrics.table(&name),
             name,
@@ -216,7 +220,7 @@ impl Polled {
         if !matches!(planner.mode(), Mode::Bulk) {
             let to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
             batch.delta =
-                Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
+                Some(OffsetDelta { partition: self.stored_as.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
         }
         self.position = Some(position);

@@ -125,8 +125,12 @@ impl Polled {
             let position = planner.position_of(&found.offset, zone)?;
             let age = self.age_of(parts, connection, binding, &found.offset, position.as_ref()).await?;
             self.position = position;
-            // Progress is counted per partition name; a start under an older name begins a new count.
-            self.offset = stored.get(&self.partition).map(|own| own.offset.clone());
+            // Progress is counted per partition name; a start under protocol 0 begins a new count. One under the name
+            // with the database goes on under it, so that the release that wrote it finds it when it comes back.
+            if found_as.0.contains_key("protocol") {
+                self.stored_as.clone_from(found_as);
+            }
+            self.offset = stored.get(&self.stored_as).map(|own| own.offset.clone());
             self.board.position(found.offset.to_string());
             tracing::info!(table = %self.name, position = %found.offset, partition = %found_as, topic = %found.topic, "continuing");
             if age == Age::Accepted {
@@ -161,7 +165,7 @@ impl Polled {
     /// Stores an offset although there are no rows to go with it.
     async fn store(&mut self, binding: &Binding, to: SourceOffset, out: &mpsc::Sender<EncodedBatch>) -> Result<()> {
         let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
-        let (partition, from) = (self.partition.clone(), self.offset.clone());
+        let (partition, from) = (self.stored_as.clone(), self.offset.clone());
         batch.delta = Some(OffsetDelta { partition, from, to: to.clone() });
         self.step.waits_for(Waits::Kafka);
         out.send(batch).await.map_err(|_| closed())?;

@@ -78,6 +78,7 @@ fn offsets_spec(topic: String) -> OffsetsSpec {
         partitions: 25,
         replication: 1,
         automatic_creation: true,
+        standalone_file: None,
         settings: BTreeMap::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! The brokers, the settings of the clients, and the offsets topic.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::config::judge::Judge;
 use crate::config::keys::{self, Home, Status};
@@ -115,5 +116,14 @@ pub(super) fn offsets(judge: &mut Judge) -> OffsetsSpec {
     let worker_topic = own.is_some().then(|| of_worker.clone());
     let topic = own.unwrap_or(of_worker);
     let automatic_creation = judge.flag("internal.topics.automatic.creation.enable");
-    OffsetsSpec { topic, worker_topic, partitions, replication, automatic_creation, settings }
+    let standalone_file =
+        judge.given("offset.storage.file.filename").filter(|file| !file.is_empty()).map(PathBuf::from);
+    if let Some(file) = &standalone_file {
+        judge.notes.push(format!(
+            "offset.storage.file.filename: offsets are kept in topic {topic}; {} is looked at for positions that were \
+             not taken over",
+            file.display()
+        ));
+    }
+    OffsetsSpec { topic, worker_topic, partitions, replication, automatic_creation, standalone_file, settings }
 }

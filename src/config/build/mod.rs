@@ -39,6 +39,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let (key_converter, value_converter) = converters?;
     Some(ConnectorSpec {
         name: judge.text("name").to_owned(),
+        origin: judge.report.origin.clone(),
         source: source?,
         selection,
         mode: mode?,

@@ -50,7 +50,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "Any other setting of that topic; `cleanup.policy` is always `compact`.",
     )
     .low(),
-    ignored("offset.storage.file.filename", "The file of a standalone worker's offsets.", "offsets are kept in Kafka"),
+    worker_key(
+        "offset.storage.file.filename",
+        Kind::Text,
+        "The file of a standalone worker's offsets. It is only read: if it has positions of the connector and the offsets \
+         topic has none, `run` refuses to begin anew, and says how to take them over (`offsets import --from-file`).",
+    )
+    .low(),
     client("security.protocol", Kind::Text, "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`, for all clients.")
         .or("PLAINTEXT")
         .allow(Allowed::AnyCase(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"])),

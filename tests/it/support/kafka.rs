@@ -4,9 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rowtide::config::spec::ConverterSpec;
 use rowtide::convert::decode::AvroDecoder;
@@ -106,6 +109,34 @@ fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
     let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
     let all = message.headers().into_iter().flat_map(|headers| headers.iter());
     all.map(|header| (header.key.to_owned(), text(header.value))).collect()
+}
+
+/// Makes a topic as Kafka Connect makes the one of its offsets.
+pub fn make_compacted_topic(topic: &str, partitions: i32) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a client");
+    let topic = topic.to_owned();
+    block(async move {
+        let wanted = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+        admin.create_topics([&wanted], &AdminOptions::new()).await.expect("an answer")[0].as_ref().expect("a topic");
+    });
+}
+
+/// Writes a record as Kafka Connect writes an offset: no transaction, and the partition Java gives the key.
+pub fn seed(topic: &str, key: &str, value: Option<&str>) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", Stack::get().brokers)
+        .set("partitioner", "murmur2_random")
+        .set("acks", "all")
+        .create()
+        .expect("a producer");
+    let record = BaseRecord::to(topic).key(key);
+    let record = match value {
+        Some(value) => record.payload(value),
+        None => record,
+    };
+    producer.send(record).expect("a record");
+    producer.flush(PATIENCE).expect("the record arrives");
 }
 
 /// The ends of a topic's partitions, transaction markers and aborted records counted: they move with

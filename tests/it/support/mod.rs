@@ -2,6 +2,7 @@
 //! reads of topics, and the one oracle for delivery. Isolation is by name, so all tests run in parallel.
 
 pub mod config;
+pub mod connect;
 pub mod db;
 pub mod golden;
 pub mod http;
