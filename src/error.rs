@@ -27,6 +27,10 @@ pub enum ErrorKind {
     SchemaChanged,
     /// A value does not fit its schema.
     Value,
+    /// The columns have changed, and the configuration says to wait for an operator.
+    SchemaHeld,
+    /// The record of a row is larger than the producer or the topic allows.
+    RecordTooLarge,
     /// A cursor value that would lose rows: null, far in the future, before 1970.
     Cursor,
     /// The schema registry failed in a way that may pass.
@@ -82,8 +86,9 @@ impl ErrorKind {
             Unreachable | Query | Registry | Kafka => Directive::Retry,
             SchemaChanged | Value => Directive::Redescribe,
             TransactionAborted | OutcomeUnknown => Directive::Rebuild,
-            Config | Auth | Privilege | SourceSchema | Cursor | RegistryRefused | IncompatibleSchema | KafkaRefused
-            | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp | Cancelled | Internal => Directive::Fail,
+            Config | Auth | Privilege | SourceSchema | SchemaHeld | RecordTooLarge | Cursor | RegistryRefused
+            | IncompatibleSchema | KafkaRefused | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp
+            | Cancelled | Internal => Directive::Fail,
         }
     }
 
@@ -98,7 +103,11 @@ impl ErrorKind {
             Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SchemaChanged => "rowtide describes the table again by itself",
+            SchemaHeld => "restart the connector to go on with the new columns; schema.change=evolve does so by itself",
             Value => "docs/types.md has the settings of the column's type; else correct the row",
+            RecordTooLarge => {
+                "raise producer.override.max.request.size and max.message.bytes of the topic, or set row.too.large"
+            }
             Cursor => "correct the row, or set the cursor.* key named in the message",
             Registry => "check that the schema registry is up",
             RegistryRefused => "check the registry's mode, credentials and the subject",
@@ -120,6 +129,18 @@ impl ErrorKind {
         }
     }
 
+    /// The kind as metrics and dead letters name it: `record_too_large`.
+    pub fn snake_case(self) -> String {
+        let mut word = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_uppercase() && !word.is_empty() {
+                word.push('_');
+            }
+            word.push(letter.to_ascii_lowercase());
+        }
+        word
+    }
+
     /// The exit code when a connector that was running ends with this error.
     pub fn run_exit_code(self) -> u8 {
         if self.exit_code() == 4 { 4 } else { 1 }
@@ -133,8 +154,8 @@ impl ErrorKind {
             Unreachable | Registry | Kafka => 3,
             Fenced | ForeignServer | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
-            Query | SchemaChanged | Value | Cursor | TransactionAborted | OutcomeUnknown | Offsets | GivenUp
-            | Internal => 1,
+            Query | SchemaChanged | SchemaHeld | Value | RecordTooLarge | Cursor | TransactionAborted
+            | OutcomeUnknown | Offsets | GivenUp | Internal => 1,
         }
     }
 }

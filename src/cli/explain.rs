@@ -15,7 +15,7 @@ use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
 use crate::model::{CursorFact, CursorValue, EncodedBatch, Mode, PlannedQuery, Relation, SourcePartition, Value};
 use crate::offsets::StoredOffset;
-use crate::reader::{CutRule, Limits, read_page};
+use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
 
 #[derive(Debug, Args)]
@@ -224,7 +224,7 @@ async fn samples(
     let upper = inspect::upper(spec, connection, binding).await?;
     let query = binding.planner.page(None, upper.as_ref(), count);
     let batch = EncodedBatch::new("sample".into(), binding.topic.clone(), count, 64);
-    let rule = CutRule { anywhere: true, null_fails: false };
+    let rule = CutRule { anywhere: true, null_fails: false, tolerance: Tolerance::default() };
     let limits = Limits { rows: count, bytes: usize::MAX };
     let mut stream = connection.fetch(&binding.definition, &query).await?;
     let page = read_page(&mut *stream, &encode, rule, limits, batch, None).await?;

@@ -57,6 +57,10 @@ pub struct ConnectorSpec {
     pub topic_prefix: String,
     /// What the record key is made of.
     pub key: KeySpec,
+    /// `schema.change`.
+    pub schema_change: SchemaChange,
+    /// `memory.max.bytes`.
+    pub memory_max: usize,
     /// `tasks.max`.
     pub tasks_max: usize,
     /// `key.converter` and its settings.
@@ -69,8 +73,21 @@ pub struct ConnectorSpec {
     pub offsets: OffsetsSpec,
     /// `topic.creation.*`.
     pub topics: TopicSpec,
+    /// What becomes of rows that cannot be delivered.
+    pub errors: RowErrorSpec,
     /// What to say at start: defaults that differ from Connect's, keys accepted and ignored.
     pub notes: Vec<String>,
+}
+
+/// What happens when a table's columns change while the connector runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaChange {
+    /// The new schema is registered, if the subject's rule allows it, and the table goes on.
+    Evolve,
+    /// The table waits for an operator; the others go on.
+    PauseTable,
+    /// The connector ends.
+    Fail,
 }
 
 /// What commands need that have no connector.
@@ -363,4 +380,41 @@ pub struct TopicGroup {
     pub replication: i32,
     /// Topic settings, verbatim.
     pub settings: BTreeMap<String, String>,
+}
+
+/// What becomes of rows that cannot be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowErrorSpec {
+    /// `errors.tolerance=all`: rows with values that cannot be represented are left out.
+    pub tolerated: bool,
+    /// `errors.log.enable`: each row left out is logged.
+    pub logged: bool,
+    /// `errors.log.include.messages`: with its values.
+    pub values_logged: bool,
+    /// `row.too.large`.
+    pub too_large: TooLarge,
+    /// `errors.deadletterqueue.*`.
+    pub dead_letters: Option<DeadLetterSpec>,
+}
+
+/// `row.too.large`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooLarge {
+    /// The table stops.
+    Fail,
+    /// The row is left out, the dead letter topic is told.
+    DeadLetter,
+    /// The largest nullable columns are set to null.
+    OmitColumns,
+}
+
+/// The dead letter topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterSpec {
+    /// `errors.deadletterqueue.topic.name`.
+    pub topic: String,
+    /// `errors.deadletterqueue.topic.replication.factor`; -1 is the broker's default.
+    pub replication: i32,
+    /// `errors.deadletterqueue.context.headers.enable`.
+    pub headers: bool,
 }

@@ -132,7 +132,7 @@ mod tests {
             ("tasks.max", &["1"], &["0", "many"]),
             ("offset.storage.partitions", &["-1", "25"], &["0", "-2"]),
             ("transforms", &["", " "], &["a"]),
-            ("errors.tolerance", &["none", "NONE"], &["all", "some"]),
+            ("errors.tolerance", &["none", "ALL"], &["some"]),
         ] {
             let definition = find(key).unwrap();
             for text in good {

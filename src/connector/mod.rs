@@ -100,7 +100,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         tracing::info!(connector = %spec.name, "{note}");
     }
     let spec = Arc::new(spec);
-    let parts = parts::build(Arc::clone(&spec), &options).map_err(Failure::Start)?;
+    let mut parts = parts::build(Arc::clone(&spec), &options).map_err(Failure::Start)?;
     let prepared = prepare(&parts, &options);
     let relations = tokio::select! {
         biased;
@@ -113,6 +113,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
     let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
     let groups = catalog::split(&relations, spec.tasks_max);
+    parts.share_memory(groups.len()).map_err(Failure::Start)?;
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
     for relation in &relations {
         // All at once: a task that fails early must see that the others have tables too.
@@ -205,7 +206,7 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
         connection.close().await;
         Ok(relations)
     };
-    let (relations, ()) = tokio::try_join!(database, parts.prepare_offsets_topic())?;
+    let (relations, ()) = tokio::try_join!(database, parts.prepare_topics())?;
     Ok(relations)
 }
 

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, ConverterSpec};
+use crate::config::spec::{ConnectorSpec, ConverterSpec, DeadLetterSpec, KafkaSpec};
 use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::producer::TransactionalProducer;
-use crate::kafka::{admin, client};
+use crate::kafka::{admin, client, limits};
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
+
+/// The default of `max.request.size`.
+const MAX_REQUEST_SIZE: usize = 1_048_576;
 
 /// The parts all tasks of a connector share.
 pub struct ConnectorParts {
@@ -28,6 +31,10 @@ pub struct ConnectorParts {
     pub store: Arc<dyn OffsetStore>,
     /// Which server the connector reads.
     pub server: task::server::ServerGuard,
+    /// The columns its tables have had in this run.
+    columns: task::columns::KnownColumns,
+    /// The memory of each task; as many as the configuration allows until it is known how many there are.
+    memory: task::memory::Share,
     options: RunOptions,
 }
 
@@ -45,6 +52,8 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         value_converter: converter(&spec.value_converter)?,
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         server: task::server::ServerGuard::new(options.accept_server),
+        columns: task::columns::KnownColumns::default(),
+        memory: task::memory::Share::among(1, spec.memory_max)?,
         options: options.clone(),
         spec,
     })
@@ -64,11 +73,20 @@ pub fn converter(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
 }
 
 impl ConnectorParts {
+    /// Divides the memory among so many tasks.
+    ///
+    /// # Errors
+    /// `Config` if there is too little.
+    pub fn share_memory(&mut self, tasks: usize) -> Result<()> {
+        self.memory = task::memory::Share::among(tasks, self.spec.memory_max)?;
+        Ok(())
+    }
+
     /// The parts of one task.
     pub fn for_task(&self, index: usize, fence: task::Fence) -> task::Parts {
         let spec = Arc::clone(&self.spec);
         let id = spec.kafka.transactional_id(&spec.name, index);
-        let kafka = spec.kafka.clone();
+        let kafka = with_queue(spec.kafka.clone(), self.memory.queue_bytes);
         task::Parts {
             dialect: self.dialect,
             key_converter: Arc::clone(&self.key_converter),
@@ -80,22 +98,46 @@ impl ConnectorParts {
             }),
             ensure_topic: Arc::new(move |topic| {
                 let spec = Arc::clone(&spec);
-                Box::pin(async move { admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await })
+                Box::pin(async move {
+                    let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
+                    match spec.errors.dead_letters.as_ref().filter(is_letters) {
+                        Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
+                        None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
+                    }
+                    limits::record_limit(&spec.kafka, &topic).await
+                })
             }),
             board: self.options.board.clone(),
             metrics: self.options.metrics.clone(),
             once: self.options.once,
+            task: index,
             fence,
             server: self.server.clone(),
+            columns: self.columns.clone(),
+            memory: self.memory,
             spec: Arc::clone(&self.spec),
         }
     }
 
-    /// Creates the offsets topic if it is missing, and refuses one that would lose offsets.
+    /// Creates the offsets topic and the dead letter topic if they are missing, and refuses an offsets topic that
+    /// would lose offsets.
     ///
     /// # Errors
     /// `Config`, `Kafka`, `KafkaRefused`.
-    pub async fn prepare_offsets_topic(&self) -> Result<()> {
-        admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await
+    pub async fn prepare_topics(&self) -> Result<()> {
+        admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await?;
+        match &self.spec.errors.dead_letters {
+            Some(letters) => admin::ensure_dead_letter_topic(&self.spec.kafka, letters).await,
+            None => Ok(()),
+        }
     }
+}
+
+/// The producer's queue is bounded by the task's share, and by what the operator says; a record must fit in.
+fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
+    let number = |key: &str| kafka.producer.get(key).and_then(|value| value.parse::<usize>().ok());
+    let largest = number("max.request.size").unwrap_or(MAX_REQUEST_SIZE);
+    let queue = number("buffer.memory").unwrap_or(usize::MAX).min(queue_bytes).max(largest);
+    kafka.producer.insert("buffer.memory".to_owned(), queue.to_string());
+    kafka
 }

@@ -23,7 +23,9 @@ use futures_util::future::BoxFuture;
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, Result};
 pub use crate::model::{CursorFact, FactWeight};
-use crate::model::{CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, TableId, Value};
+use crate::model::{
+    CursorKind, CursorValue, FieldType, PlannedQuery, Relation, RowText, TableDefinition, TableId, Value,
+};
 pub use syntax::SqlSyntax;
 
 /// Every dialect rowtide knows.
@@ -166,8 +168,17 @@ pub trait RowSink: Send {
     /// One row: the definition's columns in order, and the query's cursor columns in order.
     ///
     /// # Errors
-    /// `Value` and the like; the stream stops.
+    /// `Value` and the like; the row is offered again as one to be left out.
     fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow>;
+
+    /// A row that cannot be delivered, whose cursor can be read; `text` is what the database gave.
+    ///
+    /// # Errors
+    /// `error`, unless the sink does without the row; the stream stops.
+    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
+        let _ = (cursor, text);
+        Err(error)
+    }
 }
 
 /// What a sink wants next.

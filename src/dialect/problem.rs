@@ -67,9 +67,23 @@ pub(super) fn row_name<'a>(key: impl IntoIterator<Item = (&'a str, Option<String
 /// Adds the row to an error about a value.
 pub(super) fn in_row(error: Error, row: Option<impl Display>) -> Error {
     match row {
-        Some(row) if matches!(error.kind(), ErrorKind::Value | ErrorKind::Cursor) => error.with("row", row),
+        Some(row) if error.kind() == ErrorKind::Cursor || is_of_row(&error) => error.with("row", row),
         _ => error,
     }
+}
+
+/// The row cannot be delivered, but may be left out.
+pub(super) fn is_of_row(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Value | ErrorKind::RecordTooLarge)
+}
+
+/// Bytes as text where nothing better is known.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::from("0x"), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

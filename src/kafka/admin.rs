@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{self, Asker};
 use super::client::{self, ClientKind, Context, PATIENCE};
-use crate::config::spec::{KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
+use crate::config::spec::{DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long to wait until a topic just made is known.
@@ -119,6 +119,22 @@ pub async fn ensure_topic(kafka: &KafkaSpec, topics: &TopicSpec, topic: &str) ->
     ensure(kafka, &wanted).await.map(|_| ())
 }
 
+/// Makes sure the dead letter topic exists, with the one partition Connect makes.
+///
+/// # Errors
+/// As [`ensure_topic`].
+pub async fn ensure_dead_letter_topic(kafka: &KafkaSpec, letters: &DeadLetterSpec) -> Result<()> {
+    let wanted = Wanted {
+        topic: &letters.topic,
+        partitions: 1,
+        replication: letters.replication,
+        settings: &BTreeMap::new(),
+        partitions_key: "errors.deadletterqueue.topic.name".to_owned(),
+        replication_key: "errors.deadletterqueue.topic.replication.factor".to_owned(),
+    };
+    ensure(kafka, &wanted).await.map(|_| ())
+}
+
 fn takes(group: &TopicGroup, topic: &str) -> bool {
     let included = group.include.is_empty() || group.include.iter().any(|pattern| pattern.is_match(topic));
     included && !group.exclude.iter().any(|pattern| pattern.is_match(topic))
@@ -217,12 +233,8 @@ async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode)
 
 /// Kafka Connect refuses an offsets topic that loses records, and so do we.
 async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
-    let client = admin_client(kafka)?;
-    let described = client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await;
-    release(client);
-    let resource = described.ok().and_then(|resources| resources.into_iter().next()).and_then(std::result::Result::ok);
-    let policy = resource.as_ref().and_then(|resource| resource.get("cleanup.policy")?.value.as_deref());
-    match policy {
+    let policy = setting(kafka, topic, "cleanup.policy").await;
+    match policy.as_deref() {
         None => {
             tracing::debug!(topic, "the topic's settings cannot be read, cleanup.policy is not checked");
             Ok(())
@@ -232,6 +244,14 @@ async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
             .with("topic", topic)
             .advise("offsets would be deleted; set cleanup.policy=compact on the topic, or name another in offset.storage.topic")),
     }
+}
+
+/// A topic's setting; none where it may not be asked.
+pub(super) async fn setting(kafka: &KafkaSpec, topic: &str, name: &str) -> Option<String> {
+    let client = admin_client(kafka).ok()?;
+    let described = client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await;
+    release(client);
+    described.ok()?.into_iter().next()?.ok()?.get(name)?.value.clone()
 }
 
 fn admin_client(kafka: &KafkaSpec) -> Result<AdminClient<Context>> {

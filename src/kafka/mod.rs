@@ -5,6 +5,7 @@ mod ask;
 pub mod client;
 pub mod consumer;
 pub mod lease;
+pub mod limits;
 pub mod producer;
 mod settings;
 pub mod topic_log;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use tokio::sync::oneshot;
@@ -19,6 +20,7 @@ use super::client::{self, Context, PATIENCE};
 use super::verdict::Verdict;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::record::RecordHeader;
 use crate::model::{EncodedBatch, KafkaRecord};
 
 /// The longest a call to librdkafka may keep the thread from noticing that nobody waits any more.
@@ -183,22 +185,34 @@ impl Worker {
     }
 
     fn send(&self, batch: &EncodedBatch) -> Result<()> {
+        let mut headers = batch.headers();
         for (index, record) in batch.records().enumerate() {
             if index % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 {
                 self.producer.poll(Duration::ZERO);
                 self.cancelled()?;
             }
-            self.send_one(&batch.topic, record.key, Some(record.value))?;
+            let (own, rest) = headers.split_at(headers.partition_point(|header| header.record <= index));
+            headers = rest;
+            self.send_one(&batch.topic, record.key, Some(record.value), own)?;
         }
-        Ok(())
+        match batch.skipped.as_ref().and_then(|skipped| skipped.letters.as_ref()) {
+            Some(letters) => self.send(letters),
+            None => Ok(()),
+        }
     }
 
     /// Hands one record over, waiting for room as long as it takes: librdkafka fails records that wait
     /// longer than the transaction may last.
-    fn send_one(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+    fn send_one(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[RecordHeader]) -> Result<()> {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic);
         record.key = key;
         record.payload = value;
+        if !headers.is_empty() {
+            let insert = |all: OwnedHeaders, header: &RecordHeader| {
+                all.insert(Header { key: header.name, value: Some(&header.value) })
+            };
+            record.headers = Some(headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), insert));
+        }
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
@@ -214,7 +228,7 @@ impl Worker {
 
     fn commit(&mut self, offsets: &[KafkaRecord]) -> Result<()> {
         for record in offsets {
-            self.send_one(&record.topic, Some(&record.key), record.value.as_deref())?;
+            self.send_one(&record.topic, Some(&record.key), record.value.as_deref(), &[])?;
         }
         // rdkafka's commit would wait for these in steps of 100 ms.
         while self.producer.in_flight_count() > 0 {

@@ -12,7 +12,7 @@ pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
 pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use query::{Bind, CursorColumn, PlannedQuery};
-pub use record::{EncodedBatch, KafkaRecord};
+pub use record::{EncodedBatch, Joins, KafkaRecord, RowText, Skipped};
 pub use schema::{
     ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
     TableDefinition, TableId,

@@ -22,8 +22,51 @@ pub struct EncodedBatch {
     pub newest: Option<Instant>,
     /// Nothing newer was there when the batch was read.
     pub exhausted: bool,
+    /// Whether a transaction may end behind it.
+    pub joins: Joins,
     /// The identity of the server the rows come from, where it is to be remembered.
     pub server: Option<Arc<str>>,
+    /// Rows that were read and are not among the records.
+    pub skipped: Option<Box<Skipped>>,
+    /// Headers of the few records that have any, in the order of the records.
+    headers: Vec<RecordHeader>,
+}
+
+/// A row's delivered columns as the database gives them, not interpreted: name and text, none for NULL.
+pub type RowText = Vec<(String, Option<String>)>;
+
+/// A header of one record of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordHeader {
+    /// The index of the record.
+    pub record: usize,
+    /// The header's name.
+    pub name: &'static str,
+    /// Its value, sent as UTF-8.
+    pub value: String,
+}
+
+/// Rows of a batch that cannot be delivered and were left out (`errors.tolerance`, `row.too.large`).
+#[derive(Debug)]
+pub struct Skipped {
+    /// How many.
+    pub rows: u64,
+    /// What was wrong with the last one.
+    pub reason: String,
+    /// What the dead letter topic is told about them, if there is one; travels in the transaction of the batch.
+    pub letters: Option<EncodedBatch>,
+}
+
+/// How a batch hangs together with the next one of its relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Joins {
+    /// It may be committed without it.
+    #[default]
+    Free,
+    /// It is committed together with it as far as the limits of a transaction allow: a pass of a bulk load.
+    Should,
+    /// It is not committed without it, however large the transaction gets: there is no position between the two.
+    Must,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +97,10 @@ impl EncodedBatch {
             delta: None,
             newest: None,
             exhausted: false,
+            joins: Joins::Free,
             server: None,
+            skipped: None,
+            headers: Vec::new(),
         }
     }
 
@@ -98,7 +144,24 @@ impl EncodedBatch {
         if let Some(first_dropped) = self.records.get(len) {
             self.bytes.truncate(first_dropped.start as usize);
             self.records.truncate(len);
+            self.headers.retain(|header| header.record < len);
         }
+    }
+
+    /// Gives the record at an index a header, behind those it has.
+    pub fn add_header(&mut self, record: usize, name: &'static str, value: impl Into<String>) {
+        let at = self.headers.partition_point(|header| header.record <= record);
+        self.headers.insert(at, RecordHeader { record, name, value: value.into() });
+    }
+
+    /// All headers, in the order of their records.
+    pub fn headers(&self) -> &[RecordHeader] {
+        &self.headers
+    }
+
+    /// Bytes of the last record's key and value; 0 if there is no record.
+    pub fn last_len(&self) -> usize {
+        self.records.last().map_or(0, |span| (span.end - span.start) as usize)
     }
 
     /// How many records there are.
@@ -182,6 +245,22 @@ mod tests {
         assert_eq!(batch.get(1), Some(EncodedRecord { key: None, value: b"value" }));
         batch.truncate(1);
         assert_eq!(batch.records().collect::<Vec<_>>(), [EncodedRecord { key: Some(b"k"), value: b"value" }]);
-        assert_eq!(batch.bytes(), 6);
+        assert_eq!((batch.bytes(), batch.last_len()), (6, 6));
+    }
+
+    #[test]
+    fn headers_follow_their_records() {
+        let mut batch = EncodedBatch::new("t".into(), "t".into(), 4, 8);
+        let value: Append = |_| Ok(());
+        for _ in 0..3 {
+            batch.push(None::<Append>, value).unwrap();
+        }
+        batch.add_header(2, "b", "2");
+        batch.add_header(0, "a", "0");
+        batch.add_header(2, "c", "2");
+        let names = |batch: &EncodedBatch| batch.headers().iter().map(|header| header.name).collect::<String>();
+        assert_eq!(names(&batch), "abc");
+        batch.truncate(2);
+        assert_eq!(names(&batch), "a");
     }
 }

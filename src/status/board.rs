@@ -1,12 +1,13 @@
 //! Where statuses are published: one board per connector, a handle per table for its stages, and the set
 //! of all boards for whoever shows them. Updates are in place and short; readers copy.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{ConnectorState, ConnectorStatus, LoadProgress, Millis, TableState, TableStatus, now_millis};
+use super::{ConnectorState, ConnectorStatus, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis};
 use crate::error::Error;
 use crate::model::{CursorFact, Instant};
 
@@ -116,13 +117,50 @@ pub struct Committed {
     pub rows: u64,
     /// Bytes of its keys and values.
     pub bytes: u64,
+    /// Rows left out of it, and what was wrong with the last one.
+    pub skipped: u64,
+    /// None if no row was left out.
+    pub skip_reason: Option<String>,
     /// The position now committed, as text.
     pub position: Option<String>,
     /// The newest cursor time of the batch.
     pub newest: Option<Instant>,
 }
 
+/// A table that is held up, as long as this lives.
+#[derive(Debug)]
+pub struct Stall {
+    board: TableBoard,
+    stage: Stage,
+    number: u64,
+}
+
+impl Drop for Stall {
+    fn drop(&mut self) {
+        self.board.update(|table, now| table.go_on(self.stage, now, self.number));
+    }
+}
+
 impl TableBoard {
+    /// Something does not answer, so the table does not move, whatever its last poll said.
+    pub fn stalled(&self, stage: Stage, reason: impl Into<String>, advice: &str) -> Stall {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let why = (reason.into(), Some(advice.to_owned()));
+        self.update(|table, now| table.stall(stage, now, (number, why)));
+        Stall { board: self.clone(), stage, number }
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.table
+    }
+
+    /// How much older the newest row read is than the database's clock.
+    pub fn lag(&self, seconds: f64) {
+        self.update(|table, _| table.lag_seconds = Some(seconds));
+    }
+
     /// The first load begins. It lasts until a poll finds the end of the table.
     pub fn loading(&self, estimated_rows: Option<u64>) {
         self.update(|table, now| {
@@ -138,6 +176,7 @@ impl TableBoard {
             if exhausted {
                 table.load = None;
             }
+            table.rows_behind = if exhausted { Some(0) } else { table.load.as_ref().and_then(LoadProgress::left) };
             let state = match (&table.load, found) {
                 (Some(_), _) => TableState::Loading,
                 (None, true) => TableState::Live,
@@ -152,8 +191,11 @@ impl TableBoard {
         self.update(|table, _| {
             table.rows += committed.rows;
             table.bytes += committed.bytes;
+            table.rows_skipped += committed.skipped;
+            table.skip_reason = committed.skip_reason.or_else(|| table.skip_reason.take());
             if let Some(load) = &mut table.load {
                 load.rows += committed.rows;
+                table.rows_behind = load.left();
             }
             table.position = committed.position.or_else(|| table.position.take());
             // A row that committed late is older than the newest one before it.
@@ -165,7 +207,8 @@ impl TableBoard {
     pub fn caught_up(&self) {
         self.update(|table, now| {
             table.load = None;
-            if table.state == TableState::Loading {
+            table.rows_behind = Some(0);
+            if table.own.0 == TableState::Loading {
                 table.enter(TableState::Live, now, None);
             }
         });
@@ -281,7 +324,7 @@ mod tests {
         let (board, table) = board();
         table.loading(Some(10));
         table.polled(true, false);
-        table.committed(Committed { rows: 4, bytes: 40, position: Some("4".into()), newest: None });
+        table.committed(Committed { rows: 4, bytes: 40, position: Some("4".into()), ..Committed::default() });
         let status = board.snapshot();
         let load = status.table("public.t").unwrap().load.as_ref().unwrap();
         assert_eq!((load.rows, load.estimated_rows), (4, Some(10)));

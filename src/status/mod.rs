@@ -10,10 +10,14 @@ use serde::{Serialize, Serializer};
 
 use crate::model::{CursorFact, Instant};
 
-pub use board::{Boards, Committed, StatusBoard, TableBoard};
+pub use board::{Boards, Committed, Stall, StatusBoard, TableBoard};
 
 /// Milliseconds since the epoch.
 type Millis = i64;
+
+/// How long a table may be held up before it counts as unready, in milliseconds. It is noticed after ten seconds
+/// (`task::stall`), and shall show within thirty.
+const STALL_PATIENCE: Millis = 15_000;
 
 /// What a table is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -25,7 +29,8 @@ pub enum TableState {
     Live,
     /// The last poll found nothing newer.
     Idle,
-    /// Rows are there but held back: an older transaction is still open.
+    /// It would go on but has to wait: for a database or brokers that do not answer, for its turn, for an older
+    /// transaction to end.
     Waiting,
     /// The last poll failed and will be tried again.
     BackingOff,
@@ -87,6 +92,13 @@ pub struct LoadProgress {
     pub estimated_rows: Option<u64>,
 }
 
+impl LoadProgress {
+    /// Rows still to come, if the statistics were right.
+    fn left(&self) -> Option<u64> {
+        self.estimated_rows.map(|all| all.saturating_sub(self.rows))
+    }
+}
+
 /// One table, or the query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableStatus {
@@ -108,11 +120,22 @@ pub struct TableStatus {
     pub rows: u64,
     /// Bytes of keys and values committed since the start.
     pub bytes: u64,
+    /// Rows left out since the start because they cannot be delivered (`errors.tolerance`, `row.too.large`).
+    pub rows_skipped: u64,
+    /// What was wrong with the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_reason: Option<String>,
     /// The committed position, as text.
     pub position: Option<String>,
     /// The cursor time of the newest row committed.
     #[serde(serialize_with = "instant")]
     pub newest: Option<Instant>,
+    /// How much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is there.
+    /// None without a timestamp column.
+    pub lag_seconds: Option<f64>,
+    /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
+    /// the last poll reached the end.
+    pub rows_behind: Option<u64>,
     /// The first load, while it runs.
     pub load: Option<LoadProgress>,
     /// Columns left out of the records, and why.
@@ -123,6 +146,31 @@ pub struct TableStatus {
     /// When waiting to be polled for the first time began.
     #[serde(skip)]
     known_since: Millis,
+    /// What it would be doing if nothing held it up, and why.
+    #[serde(skip)]
+    own: (TableState, Option<Why>),
+    /// What holds it up, by stage.
+    #[serde(skip)]
+    stalls: [Option<Held>; Stage::COUNT],
+}
+
+/// What holds a table up: the number of who said so, who alone may take it back, and why.
+type Held = (u64, Why);
+
+/// A reason in words, and what to do.
+type Why = (String, Option<String>);
+
+/// Who noticed that a table is held up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The stage that reads.
+    Poll,
+    /// The stage that commits.
+    Commit,
+}
+
+impl Stage {
+    const COUNT: usize = 2;
 }
 
 /// One connector.
@@ -214,6 +262,10 @@ impl ConnectorStatus {
                 Some(with_reason(format!("not polled yet, {} s after its start", (now - table.known_since) / 1000)))
             }
         }
+        // What is polled but not taken by the brokers moves no data either.
+        .or_else(|| {
+            (table.is_stalled() && now - table.since >= STALL_PATIENCE).then(|| with_reason("waiting".to_owned()))
+        })
     }
 
     /// Whether there are tables and all of them have failed.
@@ -242,24 +294,54 @@ impl TableStatus {
             last_poll: None,
             rows: 0,
             bytes: 0,
+            rows_skipped: 0,
+            skip_reason: None,
             position: None,
             newest: None,
+            lag_seconds: None,
+            rows_behind: None,
             load: None,
             skipped_columns: Vec::new(),
             cursor_facts: Vec::new(),
             known_since: now,
+            own: (TableState::Idle, None),
+            stalls: [None, None],
         }
     }
 
     /// `since` is kept while the state stays the same, so that it tells how long something lasts.
-    fn enter(&mut self, state: TableState, now: Millis, why: Option<(String, Option<String>)>) {
+    fn enter(&mut self, state: TableState, now: Millis, why: Option<Why>) {
+        self.own = (state, why);
+        self.show(now);
+    }
+
+    /// Says what holds the table up.
+    fn stall(&mut self, stage: Stage, now: Millis, held: Held) {
+        self.stalls[stage as usize] = Some(held);
+        self.show(now);
+    }
+
+    /// It does not any more, unless somebody else has said so since.
+    fn go_on(&mut self, stage: Stage, now: Millis, number: u64) {
+        self.stalls[stage as usize].take_if(|(by, _)| *by == number);
+        self.show(now);
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.state == TableState::Waiting && self.stalls.iter().any(Option::is_some)
+    }
+
+    /// A table that is held up is not plainly live, whatever its last poll said.
+    fn show(&mut self, now: Millis) {
+        let (own, why) = &self.own;
+        let moves = matches!(own, TableState::Loading | TableState::Live | TableState::Idle);
+        let stall = self.stalls.iter().flatten().next().map(|(_, why)| why).filter(|_| moves);
+        let (state, why) = stall.map_or((*own, why.as_ref()), |stall| (TableState::Waiting, Some(stall)));
         if self.state != state {
             self.state = state;
             self.since = now;
         }
-        let (reason, advice) = why.map_or((None, None), |(reason, advice)| (Some(reason), advice));
-        self.reason = reason;
-        self.advice = advice;
+        (self.reason, self.advice) = why.cloned().map_or((None, None), |(reason, advice)| (Some(reason), advice));
     }
 }
 
@@ -317,6 +399,26 @@ mod tests {
         assert_eq!(unready[0].advice.as_deref(), Some(ErrorKind::Unreachable.advice()));
         table.failed(&Error::new(ErrorKind::Privilege, "permission denied"));
         assert!(!board.snapshot().is_ready(now_millis()));
+    }
+
+    #[test]
+    fn a_table_that_is_held_up_is_not_live_and_soon_not_ready_although_it_is_polled() {
+        let (board, table) = board();
+        board.running();
+        table.polled(true, true);
+        let stall = table.stalled(Stage::Commit, "Kafka has not answered", "look at the brokers");
+        table.polled(false, true);
+        let status = board.snapshot();
+        let shown = status.table("public.t").unwrap();
+        assert_eq!((shown.state, shown.reason.as_deref()), (TableState::Waiting, Some("Kafka has not answered")));
+        assert!(status.is_ready(now_millis()));
+        let unready = status.unready(now_millis() + 20_000);
+        assert_eq!(unready[0].reason, "waiting: Kafka has not answered");
+        table.failed(&Error::new(ErrorKind::Privilege, "permission denied"));
+        assert_eq!(board.snapshot().table("public.t").unwrap().state, TableState::Failed, "a failure is said first");
+        table.polled(false, true);
+        drop(stall);
+        assert_eq!(board.snapshot().table("public.t").unwrap().state, TableState::Idle);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and the two encoders. Everything but the encoders is pure, so `check` and `explain` show exactly what a
 //! running task would do.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
 use crate::convert::{Converter, Encoder, Role};
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::limits::{OVERHEAD, header_size};
 use crate::model::{
     ColumnDefinition, EncodedBatch, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
     Value,
@@ -36,6 +38,10 @@ pub struct Binding {
 pub struct RecordEncoder {
     key: Option<Arc<dyn Encoder>>,
     value: Arc<dyn Encoder>,
+    /// The largest record, [`OVERHEAD`] included.
+    limit: usize,
+    /// The columns that may be null where a record would be too large.
+    omittable: Vec<(usize, String)>,
 }
 
 impl Binding {
@@ -81,7 +87,7 @@ impl Binding {
         };
         let all: Vec<usize> = (0..self.definition.columns.len()).collect();
         let value = values.bind(&self.topic, Role::Value, &self.value, &all).await?;
-        Ok(RecordEncoder { key, value })
+        Ok(RecordEncoder { key, value, limit: usize::MAX, omittable: Vec::new() })
     }
 
     /// Encoders for looking only: nothing is registered, and the records carry no real schema id.
@@ -94,7 +100,16 @@ impl Binding {
             None => None,
         };
         let all: Vec<usize> = (0..self.definition.columns.len()).collect();
-        Ok(RecordEncoder { key, value: values.bind_sample(&self.value, &all)? })
+        let value = values.bind_sample(&self.value, &all)?;
+        Ok(RecordEncoder { key, value, limit: usize::MAX, omittable: Vec::new() })
+    }
+
+    /// The columns a record can do without: those that may be null and are not of the key.
+    pub fn omittable(&self) -> Vec<(usize, String)> {
+        let of_key = |index: &usize| self.key.as_ref().is_some_and(|(_, projection)| projection.contains(index));
+        let columns = self.definition.columns.iter().enumerate();
+        let omittable = columns.filter(|(index, column)| column.field.optional && !of_key(index));
+        omittable.map(|(index, column)| (index, column.field.name.clone())).collect()
     }
 
     /// Whether a row of this relation can lack a cursor value.
@@ -112,14 +127,70 @@ impl Binding {
 }
 
 impl RecordEncoder {
+    /// Records must not be larger than `limit`; a larger one goes without the largest of the columns `omittable`.
+    #[must_use]
+    pub fn within(self, limit: usize, omittable: Vec<(usize, String)>) -> Self {
+        Self { limit, omittable, ..self }
+    }
+
     /// Appends one row to the batch.
     ///
     /// # Errors
-    /// Those of [`Encoder::encode`].
+    /// Those of [`Encoder::encode`]; `RecordTooLarge`.
     pub fn encode(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
+        self.append(values, batch)?;
+        if batch.last_len().saturating_add(OVERHEAD) > self.limit {
+            return self.shrink(values, batch);
+        }
+        Ok(())
+    }
+
+    fn append(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
         let key = self.key.as_ref().filter(|key| !key.is_null(values));
         let key = key.map(|key| |out: &mut Vec<u8>| key.encode(values, out));
         batch.push(key, |out| self.value.encode(values, out))
+    }
+
+    /// Takes the last record back, and appends it again without as many of the largest columns as it takes.
+    #[cold]
+    fn shrink(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
+        let size = batch.last_len() + OVERHEAD;
+        let at = batch.len() - 1;
+        batch.truncate(at);
+        let mut values = values.to_vec();
+        let mut columns: Vec<_> = self.omittable.iter().filter(|(index, _)| values[*index] != Value::Null).collect();
+        columns.sort_by_key(|(index, _)| Reverse(weight(&values[*index])));
+        let mut omitted = String::new();
+        for (index, name) in columns {
+            let value = std::mem::replace(&mut values[*index], Value::Null);
+            if self.append(&values, batch).is_err() {
+                // A schema that somebody else registered may demand it.
+                values[*index] = value;
+                continue;
+            }
+            omitted.push_str(if omitted.is_empty() { "" } else { "," });
+            omitted.push_str(name);
+            if batch.last_len() + OVERHEAD + header_size(OMITTED, &omitted) <= self.limit {
+                batch.add_header(at, OMITTED, omitted);
+                return Ok(());
+            }
+            batch.truncate(at);
+        }
+        let message = format!("the record is too large: {size} bytes, at most {} are allowed", self.limit);
+        Err(Error::new(ErrorKind::RecordTooLarge, message).with("topic", &batch.topic))
+    }
+}
+
+/// Names the columns that a record goes without.
+const OMITTED: &str = "rowtide.omitted";
+
+/// How much a value takes, roughly.
+fn weight(value: &Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        Value::Bytes(bytes) | Value::Decimal(bytes) => bytes.len(),
+        Value::Null => 0,
+        Value::Boolean(_) | Value::Integer(_) | Value::Float32(_) | Value::Float64(_) => 8,
     }
 }
 
@@ -139,6 +210,10 @@ pub fn topic_of(spec: &ConnectorSpec, relation: &Relation) -> Result<Arc<str>> {
         // E7: no target topic may be the offsets topic.
         return Err(Error::config(format!("the records of {relation} would go to the offsets topic `{name}`"))
             .advise("choose another topic.prefix or offset.storage.topic"));
+    }
+    if spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.topic == name) {
+        return Err(Error::config(format!("the records of {relation} would go to the dead letter topic `{name}`"))
+            .advise("choose another topic.prefix or errors.deadletterqueue.topic.name"));
     }
     if name.len() > 249 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err(Error::config(format!("`{name}` is not a valid topic name"))

@@ -7,15 +7,21 @@
 //! the offsets, and goes on from them.
 
 pub mod binding;
+pub mod columns;
 mod commit;
 pub mod facts;
+pub mod memory;
 mod older;
+mod pass;
 mod poll;
 mod relation;
 pub mod server;
+mod skipped;
+mod stall;
 mod start;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,13 +43,16 @@ use crate::retry::{Backoff, RetryPolicy};
 use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
 
+use self::columns::KnownColumns;
+use self::memory::Share;
 use self::server::ServerGuard;
 
 /// Makes the sink of a new session.
 pub type SinkFactory = Arc<dyn Fn() -> Result<Box<dyn RecordSink>> + Send + Sync>;
 
-/// Makes sure a topic exists before the first record is sent to it.
-pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+/// Makes sure a topic exists before the first record is sent to it, and says how large a record of it may be
+/// ([`record_limit`](crate::kafka::limits::record_limit)).
+pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
 
 /// What a task is made of.
 #[derive(Clone)]
@@ -68,10 +77,16 @@ pub struct Parts {
     pub metrics: ConnectorMetrics,
     /// Stop when every relation has nothing newer than the start of the run.
     pub once: bool,
+    /// The task's number.
+    pub task: usize,
     /// Opens when every task of the connector has fenced.
     pub fence: Fence,
     /// Which server the connector reads.
     pub server: ServerGuard,
+    /// The columns its tables have had in this run.
+    pub columns: KnownColumns,
+    /// The memory it may use.
+    pub memory: Share,
 }
 
 /// E2 for a whole connector. Since an older process was started a table may have moved from one task to

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::relation::{Polled, closed};
 use super::server::Verdict;
-use crate::config::spec::ModeName;
+use super::stall::{Step, Waits, poll_stalls, watched};
+use crate::config::spec::{ModeName, SchemaChange};
 use crate::dialect::SourceConnection;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Relation, SourcePartition};
 use crate::offsets::{Loaded, StoredOffset};
-use crate::status::ConnectorStatus;
+use crate::status::{ConnectorStatus, TableBoard};
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
@@ -30,6 +31,9 @@ pub(super) struct PollStage<'a> {
     recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
     relations: Vec<Polled>,
+    /// Those of `relations`, for whoever watches them while they are polled.
+    boards: Arc<[TableBoard]>,
+    step: Step,
     out: mpsc::Sender<EncodedBatch>,
 }
 
@@ -42,6 +46,8 @@ impl<'a> PollStage<'a> {
             recognised: false,
             connection: None,
             relations: Vec::new(),
+            boards: Arc::new([]),
+            step: Step::default(),
             out,
         }
     }
@@ -66,6 +72,7 @@ impl<'a> PollStage<'a> {
 
     async fn connect(&mut self) -> Result<()> {
         if self.connection.is_none() {
+            self.step.waits_for(Waits::Connection);
             let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
             tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
             self.connection = Some(connection);
@@ -85,6 +92,7 @@ impl<'a> PollStage<'a> {
         }
         let identity: Arc<str> = identity.into();
         if self.parts.server.judge(self.remembered.as_deref(), &identity)? == Verdict::Remember {
+            self.step.waits_for(Waits::Kafka);
             let polled = &mut self.relations[index];
             tracing::info!(identity = %identity, replaces = self.remembered.as_deref(), "the server is remembered");
             let mut batch = EncodedBatch::new(Arc::clone(&polled.name), "".into(), 0, 0);
@@ -122,11 +130,14 @@ impl<'a> PollStage<'a> {
                 () = tokio::time::sleep_until(wake) => {}
             }
             let Some(index) = next else { continue };
+            let (step, boards, board) =
+                (self.step.clone(), Arc::clone(&self.boards), self.relations[index].board.clone());
+            let name = Arc::clone(&self.relations[index].name);
             // A cancelled read leaves the connection in an unknown state; it is dropped with the stage.
             let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                outcome = self.poll(index) => outcome,
+                outcome = watched(self.poll(index), || poll_stalls(&step, &board, &name, &boards)) => outcome,
             };
             self.settle(index, outcome)?;
         }
@@ -156,9 +167,14 @@ impl<'a> PollStage<'a> {
         }
         for relation in wanted {
             if !self.relations.iter().any(|polled| polled.relation == *relation) {
-                let polled = Polled::new(self.parts, relation.clone());
+                let polled = Polled::new(self.parts, relation.clone(), self.step.clone());
                 self.relations.push(polled);
             }
+        }
+        if self.boards.len() != self.relations.len()
+            || self.boards.iter().zip(&self.relations).any(|(board, polled)| *board.name() != *polled.name)
+        {
+            self.boards = self.relations.iter().map(|polled| polled.board.clone()).collect();
         }
     }
 
@@ -208,6 +224,11 @@ impl<'a> PollStage<'a> {
             // Not about the table that met it: nothing of the connector may be read from there.
             Err(error) if error.kind() == ErrorKind::ForeignServer => {
                 self.parts.metrics.error(error.kind());
+                return Err(error);
+            }
+            Err(error) if error.kind() == ErrorKind::SchemaHeld && spec.schema_change == SchemaChange::Fail => {
+                let error = error.with("table", &polled.name);
+                polled.board.failed(&error);
                 return Err(error);
             }
             Err(error) => error.with("table", &polled.name),

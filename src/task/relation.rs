@@ -10,11 +10,14 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
+use super::pass::Pass;
+use super::skipped::{Skipping, tolerance};
+use super::stall::{Step, Waits};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    CursorValue, EncodedBatch, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset, SourcePartition,
-    TableDefinition, Value,
+    CursorValue, EncodedBatch, Joins, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
+    SourcePartition, TableDefinition, Value,
 };
 use crate::reader::{CutRule, Limits, Page, read_page};
 use crate::retry::Backoff;
@@ -22,9 +25,7 @@ use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
 
 /// A page never has more rows, however far behind its relation is.
-const MAX_PAGE_ROWS: usize = 65_536;
-/// A page is cut when its records reach this size.
-const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+pub(super) const MAX_PAGE_ROWS: usize = 65_536;
 /// How often in a row a definition may change under a page before the relation is given up.
 const MAX_REDESCRIBES: u32 = 5;
 
@@ -44,17 +45,24 @@ pub(super) struct Polled {
     pub(super) fixed_upper: Option<CursorValue<'static>>,
     pub(super) page_rows: usize,
     pub(super) row_bytes: usize,
+    /// A page is cut when its records reach this size.
+    pub(super) page_bytes: usize,
     pub(super) due: Clock,
     pub(super) checked: Option<Clock>,
     pub(super) backoff: Backoff,
     pub(super) redescribes: u32,
     /// The last batch handed on promised more, so the commit stage keeps its transaction open for it.
     pub(super) more_promised: bool,
+    /// The pass of a bulk load that is under way.
+    pass: Option<Pass>,
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
     pub(super) facts: Known,
+    pub(super) skipping: Skipping,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
+    /// Whom its poll waits for.
+    pub(super) step: Step,
 }
 
 pub(super) struct Bound {
@@ -65,7 +73,7 @@ pub(super) struct Bound {
 }
 
 impl Polled {
-    pub(super) fn new(parts: &Parts, relation: Relation) -> Self {
+    pub(super) fn new(parts: &Parts, relation: Relation, step: Step) -> Self {
         let name: Arc<str> = relation.to_string().into();
         let board = parts.board.table(&name);
         Self {
@@ -80,15 +88,19 @@ impl Polled {
             fixed_upper: None,
             page_rows: parts.spec.polling.batch_max_rows,
             row_bytes: 64,
+            page_bytes: parts.memory.page_bytes,
             due: Clock::now(),
             checked: None,
             backoff: Backoff::default(),
             redescribes: 0,
             more_promised: false,
+            pass: None,
             misfit: None,
             facts: Known::default(),
+            skipping: Skipping::default(),
             failed: None,
             done: false,
+            step,
         }
     }
 
@@ -104,7 +116,9 @@ impl Polled {
         let (rule, encode) =
             (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         // A place first: the statement runs only when its rows have somewhere to go.
+        self.step.waits_for(Waits::Kafka);
         let permit = out.reserve().await.map_err(|_| closed())?;
+        self.step.waits_for(Waits::Database);
         let upper = match (planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(connection.upper_bound(kind, parts.spec.polling.delay).await?),
             (_, fixed) => fixed.clone(),
@@ -114,26 +128,26 @@ impl Polled {
         }
         if planner.tuple_len() == 0 {
             drop(permit);
-            return self.poll_unordered(connection, out, rule).await;
+            return self.poll_unordered(parts, connection, out, rule).await;
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
-        let limits = Limits { rows: self.page_rows, bytes: MAX_PAGE_BYTES };
+        let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
         let mut page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
-        if let Some(tie) = page.unfinished_tie.take() {
-            let query = planner.tie(&tie);
-            let whole = Limits { rows: usize::MAX, bytes: usize::MAX };
-            page = fetch_page(connection, bound, &query, &encode, rule, whole, self.empty_batch(bound)).await?;
-            page.ended = false;
+        if let Some(tie) = &page.unfinished_tie {
+            drop(permit);
+            return self.poll_tie(parts, connection, out, tie).await;
         }
-        let exhausted = page.ended && (!planner.has_suffix() || page.batch.is_empty());
+        page.batch.skipped = self.skipped(parts, connection, std::mem::take(&mut page.left_out)).await?;
+        let found = !page.batch.is_empty() || page.batch.skipped.is_some();
+        let exhausted = page.ended && (!planner.has_suffix() || !found);
         self.metrics.polled(page.batch.len() as u64, started.elapsed());
         self.note_lag(parts, &page, upper.as_ref())?;
         self.grow(&page, parts.spec.polling.batch_max_rows);
-        if page.batch.is_empty() {
+        if !found {
             self.board.polled(false, exhausted);
             if exhausted && std::mem::take(&mut self.more_promised) {
-                // Nothing to commit, but the promise is off.
-                let mut end = page.batch;
+                // Nothing to commit, but for the end of a pass, and the promise is off.
+                let mut end = self.pass.take().and_then(Pass::end).unwrap_or(page.batch);
                 end.exhausted = true;
                 permit.send(end);
             }
@@ -143,52 +157,52 @@ impl Polled {
         // A first load ends when its last rows are committed, so the commit stage says so.
         self.board.polled(true, false);
         let batch = self.carry(parts, page, exhausted)?;
-        permit.send(batch);
+        let (ready, last) = self.in_pass(batch);
+        match ready {
+            Some(ready) => permit.send(ready),
+            None => drop(permit),
+        }
+        if let Some(last) = last {
+            self.step.waits_for(Waits::Kafka);
+            out.send(last).await.map_err(|_| closed())?;
+        }
         self.more_promised = !exhausted;
         self.restart_bulk(exhausted);
         Ok(exhausted)
     }
 
-    /// A bulk relation without a usable primary key: one statement, whose stream stays open while its
-    /// batches are handed on.
-    async fn poll_unordered(
-        &mut self,
-        connection: &mut dyn SourceConnection,
-        out: &mpsc::Sender<EncodedBatch>,
-        rule: CutRule,
-    ) -> Result<bool> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
-        let query = bound.binding.planner.page(None, None, 0);
-        let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
-        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: MAX_PAGE_BYTES };
-        loop {
-            let permit = out.reserve().await.map_err(|_| closed())?;
-            let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
-            let mut batch = page.batch;
-            batch.exhausted = page.ended;
-            permit.send(batch);
-            if page.ended {
-                self.board.polled(false, true);
-                return Ok(true);
-            }
-            self.board.polled(true, false);
+    /// A batch of a bulk load is marked, and held until it is known whether it is the last; others go as they are.
+    fn in_pass(&mut self, batch: EncodedBatch) -> (Option<EncodedBatch>, Option<EncodedBatch>) {
+        if !self.bound.as_ref().is_some_and(|bound| matches!(bound.binding.planner.mode(), Mode::Bulk)) {
+            return (Some(batch), None);
         }
+        let (mut pass, exhausted) = (self.pass.take().unwrap_or_default(), batch.exhausted);
+        let mut ready = pass.add(batch);
+        if !exhausted {
+            self.pass = Some(pass);
+            return (ready, None);
+        }
+        let last = pass.end();
+        if let (Some(ready), None) = (&mut ready, &last) {
+            // Every row of the table was left out.
+            (ready.exhausted, ready.joins) = (true, Joins::Free);
+        }
+        (ready, last)
     }
 
-    fn rule(&self, parts: &Parts) -> CutRule {
+    pub(super) fn rule(&self, parts: &Parts) -> CutRule {
         let anywhere = self.bound.as_ref().is_some_and(|bound| bound.binding.planner.cuts_anywhere());
-        CutRule { anywhere, null_fails: parts.spec.mode.null_fails }
+        CutRule { anywhere, null_fails: parts.spec.mode.null_fails, tolerance: tolerance(&parts.spec.errors) }
     }
 
-    fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
+    pub(super) fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
         let rows = self.page_rows.min(MAX_PAGE_ROWS);
-        let row_bytes = self.row_bytes.min(MAX_PAGE_BYTES / rows.max(1) + 1);
+        let row_bytes = self.row_bytes.min(self.page_bytes / rows.max(1) + 1);
         EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&bound.binding.topic), rows, row_bytes)
     }
 
     /// Gives a page its delta and moves the reading position behind it.
-    fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
+    pub(super) fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
         let mut batch = page.batch;
@@ -226,7 +240,7 @@ impl Polled {
             self.page_rows = base;
             return;
         }
-        let fitting = (MAX_PAGE_BYTES / self.row_bytes.max(1)).max(1);
+        let fitting = (self.page_bytes / self.row_bytes.max(1)).max(1);
         let doubled = (self.page_rows * 2).min(MAX_PAGE_ROWS.max(base));
         self.page_rows = if doubled <= fitting { doubled } else { largest_step(base, fitting) };
     }
@@ -240,7 +254,9 @@ impl Polled {
                 Some(newest) => kind.to_instant(newest, zone)?,
                 None => now,
             };
-            self.metrics.lag((now.micros() - newest.micros()) as f64 / 1e6);
+            let lag = (now.micros() - newest.micros()) as f64 / 1e6;
+            self.metrics.lag(lag);
+            self.board.lag(lag);
         }
         Ok(())
     }

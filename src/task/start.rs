@@ -11,8 +11,10 @@ use tokio::time::Instant as Clock;
 use super::binding::{Binding, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
+use super::stall::Waits;
 use super::{Parts, facts};
-use crate::config::spec::TimestampInitial;
+use crate::config::spec::{TimestampInitial, TooLarge};
+use crate::convert::Role;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -30,6 +32,7 @@ impl Polled {
             return Ok(());
         }
         let times = parts.spec.mode.timestamp_columns(&self.name);
+        self.step.waits_for(Waits::Database);
         let described = connection.describe(&self.relation, times).await;
         if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
             parts.server.vanished(&self.partition);
@@ -43,9 +46,26 @@ impl Polled {
             return Err(error);
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
+        let preview = parts.value_converter.preview(&binding.topic, Role::Value, &binding.value)?;
+        let change = parts.columns.judge(&binding.definition, parts.spec.schema_change, preview.subject.as_deref())?;
+        if let Some(change) = &change {
+            let subject = preview.subject.as_deref();
+            tracing::info!(table = %self.name, subject, change, "the columns have changed");
+        }
         let rules = facts::of_rules(connection, &binding).await?;
-        (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
-        let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
+        self.step.waits_for(Waits::Topic);
+        let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
+        self.step.waits_for(Waits::Registry);
+        // The registry is asked, and says no, before the first record of the new schema is made.
+        let encoder =
+            binding.encoder(&*parts.key_converter, &*parts.value_converter).await.map_err(|error| match change {
+                Some(change) if error.kind() == ErrorKind::IncompatibleSchema => error.with("change", change),
+                _ => error,
+            })?;
+        let omits = parts.spec.errors.too_large == TooLarge::OmitColumns;
+        let encoder = encoder.within(limit, if omits { binding.omittable() } else { Vec::new() });
+        parts.columns.accept(&binding.definition);
+        self.step.waits_for(Waits::Database);
         if !binding.definition.skipped.is_empty() {
             let skipped = binding.definition.skipped.iter();
             self.board
@@ -143,7 +163,9 @@ impl Polled {
         let mut batch = EncodedBatch::new(Arc::clone(&self.name), Arc::clone(&binding.topic), 0, 0);
         let (partition, from) = (self.partition.clone(), self.offset.clone());
         batch.delta = Some(OffsetDelta { partition, from, to: to.clone() });
+        self.step.waits_for(Waits::Kafka);
         out.send(batch).await.map_err(|_| closed())?;
+        self.step.waits_for(Waits::Database);
         // An empty poll ends the transaction.
         self.more_promised = true;
         self.offset = Some(to);

@@ -77,6 +77,7 @@ struct Shared {
     up: Family<ConnectorLabels, Gauge>,
     rows: Family<TableLabels, Counter>,
     bytes: Family<TableLabels, Counter>,
+    rows_skipped: Family<TableLabels, Counter>,
     polls: Family<ResultLabels, Counter>,
     poll_seconds: Histograms<TableLabels>,
     lag: Family<TableLabels, FloatGauge>,
@@ -122,6 +123,7 @@ impl Metrics {
             up: register(r, UP, Family::default()),
             rows: register(r, ROWS, Family::default()),
             bytes: register(r, BYTES, Family::default()),
+            rows_skipped: register(r, ROWS_SKIPPED, Family::default()),
             polls: register(r, POLLS, Family::default()),
             poll_seconds: register(r, POLL_SECONDS, Family::new_with_constructor(histogram as fn() -> Histogram)),
             lag: register(r, LAG, Family::default()),
@@ -227,6 +229,7 @@ impl ConnectorMetrics {
         TableMetrics {
             rows: self.shared.rows.get_or_create_owned(&labels),
             bytes: self.shared.bytes.get_or_create_owned(&labels),
+            rows_skipped: self.shared.rows_skipped.get_or_create_owned(&labels),
             with_rows: polls("rows"),
             empty: polls("empty"),
             waiting: polls("waiting"),
@@ -255,20 +258,9 @@ impl ConnectorMetrics {
 
     /// An error came up.
     pub fn error(&self, kind: ErrorKind) {
-        let labels = KindLabels { connector: self.connector.to_string(), kind: snake_case(kind) };
+        let labels = KindLabels { connector: self.connector.to_string(), kind: kind.snake_case() };
         self.shared.errors.get_or_create_owned(&labels).inc();
     }
-}
-
-fn snake_case(kind: ErrorKind) -> String {
-    let mut word = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_uppercase() && !word.is_empty() {
-            word.push('_');
-        }
-        word.push(letter.to_ascii_lowercase());
-    }
-    word
 }
 
 /// What a table's stages count. Cheap to clone.
@@ -278,6 +270,7 @@ pub struct TableMetrics {
     shared: Arc<Shared>,
     rows: Counter,
     bytes: Counter,
+    rows_skipped: Counter,
     with_rows: Counter,
     empty: Counter,
     waiting: Counter,
@@ -290,6 +283,11 @@ impl TableMetrics {
     pub fn committed(&self, rows: u64, bytes: u64) {
         self.rows.inc_by(rows);
         self.bytes.inc_by(bytes);
+    }
+
+    /// Rows were left out of a committed batch.
+    pub fn skipped(&self, rows: u64) {
+        self.rows_skipped.inc_by(rows);
     }
 
     /// A poll was answered.

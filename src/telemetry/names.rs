@@ -57,6 +57,8 @@ metrics! {
         "Rows committed to Kafka";
     BYTES "rowtide_bytes_total" Counter ["connector", "table"]
         "Bytes of keys and values committed to Kafka, before compression";
+    ROWS_SKIPPED "rowtide_rows_skipped_total" Counter ["connector", "table"]
+        "Rows that cannot be delivered and were left out, those in the dead letter topic included";
     POLLS "rowtide_polls_total" Counter ["connector", "table", "result"]
         "Polls by result: rows, empty, waiting (rows are held back until an older transaction ends), error";
     POLL_SECONDS "rowtide_poll_seconds" Histogram ["connector", "table"]

@@ -3,6 +3,7 @@
 //! version of the connectors accepts is accepted, only contradictions are refused).
 
 mod converters;
+mod errors;
 mod kafka;
 mod key;
 mod mode;
@@ -12,7 +13,7 @@ mod topics;
 mod types;
 
 use super::judge::Judge;
-use super::spec::{ConnectorSpec, WorkerSpec};
+use super::spec::{ConnectorSpec, SchemaChange, WorkerSpec};
 
 /// Aiven's class; some defaults follow from it.
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSourceConnector";
@@ -30,6 +31,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
+    let errors = errors::build(judge, &offsets);
     let polling = source::polling(judge);
     if !judge.report.is_good() {
         return None;
@@ -43,12 +45,19 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         polling,
         topic_prefix: judge.text("topic.prefix").to_owned(),
         key,
+        schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
+            "pause-table" => SchemaChange::PauseTable,
+            "fail" => SchemaChange::Fail,
+            _ => SchemaChange::Evolve,
+        },
+        memory_max: usize::try_from(judge.number("memory.max.bytes")).unwrap_or(usize::MAX),
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
         key_converter,
         value_converter,
         kafka,
         offsets,
         topics,
+        errors,
         notes: judge.notes.clone(),
     })
 }

@@ -1,7 +1,7 @@
 //! What Kafka Connect itself reads from a connector's file (`delivery-and-runtime.md`, 2, 5, 6 and 8).
 
 use super::{Allowed, KeyDefinition, Kind, key};
-use crate::config::values::is_connector_name;
+use crate::config::values::{is_connector_name, is_count, is_topic_text};
 
 const NO_TRANSFORMS: &str =
     "transforms are not there yet, and leaving them out would change the records; see key.mode for record keys";
@@ -37,24 +37,45 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .low()
         .not_there("predicates need transforms, which are not there yet"),
     key("predicates.*", Kind::Text, "Settings of a predicate.").low().ignored("there are no predicates"),
-    key("errors.tolerance", Kind::Text, "Whether records that cannot be converted are left out.")
-        .or("none")
-        .allow(Allowed::AnyCase(&["none"]))
-        .refuse(&[(
-            "all",
-            "leaving out records that cannot be converted is not there yet; without it nothing is lost",
-        )]),
+    key(
+        "errors.tolerance",
+        Kind::Text,
+        "A row with a value that cannot be represented: `none` stops its table, `all` leaves the row out and counts it \
+         (`rows_skipped` in the status, `rowtide_rows_skipped_total`). Unlike in Connect its offset is stored.",
+    )
+    .or("none")
+    .allow(Allowed::AnyCase(&["none", "all"])),
     key("errors.retry.timeout", Kind::Long, "How long conversions are retried.").or("0").ignored(OWN_RETRIES),
     key("errors.retry.delay.max.ms", Kind::Long, "The longest pause between them.").or("60000").ignored(OWN_RETRIES),
-    key("errors.log.enable", Kind::Boolean, "Whether tolerated errors are logged.")
-        .or("false")
-        .ignored("every error is logged"),
-    key("errors.log.include.messages", Kind::Boolean, "Whether the log shows the record.")
-        .or("false")
-        .ignored("row values are never logged"),
-    key("errors.deadletterqueue.*", Kind::Text, "A topic for records that failed.")
-        .low()
-        .ignored("it is for sink connectors only, in Kafka Connect too"),
+    key("errors.log.enable", Kind::Boolean, "Whether each row that is left out is logged; the first of a table always is.")
+        .or("false"),
+    key(
+        "errors.log.include.messages",
+        Kind::Boolean,
+        "Whether that log shows the row's values, as the database gives them. Nothing else ever logs values.",
+    )
+    .or("false"),
+    key(
+        "errors.deadletterqueue.topic.name",
+        Kind::Text,
+        "A topic that is told, in JSON and in the same transaction, of each row left out; Connect has that for sinks only. \
+         Made at start if it is missing.",
+    )
+    .or("")
+    .allow(Allowed::Test("at most 249 letters, digits, dots, underscores and hyphens", is_topic_text)),
+    key(
+        "errors.deadletterqueue.topic.replication.factor",
+        Kind::Int,
+        "How many replicas that topic is made with; -1 is the broker's default.",
+    )
+    .or("3")
+    .allow(Allowed::Test("-1, or at least 1", is_count)),
+    key(
+        "errors.deadletterqueue.context.headers.enable",
+        Kind::Boolean,
+        "Whether its records have Connect's `__connect.errors.*` headers.",
+    )
+    .or("false"),
     key("exactly.once.support", Kind::Text, "Whether exactly-once delivery is a must; it always is given.")
         .or("requested")
         .allow(Allowed::AnyCase(&["requested", "required"])),

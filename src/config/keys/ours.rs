@@ -1,5 +1,5 @@
 //! Keys that Kafka Connect does not know: what the record key is made of, and what to do about cursor
-//! values that would lose rows.
+//! values that would lose rows and about rows that are too large.
 
 use super::{Allowed, KeyDefinition, Kind, own_key};
 
@@ -25,6 +25,23 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::AnyCase(&["record", "field"])),
     own_key("key.schema.name", Kind::Text, "The name of the key's record; absent: nameless, as ValueToKey makes it.").low(),
     own_key(
+        "schema.change",
+        Kind::Text,
+        "When a table's columns change while the connector runs: `evolve` registers the new schema, if the subject's \
+         rule allows it, and goes on; `pause-table` stops the table until the connector is restarted; `fail` ends the \
+         connector. Each says what has changed.",
+    )
+    .or("evolve")
+    .allow(Allowed::AnyCase(&["evolve", "pause-table", "fail"])),
+    own_key(
+        "memory.max.bytes",
+        Kind::Long,
+        "About how much memory the process may use, whatever the size of the tables and however slow the brokers: pages and \
+         the producers' queues are divided among the tasks.",
+    )
+    .or("268435456")
+    .allow(Allowed::Range(44_040_192, i64::MAX)),
+    own_key(
         "cursor.null",
         Kind::Text,
         "A row whose cursor column is NULL is never read by Connect. `fail` stops the table, `ignore` skips and counts it.",
@@ -46,4 +63,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("fail")
     .allow(Allowed::AnyCase(&["fail", "read"])),
+    own_key(
+        "row.too.large",
+        Kind::Text,
+        "A row whose record is larger than the producer's `max.request.size` or the topic's `max.message.bytes`: `fail` stops \
+         the table, `dlq` leaves the row out and tells the dead letter topic, `omit-columns` sets the largest nullable columns \
+         to null until it fits and names them in the header `rowtide.omitted`.",
+    )
+    .or("fail")
+    .allow(Allowed::AnyCase(&["fail", "dlq", "omit-columns"])),
 ];

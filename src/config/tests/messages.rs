@@ -61,7 +61,21 @@ const CASES: &[Case<'_>] = &[
     (&[("batch.max.rows", Some("0"))], "batch.max.rows", "must be from 1"),
     (&[("poll.interval.ms", Some("5s"))], "poll.interval.ms", "must be a whole number of at most 32 bits"),
     (&[("transforms", Some("a"))], "transforms", "not there yet"),
-    (&[("errors.tolerance", Some("all"))], "errors.tolerance", "not there yet"),
+    (
+        &[("errors.deadletterqueue.topic.name", Some("d"))],
+        "errors.deadletterqueue.topic.name",
+        "set errors.tolerance=all",
+    ),
+    (&[("row.too.large", Some("dlq"))], "row.too.large", "set errors.deadletterqueue.topic.name"),
+    (
+        &[
+            ("errors.tolerance", Some("all")),
+            ("errors.deadletterqueue.topic.name", Some("o")),
+            ("offsets.storage.topic", Some("o")),
+        ],
+        "errors.deadletterqueue.topic.name",
+        "is the offsets topic",
+    ),
     (&[("transaction.boundary", Some("connector"))], "transaction.boundary", "does not define transaction boundaries"),
     (&[("value.converter", Some("org.apache.kafka.connect.json.JsonConverter"))], "value.converter", "AvroConverter"),
     (

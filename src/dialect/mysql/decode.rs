@@ -285,7 +285,7 @@ fn integer(wire: Wire, signed: bool, bytes: &[u8]) -> Result<i64, Problem> {
 }
 
 #[inline]
-fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Problem> {
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Problem> {
     bytes.try_into().map_err(|_| MALFORMED)
 }
 
@@ -295,7 +295,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
 }
 
 /// Up to eight bytes, most significant first.
-fn bits(bytes: &[u8]) -> Result<u64, Problem> {
+pub(super) fn bits(bytes: &[u8]) -> Result<u64, Problem> {
     if bytes.len() > 8 {
         return Err(MALFORMED);
     }
@@ -310,14 +310,14 @@ fn unscaled(value: u64) -> Value<'static> {
 }
 
 /// The parts of a date and time on the wire: length, year, month, day, hour, minute, second, microseconds.
-struct Parts {
-    date: (i64, i64, i64),
+pub(super) struct Parts {
+    pub(super) date: (i64, i64, i64),
     /// Microseconds of the day.
-    time: i64,
+    pub(super) time: i64,
 }
 
 impl Parts {
-    fn read(bytes: &[u8]) -> Result<Self, Problem> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, Problem> {
         let (length, body) = bytes.split_first().ok_or(MALFORMED)?;
         if usize::from(*length) != body.len() {
             return Err(MALFORMED);

@@ -5,16 +5,17 @@ use futures_util::StreamExt;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Column, Executor, Row};
 
-use super::super::problem::{Problem, in_row, row_name};
+use super::super::problem::{Problem, in_row, is_of_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
 use super::decode::{CursorDecoder, Decoder, shown};
+use super::raw::raw;
 use super::types::ColumnType;
 use super::{Notes, Session, bind, bytes, statement};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, CursorValue, PlannedQuery, Projection, TableDefinition, Value};
+use crate::model::{ColumnDefinition, CursorValue, PlannedQuery, Projection, RowText, TableDefinition, Value};
 use crate::zone::Zone;
 
 /// Decodes the rows of one page.
@@ -84,6 +85,7 @@ impl RowReader for Reader<'_> {
             Err(failure) => Err(self.undecoded(failure)),
         };
         let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
+        let outcome = outcome.or_else(|error| self.leave_out(error, row, &layout, sink));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         self.layout = Some(layout);
@@ -165,6 +167,25 @@ impl Reader<'_> {
         }))
     }
 
+    /// Offers a row that cannot be delivered as one to be left out, if its cursor can be read.
+    #[cold]
+    fn leave_out(&self, error: Error, row: &MySqlRow, layout: &Layout, sink: &mut dyn RowSink) -> Result<Flow> {
+        let mut cursor = Vec::new();
+        if !is_of_row(&error) || layout.decode_cursor(row, &mut cursor).is_err() {
+            return Err(error);
+        }
+        sink.left_out(error, &cursor, &|| self.row_text(row))
+    }
+
+    fn row_text(&self, row: &MySqlRow) -> RowText {
+        let text = |index: usize| {
+            let of = ColumnType::of_result(row.columns().get(index)?.type_info());
+            Some(raw(&of, bytes(row, index).ok()??))
+        };
+        let columns = self.definition.columns.iter().enumerate();
+        columns.map(|(index, column)| (column.field.name.clone(), text(index))).collect()
+    }
+
     fn undecoded(&mut self, failure: Failure) -> Error {
         let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
         let relation = &self.definition.relation;
@@ -212,11 +233,32 @@ impl Layout {
                 cursor[place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(index, problem))?;
             }
         }
-        for (index, place, decoder) in &self.hidden {
-            if let Some(bytes) = bytes(row, *index).map_err(Failure::Driver)? {
-                cursor[*place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?;
-            }
-        }
-        Ok(())
+        decode_cursor_at(self.hidden.iter().copied(), row, cursor)
     }
+
+    /// The cursor alone.
+    fn decode_cursor<'r>(
+        &self,
+        row: &'r MySqlRow,
+        cursor: &mut Vec<CursorValue<'r>>,
+    ) -> std::result::Result<(), Failure> {
+        cursor.resize(self.cursor, CursorValue::Null);
+        let own = self.columns.iter().enumerate();
+        let own = own.filter_map(|(index, column)| column.cursor.map(|(place, decoder)| (index, place, decoder)));
+        decode_cursor_at(own.chain(self.hidden.iter().copied()), row, cursor)
+    }
+}
+
+#[inline]
+fn decode_cursor_at<'r>(
+    places: impl Iterator<Item = (usize, usize, CursorDecoder)>,
+    row: &'r MySqlRow,
+    cursor: &mut [CursorValue<'r>],
+) -> std::result::Result<(), Failure> {
+    for (index, place, decoder) in places {
+        if let Some(bytes) = bytes(row, index).map_err(Failure::Driver)? {
+            cursor[place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(index, problem))?;
+        }
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! MySQL 8 and newer, MariaDB, and TiDB. One dialect with three names: which server answers is read from
 //! its version, whatever the URL says. The files: `connect` opens a session, `catalog` lists and
-//! describes, `types` maps types, `decode` reads values, `fetch` runs pages, `explain` judges plans,
+//! describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
 //! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
 //! `bind` writes parameters, `stores` reads PKCS12, `classify` sorts errors.
 //!
@@ -16,6 +16,7 @@ mod explain;
 mod facts;
 mod fetch;
 mod identity;
+mod raw;
 mod stores;
 mod syntax;
 mod types;

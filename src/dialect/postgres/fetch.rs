@@ -6,18 +6,18 @@ use futures_util::stream;
 use sqlx::postgres::PgRow;
 use sqlx::{Column, Row};
 
-use super::super::problem::{Problem, in_row, row_name};
+use super::super::problem::{Problem, in_row, is_of_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
 use super::cursor::CursorDecoder;
 use super::decode::Decoder;
-use super::shown::shown;
+use super::shown::{raw, shown};
 use super::types::Wire;
 use super::{Notes, Session, answered, bind, statement};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, PlannedQuery, TableDefinition, Value};
+use crate::model::{CursorValue, PlannedQuery, RowText, TableDefinition, Value};
 
 /// Decodes the rows of one page.
 pub(super) struct Reader<'a> {
@@ -89,6 +89,7 @@ impl RowReader for Reader<'_> {
             Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
         };
         let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
+        let outcome = outcome.or_else(|error| self.leave_out(error, row, &layout, sink));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         self.layout = Some(layout);
@@ -156,6 +157,26 @@ impl Reader<'_> {
         }))
     }
 
+    /// Offers a row that cannot be delivered as one to be left out, if its cursor can be read.
+    #[cold]
+    fn leave_out(&self, error: Error, row: &PgRow, layout: &Layout, sink: &mut dyn RowSink) -> Result<Flow> {
+        let mut cursor = Vec::new();
+        if !is_of_row(&error) || layout.decode_cursor(row, &mut cursor).is_err() {
+            return Err(error);
+        }
+        sink.left_out(error, &cursor, &|| self.row_text(row))
+    }
+
+    fn row_text(&self, row: &PgRow) -> RowText {
+        let text = |index: usize| {
+            let value = row.try_get_raw(index).ok()?;
+            let bytes = value.as_bytes().ok()?;
+            Some(raw(Wire::of_result(row.columns().get(index)?.type_info()), bytes))
+        };
+        let columns = self.definition.columns.iter().enumerate();
+        columns.map(|(index, column)| (column.field.name.clone(), text(index))).collect()
+    }
+
     fn undecoded(&mut self, failure: Failure) -> Error {
         let name = |index: usize| self.definition.columns.get(index).map_or("", |column| column.field.name.as_str());
         let relation = &self.definition.relation;
@@ -205,12 +226,29 @@ impl Layout {
                 cursor[place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(index, problem))?;
             }
         }
-        for (index, place, decoder) in &self.hidden {
-            let raw = row.try_get_raw(*index).map_err(Failure::Driver)?;
-            if let Ok(bytes) = raw.as_bytes() {
-                cursor[*place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(*index, problem))?;
-            }
-        }
-        Ok(())
+        decode_cursor_at(self.hidden.iter().copied(), row, cursor)
     }
+
+    /// The cursor alone.
+    fn decode_cursor<'r>(&self, row: &'r PgRow, cursor: &mut Vec<CursorValue<'r>>) -> std::result::Result<(), Failure> {
+        cursor.resize(self.cursor, CursorValue::Null);
+        let own = self.columns.iter().enumerate();
+        let own = own.filter_map(|(index, column)| column.cursor.map(|(place, decoder)| (index, place, decoder)));
+        decode_cursor_at(own.chain(self.hidden.iter().copied()), row, cursor)
+    }
+}
+
+#[inline]
+fn decode_cursor_at<'r>(
+    places: impl Iterator<Item = (usize, usize, CursorDecoder)>,
+    row: &'r PgRow,
+    cursor: &mut [CursorValue<'r>],
+) -> std::result::Result<(), Failure> {
+    for (index, place, decoder) in places {
+        let raw = row.try_get_raw(index).map_err(Failure::Driver)?;
+        if let Ok(bytes) = raw.as_bytes() {
+            cursor[place] = decoder.decode(bytes).map_err(|problem| Failure::Cursor(index, problem))?;
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,9 @@
-//! Values of keys as messages show them, so that a row can be found.
+//! Values as text: those of keys as messages show them, so that a row can be found, and any value of a row that
+//! cannot be delivered.
 
 use super::super::calendar::MICROS_PER_DAY;
 use super::super::instant::TimestampEncoder;
+use super::super::problem::hex;
 use super::decode::{Decoder, EPOCH_DAYS, fixed};
 use super::types::Wire;
 use crate::config::spec::{Granularity, TypeSpec};
@@ -42,6 +44,28 @@ pub(super) fn shown(wire: Wire, bytes: &[u8]) -> Option<String> {
     }
 }
 
+/// Any value, not interpreted: what the server would write where its form is read here, else its bytes.
+pub(super) fn raw(wire: Wire, bytes: &[u8]) -> String {
+    let text = match (wire, bytes) {
+        (Wire::Date, [0x7f, 0xff, 0xff, 0xff]) => Some("infinity".to_owned()),
+        (Wire::Date, [0x80, 0, 0, 0]) => Some("-infinity".to_owned()),
+        (Wire::Timestamp | Wire::Timestamptz, [0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]) => {
+            Some("infinity".to_owned())
+        }
+        (Wire::Timestamp | Wire::Timestamptz, [0x80, 0, 0, 0, 0, 0, 0, 0]) => Some("-infinity".to_owned()),
+        (Wire::Time, _) => fixed(bytes).ok().map(|bytes| clock(i64::from_be_bytes(bytes))),
+        (Wire::Jsonb, [_, text @ ..]) => std::str::from_utf8(text).ok().map(str::to_owned),
+        _ => shown(wire, bytes),
+    };
+    text.unwrap_or_else(|| hex(bytes))
+}
+
+/// A time of day in microseconds.
+fn clock(micros: i64) -> String {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    format!("{:02}:{:02}:{:02}.{fraction:06}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +83,21 @@ mod tests {
             assert_eq!(shown(wire, &bytes).as_deref(), Some(text));
         }
         assert_eq!(shown(Wire::Bytea, b"secret"), None);
+    }
+
+    #[test]
+    fn any_value_has_a_text() {
+        for (wire, bytes, text) in [
+            (Wire::Date, i32::MAX.to_be_bytes().to_vec(), "infinity"),
+            (Wire::Timestamptz, i64::MIN.to_be_bytes().to_vec(), "-infinity"),
+            (Wire::Time, 3_723_000_004_i64.to_be_bytes().to_vec(), "01:02:03.000004"),
+            (Wire::Numeric, [0, 0, 0, 0, 0xc0, 0, 0, 0].to_vec(), "NaN"),
+            (Wire::Jsonb, b"\x01{}".to_vec(), "{}"),
+            (Wire::Bytea, vec![0, 0xff], "0x00ff"),
+            (Wire::Text, vec![0xff], "0xff"),
+            (Wire::Int4, vec![1], "0x01"),
+        ] {
+            assert_eq!(raw(wire, &bytes), text);
+        }
     }
 }

@@ -57,6 +57,11 @@ pub(super) fn stored(value: SqliteValueRef<'_>) -> Result<Stored<'_>, Problem> {
     })
 }
 
+/// The bytes of a value, whatever they are.
+pub(super) fn bytes(value: SqliteValueRef<'_>) -> Option<&[u8]> {
+    <&[u8] as Decode<Sqlite>>::decode(value).ok()
+}
+
 /// What an integer time counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Units {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Column, Either, Executor, Row};
 
-use super::super::problem::{Problem, in_row, row_name};
+use super::super::problem::{Problem, hex, in_row, is_of_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
@@ -17,7 +17,7 @@ use super::types::Declared;
 use super::{Notes, Session, arguments, statement};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, PlannedQuery, Projection, TableDefinition, Value};
+use crate::model::{CursorKind, CursorValue, PlannedQuery, Projection, RowText, TableDefinition, Value};
 
 /// Decodes the rows of one page.
 pub(super) struct Reader<'a> {
@@ -84,6 +84,7 @@ impl RowReader for Reader<'_> {
             Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
         };
         let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
+        let outcome = outcome.or_else(|error| self.leave_out(error, row, sink));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         outcome
@@ -138,6 +139,14 @@ impl Reader<'_> {
             }
             values.push(decoder.decode(stored).map_err(|problem| Failure::Value(index, problem))?);
         }
+        self.decode_cursor(row, cursor)
+    }
+
+    fn decode_cursor<'r>(
+        &self,
+        row: &'r SqliteRow,
+        cursor: &mut Vec<CursorValue<'r>>,
+    ) -> std::result::Result<(), Failure> {
         for column in &self.query.cursor {
             let raw = row.try_get_raw(column.index).map_err(Failure::Driver)?;
             let stored = decode::stored(raw).map_err(|problem| Failure::Cursor(column.index, problem))?;
@@ -145,6 +154,28 @@ impl Reader<'_> {
             cursor.push(value.map_err(|problem| Failure::Cursor(column.index, problem))?);
         }
         Ok(())
+    }
+
+    /// Offers a row that cannot be delivered as one to be left out, if its cursor can be read.
+    #[cold]
+    fn leave_out(&self, error: Error, row: &SqliteRow, sink: &mut dyn RowSink) -> Result<Flow> {
+        let mut cursor = Vec::new();
+        if !is_of_row(&error) || self.decode_cursor(row, &mut cursor).is_err() {
+            return Err(error);
+        }
+        sink.left_out(error, &cursor, &|| self.row_text(row))
+    }
+
+    fn row_text(&self, row: &SqliteRow) -> RowText {
+        let text = |index: usize| match decode::stored(row.try_get_raw(index).ok()?) {
+            Ok(Stored::Null) => None,
+            Ok(Stored::Blob(bytes)) => Some(hex(bytes)),
+            Ok(stored) => Some(text::of(&stored)?.into_owned()),
+            // Text that is none.
+            Err(_) => decode::bytes(row.try_get_raw(index).ok()?).map(hex),
+        };
+        let columns = self.definition.columns.iter().enumerate();
+        columns.map(|(index, column)| (column.field.name.clone(), text(index))).collect()
     }
 
     /// The row by its primary key, else by what it is polled by.

@@ -4,6 +4,7 @@
 mod schedule;
 mod scripted;
 mod servers;
+mod skipped;
 mod source;
 
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use self::schedule::Step;
 use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Registry;
+use super::columns::KnownColumns;
+use super::memory::Share;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::{Document, Surroundings, connector};
@@ -50,13 +53,16 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
         sink: Arc::new(move || Ok(sink.sink(0))),
         ensure_topic: Arc::new(move |_| {
             let topics = topics.clone();
-            async move { topics.visit(Step::EnsureTopic).await.map(drop) }.boxed()
+            async move { topics.visit(Step::EnsureTopic).await.map(|_| usize::MAX) }.boxed()
         }),
         board: StatusBoard::new("c", Duration::from_secs(30)),
         metrics: Metrics::new().connector("c"),
         once,
+        task: 0,
         fence: Fence::among(1).remove(0),
         server: ServerGuard::new(false),
+        columns: KnownColumns::default(),
+        memory: Share::among(1, 256 << 20).unwrap(),
     }
 }
 
@@ -282,4 +288,24 @@ async fn columns_that_keep_changing_stop_the_table_in_the_end() {
     assert!(failed[0] || failed[1]);
     outside.clear_faults();
     task.stop().await.unwrap_or_default();
+}
+
+#[tokio::test(start_paused = true)]
+async fn brokers_that_do_not_answer_show_in_the_status_of_every_table_they_hold_up() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=50);
+    outside.insert("u", 1..=1);
+    outside.sink_faults([SinkFault::Hold]);
+    let task = Task::start(&outside, &["t", "u"], &[]);
+    pass(15).await;
+    let status = task.board.snapshot();
+    for name in ["t", "u"] {
+        let table = status.table(name).unwrap();
+        assert_eq!(table.state, TableState::Waiting, "{table:?}");
+        assert!(table.reason.as_deref().unwrap().contains("Kafka has not confirmed"), "{table:?}");
+    }
+    pass(60).await;
+    assert_eq!(task.state("t"), Some(TableState::Idle));
+    task.stop().await.unwrap();
+    assert_exactly_once(&outside, "t");
 }

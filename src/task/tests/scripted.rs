@@ -8,11 +8,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
 
 use super::schedule::{Effect, Planned, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
-use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
+use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
 use crate::offsets::{Loaded, OffsetStore, StoredOffset, format};
 
 /// What goes wrong at a step of the sink; each is used up by the first step it fits.
@@ -78,6 +79,11 @@ struct World {
     calls: HashMap<Step, usize>,
     /// How long calls take: up to so many milliseconds.
     pace: Option<(Rng, u64)>,
+    /// The ids of rows that cannot be delivered.
+    poison: Vec<i64>,
+    /// Such a row tells that the column is another one than described, and then it can be delivered.
+    poison_teaches: bool,
+    taught: bool,
 }
 
 /// The key of the remembered server.
@@ -206,6 +212,24 @@ impl Outside {
 
     pub(super) fn last_id(&self) -> Option<i64> {
         self.world().last_id
+    }
+
+    pub(super) fn poison(&self, ids: impl IntoIterator<Item = i64>, teaches: bool) {
+        let mut world = self.world();
+        world.poison = ids.into_iter().collect();
+        world.poison_teaches = teaches;
+    }
+
+    /// Whether the row cannot be delivered, as its table was described.
+    pub(super) fn is_poison(&self, id: i64, definition: &TableDefinition) -> bool {
+        let mut world = self.world();
+        let is_poison = world.poison.contains(&id) && !definition.columns[1].field.optional;
+        world.taught |= is_poison && world.poison_teaches;
+        is_poison
+    }
+
+    pub(super) fn is_taught(&self) -> bool {
+        self.world().taught
     }
 
     pub(super) fn be_a_replica(&self) {
@@ -374,6 +398,11 @@ impl RecordSink for Sink {
             let ids = batch.records().map(|record| String::from_utf8_lossy(record.value).parse().unwrap());
             let open = self.open.as_mut().expect("an open transaction");
             open.extend(ids.map(|id| (batch.topic.to_string(), id)));
+            if let Some(letters) = batch.skipped.as_ref().and_then(|skipped| skipped.letters.as_ref()) {
+                let id = |value| serde_json::from_slice::<Json>(value).unwrap()["row"]["id"].as_str().map(str::parse);
+                let ids = letters.records().map(|letter| id(letter.value).unwrap().unwrap());
+                open.extend(ids.map(|id| (letters.topic.to_string(), id)));
+            }
             Ok(())
         }
         .boxed()

@@ -50,7 +50,7 @@ impl Converter for Registry {
     }
 
     fn preview(&self, _: &str, _: Role, _: &Schema) -> Result<SchemaPreview> {
-        Err(Error::internal("not asked for"))
+        Ok(SchemaPreview { subject: None, schema: String::new() })
     }
 
     fn check<'a>(&'a self, _: &'a str, _: Role, _: &'a Schema) -> BoxFuture<'a, Result<()>> {
@@ -115,10 +115,11 @@ impl SourceConnection for Connection {
                 auto_increment: name == "id",
                 cursor: Some(cursor),
             };
-            let columns = vec![
+            let mut columns = vec![
                 column("id", FieldType::Int64, CursorKind::Integer),
                 column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: true, digits: 6 }),
             ];
+            columns[1].field.optional = self.0.is_taught();
             Ok(TableDefinition {
                 relation: relation.clone(),
                 columns,
@@ -167,8 +168,9 @@ impl SourceConnection for Connection {
             let wanted = Wanted::new(query);
             ids.retain(|id| wanted.has(self.0.time_of(*id), *id));
             ids.truncate(query.limit.unwrap_or(usize::MAX));
+            let poison = ids.iter().copied().filter(|id| self.0.is_poison(*id, definition)).collect();
             let rows = ids.into_iter().map(|id| (self.0.time_of(id), id)).collect();
-            Ok(Box::new(Rows { rows, breaks, cursor: wanted.cursor }) as Box<dyn RowStream + 'a>)
+            Ok(Box::new(Rows { rows, poison, breaks, cursor: wanted.cursor }) as Box<dyn RowStream + 'a>)
         }
         .boxed()
     }
@@ -250,6 +252,7 @@ impl Wanted {
 struct Rows {
     /// Time and id.
     rows: VecDeque<(i64, i64)>,
+    poison: Vec<i64>,
     breaks: Option<usize>,
     cursor: std::ops::Range<usize>,
 }
@@ -266,9 +269,14 @@ impl RowStream for Rows {
                 }
                 let Some((time, id)) = self.rows.pop_front() else { return Ok(StreamEnd::Exhausted) };
                 let cursor = [CursorValue::Timestamp(time), CursorValue::Integer(id)];
-                if sink.row(&[Value::Integer(id), Value::Integer(id / 1000)], &cursor[self.cursor.clone()])?
-                    == Flow::Pause
-                {
+                let cursor = &cursor[self.cursor.clone()];
+                let flow = if self.poison.contains(&id) {
+                    let text = || vec![("id".to_owned(), Some(id.to_string())), ("ts".to_owned(), None)];
+                    sink.left_out(Error::new(ErrorKind::Value, "poison").with("row", id), cursor, &text)?
+                } else {
+                    sink.row(&[Value::Integer(id), Value::Integer(id / 1000)], cursor)?
+                };
+                if flow == Flow::Pause {
                     return Ok(StreamEnd::Paused);
                 }
             }

@@ -92,7 +92,7 @@ impl<D: Loaded> Rig<D> {
         let spec = spec_of(&connector);
         let relations = runtime().block_on(async {
             let parts = parts::build(Arc::new(spec), &options(&connector.name)).expect("parts");
-            parts.prepare_offsets_topic().await.expect("the offsets topic");
+            parts.prepare_topics().await.expect("topics");
             let mut connection = parts.dialect.connect(&parts.spec.source).await.expect("connect");
             catalog::relations(&parts.spec, parts.dialect, &mut *connection).await.expect("tables")
         });

@@ -11,11 +11,11 @@ use rowtide::convert::{Converter, Encoder, Role, SchemaPreview};
 use rowtide::dialect::{
     CursorFact, Dialect, DocumentedType, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd,
 };
-use rowtide::error::Result;
+use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
-    CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, PlannedQuery, Relation, Schema, TableDefinition,
-    TableId, Value,
+    CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, PlannedQuery, Relation, RowText, Schema,
+    TableDefinition, TableId, Value,
 };
 use rowtide::offsets::{Loaded, OffsetStore};
 use rowtide::task::Parts;
@@ -209,6 +209,10 @@ impl RowSink for Few<'_> {
             *left = less;
         }
         self.inner.row(values, cursor)
+    }
+
+    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
+        self.inner.left_out(error, cursor, text)
     }
 }
 

@@ -1,0 +1,209 @@
+//! Rows of a page that cannot be delivered and are left out (`errors.tolerance`, `row.too.large`). Makes sure that
+//! their values are at fault and not a schema that has changed, logs them where that is asked for, and writes
+//! what the dead letter topic is told. What it gives travels in the batch of the page, in its transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Map, Value as Json, json};
+use tokio::sync::OnceCell;
+
+use super::Parts;
+use super::binding::Binding;
+use super::relation::Polled;
+use crate::config::spec::{RowErrorSpec, TooLarge};
+use crate::convert::CONVERTERS;
+use crate::dialect::SourceConnection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::limits::{OVERHEAD, header_size};
+use crate::model::{EncodedBatch, Instant, RowText, Schema, Skipped};
+use crate::reader::{LeftOut, Tolerance};
+use crate::status::now_millis;
+
+const NO_ROOM: &str = "the row is left out here, because this record would be too large with it";
+
+/// What a relation knows about its rows that are left out.
+#[derive(Default)]
+pub(super) struct Skipping {
+    /// How large a record of the dead letter topic may be.
+    limit: OnceCell<usize>,
+    /// The log has said that rows are left out.
+    said: AtomicBool,
+}
+
+/// Which rows of a page are left out.
+pub(super) fn tolerance(errors: &RowErrorSpec) -> Tolerance {
+    Tolerance {
+        values: errors.tolerated,
+        too_large: errors.too_large == TooLarge::DeadLetter,
+        texts: errors.dead_letters.is_some() || (errors.logged && errors.values_logged),
+    }
+}
+
+impl Polled {
+    /// What a page's batch says about the rows left out of it.
+    ///
+    /// # Errors
+    /// `SchemaChanged` if the table is not any more what it was described as, so that the page counts for nothing.
+    pub(super) async fn skipped(
+        &self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        left_out: Vec<LeftOut>,
+    ) -> Result<Option<Box<Skipped>>> {
+        if left_out.iter().any(LeftOut::is_misfit) {
+            self.confirm(parts, connection).await?;
+        }
+        self.told(parts, left_out).await
+    }
+
+    /// Describes the table again, after a value did not fit: if it is the same as before the value is at fault.
+    /// A dialect that has learned something from the value (a NULL where none was declared, an integer beyond its
+    /// field) describes another table now.
+    pub(super) async fn confirm(&self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
+        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
+        let times = parts.spec.mode.timestamp_columns(&self.name);
+        if connection.describe(&self.relation, times).await? != bound.binding.definition {
+            return Err(Error::new(ErrorKind::SchemaChanged, "a value does not fit the columns as described before"));
+        }
+        Ok(())
+    }
+
+    /// Logs the rows and writes their letters.
+    pub(super) async fn told(&self, parts: &Parts, left_out: Vec<LeftOut>) -> Result<Option<Box<Skipped>>> {
+        let (Some(bound), Some(last)) = (&self.bound, left_out.last()) else { return Ok(None) };
+        let errors = &parts.spec.errors;
+        if !errors.logged && !self.skipping.said.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                table = %self.name, error = %last.error.report(), advice = last.error.advice(),
+                "rows are left out; this is said once, /status and the metrics count them"
+            );
+        }
+        let mut letters = None;
+        if let Some(spec) = &errors.dead_letters {
+            let topic: Arc<str> = spec.topic.as_str().into();
+            let limit = self.skipping.limit.get_or_try_init(|| (parts.ensure_topic)(Arc::clone(&topic))).await?;
+            letters = Some((EncodedBatch::new(Arc::clone(&self.name), topic, left_out.len(), 512), *limit));
+        }
+        for row in &left_out {
+            let failed = Failed { parts, table: &self.name, binding: &bound.binding, error: &row.error };
+            if errors.logged {
+                failed.log(row.row.as_ref().filter(|_| errors.values_logged));
+            }
+            if let Some((letters, limit)) = &mut letters {
+                failed.write(row.row.as_ref(), *limit, letters)?;
+            }
+        }
+        let skipped = Skipped {
+            rows: left_out.len() as u64,
+            reason: last.error.report(),
+            letters: letters.map(|(letters, _)| letters),
+        };
+        Ok(Some(Box::new(skipped)))
+    }
+}
+
+/// A row that is left out, and where it would have gone.
+struct Failed<'a> {
+    parts: &'a Parts,
+    table: &'a str,
+    binding: &'a Binding,
+    error: &'a Error,
+}
+
+impl Failed<'_> {
+    /// Connect's words for where a record failed: the stage, and the class that does its work there.
+    fn stage(&self) -> (&'static str, &'static str) {
+        if self.error.kind() == ErrorKind::RecordTooLarge {
+            return ("KAFKA_PRODUCE", "org.apache.kafka.clients.producer.KafkaProducer");
+        }
+        let name = &self.parts.spec.value_converter.name;
+        let known = CONVERTERS.iter().find(|(known, ..)| known == name);
+        ("VALUE_CONVERTER", known.and_then(|(_, classes, _)| classes.first()).copied().unwrap_or_default())
+    }
+
+    /// Connect's line. The row's values are there if the operator has asked for them.
+    fn log(&self, row: Option<&RowText>) {
+        let ((stage, class), spec) = (self.stage(), &self.parts.spec);
+        let record = row.map_or_else(String::new, |row| format!(", where source record is = {}", texts(row)));
+        tracing::error!(
+            table = %self.table, error = %self.error.report(), advice = self.error.advice(),
+            "Error encountered in task {}-{}. Executing stage '{stage}' with class '{class}'{record}.",
+            spec.name, self.parts.task
+        );
+    }
+
+    /// Appends the row's letter. What does not fit goes without the row, then without the key.
+    fn write(&self, row: Option<&RowText>, limit: usize, letters: &mut EncodedBatch) -> Result<()> {
+        let headers = self.headers();
+        let of_headers: usize = headers.iter().map(|(name, value)| header_size(name, value)).sum();
+        let key = row.and_then(|row| key_text(self.binding, row));
+        for (key, row) in [(key.as_deref(), row), (key.as_deref(), None), (None, None)] {
+            let value = self.value(row).to_string();
+            let encode_key = key.map(|key| |out: &mut Vec<u8>| append(out, key));
+            letters.push(encode_key, |out| append(out, &value))?;
+            let at = letters.len() - 1;
+            if letters.last_len() + of_headers + OVERHEAD <= limit {
+                headers.into_iter().for_each(|(name, value)| letters.add_header(at, name, value));
+                return Ok(());
+            }
+            letters.truncate(at);
+        }
+        let message = format!("a dead letter is too large, even without its row: at most {limit} bytes are allowed");
+        Err(Error::new(ErrorKind::RecordTooLarge, message).with("topic", &letters.topic))
+    }
+
+    fn value(&self, row: Option<&RowText>) -> Json {
+        let mut value = json!({
+            "connector": self.parts.spec.name,
+            "table": self.table,
+            "topic": &*self.binding.topic,
+            "kind": self.error.kind().snake_case(),
+            "message": self.error.report(),
+            "advice": self.error.advice(),
+            "time": Instant::from_millis(now_millis()).to_rfc3339(),
+            "row": row.map(texts),
+        });
+        if row.is_none() {
+            value["note"] = NO_ROOM.into();
+        }
+        value
+    }
+
+    /// Connect's headers of a dead letter, where they are wanted.
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let spec = &self.parts.spec;
+        if !spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.headers) {
+            return Vec::new();
+        }
+        let (stage, class) = self.stage();
+        vec![
+            ("__connect.errors.topic", self.binding.topic.to_string()),
+            ("__connect.errors.connector.name", spec.name.clone()),
+            ("__connect.errors.task.id", self.parts.task.to_string()),
+            ("__connect.errors.stage", stage.to_owned()),
+            ("__connect.errors.class.name", class.to_owned()),
+            ("__connect.errors.exception.message", self.error.report()),
+        ]
+    }
+}
+
+fn append(out: &mut Vec<u8>, text: &str) -> Result<()> {
+    out.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+/// A row as JSON: columns in order, each its text or null.
+fn texts(row: &RowText) -> Json {
+    Json::Object(row.iter().map(|(name, text)| (name.clone(), json!(text))).collect::<Map<_, _>>())
+}
+
+/// The row's key: the text of a bare one, else JSON of its columns' texts; none if there is no key, or it is null.
+fn key_text(binding: &Binding, row: &RowText) -> Option<String> {
+    let (schema, projection) = binding.key.as_ref()?;
+    let columns: RowText = projection.iter().filter_map(|index| row.get(*index).cloned()).collect();
+    match schema {
+        Schema::Field(_) => columns.into_iter().next()?.1,
+        Schema::Record(_) => Some(texts(&columns).to_string()),
+    }
+}
