@@ -5,14 +5,16 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fastrand::Rng;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
+use super::schedule::{Effect, Planned, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
-use crate::offsets::{Loaded, OffsetStore, StoredOffset};
+use crate::offsets::{Loaded, OffsetStore, StoredOffset, format};
 
 /// What goes wrong at a step of the sink; each is used up by the first step it fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +57,8 @@ struct World {
     /// What a read_committed consumer sees: topic and id.
     committed: Vec<(String, i64)>,
     offsets: HashMap<SourcePartition, SourceOffset>,
-    /// The newest owner of the transactional id.
-    epoch: u64,
+    /// The newest owner of each task's transactional id.
+    epochs: HashMap<usize, u64>,
     transactions: usize,
     open: usize,
     statements: usize,
@@ -69,6 +71,14 @@ struct World {
     /// The last id the source says it has handed out.
     last_id: Option<i64>,
     replica: bool,
+    /// So many rows have the same time; 0 is 1.
+    tie: i64,
+    /// The tables have no primary key.
+    keyless: bool,
+    plan: Vec<Planned>,
+    calls: HashMap<Step, usize>,
+    /// How long calls take: up to so many milliseconds.
+    pace: Option<(Rng, u64)>,
     /// The ids of rows that cannot be delivered.
     poison: Vec<i64>,
     /// Such a row tells that the column is another one than described, and then it can be delivered.
@@ -133,18 +143,21 @@ impl Outside {
         self.world().open
     }
 
-    /// How often the transactional id was taken over.
+    /// How often the transactional id of the first task was taken over.
     pub(super) fn epoch(&self) -> u64 {
-        self.world().epoch
+        self.world().epochs.get(&0).copied().unwrap_or_default()
     }
 
     pub(super) fn statements(&self) -> usize {
         self.world().statements
     }
 
-    /// Another process takes the transactional id over.
-    pub(super) fn fence(&self) {
-        self.world().epoch += 1;
+    /// Somebody takes the transactional id of a task over; the new epoch.
+    pub(super) fn fence(&self, task: usize) -> u64 {
+        let mut world = self.world();
+        let epoch = world.epochs.entry(task).or_default();
+        *epoch += 1;
+        *epoch
     }
 
     /// Another process commits rows.
@@ -163,8 +176,8 @@ impl Outside {
         self.world().offsets.get(&SourcePartition::table(table))?.incrementing
     }
 
-    pub(super) fn sink(&self) -> Box<dyn RecordSink> {
-        Box::new(Sink { outside: self.clone(), epoch: 0, open: None })
+    pub(super) fn sink(&self, task: usize) -> Box<dyn RecordSink> {
+        Box::new(Sink { outside: self.clone(), task, epoch: 0, open: None })
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -232,6 +245,49 @@ impl Outside {
         self.world().offsets.get(&SourcePartition::table(table)).is_some_and(|offset| offset.accepted)
     }
 
+    /// From now on so many rows have the same time, and the tables have a primary key or not.
+    pub(super) fn shape(&self, tie: i64, keyless: bool) {
+        let mut world = self.world();
+        (world.tie, world.keyless) = (tie, keyless);
+    }
+
+    /// The time of a row: that of the first of its tie.
+    pub(super) fn time_of(&self, id: i64) -> i64 {
+        id - id.rem_euclid(self.world().tie.max(1))
+    }
+
+    pub(super) fn is_keyless(&self) -> bool {
+        self.world().keyless
+    }
+
+    /// What goes wrong from now on, by the number of the call, and how long calls take.
+    pub(super) fn plan(&self, plan: &[Planned], pace: Option<(Rng, u64)>) {
+        let mut world = self.world();
+        (world.plan, world.pace) = (plan.to_vec(), pace);
+        world.calls.clear();
+    }
+
+    /// A step is come to: it takes its time, and what was planned happens or, where it is for the step itself to
+    /// do, is given.
+    pub(super) async fn visit(&self, step: Step) -> Result<Option<Effect>> {
+        let (effect, pause) = {
+            let world = &mut *self.world();
+            let call = world.calls.entry(step).or_default();
+            *call += 1;
+            let due = world.plan.iter().position(|planned| planned.step == step && planned.call == *call);
+            let pause = world.pace.as_mut().map_or(0, |(rng, longest)| rng.u64(..=*longest));
+            (due.map(|index| world.plan.swap_remove(index).effect), pause)
+        };
+        if pause > 0 {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        match effect {
+            Some(Effect::Fail) => Err(step.error()),
+            Some(Effect::Hang) => std::future::pending().await,
+            other => Ok(other),
+        }
+    }
+
     pub(super) fn has(&self, table: &str) -> bool {
         self.world().tables.contains_key(table)
     }
@@ -251,6 +307,7 @@ impl Outside {
 
 struct Sink {
     outside: Outside,
+    task: usize,
     epoch: u64,
     open: Option<Vec<(String, i64)>>,
 }
@@ -264,7 +321,7 @@ impl Sink {
     }
 
     fn check_epoch(&self) -> Result<()> {
-        if self.outside.world().epoch == self.epoch {
+        if self.outside.world().epochs.get(&self.task) == Some(&self.epoch) {
             Ok(())
         } else {
             Err(Error::new(ErrorKind::Fenced, "another process"))
@@ -286,10 +343,9 @@ impl Sink {
                 world.remembered = Some(value);
                 continue;
             }
-            let accepted = value.ends_with(" accepted");
-            let incrementing = Some(value.trim_end_matches(" accepted").parse().unwrap());
-            let offset = SourceOffset { incrementing, accepted, ..SourceOffset::default() };
-            world.offsets.insert(SourcePartition::table(&table), offset);
+            let partition = SourcePartition::table(&table);
+            let offset = format::parse_value("c", &partition, value.as_bytes()).unwrap().expect("an offset");
+            world.offsets.insert(partition, offset);
         }
         world.open -= 1;
     }
@@ -309,9 +365,8 @@ impl RecordSink for Sink {
             if self.fault(&[SinkFault::RejectInit]).is_some() {
                 return Err(Error::new(ErrorKind::Kafka, "scripted"));
             }
-            let mut world = self.outside.world();
-            world.epoch += 1;
-            self.epoch = world.epoch;
+            self.outside.visit(Step::Init).await?;
+            self.epoch = self.outside.fence(self.task);
             Ok(())
         }
         .boxed()
@@ -320,11 +375,12 @@ impl RecordSink for Sink {
     fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
         async {
             if self.fault(&[SinkFault::Fence]).is_some() {
-                self.outside.fence();
+                self.outside.fence(self.task);
             }
             if self.fault(&[SinkFault::RejectBegin]).is_some() {
                 return Err(Error::new(ErrorKind::Kafka, "scripted"));
             }
+            self.outside.visit(Step::Begin).await?;
             assert!(self.open.is_none(), "a transaction inside a transaction");
             self.open = Some(Vec::new());
             self.outside.world().open += 1;
@@ -338,6 +394,7 @@ impl RecordSink for Sink {
             if self.fault(&[SinkFault::RejectSend]).is_some() {
                 return Err(Self::aborted());
             }
+            self.outside.visit(Step::Send).await?;
             let ids = batch.records().map(|record| String::from_utf8_lossy(record.value).parse().unwrap());
             let open = self.open.as_mut().expect("an open transaction");
             open.extend(ids.map(|id| (batch.topic.to_string(), id)));
@@ -366,8 +423,18 @@ impl RecordSink for Sink {
                 Some(SinkFault::Hold) => tokio::time::sleep(Duration::from_secs(60)).await,
                 _ => {}
             }
+            let effect = self.outside.visit(Step::Commit).await?;
+            if effect == Some(Effect::LoseRequest) {
+                return unknown();
+            }
+            // Who was fenced meanwhile comes too late.
+            self.check_epoch()?;
             self.apply(offsets);
-            Ok(())
+            match effect {
+                Some(Effect::LoseAnswer) => unknown(),
+                Some(Effect::HangAfter) => std::future::pending().await,
+                _ => Ok(()),
+            }
         }
         .boxed()
     }
@@ -389,10 +456,13 @@ impl OffsetStore for Outside {
             };
             (partition.clone(), stored)
         };
-        let world = self.world();
-        let offsets = world.offsets.iter().map(stored).collect();
-        let loaded = Loaded { offsets, server: world.remembered.clone() };
-        async { Ok(loaded) }.boxed()
+        async move {
+            self.visit(Step::Load).await?;
+            let world = self.world();
+            let offsets = world.offsets.iter().map(stored).collect();
+            Ok(Loaded { offsets, server: world.remembered.clone() })
+        }
+        .boxed()
     }
 
     fn stage_server(&self, _connector: &str, identity: &str) -> Vec<KafkaRecord> {
@@ -401,8 +471,7 @@ impl OffsetStore for Outside {
     }
 
     fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {
-        let id = delta.to.incrementing.expect("an id").to_string();
-        let id = if delta.to.accepted { format!("{id} accepted") } else { id };
-        KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(id.into()) }
+        let value = format::value(&delta.to);
+        KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(value) }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::schedule::{Effect, Step};
 use super::scripted::{Outside, SourceFault};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::convert::{Converter, Encoder, Role, SchemaPreview};
@@ -20,7 +21,10 @@ use crate::model::{
 };
 
 /// Writes the id as text.
-pub(super) struct Plain;
+struct Plain;
+
+/// A registry that knows every schema.
+pub(super) struct Registry(pub(super) Outside);
 
 impl Encoder for Plain {
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
@@ -30,7 +34,7 @@ impl Encoder for Plain {
     }
 }
 
-impl Converter for Plain {
+impl Converter for Registry {
     fn bind<'a>(
         &'a self,
         _: &'a str,
@@ -38,7 +42,11 @@ impl Converter for Plain {
         _: &'a Schema,
         _: &'a [usize],
     ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
-        async { Ok(Arc::new(Plain) as Arc<dyn Encoder>) }.boxed()
+        async {
+            self.0.visit(Step::Bind).await?;
+            Ok(Arc::new(Plain) as Arc<dyn Encoder>)
+        }
+        .boxed()
     }
 
     fn preview(&self, _: &str, _: Role, _: &Schema) -> Result<SchemaPreview> {
@@ -65,6 +73,7 @@ impl Dialect for Outside {
 
     fn connect<'a>(&'a self, _: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
         async {
+            self.visit(Step::Connect).await?;
             match self.fails_here(|fault| fault == SourceFault::Connect) {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
                 None => Ok(Box::new(Connection(self.clone(), self.identity())) as Box<dyn SourceConnection>),
@@ -88,6 +97,7 @@ impl SourceConnection for Connection {
 
     fn describe<'a>(&'a mut self, relation: &'a Relation, _: &'a [String]) -> BoxFuture<'a, Result<TableDefinition>> {
         async move {
+            self.0.visit(Step::Describe).await?;
             if self.0.fails_here(|fault| fault == SourceFault::Describe).is_some() {
                 return Err(Error::new(ErrorKind::Query, "scripted"));
             }
@@ -114,7 +124,7 @@ impl SourceConnection for Connection {
                 relation: relation.clone(),
                 columns,
                 skipped: vec![],
-                primary_key: vec!["id".into()],
+                primary_key: if self.0.is_keyless() { vec![] } else { vec!["id".into()] },
                 indexes: vec![],
             })
         }
@@ -123,6 +133,7 @@ impl SourceConnection for Connection {
 
     fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         async {
+            self.0.visit(Step::Clock).await?;
             match self.0.fails_here(|fault| fault == SourceFault::Clock) {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
                 None => Ok(CursorValue::Timestamp(self.0.now())),
@@ -147,30 +158,26 @@ impl SourceConnection for Connection {
                 Some(SourceFault::BreakAfter(rows)) => Some(rows),
                 _ => None,
             };
-            // With a timestamp, (timestamp, id) comes first and the upper bound last; a row's time is its id.
-            let bind = |index: usize| match query.binds[index].value {
-                CursorValue::Integer(id) | CursorValue::Timestamp(id) => id,
-                _ => panic!("ids and times only"),
-            };
-            let timed = query.cursor.len() == 2;
-            let (after, below) = match (timed, query.binds.len()) {
-                (false, 0) => (i64::MIN, i64::MAX),
-                (false, _) => (bind(0), i64::MAX),
-                (true, 1) => (i64::MIN, bind(0)),
-                (true, _) => (bind(0), bind(2)),
+            let breaks = match self.0.visit(Step::Fetch).await? {
+                Some(Effect::BreakAfter(rows)) => Some(rows),
+                Some(Effect::Changed) => return Err(Error::new(ErrorKind::SchemaChanged, "scripted")),
+                _ => breaks,
             };
             let Relation::Table(id) = &definition.relation else { return Err(Error::internal("tables only")) };
             let mut ids = self.0.rows(&id.name);
-            ids.retain(|id| *id > after && *id < below);
+            let wanted = Wanted::new(query);
+            ids.retain(|id| wanted.has(self.0.time_of(*id), *id));
             ids.truncate(query.limit.unwrap_or(usize::MAX));
             let poison = ids.iter().copied().filter(|id| self.0.is_poison(*id, definition)).collect();
-            Ok(Box::new(Rows { ids: ids.into(), poison, breaks, timed }) as Box<dyn RowStream + 'a>)
+            let rows = ids.into_iter().map(|id| (self.0.time_of(id), id)).collect();
+            Ok(Box::new(Rows { rows, poison, breaks, cursor: wanted.cursor }) as Box<dyn RowStream + 'a>)
         }
         .boxed()
     }
 
     fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
         async {
+            self.0.visit(Step::Probe).await?;
             // Of ids only; a time is nowhere in the way.
             let greatest = query.sql.split('"').find(|name| self.0.has(name)).and_then(|name| self.0.rows(name).pop());
             let of_ids = query.cursor.first().is_some_and(|column| column.kind == CursorKind::Integer);
@@ -200,11 +207,54 @@ impl SourceConnection for Connection {
     }
 }
 
+/// Which rows a page asks for, by its bounds.
+struct Wanted {
+    /// Time, then id.
+    after: (i64, i64),
+    below: i64,
+    /// Of one time only.
+    tie: Option<i64>,
+    /// Where the cursor begins and ends in (time, id).
+    cursor: std::ops::Range<usize>,
+}
+
+impl Wanted {
+    fn new(query: &PlannedQuery) -> Self {
+        let binds: Vec<i64> = query
+            .binds
+            .iter()
+            .map(|bind| match bind.value {
+                CursorValue::Integer(number) | CursorValue::Timestamp(number) => number,
+                _ => panic!("ids and times only"),
+            })
+            .collect();
+        let start = usize::from(query.cursor[0].kind == CursorKind::Integer);
+        let cursor = start..start + query.cursor.len();
+        let all = Self { after: (i64::MIN, i64::MIN), below: i64::MAX, tie: None, cursor };
+        let timed = start == 0;
+        match binds[..] {
+            [] => all,
+            [id] if !timed => Self { after: (i64::MIN, id), ..all },
+            [time] if query.sql.contains(" = ") => Self { tie: Some(time), ..all },
+            [below] => Self { below, ..all },
+            [time, below] => Self { after: (time, i64::MAX), below, ..all },
+            [time, id, below] => Self { after: (time, id), below, ..all },
+            _ => panic!("more bounds than a page has"),
+        }
+    }
+
+    fn has(&self, time: i64, id: i64) -> bool {
+        let after = if self.cursor.start == 0 { (time, id) > self.after } else { id > self.after.1 };
+        after && time < self.below && self.tie.is_none_or(|tie| tie == time)
+    }
+}
+
 struct Rows {
-    ids: VecDeque<i64>,
+    /// Time and id.
+    rows: VecDeque<(i64, i64)>,
     poison: Vec<i64>,
     breaks: Option<usize>,
-    timed: bool,
+    cursor: std::ops::Range<usize>,
 }
 
 impl RowStream for Rows {
@@ -217,9 +267,9 @@ impl RowStream for Rows {
                     };
                     *left = less;
                 }
-                let Some(id) = self.ids.pop_front() else { return Ok(StreamEnd::Exhausted) };
-                let cursor = [CursorValue::Timestamp(id), CursorValue::Integer(id)];
-                let cursor = if self.timed { &cursor[..] } else { &cursor[1..] };
+                let Some((time, id)) = self.rows.pop_front() else { return Ok(StreamEnd::Exhausted) };
+                let cursor = [CursorValue::Timestamp(time), CursorValue::Integer(id)];
+                let cursor = &cursor[self.cursor.clone()];
                 let flow = if self.poison.contains(&id) {
                     let text = || vec![("id".to_owned(), Some(id.to_string())), ("ts".to_owned(), None)];
                     sink.left_out(Error::new(ErrorKind::Value, "poison").with("row", id), cursor, &text)?

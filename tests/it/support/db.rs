@@ -13,6 +13,57 @@ pub fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))
 }
 
+/// What load and oracle ask of a database, whichever it is.
+pub trait Source {
+    /// Where it is.
+    fn server(&self) -> Server;
+
+    /// How offsets and the status name one of its tables.
+    fn full_name(&self, table: &str) -> String;
+
+    /// Id, microseconds since the epoch and text of each row of a table like that of W1, in an order.
+    fn rows(&self, table: &str, order: &str) -> Vec<(i64, i64, String)>;
+}
+
+/// Takes `seq|micros|item` apart.
+fn row(line: &str) -> (i64, i64, String) {
+    let parts: Vec<&str> = line.splitn(3, '|').collect();
+    (parts[0].parse().expect("seq"), parts[1].parse().expect("ts"), parts[2].to_owned())
+}
+
+/// The URL of a database.
+#[derive(Clone)]
+pub enum Server {
+    Postgres(String),
+    MySql(String),
+}
+
+impl Server {
+    pub async fn connect(&self) -> sqlx::Result<Session> {
+        Ok(match self {
+            Self::Postgres(url) => Session::Postgres(PgConnection::connect(url).await?),
+            Self::MySql(url) => Session::MySql(MySqlConnection::connect(url).await?),
+        })
+    }
+}
+
+/// A session that writes.
+pub enum Session {
+    Postgres(PgConnection),
+    MySql(MySqlConnection),
+}
+
+impl Session {
+    /// Runs statements.
+    pub async fn run(&mut self, sql: &str) -> sqlx::Result<()> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Postgres(connection) => connection.execute(sql).await.map(drop),
+            Self::MySql(connection) => connection.execute(sql).await.map(drop),
+        }
+    }
+}
+
 /// A PostgreSQL database.
 pub struct Postgres {
     server: String,
@@ -80,6 +131,23 @@ impl Postgres {
     /// One number.
     pub fn count(&self, table: &str) -> usize {
         self.texts(&format!("select count(*)::text from {table}"))[0].parse().expect("a number")
+    }
+}
+
+impl Source for Postgres {
+    fn server(&self) -> Server {
+        Server::Postgres(self.url())
+    }
+
+    fn full_name(&self, table: &str) -> String {
+        format!("public.{table}")
+    }
+
+    fn rows(&self, table: &str, order: &str) -> Vec<(i64, i64, String)> {
+        let lines = self.texts(&format!(
+            "select seq || '|' || (extract(epoch from ts) * 1000000)::bigint || '|' || coalesce(item, '') from {table} order by {order}"
+        ));
+        lines.iter().map(|line| row(line)).collect()
     }
 }
 
@@ -198,6 +266,28 @@ impl MySqlFamily {
     /// Runs statements.
     pub fn run(&self, sql: &str) {
         run_on_mysql(&self.url(), sql);
+    }
+}
+
+impl Source for MySqlFamily {
+    fn server(&self) -> Server {
+        Server::MySql(self.url())
+    }
+
+    fn full_name(&self, table: &str) -> String {
+        format!("{}.{table}", self.name)
+    }
+
+    fn rows(&self, table: &str, order: &str) -> Vec<(i64, i64, String)> {
+        let sql = format!(
+            "select concat(seq, '|', timestampdiff(microsecond, '1970-01-01', ts), '|', coalesce(item, '')) from {table} order by {order}"
+        );
+        let url = self.url();
+        let lines: Vec<String> = block(async move {
+            let mut connection = MySqlConnection::connect(&url).await.expect("connect");
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("query")
+        });
+        lines.iter().map(|line| row(line)).collect()
     }
 }
 

@@ -54,11 +54,18 @@ fn unwrap_union(value: Json) -> Json {
 
 /// All records of a topic under read_committed, partition by partition in order; none if it does not exist.
 pub fn read_topic(topic: &str) -> Vec<Raw> {
+    read_on(topic, &HashMap::new())
+}
+
+/// The same from an offset of each partition on; from the beginning of those that are not named.
+pub fn read_on(topic: &str, from: &HashMap<i32, i64>) -> Vec<Raw> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", Stack::get().brokers)
         .set("group.id", "rowtide-tests")
         .set("isolation.level", "read_committed")
         .set("enable.partition.eof", "true")
+        // The end of a partition is told by an empty fetch.
+        .set("fetch.wait.max.ms", "10")
         .set("enable.auto.commit", "false")
         .set("allow.auto.create.topics", "false")
         .create()
@@ -70,7 +77,8 @@ pub fn read_topic(topic: &str) -> Vec<Raw> {
     let mut ends = HashMap::new();
     for partition in &partitions {
         ends.insert(*partition, consumer.fetch_watermarks(topic, *partition, PATIENCE).expect("ends").1);
-        assignment.add_partition_offset(topic, *partition, Offset::Beginning).expect("a partition");
+        let start = from.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
+        assignment.add_partition_offset(topic, *partition, start).expect("a partition");
     }
     if partitions.is_empty() {
         return Vec::new();

@@ -4,12 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::PATIENCE;
+use super::db::{Source, runtime};
 use fastrand::Rng;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-
-use super::db::{Postgres, runtime};
 
 /// Random numbers that can be had again: the seed is printed, and `ROWTIDE_TEST_SEED` sets it.
 pub fn random() -> Rng {
@@ -19,7 +18,8 @@ pub fn random() -> Rng {
     Rng::with_seed(seed)
 }
 
-/// Writes until it is stopped.
+/// Writes until it is stopped. A server that goes away is waited for: whether its last statement took effect,
+/// the table says.
 pub struct Writer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<usize>,
@@ -28,20 +28,30 @@ pub struct Writer {
 impl Writer {
     /// `statement` makes the n-th statement.
     pub fn start(
-        database: &Postgres,
+        database: &impl Source,
         mut rng: Rng,
         statement: impl Fn(&mut Rng, usize) -> String + Send + 'static,
     ) -> Self {
-        let (url, stop) = (database.url(), Arc::new(AtomicBool::new(false)));
+        let (server, stop) = (database.server(), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
-                let mut connection = PgConnection::connect(&url).await.expect("connect");
+                let mut session = server.connect().await.expect("connect");
                 let mut count = 0;
+                let mut failing = None;
                 while !stopped.load(Ordering::Relaxed) {
                     let sql = statement(&mut rng, count);
-                    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("write");
                     count += 1;
+                    match session.run(&sql).await {
+                        Ok(()) => failing = None,
+                        Err(error) => {
+                            let since = *failing.get_or_insert_with(Instant::now);
+                            assert!(since.elapsed() < PATIENCE, "the writer cannot write: {error}");
+                            if let Ok(again) = server.connect().await {
+                                session = again;
+                            }
+                        }
+                    }
                     // The pace of the load, not a wait for anything.
                     tokio::time::sleep(Duration::from_millis(rng.u64(1..20))).await;
                 }
@@ -66,14 +76,14 @@ pub fn inserts_and_updates(
 ) -> impl Fn(&mut Rng, usize) -> String + Send + 'static {
     move |rng, n| {
         if rng.u8(..4) > 0 {
-            return format!(
-                "insert into {table} (item) select 'insert {n}.' || g from generate_series(1, {}) g",
-                rng.u8(1..40)
-            );
+            let rows = rng.u8(1..40);
+            return insert(table, n, rows);
         }
         let (modulus, rest) = (rng.u8(2..5), rng.u8(..2));
+        // MySQL reads a table it updates only behind another select.
         format!(
-            "update {table} set item = 'update {n}'{touch} where seq > (select max(seq) - 60 from {table}) and seq % {modulus} = {rest}"
+            "update {table} set item = 'update {n}'{touch}
+             where seq > (select seq from (select max(seq) - 60 as seq from {table}) as recent) and seq % {modulus} = {rest}"
         )
     }
 }
@@ -81,6 +91,12 @@ pub fn inserts_and_updates(
 /// Inserts only.
 pub fn inserts(table: &'static str) -> impl Fn(&mut Rng, usize) -> String + Send + 'static {
     move |rng, n| {
-        format!("insert into {table} (item) select 'insert {n}.' || g from generate_series(1, {}) g", rng.u8(1..40))
+        let rows = rng.u8(1..40);
+        insert(table, n, rows)
     }
+}
+
+fn insert(table: &str, n: usize, rows: u8) -> String {
+    let values: Vec<_> = (1..=rows).map(|row| format!("('insert {n}.{row}')")).collect();
+    format!("insert into {table} (item) values {}", values.join(", "))
 }

@@ -1,0 +1,319 @@
+//! The real parts of a task, each in a wrapper that asks the script before (or after) it does its work.
+//! Takes and gives `task::Parts`; knows the order of calls as little as the parts do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
+use rowtide::convert::{Converter, Encoder, Role, SchemaPreview};
+use rowtide::dialect::{
+    CursorFact, Dialect, DocumentedType, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd,
+};
+use rowtide::error::{Error, Result};
+use rowtide::kafka::RecordSink;
+use rowtide::model::{
+    CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, PlannedQuery, Relation, RowText, Schema,
+    TableDefinition, TableId, Value,
+};
+use rowtide::offsets::{Loaded, OffsetStore};
+use rowtide::task::Parts;
+
+use super::script::{Script, Step};
+
+/// The script and the task that asks.
+#[derive(Clone)]
+struct Asking {
+    script: Arc<Script>,
+    task: usize,
+}
+
+impl Asking {
+    async fn at(&self, step: Step) -> Result<()> {
+        self.script.at(step, self.task).await
+    }
+}
+
+/// The parts of a task that do what they do, but for what the script says.
+pub fn scripted(parts: Parts, script: &Arc<Script>, task: usize) -> Parts {
+    let asking = Asking { script: Arc::clone(script), task };
+    let converter = |inner| -> Arc<dyn Converter> { Arc::new(ScriptedConverter { inner, asking: asking.clone() }) };
+    let (sink, ensure_topic) = (Arc::clone(&parts.sink), Arc::clone(&parts.ensure_topic));
+    let (for_sink, for_topic) = (asking.clone(), asking.clone());
+    Parts {
+        // A dialect lives as long as the process.
+        dialect: Box::leak(Box::new(ScriptedDialect { inner: parts.dialect, asking: asking.clone() })),
+        key_converter: converter(parts.key_converter),
+        value_converter: converter(parts.value_converter),
+        store: Arc::new(ScriptedStore { inner: parts.store, asking: asking.clone() }),
+        sink: Arc::new(move || {
+            let scripted: Box<dyn RecordSink> = Box::new(ScriptedSink { inner: sink()?, asking: for_sink.clone() });
+            Ok(scripted)
+        }),
+        ensure_topic: Arc::new(move |topic| {
+            let (asking, inner) = (for_topic.clone(), ensure_topic(topic));
+            async move {
+                asking.at(Step::EnsureTopic).await?;
+                inner.await
+            }
+            .boxed()
+        }),
+        ..parts
+    }
+}
+
+struct ScriptedDialect {
+    inner: &'static dyn Dialect,
+    asking: Asking,
+}
+
+impl Dialect for ScriptedDialect {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn syntax(&self) -> &'static dyn SqlSyntax {
+        self.inner.syntax()
+    }
+
+    fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
+        self.inner.documented_types(types)
+    }
+
+    fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
+        async {
+            self.asking.at(Step::Connect).await?;
+            let inner = self.inner.connect(source).await?;
+            let connection: Box<dyn SourceConnection> =
+                Box::new(ScriptedConnection { inner, asking: self.asking.clone() });
+            Ok(connection)
+        }
+        .boxed()
+    }
+}
+
+struct ScriptedConnection {
+    inner: Box<dyn SourceConnection>,
+    asking: Asking,
+}
+
+impl SourceConnection for ScriptedConnection {
+    fn server(&self) -> &str {
+        self.inner.server()
+    }
+
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        self.inner.list_tables(filter)
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        async {
+            self.asking.at(Step::Describe).await?;
+            self.inner.describe(relation, time_columns).await
+        }
+        .boxed()
+    }
+
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        async move {
+            self.asking.at(Step::UpperBound).await?;
+            self.inner.upper_bound(kind, delay).await
+        }
+        .boxed()
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        async {
+            self.asking.at(Step::Fetch).await?;
+            let inner = self.inner.fetch(definition, query).await?;
+            let stream: Box<dyn RowStream + 'a> = Box::new(ScriptedRows { inner, asking: self.asking.clone() });
+            Ok(stream)
+        }
+        .boxed()
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        self.inner.probe(query)
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        self.inner.explain(query)
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        self.inner.estimate_rows(relation)
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.inner.identity()
+    }
+
+    fn is_replica(&self) -> bool {
+        self.inner.is_replica()
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        self.inner.cursor_facts(relation, columns)
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        self.inner.last_id(relation, column)
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.inner.close()
+    }
+}
+
+struct ScriptedRows<'a> {
+    inner: Box<dyn RowStream + 'a>,
+    asking: Asking,
+}
+
+impl RowStream for ScriptedRows<'_> {
+    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
+        async {
+            let mut few = Few { left: self.asking.script.cut(), inner: sink };
+            let end = self.inner.next_rows(&mut few).await?;
+            // A result that ends before counts: something happens at its end.
+            self.asking.at(Step::Rows).await?;
+            Ok(end)
+        }
+        .boxed()
+    }
+}
+
+/// Hands on so many rows, then pauses.
+struct Few<'a> {
+    left: Option<usize>,
+    inner: &'a mut dyn RowSink,
+}
+
+impl RowSink for Few<'_> {
+    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
+        if let Some(left) = &mut self.left {
+            let Some(less) = left.checked_sub(1) else { return Ok(Flow::Pause) };
+            *left = less;
+        }
+        self.inner.row(values, cursor)
+    }
+
+    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
+        self.inner.left_out(error, cursor, text)
+    }
+}
+
+struct ScriptedConverter {
+    inner: Arc<dyn Converter>,
+    asking: Asking,
+}
+
+impl Converter for ScriptedConverter {
+    fn bind<'a>(
+        &'a self,
+        topic: &'a str,
+        role: Role,
+        schema: &'a Schema,
+        projection: &'a [usize],
+    ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
+        async move {
+            self.asking.at(Step::Bind).await?;
+            self.inner.bind(topic, role, schema, projection).await
+        }
+        .boxed()
+    }
+
+    fn preview(&self, topic: &str, role: Role, schema: &Schema) -> Result<SchemaPreview> {
+        self.inner.preview(topic, role, schema)
+    }
+
+    fn check<'a>(&'a self, topic: &'a str, role: Role, schema: &'a Schema) -> BoxFuture<'a, Result<()>> {
+        self.inner.check(topic, role, schema)
+    }
+}
+
+struct ScriptedStore {
+    inner: Arc<dyn OffsetStore>,
+    asking: Asking,
+}
+
+impl OffsetStore for ScriptedStore {
+    fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<Loaded>> {
+        async {
+            self.asking.at(Step::Load).await?;
+            self.inner.load(connector).await
+        }
+        .boxed()
+    }
+
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
+        self.inner.stage(connector, delta)
+    }
+
+    fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord> {
+        self.inner.stage_server(connector, identity)
+    }
+
+    fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
+        self.inner.mirror(connector, delta)
+    }
+}
+
+struct ScriptedSink {
+    inner: Box<dyn RecordSink>,
+    asking: Asking,
+}
+
+impl RecordSink for ScriptedSink {
+    fn init(&mut self) -> BoxFuture<'_, Result<()>> {
+        async {
+            self.asking.at(Step::Init).await?;
+            self.inner.init().await
+        }
+        .boxed()
+    }
+
+    fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
+        async {
+            self.asking.at(Step::Begin).await?;
+            self.inner.begin().await
+        }
+        .boxed()
+    }
+
+    fn send(&mut self, batch: EncodedBatch) -> BoxFuture<'_, Result<()>> {
+        async {
+            self.asking.at(Step::Send).await?;
+            self.inner.send(batch).await
+        }
+        .boxed()
+    }
+
+    fn commit(&mut self, offsets: Vec<KafkaRecord>) -> BoxFuture<'_, Result<()>> {
+        async {
+            self.asking.at(Step::BeforeCommit).await?;
+            self.inner.commit(offsets).await?;
+            self.asking.at(Step::AfterCommit).await?;
+            self.asking.script.committed(self.asking.task);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn abort(&mut self) -> BoxFuture<'_, Result<()>> {
+        self.inner.abort()
+    }
+}
