@@ -60,6 +60,7 @@ impl Worker {
 
     fn aborted(&self, native: &RDKafkaError) -> Error {
         let error = self.failed_delivery().unwrap_or_else(|| match kind_of(native.code()) {
+            _ if is_gone(native.code()) => Error::new(ErrorKind::TransactionAborted, GONE),
             ErrorKind::Fenced => self.fenced(),
             // A missing privilege is missing at every try.
             ErrorKind::KafkaRefused => Error::new(ErrorKind::KafkaRefused, "the brokers refused the transaction"),
@@ -108,6 +109,13 @@ impl Worker {
     }
 }
 
+const GONE: &str = "the topic does not exist any more";
+
+fn is_gone(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::*;
+    matches!(code, UnknownTopicOrPartition | UnknownTopic | UnknownPartition)
+}
+
 /// An error about one record, by the code of its delivery.
 fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
     use RDKafkaErrorCode::*;
@@ -118,10 +126,8 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
             "raise producer.override.max.request.size, and max.message.bytes of the topic",
         ),
         TopicAuthorizationFailed => refused("writing to the topic is not allowed", "allow Write on the topic"),
-        UnknownTopicOrPartition | UnknownTopic | UnknownPartition => refused(
-            "the topic does not exist",
-            "create it, or allow rowtide or the brokers to create it (topic.creation.*, auto.create.topics.enable)",
-        ),
+        // It was there when the table was bound; the next start makes it again, or says why it cannot.
+        code if is_gone(code) => Error::new(ErrorKind::TransactionAborted, GONE),
         MessageTimedOut => Error::new(ErrorKind::TransactionAborted, "records were not delivered in time"),
         code if kind_of(code) == ErrorKind::KafkaRefused => {
             Error::new(ErrorKind::KafkaRefused, "the brokers refused a record")

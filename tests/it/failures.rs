@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::support::config::Connector;
 use crate::support::db::{Held, Postgres, Role};
 use crate::support::http::{get_json, metric, table, wait_for_state};
-use crate::support::kafka::{read_topic, wait_for_records};
+use crate::support::kafka::{delete_topic, read_topic, wait_for_records};
 use crate::support::oracle::assert_exactly_once;
 use crate::support::process::{Running, run};
 use crate::support::{PATIENCE, eventually};
@@ -253,4 +253,21 @@ fn a_connector_of_which_every_table_has_failed_ends() {
 
     let at_start = Running::start(&broken.connector.file(), &[]);
     assert_eq!(at_start.exit_code(), Some(2));
+}
+
+#[test]
+fn a_topic_that_is_deleted_is_made_again_and_what_follows_is_delivered() {
+    let database = tables();
+    // The client waits for a topic that is gone until the transaction times out, a minute by default.
+    let connector = connector(&database).set("producer.override.transaction.timeout.ms", "8000");
+    let mut broken = Broken::after_the_first_rows(database, connector);
+    let topic = broken.connector.topic("bad");
+    delete_topic(&topic);
+    broken.database.run("insert into bad (item) values ('after the deletion')");
+    let found = wait_for_records(&topic, 1);
+    assert_eq!(found[0].field("item"), "after the deletion");
+    broken.database.run("insert into good (item) values ('after the deletion')");
+    wait_for_records(&broken.connector.topic("good"), 4);
+    assert!(broken.running.is_alive());
+    assert_eq!(broken.running.terminate(), Some(0));
 }

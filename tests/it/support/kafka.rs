@@ -130,6 +130,17 @@ pub fn make_compacted_topic(topic: &str, partitions: i32) {
     });
 }
 
+/// Deletes a topic, and waits until the brokers say it is gone.
+pub fn delete_topic(topic: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a client");
+    let name = topic.to_owned();
+    block(async move {
+        admin.delete_topics(&[&name], &AdminOptions::new()).await.expect("an answer")[0].as_ref().expect("a topic");
+    });
+    eventually(&format!("{topic} is gone"), PATIENCE, || (!topics().iter().any(|known| known == topic)).then_some(()));
+}
+
 /// Writes a record as Kafka Connect writes an offset: no transaction, and the partition Java gives the key.
 pub fn seed(topic: &str, key: &str, value: Option<&str>) {
     let producer: BaseProducer = ClientConfig::new()
