@@ -66,6 +66,9 @@ impl Scene {
             name,
             r#"{"table":"gone"}"#,
             "null",
+            name,
+            "null",
+            r#"{"of":"nothing"}"#,
         ]);
         self
     }
@@ -122,6 +125,7 @@ fn the_position_of_a_standalone_worker_is_taken_over_and_what_is_not_is_said() {
     scene.rowtide(&["offsets", "import"], &["--from-file", &file]).expect_code(4).expect_says(&[
         "public.t\n  before  none\n  after   7",
         "skipped: gone has no offset in the file",
+        &format!(r#"skipped: an entry that no JDBC source connector would look for: ["{name}",null]"#),
         "left: 1 offset of other connectors: others",
         "say --yes",
     ]);

@@ -108,7 +108,7 @@ fn tell(connector: &str, found: &Found) {
     }
     for key in &found.malformed {
         let key: String = key.chars().take(200).collect();
-        output::say(&format!("skipped: an entry that Kafka Connect would not find again: {key}"));
+        output::say(&format!("skipped: an entry that no JDBC source connector would look for: {key}"));
     }
     if !found.others.is_empty() {
         let names = nearest_first(connector, found);
