@@ -88,7 +88,8 @@ pub fn passed_over<'a>(
     )))
 }
 
-/// The start of a connector looks at the file, if there is one.
+/// The start of a connector looks at the file, if there is one. Nothing has fenced yet, so what is read here decides
+/// whether to start, never where (E2).
 ///
 /// # Errors
 /// Those of [`passed_over`] and of the store. A file that cannot be read at all is only said.

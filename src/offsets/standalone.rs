@@ -89,7 +89,7 @@ pub struct Found {
     pub offsets: BTreeMap<SourcePartition, SourceOffset>,
     /// Its partitions without an offset: reset, or of `bulk` mode.
     pub without_offset: Vec<SourcePartition>,
-    /// Keys of its own that no JDBC source wrote, and keys that are none of Kafka Connect's.
+    /// Keys of its own that no JDBC source would look for, and keys that are none of Kafka Connect's.
     pub malformed: Vec<String>,
     /// How many entries the other connectors of the worker have, by name.
     pub others: BTreeMap<String, usize>,
@@ -104,7 +104,7 @@ pub fn of_connector(connector: &str, entries: &[Entry]) -> Result<Found> {
     for (key, value) in entries {
         let key = key.as_deref().unwrap_or_default();
         let partition = match (format::parse_key(key), format::connector_of(key)) {
-            (Some((name, partition)), _) if name == connector => partition,
+            (Some((name, partition)), _) if name == connector && is_known(&partition) => partition,
             (_, Some(name)) if name != connector => {
                 *found.others.entry(name).or_default() += 1;
                 continue;
@@ -127,6 +127,13 @@ pub fn of_connector(connector: &str, entries: &[Entry]) -> Result<Found> {
         }
     }
     Ok(found)
+}
+
+/// A table, a query, or what rowtide itself keeps there.
+fn is_known(partition: &SourcePartition) -> bool {
+    let fields: Vec<&str> = partition.0.keys().map(String::as_str).collect();
+    matches!(fields.as_slice(), ["protocol", "table"] | ["table"] | ["query"])
+        || *partition == SourcePartition::server()
 }
 
 /// The entries with these offsets as the connector's only ones; those of others stay as they are.
@@ -274,6 +281,7 @@ mod tests {
             (bytes(r#"["c",{"table":"t"}]"#), None),
             (bytes(r#"["c",{"query":"query"}]"#), bytes("null")),
             (bytes(r#"["c",{"table":"t","protocol":"1"}]"#), bytes("{}")),
+            (bytes(r#"["c",{"filename":"f"}]"#), bytes(r#"{"position":1}"#)),
             (bytes(r#"["c",{"rowtide":"server"}]"#), bytes(r#"{"identity":"x"}"#)),
             (bytes(r#"["mirror",{"partition":0,"topic":"t"}]"#), bytes(r#"{"offset":1}"#)),
             (bytes(r#"["mirror",null]"#), None),
@@ -284,7 +292,7 @@ mod tests {
         let found = of_connector("c", &entries).unwrap();
         assert_eq!(found.offsets, BTreeMap::from([(SourcePartition::table("s.t"), own.clone())]));
         assert_eq!(found.without_offset, [SourcePartition::legacy_table("t"), SourcePartition::query()]);
-        assert_eq!(found.malformed, [r#"["c",{"table":"t","protocol":"1"}]"#, "x", ""]);
+        assert_eq!(found.malformed, [r#"["c",{"table":"t","protocol":"1"}]"#, r#"["c",{"filename":"f"}]"#, "x", ""]);
         assert_eq!(found.others, BTreeMap::from([("mirror".to_owned(), 2), ("d".to_owned(), 1)]));
         assert_eq!(of_connector("d", &entries).unwrap_err().context("field"), Some("incrementing"));
 

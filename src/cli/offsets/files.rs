@@ -42,7 +42,8 @@ pub(super) async fn export(connector: &str, to: &Place, config: &ConfigArgs) -> 
         let error = Error::config("no offset is stored for this connector").with("topic", &spec.offsets.topic);
         return Err(error.advise("the file was left as it is").into());
     }
-    let known = if file.exists() { connector::standalone::read(file)? } else { Vec::new() };
+    let has_entries = std::fs::metadata(file).is_ok_and(|about| about.len() > 0);
+    let known = if has_entries { connector::standalone::read(file)? } else { Vec::new() };
     let offsets = stored.offsets.into_iter().map(|(partition, stored)| (partition, stored.offset)).collect();
     let entries = standalone::replace(known, &spec.name, &offsets);
     let others = entries.len() - offsets.len();
@@ -93,7 +94,9 @@ fn of_document(connector: &str, file: &Path) -> Result<Changes> {
         let error = Error::config("this is the file of a standalone worker, not JSON").with("file", file.display());
         return Err(error.advise("give it with --from-file"));
     }
-    let text = String::from_utf8_lossy(&bytes);
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Error::config("offsets document: not UTF-8 text").with("file", file.display()).caused_by(error.utf8_error())
+    })?;
     let changes = format::from_rest(connector, &text).map_err(|error| error.with("file", file.display()))?;
     if changes.is_empty() {
         return Err(Error::config("the file holds no offsets").with("file", file.display()));
@@ -108,7 +111,7 @@ fn tell(connector: &str, found: &Found) {
     }
     for key in &found.malformed {
         let key: String = key.chars().take(200).collect();
-        output::say(&format!("skipped: an entry that Kafka Connect would not find again: {key}"));
+        output::say(&format!("skipped: an entry that no JDBC source connector would look for: {key}"));
     }
     if !found.others.is_empty() {
         let names = nearest_first(connector, found);
