@@ -21,6 +21,7 @@ use super::columns::KnownColumns;
 use super::memory::Share;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
+use crate::config::spec::ConnectorSpec;
 use crate::config::{Document, Surroundings, connector};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Relation, TableId};
@@ -28,6 +29,10 @@ use crate::status::{StatusBoard, TableState};
 use crate::telemetry::Metrics;
 
 fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
+    parts_of(outside, once, spec(changes))
+}
+
+fn spec(changes: &[(&str, &str)]) -> ConnectorSpec {
     let settings = [
         ("name", "c"),
         ("connection.url", "jdbc:postgresql://localhost/d"),
@@ -42,9 +47,13 @@ fn parts(outside: &Outside, once: bool, changes: &[(&str, &str)]) -> Parts {
     let settings: std::collections::BTreeMap<String, String> =
         settings.iter().chain(changes).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let loaded = connector(Document::from_map("c", settings), Surroundings::default());
+    loaded.unwrap_or_else(|report| panic!("{report}")).spec
+}
+
+fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
     let (source, sink, topics) = (outside.clone(), outside.clone(), outside.clone());
     Parts {
-        spec: Arc::new(loaded.unwrap_or_else(|report| panic!("{report}")).spec),
+        spec: Arc::new(spec),
         // A dialect lives as long as the process.
         dialect: Box::leak(Box::new(source)),
         key_converter: Arc::new(Registry(outside.clone())),

@@ -3,6 +3,7 @@
 //! schedule follows from its seed. One that fails is made smaller before it is shown.
 
 use std::fmt;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -122,7 +123,8 @@ struct Life {
 #[derive(Debug, Clone)]
 struct Schedule {
     seed: u64,
-    mode: &'static str,
+    /// Of [`MODES`].
+    mode: usize,
     tie: i64,
     keyless: bool,
     page: usize,
@@ -139,7 +141,7 @@ impl Schedule {
         let mut rng = Rng::with_seed(seed);
         let tables = rng.usize(1..=TABLES.len());
         let life = |rng: &mut Rng| {
-            let millis = rng.u64(1..800);
+            let millis = rng.u64(1..600);
             let mut inserts: Vec<_> =
                 (0..rng.usize(0..6)).map(|_| (rng.u64(..millis), rng.usize(..tables), rng.i64(1..12))).collect();
             inserts.sort_unstable();
@@ -153,7 +155,7 @@ impl Schedule {
         };
         Self {
             seed,
-            mode: MODES[rng.usize(..MODES.len())],
+            mode: rng.usize(..MODES.len()),
             tie: rng.i64(1..=6),
             keyless: rng.bool(),
             page: rng.usize(1..=9),
@@ -174,12 +176,7 @@ impl Schedule {
     async fn play(&self) -> std::result::Result<(), String> {
         let outside = Outside::default();
         outside.shape(self.tie, self.keyless);
-        let page = self.page.to_string();
-        let mut changes = vec![("mode", self.mode), ("batch.max.rows", page.as_str()), ("poll.interval.ms", "100")];
-        if self.mode != "incrementing" {
-            changes.push(("timestamp.column.name", "ts"));
-        }
-        let base = parts(&outside, false, &changes);
+        let base = parts_of(&outside, false, self.spec());
         for table in &TABLES[..self.tables] {
             outside.insert(table, []);
         }
@@ -207,8 +204,7 @@ impl Schedule {
                 End::Killed => kill(tasks).await,
                 End::Stopped => {
                     stop.cancel();
-                    tokio::time::sleep(Duration::from_secs(10)).await;
-                    kill(tasks).await;
+                    end(tasks).await;
                 }
             }
         }
@@ -222,6 +218,20 @@ impl Schedule {
             return Err("a run with nothing to read opened a transaction, or one was left open".to_owned());
         }
         Ok(())
+    }
+
+    fn spec(&self) -> ConnectorSpec {
+        // Reading a configuration takes longer than many a schedule.
+        static SPECS: LazyLock<[ConnectorSpec; 3]> = LazyLock::new(|| {
+            MODES.map(|mode| {
+                let time = (mode != "incrementing").then_some(("timestamp.column.name", "ts"));
+                let changes: Vec<_> = [("mode", mode), ("poll.interval.ms", "100")].into_iter().chain(time).collect();
+                spec(&changes)
+            })
+        });
+        let mut spec = SPECS[self.mode].clone();
+        spec.polling.batch_max_rows = self.page;
+        spec
     }
 
     /// The tables go to other tasks by `shift`.
@@ -265,7 +275,7 @@ impl Schedule {
                 return Err(format!("{table} has {rows:?}, its topic {committed:?}"));
             }
             let offset = outside.offset(table);
-            if self.mode.ends_with("incrementing") && offset != rows.last().copied() {
+            if MODES[self.mode].ends_with("incrementing") && offset != rows.last().copied() {
                 return Err(format!("{table} ends with {:?}, its offset is {offset:?}", rows.last()));
             }
         }
@@ -307,6 +317,15 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ROWTIDE_TEST_SEED={}\n{self:#?}", self.seed)
     }
+}
+
+/// What does not end when it is asked to is killed.
+async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
+    for task in &mut tasks {
+        let _ = tokio::time::timeout(Duration::from_secs(1), &mut *task).await;
+    }
+    tasks.retain(|task| !task.is_finished());
+    kill(tasks).await;
 }
 
 async fn kill(tasks: Vec<JoinHandle<Result<()>>>) {
