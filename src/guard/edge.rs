@@ -5,34 +5,18 @@
 
 use std::collections::HashMap;
 
-/// Microseconds since the epoch, by the database's clock.
-pub type Micros = i64;
+use crate::model::{Micros, OpenTransactions};
 
 /// How much the clock may step back between two observations and count as steady; less than every slack.
 const STEADY: Micros = 200_000;
 /// How many steps back of the clock are remembered; a table polled less often gets the lowest of them.
 const JUMPS: usize = 16;
 
-/// A transaction that is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Open {
-    /// What it is called as long as it is open, and no other one before the server starts again.
-    pub name: String,
-    /// Who runs it, to be shown.
-    pub holder: Option<String>,
-    /// When it began, where that may be seen.
-    pub began: Option<Micros>,
-}
-
-/// What was open in a database.
+/// An observation of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observation {
-    /// The database's clock, before the others were looked for.
-    pub clock: Micros,
-    /// The transactions of sessions.
-    pub sessions: Vec<Open>,
-    /// The prepared transactions, which belonged to a session before.
-    pub prepared: Vec<Open>,
+    /// What was open.
+    pub open: OpenTransactions,
     /// How much time has passed since the last observation, at least and at most, by a clock that only goes forward.
     pub passed: (Micros, Micros),
 }
@@ -73,7 +57,7 @@ impl Edge {
         // then what was open already may write earlier times, too.
         let newcomer = self.clock.map(|last| last.min(lowest));
         let mut open = HashMap::new();
-        for session in &seen.sessions {
+        for session in &seen.open.sessions {
             let before = self.open.get(&session.name).copied();
             let bound = match (before.flatten(), session.began) {
                 (Some(before), Some(began)) => Some(before.min(began)),
@@ -86,27 +70,27 @@ impl Edge {
         // What was prepared has left its session.
         let vanished = self.open.iter().filter(|(name, _)| !open.contains_key(*name)).map(|(_, bound)| *bound);
         let of_prepared = vanished.fold(newcomer, |least, bound| Some(least?.min(bound?)));
-        for prepared in &seen.prepared {
+        for prepared in &seen.open.prepared {
             let bound = self.open.get(&prepared.name).copied().unwrap_or(of_prepared);
             open.insert(prepared.name.clone(), bound);
         }
         self.open = open;
-        self.clock = Some(seen.clock);
-        let known = self.open.values().flatten().fold(seen.clock, |least, bound| least.min(*bound));
+        self.clock = Some(seen.open.clock);
+        let known = self.open.values().flatten().fold(seen.open.clock, |least, bound| least.min(*bound));
         let has_unknown = self.open.values().any(Option::is_none);
-        let all = seen.sessions.iter().chain(&seen.prepared);
+        let all = seen.open.sessions.iter().chain(&seen.open.prepared);
         let bounded = all.map(|one| (self.open[&one.name].unwrap_or(Micros::MIN), one.holder.clone()));
         let oldest = bounded.min_by_key(|(bound, _)| *bound);
-        Low { number: self.number, clock: seen.clock, known, has_unknown, oldest }
+        Low { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
     }
 
     /// The lowest time the clock may have shown since the last observation, if it has stepped back.
     fn step_back(&mut self, last: Micros, seen: &Observation) -> Option<Micros> {
         let (at_least, at_most) = seen.passed;
-        if seen.clock.saturating_sub(last) >= at_least.saturating_sub(STEADY) {
+        if seen.open.clock.saturating_sub(last) >= at_least.saturating_sub(STEADY) {
             return None;
         }
-        let lowest = last.min(seen.clock.saturating_sub(at_most));
+        let lowest = last.min(seen.open.clock.saturating_sub(at_most));
         self.jumps.push((self.number, lowest));
         if self.jumps.len() > JUMPS {
             let (_, forgotten) = self.jumps.remove(0);
@@ -125,14 +109,16 @@ impl Edge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::OpenTransaction;
 
-    fn open(name: &str) -> Open {
-        Open { name: name.into(), holder: None, began: None }
+    fn open(name: &str) -> OpenTransaction {
+        OpenTransaction { name: name.into(), holder: None, began: None }
     }
 
     fn seen(clock: Micros, sessions: &[&str], prepared: &[&str]) -> Observation {
         let all = |names: &[&str]| names.iter().copied().map(open).collect();
-        Observation { clock, sessions: all(sessions), prepared: all(prepared), passed: (0, 0) }
+        let open = OpenTransactions { clock, sessions: all(sessions), prepared: all(prepared) };
+        Observation { open, passed: (0, 0) }
     }
 
     #[test]
@@ -163,7 +149,7 @@ mod tests {
     fn a_start_that_may_be_seen_counts() {
         let mut edge = Edge::default();
         let mut first = seen(100, &["a"], &[]);
-        first.sessions[0].began = Some(40);
+        first.open.sessions[0].began = Some(40);
         let low = edge.observe(&first);
         assert_eq!((low.known, low.has_unknown, low.oldest), (40, false, Some((40, None))));
     }

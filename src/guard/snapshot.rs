@@ -7,45 +7,13 @@
 //! Ids are those of transactions *and subtransactions*, of 64 bits. The list of running transactions that a view has
 //! names no subtransaction, so every id that had been handed out is asked for by itself, after the view was taken.
 
-use super::edge::{Low, Micros};
-use super::ranges::RangeSet;
+use super::edge::Low;
+use crate::model::{Micros, RangeSet, ViewAnswer, ViewQuestion};
 
 /// A transaction takes its time a moment before it can be seen to be open.
 pub const SLACK: Micros = 1_000_000;
 /// Ids further apart than this cannot be told apart by the 32 bits a row has.
 const REACH: u64 = 1 << 31;
-
-/// Which transactions a view of the database holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct View {
-    /// Every id below this has ended, and its rows are visible if it was committed.
-    pub xmin: u64,
-    /// No row of this id or one above is visible.
-    pub xmax: u64,
-    /// The transactions between the two that were running; no subtransaction is named.
-    pub running: Vec<u64>,
-}
-
-/// What is asked of the database once it has taken a view: the ids from `since` (but not below the view's `xmin`) up to
-/// its `xmax`, and those of `hidden` not below its `xmin`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Question {
-    /// The end of the last view; 0 if there was none.
-    pub since: u64,
-    /// What the last view may not have shown.
-    pub hidden: RangeSet,
-}
-
-/// The view of a poll, and the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Answer {
-    /// The view.
-    pub view: View,
-    /// Those of the ids asked for that were in progress after the view was taken.
-    pub in_progress: RangeSet,
-    /// Whether all that the view has running was still in progress then.
-    pub is_settled: bool,
-}
 
 /// What is kept from poll to poll, and stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +59,11 @@ pub enum Broken {
 
 impl State {
     /// What to ask once the next view is taken.
-    pub fn question(state: Option<&Self>) -> Question {
-        state.map_or_else(Question::default, |state| Question { since: state.xmax, hidden: state.hidden.clone() })
+    pub fn question(state: Option<&Self>) -> ViewQuestion {
+        state.map_or_else(ViewQuestion::default, |state| ViewQuestion {
+            since: state.xmax,
+            hidden: state.hidden.clone(),
+        })
     }
 
     /// Begins a poll. `cursor` is the time the cursor stands at, none before the first row; `low` the low edge as of
@@ -100,7 +71,7 @@ impl State {
     /// last poll, where it has stepped back; `window` how far transactions of unknown age are taken to reach back.
     pub fn poll(
         state: Option<&Self>,
-        answer: &Answer,
+        answer: &ViewAnswer,
         cursor: Option<Micros>,
         low: &Low,
         stepped_back: Option<Micros>,
@@ -125,6 +96,7 @@ impl State {
         // The clock has stepped back while nobody looked: how far is not known.
         let unnoticed = old.filter(|old| low.clock < old.low).map(|_| low.clock.saturating_sub(window));
         let stepped_back = stepped_back.into_iter().chain(unnoticed).min().unwrap_or(Micros::MAX);
+        let at_first = low.known.min(low.clock.saturating_sub(window));
         let late = match old {
             Some(old) => {
                 known.extend(&old.unsure);
@@ -135,12 +107,12 @@ impl State {
             }
             // What is at or below a cursor that somebody else has moved counts as emitted if it is visible.
             None if unsure.is_empty() => None,
-            None => Some(LateRows { emit: false, low: Micros::MIN, ids: Some(unsure.clone()) }),
+            None => Some(LateRows { emit: false, low: at_first.saturating_sub(SLACK), ids: Some(unsure.clone()) }),
         };
         let late = late.filter(|late| cursor.is_some_and(|cursor| cursor >= late.low));
         let low = match old {
             // What the clock did before is not known.
-            None => low.known.min(low.clock.saturating_sub(window)),
+            None => at_first,
             Some(_) if !low.has_unknown => low.known,
             // Whatever is open was so at the last view, or began after it.
             Some(old) => low.known.min(old.low).min(stepped_back),
@@ -243,9 +215,10 @@ pub fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::View;
 
-    fn answer(xmin: u64, xmax: u64) -> Answer {
-        Answer { view: View { xmin, xmax, running: Vec::new() }, is_settled: true, ..Answer::default() }
+    fn answer(xmin: u64, xmax: u64) -> ViewAnswer {
+        ViewAnswer { view: View { xmin, xmax, running: Vec::new() }, is_settled: true, ..ViewAnswer::default() }
     }
 
     fn low(clock: Micros) -> Low {

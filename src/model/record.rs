@@ -22,6 +22,9 @@ pub struct EncodedBatch {
     pub newest: Option<Instant>,
     /// Nothing newer was there when the batch was read.
     pub exhausted: bool,
+    /// The rest of what belongs to one step follows in other batches, the delta with the last: nothing may be committed
+    /// in between.
+    pub is_part: bool,
     /// The identity of the server the rows come from, where it is to be remembered.
     pub server: Option<Arc<str>>,
 }
@@ -54,6 +57,7 @@ impl EncodedBatch {
             delta: None,
             newest: None,
             exhausted: false,
+            is_part: false,
             server: None,
         }
     }

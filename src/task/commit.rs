@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use super::Parts;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, Offsets, SourcePartition};
 use crate::retry::Backoff;
@@ -40,6 +40,8 @@ struct Open {
     relations: HashMap<String, Share>,
     /// The last batch of some relation was not its last.
     more_coming: bool,
+    /// The last batch was a part of a step, whose delta is still to come.
+    is_torn: bool,
 }
 
 #[derive(Default)]
@@ -73,6 +75,7 @@ impl<'a> CommitStage<'a> {
         while !open.is_full() {
             let next = match batches.try_recv() {
                 Ok(batch) => Some(batch),
+                Err(mpsc::error::TryRecvError::Empty) if open.is_torn => batches.recv().await,
                 Err(mpsc::error::TryRecvError::Empty) if open.more_coming => {
                     let left = MAX_AGE.saturating_sub(open.since.elapsed());
                     tokio::time::timeout(left, batches.recv()).await.ok().flatten()
@@ -81,6 +84,10 @@ impl<'a> CommitStage<'a> {
             };
             let Some(batch) = next else { break };
             self.absorb(batch, &mut open).await?;
+        }
+        if open.is_torn {
+            // E3: rows without their delta would come again. The drop of the sink aborts.
+            return Err(Error::new(ErrorKind::TransactionAborted, "polling ended in the middle of a step"));
         }
         self.commit(open).await
     }
@@ -125,10 +132,14 @@ impl Open {
             server: None,
             relations: HashMap::new(),
             more_coming: false,
+            is_torn: false,
         }
     }
 
     fn is_full(&self) -> bool {
+        if self.is_torn {
+            return false;
+        }
         self.rows >= MAX_ROWS || self.bytes >= MAX_BYTES || self.since.elapsed() >= MAX_AGE
     }
 
@@ -147,6 +158,7 @@ impl Open {
             share.committed.position = Some(delta.to.to_string());
             chain(&mut self.deltas, delta.clone())?;
         }
+        self.is_torn = batch.is_part;
         self.more_coming = self.relations.values().any(|share| !share.exhausted);
         Ok(())
     }

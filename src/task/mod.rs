@@ -9,6 +9,7 @@
 pub mod binding;
 mod commit;
 pub mod facts;
+pub mod late;
 mod older;
 mod poll;
 mod relation;

@@ -10,6 +10,7 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
+use super::late::{Late, Sweep, Watch};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -53,6 +54,7 @@ pub(super) struct Polled {
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
     pub(super) facts: Known,
+    pub(super) late: Late,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
 }
@@ -87,6 +89,7 @@ impl Polled {
             more_promised: false,
             misfit: None,
             facts: Known::default(),
+            late: Late::default(),
             failed: None,
             done: false,
         }
@@ -96,6 +99,7 @@ impl Polled {
         &mut self,
         parts: &Parts,
         connection: &mut dyn SourceConnection,
+        watch: &mut Watch,
         out: &mpsc::Sender<EncodedBatch>,
     ) -> Result<bool> {
         let started = Clock::now();
@@ -104,7 +108,7 @@ impl Polled {
         let (rule, encode) =
             (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         // A place first: the statement runs only when its rows have somewhere to go.
-        let permit = out.reserve().await.map_err(|_| closed())?;
+        let mut permit = out.reserve().await.map_err(|_| closed())?;
         let upper = match (planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(connection.upper_bound(kind, parts.spec.polling.delay).await?),
             (_, fixed) => fixed.clone(),
@@ -118,18 +122,45 @@ impl Polled {
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: MAX_PAGE_BYTES };
-        let mut page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
+        let mut sweep = self.late.begin(&parts.spec, connection, watch, planner, self.position.as_ref()).await?;
+        let batch = self.empty_batch(bound);
+        let mut page = fetch_page(connection, bound, query, &encode, rule, limits, batch, sweep.as_mut()).await?;
         if let Some(tie) = page.unfinished_tie.take() {
             let query = planner.tie(&tie);
             let whole = Limits { rows: usize::MAX, bytes: usize::MAX };
-            page = fetch_page(connection, bound, &query, &encode, rule, whole, self.empty_batch(bound)).await?;
+            let batch = self.empty_batch(bound);
+            page = fetch_page(connection, bound, query, &encode, rule, whole, batch, sweep.as_mut()).await?;
             page.ended = false;
+        }
+        let mut must_store = false;
+        if let Some(mut sweep) = sweep {
+            if let Some(query) = sweep.query.take() {
+                let stream = connection.fetch(&bound.binding.definition, &query).await?;
+                let mut stream = sweep.watch(stream, false);
+                let (rule, limits) = (CutRule { anywhere: true, ..rule }, Limits { rows: usize::MAX, ..limits });
+                loop {
+                    let late = read_page(&mut *stream, &encode, rule, limits, page.batch, None).await?;
+                    page.batch = late.batch;
+                    if late.ended {
+                        break;
+                    }
+                    // Many rows of one view: they go on while the commit stage keeps its transaction open.
+                    page.batch.is_part = true;
+                    permit.send(std::mem::replace(&mut page.batch, self.empty_batch(bound)));
+                    self.late.is_torn = true;
+                    permit = out.reserve().await.map_err(|_| closed())?;
+                }
+            }
+            connection.end_view().await?;
+            self.metrics.late(sweep.late_rows);
+            let is_outdated = self.late.finish(&self.name, sweep, &self.board) && self.position.is_some();
+            must_store = is_outdated || self.late.is_torn;
         }
         let exhausted = page.ended && (!planner.has_suffix() || page.batch.is_empty());
         self.metrics.polled(page.batch.len() as u64, started.elapsed());
         self.note_lag(parts, &page, upper.as_ref())?;
         self.grow(&page, parts.spec.polling.batch_max_rows);
-        if page.batch.is_empty() {
+        if page.batch.is_empty() && !must_store {
             self.board.polled(false, exhausted);
             if exhausted && std::mem::take(&mut self.more_promised) {
                 // Nothing to commit, but the promise is off.
@@ -142,8 +173,9 @@ impl Polled {
         }
         // A first load ends when its last rows are committed, so the commit stage says so.
         self.board.polled(true, false);
-        let batch = self.carry(parts, page, exhausted)?;
+        let batch = self.carry(parts, page, exhausted, connection.identity())?;
         permit.send(batch);
+        self.late.is_torn = false;
         self.more_promised = !exhausted;
         self.restart_bulk(exhausted);
         Ok(exhausted)
@@ -188,19 +220,21 @@ impl Polled {
     }
 
     /// Gives a page its delta and moves the reading position behind it.
-    fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
+    fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool, identity: Option<&str>) -> Result<EncodedBatch> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
         let mut batch = page.batch;
         batch.exhausted = exhausted;
-        let Some(position) = page.position else {
+        // Late rows do not move it.
+        let Some(position) = page.position.or_else(|| self.position.clone()) else {
             return Err(Error::internal("a page with rows has no position"));
         };
         if let (Some(kind), Some(newest)) = (planner.time_kind(), position.0.first()) {
             batch.newest = Some(kind.to_instant(newest, zone)?);
         }
         if !matches!(planner.mode(), Mode::Bulk) {
-            let to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
+            let mut to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
+            to.guard = self.late.to_store(&position, identity);
             batch.delta =
                 Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
@@ -285,16 +319,26 @@ impl Polled {
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 async fn fetch_page(
     connection: &mut dyn SourceConnection,
     bound: &Bound,
-    query: &PlannedQuery,
+    query: PlannedQuery,
     encode: crate::reader::EncodeRow<'_>,
     rule: CutRule,
     limits: Limits,
     batch: EncodedBatch,
+    sweep: Option<&mut Sweep>,
 ) -> Result<Page> {
-    let mut stream = connection.fetch(&bound.binding.definition, query).await?;
+    let query = match &sweep {
+        Some(sweep) => sweep.page(&bound.binding.planner, query),
+        None => query,
+    };
+    let stream = connection.fetch(&bound.binding.definition, &query).await?;
+    let mut stream = match sweep {
+        Some(sweep) => sweep.watch(stream, true),
+        None => stream,
+    };
     read_page(&mut *stream, encode, rule, limits, batch, query.limit).await
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant as Clock;
 use super::binding::{Binding, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
-use super::{Parts, facts};
+use super::{Parts, facts, late};
 use crate::config::spec::TimestampInitial;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -44,6 +44,7 @@ impl Polled {
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
         let rules = facts::of_rules(connection, &binding).await?;
+        let verdict = late::judge(&parts.spec, connection, &binding).await?;
         (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         let encoder = binding.encoder(&*parts.key_converter, &*parts.value_converter).await?;
         if !binding.definition.skipped.is_empty() {
@@ -53,6 +54,7 @@ impl Polled {
         }
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
+        self.late.judged(&self.name, verdict, &self.board);
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }
@@ -104,6 +106,8 @@ impl Polled {
         if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
             let position = planner.position_of(&found.offset, zone)?;
             let age = self.age_of(parts, connection, binding, &found.offset, position.as_ref()).await?;
+            let guard = found.offset.guard.as_deref();
+            self.late.resume(&self.name, guard, position.as_ref(), connection.identity())?;
             self.position = position;
             // Progress is counted per partition name; a start under an older name begins a new count.
             self.offset = stored.get(&self.partition).map(|own| own.offset.clone());

@@ -3,6 +3,7 @@
 //! version of the connectors accepts is accepted, only contradictions are refused).
 
 mod converters;
+mod guard;
 mod kafka;
 mod key;
 mod mode;
@@ -31,6 +32,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
     let polling = source::polling(judge);
+    let guard = guard::build(judge, source.as_ref().map(|source| source.url.dialect.as_str()), mode.as_ref());
     if !judge.report.is_good() {
         return None;
     }
@@ -41,6 +43,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         selection,
         mode: mode?,
         polling,
+        guard,
         topic_prefix: judge.text("topic.prefix").to_owned(),
         key,
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),

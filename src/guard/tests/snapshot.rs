@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::shrunk;
 use super::store::{Store, TICK, Version, Write};
-use crate::guard::edge::{Edge, Low, Micros};
-use crate::guard::snapshot::{Answer, State, halves};
+use crate::guard::edge::{Edge, Low};
+use crate::guard::snapshot::{State, halves};
+use crate::model::{Micros, ViewAnswer};
 
 const WINDOW: Micros = 3_600_000_000;
 
@@ -75,7 +76,7 @@ impl Poller {
         );
         let in_progress = store.in_progress(asked).into_iter().collect();
         let is_settled = store.in_progress(view.running.iter().copied()).len() == view.running.len();
-        let answer = Answer { view, in_progress, is_settled };
+        let answer = ViewAnswer { view, in_progress, is_settled };
         let before = self.cursor;
         let mut poll =
             State::poll(self.state.as_ref(), &answer, before.map(|cursor| cursor.0), &low, stepped_back, WINDOW);

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::guard::edge::{Micros, Observation, Open};
-use crate::guard::snapshot::View;
+use crate::guard::edge::Observation;
+use crate::model::{Micros, OpenTransaction, OpenTransactions, View};
 
 /// A tenth of a second.
 pub(super) const TICK: Micros = 100_000;
@@ -194,7 +194,7 @@ impl Store {
     pub(super) fn observe(&self, since: Micros) -> Observation {
         let open = |prefix: char, wanted: Phase| {
             let all = self.transactions.iter().enumerate().filter(move |(_, one)| one.phase == wanted);
-            let shown = |(index, one): (usize, &Transaction)| Open {
+            let shown = |(index, one): (usize, &Transaction)| OpenTransaction {
                 name: format!("{prefix}{index}"),
                 holder: None,
                 began: (self.shows_starts && wanted == Phase::Open).then_some(one.began),
@@ -203,7 +203,7 @@ impl Store {
         };
         let passed = self.steady - since;
         let (sessions, prepared) = (open('s', Phase::Open), open('p', Phase::Prepared));
-        Observation { clock: self.clock, sessions, prepared, passed: (passed, passed) }
+        Observation { open: OpenTransactions { clock: self.clock, sessions, prepared }, passed: (passed, passed) }
     }
 
     /// A view, and what it shows: the visible version of each row.

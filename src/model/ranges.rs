@@ -89,7 +89,7 @@ impl RangeSet {
     }
 
     /// `0,3-5`, each as its distance from `base`, ends included; no id lies below it.
-    pub(super) fn to_text(&self, base: u64) -> String {
+    pub fn to_text(&self, base: u64) -> String {
         let mut text = String::new();
         for (from, to) in &self.0 {
             let comma = if text.is_empty() { "" } else { "," };
@@ -101,7 +101,7 @@ impl RangeSet {
     }
 
     /// Reads [`RangeSet::to_text`] back; none if it is not one.
-    pub(super) fn from_text(text: &str, base: u64) -> Option<Self> {
+    pub fn from_text(text: &str, base: u64) -> Option<Self> {
         let mut set = Self::default();
         for part in text.split(',').filter(|part| !part.is_empty()) {
             let (from, last) = part.split_once('-').unwrap_or((part, part));
