@@ -7,6 +7,7 @@ mod cursors;
 mod dialects;
 mod exactly_once;
 mod failures;
+mod guard;
 mod kafka;
 mod lifecycle;
 mod modes;
