@@ -82,7 +82,13 @@ pub struct Verdict {
 /// `exact (snapshot): ...; to raise it: ...`.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.way.level().as_str(), self.way.as_str(), self.uncovered)?;
+        let (level, way) = (self.way.level().as_str(), self.way.as_str());
+        if level == way {
+            write!(f, "{level}: ")?
+        } else {
+            write!(f, "{level} ({way}): ")?
+        }
+        f.write_str(&self.uncovered)?;
         self.raise.iter().try_for_each(|raise| write!(f, "; to raise it: {raise}"))
     }
 }

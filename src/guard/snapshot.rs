@@ -25,6 +25,18 @@ pub struct State {
     low: Micros,
 }
 
+/// Where the cursor of a table stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// Its time; none before the first row.
+    pub time: Option<Micros>,
+    /// The lowest time the clock may have shown since the last poll, where it has stepped back.
+    pub stepped_back: Option<Micros>,
+    /// How far the times of the table may lie behind the database's clock, because they were written in another zone
+    /// and do not tell: no more than its newest one does.
+    pub behind: Micros,
+}
+
 /// Rows at or below the cursor and at or above a time whose id is among these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateRows {
@@ -66,17 +78,8 @@ impl State {
         })
     }
 
-    /// Begins a poll. `cursor` is the time the cursor stands at, none before the first row; `low` the low edge as of
-    /// an observation before the view was taken; `stepped_back` the lowest time the clock may have shown since the
-    /// last poll, where it has stepped back; `window` how far transactions of unknown age are taken to reach back.
-    pub fn poll(
-        state: Option<&Self>,
-        answer: &ViewAnswer,
-        cursor: Option<Micros>,
-        low: &Low,
-        stepped_back: Option<Micros>,
-        window: Micros,
-    ) -> Poll {
+    /// Begins a poll: `low` is the low edge as of an observation before the view was taken.
+    pub fn poll(state: Option<&Self>, answer: &ViewAnswer, low: &Low, cursor: Cursor, window: Micros) -> Poll {
         let view = &answer.view;
         let rewound = state.is_some_and(|state| view.xmax < state.xmax);
         let old = state.filter(|_| !rewound);
@@ -95,21 +98,22 @@ impl State {
             if answer.is_settled { RangeSet::default() } else { known.clone().from(view.xmin).without(&hidden) };
         // The clock has stepped back while nobody looked: how far is not known.
         let unnoticed = old.filter(|old| low.clock < old.low).map(|_| low.clock.saturating_sub(window));
-        let stepped_back = stepped_back.into_iter().chain(unnoticed).min().unwrap_or(Micros::MAX);
+        let stepped_back = cursor.stepped_back.into_iter().chain(unnoticed).min().unwrap_or(Micros::MAX);
+        let reach = |low: Micros| low.saturating_sub(SLACK).saturating_sub(cursor.behind);
         let at_first = low.known.min(low.clock.saturating_sub(window));
         let late = match old {
             Some(old) => {
                 known.extend(&old.unsure);
                 let ids = known.without(&hidden);
-                let low = old.low.min(stepped_back).saturating_sub(SLACK);
+                let low = reach(old.low.min(stepped_back));
                 let any = wrapped || !ids.is_empty();
                 any.then_some(LateRows { emit: true, low, ids: (!wrapped).then_some(ids) })
             }
             // What is at or below a cursor that somebody else has moved counts as emitted if it is visible.
             None if unsure.is_empty() => None,
-            None => Some(LateRows { emit: false, low: at_first.saturating_sub(SLACK), ids: Some(unsure.clone()) }),
+            None => Some(LateRows { emit: false, low: reach(at_first), ids: Some(unsure.clone()) }),
         };
-        let late = late.filter(|late| cursor.is_some_and(|cursor| cursor >= late.low));
+        let late = late.filter(|late| cursor.time.is_some_and(|time| time >= late.low));
         let low = match old {
             // What the clock did before is not known.
             None => at_first,
@@ -244,8 +248,10 @@ mod tests {
     #[test]
     fn nothing_is_looked_for_where_nothing_can_be_late() {
         let before = state("100;0;50000000;;");
-        let late =
-            |xmax, cursor| State::poll(Some(&before), &answer(xmax, xmax), cursor, &low(60_000_000), None, 0).late;
+        let late = |xmax, time| {
+            let cursor = Cursor { time, ..Cursor::default() };
+            State::poll(Some(&before), &answer(xmax, xmax), &low(60_000_000), cursor, 0).late
+        };
         assert!(late(105, Some(50_000_000)).is_some());
         assert_eq!(late(105, Some(48_000_000)), None, "the cursor is far behind the low edge: a first load");
         assert_eq!(late(105, None), None);
@@ -255,7 +261,8 @@ mod tests {
     #[test]
     fn a_database_set_back_in_time_and_ids_that_wrapped_around_are_noticed() {
         let before = state("5000;10;0;;");
-        let poll = |xmax| State::poll(Some(&before), &answer(xmax, xmax), Some(0), &low(0), None, 0);
+        let cursor = Cursor { time: Some(0), ..Cursor::default() };
+        let poll = |xmax| State::poll(Some(&before), &answer(xmax, xmax), &low(0), cursor, 0);
         assert_eq!(poll(5_009).broken, Some(Broken::Rewound));
         assert_eq!(poll(5_010).broken, None);
         let wrapped = poll(5_010 + REACH);
@@ -266,7 +273,7 @@ mod tests {
     #[test]
     fn ids_are_told_by_their_low_half() {
         let epoch = 7_u64 << 32;
-        let poll = State::poll(None, &answer(epoch, epoch + 10), None, &low(0), None, 0);
+        let poll = State::poll(None, &answer(epoch, epoch + 10), &low(0), Cursor::default(), 0);
         assert_eq!(poll.whole_id(9), epoch + 9);
         assert_eq!(poll.whole_id(10), epoch + 10 - (1 << 32));
         let ids = |from, to| halves(&RangeSet::span(from, to));

@@ -12,7 +12,7 @@ use crate::config::spec::{ConnectorSpec, GuardChoice};
 use crate::dialect::{Flow, LateSupport, RowSink, RowStream, SourceConnection, StreamEnd};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::edge::{Edge, Low, Observation};
-use crate::guard::snapshot::{Broken, LateRows, Poll, State, halves};
+use crate::guard::snapshot::{Broken, Cursor, LateRows, Poll, State, halves};
 use crate::guard::{Verdict, Way};
 use crate::model::{CursorValue, Instant, Micros, Mode, PlannedQuery, Position, Value};
 use crate::plan::Planner;
@@ -37,8 +37,10 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
     };
     let fallback = |why: Option<String>, raise: Option<String>| {
         let why = why.map(|why| format!("; {why}")).unwrap_or_default();
+        let raise = raise.or_else(|| is_timed.then(|| "timestamp.delay.interval.ms waits for it".to_owned()));
         if is_timed && spec.polling.delay > Duration::ZERO {
             let uncovered = format!("transactions longer than timestamp.delay.interval.ms may be missed{why}");
+            let raise = raise.filter(|raise| !raise.starts_with("timestamp.delay"));
             return Verdict { way: Way::Delay, uncovered, raise };
         }
         let passed = if is_timed { "a later timestamp" } else { "a higher id" };
@@ -68,7 +70,7 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
                 if binding.planner.is_zoned() {
                     ""
                 } else {
-                    "; and, for the column has no time zone, sessions that write in another zone than db.timezone"
+                    "; and, for the column has no time zone, sessions that write in other zones than the rest"
                 }
             ),
             raise: None,
@@ -205,14 +207,15 @@ impl Late {
         Some(format!("{SNAPSHOT}/{}/{}", tag_of(at, identity), state.to_text()))
     }
 
-    /// Begins the guard's part of a poll, and with it a view of the database; none where there is no guard.
+    /// Begins the guard's part of a poll, and with it a view of the database; none where there is no guard. `newest` is
+    /// the newest time the table is known to have.
     pub(super) async fn begin(
         &mut self,
         spec: &ConnectorSpec,
         connection: &mut dyn SourceConnection,
         watch: &mut Watch,
         planner: &Planner,
-        position: Option<&Position>,
+        (position, newest): (Option<&Position>, Option<Micros>),
     ) -> Result<Option<Sweep>> {
         let (Some(kind), true) = (planner.time_kind(), self.is_snapshot()) else { return Ok(None) };
         let zone = &spec.source.types.all.zone;
@@ -222,11 +225,14 @@ impl Late {
         };
         // Before the view: what begins later takes a later time.
         let low = watch.low(connection, spec.polling.interval).await?;
+        let newest = cursor.into_iter().chain(newest.filter(|newest| *newest <= low.clock)).max();
+        let behind = if planner.is_zoned() { None } else { newest.map(|newest| low.clock.saturating_sub(newest)) };
         let last = if self.observed.0 == watch.life { self.observed.1 } else { 0 };
         let stepped_back = watch.edge.stepped_back_since(last);
         let answer = connection.begin_view(&State::question(self.state.as_ref())).await?;
         let window = Micros::try_from(spec.guard.window.as_micros()).unwrap_or(Micros::MAX);
-        let poll = State::poll(self.state.as_ref(), &answer, cursor, &low, stepped_back, window);
+        let cursor = Cursor { time: cursor, stepped_back, behind: behind.unwrap_or(0).max(0) };
+        let poll = State::poll(self.state.as_ref(), &answer, &low, cursor, window);
         let query = match (&poll.late, position) {
             (Some(late), Some(position)) => Some(query(planner, late, position, zone)?),
             _ => None,

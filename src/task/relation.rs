@@ -14,8 +14,8 @@ use super::late::{Late, Sweep, Watch};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    CursorValue, EncodedBatch, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset, SourcePartition,
-    TableDefinition, Value,
+    CursorValue, EncodedBatch, Micros, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
+    SourcePartition, TableDefinition, Value,
 };
 use crate::reader::{CutRule, Limits, Page, read_page};
 use crate::retry::Backoff;
@@ -55,6 +55,8 @@ pub(super) struct Polled {
     pub(super) misfit: Option<(TableDefinition, Error)>,
     pub(super) facts: Known,
     pub(super) late: Late,
+    /// The newest time the table had when it was looked for.
+    pub(super) newest: Option<Micros>,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
 }
@@ -90,6 +92,7 @@ impl Polled {
             misfit: None,
             facts: Known::default(),
             late: Late::default(),
+            newest: None,
             failed: None,
             done: false,
         }
@@ -122,7 +125,8 @@ impl Polled {
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: MAX_PAGE_BYTES };
-        let mut sweep = self.late.begin(&parts.spec, connection, watch, planner, self.position.as_ref()).await?;
+        let at = (self.position.as_ref(), self.newest);
+        let mut sweep = self.late.begin(&parts.spec, connection, watch, planner, at).await?;
         let batch = self.empty_batch(bound);
         let mut page = fetch_page(connection, bound, query, &encode, rule, limits, batch, sweep.as_mut()).await?;
         if let Some(tie) = page.unfinished_tie.take() {

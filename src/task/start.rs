@@ -179,6 +179,7 @@ impl Polled {
             let highest = extreme(connection, planner.extreme_probe(false), kind, zone).await?;
             let now = kind.to_instant(&connection.upper_bound(kind, Duration::ZERO).await?, zone)?;
             limits.check(lowest, highest, now)?;
+            self.newest = highest.map(Instant::micros);
         }
         self.checked = Some(Clock::now());
         self.facts.found_in_ids(of_ids);

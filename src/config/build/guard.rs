@@ -61,11 +61,6 @@ pub(super) fn build(judge: &mut Judge, dialect: Option<&str>, mode: Option<&Mode
             GuardChoice::Delay
         }
         "off" => GuardChoice::Off,
-        "window" | "hold" | "gaps" | "rescan" => {
-            let message = format!("{word} is not available yet; there are auto, snapshot, delay and off");
-            judge.problem("commit.guard", message, &[]);
-            GuardChoice::Off
-        }
         _ => GuardChoice::Auto,
     };
     let window = u64::try_from(judge.number("commit.guard.window.ms")).unwrap_or(0);

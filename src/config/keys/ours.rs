@@ -55,7 +55,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          offsets are Connect's to the byte.",
     )
     .or("auto")
-    .allow(Allowed::AnyCase(&["auto", "snapshot", "window", "hold", "gaps", "rescan", "delay", "off"]))
+    .allow(Allowed::AnyCase(&["auto", "snapshot", "delay", "off"]))
     .high(),
     own_key(
         "commit.guard.window.ms",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::shrunk;
 use super::store::{Store, TICK, Version, Write};
 use crate::guard::edge::{Edge, Low};
-use crate::guard::snapshot::{State, halves};
+use crate::guard::snapshot::{Cursor as Stands, State, halves};
 use crate::model::{Micros, ViewAnswer};
 
 const WINDOW: Micros = 3_600_000_000;
@@ -45,6 +45,8 @@ type Cursor = (Micros, usize);
 struct Poller {
     guarded: bool,
     page: usize,
+    is_zoned: bool,
+    newest: Option<Micros>,
     edge: Edge,
     last: (u64, Micros),
     cursor: Option<Cursor>,
@@ -78,8 +80,11 @@ impl Poller {
         let is_settled = store.in_progress(view.running.iter().copied()).len() == view.running.len();
         let answer = ViewAnswer { view, in_progress, is_settled };
         let before = self.cursor;
-        let mut poll =
-            State::poll(self.state.as_ref(), &answer, before.map(|cursor| cursor.0), &low, stepped_back, WINDOW);
+        let time = before.map(|cursor| cursor.0);
+        let behind = if self.is_zoned { 0 } else { low.clock - time.max(self.newest).unwrap_or(low.clock) };
+        let cursor = Stands { time, stepped_back, behind: behind.max(0) };
+        let mut poll = State::poll(self.state.as_ref(), &answer, &low, cursor, WINDOW);
+        self.newest = visible.iter().map(|version| version.time).max();
         assert_eq!(poll.broken, None);
 
         let place = |version: &Version| (version.time, version.key);
@@ -129,11 +134,15 @@ impl Poller {
 
 /// Runs a schedule: how many committed versions that stayed are missing, and how many were emitted twice or never
 /// committed.
-fn run(steps: &[Step], guarded: bool, page: usize, shows_starts: bool) -> (usize, usize) {
-    let mut store = Store::new((7 << 32) - 12, shows_starts);
+fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
+    let Setting { page, shows_starts, zone } = setting;
+    let can_step_back = !shows_starts && zone == 0;
+    let mut store = Store::new((7 << 32) - 12, shows_starts, zone);
     let mut poller = Poller {
         guarded,
         page,
+        is_zoned: store.zone == 0,
+        newest: None,
         edge: Edge::default(),
         last: (0, 0),
         cursor: None,
@@ -146,7 +155,7 @@ fn run(steps: &[Step], guarded: bool, page: usize, shows_starts: bool) -> (usize
         match step {
             // A clock that steps back before anything is stored is noticed by nobody; and where starts may be seen,
             // a transaction can write times before its own.
-            Step::Write(Write::StepBack(_)) if poller.stored.is_none() || poller.last.0 == 0 || shows_starts => {}
+            Step::Write(Write::StepBack(_)) if poller.stored.is_none() || poller.last.0 == 0 || !can_step_back => {}
             Step::Write(write) => store.apply(write),
             Step::Restart => {
                 // Nor is one just before the process dies.
@@ -161,7 +170,7 @@ fn run(steps: &[Step], guarded: bool, page: usize, shows_starts: bool) -> (usize
                 poller.poll(&mut store, |store| {
                     for step in steps.by_ref().take(usize::from(counts.next().unwrap_or(0))) {
                         match step {
-                            Step::Write(Write::StepBack(_)) if shows_starts => {}
+                            Step::Write(Write::StepBack(_)) if !can_step_back => {}
                             Step::Write(write) => store.apply(write),
                             Step::Poll(..) | Step::Restart => {}
                         }
@@ -182,22 +191,30 @@ fn run(steps: &[Step], guarded: bool, page: usize, shows_starts: bool) -> (usize
     (missing, twice)
 }
 
-/// A schedule, the poller's page and whether starts may be seen.
-fn schedule(seed: u64) -> (Vec<Step>, usize, bool) {
+#[derive(Debug, Clone, Copy)]
+struct Setting {
+    page: usize,
+    shows_starts: bool,
+    zone: Micros,
+}
+
+fn schedule(seed: u64) -> (Vec<Step>, Setting) {
     let mut random = fastrand::Rng::with_seed(seed);
     let steps = random.usize(1..120);
-    ((0..steps).map(|_| step(&mut random)).collect(), random.usize(1..6), random.bool())
+    let steps = (0..steps).map(|_| step(&mut random)).collect();
+    let zone = if random.u8(..4) == 0 { 60_000_000 } else { 0 };
+    (steps, Setting { page: random.usize(1..6), shows_starts: random.bool(), zone })
 }
 
 #[test]
 fn every_committed_row_is_emitted_exactly_once_whatever_the_schedule() {
     for seed in 0..20_000 {
-        let (steps, page, shows_starts) = schedule(seed);
-        let is_wrong = |steps: &[Step]| run(steps, true, page, shows_starts) != (0, 0);
+        let (steps, setting) = schedule(seed);
+        let is_wrong = |steps: &[Step]| run(steps, true, setting) != (0, 0);
         if is_wrong(&steps) {
             let core = shrunk(steps, is_wrong);
-            let (missing, twice) = run(&core, true, page, shows_starts);
-            panic!("seed {seed}, page {page}, starts {shows_starts}: {missing} missing, {twice} twice after {core:#?}");
+            let (missing, twice) = run(&core, true, setting);
+            panic!("seed {seed}, {setting:?}: {missing} missing, {twice} twice after {core:#?}");
         }
     }
 }
@@ -205,8 +222,8 @@ fn every_committed_row_is_emitted_exactly_once_whatever_the_schedule() {
 #[test]
 fn the_same_schedules_lose_rows_without_the_guard() {
     let lost = |seed| {
-        let (steps, page, shows_starts) = schedule(seed);
-        run(&steps, false, page, shows_starts).0
+        let (steps, setting) = schedule(seed);
+        run(&steps, false, setting).0
     };
     let lost: usize = (0..500).map(lost).sum();
     assert!(lost > 200, "only {lost} rows lost: the schedules prove nothing");
@@ -214,7 +231,7 @@ fn the_same_schedules_lose_rows_without_the_guard() {
 
 #[test]
 fn a_failing_schedule_is_shrunk_to_its_core() {
-    let loses = |steps: &[Step]| run(steps, false, 3, false).0 > 0;
+    let loses = |steps: &[Step]| run(steps, false, Setting { page: 3, shows_starts: false, zone: 0 }).0 > 0;
     let failing = (0..).map(|seed| schedule(seed).0).find(|steps| steps.len() > 80 && loses(steps)).unwrap();
     let core = shrunk(failing, loses);
     assert!(core.len() <= 12, "{} steps are left: {core:?}", core.len());

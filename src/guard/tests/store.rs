@@ -64,10 +64,12 @@ pub(super) struct Store {
     owner: BTreeMap<u64, usize>,
     /// Others may see when a transaction began.
     pub shows_starts: bool,
+    /// How far behind the clock the zone is in which times are written.
+    pub zone: Micros,
 }
 
 impl Store {
-    pub(super) fn new(first_id: u64, shows_starts: bool) -> Self {
+    pub(super) fn new(first_id: u64, shows_starts: bool, zone: Micros) -> Self {
         Self {
             clock: 1_000_000_000,
             steady: 0,
@@ -79,6 +81,7 @@ impl Store {
             committed: BTreeSet::new(),
             owner: BTreeMap::new(),
             shows_starts,
+            zone,
         }
     }
 
@@ -91,7 +94,7 @@ impl Store {
             Write::Insert(which) => {
                 let Some(index) = self.choose(which, Phase::Open) else { return };
                 let (id, key) = (self.id_of(index), self.rows.len());
-                let time = self.transactions[index].began;
+                let time = self.transactions[index].began - self.zone;
                 self.rows.push(vec![Version { time, key, number: 0, id }]);
             }
             Write::Update(which, row, of_statement) => {
@@ -104,7 +107,7 @@ impl Store {
                     return;
                 }
                 let time = if of_statement { self.clock } else { self.transactions[index].began };
-                let (id, number) = (self.id_of(index), self.rows[key].len());
+                let (time, id, number) = (time - self.zone, self.id_of(index), self.rows[key].len());
                 self.rows[key].push(Version { time, key, number, id });
             }
             Write::Savepoint(which) => {
