@@ -2,7 +2,7 @@
 //!
 //! The flow: `cli` reads the command line and `config` the files; `connector` builds the parts and spawns one
 //! `task` per group of tables. In a task the poll stage has `plan` write a page, `dialect` run it and `reader`
-//! encode its rows with what `convert` bound; the commit stage hands the batch to `kafka` and its offset
+//! encode its rows with what `convert` bound, rows that commit late included (`guard`); the commit stage hands the batch to `kafka` and its offset
 //! to `offsets`, in one transaction. `status` and `telemetry` say what happens, `http` shows it.
 
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod convert;
 pub mod dialect;
 pub mod embedded;
 pub mod error;
+pub mod guard;
 pub mod http;
 pub mod kafka;
 pub mod model;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -13,10 +12,12 @@ use crate::connector::{catalog, inspect, offset_tools, parts};
 use crate::convert::{Role, SchemaPreview};
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
-use crate::model::{CursorFact, CursorValue, EncodedBatch, Mode, PlannedQuery, Relation, SourcePartition, Value};
+use crate::guard::Verdict;
+use crate::model::{CursorFact, CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition, Value};
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
+use crate::task::late;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -45,7 +46,7 @@ struct Explanation {
     key: Option<SchemaPreview>,
     value: SchemaPreview,
     facts: Vec<CursorFact>,
-    guard: &'static str,
+    guard: Verdict,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
     samples: Vec<Sample>,
@@ -164,7 +165,7 @@ async fn explain_table(
         key,
         value,
         facts,
-        guard: guard(spec, binding.planner.mode()),
+        guard: late::judge(spec, connection, &binding).await?,
         offset,
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
         samples,
@@ -189,24 +190,6 @@ fn literal(value: &CursorValue<'_>) -> String {
         CursorValue::Real(days) => days.to_string(),
         CursorValue::Text(text) => format!("'{text}'"),
         CursorValue::Null => "null".to_owned(),
-    }
-}
-
-/// What is promised about rows that commit late, and what would raise it.
-fn guard(spec: &ConnectorSpec, mode: &Mode) -> &'static str {
-    match mode {
-        Mode::Bulk => "not needed: every pass reads everything",
-        Mode::Incrementing { .. } => {
-            "off: a row whose transaction commits after a higher id was read is missed, as in the reference; \
-             mode=timestamp+incrementing with timestamp.delay.interval.ms waits for it"
-        }
-        Mode::Timestamp { .. } | Mode::TimestampIncrementing { .. } if spec.polling.delay > Duration::ZERO => {
-            "delay: transactions longer than timestamp.delay.interval.ms may be missed, as in the reference"
-        }
-        Mode::Timestamp { .. } | Mode::TimestampIncrementing { .. } => {
-            "off: a row whose transaction commits after a later timestamp was read is missed, as in the reference; \
-             timestamp.delay.interval.ms waits for it"
-        }
     }
 }
 
@@ -275,7 +258,7 @@ impl Explanation {
         for fact in &self.facts {
             line("cursor", &fact.to_string());
         }
-        line("guard", self.guard);
+        line("guard", &self.guard.to_string());
         match &self.offset {
             Some(stored) => line(
                 "stored offset",
@@ -324,7 +307,7 @@ impl Explanation {
             "value": preview(&self.value),
             "left_out": self.skipped,
             "cursor_facts": self.facts,
-            "guard": self.guard,
+            "guard": self.guard.to_string(),
             "stored_offset": self.offset.as_ref().map(|stored| json!({
                 "position": stored.offset.to_string(),
                 "topic": stored.topic,

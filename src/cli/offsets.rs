@@ -227,7 +227,7 @@ fn entry(
         "partition": partition.0,
         "offset": offset,
         "position": stored.offset.to_string(),
-        "guard": "off",
+        "guard": stored.offset.guard.as_deref().and_then(|state| state.split('-').next()).unwrap_or("off"),
         "server": server,
         "selected": is_selected(spec, partition),
         "topic": stored.topic,

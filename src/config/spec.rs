@@ -56,6 +56,8 @@ pub struct ConnectorSpec {
     pub mode: ModeSpec,
     /// When and how much is read.
     pub polling: PollSpec,
+    /// What is done about rows that commit late.
+    pub guard: GuardSpec,
     /// `topic.prefix`.
     pub topic_prefix: String,
     /// What the record key is made of.
@@ -285,6 +287,28 @@ pub struct PollSpec {
     pub suffix: Option<String>,
     /// Backoff of a failing relation; `query.retry.attempts` is its limit.
     pub retry: RetryPolicy,
+}
+
+/// What is done about rows that commit late.
+#[derive(Debug, Clone)]
+pub struct GuardSpec {
+    /// `commit.guard`.
+    pub way: GuardChoice,
+    /// `commit.guard.window.ms`.
+    pub window: Duration,
+}
+
+/// `commit.guard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GuardChoice {
+    /// The best that works.
+    Auto,
+    /// By the transactions of rows, or nothing.
+    Snapshot,
+    /// Only `timestamp.delay.interval.ms`.
+    Delay,
+    /// Exactly as the reference.
+    Off,
 }
 
 /// What the record key is made of.

@@ -24,7 +24,8 @@ use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, Result};
 pub use crate::model::{CursorFact, FactWeight};
 use crate::model::{
-    CursorKind, CursorValue, FieldType, PlannedQuery, Relation, RowText, TableDefinition, TableId, Value,
+    CursorKind, CursorValue, FieldType, OpenTransactions, PlannedQuery, Relation, RowText, TableDefinition, TableId,
+    Value, ViewAnswer, ViewQuestion,
 };
 pub use syntax::SqlSyntax;
 
@@ -153,8 +154,51 @@ pub trait SourceConnection: Send {
         Box::pin(async { Ok(None) })
     }
 
+    /// Whether late rows of a relation can be found by their transactions.
+    fn late_support<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<LateSupport>> {
+        let _ = relation;
+        Box::pin(async { Ok(LateSupport::not_here()) })
+    }
+
+    /// Which transactions are open now. Right on any session of the server, so a pooler may stand between.
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
+    }
+
+    /// Begins a read-only transaction in which everything is one view of the database, until [`Self::end_view`].
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        let _ = question;
+        Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
+    }
+
+    /// Ends the view, however its statements ended.
+    fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Closes politely; dropping is enough otherwise.
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
+}
+
+/// Whether late rows can be found by their transactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LateSupport {
+    /// They can.
+    Views,
+    /// They cannot: why, and what would change that.
+    Nothing {
+        /// Why.
+        why: String,
+        /// What to do; empty if nothing helps.
+        raise: &'static str,
+    },
+}
+
+impl LateSupport {
+    /// The database has nothing of the kind, or it is not used yet.
+    fn not_here() -> Self {
+        Self::Nothing { why: "rowtide does not follow the transactions of this database yet".to_owned(), raise: "" }
+    }
 }
 
 /// The open result of a page.

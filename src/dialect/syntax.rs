@@ -43,6 +43,23 @@ pub trait SqlSyntax: Send + Sync {
         None
     }
 
+    /// The expression for the id of the transaction that wrote a row of the relation named `alias`, its low 32 bits as a
+    /// number; none where rows do not tell.
+    fn row_id(&self, alias: &str) -> Option<String> {
+        let _ = alias;
+        None
+    }
+
+    /// The condition that a number lies in one of some ranges, ends included, given by two binds from the n-th on: the
+    /// lists of their lower and of their upper ends, as text of the form `{1,2}`.
+    fn in_ranges(&self, expression: &str, n: usize) -> String {
+        let (from, to) = (n, n + 1);
+        format!(
+            "exists (select from unnest(${from}::text::bigint[], ${to}::text::bigint[]) as r (a, b) \
+             where {expression} between r.a and r.b)"
+        )
+    }
+
     /// Whether `(a, b) > (x, y)` is understood and served by an index.
     fn has_row_values(&self) -> bool;
 }

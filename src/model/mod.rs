@@ -4,17 +4,21 @@ pub mod cursor;
 pub mod fact;
 pub mod offset;
 pub mod query;
+pub mod ranges;
 pub mod record;
 pub mod schema;
+pub mod transactions;
 pub mod value;
 
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
 pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use query::{Bind, CursorColumn, PlannedQuery};
+pub use ranges::RangeSet;
 pub use record::{EncodedBatch, Joins, KafkaRecord, RowText, Skipped};
 pub use schema::{
     ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
     TableDefinition, TableId,
 };
+pub use transactions::{Micros, OpenTransaction, OpenTransactions, View, ViewAnswer, ViewQuestion};
 pub use value::Value;

@@ -100,6 +100,9 @@ pub struct SourceOffset {
     pub exact: Option<String>,
     /// Somebody said with `--accept-server` that this may lie beyond all the table has. Ours too.
     pub accepted: bool,
+    /// What the late-commit guard goes on from: its way, version and state. Ours too; it says nothing of where the
+    /// table stands.
+    pub guard: Option<String>,
 }
 
 impl SourceOffset {
@@ -107,6 +110,8 @@ impl SourceOffset {
     pub const EXACT: &'static str = "rowtide_position";
     /// The name of the field for [`SourceOffset::accepted`].
     pub const ACCEPTED: &'static str = "rowtide_accepted";
+    /// The name of the field for [`SourceOffset::guard`].
+    pub const GUARD: &'static str = "rowtide_guard";
 }
 
 /// For status and `explain`: `2024-02-29T12:00:00.123Z, 42`.

@@ -203,6 +203,11 @@ fn parse_offset(connector: &str, partition: &SourcePartition, parsed: &Value) ->
         Some(Value::Bool(accepted)) => *accepted,
         Some(_) => return Err(field(SourceOffset::ACCEPTED, "true or false")),
     };
+    offset.guard = match map.get(SourceOffset::GUARD) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(state)) => Some(state.clone()),
+        Some(_) => return Err(field(SourceOffset::GUARD, "a string")),
+    };
     Ok(Some(offset))
 }
 
@@ -237,16 +242,22 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     if let Some(instant) = offset.timestamp {
         field("timestamp", &instant.millis().to_string());
     }
-    if offset.exact.is_some() || offset.accepted {
+    if offset.exact.is_some() || offset.accepted || offset.guard.is_some() {
         field(VERSION_FIELD, &VERSION.to_string());
     }
+    let quoted = |text: &String| {
+        let mut quoted = String::with_capacity(text.len() + 2);
+        push_string(&mut quoted, text);
+        quoted
+    };
     if let Some(exact) = &offset.exact {
-        let mut text = String::with_capacity(exact.len() + 2);
-        push_string(&mut text, exact);
-        field(SourceOffset::EXACT, &text);
+        field(SourceOffset::EXACT, &quoted(exact));
     }
     if offset.accepted {
         field(SourceOffset::ACCEPTED, "true");
+    }
+    if let Some(guard) = &offset.guard {
+        field(SourceOffset::GUARD, &quoted(guard));
     }
     if separator == '{' {
         out.push('{');
@@ -321,6 +332,14 @@ mod tests {
         assert_eq!(text(value(&offset)), r#"{"incrementing":7,"rowtide":1,"rowtide_accepted":true}"#);
         assert_eq!(parse(&text(value(&offset))).unwrap(), Some(offset));
         assert!(parse(r#"{"rowtide_accepted":1}"#).is_err());
+    }
+
+    #[test]
+    fn what_the_guard_goes_on_from_is_ours_and_goes_round() {
+        let offset = SourceOffset { incrementing: Some(7), guard: Some("g;1".into()), ..SourceOffset::default() };
+        assert_eq!(text(value(&offset)), r#"{"incrementing":7,"rowtide":1,"rowtide_guard":"g;1"}"#);
+        assert_eq!(parse(&text(value(&offset))).unwrap(), Some(offset));
+        assert!(parse(r#"{"rowtide_guard":1}"#).is_err());
     }
 
     #[test]

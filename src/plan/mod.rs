@@ -5,6 +5,7 @@
 
 pub mod cursor;
 pub mod identity;
+mod late;
 mod order;
 #[cfg(test)]
 mod tests;
@@ -73,9 +74,13 @@ pub struct Planner {
     mode: Mode,
     /// `select ... from ...`, up to the WHERE.
     base: String,
+    /// The same with the id of the row's transaction at the end of the list, where rows tell.
+    base_with_id: Option<String>,
     /// The relation as in FROM, without the alias.
     source: String,
     hidden: usize,
+    /// How many columns a page's result has.
+    width: usize,
     tuple: Vec<TupleColumn>,
     suffix: Option<String>,
     /// The bare name of the table; none for a query.
@@ -100,8 +105,10 @@ impl Planner {
             syntax: style.syntax,
             mode: mode.clone(),
             base: String::new(),
+            base_with_id: None,
             source,
             hidden: 0,
+            width: 0,
             tuple: Vec::new(),
             suffix: style.suffix.map(str::to_owned),
             table: match &definition.relation {
@@ -127,10 +134,11 @@ impl Planner {
             let _ = write!(select_list, ", {expression}");
         }
         planner.hidden = hidden.len();
-        planner.base = format!("select {select_list} from {} as {ALIAS}", planner.source);
-        if let Some(hint) = planner.index_hint(definition) {
-            let _ = write!(planner.base, " {hint}");
-        }
+        planner.width = definition.columns.len() + hidden.len();
+        let hint = planner.index_hint(definition).map(|hint| format!(" {hint}")).unwrap_or_default();
+        let from = format!("from {} as {ALIAS}{hint}", planner.source);
+        planner.base = format!("select {select_list} {from}");
+        planner.base_with_id = style.syntax.row_id(ALIAS).map(|id| format!("select {select_list}, {id} {from}"));
         Ok(planner)
     }
 
@@ -158,6 +166,11 @@ impl Planner {
     /// The kind of the timestamp, if the mode has one.
     pub fn time_kind(&self) -> Option<CursorKind> {
         self.tuple.first().filter(|column| column.role == CursorRole::Timestamp).map(|column| column.kind)
+    }
+
+    /// Whether the timestamp, if there is one, is an instant, whoever writes it.
+    pub fn is_zoned(&self) -> bool {
+        !matches!(self.time_kind(), Some(CursorKind::Timestamp { zoned: false, .. }))
     }
 
     /// How many columns the cursor tuple has; 0 if the relation is read in no order, in one piece.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{ConnectorState, ConnectorStatus, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis};
+use super::{
+    ConnectorState, ConnectorStatus, GuardStatus, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis,
+};
 use crate::error::Error;
 use crate::model::{CursorFact, Instant};
 
@@ -228,6 +230,11 @@ impl TableBoard {
     /// What is known of the cursor columns; replaces what was known before.
     pub fn cursor_facts(&self, facts: Vec<CursorFact>) {
         self.update(|table, _| table.cursor_facts = facts);
+    }
+
+    /// What is promised about rows that commit late.
+    pub fn guard(&self, guard: GuardStatus) {
+        self.update(|table, _| table.guard = guard);
     }
 
     /// A poll succeeded, but its rows wait for an older transaction to end.

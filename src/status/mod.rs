@@ -99,6 +99,29 @@ impl LoadProgress {
     }
 }
 
+/// What is promised about rows that commit late, and what the guard has to do for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct GuardStatus {
+    /// What is promised; empty until it is known.
+    pub level: &'static str,
+    /// How.
+    pub way: &'static str,
+    /// What is not covered.
+    pub uncovered: String,
+    /// What would raise the level.
+    pub raise: Option<String>,
+    /// How far back late rows are looked for.
+    pub window_seconds: Option<f64>,
+    /// How long the oldest open transaction has been open, at most.
+    pub oldest_transaction_seconds: Option<f64>,
+    /// Who holds it.
+    pub oldest_transaction: Option<String>,
+    /// Rows that committed late and were caught since the start.
+    pub late_rows: u64,
+    /// Ids of transactions whose rows may not have been visible yet.
+    pub hidden_ids: u64,
+}
+
 /// One table, or the query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableStatus {
@@ -141,6 +164,8 @@ pub struct TableStatus {
     /// Columns left out of the records, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_columns: Vec<String>,
+    /// What is promised about rows that commit late.
+    pub guard: GuardStatus,
     /// What the database's rules and the values mean for the cursor columns.
     pub cursor_facts: Vec<CursorFact>,
     /// When waiting to be polled for the first time began.
@@ -302,6 +327,7 @@ impl TableStatus {
             rows_behind: None,
             load: None,
             skipped_columns: Vec::new(),
+            guard: GuardStatus::default(),
             cursor_facts: Vec::new(),
             known_since: now,
             own: (TableState::Idle, None),

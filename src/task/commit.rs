@@ -96,8 +96,8 @@ impl<'a> CommitStage<'a> {
             self.absorb(batch, &mut open).await?;
         }
         if open.joins == Joins::Must {
-            // The rest does not come any more: the next start reads all of it again.
-            tracing::info!("the rows of one timestamp were not all read, none of them is committed");
+            // E3: rows without their delta would come again. The rest does not come any more.
+            tracing::info!("polling ended in the middle of a step, none of its rows is committed");
             return self.sink.abort().await;
         }
         self.commit(open).await

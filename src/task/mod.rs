@@ -10,6 +10,7 @@ pub mod binding;
 pub mod columns;
 mod commit;
 pub mod facts;
+pub mod late;
 pub mod memory;
 mod older;
 mod pass;

@@ -12,6 +12,7 @@ use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use super::late::Watch;
 use super::relation::{Polled, closed};
 use super::server::Verdict;
 use super::stall::{Step, Waits, poll_stalls, watched};
@@ -30,6 +31,8 @@ pub(super) struct PollStage<'a> {
     /// The present connection leads to that server.
     recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
+    /// What is open in the database the connection leads to.
+    watch: Watch,
     relations: Vec<Polled>,
     /// Those of `relations`, for whoever watches them while they are polled.
     boards: Arc<[TableBoard]>,
@@ -45,6 +48,7 @@ impl<'a> PollStage<'a> {
             remembered: None,
             recognised: false,
             connection: None,
+            watch: Watch::default(),
             relations: Vec::new(),
             boards: Arc::new([]),
             step: Step::default(),
@@ -77,6 +81,7 @@ impl<'a> PollStage<'a> {
             tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
             self.connection = Some(connection);
             self.recognised = false;
+            self.watch.reset();
         }
         Ok(())
     }
@@ -209,7 +214,17 @@ impl<'a> PollStage<'a> {
         polled.bind(self.parts, connection).await?;
         polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
         polled.check_cursor(self.parts, connection).await?;
-        polled.poll(self.parts, connection, &self.out).await
+        match polled.poll(self.parts, connection, &mut self.watch, &self.out).await {
+            Err(error) if std::mem::take(polled.is_torn.get_mut()) => {
+                let message = "the rest of a step could not be read";
+                Err(Error::new(ErrorKind::TransactionAborted, message).caused_by(error))
+            }
+            Err(error) if error.kind() != ErrorKind::Unreachable => {
+                connection.end_view().await?;
+                Err(error)
+            }
+            outcome => outcome,
+        }
     }
 
     /// What a poll's outcome means for its relation: when it is due again, or that it has failed.

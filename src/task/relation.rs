@@ -2,6 +2,7 @@
 //! Reads one page at a time; knows nothing of the other relations.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -10,15 +11,17 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
+use super::late::{Late, Sweep, Watch};
 use super::pass::Pass;
 use super::skipped::{Skipping, tolerance};
 use super::stall::{Step, Waits};
-use crate::dialect::SourceConnection;
+use crate::dialect::{RowStream, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    CursorValue, EncodedBatch, Joins, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
+    CursorValue, EncodedBatch, Joins, Micros, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
     SourcePartition, TableDefinition, Value,
 };
+use crate::plan::Planner;
 use crate::reader::{CutRule, Limits, Page, read_page};
 use crate::retry::Backoff;
 use crate::status::TableBoard;
@@ -61,6 +64,11 @@ pub(super) struct Polled {
     pub(super) misfit: Option<(TableDefinition, Error)>,
     pub(super) facts: Known,
     pub(super) skipping: Skipping,
+    pub(super) late: Late,
+    /// The newest time the table had when it was looked for.
+    pub(super) newest: Option<Micros>,
+    /// Part of a step has been handed on, the rest not yet: an error now is one of the whole transaction.
+    pub(super) is_torn: AtomicBool,
     pub(super) failed: Option<Error>,
     pub(super) done: bool,
     /// Whom its poll waits for.
@@ -102,16 +110,24 @@ impl Polled {
             misfit: None,
             facts: Known::default(),
             skipping: Skipping::default(),
+            late: Late::default(),
+            newest: None,
+            is_torn: AtomicBool::new(false),
             failed: None,
             done: false,
             step,
         }
     }
 
+    /// Reads one page, and what committed late. True if nothing newer is left.
+    ///
+    /// # Errors
+    /// While `is_torn` they are those of the whole transaction.
     pub(super) async fn poll(
         &mut self,
         parts: &Parts,
         connection: &mut dyn SourceConnection,
+        watch: &mut Watch,
         out: &mpsc::Sender<EncodedBatch>,
     ) -> Result<bool> {
         let started = Clock::now();
@@ -120,9 +136,7 @@ impl Polled {
         let (rule, encode) =
             (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         // A place first: the statement runs only when its rows have somewhere to go.
-        self.step.waits_for(Waits::Kafka);
-        let permit = out.reserve().await.map_err(|_| closed())?;
-        self.step.waits_for(Waits::Database);
+        let mut permit = self.place(out).await?;
         let upper = match (planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(connection.upper_bound(kind, parts.spec.polling.delay).await?),
             (_, fixed) => fixed.clone(),
@@ -136,13 +150,48 @@ impl Polled {
         }
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
-        let mut page = fetch_page(connection, bound, &query, &encode, rule, limits, self.empty_batch(bound)).await?;
-        if let Some(tie) = &page.unfinished_tie {
-            drop(permit);
-            return self.poll_tie(parts, connection, out, tie).await;
+        let at = (self.position.as_ref(), self.newest);
+        let mut sweep = self.late.begin(&parts.spec, connection, watch, planner, at).await?;
+        let batch = self.empty_batch(bound);
+        let query = with_ids(sweep.as_ref(), planner, query);
+        let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;
+        let mut page = read_page(&mut *stream, &encode, rule, limits, batch, query.limit).await?;
+        drop(stream);
+        let mut has_misfits = false;
+        if let Some(tie) = page.unfinished_tie.take() {
+            let query = with_ids(sweep.as_ref(), planner, planner.tie(&tie));
+            let rule = CutRule { anywhere: true, ..rule };
+            let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;
+            let rest = self.read_step(parts, out, &mut *stream, rule, permit, self.empty_batch(bound)).await?;
+            drop(stream);
+            has_misfits = rest.has_misfits;
+            permit = rest.permit;
+            page = rest.page;
+            (page.position, page.settled, page.ended) = (Some(Position(vec![tie.clone()])), Some(tie), false);
+        }
+        let mut must_store = self.is_torn.load(Ordering::Relaxed);
+        if let Some(mut sweep) = sweep {
+            if let Some(query) = sweep.query.take() {
+                let stream = connection.fetch(&bound.binding.definition, &query).await?;
+                let mut stream = sweep.watch(stream, false);
+                let rule = CutRule { anywhere: true, ..rule };
+                let rest = self.read_step(parts, out, &mut *stream, rule, permit, page.batch).await?;
+                drop(stream);
+                has_misfits |= rest.has_misfits;
+                permit = rest.permit;
+                page.batch = rest.page.batch;
+                page.left_out.extend(rest.page.left_out);
+            }
+            connection.end_view().await?;
+            self.metrics.late(sweep.late_rows);
+            let is_outdated = self.late.finish(&self.name, sweep, &self.board) && self.position.is_some();
+            must_store = is_outdated || self.is_torn.load(Ordering::Relaxed);
+        }
+        if has_misfits {
+            self.confirm(parts, connection).await?;
         }
         page.batch.skipped = self.skipped(parts, connection, std::mem::take(&mut page.left_out)).await?;
-        let found = !page.batch.is_empty() || page.batch.skipped.is_some();
+        let found = !page.batch.is_empty() || page.batch.skipped.is_some() || must_store;
         let exhausted = page.ended && (!planner.has_suffix() || !found);
         self.metrics.polled(page.batch.len() as u64, started.elapsed());
         self.note_lag(parts, &page, upper.as_ref())?;
@@ -160,19 +209,30 @@ impl Polled {
         }
         // A first load ends when its last rows are committed, so the commit stage says so.
         self.board.polled(true, false);
-        let batch = self.carry(parts, page, exhausted)?;
+        let batch = self.carry(parts, page, exhausted, connection.identity())?;
         let (ready, last) = self.in_pass(batch);
         match ready {
             Some(ready) => permit.send(ready),
             None => drop(permit),
         }
+        self.is_torn.store(false, Ordering::Relaxed);
         if let Some(last) = last {
-            self.step.waits_for(Waits::Kafka);
-            out.send(last).await.map_err(|_| closed())?;
+            self.place(out).await?.send(last);
         }
         self.more_promised = !exhausted;
         self.restart_bulk(exhausted);
         Ok(exhausted)
+    }
+
+    /// A place in the channel, waited for as long as Kafka takes.
+    pub(super) async fn place<'o>(
+        &self,
+        out: &'o mpsc::Sender<EncodedBatch>,
+    ) -> Result<mpsc::Permit<'o, EncodedBatch>> {
+        self.step.waits_for(Waits::Kafka);
+        let permit = out.reserve().await.map_err(|_| closed())?;
+        self.step.waits_for(Waits::Database);
+        Ok(permit)
     }
 
     /// A batch of a bulk load is marked, and held until it is known whether it is the last; others go as they are.
@@ -206,19 +266,21 @@ impl Polled {
     }
 
     /// Gives a page its delta and moves the reading position behind it.
-    pub(super) fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool) -> Result<EncodedBatch> {
+    fn carry(&mut self, parts: &Parts, page: Page, exhausted: bool, identity: Option<&str>) -> Result<EncodedBatch> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
         let mut batch = page.batch;
         batch.exhausted = exhausted;
-        let Some(position) = page.position else {
+        // Late rows do not move it.
+        let Some(position) = page.position.or_else(|| self.position.clone()) else {
             return Err(Error::internal("a page with rows has no position"));
         };
         if let (Some(kind), Some(newest)) = (planner.time_kind(), position.0.first()) {
             batch.newest = Some(kind.to_instant(newest, zone)?);
         }
         if !matches!(planner.mode(), Mode::Bulk) {
-            let to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
+            let mut to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
+            to.guard = self.late.stored_with(&position, identity);
             batch.delta =
                 Some(OffsetDelta { partition: self.stored_as.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
@@ -305,17 +367,26 @@ impl Polled {
     }
 }
 
-async fn fetch_page(
-    connection: &mut dyn SourceConnection,
-    bound: &Bound,
-    query: &PlannedQuery,
-    encode: crate::reader::EncodeRow<'_>,
-    rule: CutRule,
-    limits: Limits,
-    batch: EncodedBatch,
-) -> Result<Page> {
-    let mut stream = connection.fetch(&bound.binding.definition, query).await?;
-    read_page(&mut *stream, encode, rule, limits, batch, query.limit).await
+/// The query as the guard wants it.
+fn with_ids(sweep: Option<&Sweep>, planner: &Planner, query: PlannedQuery) -> PlannedQuery {
+    match sweep {
+        Some(sweep) => sweep.page(planner, query),
+        None => query,
+    }
+}
+
+/// Opens the result of a page, whose rows the guard looks at if there is one.
+async fn open_page<'c>(
+    connection: &'c mut dyn SourceConnection,
+    bound: &'c Bound,
+    query: &'c PlannedQuery,
+    sweep: Option<&'c mut Sweep>,
+) -> Result<Box<dyn RowStream + 'c>> {
+    let stream = connection.fetch(&bound.binding.definition, query).await?;
+    Ok(match sweep {
+        Some(sweep) => sweep.watch(stream, true),
+        None => stream,
+    })
 }
 
 /// The largest `base` times a power of two that fits, so that few different statements are prepared.

@@ -12,7 +12,7 @@ use super::binding::{Binding, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
-use super::{Parts, facts};
+use super::{Parts, facts, late};
 use crate::config::spec::{TimestampInitial, TooLarge};
 use crate::convert::Role;
 use crate::dialect::SourceConnection;
@@ -53,6 +53,7 @@ impl Polled {
             tracing::info!(table = %self.name, subject, change, "the columns have changed");
         }
         let rules = facts::of_rules(connection, &binding).await?;
+        let verdict = late::judge(&parts.spec, connection, &binding).await?;
         self.step.waits_for(Waits::Topic);
         let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         self.step.waits_for(Waits::Registry);
@@ -73,6 +74,7 @@ impl Polled {
         }
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
+        self.late.judged(&self.name, verdict, &self.board);
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }
@@ -124,6 +126,8 @@ impl Polled {
         if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
             let position = planner.position_of(&found.offset, zone)?;
             let age = self.age_of(parts, connection, binding, &found.offset, position.as_ref()).await?;
+            let guard = found.offset.guard.as_deref();
+            self.late.resume(&self.name, guard, position.as_ref(), connection.identity())?;
             self.position = position;
             // Progress is counted per partition name; a start under protocol 0 begins a new count. One under the name
             // with the database goes on under it, so that the release that wrote it finds it when it comes back.
@@ -201,6 +205,7 @@ impl Polled {
             let highest = extreme(connection, planner.extreme_probe(false), kind, zone).await?;
             let now = kind.to_instant(&connection.upper_bound(kind, Duration::ZERO).await?, zone)?;
             limits.check(lowest, highest, now)?;
+            self.newest = highest.map(Instant::micros);
         }
         self.checked = Some(Clock::now());
         self.facts.found_in_ids(of_ids);

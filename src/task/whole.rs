@@ -1,84 +1,60 @@
-//! What cannot be read in pages, because nothing orders it: the rows of one timestamp in a table without a key, and
-//! a bulk load of one. One statement, whose stream stays open while its batches are handed on, so memory stays
+//! What cannot be cut into pages: the rows of one timestamp in a table without a key, rows that committed late, a
+//! bulk load without a key. One statement, whose stream stays open while its batches are handed on, so memory stays
 //! bounded; this is the one place where a read may wait for Kafka.
+
+use std::sync::atomic::Ordering;
 
 use tokio::sync::mpsc;
 
 use super::Parts;
 use super::pass::Pass;
-use super::relation::{MAX_PAGE_ROWS, Polled, closed};
-use super::stall::Waits;
-use crate::dialect::SourceConnection;
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, EncodedBatch, Joins, Position, Value};
-use crate::reader::{CutRule, LeftOut, Limits, read_page};
+use super::relation::{MAX_PAGE_ROWS, Polled};
+use crate::dialect::{RowStream, SourceConnection};
+use crate::error::{Error, Result};
+use crate::model::{EncodedBatch, Joins, Value};
+use crate::reader::{CutRule, LeftOut, Limits, Page, read_page};
+
+/// The last part of a step that may be larger than a page.
+pub(super) struct Rest<'o> {
+    /// A place for it.
+    pub(super) permit: mpsc::Permit<'o, EncodedBatch>,
+    pub(super) page: Page,
+    /// In the parts before it rows were left out whose values did not fit.
+    pub(super) has_misfits: bool,
+}
 
 impl Polled {
-    /// The rows of one timestamp, which nothing else tells apart. Their batches make one transaction, because there
-    /// is no position between them. True is never the answer: later timestamps may follow.
+    /// Reads the rows of one step (of one timestamp that nothing else tells apart, or late ones) behind those of
+    /// `batch`. Their batches make one transaction, because there is no position between them: all but the last are
+    /// handed on here, and the step is torn until that follows.
     ///
     /// # Errors
-    /// `TransactionAborted` if reading breaks off after a part was handed on, which can neither be taken back nor
-    /// be committed.
-    pub(super) async fn poll_tie(
-        &mut self,
+    /// Those of the stream and of the encoder.
+    pub(super) async fn read_step<'o>(
+        &self,
         parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        out: &mpsc::Sender<EncodedBatch>,
-        tie: &CursorValue<'static>,
-    ) -> Result<bool> {
-        let mut sent = false;
-        let outcome = self.read_tie(parts, connection, out, tie, &mut sent).await;
-        outcome.map(|()| false).map_err(|error| match error.kind() {
-            ErrorKind::Cancelled => error,
-            _ if sent => {
-                let what = "reading the rows of one timestamp broke off, so none of them is committed";
-                Error::new(ErrorKind::TransactionAborted, what).caused_by(error)
-            }
-            _ => error,
-        })
-    }
-
-    async fn read_tie(
-        &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        out: &mpsc::Sender<EncodedBatch>,
-        tie: &CursorValue<'static>,
-        sent: &mut bool,
-    ) -> Result<()> {
+        out: &'o mpsc::Sender<EncodedBatch>,
+        stream: &mut dyn RowStream,
+        rule: CutRule,
+        permit: mpsc::Permit<'o, EncodedBatch>,
+        batch: EncodedBatch,
+    ) -> Result<Rest<'o>> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
-        let query = bound.binding.planner.tie(tie);
-        let rule = CutRule { anywhere: true, ..self.rule(parts) };
-        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
-        let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
-        let mut has_misfits = false;
-        let (permit, mut last) = loop {
-            self.step.waits_for(Waits::Kafka);
-            let permit = out.reserve().await.map_err(|_| closed())?;
-            self.step.waits_for(Waits::Database);
-            let mut page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
-            has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
-            page.batch.skipped = self.told(parts, std::mem::take(&mut page.left_out)).await?;
-            if page.ended {
-                break (permit, page);
-            }
-            page.batch.joins = Joins::Must;
-            permit.send(page.batch);
-            *sent = true;
-        };
-        drop(stream);
-        if has_misfits {
-            self.confirm(parts, connection).await?;
+        let limits = Limits { rows: usize::MAX, bytes: self.page_bytes };
+        let mut rest =
+            Rest { permit, page: read_page(stream, &encode, rule, limits, batch, None).await?, has_misfits: false };
+        while !rest.page.ended {
+            let Page { mut batch, left_out, .. } = rest.page;
+            rest.has_misfits |= left_out.iter().any(LeftOut::is_misfit);
+            batch.skipped = self.told(parts, left_out).await?;
+            batch.joins = Joins::Must;
+            rest.permit.send(batch);
+            self.is_torn.store(true, Ordering::Relaxed);
+            rest.permit = self.place(out).await?;
+            rest.page = read_page(stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
         }
-        last.position = Some(Position(vec![tie.clone()]));
-        last.settled = Some(tie.clone());
-        self.board.polled(true, false);
-        let batch = self.carry(parts, last, false)?;
-        permit.send(batch);
-        self.more_promised = true;
-        Ok(())
+        Ok(rest)
     }
 
     /// A bulk load of a relation without a usable primary key.
@@ -96,9 +72,7 @@ impl Polled {
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
         let (mut pass, mut has_misfits) = (Pass::default(), false);
         loop {
-            self.step.waits_for(Waits::Kafka);
-            let permit = out.reserve().await.map_err(|_| closed())?;
-            self.step.waits_for(Waits::Database);
+            let permit = self.place(out).await?;
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
             has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
             let mut batch = page.batch;
@@ -121,8 +95,7 @@ impl Polled {
             nothing.exhausted = true;
             nothing
         };
-        self.step.waits_for(Waits::Kafka);
-        out.send(pass.end().unwrap_or_else(end)).await.map_err(|_| closed())?;
+        self.place(out).await?.send(pass.end().unwrap_or_else(end));
         self.board.polled(false, true);
         Ok(true)
     }

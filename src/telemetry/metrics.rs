@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 
 use super::names::*;
 use crate::error::ErrorKind;
-use crate::status::{ConnectorState, ConnectorStatus, TableState};
+use crate::status::{ConnectorState, ConnectorStatus, GuardStatus, TableState};
 
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -36,6 +36,13 @@ struct StateLabels {
     connector: String,
     table: String,
     state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LevelLabels {
+    connector: String,
+    table: String,
+    level: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,6 +89,11 @@ struct Shared {
     poll_seconds: Histograms<TableLabels>,
     lag: Family<TableLabels, FloatGauge>,
     last_poll: Family<TableLabels, FloatGauge>,
+    late_rows: Family<TableLabels, Counter>,
+    guard_level: Family<LevelLabels, Gauge>,
+    guard_window: Family<TableLabels, FloatGauge>,
+    guard_hidden: Family<TableLabels, FloatGauge>,
+    oldest_transaction: Family<TableLabels, FloatGauge>,
     table_state: Family<StateLabels, Gauge>,
     transactions: Family<OutcomeLabels, Counter>,
     transaction_seconds: Histograms<ConnectorLabels>,
@@ -128,6 +140,11 @@ impl Metrics {
             poll_seconds: register(r, POLL_SECONDS, Family::new_with_constructor(histogram as fn() -> Histogram)),
             lag: register(r, LAG, Family::default()),
             last_poll: register(r, LAST_POLL, Family::default()),
+            late_rows: register(r, LATE_ROWS, Family::default()),
+            guard_level: register(r, GUARD_LEVEL, Family::default()),
+            guard_window: register(r, GUARD_WINDOW, Family::default()),
+            guard_hidden: register(r, GUARD_HIDDEN, Family::default()),
+            oldest_transaction: register(r, OLDEST_TRANSACTION, Family::default()),
             table_state: register(r, TABLE_STATE, Family::default()),
             transactions: register(r, TRANSACTIONS, Family::default()),
             transaction_seconds: register(
@@ -170,6 +187,7 @@ impl Metrics {
                 if let Some(polled) = table.last_poll {
                     self.shared.last_poll.get_or_create_owned(&labels).set(polled as f64 / 1000.0);
                 }
+                self.shared.observe_guard(&labels, &table.guard);
                 for state in TableState::ALL {
                     let gauge = self.shared.table_state.get_or_create_owned(&state_labels(&labels, state));
                     gauge.set((table.state == state).into());
@@ -196,11 +214,44 @@ fn state_labels(table: &TableLabels, state: TableState) -> StateLabels {
     StateLabels { connector: table.connector.clone(), table: table.table.clone(), state: state.as_str() }
 }
 
+/// Every level of [`GuardStatus::level`].
+const GUARD_LEVELS: [&str; 3] = ["exact", "delay", "off"];
+
+fn level_labels(table: &TableLabels, level: &'static str) -> LevelLabels {
+    LevelLabels { connector: table.connector.clone(), table: table.table.clone(), level }
+}
+
 impl Shared {
+    fn observe_guard(&self, labels: &TableLabels, guard: &GuardStatus) {
+        for level in GUARD_LEVELS.into_iter().filter(|_| !guard.level.is_empty()) {
+            self.guard_level.get_or_create_owned(&level_labels(labels, level)).set((guard.level == level).into());
+        }
+        let hidden = guard.window_seconds.map(|_| guard.hidden_ids as f64);
+        let gauges = [
+            (&self.guard_window, guard.window_seconds),
+            (&self.guard_hidden, hidden),
+            (&self.oldest_transaction, guard.oldest_transaction_seconds),
+        ];
+        for (gauge, value) in gauges {
+            match value {
+                Some(value) => {
+                    gauge.get_or_create_owned(labels).set(value);
+                }
+                None => {
+                    gauge.remove(labels);
+                }
+            }
+        }
+    }
+
     /// The gauges of a table that is gone would stay as they were; its counters may.
     fn forget(&self, labels: TableLabels) {
         self.lag.remove(&labels);
         self.last_poll.remove(&labels);
+        self.observe_guard(&labels, &GuardStatus::default());
+        for level in GUARD_LEVELS {
+            self.guard_level.remove(&level_labels(&labels, level));
+        }
         for state in TableState::ALL {
             self.table_state.remove(&state_labels(&labels, state));
         }
@@ -234,6 +285,7 @@ impl ConnectorMetrics {
             empty: polls("empty"),
             waiting: polls("waiting"),
             failed: polls("error"),
+            late: self.shared.late_rows.get_or_create_owned(&labels),
             poll_seconds: self.shared.poll_seconds.get_or_create_owned(&labels),
             shared: self.shared.clone(),
             labels: Arc::new(labels),
@@ -275,6 +327,7 @@ pub struct TableMetrics {
     empty: Counter,
     waiting: Counter,
     failed: Counter,
+    late: Counter,
     poll_seconds: Histogram,
 }
 
@@ -304,6 +357,11 @@ impl TableMetrics {
     pub fn waiting(&self, took: Duration) {
         self.waiting.inc();
         self.poll_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Rows that committed late were caught.
+    pub fn late(&self, rows: u64) {
+        self.late.inc_by(rows);
     }
 
     /// A poll failed.
@@ -336,6 +394,12 @@ mod tests {
         table.lag(0.5);
         let board = StatusBoard::new("demo", Duration::from_secs(30));
         board.table("t").polled(true, true);
+        board.table("t").guard(GuardStatus {
+            level: "exact",
+            window_seconds: Some(1.0),
+            oldest_transaction_seconds: Some(2.0),
+            ..GuardStatus::default()
+        });
         metrics.observe(&[board.snapshot()]);
         (metrics, board)
     }

@@ -8,6 +8,7 @@ mod dialects;
 mod exactly_once;
 mod failures;
 mod faults;
+mod guard;
 mod kafka;
 mod lifecycle;
 mod modes;

@@ -4,6 +4,7 @@
 
 mod converters;
 mod errors;
+mod guard;
 mod kafka;
 mod key;
 mod mode;
@@ -33,6 +34,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let topics = topics::build(judge);
     let errors = errors::build(judge, &offsets);
     let polling = source::polling(judge);
+    let guard = guard::build(judge, source.as_ref().map(|source| source.url.dialect.as_str()), mode.as_ref());
     if !judge.report.is_good() {
         return None;
     }
@@ -44,6 +46,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         selection,
         mode: mode?,
         polling,
+        guard,
         topic_prefix: judge.text("topic.prefix").to_owned(),
         key,
         schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {

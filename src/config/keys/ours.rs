@@ -72,4 +72,23 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("fail")
     .allow(Allowed::AnyCase(&["fail", "dlq", "omit-columns"])),
+    own_key(
+        "commit.guard",
+        Kind::Text,
+        "What is done about rows whose transaction commits after later rows were read, which Connect loses. `auto`: the \
+         best that works here (`rowtide explain` and the status say what, and what would raise it). `snapshot`: they are \
+         found by their transactions, exactly. `delay`: only `timestamp.delay.interval.ms`. `off`: nothing, and the \
+         offsets are Connect's to the byte.",
+    )
+    .or("auto")
+    .allow(Allowed::AnyCase(&["auto", "snapshot", "delay", "off"]))
+    .high(),
+    own_key(
+        "commit.guard.window.ms",
+        Kind::Long,
+        "How far back late rows are looked for where the age of an open transaction is not known: at the very first poll \
+         of a table, and after the database's clock was set back.",
+    )
+    .or("600000")
+    .allow(Allowed::Range(0, i64::MAX)),
 ];

@@ -1,7 +1,7 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `catalog` lists and describes,
 //! `type_table` and `types` map types, `decode`, `numeric` and `cursor` read values, `fetch` runs pages,
 //! `explain` judges plans, `facts` judges cursor columns, `bind` writes parameters, `shown` names rows,
-//! `identity` says which server it is, `classify` sorts errors. A session only reads, in UTC.
+//! `identity` says which server it is, `view` what its transactions do, `classify` sorts errors. A session only reads, in UTC.
 
 mod bind;
 mod catalog;
@@ -17,6 +17,7 @@ mod numeric;
 mod shown;
 mod type_table;
 mod types;
+mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -31,10 +32,15 @@ use self::cursor::CursorDecoder;
 use self::types::Wire;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{CursorFact, Dialect, DocumentedType, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{
+    CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+};
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{
+    ColumnDefinition, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition, TableId,
+    ViewAnswer, ViewQuestion,
+};
 use crate::zone::Zone;
 
 /// PostgreSQL.
@@ -87,6 +93,10 @@ impl SqlSyntax for Syntax {
     fn has_row_values(&self) -> bool {
         true
     }
+
+    fn row_id(&self, alias: &str) -> Option<String> {
+        Some(format!("{alias}.xmin::text::bigint"))
+    }
 }
 
 /// How long the server may be late with its own time limit before the connection counts as dead.
@@ -115,6 +125,8 @@ struct Notes {
     stale: bool,
     /// A transaction was left open by a result that was not read to its end.
     open_transaction: bool,
+    /// A transaction is open in which everything is one view.
+    in_view: bool,
     /// Columns described NOT NULL that gave a null (outer joins), per relation.
     nullable: HashMap<Relation, HashSet<String>>,
 }
@@ -134,15 +146,12 @@ async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = s
 }
 
 impl Session {
-    /// Puts the connection in order before a call.
+    /// Puts the connection in order before a call; a view is in order.
     async fn begin(&mut self) -> Result<()> {
-        if self.notes.open_transaction {
-            self.run("rollback").await?;
-            self.notes.open_transaction = false;
+        if self.notes.in_view {
+            return Ok(());
         }
-        if std::mem::take(&mut self.notes.stale) {
-            answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
-        }
+        self.tidy().await?;
         if self.pooled {
             self.run("begin read only").await?;
             self.notes.open_transaction = true;
@@ -150,8 +159,23 @@ impl Session {
         Ok(())
     }
 
+    /// Leaves nothing behind of what was before.
+    async fn tidy(&mut self) -> Result<()> {
+        if self.notes.open_transaction {
+            self.run("rollback").await?;
+            self.notes.open_transaction = false;
+        }
+        if std::mem::take(&mut self.notes.stale) {
+            answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
+        }
+        Ok(())
+    }
+
     /// Ends what `begin` began.
     async fn end(&mut self) -> Result<()> {
+        if self.notes.in_view {
+            return Ok(());
+        }
         if self.notes.open_transaction {
             self.run("commit").await?;
             self.notes.open_transaction = false;
@@ -320,6 +344,32 @@ impl SourceConnection for Session {
             self.end().await?;
             Ok(facts)
         })
+    }
+
+    fn late_support<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<LateSupport>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let support = view::late_support(self, relation).await?;
+            self.end().await?;
+            Ok(support)
+        })
+    }
+
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let open = view::open_transactions(self).await?;
+            self.end().await?;
+            Ok(open)
+        })
+    }
+
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        Box::pin(view::begin(self, question))
+    }
+
+    fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
+        Box::pin(view::end(self))
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

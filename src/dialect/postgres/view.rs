@@ -1,0 +1,191 @@
+//! What the server shows of its transactions: which are open, and, inside one view of the database, which ids that view
+//! may not show. The functions and lists it reads are open to every role; of other roles' sessions they show no more
+//! than that a transaction is open. Server 13 and newer, not on a standby.
+
+use std::fmt::Write as _;
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::super::{Doing, LateSupport};
+use super::{Session, answered, statement};
+use crate::error::{Error, Result};
+use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, ViewAnswer, ViewQuestion};
+
+/// How many ids one statement asks for.
+const CHUNK: u64 = 200_000;
+
+/// `now()` is taken before anything is looked for, and sessions are listed before prepared transactions: what is
+/// prepared in between is seen twice, not never. A virtual id names one transaction of a session.
+const OPEN: &str = "
+    select (extract(epoch from now()) * 1000000)::bigint::text, o.kind, o.name, o.holder,
+      (extract(epoch from o.began) * 1000000)::bigint::text
+    from (select 1) as one left join (
+      select 's' as kind, l.virtualxid as name, 'session ' || l.pid as holder, a.xact_start as began
+      from pg_catalog.pg_locks l left join pg_catalog.pg_stat_activity a on a.pid = l.pid
+      where l.locktype = 'virtualxid' and l.mode = 'ExclusiveLock' and l.granted and l.pid <> pg_backend_pid()
+        and (a.datname is null or a.datname = current_database())
+      union all
+      select 'p', transaction::text || ' ' || gid, 'prepared transaction ' || gid, null
+      from pg_catalog.pg_prepared_xacts where database = current_database()
+    ) as o on true";
+
+/// The relation with all that is read through it.
+const SUPPORT: &str = "
+    with recursive k (oid, root) as (
+      select c.oid, true from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2
+      union all
+      select i.inhrelid, false from pg_catalog.pg_inherits i join k on i.inhparent = k.oid
+    )
+    select current_setting('server_version_num')::int, bool_and(c.relkind in ('r', 'p')),
+      bool_and(coalesce(m.amname = 'heap', true)),
+      bool_and(not k.root or has_column_privilege(c.oid, 'xmin', 'select'))
+    from k join pg_catalog.pg_class c on c.oid = k.oid left join pg_catalog.pg_am m on m.oid = c.relam";
+
+pub(super) async fn late_support(session: &mut Session, relation: &Relation) -> Result<LateSupport> {
+    let nothing = |why: &str, raise: &'static str| Ok(LateSupport::Nothing { why: why.to_owned(), raise });
+    let Relation::Table(id) = relation else {
+        return nothing("the rows of a query do not tell their transaction", "poll the table itself");
+    };
+    if session.standby {
+        return nothing("a standby does not show the transactions of its primary", "poll the primary");
+    }
+    let schema = id.schema.as_deref().unwrap_or("public");
+    let call = sqlx::query(SUPPORT).bind(schema).bind(&id.name).persistent(false).fetch_one(&mut session.connection);
+    let row = answered(session.silence, Doing::Describe, call).await?;
+    let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
+    if row.try_get::<i32, _>(0).map_err(unexpected)? < 130_000 {
+        return nothing("this server does not tell how a transaction ended", "use PostgreSQL 13 or newer");
+    }
+    if !is(1)? || !is(2)? {
+        return nothing("its rows do not tell their transaction: it is no plain table", "poll the table itself");
+    }
+    if !is(3)? {
+        return nothing("the role may not read xmin", "grant select on the table, not only on some of its columns");
+    }
+    Ok(LateSupport::Views)
+}
+
+pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
+    let call = sqlx::query(OPEN).persistent(!session.pooled).fetch_all(&mut session.connection);
+    let rows = answered(session.silence, Doing::Page, call).await?;
+    let text = |row: &PgRow, index: usize| row.try_get::<Option<String>, _>(index).map_err(unexpected);
+    let number = |row: &PgRow, index: usize| -> Result<Option<i64>> {
+        text(row, index)?.map(|digits| digits.parse().map_err(|_| unreadable())).transpose()
+    };
+    let mut open = OpenTransactions::default();
+    for row in &rows {
+        open.clock = number(row, 0)?.ok_or_else(unreadable)?;
+        let Some(name) = text(row, 2)? else { continue };
+        let one = OpenTransaction { name, holder: text(row, 3)?, began: number(row, 4)? };
+        if text(row, 1)?.as_deref() == Some("p") { open.prepared.push(one) } else { open.sessions.push(one) }
+    }
+    Ok(open)
+}
+
+/// Begins the transaction, takes the view and asks, all in one round trip; the view is taken when the question is
+/// already on the server, and its ids are looked at afterwards.
+pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAnswer> {
+    if std::mem::take(&mut session.notes.in_view) {
+        session.notes.open_transaction = true;
+    }
+    session.tidy().await?;
+    session.notes.in_view = true;
+    let mut sql = String::from("begin isolation level repeatable read, read only; ");
+    let since = question.since;
+    let from = format!("greatest({since}, pg_snapshot_xmin(v.n)::text::bigint)");
+    let to = format!("least(pg_snapshot_xmax(v.n)::text::bigint, {from} + {CHUNK}) - 1");
+    push_question(&mut sql, "(select pg_current_snapshot() as n)", &[(from, to)], question.hidden.ranges());
+    let call = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut session.connection);
+    let row = answered(session.silence, Doing::Page, call).await?;
+    let mut answer = read_answer(&row)?;
+    // More ids than one statement should ask for; the transactions have to be looked at last.
+    let View { xmin, xmax, .. } = answer.view;
+    let mut next = since.max(xmin) + CHUNK;
+    while next < xmax {
+        let end = xmax.min(next + CHUNK);
+        let mut sql = String::new();
+        push_question(
+            &mut sql,
+            "(select pg_current_snapshot() as n)",
+            &[(next.to_string(), (end - 1).to_string())],
+            &[],
+        );
+        let call = sqlx::query(statement(&sql)).persistent(false).fetch_one(&mut session.connection);
+        let row = answered(session.silence, Doing::Page, call).await?;
+        let more = read_answer(&row)?;
+        answer.in_progress.extend(&more.in_progress);
+        answer.is_settled &= more.is_settled;
+        next = end;
+    }
+    Ok(answer)
+}
+
+/// Snapshot, ids in progress among those asked for, and whether all that was running still is. Ids of hidden
+/// transactions that have ended before the view are asked for in vain, which harms nothing.
+fn push_question(sql: &mut String, view: &str, spans: &[(String, String)], hidden: &[(u64, u64)]) {
+    let mut asked: Vec<String> = spans.iter().map(|(from, to)| format!("generate_series({from}, {to})")).collect();
+    asked.extend(hidden.iter().map(|(from, to)| format!("generate_series({from}, {})", to - 1)));
+    let asked: Vec<String> = asked.iter().map(|series| format!("select {series} as i")).collect();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        sql,
+        "select v.n::text, (
+           select coalesce(string_agg(low || '-' || high, ','), '') from (
+             select min(i) as low, max(i) as high from (
+               select i, i - row_number() over (order by i) as island from (
+                 select distinct i from ({}) as a where pg_xact_status(i::text::xid8) = 'in progress') as p) as q
+             group by island) as r),
+         (select coalesce(bool_and(pg_xact_status(x) = 'in progress'), true) from pg_snapshot_xip(v.n) as x)::text
+         from {view} as v",
+        asked.join(" union all ")
+    );
+}
+
+fn read_answer(row: &PgRow) -> Result<ViewAnswer> {
+    let text = |index: usize| row.try_get_unchecked::<String, _>(index).map_err(unexpected);
+    let (view, in_progress, settled) = (text(0)?, text(1)?, text(2)?);
+    Ok(ViewAnswer {
+        view: parse_view(&view).ok_or_else(unreadable)?,
+        in_progress: RangeSet::from_text(&in_progress, 0).ok_or_else(unreadable)?,
+        is_settled: settled == "true",
+    })
+}
+
+/// `xmin:xmax:running,running`.
+fn parse_view(text: &str) -> Option<View> {
+    let mut parts = text.splitn(3, ':');
+    let (xmin, xmax) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let running = parts.next()?.split(',').filter(|id| !id.is_empty());
+    Some(View { xmin, xmax, running: running.map(|id| id.parse().ok()).collect::<Option<_>>()? })
+}
+
+pub(super) async fn end(session: &mut Session) -> Result<()> {
+    if std::mem::take(&mut session.notes.in_view) {
+        // After an error the commit is a rollback.
+        session.run("commit").await?;
+    }
+    Ok(())
+}
+
+fn unexpected(_: sqlx::Error) -> Error {
+    unreadable()
+}
+
+fn unreadable() -> Error {
+    Error::internal("the server's transactions are shown in another form than expected")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_are_read_as_the_server_writes_them() {
+        let view = View { xmin: 10, xmax: 20, running: vec![10, 14] };
+        assert_eq!(parse_view("10:20:10,14"), Some(view));
+        assert_eq!(parse_view("10:10:"), Some(View { xmin: 10, xmax: 10, running: vec![] }));
+        assert_eq!(parse_view("10:20"), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! The way `snapshot` against the model.
+
+use std::collections::BTreeMap;
+
+use super::shrunk;
+use super::store::{Store, TICK, Version, Write};
+use crate::guard::edge::{Edge, Low};
+use crate::guard::snapshot::{Cursor as Stands, State, halves};
+use crate::model::{Micros, ViewAnswer};
+
+const WINDOW: Micros = 3_600_000_000;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(Write),
+    /// Polls; so many of the following steps happen between observation and view, and between view and answer.
+    Poll(u8, u8),
+    /// The process starts again with what it has stored.
+    Restart,
+}
+
+/// A step at random.
+fn step(random: &mut fastrand::Rng) -> Step {
+    let (n, row) = (random.u8(..), random.u8(..));
+    Step::Write(match random.u8(0..76) {
+        0..6 => Write::Begin(n),
+        6..18 => Write::Insert(n),
+        18..26 => Write::Update(n, row, random.bool()),
+        26..31 => Write::Savepoint(n),
+        31..35 => Write::Release(n),
+        35..37 => Write::RollbackTo(n),
+        37..45 => Write::Commit(n),
+        45..47 => Write::Abort(n),
+        47..50 => Write::Prepare(n),
+        50..58 => Write::Tick(1 + n % 40),
+        58..60 => Write::StepBack(1 + n % 200),
+        60..73 => return Step::Poll(n % 3, row % 3),
+        _ => return Step::Restart,
+    })
+}
+
+type Cursor = (Micros, usize);
+
+/// A poller as `task` is one.
+struct Poller {
+    guarded: bool,
+    page: usize,
+    is_zoned: bool,
+    newest: Option<Micros>,
+    edge: Edge,
+    last: (u64, Micros),
+    cursor: Option<Cursor>,
+    state: Option<State>,
+    stored: Option<(Cursor, String)>,
+    emitted: BTreeMap<(usize, usize), usize>,
+}
+
+impl Poller {
+    /// One poll; gives how many rows it emitted. `between` lets the writers go on.
+    fn poll(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store)) -> usize {
+        let low: Low = self.edge.observe(&store.observe(self.last.1));
+        let stepped_back = self.edge.stepped_back_since(self.last.0);
+        self.last = (low.number, store.steady);
+        between(store);
+        let question = State::question(self.state.as_ref());
+        let (view, visible) = store.view();
+        let upper = store.clock;
+        between(store);
+        let asked = (question.since.max(view.xmin)..view.xmax).filter(|id| *id as u32 >= 3).chain(
+            question
+                .hidden
+                .clone()
+                .from(view.xmin)
+                .ranges()
+                .iter()
+                .flat_map(|(from, to)| *from..*to)
+                .collect::<Vec<_>>(),
+        );
+        let in_progress = store.in_progress(asked).into_iter().collect();
+        let is_settled = store.in_progress(view.running.iter().copied()).len() == view.running.len();
+        let answer = ViewAnswer { view, in_progress, is_settled };
+        let before = self.cursor;
+        let time = before.map(|cursor| cursor.0);
+        let behind = if self.is_zoned { 0 } else { low.clock - time.max(self.newest).unwrap_or(low.clock) };
+        let cursor = Stands { time, stepped_back, behind: behind.max(0) };
+        let mut poll = State::poll(self.state.as_ref(), &answer, &low, cursor, WINDOW);
+        self.newest = visible.iter().map(|version| version.time).max();
+        assert_eq!(poll.broken, None);
+
+        let place = |version: &Version| (version.time, version.key);
+        let mut forward: Vec<Version> = visible.to_vec();
+        forward.retain(|version| Some(place(version)) > before && version.time < upper);
+        forward.sort_by_key(place);
+        forward.truncate(self.page);
+        let mut rows = forward.len();
+        self.cursor = forward.last().map(place).or(before);
+        let mut emit = |version: &Version| *self.emitted.entry((version.key, version.number)).or_default() += 1;
+        for version in &forward {
+            assert_eq!(poll.whole_id(version.id as u32), version.id);
+            poll.saw(version.id);
+            emit(version);
+        }
+        if let Some(late) = poll.late.clone().filter(|_| self.guarded) {
+            let halves = halves(&late.ids.expect("nothing wraps around"));
+            let is_wanted = |id: u64| halves.iter().any(|(from, to)| (*from..=*to).contains(&(id as u32)));
+            for version in visible.iter().filter(|one| one.time >= late.low && Some(place(one)) <= before) {
+                if is_wanted(version.id) {
+                    poll.saw(version.id);
+                    if late.emit {
+                        rows += 1;
+                        emit(version);
+                    }
+                }
+            }
+        }
+        let state = poll.finish();
+        let is_outdated =
+            self.stored.as_ref().is_some_and(|(_, text)| state.outdates(&State::from_text(text).unwrap()));
+        if let Some(cursor) = self.cursor.filter(|_| rows > 0 || is_outdated) {
+            self.stored = Some((cursor, state.to_text()));
+        }
+        self.state = Some(state);
+        rows
+    }
+
+    fn restart(&mut self) {
+        self.edge = Edge::default();
+        self.last.0 = 0;
+        let read_back = |text: &String| State::from_text(text).expect("what was written");
+        self.cursor = self.stored.as_ref().map(|(cursor, _)| *cursor);
+        self.state = self.stored.as_ref().map(|(_, text)| read_back(text));
+    }
+}
+
+/// Runs a schedule: how many committed versions that stayed are missing, and how many were emitted twice or never
+/// committed.
+fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
+    let Setting { page, shows_starts, zone } = setting;
+    let can_step_back = !shows_starts && zone == 0;
+    let mut store = Store::new((7 << 32) - 12, shows_starts, zone);
+    let mut poller = Poller {
+        guarded,
+        page,
+        is_zoned: store.zone == 0,
+        newest: None,
+        edge: Edge::default(),
+        last: (0, 0),
+        cursor: None,
+        state: None,
+        stored: None,
+        emitted: BTreeMap::new(),
+    };
+    let mut steps = steps.iter();
+    while let Some(step) = steps.next() {
+        match step {
+            // A clock that steps back before anything is stored is noticed by nobody; and where starts may be seen,
+            // a transaction can write times before its own.
+            Step::Write(Write::StepBack(_)) if poller.stored.is_none() || poller.last.0 == 0 || !can_step_back => {}
+            Step::Write(write) => store.apply(write),
+            Step::Restart => {
+                // Nor is one just before the process dies.
+                if std::mem::take(&mut store.has_stepped_back) {
+                    poller.poll(&mut store, |_| ());
+                    while poller.poll(&mut store, |_| ()) > 0 {}
+                }
+                poller.restart();
+            }
+            Step::Poll(before, after) => {
+                let mut counts = [*before, *after].into_iter();
+                poller.poll(&mut store, |store| {
+                    for step in steps.by_ref().take(usize::from(counts.next().unwrap_or(0))) {
+                        match step {
+                            Step::Write(Write::StepBack(_)) if !can_step_back => {}
+                            Step::Write(write) => store.apply(write),
+                            Step::Poll(..) | Step::Restart => {}
+                        }
+                    }
+                });
+            }
+        }
+    }
+    store.finish();
+    let mut idle = 0;
+    while idle < 3 {
+        idle = if poller.poll(&mut store, |_| ()) == 0 { idle + 1 } else { 0 };
+    }
+    let (_, last) = store.view();
+    let missing = last.iter().filter(|one| !poller.emitted.contains_key(&(one.key, one.number))).count();
+    assert!(last.iter().all(|one| store.is_committed(one)));
+    let twice = poller.emitted.values().filter(|count| **count > 1).count();
+    (missing, twice)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Setting {
+    page: usize,
+    shows_starts: bool,
+    zone: Micros,
+}
+
+fn schedule(seed: u64) -> (Vec<Step>, Setting) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let steps = random.usize(1..120);
+    let steps = (0..steps).map(|_| step(&mut random)).collect();
+    let zone = if random.u8(..4) == 0 { 60_000_000 } else { 0 };
+    (steps, Setting { page: random.usize(1..6), shows_starts: random.bool(), zone })
+}
+
+#[test]
+fn every_committed_row_is_emitted_exactly_once_whatever_the_schedule() {
+    for seed in 0..20_000 {
+        let (steps, setting) = schedule(seed);
+        let is_wrong = |steps: &[Step]| run(steps, true, setting) != (0, 0);
+        if is_wrong(&steps) {
+            let core = shrunk(steps, is_wrong);
+            let (missing, twice) = run(&core, true, setting);
+            panic!("seed {seed}, {setting:?}: {missing} missing, {twice} twice after {core:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_schedules_lose_rows_without_the_guard() {
+    let lost = |seed| {
+        let (steps, setting) = schedule(seed);
+        run(&steps, false, setting).0
+    };
+    let lost: usize = (0..500).map(lost).sum();
+    assert!(lost > 200, "only {lost} rows lost: the schedules prove nothing");
+}
+
+#[test]
+fn a_failing_schedule_is_shrunk_to_its_core() {
+    let loses = |steps: &[Step]| run(steps, false, Setting { page: 3, shows_starts: false, zone: 0 }).0 > 0;
+    let failing = (0..).map(|seed| schedule(seed).0).find(|steps| steps.len() > 80 && loses(steps)).unwrap();
+    let core = shrunk(failing, loses);
+    assert!(core.len() <= 12, "{} steps are left: {core:?}", core.len());
+}
+
+#[test]
+fn ticks_are_shorter_than_the_slack() {
+    const { assert!(9 * TICK < crate::guard::snapshot::SLACK) };
+}

@@ -1,0 +1,60 @@
+//! What a database shows of its transactions: observed by a dialect, judged by `guard`.
+
+use super::ranges::RangeSet;
+
+/// Microseconds since the epoch, by the database's clock.
+pub type Micros = i64;
+
+/// A transaction that is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTransaction {
+    /// What it is called as long as it is open, and no other one before the server starts again.
+    pub name: String,
+    /// Who runs it, to be shown.
+    pub holder: Option<String>,
+    /// When it began, where that may be seen.
+    pub began: Option<Micros>,
+}
+
+/// What is open in a database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OpenTransactions {
+    /// The database's clock, before the others were looked for.
+    pub clock: Micros,
+    /// The transactions of sessions.
+    pub sessions: Vec<OpenTransaction>,
+    /// The prepared transactions, which belonged to a session before.
+    pub prepared: Vec<OpenTransaction>,
+}
+
+/// Which transactions a view of the database holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// Every id below this has ended, and its rows are visible if it was committed.
+    pub xmin: u64,
+    /// No row of this id or one above is visible.
+    pub xmax: u64,
+    /// The transactions between the two that were running; no subtransaction is named.
+    pub running: Vec<u64>,
+}
+
+/// What is asked of the database once it has taken a view: the ids from `since` (but not below the view's `xmin`) up to
+/// its `xmax`, and those of `hidden` not below its `xmin`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ViewQuestion {
+    /// The end of the last view; 0 if there was none.
+    pub since: u64,
+    /// What the last view may not have shown.
+    pub hidden: RangeSet,
+}
+
+/// The view, and the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ViewAnswer {
+    /// The view.
+    pub view: View,
+    /// Those of the ids asked for that were in progress after the view was taken.
+    pub in_progress: RangeSet,
+    /// Whether all that the view has running was still in progress then.
+    pub is_settled: bool,
+}
