@@ -104,7 +104,8 @@ impl ConnectorParts {
                         Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
                         None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
                     }
-                    limits::record_limit(&spec.kafka, &topic).await
+                    let asked = spec.offsets.automatic_creation.then_some(&*topic);
+                    limits::record_limit(&spec.kafka, asked).await
                 })
             }),
             board: self.options.board.clone(),

@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long to wait until a topic just made is known.
 const SPREAD: Duration = Duration::from_secs(10);
+/// How long to wait for a topic's settings, without which it goes on, too.
+const SETTINGS: Duration = Duration::from_secs(5);
 /// How long other brokers of the cluster may take to appear while it starts.
 const BROKERS_APPEAR: Duration = Duration::from_secs(5);
 const COMPACT: &str = "compact";
@@ -249,7 +251,8 @@ async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
 /// A topic's setting; none where it may not be asked.
 pub(super) async fn setting(kafka: &KafkaSpec, topic: &str, name: &str) -> Option<String> {
     let client = admin_client(kafka).ok()?;
-    let described = client.describe_configs([&ResourceSpecifier::Topic(topic)], &options()).await;
+    let options = AdminOptions::new().request_timeout(Some(SETTINGS));
+    let described = client.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
     release(client);
     described.ok()?.into_iter().next()?.ok()?.get(name)?.value.clone()
 }

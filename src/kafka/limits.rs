@@ -15,16 +15,15 @@ pub fn header_size(name: &str, value: &str) -> usize {
     name.len() + value.len() + 10
 }
 
-/// The largest record of a topic: bytes of key, value and headers with [`OVERHEAD`].
+/// The largest record, bytes of key, value and headers with [`OVERHEAD`]: of a topic, if it may be asked for its own
+/// limit, else of the producer.
 ///
 /// # Errors
 /// `Config`, naming the key.
-pub async fn record_limit(kafka: &KafkaSpec, topic: &str) -> Result<usize> {
+pub async fn record_limit(kafka: &KafkaSpec, topic: Option<&str>) -> Result<usize> {
     let producer = Producer::of(kafka)?;
-    if producer.compresses {
-        // The brokers count what arrives, which nobody knows before.
-        return Ok(producer.limit);
-    }
+    // Of what is compressed the brokers count what arrives, which nobody knows before.
+    let Some(topic) = topic.filter(|_| !producer.compresses) else { return Ok(producer.limit) };
     let of_topic = admin::setting(kafka, topic, "max.message.bytes").await;
     Ok(of_topic.and_then(|text| text.parse().ok()).map_or(producer.limit, |limit: usize| limit.min(producer.limit)))
 }

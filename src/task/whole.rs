@@ -87,7 +87,7 @@ impl Polled {
         }
         drop(stream);
         if has_misfits {
-            // Too late for what was sent, but then the whole table is read again, with nothing left out.
+            // Too late for what was sent; if the columns are others now, the whole table is read again.
             self.confirm(parts, connection).await?;
         }
         let end = || {

@@ -40,7 +40,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     worker_key(
         "internal.topics.automatic.creation.enable",
         Kind::Boolean,
-        "Whether the offsets topic is created if it is missing; false: it is taken to be there, compacted.",
+        "Whether the offsets topic is created if it is missing; false: it is taken to be there, compacted, and no topic is \
+         asked for its settings.",
     )
     .or("true")
     .low(),
