@@ -32,7 +32,11 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
             Err(error) => server_error(0, error.message(), doing),
         },
         sqlx::Error::Io(error) => {
-            let what = if doing == Doing::Connect { "cannot connect" } else { "the connection was lost" };
+            let what = if doing == Doing::Connect {
+                "cannot connect to the database"
+            } else {
+                "the connection to the database was lost"
+            };
             Error::new(ErrorKind::Unreachable, what).caused_by(error)
         }
         sqlx::Error::Tls(error) => {
@@ -64,7 +68,7 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
             Error::new(ErrorKind::Unreachable, "the connection is out of step").caused_by(message)
         }
         sqlx::Error::Configuration(error) => Error::config("the connection settings are not usable").caused_by(error),
-        sqlx::Error::WorkerCrashed => Error::new(ErrorKind::Unreachable, "the connection was lost"),
+        sqlx::Error::WorkerCrashed => Error::new(ErrorKind::Unreachable, "the connection to the database was lost"),
         // The rest are this module's mistakes; their text may hold values.
         _ => Error::internal("the driver refused a statement"),
     }

@@ -31,6 +31,7 @@ pub trait Loaded: Source + Sized {
     const TOUCH: &'static str;
     fn with_tables() -> Self;
     fn address(&self) -> String;
+    fn execute(&self, sql: &str);
 }
 
 impl Loaded for Postgres {
@@ -50,6 +51,10 @@ impl Loaded for Postgres {
     fn address(&self) -> String {
         self.jdbc_url()
     }
+
+    fn execute(&self, sql: &str) {
+        self.run(sql);
+    }
 }
 
 impl Loaded for MySqlFamily {
@@ -68,6 +73,10 @@ impl Loaded for MySqlFamily {
 
     fn address(&self) -> String {
         self.jdbc_url()
+    }
+
+    fn execute(&self, sql: &str) {
+        self.run(sql);
     }
 }
 
@@ -104,6 +113,13 @@ impl<D: Loaded> Rig<D> {
     pub fn load(&self, rng: fastrand::Rng) -> Writer {
         let writes = TABLES.map(|table| inserts_and_updates(table, D::TOUCH));
         Writer::start(&self.database, rng, move |rng, n| writes[n % TABLES.len()](rng, n))
+    }
+
+    /// Every table gets a column more.
+    pub fn change_columns(&self, number: usize) {
+        for table in TABLES {
+            self.database.execute(&format!("alter table {table} add column more{number} int"));
+        }
     }
 
     /// A life of the connector in which a fault happens. After an error it has to come back by itself; after a

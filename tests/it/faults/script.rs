@@ -106,6 +106,16 @@ impl Fault {
         let effect = [Effect::Error(rng.usize(1..=3)), Effect::Panic, Effect::Hang][rng.usize(..3)];
         Self::at(step, effect, rng)
     }
+
+    /// Without the numbers: the line of a summary.
+    pub fn kind(&self) -> String {
+        let effect = match self.effect {
+            Effect::Error(_) => "error",
+            Effect::Panic => "panic",
+            Effect::Hang => "hang",
+        };
+        format!("{:?}: {effect}", self.step)
+    }
 }
 
 impl fmt::Display for Fault {

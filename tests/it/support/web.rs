@@ -22,6 +22,11 @@ pub fn post(url: &str, body: &str) -> Answer {
     request("POST", url, body)
 }
 
+/// DELETE of a resource.
+pub fn delete(url: &str) -> Answer {
+    request("DELETE", url, "")
+}
+
 fn request(method: &str, url: &str, body: &str) -> Answer {
     let rest = url.strip_prefix("http://").expect("an http URL");
     let (address, path) = rest.split_once('/').unwrap_or((rest, ""));

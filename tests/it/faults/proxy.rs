@@ -1,0 +1,161 @@
+//! Proxies of toxiproxy between rowtide and each of the servers it talks to, and what can go wrong on the way.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fastrand::Rng;
+use serde_json::json;
+
+use super::rig::{Loaded, Rig};
+use crate::support::config::Connector;
+use crate::support::{Stack, address, unique, web};
+
+/// Whom rowtide talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Database,
+    Registry,
+    Broker,
+}
+
+impl Side {
+    pub const ALL: [Side; 3] = [Side::Database, Side::Registry, Side::Broker];
+}
+
+/// What happens on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Connections are reset.
+    Reset,
+    /// Connections are cut after some bytes: in the middle of a result.
+    Cut,
+    /// What is answered comes late.
+    Late,
+    /// It comes by drops.
+    Slow,
+    /// New connections are refused and old ones closed.
+    Refused,
+    /// Nothing comes back, and nobody says so.
+    Stalled,
+    /// Nothing arrives, and nobody says so.
+    HalfOpen,
+}
+
+impl Trouble {
+    pub const ALL: [Trouble; 7] = [
+        Trouble::Reset,
+        Trouble::Cut,
+        Trouble::Late,
+        Trouble::Slow,
+        Trouble::Refused,
+        Trouble::Stalled,
+        Trouble::HalfOpen,
+    ];
+}
+
+/// One proxy; gone with the test.
+struct Proxy {
+    api: String,
+    name: String,
+    /// Where it listens.
+    listen: String,
+}
+
+impl Proxy {
+    fn new(listen: &str, upstream: &str) -> Self {
+        let (api, name) = (address("ROWTIDE_TEST_TOXIPROXY_URL"), unique("proxy"));
+        let body = json!({"name": name, "listen": listen, "upstream": upstream, "enabled": true});
+        let made = web::post(&format!("{api}/proxies"), &body.to_string());
+        assert_eq!(made.status, 201, "{}", made.body);
+        let made: serde_json::Value = serde_json::from_str(&made.body).expect("JSON");
+        let listen = made["listen"].as_str().expect("an address").to_owned();
+        Self { api, name, listen }
+    }
+
+    fn breaks(&self, trouble: Trouble, rng: &mut Rng) {
+        let (kind, stream, attributes) = match trouble {
+            Trouble::Refused => return self.enable(false),
+            Trouble::Reset => ("reset_peer", "downstream", json!({"timeout": 0})),
+            Trouble::Cut => ("limit_data", "downstream", json!({"bytes": rng.u32(1..20_000)})),
+            Trouble::Late => ("latency", "downstream", json!({"latency": 300, "jitter": 300})),
+            Trouble::Slow => ("bandwidth", "downstream", json!({"rate": 2})),
+            Trouble::Stalled => ("timeout", "downstream", json!({"timeout": 0})),
+            Trouble::HalfOpen => ("timeout", "upstream", json!({"timeout": 0})),
+        };
+        let body = json!({"name": "trouble", "type": kind, "stream": stream, "attributes": attributes});
+        let added = web::post(&format!("{}/proxies/{}/toxics", self.api, self.name), &body.to_string());
+        assert_eq!(added.status, 200, "{}", added.body);
+    }
+
+    fn heal(&self) {
+        web::delete(&format!("{}/proxies/{}/toxics/trouble", self.api, self.name));
+        self.enable(true);
+    }
+
+    fn enable(&self, enabled: bool) {
+        let changed =
+            web::post(&format!("{}/proxies/{}", self.api, self.name), &json!({"enabled": enabled}).to_string());
+        assert_eq!(changed.status, 200, "{}", changed.body);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        web::delete(&format!("{}/proxies/{}", self.api, self.name));
+    }
+}
+
+/// There is one port that the broker advertises, so one test at a time has a proxy there.
+static BROKER: Mutex<()> = Mutex::new(());
+
+/// The proxies of one connector.
+pub struct Proxies {
+    database: Proxy,
+    registry: Proxy,
+    broker: Option<Proxy>,
+    _broker_turn: Option<MutexGuard<'static, ()>>,
+}
+
+/// `host:port` of a URL.
+fn host_of(url: &str) -> &str {
+    let (_, rest) = url.split_once("://").expect("a URL");
+    rest.split(['/', '?']).next().expect("an address")
+}
+
+impl Proxies {
+    /// A rig whose connector reaches the database and the registry through proxies, and the broker if asked for.
+    pub fn with_rig<D: Loaded>(through_broker: bool, change: impl FnOnce(Connector) -> Connector) -> (Self, Rig<D>) {
+        let (mut database, registry_url) = (None, Stack::get().registry);
+        let registry = Proxy::new("127.0.0.1:0", host_of(&registry_url));
+        let turn = through_broker.then(|| BROKER.lock().unwrap_or_else(PoisonError::into_inner));
+        let proxied = through_broker.then(|| address("ROWTIDE_TEST_BOOTSTRAP_PROXIED"));
+        let broker = proxied.as_ref().map(|listen| Proxy::new(listen, &address("ROWTIDE_TEST_BOOTSTRAP_UPSTREAM")));
+        let rig = Rig::new(|connector| {
+            let url = connector.keys["connection.url"].clone();
+            let proxy = database.insert(Proxy::new("127.0.0.1:0", host_of(&url)));
+            let connector = change(connector)
+                .set("connection.url", &url.replace(host_of(&url), &proxy.listen))
+                .set("bootstrap.servers", &proxied.unwrap_or_else(|| Stack::get().brokers));
+            let registry = registry_url.replace(host_of(&registry_url), &registry.listen);
+            ["key", "value"].into_iter().fold(connector, |connector, role| {
+                connector.set(&format!("{role}.converter.schema.registry.url"), &registry)
+            })
+        });
+        (Self { database: database.expect("a proxy"), registry, broker, _broker_turn: turn }, rig)
+    }
+
+    fn of(&self, side: Side) -> &Proxy {
+        match side {
+            Side::Database => &self.database,
+            Side::Registry => &self.registry,
+            Side::Broker => self.broker.as_ref().expect("a proxy of the broker"),
+        }
+    }
+
+    pub fn breaks(&self, side: Side, trouble: Trouble, rng: &mut Rng) {
+        self.of(side).breaks(trouble, rng);
+    }
+
+    pub fn heal(&self, side: Side) {
+        self.of(side).heal();
+    }
+}
