@@ -126,7 +126,7 @@ impl Polled {
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: MAX_PAGE_BYTES };
         let at = (self.position.as_ref(), self.newest);
-        let mut sweep = self.late.begin(&parts.spec, connection, watch, planner, at).await?;
+        let mut sweep = self.late.begin((&parts.spec, &self.name), connection, watch, &bound.binding, at).await?;
         let batch = self.empty_batch(bound);
         let mut page = fetch_page(connection, bound, query, &encode, rule, limits, batch, sweep.as_mut()).await?;
         if let Some(tie) = page.unfinished_tie.take() {
@@ -238,7 +238,7 @@ impl Polled {
         }
         if !matches!(planner.mode(), Mode::Bulk) {
             let mut to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
-            to.guard = self.late.to_store(&position, identity);
+            to.guard = self.late.stored_with(&position, identity);
             batch.delta =
                 Some(OffsetDelta { partition: self.partition.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
