@@ -165,9 +165,14 @@ pub trait SourceConnection: Send {
         Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
     }
 
-    /// Begins a read-only transaction in which everything is one view of the database, until [`Self::end_view`].
-    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
-        let _ = question;
+    /// Begins a read-only transaction in which everything is one view of the database, until [`Self::end_view`], to read
+    /// a relation.
+    fn begin_view<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        question: &'a ViewQuestion,
+    ) -> BoxFuture<'a, Result<ViewAnswer>> {
+        let _ = (relation, question);
         Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
     }
 

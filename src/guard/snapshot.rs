@@ -178,6 +178,11 @@ impl Poll {
         !self.unsure.is_empty()
     }
 
+    /// The low end of the window of the next poll, unless the clock steps back.
+    pub fn next_low(&self) -> Micros {
+        self.next.low.saturating_sub(SLACK)
+    }
+
     /// A row of this id was read in the view, late or not.
     pub fn saw(&mut self, id: u64) {
         if self.unsure.contains(id) {

@@ -57,4 +57,7 @@ pub struct ViewAnswer {
     pub in_progress: RangeSet,
     /// Whether all that the view has running was still in progress then.
     pub is_settled: bool,
+    /// Where the rows of the relation are stored: other files mean that all of it was written anew, and that its rows
+    /// tell the transaction that did so.
+    pub storage: String,
 }

@@ -2,6 +2,8 @@
 //! connection observes, and reads late rows in the same view of the database as the page they come with, so that both
 //! share a batch, a transaction and an offset. Decides nothing itself: that is `guard`.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -21,6 +23,10 @@ use crate::zone::Zone;
 
 /// What an offset's guard field begins with; another version is another word.
 const SNAPSHOT: &str = "snapshot-1";
+/// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
+const MOST_RECENT: usize = 200_000;
+/// How much further back than the window of the next poll is expected to reach they are.
+const MARGIN: Micros = 60_000_000;
 
 /// What can be promised about late rows of a relation.
 ///
@@ -134,6 +140,7 @@ pub(super) struct Late {
     stored: Option<State>,
     /// The life of the connection and the number of the last observation used.
     observed: (u64, u64),
+    recent: Recent,
     status: GuardStatus,
 }
 
@@ -209,12 +216,13 @@ impl Late {
     /// the newest time the table is known to have.
     pub(super) async fn begin(
         &mut self,
-        spec: &ConnectorSpec,
+        (spec, table): (&ConnectorSpec, &str),
         connection: &mut dyn SourceConnection,
         watch: &mut Watch,
-        planner: &Planner,
+        binding: &Binding,
         (position, newest): (Option<&Position>, Option<Micros>),
     ) -> Result<Option<Sweep>> {
+        let (planner, relation) = (&binding.planner, &binding.definition.relation);
         let (Some(kind), true) = (planner.time_kind(), self.is_snapshot()) else { return Ok(None) };
         let zone = &spec.source.types.all.zone;
         let cursor = match position.and_then(|position| position.0.first()) {
@@ -227,7 +235,7 @@ impl Late {
         let behind = if planner.is_zoned() { None } else { newest.map(|newest| low.clock.saturating_sub(newest)) };
         let last = if self.observed.0 == watch.life { self.observed.1 } else { 0 };
         let stepped_back = watch.edge.stepped_back_since(last);
-        let answer = connection.begin_view(&State::question(self.state.as_ref())).await?;
+        let answer = connection.begin_view(relation, &State::question(self.state.as_ref())).await?;
         let window = Micros::try_from(spec.guard.window.as_micros()).unwrap_or(Micros::MAX);
         let cursor = Cursor { time: cursor, stepped_back, behind: behind.unwrap_or(0).max(0) };
         let poll = State::poll(self.state.as_ref(), &answer, &low, cursor, window);
@@ -236,11 +244,33 @@ impl Late {
             _ => None,
         };
         let emits = poll.late.as_ref().is_some_and(|late| late.emit);
-        Ok(Some(Sweep { poll, query, emits, late_rows: 0, observed: (watch.life, low.number), low }))
+        // Rows that were written anew tell nothing any more; those that have been emitted are known by their cursor.
+        let is_rewritten = self.recent.storage.as_ref().is_some_and(|storage| *storage != answer.storage);
+        if is_rewritten {
+            tracing::info!(table, "the table was written anew; rows already sent are told by their cursor this time");
+        }
+        let from = poll.next_low().saturating_sub(cursor.behind).saturating_sub(MARGIN);
+        let from = match kind.from_instant(Instant::from_micros(from), zone)? {
+            CursorValue::Timestamp(from) => from,
+            _ => Micros::MIN,
+        };
+        Ok(Some(Sweep {
+            poll,
+            query,
+            emits,
+            known: is_rewritten.then(|| self.recent.rows.clone()),
+            seen: Vec::new(),
+            from,
+            storage: answer.storage,
+            late_rows: 0,
+            observed: (watch.life, low.number),
+            low,
+        }))
     }
 
     /// Takes the state a poll has led to. True if it has to be stored even if there were no rows.
     pub(super) fn finish(&mut self, table: &str, sweep: Sweep, board: &TableBoard) -> bool {
+        self.recent.take(sweep.storage, sweep.seen, sweep.from);
         match sweep.poll.broken {
             Some(Broken::Rewound) => tracing::warn!(
                 table,
@@ -276,6 +306,12 @@ pub(super) struct Sweep {
     /// The query for late rows.
     pub(super) query: Option<PlannedQuery>,
     emits: bool,
+    /// The rows that have been emitted, where ids do not tell them this time.
+    known: Option<BTreeSet<(i64, u64)>>,
+    /// The rows emitted now, from a time on.
+    seen: Vec<(i64, u64)>,
+    from: i64,
+    storage: String,
     pub(super) late_rows: u64,
     observed: (u64, u64),
     low: Low,
@@ -287,15 +323,63 @@ impl Sweep {
         if self.poll.wants_ids() { planner.with_row_ids(query) } else { query }
     }
 
-    /// Looks at the ids of a page's rows as they go by.
+    /// Looks at the rows of a page, or at late rows, as they go by.
     pub(super) fn watch<'a>(&'a mut self, stream: Box<dyn RowStream + 'a>, is_page: bool) -> Box<dyn RowStream + 'a> {
-        if is_page && !self.poll.wants_ids() {
-            return stream;
-        }
-        let emits = is_page || self.emits;
-        let count = if is_page { None } else { Some(&mut self.late_rows) };
-        Box::new(Watched { stream, poll: &mut self.poll, emits, count })
+        let has_ids = !is_page || self.poll.wants_ids();
+        Box::new(Watched { stream, sweep: self, is_page, has_ids })
     }
+
+    /// Takes note of a row; whether it is to be emitted.
+    fn sees(&mut self, cursor: &[CursorValue<'_>], id: Option<u32>, is_page: bool) -> bool {
+        if let Some(id) = id {
+            self.poll.saw(self.poll.whole_id(id));
+        }
+        let mut is_known = false;
+        if let Some(CursorValue::Timestamp(time)) = cursor.first()
+            && *time >= self.from
+        {
+            let row = (*time, hash(cursor));
+            is_known = self.known.as_ref().is_some_and(|known| known.contains(&row));
+            self.seen.push(row);
+        }
+        let emits = is_page || self.emits && !is_known;
+        self.late_rows += u64::from(emits && !is_page);
+        emits
+    }
+}
+
+/// Rows of the window that have been emitted, in memory only: what tells them from late ones when the table was written
+/// anew, and with it the ids of all rows.
+#[derive(Default)]
+struct Recent {
+    storage: Option<String>,
+    /// Time and hash of the cursor.
+    rows: BTreeSet<(i64, u64)>,
+}
+
+impl Recent {
+    fn take(&mut self, storage: String, seen: Vec<(i64, u64)>, from: i64) {
+        self.storage = Some(storage);
+        self.rows.extend(seen);
+        self.rows = self.rows.split_off(&(from, 0));
+        while self.rows.len() > MOST_RECENT {
+            self.rows.pop_first();
+        }
+    }
+}
+
+fn hash(cursor: &[CursorValue<'_>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for value in cursor {
+        match value {
+            CursorValue::Integer(number) | CursorValue::Timestamp(number) => number.hash(&mut hasher),
+            CursorValue::Unsigned(number) => number.hash(&mut hasher),
+            CursorValue::Real(number) => number.to_bits().hash(&mut hasher),
+            CursorValue::Text(text) => text.hash(&mut hasher),
+            CursorValue::Null => {}
+        }
+    }
+    hasher.finish()
 }
 
 /// The query for late rows.
@@ -316,44 +400,38 @@ fn tag_of(at: &Position, identity: Option<&str>) -> String {
     format!("{hash:016x}")
 }
 
-/// A stream whose rows carry the id of their transaction as last value of the cursor.
+/// A stream whose rows are noted as they go by.
 struct Watched<'a> {
     stream: Box<dyn RowStream + 'a>,
-    poll: &'a mut Poll,
-    emits: bool,
-    count: Option<&'a mut u64>,
+    sweep: &'a mut Sweep,
+    is_page: bool,
+    /// The last value of the cursor is the id of the row's transaction.
+    has_ids: bool,
 }
 
 impl RowStream for Watched<'_> {
     fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
         Box::pin(async move {
-            let Self { stream, poll, emits, count } = self;
-            let mut watcher = Watcher { sink, poll, emits: *emits, count: count.as_deref_mut() };
-            stream.next_rows(&mut watcher).await
+            let Self { stream, sweep, is_page, has_ids } = self;
+            stream.next_rows(&mut Watcher { sink, sweep, is_page: *is_page, has_ids: *has_ids }).await
         })
     }
 }
 
 struct Watcher<'a> {
     sink: &'a mut dyn RowSink,
-    poll: &'a mut Poll,
-    emits: bool,
-    count: Option<&'a mut u64>,
+    sweep: &'a mut Sweep,
+    is_page: bool,
+    has_ids: bool,
 }
 
 impl RowSink for Watcher<'_> {
     fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        let Some((CursorValue::Integer(id), cursor)) = cursor.split_last() else {
-            return Err(Error::internal("a row does not tell its transaction"));
+        let (cursor, id) = match cursor.split_last() {
+            Some((CursorValue::Integer(id), cursor)) if self.has_ids => (cursor, u32::try_from(*id).ok()),
+            _ if self.has_ids => return Err(Error::internal("a row does not tell its transaction")),
+            _ => (cursor, None),
         };
-        let half = u32::try_from(*id).map_err(|_| Error::internal("a transaction id is beyond 32 bits"))?;
-        self.poll.saw(self.poll.whole_id(half));
-        if !self.emits {
-            return Ok(Flow::Continue);
-        }
-        if let Some(count) = &mut self.count {
-            **count += 1;
-        }
-        self.sink.row(values, cursor)
+        if self.sweep.sees(cursor, id, self.is_page) { self.sink.row(values, cursor) } else { Ok(Flow::Continue) }
     }
 }

@@ -151,7 +151,7 @@ impl Polled {
         let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
         let at = (self.position.as_ref(), self.newest);
-        let mut sweep = self.late.begin(&parts.spec, connection, watch, planner, at).await?;
+        let mut sweep = self.late.begin((&parts.spec, &self.name), connection, watch, &bound.binding, at).await?;
         let batch = self.empty_batch(bound);
         let query = with_ids(sweep.as_ref(), planner, query);
         let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;

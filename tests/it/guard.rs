@@ -7,12 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use serde_json::{Value as Json, json};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::support::config::Connector;
-use crate::support::db::{Postgres, Role, runtime};
+use crate::support::db::{Held, Postgres, Role, runtime};
+use crate::support::http::{metric, table as table_status};
 use crate::support::kafka::records;
 use crate::support::load::random;
+use crate::support::oracle::stored_offset;
 use crate::support::process::{Running, run};
 use crate::support::{PATIENCE, eventually};
 
@@ -21,6 +24,15 @@ const TABLE: &str = "
     create table t (id bigint primary key default nextval('ids'), ts timestamptz not null default now(),
       version bigint not null);
     create index on t (ts, id)";
+
+/// The table, and a role that may select from it. The role is dropped after the database.
+fn place() -> (Role, Postgres) {
+    let role = Role::new();
+    let database = Postgres::new();
+    database.run(TABLE);
+    database.run(&format!("grant select on t to {}", role.0));
+    (role, database)
+}
 
 /// A connector whose role may select from the table, and nothing else.
 fn connector(database: &Postgres, role: &Role, guard: &str) -> Connector {
@@ -145,10 +157,7 @@ fn assert_exact(table: &BTreeMap<i64, i64>, connector: &Connector) {
 #[test]
 fn rows_that_commit_late_come_exactly_once_and_are_lost_without_the_guard() {
     let mut rng = random();
-    let role = Role::new();
-    let database = Postgres::new();
-    database.run(TABLE);
-    database.run(&format!("grant select on t to {}", role.0));
+    let (role, database) = place();
     let (steady, killed, off) = (
         connector(&database, &role, "auto"),
         connector(&database, &role, "snapshot"),
@@ -174,4 +183,122 @@ fn rows_that_commit_late_come_exactly_once_and_are_lost_without_the_guard() {
     let lost = missing(&rows, &topic(&off));
     println!("{} rows, {kills} kills; without the guard {lost} rows are lost", rows.len());
     assert!(lost > 0, "nothing is lost without the guard: the load proves nothing");
+}
+
+/// What is promised for the table, as the status has it.
+fn guard_status(running: &mut Running) -> Json {
+    let address = running.address();
+    eventually("the guard has seen a poll", PATIENCE, || {
+        table_status(&address, "public.t")
+            .map(|table| table["guard"].clone())
+            .filter(|guard| !guard["window_seconds"].is_null())
+    })
+}
+
+#[test]
+fn a_transaction_of_very_many_late_rows_is_one_step() {
+    let (role, database) = place();
+    let connector = connector(&database, &role, "auto");
+    let mut running = Running::start(&connector.file(), &["--listen", "127.0.0.1:0"]);
+    let mut late = Held::new(&database);
+    database.run("insert into t (version) values (0)");
+    eventually("the first row comes", PATIENCE, || (topic(&connector).len() == 1).then_some(()));
+    // More than one batch holds.
+    late.run("begin; insert into t (version) select g from generate_series(1, 400000) g");
+    database.run("insert into t (version) values (-1)");
+    eventually("the row after it comes", PATIENCE, || (topic(&connector).len() == 2).then_some(()));
+    let status = guard_status(&mut running);
+    assert_eq!((&status["level"], &status["way"]), (&json!("exact"), &json!("snapshot")));
+    late.run("commit");
+    assert_exact(&table(&database), &connector);
+    let address = running.address();
+    assert_eq!(metric(&address, "rowtide_guard_late_rows_total", &[]), 400_000.0);
+    assert_eq!(metric(&address, "rowtide_guard_level", &["level=\"exact\""]), 1.0);
+    assert_eq!(running.terminate(), Some(0));
+}
+
+#[test]
+fn a_table_written_anew_repeats_nothing() {
+    let (role, database) = place();
+    let connector = connector(&database, &role, "auto");
+    let running = Running::start(&connector.file(), &[]);
+    for round in 0..6 {
+        database.run(&format!("insert into t (version) select {round} * 100 + g from generate_series(1, 20) g"));
+        let rows = table(&database);
+        eventually("the rows come", PATIENCE, || (missing(&rows, &topic(&connector)) == 0).then_some(()));
+        let change = ["set unlogged", "set logged", "add column c float default random()", "drop column c"][round % 4];
+        database.run(&format!("alter table t {change}"));
+    }
+    database.run("vacuum full t");
+    database.run("insert into t (version) values (-1)");
+    assert_exact(&table(&database), &connector);
+    assert_eq!(running.terminate(), Some(0));
+}
+
+#[test]
+fn a_pooler_between_changes_nothing() {
+    let (role, database) = place();
+    let url = format!("{}?prepareThreshold=0", database.jdbc_url());
+    let connector = connector(&database, &role, "snapshot").set("connection.url", &url);
+    let running = Running::start(&connector.file(), &[]);
+    load(&database, 12, Duration::from_secs(3), random(), |_| std::thread::sleep(Duration::from_millis(100)));
+    assert_exact(&table(&database), &connector);
+    assert_eq!(running.terminate(), Some(0));
+}
+
+#[test]
+fn where_rows_do_not_tell_their_transaction_the_level_falls_and_says_so() {
+    let role = Role::new();
+    let database = Postgres::new();
+    database.run(TABLE);
+    database.run("create view v as select * from t");
+    database.run(&format!("grant select on v to {}; grant select (id, ts, version) on t to {}", role.0, role.0));
+    let of = |table: &str, guard| {
+        connector(&database, &role, guard)
+            .set("table.whitelist", table)
+            .set("table.types", "TABLE,VIEW")
+            .set("validate.non.null", "false")
+    };
+    for (table, why) in [("v", "it is no plain table"), ("t", "the role may not read xmin")] {
+        let auto = of(table, "auto");
+        let file = auto.file();
+        run(&["explain", file.to_str().unwrap()]).expect_code(0).expect_says(&[
+            "guard         off: ",
+            why,
+            "to raise it: ",
+        ]);
+        let wanted = of(table, "snapshot");
+        let file = wanted.file();
+        run(&["explain", file.to_str().unwrap()])
+            .expect_code(2)
+            .expect_says(&["commit.guard=snapshot is not possible here", why]);
+    }
+}
+
+#[test]
+fn a_state_that_does_not_belong_to_the_offset_is_not_gone_on_from() {
+    let (role, database) = place();
+    let connector = connector(&database, &role, "auto");
+    let file = connector.file();
+    let path = file.to_str().unwrap();
+    database.run("insert into t (version) select g from generate_series(1, 5) g");
+    run(&["run", "--once", path]).expect_code(0);
+    let stored = stored_offset(&connector, "public.t").expect("an offset");
+    assert!(stored["rowtide_guard"].as_str().expect("a state").starts_with("snapshot-1/"), "{stored}");
+    // Moved back by hand: the rows after it come again, and nothing else happens.
+    let first = table(&database).into_keys().next().expect("a row");
+    run(&[
+        "offsets",
+        "set",
+        path,
+        "--incrementing",
+        &first.to_string(),
+        "--timestamp",
+        &stored["timestamp"].to_string(),
+        "--yes",
+    ])
+    .expect_code(0);
+    run(&["run", "--once", path]).expect_code(0);
+    // Milliseconds are all that was said, so the first row lies after them, too.
+    assert_eq!(topic(&connector).values().sum::<usize>(), 10, "five rows, and again");
 }

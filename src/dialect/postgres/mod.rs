@@ -364,8 +364,12 @@ impl SourceConnection for Session {
         })
     }
 
-    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
-        Box::pin(view::begin(self, question))
+    fn begin_view<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        question: &'a ViewQuestion,
+    ) -> BoxFuture<'a, Result<ViewAnswer>> {
+        Box::pin(view::begin(self, relation, question))
     }
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {

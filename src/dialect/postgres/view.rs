@@ -86,7 +86,7 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
 
 /// Begins the transaction, takes the view and asks, all in one round trip; the view is taken when the question is
 /// already on the server, and its ids are looked at afterwards.
-pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAnswer> {
+pub(super) async fn begin(session: &mut Session, relation: &Relation, question: &ViewQuestion) -> Result<ViewAnswer> {
     if std::mem::take(&mut session.notes.in_view) {
         session.notes.open_transaction = true;
     }
@@ -96,7 +96,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
     let since = question.since;
     let from = format!("greatest({since}, pg_snapshot_xmin(v.n)::text::bigint)");
     let to = format!("least(pg_snapshot_xmax(v.n)::text::bigint, {from} + {CHUNK}) - 1");
-    push_question(&mut sql, "(select pg_current_snapshot() as n)", &[(from, to)], question.hidden.ranges());
+    push_question(&mut sql, &[(from, to)], question.hidden.ranges(), &storage_of(relation));
     let call = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut session.connection);
     let row = answered(session.silence, Doing::Page, call).await?;
     let mut answer = read_answer(&row)?;
@@ -106,12 +106,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
     while next < xmax {
         let end = xmax.min(next + CHUNK);
         let mut sql = String::new();
-        push_question(
-            &mut sql,
-            "(select pg_current_snapshot() as n)",
-            &[(next.to_string(), (end - 1).to_string())],
-            &[],
-        );
+        push_question(&mut sql, &[(next.to_string(), (end - 1).to_string())], &[], "''");
         let call = sqlx::query(statement(&sql)).persistent(false).fetch_one(&mut session.connection);
         let row = answered(session.silence, Doing::Page, call).await?;
         let more = read_answer(&row)?;
@@ -124,7 +119,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
 
 /// Snapshot, ids in progress among those asked for, and whether all that was running still is. Ids of hidden
 /// transactions that have ended before the view are asked for in vain, which harms nothing.
-fn push_question(sql: &mut String, view: &str, spans: &[(String, String)], hidden: &[(u64, u64)]) {
+fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u64)], storage: &str) {
     let mut asked: Vec<String> = spans.iter().map(|(from, to)| format!("generate_series({from}, {to})")).collect();
     asked.extend(hidden.iter().map(|(from, to)| format!("generate_series({from}, {})", to - 1)));
     let asked: Vec<String> = asked.iter().map(|series| format!("select {series} as i")).collect();
@@ -137,19 +132,42 @@ fn push_question(sql: &mut String, view: &str, spans: &[(String, String)], hidde
                select i, i - row_number() over (order by i) as island from (
                  select distinct i from ({}) as a where pg_xact_status(i::text::xid8) = 'in progress') as p) as q
              group by island) as r),
-         (select coalesce(bool_and(pg_xact_status(x) = 'in progress'), true) from pg_snapshot_xip(v.n) as x)::text
-         from {view} as v",
+         (select coalesce(bool_and(pg_xact_status(x) = 'in progress'), true) from pg_snapshot_xip(v.n) as x)::text,
+         {storage}
+         from (select pg_current_snapshot() as n) as v",
         asked.join(" union all ")
     );
 }
 
+/// The files of a table and of all that is read through it, as the view has them.
+fn storage_of(relation: &Relation) -> String {
+    let Relation::Table(id) = relation else { return "''".to_owned() };
+    let (schema, table) = (literal(id.schema.as_deref().unwrap_or("public")), literal(&id.name));
+    format!(
+        "(with recursive k (oid) as (
+            select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+            where n.nspname = {schema} and c.relname = {table}
+            union all
+            select i.inhrelid from pg_catalog.pg_inherits i join k on i.inhparent = k.oid)
+          select coalesce(string_agg(c.oid || ':' || c.relfilenode, ',' order by c.oid), '')
+          from k join pg_catalog.pg_class c on c.oid = k.oid)"
+    )
+}
+
+/// A text in SQL, whatever the session takes a backslash for.
+fn literal(text: &str) -> String {
+    let text = text.replace('\'', "''").replace('\\', "\\\\");
+    format!("E'{text}'")
+}
+
 fn read_answer(row: &PgRow) -> Result<ViewAnswer> {
     let text = |index: usize| row.try_get_unchecked::<String, _>(index).map_err(unexpected);
-    let (view, in_progress, settled) = (text(0)?, text(1)?, text(2)?);
+    let (view, in_progress, settled, storage) = (text(0)?, text(1)?, text(2)?, text(3)?);
     Ok(ViewAnswer {
         view: parse_view(&view).ok_or_else(unreadable)?,
         in_progress: RangeSet::from_text(&in_progress, 0).ok_or_else(unreadable)?,
         is_settled: settled == "true",
+        storage,
     })
 }
 
@@ -187,5 +205,10 @@ mod tests {
         assert_eq!(parse_view("10:20:10,14"), Some(view));
         assert_eq!(parse_view("10:10:"), Some(View { xmin: 10, xmax: 10, running: vec![] }));
         assert_eq!(parse_view("10:20"), None);
+    }
+
+    #[test]
+    fn names_are_texts_in_the_question() {
+        assert_eq!(literal("a'b\\c"), "E'a''b\\\\c'");
     }
 }

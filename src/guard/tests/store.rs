@@ -179,7 +179,7 @@ impl Store {
     /// Ends whatever is open, most of it well, and waits until all of it lies in the past.
     pub(super) fn finish(&mut self) {
         for which in 0..self.transactions.len() * 2 {
-            self.end((which % 4) as u8, which % 3 != 0);
+            self.end((which % 4) as u8, !which.is_multiple_of(3));
         }
         for phase in [0, 1].repeat(self.transactions.len()) {
             self.end(phase, true);

@@ -118,7 +118,7 @@ fn explain_shows_everything_about_a_table() {
         &format!("key subject   {topic}-key"),
         &format!("value subject {topic}-value"),
         "\"name\":\"test_table\"",
-        "timestamp.delay.interval.ms waits for it",
+        "guard         exact (snapshot): ",
         "stored offset none; the first run reads from the beginning",
     ]);
     once(&file);
