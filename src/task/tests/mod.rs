@@ -318,3 +318,22 @@ async fn brokers_that_do_not_answer_show_in_the_status_of_every_table_they_hold_
     task.stop().await.unwrap();
     assert_exactly_once(&outside, "t");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_large_table_does_not_keep_the_small_ones_waiting() {
+    let outside = Outside::default();
+    outside.insert("large", 1..=100_000);
+    let names: Vec<String> = (0..99).map(|n| format!("small{n}")).collect();
+    for name in &names {
+        outside.insert(name, 1..=3);
+    }
+    let mut all = vec!["large"];
+    all.extend(names.iter().map(String::as_str));
+    run(parts(&outside, true, &[]), tables(&all), CancellationToken::new()).await.unwrap();
+    let history = outside.history();
+    let last_small = history.iter().rposition(|(topic, _)| topic != "p_large").unwrap();
+    assert!(last_small < 1_000, "small tables waited for {last_small} records");
+    for name in all {
+        assert_exactly_once(&outside, name);
+    }
+}

@@ -134,6 +134,11 @@ impl Outside {
         self.world().committed.iter().filter(|(found, _)| found == topic).map(|(_, id)| *id).collect()
     }
 
+    /// Topic and id of everything committed, in order.
+    pub(super) fn history(&self) -> Vec<(String, i64)> {
+        self.world().committed.clone()
+    }
+
     pub(super) fn transactions(&self) -> usize {
         self.world().transactions
     }
