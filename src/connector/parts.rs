@@ -85,15 +85,16 @@ impl ConnectorParts {
     /// The parts of one task.
     pub fn for_task(&self, index: usize, fence: task::Fence) -> task::Parts {
         let spec = Arc::clone(&self.spec);
-        let id = spec.kafka.transactional_id(&spec.name, index);
+        let for_sink = Arc::clone(&self.spec);
         let kafka = with_queue(spec.kafka.clone(), self.memory.queue_bytes);
         task::Parts {
             dialect: self.dialect,
             key_converter: Arc::clone(&self.key_converter),
             value_converter: Arc::clone(&self.value_converter),
             store: Arc::clone(&self.store),
-            sink: Arc::new(move || {
-                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id.as_str())?);
+            sink: Arc::new(move |task| {
+                let id = kafka.transactional_id(&for_sink.name, task);
+                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
                 Ok(sink)
             }),
             ensure_topic: Arc::new(move |topic| {

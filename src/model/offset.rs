@@ -69,18 +69,24 @@ impl SourcePartition {
         Self::from_pairs([("rowtide", "server")])
     }
 
+    /// Which process the connector belongs to; Kafka Connect never asks for it either.
+    pub fn owner() -> Self {
+        Self::from_pairs([("rowtide", "owner")])
+    }
+
     fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
 }
 
-/// For logs and status: the table's name, `query`, `server`, or the map.
+/// For logs and status: the table's name, `query`, `server`, `owner`, or the map.
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
             (Some(table), _) => f.write_str(table),
             (None, Some(_)) => f.write_str("query"),
             (None, None) if *self == Self::server() => f.write_str("server"),
+            (None, None) if *self == Self::owner() => f.write_str("owner"),
             (None, None) => write!(f, "{:?}", self.0),
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, try_join};
 
-use super::{Loaded, OffsetStore, StoredOffset, format, server};
+use super::{Loaded, OffsetStore, Owner, StoredOffset, format, owner, server};
 use crate::config::spec::{KafkaSpec, OffsetsSpec};
 use crate::error::Result;
 use crate::kafka::topic_log::{self, LogRecord};
@@ -76,6 +76,10 @@ impl OffsetStore for KafkaOffsetStore {
         topics.map(|topic| server::record(topic, connector, identity)).collect()
     }
 
+    fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {
+        owner::record(&self.topic, connector, owner)
+    }
+
     fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
         let topic = self.worker_topic.as_ref()?;
         Some(format::record(topic, connector, &delta.partition, Some(&delta.to)))
@@ -132,6 +136,10 @@ fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<Loade
         let Some(value) = record.value else { continue };
         if partition == SourcePartition::server() {
             loaded.server = server::parse(connector, &value).map_err(|error| error.with("topic", topic))?;
+            continue;
+        }
+        if partition == SourcePartition::owner() {
+            loaded.owner = owner::parse(connector, &value).map_err(|error| error.with("topic", topic))?;
             continue;
         }
         let Some(offset) =

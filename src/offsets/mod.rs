@@ -2,6 +2,7 @@
 
 pub mod format;
 pub mod kafka;
+mod owner;
 pub mod server;
 pub mod standalone;
 
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
 
+pub use self::owner::Owner;
 use crate::error::Result;
 use crate::model::{KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
 
@@ -34,6 +36,8 @@ pub struct Loaded {
     pub offsets: HashMap<SourcePartition, StoredOffset>,
     /// The identity of the server they were read from; none before the first run, and after Kafka Connect.
     pub server: Option<String>,
+    /// The process it belongs to; none where it has never had several tasks.
+    pub owner: Option<Owner>,
 }
 
 /// Loads and stages offsets. A transactional store has no way to write by itself: what it stages rides
@@ -50,6 +54,9 @@ pub trait OffsetStore: Send + Sync {
 
     /// The records that remember the server's identity.
     fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord>;
+
+    /// The record that says which process the connector belongs to.
+    fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord;
 
     /// The same as [`OffsetStore::stage`] for the worker's topic where the connector has one of its own, so that going back to a
     /// worker without that setting keeps the progress; rides in the same transaction.

@@ -10,6 +10,7 @@ pub mod binding;
 pub mod columns;
 mod commit;
 pub mod facts;
+mod fence;
 pub mod late;
 pub mod memory;
 mod older;
@@ -26,7 +27,6 @@ mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -45,11 +45,12 @@ use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
 
 use self::columns::KnownColumns;
+pub use self::fence::Fence;
 use self::memory::Share;
 use self::server::ServerGuard;
 
-/// Makes the sink of a new session.
-pub type SinkFactory = Arc<dyn Fn() -> Result<Box<dyn RecordSink>> + Send + Sync>;
+/// Makes the sink of a new session of the task of that number.
+pub type SinkFactory = Arc<dyn Fn(usize) -> Result<Box<dyn RecordSink>> + Send + Sync>;
 
 /// Makes sure a topic exists before the first record is sent to it, and says how large a record of it may be
 /// ([`record_limit`](crate::kafka::limits::record_limit)).
@@ -88,32 +89,6 @@ pub struct Parts {
     pub columns: KnownColumns,
     /// The memory it may use.
     pub memory: Share,
-}
-
-/// E2 for a whole connector. Since an older process was started a table may have moved from one task to
-/// another, so no task reads offsets before every task has fenced its predecessor.
-#[derive(Clone)]
-pub struct Fence {
-    left: Arc<watch::Sender<usize>>,
-    passed: Arc<AtomicBool>,
-}
-
-impl Fence {
-    /// One for each task.
-    pub fn among(tasks: usize) -> Vec<Self> {
-        let left = Arc::new(watch::Sender::new(tasks));
-        let fence = |_| Self { left: Arc::clone(&left), passed: Arc::default() };
-        (0..tasks).map(fence).collect()
-    }
-
-    /// Says that this task has fenced, and waits for the others.
-    async fn pass(&self) {
-        if !self.passed.swap(true, Ordering::Relaxed) {
-            self.left.send_modify(|left| *left = left.saturating_sub(1));
-        }
-        // The sender lives as long as `self`.
-        let _ = self.left.subscribe().wait_for(|left| *left == 0).await;
-    }
 }
 
 /// How long a session that failed waits before the next one.
@@ -170,11 +145,9 @@ async fn session(
     let (sender, receiver) = mpsc::channel(1);
     let mut poll = poll::PollStage::new(parts, sender);
     let start = async {
-        let mut sink = (parts.sink)()?;
+        let mut sink = (parts.sink)(parts.task)?;
         // E2: fence first, then read the offsets; an older owner can no longer move them.
-        sink.init().await?;
-        parts.fence.pass().await;
-        let stored = parts.store.load(&parts.spec.name).await?;
+        let stored = parts.fence.enter(parts, &mut *sink).await?;
         Ok::<_, Error>((sink, stored))
     };
     // The brokers take their time; the database and the registry can be asked meanwhile.

@@ -59,7 +59,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         key_converter: Arc::new(Registry(outside.clone())),
         value_converter: Arc::new(Registry(outside.clone())),
         store: Arc::new(outside.clone()),
-        sink: Arc::new(move || Ok(sink.sink(0))),
+        sink: Arc::new(move |task| Ok(sink.sink(task))),
         ensure_topic: Arc::new(move |_| {
             let topics = topics.clone();
             async move { topics.visit(Step::EnsureTopic).await.map(|_| usize::MAX) }.boxed()
@@ -260,6 +260,52 @@ async fn no_task_reads_offsets_before_every_task_has_fenced() {
     fences[1].pass().await;
     task.await.unwrap().unwrap();
     assert_exactly_once(&outside, "t");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_with_fewer_tasks_fences_all_of_the_older_one() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let start = |task, fence: &Fence, names: &[&str]| {
+        let parts = Parts { task, fence: fence.clone(), ..parts(&outside, false, &[]) };
+        tokio::spawn(run(parts, tables(names), CancellationToken::new()))
+    };
+    let older = Fence::among(2);
+    let older = [start(0, &older[0], &[]), start(1, &older[1], &["t"])];
+    pass(5).await;
+    let younger = start(0, &Fence::among(1)[0], &["t"]);
+    pass(5).await;
+    outside.insert("t", 6..=9);
+    pass(5).await;
+    assert_exactly_once(&outside, "t");
+    assert!(!younger.is_finished() && !older[0].is_finished(), "it has had nothing to commit");
+    let [_, second] = older;
+    assert_eq!(second.await.unwrap().unwrap_err().kind(), ErrorKind::Fenced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_overtaken_and_starts_again_does_not_fence_in_turn() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=5);
+    let start = |task, fence: &Fence, names: &[&str]| {
+        let parts = Parts { task, fence: fence.clone(), ..parts(&outside, false, &[]) };
+        tokio::spawn(run(parts, tables(names), CancellationToken::new()))
+    };
+    let (older, younger) = (Fence::among(2), Fence::among(2));
+    let older = [start(0, &older[0], &[]), start(1, &older[1], &["t"])];
+    pass(5).await;
+    outside.sink_faults([SinkFault::RejectSend]);
+    outside.insert("t", 6..=9);
+    while outside.faults_left() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // While it waits for its next try. The table is another task's now.
+    let younger = [start(0, &younger[0], &["t"]), start(1, &younger[1], &[])];
+    pass(60).await;
+    assert_exactly_once(&outside, "t");
+    assert!(younger.iter().all(|task| !task.is_finished()));
+    let [_, second] = older;
+    assert_eq!(second.await.unwrap().unwrap_err().kind(), ErrorKind::Fenced);
 }
 
 #[tokio::test(start_paused = true)]

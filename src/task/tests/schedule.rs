@@ -112,6 +112,7 @@ enum End {
 #[derive(Debug, Clone)]
 struct Life {
     millis: u64,
+    tasks: usize,
     end: End,
     faults: Vec<Planned>,
     /// How long calls take at most.
@@ -129,7 +130,6 @@ struct Schedule {
     keyless: bool,
     page: usize,
     tables: usize,
-    tasks: usize,
     lives: Vec<Life>,
 }
 
@@ -147,6 +147,7 @@ impl Schedule {
             inserts.sort_unstable();
             Life {
                 millis,
+                tasks: rng.usize(1..=3),
                 end: [End::Killed, End::Stopped, End::TakenOver][rng.usize(..3)],
                 faults: (0..rng.usize(0..5)).map(|_| Planned::random(rng)).collect(),
                 pace: [0, 2, 30][rng.usize(..3)],
@@ -160,7 +161,6 @@ impl Schedule {
             keyless: rng.bool(),
             page: rng.usize(1..=9),
             tables,
-            tasks: rng.usize(1..=2),
             lives: (0..rng.usize(1..=4)).map(|_| life(&mut rng)).collect(),
         }
     }
@@ -181,13 +181,11 @@ impl Schedule {
             outside.insert(table, []);
         }
         let mut next = self.tie;
-        let (mut zombies, mut shift) = (Vec::new(), 0);
+        let mut zombies = Vec::new();
         for (number, life) in self.lives.iter().enumerate() {
             outside.plan(&life.faults, Some((Rng::with_seed(self.seed + number as u64), life.pace)));
             let stop = CancellationToken::new();
-            // Tables do not move while an older process lives: `docs/guarantees.md`, what is not covered.
-            shift += usize::from(zombies.is_empty());
-            let tasks = self.start(&base, &outside, shift, false, &stop);
+            let tasks = self.start(&base, number, life.tasks, false, &stop);
             let started = Instant::now();
             for (at, table, ties) in &life.inserts {
                 tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
@@ -209,11 +207,11 @@ impl Schedule {
             }
         }
         outside.plan(&[], None);
-        self.catch_up(&base, &outside, shift).await?;
+        self.catch_up(&base).await?;
         kill(zombies).await;
         self.look(&outside)?;
         let (delivered, offsets) = (outside.transactions(), outside.open());
-        self.catch_up(&base, &outside, shift).await?;
+        self.catch_up(&base).await?;
         if (outside.transactions(), outside.open(), offsets) != (delivered, 0, 0) {
             return Err("a run with nothing to read opened a transaction, or one was left open".to_owned());
         }
@@ -234,32 +232,30 @@ impl Schedule {
         spec
     }
 
-    /// The tables go to other tasks by `shift`.
+    /// The tables go to other tasks from life to life.
     fn start(
         &self,
         base: &Parts,
-        outside: &Outside,
-        shift: usize,
+        number: usize,
+        tasks: usize,
         once: bool,
         stop: &CancellationToken,
     ) -> Vec<JoinHandle<Result<()>>> {
-        let mut groups = vec![Vec::new(); self.tasks];
+        let mut groups = vec![Vec::new(); tasks];
         for (index, name) in TABLES[..self.tables].iter().enumerate() {
-            groups[(index + shift) % self.tasks].push(table(name));
+            groups[(index + number) % tasks].push(table(name));
         }
-        let fences = Fence::among(self.tasks);
+        let fences = Fence::among(tasks);
         let start = |(task, (group, fence))| {
-            let outside = outside.clone();
-            let sink: crate::task::SinkFactory = Arc::new(move || Ok(outside.sink(task)));
             let board = StatusBoard::new("c", Duration::from_secs(30));
-            let parts = Parts { once, fence, sink, board, ..base.clone() };
+            let parts = Parts { once, task, fence, board, ..base.clone() };
             tokio::spawn(run(parts, watch::channel(group).1, stop.clone()))
         };
         groups.into_iter().zip(fences).enumerate().map(start).collect()
     }
 
-    async fn catch_up(&self, base: &Parts, outside: &Outside, shift: usize) -> std::result::Result<(), String> {
-        for task in self.start(base, outside, shift, true, &CancellationToken::new()) {
+    async fn catch_up(&self, base: &Parts) -> std::result::Result<(), String> {
+        for task in self.start(base, self.lives.len(), 1, true, &CancellationToken::new()) {
             let ended = tokio::time::timeout(Duration::from_secs(600), task).await;
             let ended = ended.map_err(|_| "the last run does not end".to_owned())?;
             ended.map_err(|panic| panic.to_string())?.map_err(|error| format!("the last run: {error:?}"))?;

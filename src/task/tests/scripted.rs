@@ -14,7 +14,7 @@ use super::schedule::{Effect, Planned, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
-use crate::offsets::{Loaded, OffsetStore, StoredOffset, format};
+use crate::offsets::{Loaded, OffsetStore, Owner, StoredOffset, format};
 
 /// What goes wrong at a step of the sink; each is used up by the first step it fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,8 @@ struct World {
     identity: Option<String>,
     /// The one that is stored.
     remembered: Option<String>,
+    /// The stored owner: the record's value.
+    owner: Option<Owner>,
     /// The last id the source says it has handed out.
     last_id: Option<i64>,
     replica: bool,
@@ -88,6 +90,8 @@ struct World {
 
 /// The key of the remembered server.
 const SERVER: &str = "the server";
+/// The key of the owner.
+const OWNER: &str = "the owner";
 
 /// Everything outside of the task.
 #[derive(Clone, Default)]
@@ -348,6 +352,11 @@ impl Sink {
                 world.remembered = Some(value);
                 continue;
             }
+            if table == OWNER {
+                let (run, tasks) = value.split_once(' ').unwrap();
+                world.owner = Some(Owner { run: run.to_owned(), tasks: tasks.parse().unwrap() });
+                continue;
+            }
             let partition = SourcePartition::table(&table);
             let offset = format::parse_value("c", &partition, value.as_bytes()).unwrap().expect("an offset");
             world.offsets.insert(partition, offset);
@@ -465,7 +474,7 @@ impl OffsetStore for Outside {
             self.visit(Step::Load).await?;
             let world = self.world();
             let offsets = world.offsets.iter().map(stored).collect();
-            Ok(Loaded { offsets, server: world.remembered.clone() })
+            Ok(Loaded { offsets, server: world.remembered.clone(), owner: world.owner.clone() })
         }
         .boxed()
     }
@@ -473,6 +482,11 @@ impl OffsetStore for Outside {
     fn stage_server(&self, _connector: &str, identity: &str) -> Vec<KafkaRecord> {
         let value = Some(identity.into());
         vec![KafkaRecord { topic: "offsets".into(), key: SERVER.into(), value }]
+    }
+
+    fn stage_owner(&self, _connector: &str, owner: &Owner) -> KafkaRecord {
+        let value = format!("{} {}", owner.run, owner.tasks);
+        KafkaRecord { topic: "offsets".into(), key: OWNER.into(), value: Some(value.into()) }
     }
 
     fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {

@@ -9,7 +9,7 @@ use rowtide::config::{Surroundings, connector, read};
 use rowtide::connector::{RunOptions, catalog, parts};
 use rowtide::error::Result;
 use rowtide::model::Relation;
-use rowtide::status::{StatusBoard, allowance};
+use rowtide::status::{StatusBoard, TableState, allowance};
 use rowtide::task::{self, Fence};
 use rowtide::telemetry::Metrics;
 use tokio::sync::watch;
@@ -141,7 +141,12 @@ impl<D: Loaded> Rig<D> {
     /// Reads what is left; nothing may be written meanwhile.
     pub fn catch_up(&self) {
         let life = self.start(None, true);
+        let board = life.board.clone();
         runtime().block_on(life.end()).expect("a run to the end");
+        // A task ends well although a table has failed.
+        for table in board.snapshot().tables {
+            assert!(table.state != TableState::Failed, "{} has failed: {:?}", table.table, table.reason);
+        }
     }
 
     /// What the oracle has to say of all tables.
@@ -177,13 +182,14 @@ impl<D: Loaded> Rig<D> {
             runtime().spawn(task::run(parts, selected, stop.clone()))
         };
         let tasks = groups.into_iter().zip(fences).enumerate().map(start).collect();
-        Life { script, stop, tasks, _selections: selections }
+        Life { script, board: options.board, stop, tasks, _selections: selections }
     }
 }
 
 /// Running tasks.
 struct Life {
     script: Arc<Script>,
+    board: StatusBoard,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<Result<()>>>,
     _selections: Vec<watch::Sender<Vec<Relation>>>,

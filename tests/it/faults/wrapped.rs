@@ -17,7 +17,7 @@ use rowtide::model::{
     CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, PlannedQuery, Relation, RowText, Schema,
     TableDefinition, TableId, Value,
 };
-use rowtide::offsets::{Loaded, OffsetStore};
+use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
 
 use super::script::{Script, Step};
@@ -47,8 +47,8 @@ pub fn scripted(parts: Parts, script: &Arc<Script>, task: usize) -> Parts {
         key_converter: converter(parts.key_converter),
         value_converter: converter(parts.value_converter),
         store: Arc::new(ScriptedStore { inner: parts.store, asking: asking.clone() }),
-        sink: Arc::new(move || {
-            let scripted: Box<dyn RecordSink> = Box::new(ScriptedSink { inner: sink()?, asking: for_sink.clone() });
+        sink: Arc::new(move |task| {
+            let scripted: Box<dyn RecordSink> = Box::new(ScriptedSink { inner: sink(task)?, asking: for_sink.clone() });
             Ok(scripted)
         }),
         ensure_topic: Arc::new(move |topic| {
@@ -265,6 +265,10 @@ impl OffsetStore for ScriptedStore {
 
     fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord> {
         self.inner.stage_server(connector, identity)
+    }
+
+    fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {
+        self.inner.stage_owner(connector, owner)
     }
 
     fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {

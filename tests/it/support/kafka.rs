@@ -158,6 +158,26 @@ pub fn seed(topic: &str, key: &str, value: Option<&str>) {
     producer.flush(PATIENCE).expect("the record arrives");
 }
 
+/// Waits until a topic holds no transaction any more: a commit is answered before the brokers have told every
+/// partition.
+#[track_caller]
+pub fn settled(topic: &str) {
+    let ends = |isolation: &str| -> Vec<i64> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", Stack::get().brokers)
+            .set("isolation.level", isolation)
+            .set("allow.auto.create.topics", "false")
+            .create()
+            .expect("a consumer");
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).expect("metadata");
+        let end = |id| consumer.fetch_watermarks(topic, id, PATIENCE).expect("ends").1;
+        metadata.topics()[0].partitions().iter().map(|partition| end(partition.id())).collect()
+    };
+    eventually(&format!("no transaction is open in {topic}"), PATIENCE, || {
+        (ends("read_committed") == ends("read_uncommitted")).then_some(())
+    });
+}
+
 /// The ends of a topic's partitions, transaction markers and aborted records counted: they move with
 /// every transaction, also an empty one.
 pub fn ends(topic: &str) -> Vec<i64> {

@@ -1,0 +1,109 @@
+//! E2 for a whole connector: who reads its offsets is alone with them. A transactional id fences one task, but tables
+//! move from task to task between two processes, and the number of tasks may change. So a process first puts its
+//! name to the connector, under the id of its first task, then fences all other ids, its own and those of more tasks
+//! there once were, and only then reads. A session that starts again looks for the name before it fences: who was
+//! overtaken must not fence in turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::watch;
+
+use super::Parts;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kafka::RecordSink;
+use crate::offsets::{Loaded, Owner};
+
+/// What the tasks of one process know of each other and of their predecessors.
+#[derive(Clone)]
+pub struct Fence {
+    tasks: usize,
+    /// The name of this process.
+    run: Arc<str>,
+    /// Whose the connector is, as far as this process knows; none until its first task has said so.
+    owner: Arc<watch::Sender<Option<Option<Owner>>>>,
+    /// Tasks that have not fenced yet.
+    left: Arc<watch::Sender<usize>>,
+    passed: Arc<AtomicBool>,
+}
+
+impl Fence {
+    /// One for each task.
+    pub fn among(tasks: usize) -> Vec<Self> {
+        let fence = Self {
+            tasks,
+            run: format!("{:016x}", fastrand::u64(..)).into(),
+            owner: Arc::new(watch::Sender::new(None)),
+            left: Arc::new(watch::Sender::new(tasks)),
+            passed: Arc::default(),
+        };
+        (0..tasks).map(|_| Self { passed: Arc::default(), ..fence.clone() }).collect()
+    }
+
+    /// Fences every older process, by `sink` of task `parts.task`, and reads the offsets.
+    ///
+    /// # Errors
+    /// `Fenced` if the connector is another process's by now; those of the sink and the store.
+    pub(super) async fn enter(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Loaded> {
+        if self.passed.load(Ordering::Relaxed) {
+            self.load(parts).await?;
+        }
+        if parts.task > 0 {
+            // The senders live as long as `self`.
+            let _ = self.owner.subscribe().wait_for(Option::is_some).await;
+        }
+        sink.init().await?;
+        if self.owner.borrow().is_none()
+            && let Some(loaded) = self.claim(parts, sink).await?
+        {
+            self.pass().await;
+            return Ok(loaded);
+        }
+        self.pass().await;
+        self.load(parts).await
+    }
+
+    /// Puts the name of this process to the connector. One task after one task needs no name: they have the same
+    /// id. Then the offsets are given, which were read under it.
+    async fn claim(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Option<Loaded>> {
+        let loaded = parts.store.load(&parts.spec.name).await?;
+        let before = loaded.owner.as_ref().map_or(1, |owner| owner.tasks);
+        if self.tasks.max(before) == 1 {
+            self.owner.send_replace(Some(loaded.owner.clone()));
+            return Ok(Some(loaded));
+        }
+        let mut owner = Owner { run: self.run.to_string(), tasks: self.tasks.max(before) };
+        self.sign(parts, sink, &owner).await?;
+        if before > self.tasks {
+            for task in self.tasks..before {
+                (parts.sink)(task)?.init().await?;
+            }
+            // Only now may the next process forget them.
+            owner.tasks = self.tasks;
+            self.sign(parts, sink, &owner).await?;
+        }
+        self.owner.send_replace(Some(Some(owner)));
+        Ok(None)
+    }
+
+    async fn sign(&self, parts: &Parts, sink: &mut dyn RecordSink, owner: &Owner) -> Result<()> {
+        sink.begin().await?;
+        sink.commit(vec![parts.store.stage_owner(&parts.spec.name, owner)]).await
+    }
+
+    /// Says that this task has fenced, and waits for the others.
+    pub(super) async fn pass(&self) {
+        if !self.passed.swap(true, Ordering::Relaxed) {
+            self.left.send_modify(|left| *left = left.saturating_sub(1));
+        }
+        let _ = self.left.subscribe().wait_for(|left| *left == 0).await;
+    }
+
+    async fn load(&self, parts: &Parts) -> Result<Loaded> {
+        let loaded = parts.store.load(&parts.spec.name).await?;
+        if self.owner.borrow().as_ref().is_some_and(|owner| *owner != loaded.owner) {
+            return Err(Error::new(ErrorKind::Fenced, "another process took over the connector"));
+        }
+        Ok(loaded)
+    }
+}
