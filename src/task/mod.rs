@@ -15,6 +15,7 @@ mod poll;
 mod relation;
 pub mod server;
 mod start;
+mod sweep;
 #[cfg(test)]
 mod tests;
 

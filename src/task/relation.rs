@@ -10,7 +10,8 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
-use super::late::{Late, Sweep, Watch};
+use super::late::{Late, Watch};
+use super::sweep::Sweep;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
