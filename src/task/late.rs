@@ -139,6 +139,8 @@ pub(super) struct Late {
     /// The life of the connection and the number of the last observation used.
     observed: (u64, u64),
     recent: Recent,
+    /// The state before the present poll, once that is finished.
+    undone: Option<Option<State>>,
     status: GuardStatus,
     /// Part of a step has been handed on, the rest not yet: an error now is one of the whole transaction.
     pub(super) is_torn: bool,
@@ -295,8 +297,16 @@ impl Late {
         board.guard(self.status.clone());
         let must_store = self.stored.as_ref().is_some_and(|stored| state.outdates(stored));
         self.observed = sweep.observed;
-        self.state = Some(state);
+        self.undone = Some(self.state.replace(state));
         must_store
+    }
+
+    /// How a poll ended. If its rows did not get on their way, what it has led to is not true.
+    pub(super) fn settle(&mut self, is_on_its_way: bool) {
+        if let Some(before) = self.undone.take().filter(|_| !is_on_its_way) {
+            self.state = before;
+            self.recent = Recent::default();
+        }
     }
 }
 

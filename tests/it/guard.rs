@@ -17,7 +17,7 @@ use crate::support::kafka::records;
 use crate::support::load::random;
 use crate::support::oracle::stored_offset;
 use crate::support::process::{Running, run};
-use crate::support::{PATIENCE, eventually};
+use crate::support::{PATIENCE, address, eventually};
 
 const TABLE: &str = "
     create sequence ids cache 50;
@@ -242,8 +242,12 @@ fn a_table_written_anew_repeats_nothing() {
 #[test]
 fn a_pooler_between_changes_nothing() {
     let (role, database) = place();
-    let url = format!("{}?prepareThreshold=0", database.jdbc_url());
-    let connector = connector(&database, &role, "snapshot").set("connection.url", &url);
+    let pooler = address("ROWTIDE_TEST_PGBOUNCER_URL");
+    let (_, server) = pooler.rsplit_once('@').expect("a URL with a user");
+    let server = server.split('/').next().expect("a host");
+    let connector = connector(&database, &role, "snapshot")
+        .set("connection.url", &format!("jdbc:postgresql://{server}/{}", database.name))
+        .set("connection.user", "postgres");
     let running = Running::start(&connector.file(), &[]);
     load(&database, 12, Duration::from_secs(3), random(), |_| std::thread::sleep(Duration::from_millis(100)));
     assert_exact(&table(&database), &connector);
