@@ -8,9 +8,11 @@
 use std::fmt;
 
 pub mod edge;
+pub mod history;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
+pub mod window;
 
 /// What is promised about rows that commit late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,29 +2,27 @@
 //! connection observes, and reads late rows in the same view of the database as the page they come with, so that both
 //! share a batch, a transaction and an offset. Decides nothing itself: that is `guard`.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time::Instant as Clock;
 
 use super::binding::Binding;
+use super::sweep::{Recent, Sweep};
 use crate::config::spec::{ConnectorSpec, GuardChoice};
-use crate::dialect::{Flow, LateSupport, RowSink, RowStream, SourceConnection, StreamEnd};
+use crate::dialect::{LateSupport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::edge::{Edge, Low, Observation};
-use crate::guard::snapshot::{Broken, Cursor, LateRows, Poll, State, halves};
+use crate::guard::snapshot::{Broken, Cursor, LateRows, State, halves};
 use crate::guard::{Verdict, Way};
-use crate::model::{CursorValue, Instant, Micros, Mode, PlannedQuery, Position, Value};
+use crate::model::{CursorValue, Instant, Micros, Mode, PlannedQuery, Position};
 use crate::plan::Planner;
 use crate::status::{GuardStatus, TableBoard};
 use crate::zone::Zone;
 
 /// What an offset's guard field begins with; another version is another word.
 const SNAPSHOT: &str = "snapshot-1";
-/// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
-const MOST_RECENT: usize = 200_000;
+/// An older observation widens the window more than a query costs.
+const LONGEST_USE: Duration = Duration::from_secs(1);
 /// How much further back than the window of the next poll is expected to reach they are.
 const MARGIN: Micros = 60_000_000;
 
@@ -113,7 +111,7 @@ impl Watch {
     /// The low edge, observed anew if that was longer ago than `age`.
     async fn low(&mut self, connection: &mut dyn SourceConnection, age: Duration) -> Result<Low> {
         if let (Some(low), Some((_, answered))) = (&self.low, self.asked)
-            && answered.elapsed() < age
+            && answered.elapsed() < age.min(LONGEST_USE)
         {
             return Ok(low.clone());
         }
@@ -141,6 +139,8 @@ pub(super) struct Late {
     /// The life of the connection and the number of the last observation used.
     observed: (u64, u64),
     recent: Recent,
+    /// The state before the present poll, once that is finished.
+    undone: Option<Option<State>>,
     status: GuardStatus,
 }
 
@@ -295,91 +295,17 @@ impl Late {
         board.guard(self.status.clone());
         let must_store = self.stored.as_ref().is_some_and(|stored| state.outdates(stored));
         self.observed = sweep.observed;
-        self.state = Some(state);
+        self.undone = Some(self.state.replace(state));
         must_store
     }
-}
 
-/// The guard's part of one poll.
-pub(super) struct Sweep {
-    poll: Poll,
-    /// The query for late rows.
-    pub(super) query: Option<PlannedQuery>,
-    emits: bool,
-    /// The rows that have been emitted, where ids do not tell them this time.
-    known: Option<BTreeSet<(i64, u64)>>,
-    /// The rows emitted now, from a time on.
-    seen: Vec<(i64, u64)>,
-    from: i64,
-    storage: String,
-    pub(super) late_rows: u64,
-    observed: (u64, u64),
-    low: Low,
-}
-
-impl Sweep {
-    /// The page's query as the guard wants it.
-    pub(super) fn page(&self, planner: &Planner, query: PlannedQuery) -> PlannedQuery {
-        if self.poll.wants_ids() { planner.with_row_ids(query) } else { query }
-    }
-
-    /// Looks at the rows of a page, or at late rows, as they go by.
-    pub(super) fn watch<'a>(&'a mut self, stream: Box<dyn RowStream + 'a>, is_page: bool) -> Box<dyn RowStream + 'a> {
-        let has_ids = !is_page || self.poll.wants_ids();
-        Box::new(Watched { stream, sweep: self, is_page, has_ids })
-    }
-
-    /// Takes note of a row; whether it is to be emitted.
-    fn sees(&mut self, cursor: &[CursorValue<'_>], id: Option<u32>, is_page: bool) -> bool {
-        if let Some(id) = id {
-            self.poll.saw(self.poll.whole_id(id));
-        }
-        let mut is_known = false;
-        if let Some(CursorValue::Timestamp(time)) = cursor.first()
-            && *time >= self.from
-        {
-            let row = (*time, hash(cursor));
-            is_known = self.known.as_ref().is_some_and(|known| known.contains(&row));
-            self.seen.push(row);
-        }
-        let emits = is_page || self.emits && !is_known;
-        self.late_rows += u64::from(emits && !is_page);
-        emits
-    }
-}
-
-/// Rows of the window that have been emitted, in memory only: what tells them from late ones when the table was written
-/// anew, and with it the ids of all rows.
-#[derive(Default)]
-struct Recent {
-    storage: Option<String>,
-    /// Time and hash of the cursor.
-    rows: BTreeSet<(i64, u64)>,
-}
-
-impl Recent {
-    fn take(&mut self, storage: String, seen: Vec<(i64, u64)>, from: i64) {
-        self.storage = Some(storage);
-        self.rows.extend(seen);
-        self.rows = self.rows.split_off(&(from, 0));
-        while self.rows.len() > MOST_RECENT {
-            self.rows.pop_first();
+    /// How a poll ended. If its rows did not get on their way, what it has led to is not true.
+    pub(super) fn settle(&mut self, is_on_its_way: bool) {
+        if let Some(before) = self.undone.take().filter(|_| !is_on_its_way) {
+            self.state = before;
+            self.recent = Recent::default();
         }
     }
-}
-
-fn hash(cursor: &[CursorValue<'_>]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for value in cursor {
-        match value {
-            CursorValue::Integer(number) | CursorValue::Timestamp(number) => number.hash(&mut hasher),
-            CursorValue::Unsigned(number) => number.hash(&mut hasher),
-            CursorValue::Real(number) => number.to_bits().hash(&mut hasher),
-            CursorValue::Text(text) => text.hash(&mut hasher),
-            CursorValue::Null => {}
-        }
-    }
-    hasher.finish()
 }
 
 /// The query for late rows.
@@ -398,40 +324,4 @@ fn tag_of(at: &Position, identity: Option<&str>) -> String {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
-}
-
-/// A stream whose rows are noted as they go by.
-struct Watched<'a> {
-    stream: Box<dyn RowStream + 'a>,
-    sweep: &'a mut Sweep,
-    is_page: bool,
-    /// The last value of the cursor is the id of the row's transaction.
-    has_ids: bool,
-}
-
-impl RowStream for Watched<'_> {
-    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
-        Box::pin(async move {
-            let Self { stream, sweep, is_page, has_ids } = self;
-            stream.next_rows(&mut Watcher { sink, sweep, is_page: *is_page, has_ids: *has_ids }).await
-        })
-    }
-}
-
-struct Watcher<'a> {
-    sink: &'a mut dyn RowSink,
-    sweep: &'a mut Sweep,
-    is_page: bool,
-    has_ids: bool,
-}
-
-impl RowSink for Watcher<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        let (cursor, id) = match cursor.split_last() {
-            Some((CursorValue::Integer(id), cursor)) if self.has_ids => (cursor, u32::try_from(*id).ok()),
-            _ if self.has_ids => return Err(Error::internal("a row does not tell its transaction")),
-            _ => (cursor, None),
-        };
-        if self.sweep.sees(cursor, id, self.is_page) { self.sink.row(values, cursor) } else { Ok(Flow::Continue) }
-    }
 }

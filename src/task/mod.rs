@@ -21,6 +21,7 @@ pub mod server;
 mod skipped;
 mod stall;
 mod start;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod whole;

@@ -214,7 +214,9 @@ impl<'a> PollStage<'a> {
         polled.bind(self.parts, connection).await?;
         polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
         polled.check_cursor(self.parts, connection).await?;
-        match polled.poll(self.parts, connection, &mut self.watch, &self.out).await {
+        let outcome = polled.poll(self.parts, connection, &mut self.watch, &self.out).await;
+        polled.late.settle(outcome.is_ok());
+        match outcome {
             Err(error) if std::mem::take(polled.is_torn.get_mut()) => {
                 let message = "the rest of a step could not be read";
                 Err(Error::new(ErrorKind::TransactionAborted, message).caused_by(error))

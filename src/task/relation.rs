@@ -11,10 +11,11 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
-use super::late::{Late, Sweep, Watch};
+use super::late::{Late, Watch};
 use super::pass::Pass;
 use super::skipped::{Skipping, tolerance};
 use super::stall::{Step, Waits};
+use super::sweep::Sweep;
 use crate::dialect::{RowStream, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{

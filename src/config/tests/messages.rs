@@ -49,6 +49,23 @@ const CASES: &[Case<'_>] = &[
         "a query has no primary key",
     ),
     (&[("table.types", Some(""))], "table.types", "at least one kind"),
+    (&[("commit.guard", Some("strict"))], "commit.guard", "must be one of auto, snapshot, delay, off"),
+    (&[("commit.guard", Some("delay"))], "commit.guard", "delay needs timestamp.delay.interval.ms"),
+    (
+        &[("commit.guard", Some("snapshot")), ("connection.url", Some("jdbc:sqlite:/f"))],
+        "commit.guard",
+        "snapshot is not possible on sqlite",
+    ),
+    (
+        &[("commit.guard", Some("snapshot")), ("mode", Some("incrementing"))],
+        "commit.guard",
+        "snapshot needs a timestamp",
+    ),
+    (
+        &[("commit.guard", Some("snapshot")), ("query.suffix", Some("limit 5"))],
+        "commit.guard",
+        "not possible with query.suffix",
+    ),
     (&[("topic.prefix", Some("a b"))], "topic.prefix", "at most 249 letters"),
     (&[("db.timezone", Some("Mars/Olympus"))], "db.timezone", "Europe/Berlin"),
     (&[("numeric.mapping", Some("Best_Fit"))], "numeric.mapping", "all lower or all upper case"),

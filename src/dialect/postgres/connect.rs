@@ -309,6 +309,8 @@ fn session_options(options: PgConnectOptions, source: &SourceSpec, pooled: bool)
     }
     settings.retain(|(name, _)| !own.iter().any(|(known, _)| known == name));
     settings.extend(own);
+    // PgBouncer does not take this one either; servers of today print floats in full by themselves.
+    let options = if pooled { options.extra_float_digits(None) } else { options };
     Ok(if settings.is_empty() { options } else { options.options(settings) })
 }
 

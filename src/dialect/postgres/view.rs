@@ -40,7 +40,7 @@ const SUPPORT: &str = "
     )
     select current_setting('server_version_num')::int, bool_and(c.relkind in ('r', 'p')),
       bool_and(coalesce(m.amname = 'heap', true)),
-      bool_and(not k.root or has_column_privilege(c.oid, 'xmin', 'select'))
+      bool_and(case when k.root and c.relkind in ('r', 'p') then has_column_privilege(c.oid, 'xmin', 'select') else true end)
     from k join pg_catalog.pg_class c on c.oid = k.oid left join pg_catalog.pg_am m on m.oid = c.relam";
 
 pub(super) async fn late_support(session: &mut Session, relation: &Relation) -> Result<LateSupport> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::shrunk;
 use super::store::{Store, TICK, Version, Write};
+use super::{Setting, Step, schedule, shrunk};
 use crate::guard::edge::{Edge, Low};
 use crate::guard::snapshot::{Cursor as Stands, SLACK, State, halves};
 use crate::model::{Micros, ViewAnswer};
@@ -11,35 +11,6 @@ use crate::model::{Micros, ViewAnswer};
 // A transaction takes its time up to nine ticks before it can be seen.
 const _: () = assert!(9 * TICK < SLACK);
 const WINDOW: Micros = 3_600_000_000;
-
-#[derive(Debug, Clone)]
-enum Step {
-    Write(Write),
-    /// Polls; so many of the following steps happen between observation and view, and between view and answer.
-    Poll(u8, u8),
-    /// The process starts again with what it has stored.
-    Restart,
-}
-
-/// A step at random.
-fn step(random: &mut fastrand::Rng) -> Step {
-    let (n, row) = (random.u8(..), random.u8(..));
-    Step::Write(match random.u8(0..76) {
-        0..6 => Write::Begin(n),
-        6..18 => Write::Insert(n),
-        18..26 => Write::Update(n, row, random.bool()),
-        26..31 => Write::Savepoint(n),
-        31..35 => Write::Release(n),
-        35..37 => Write::RollbackTo(n),
-        37..45 => Write::Commit(n),
-        45..47 => Write::Abort(n),
-        47..50 => Write::Prepare(n),
-        50..58 => Write::Tick(1 + n % 40),
-        58..60 => Write::StepBack(1 + n % 200),
-        60..73 => return Step::Poll(n % 3, row % 3),
-        _ => return Step::Restart,
-    })
-}
 
 type Cursor = (Micros, usize);
 
@@ -191,21 +162,6 @@ fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
     assert!(last.iter().all(|one| store.is_committed(one)));
     let twice = poller.emitted.values().filter(|count| **count > 1).count();
     (missing, twice)
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Setting {
-    page: usize,
-    shows_starts: bool,
-    zone: Micros,
-}
-
-fn schedule(seed: u64) -> (Vec<Step>, Setting) {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let steps = random.usize(1..120);
-    let steps = (0..steps).map(|_| step(&mut random)).collect();
-    let zone = if random.u8(..4) == 0 { 60_000_000 } else { 0 };
-    (steps, Setting { page: random.usize(1..6), shows_starts: random.bool(), zone })
 }
 
 #[test]

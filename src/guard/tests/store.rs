@@ -209,6 +209,11 @@ impl Store {
         Observation { open: OpenTransactions { clock: self.clock, sessions, prepared }, passed: (passed, passed) }
     }
 
+    /// The start of the oldest transaction that has not ended, prepared ones included.
+    pub(super) fn oldest(&self) -> Option<Micros> {
+        self.transactions.iter().filter(|one| one.phase != Phase::Ended).map(|one| one.began).min()
+    }
+
     /// A view, and what it shows: the visible version of each row.
     pub(super) fn view(&self) -> (View, Vec<Version>) {
         let top = |one: &Transaction| one.levels[0].first().copied().filter(|_| one.phase != Phase::Ended);

@@ -11,20 +11,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::schedule::Step;
 use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Registry;
 use super::columns::KnownColumns;
+use super::commit::CommitStage;
 use super::memory::Share;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::spec::ConnectorSpec;
 use crate::config::{Document, Surroundings, connector};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Relation, TableId};
+use crate::model::{EncodedBatch, Joins, Offsets, Relation, TableId};
+use crate::retry::Backoff;
 use crate::status::{StatusBoard, TableState};
 use crate::telemetry::Metrics;
 
@@ -111,6 +113,45 @@ async fn each_fault_of_the_sink_ends_in_exactly_once() {
             outside.sink_faults(std::iter::repeat_n(fault, times));
             delivers(&outside).await;
         }
+    }
+}
+
+/// A batch of table `t` with one row.
+fn batch(id: i64, is_part: bool) -> EncodedBatch {
+    let mut batch = EncodedBatch::new("t".into(), "p_t".into(), 1, 8);
+    let append = |out: &mut Vec<u8>| -> Result<()> {
+        out.extend(id.to_string().bytes());
+        Ok(())
+    };
+    batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, append).unwrap();
+    batch.joins = if is_part { Joins::Must } else { Joins::Free };
+    batch
+}
+
+#[tokio::test(start_paused = true)]
+async fn part_of_a_step_waits_for_the_rest_and_is_not_committed_without_it() {
+    for has_rest in [true, false] {
+        let outside = Outside::default();
+        let parts = parts(&outside, true, &[]);
+        let mut sink = outside.sink(0);
+        sink.init().await.unwrap();
+        let mut backoff = Backoff::default();
+        let stage = CommitStage::new(&parts, sink, Offsets::default(), &mut backoff);
+        let (sender, receiver) = mpsc::channel(1);
+        let polling = async {
+            sender.send(batch(1, true)).await.unwrap();
+            // Far longer than a growing transaction is left open otherwise.
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert_eq!(outside.transactions(), 0);
+            if has_rest {
+                sender.send(batch(2, false)).await.unwrap();
+            }
+            drop(sender);
+        };
+        let (outcome, ()) = tokio::join!(stage.run(receiver), polling);
+        outcome.unwrap();
+        assert_eq!(outside.committed("p_t"), if has_rest { vec![1, 2] } else { vec![] });
+        assert_eq!(outside.open(), 0);
     }
 }
 
