@@ -119,6 +119,7 @@ impl<'a> PollStage<'a> {
         mut selected: watch::Receiver<Vec<Relation>>,
         stop: &CancellationToken,
     ) -> Result<()> {
+        let mut turn = 0;
         loop {
             let wanted = selected.borrow_and_update().clone();
             self.follow(&wanted);
@@ -135,6 +136,8 @@ impl<'a> PollStage<'a> {
                 () = tokio::time::sleep_until(wake) => {}
             }
             let Some(index) = next else { continue };
+            turn += 1;
+            self.relations[index].turn = turn;
             let (step, boards, board) =
                 (self.step.clone(), Arc::clone(&self.boards), self.relations[index].board.clone());
             let name = Arc::clone(&self.relations[index].name);
@@ -200,7 +203,7 @@ impl<'a> PollStage<'a> {
 
     fn next_due(&self) -> Option<usize> {
         let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.done);
-        open.min_by_key(|(_, polled)| polled.due).map(|(index, _)| index)
+        open.min_by_key(|(_, polled)| (polled.due, polled.turn)).map(|(index, _)| index)
     }
 
     /// One page of one relation. True if nothing newer is left.

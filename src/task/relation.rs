@@ -54,6 +54,8 @@ pub(super) struct Polled {
     /// A page is cut when its records reach this size.
     pub(super) page_bytes: usize,
     pub(super) due: Clock,
+    /// The number of its last turn: of those that are due at the same time the one goes first that has waited longest.
+    pub(super) turn: u64,
     pub(super) checked: Option<Clock>,
     pub(super) backoff: Backoff,
     pub(super) redescribes: u32,
@@ -103,6 +105,7 @@ impl Polled {
             row_bytes: 64,
             page_bytes: parts.memory.page_bytes,
             due: Clock::now(),
+            turn: 0,
             checked: None,
             backoff: Backoff::default(),
             redescribes: 0,
