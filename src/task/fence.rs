@@ -6,13 +6,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
 use super::Parts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::offsets::{Loaded, Owner};
+
+/// How long a session that starts again looks for another name: the transaction it left open itself may be in the
+/// way, until it fences. Then it looks again.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// What the tasks of one process know of each other and of their predecessors.
 #[derive(Clone)]
@@ -45,8 +51,10 @@ impl Fence {
     /// # Errors
     /// `Fenced` if the connector is another process's by now; those of the sink and the store.
     pub(super) async fn enter(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Loaded> {
-        if self.passed.load(Ordering::Relaxed) {
-            self.load(parts).await?;
+        if self.passed.load(Ordering::Relaxed)
+            && let Ok(looked) = tokio::time::timeout(GLANCE, self.load(parts)).await
+        {
+            looked?;
         }
         if parts.task > 0 {
             // The senders live as long as `self`.
@@ -66,6 +74,8 @@ impl Fence {
     /// Puts the name of this process to the connector. One task after one task needs no name: they have the same
     /// id. Then the offsets are given, which were read under it.
     async fn claim(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Option<Loaded>> {
+        // What the predecessors left open would hold the reading up.
+        try_join_all((1..self.tasks).map(|task| fence(parts, task))).await?;
         let loaded = parts.store.load(&parts.spec.name).await?;
         let before = loaded.owner.as_ref().map_or(1, |owner| owner.tasks);
         if self.tasks.max(before) == 1 {
@@ -75,9 +85,7 @@ impl Fence {
         let mut owner = Owner { run: self.run.to_string(), tasks: self.tasks.max(before) };
         self.sign(parts, sink, &owner).await?;
         if before > self.tasks {
-            for task in self.tasks..before {
-                (parts.sink)(task)?.init().await?;
-            }
+            try_join_all((self.tasks..before).map(|task| fence(parts, task))).await?;
             // Only now may the next process forget them.
             owner.tasks = self.tasks;
             self.sign(parts, sink, &owner).await?;
@@ -106,4 +114,9 @@ impl Fence {
         }
         Ok(loaded)
     }
+}
+
+/// Fences a task of which this process has none, or not yet.
+async fn fence(parts: &Parts, task: usize) -> Result<()> {
+    (parts.sink)(task)?.init().await
 }

@@ -7,6 +7,7 @@ use sqlx::postgres::PgDatabaseError;
 
 use super::super::Doing;
 use super::super::redact::without_quoted;
+use super::super::rows::handshake_failure;
 use crate::error::{Error, ErrorKind};
 
 /// The cause that is kept of a server's error.
@@ -39,15 +40,9 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
             };
             Error::new(ErrorKind::Unreachable, what).caused_by(error)
         }
-        sqlx::Error::Tls(error) => {
-            // A certificate that does not hold, or a server without TLS, does not pass by itself.
-            let text = error.to_string();
-            let permanent = text.contains("certificate") || text.contains("does not support");
-            let kind = if permanent { ErrorKind::Config } else { ErrorKind::Unreachable };
-            Error::new(kind, "the TLS handshake failed")
-                .caused_by(error)
-                .advise("check sslmode, sslrootcert and the server's certificate")
-        }
+        sqlx::Error::Tls(error) => Error::new(handshake_failure(&error.to_string()), "the TLS handshake failed")
+            .caused_by(error)
+            .advise("check sslmode, sslrootcert and the server's certificate"),
         sqlx::Error::Protocol(message) if doing == Doing::Connect => {
             Error::new(ErrorKind::Unreachable, "the server does not answer as PostgreSQL does").caused_by(message)
         }
