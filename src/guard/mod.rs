@@ -8,6 +8,7 @@
 use std::fmt;
 
 pub mod edge;
+pub mod gaps;
 pub mod history;
 pub mod snapshot;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The deterministic model: a database with snapshots, subtransactions and prepared transactions, a poller that drives
 //! the state machines as `task` does, and random schedules of both, shrunk when one fails.
 
+mod gaps;
 mod snapshot;
 mod store;
 mod window;

@@ -1,0 +1,136 @@
+//! The way `gaps`, for ids that are handed out in order: an id that was passed over without being seen is a gap, and a row
+//! that appears in one is late. A gap is closed when its row has come, or when nothing that is open can fill it any more.
+//! Exact where ids are handed out one at a time and the low edge is known; an update of a row that was seen is no late row.
+//!
+//! Between two polls this holds: every row at or below the cursor whose id lies in no gap has been emitted or will never
+//! come; none whose id lies in a gap has been emitted.
+
+use crate::model::{Micros, RangeSet};
+
+/// How many gaps are kept; beyond that the lowest are given up, and it is said.
+const MOST: usize = 4_096;
+/// How many polls are remembered to find the id that had been reached at a time.
+const PAST: usize = 64;
+
+/// What is kept from poll to poll, and stored with the offset. Ids are moved into the unsigned range, order kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// Ids below it cannot come any more.
+    low: u64,
+    gaps: RangeSet,
+}
+
+/// Which ids had been handed out by when, in memory only: what begins later than a time gets ids beyond those seen before.
+#[derive(Debug, Clone, Default)]
+pub struct Past(Vec<(Micros, u64)>);
+
+/// One poll.
+#[derive(Debug)]
+pub struct Poll {
+    /// The gaps to look into, by their ids.
+    pub gaps: RangeSet,
+    next: State,
+    last: Option<u64>,
+}
+
+/// An id in the unsigned range.
+pub fn unsigned(id: i64) -> u64 {
+    (id as u64) ^ (1 << 63)
+}
+
+impl Past {
+    /// At `clock`, observed after it, the greatest id seen was this.
+    pub fn seen(&mut self, clock: Micros, greatest: u64) {
+        self.0.push((clock, greatest));
+        if self.0.len() > PAST {
+            // Every other one is enough for what is long ago.
+            let mut index = 0;
+            self.0.retain(|_| {
+                index += 1;
+                index % 2 == 0 || index > PAST / 2
+            });
+        }
+    }
+
+    /// Ids up to this one had been handed out before a time; what happened at the very same time is not known.
+    fn before(&self, time: Micros) -> Option<u64> {
+        self.0.iter().filter(|(clock, _)| *clock < time).map(|(_, greatest)| *greatest).max()
+    }
+}
+
+impl State {
+    /// Begins a poll. `low` is the time since when all that is open began, where it is known; `cursor` the last id emitted.
+    pub fn poll(state: Option<&Self>, past: &Past, low: Option<Micros>, cursor: Option<u64>) -> Poll {
+        let state = state.cloned().unwrap_or_default();
+        let reached = low.and_then(|low| past.before(low)).map_or(0, |greatest| greatest.saturating_add(1));
+        Poll { gaps: state.gaps.clone(), next: State { low: state.low.max(reached), gaps: state.gaps }, last: cursor }
+    }
+
+    /// How many ids lie in gaps.
+    pub fn count(&self) -> u64 {
+        self.gaps.count()
+    }
+
+    /// `low;gaps`, the gaps relative to the first of them.
+    pub fn to_text(&self) -> String {
+        let base = self.gaps.first().unwrap_or(self.low);
+        format!("{};{base};{}", self.low, self.gaps.to_text(base))
+    }
+
+    /// Reads [`State::to_text`] back; none if it is not one.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut fields = text.split(';');
+        let (low, base, gaps) = (fields.next()?, fields.next()?, fields.next()?);
+        let state = Self { low: low.parse().ok()?, gaps: RangeSet::from_text(gaps, base.parse().ok()?)? };
+        fields.next().is_none().then_some(state)
+    }
+}
+
+impl Poll {
+    /// A row after the cursor, in order. All below the very first one is a gap.
+    pub fn forward(&mut self, id: u64) {
+        self.next.gaps.add(self.last.map_or(0, |last| last.saturating_add(1)), id);
+        self.last = Some(id);
+    }
+
+    /// A row in one of the gaps, which is late and emitted.
+    pub fn late(&mut self, id: u64) {
+        self.next.gaps.remove(id, id.saturating_add(1));
+    }
+
+    /// The state once everything is read, and whether gaps were given up because there were too many.
+    pub fn finish(self) -> (State, bool) {
+        // What could fill a gap below the low edge had ended before the view, so its row would have been there.
+        let mut gaps = self.next.gaps.from(self.next.low);
+        let surplus = gaps.ranges().len().saturating_sub(MOST);
+        if surplus > 0 {
+            let (_, end) = gaps.ranges()[surplus - 1];
+            gaps = gaps.from(end);
+        }
+        (State { low: self.next.low, gaps }, surplus > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_goes_round_and_nothing_else_is_one() {
+        let state = State { low: unsigned(5), gaps: [unsigned(-3), unsigned(9)].into_iter().collect() };
+        assert_eq!(State::from_text(&state.to_text()), Some(state.clone()));
+        assert_eq!(state.count(), 2);
+        for text in ["", "1;2", "1;2;x", "1;2;3;4"] {
+            assert_eq!(State::from_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_lowest_of_too_many_gaps_are_given_up() {
+        let mut poll = State::poll(None, &Past::default(), None, Some(0));
+        (1..=MOST as u64 + 10).for_each(|n| poll.forward(n * 2));
+        let (state, gave_up) = poll.finish();
+        assert!(gave_up);
+        assert_eq!((state.count(), state.gaps.first()), (MOST as u64, Some(21)));
+    }
+}
