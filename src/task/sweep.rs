@@ -10,7 +10,7 @@ use crate::dialect::{Flow, RowSink, RowStream, StreamEnd};
 use crate::error::{Error, Result};
 use crate::guard::edge::Low;
 use crate::guard::snapshot::Poll;
-use crate::model::{CursorValue, PlannedQuery, Value};
+use crate::model::{CursorValue, PlannedQuery, RowText, Value};
 use crate::plan::Planner;
 
 /// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
@@ -111,7 +111,8 @@ impl RowStream for Watched<'_> {
     fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
         Box::pin(async move {
             let Self { stream, sweep, is_page, has_ids } = self;
-            stream.next_rows(&mut Watcher { sink, sweep, is_page: *is_page, has_ids: *has_ids }).await
+            let mut watcher = Watcher { sink, sweep, is_page: *is_page, has_ids: *has_ids, seen: None };
+            stream.next_rows(&mut watcher).await
         })
     }
 }
@@ -121,15 +122,35 @@ struct Watcher<'a> {
     sweep: &'a mut Sweep,
     is_page: bool,
     has_ids: bool,
+    /// Whether the row is to be emitted that was seen and could not be delivered.
+    seen: Option<bool>,
 }
 
-impl RowSink for Watcher<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
+impl Watcher<'_> {
+    /// The row's cursor without the id of its transaction, and whether it is to be emitted.
+    fn sees<'c, 'v>(&mut self, cursor: &'c [CursorValue<'v>]) -> Result<(&'c [CursorValue<'v>], bool)> {
         let (cursor, id) = match cursor.split_last() {
             Some((CursorValue::Integer(id), cursor)) if self.has_ids => (cursor, u32::try_from(*id).ok()),
             _ if self.has_ids => return Err(Error::internal("a row does not tell its transaction")),
             _ => (cursor, None),
         };
-        if self.sweep.sees(cursor, id, self.is_page) { self.sink.row(values, cursor) } else { Ok(Flow::Continue) }
+        // A row that cannot be delivered is offered again.
+        let emits = self.seen.take().unwrap_or_else(|| self.sweep.sees(cursor, id, self.is_page));
+        Ok((cursor, emits))
+    }
+}
+
+impl RowSink for Watcher<'_> {
+    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
+        let (cursor, emits) = self.sees(cursor)?;
+        if !emits {
+            return Ok(Flow::Continue);
+        }
+        self.sink.row(values, cursor).inspect_err(|_| self.seen = Some(emits))
+    }
+
+    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
+        let (cursor, emits) = self.sees(cursor)?;
+        if emits { self.sink.left_out(error, cursor, text) } else { Ok(Flow::Continue) }
     }
 }

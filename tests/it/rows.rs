@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::Stack;
 use crate::support::config::Connector;
-use crate::support::db::{MySqlFamily, Postgres, Role, Sqlite, block};
+use crate::support::db::{Held, MySqlFamily, Postgres, Role, Sqlite, block};
 use crate::support::http::{metric, table, wait_for_state};
 use crate::support::kafka::{Raw, ends, read_topic, records, wait_for_records};
 use crate::support::oracle::stored_offset;
@@ -359,4 +359,29 @@ fn a_dead_letter_topic_that_cannot_be_or_is_a_target_is_refused_at_start() {
     let target = own.topic("t");
     let own = tolerant(own).set("errors.deadletterqueue.topic.name", &target);
     once(&own).expect_code(2).expect_says(&["would go to the dead letter topic", &target]);
+}
+
+#[test]
+fn a_poisoned_row_that_commits_late_is_left_out_once_and_the_late_rows_beside_it_come_once() {
+    let database = Postgres::new();
+    database.run(
+        "create table t (id serial primary key, ts timestamptz not null default clock_timestamp(), n numeric(10,2))",
+    );
+    let connector = tolerant(connector(&database.jdbc_url()))
+        .set("mode", "timestamp+incrementing")
+        .set("timestamp.column.name", "ts");
+    let mut late = Held::new(&database);
+    late.run("begin; insert into t (n) values (1)");
+    late.run("insert into t (n) values ('NaN')");
+    database.run("insert into t (n) values ('NaN'), (4)");
+    once(&connector).expect_code(0);
+    assert_eq!((ids(&connector), letters(&connector).len()), (vec![4], 1));
+    late.run("commit");
+    drop(late);
+    for _ in 0..2 {
+        once(&connector).expect_code(0);
+        assert_eq!(ids(&connector), [4, 1]);
+        let told: Vec<Json> = letters(&connector).into_iter().map(|(_, letter)| letter["row"]["id"].clone()).collect();
+        assert_eq!(told, ["3", "2"]);
+    }
 }

@@ -9,13 +9,14 @@ use futures_util::future::BoxFuture;
 use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use rowtide::convert::{Converter, Encoder, Role, SchemaPreview};
 use rowtide::dialect::{
-    CursorFact, Dialect, DocumentedType, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd,
+    CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, RowSink, RowStream, SourceConnection,
+    SqlSyntax, StreamEnd,
 };
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
-    CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, PlannedQuery, Relation, RowText, Schema,
-    TableDefinition, TableId, Value,
+    CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, OpenTransactions, PlannedQuery, Relation, RowText,
+    Schema, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -171,6 +172,26 @@ impl SourceConnection for ScriptedConnection {
 
     fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
         self.inner.last_id(relation, column)
+    }
+
+    fn late_support<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<LateSupport>> {
+        self.inner.late_support(relation)
+    }
+
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        self.inner.open_transactions()
+    }
+
+    fn begin_view<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        question: &'a ViewQuestion,
+    ) -> BoxFuture<'a, Result<ViewAnswer>> {
+        self.inner.begin_view(relation, question)
+    }
+
+    fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
+        self.inner.end_view()
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
