@@ -24,8 +24,8 @@ use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, Result};
 pub use crate::model::{CursorFact, FactWeight};
 use crate::model::{
-    CursorKind, CursorValue, FieldType, OpenTransactions, PlannedQuery, Relation, RowText, TableDefinition, TableId,
-    Value, ViewAnswer, ViewQuestion,
+    CursorKind, CursorValue, FieldType, Micros, OpenTransactions, PastView, PlannedQuery, Relation, RowText,
+    TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
 };
 pub use syntax::SqlSyntax;
 
@@ -154,26 +154,40 @@ pub trait SourceConnection: Send {
         Box::pin(async { Ok(None) })
     }
 
-    /// Whether late rows of a relation can be found by their transactions.
-    fn late_support<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<LateSupport>> {
-        let _ = relation;
-        Box::pin(async { Ok(LateSupport::not_here()) })
+    /// By what late rows of a relation can be found. `id` is the column whose values are handed out in order, if the
+    /// cursor has one.
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        let _ = (relation, id);
+        Box::pin(async { Ok(LateSupport::default()) })
     }
 
-    /// Which transactions are open now. Right on any session of the server, so a pooler may stand between.
+    /// Which transactions are open now that write, or may. Right on any session of the server, so a pooler may stand
+    /// between.
     fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
         Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
     }
 
-    /// Begins a read-only transaction in which everything is one view of the database, until [`Self::end_view`], to read
-    /// a relation.
-    fn begin_view<'a>(
-        &'a mut self,
-        relation: &'a Relation,
-        question: &'a ViewQuestion,
-    ) -> BoxFuture<'a, Result<ViewAnswer>> {
-        let _ = (relation, question);
-        Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
+    /// Begins a read-only transaction in which everything is one view of the database, until [`Self::end_view`].
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        let _ = question;
+        Box::pin(async { Err(Error::internal("rows of this database do not tell their transaction")) })
+    }
+
+    /// Where the rows of a relation are stored: other files mean that all of it was written anew, and that its rows tell
+    /// the transaction that did so. Right inside a view.
+    fn storage<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<String>> {
+        let _ = relation;
+        Box::pin(async { Err(Error::internal("rows of this database do not tell their transaction")) })
+    }
+
+    /// Begins a read-only transaction that reads the database as of a time, or as of now, until [`Self::end_view`].
+    fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
+        let _ = as_of;
+        Box::pin(async { Err(Error::internal("this database cannot be read as of a time")) })
     }
 
     /// Ends the view, however its statements ended.
@@ -185,24 +199,52 @@ pub trait SourceConnection: Send {
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
-/// Whether late rows can be found by their transactions.
+/// By what late rows of a relation can be found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LateSupport {
+    /// Its rows tell their transaction, and a view which ones it may not hold: [`SourceConnection::begin_view`].
+    pub views: Ability,
+    /// It can be read as of a time: [`SourceConnection::begin_past`].
+    pub past: Ability,
+    /// Since when those are at it who may write it can be seen: [`SourceConnection::open_transactions`].
+    pub writers: Ability,
+    /// How many ids a session or a node of the database takes at once, to use some of them later; 0 if it takes one at
+    /// a time.
+    pub ids_kept: u64,
+}
+
+/// Whether something is possible.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LateSupport {
-    /// They can.
-    Views,
-    /// They cannot: why, and what would change that.
-    Nothing {
-        /// Why.
+pub enum Ability {
+    /// It is.
+    Yes {
+        /// What is not covered by it; empty if nothing is known.
+        but: String,
+    },
+    /// It is not.
+    No {
+        /// Why, in words that follow a colon; empty if the database has nothing of the kind.
         why: String,
-        /// What to do; empty if nothing helps.
-        raise: &'static str,
+        /// What would change that; empty if nothing does.
+        raise: String,
     },
 }
 
-impl LateSupport {
-    /// The database has nothing of the kind, or it is not used yet.
-    fn not_here() -> Self {
-        Self::Nothing { why: "rowtide does not follow the transactions of this database yet".to_owned(), raise: "" }
+impl Ability {
+    /// It is possible, without anything known against it.
+    pub fn yes() -> Self {
+        Self::Yes { but: String::new() }
+    }
+
+    /// It is not.
+    pub fn no(why: impl Into<String>, raise: impl Into<String>) -> Self {
+        Self::No { why: why.into(), raise: raise.into() }
+    }
+}
+
+impl Default for Ability {
+    fn default() -> Self {
+        Self::no("", "")
     }
 }
 

@@ -117,7 +117,7 @@ mod tests {
 
     fn seen(clock: Micros, sessions: &[&str], prepared: &[&str]) -> Observation {
         let all = |names: &[&str]| names.iter().copied().map(open).collect();
-        let open = OpenTransactions { clock, sessions: all(sessions), prepared: all(prepared) };
+        let open = OpenTransactions { clock, sessions: all(sessions), prepared: all(prepared), is_stale: false };
         Observation { open, passed: (0, 0) }
     }
 

@@ -20,5 +20,5 @@ pub use schema::{
     ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
     TableDefinition, TableId,
 };
-pub use transactions::{Micros, OpenTransaction, OpenTransactions, View, ViewAnswer, ViewQuestion};
+pub use transactions::{Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion};
 pub use value::Value;

@@ -25,6 +25,17 @@ pub struct OpenTransactions {
     pub sessions: Vec<OpenTransaction>,
     /// The prepared transactions, which belonged to a session before.
     pub prepared: Vec<OpenTransaction>,
+    /// The database has answered from a list it would not make anew: nothing is known of now.
+    pub is_stale: bool,
+}
+
+/// A view of the database as of a time in the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastView {
+    /// That time: whatever is committed later has a later one.
+    pub as_of: Micros,
+    /// The earliest time that can still be read.
+    pub horizon: Micros,
 }
 
 /// Which transactions a view of the database holds.
@@ -57,7 +68,4 @@ pub struct ViewAnswer {
     pub in_progress: RangeSet,
     /// Whether all that the view has running was still in progress then.
     pub is_settled: bool,
-    /// Where the rows of the relation are stored: other files mean that all of it was written anew, and that its rows
-    /// tell the transaction that did so.
-    pub storage: String,
 }

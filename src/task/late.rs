@@ -9,7 +9,7 @@ use tokio::time::Instant as Clock;
 use super::binding::Binding;
 use super::sweep::{Recent, Sweep};
 use crate::config::spec::{ConnectorSpec, GuardChoice};
-use crate::dialect::{LateSupport, SourceConnection};
+use crate::dialect::{Ability, LateSupport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::edge::{Edge, Low, Observation};
 use crate::guard::snapshot::{Broken, Cursor, LateRows, State, halves};
@@ -57,17 +57,16 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
         return Ok(fallback(None, Some(format!("remove commit.guard={word}"))));
     }
     let support = if !is_timed {
-        LateSupport::Nothing {
-            why: "an id alone does not say how far back to look".to_owned(),
-            raise: "use mode=timestamp+incrementing",
-        }
+        let views = Ability::no("an id alone does not say how far back to look", "use mode=timestamp+incrementing");
+        LateSupport { views, ..LateSupport::default() }
     } else if spec.polling.suffix.is_some() {
-        LateSupport::Nothing { why: "query.suffix may leave rows out".to_owned(), raise: "remove query.suffix" }
+        let views = Ability::no("query.suffix may leave rows out", "remove query.suffix");
+        LateSupport { views, ..LateSupport::default() }
     } else {
-        connection.late_support(&binding.definition.relation).await?
+        connection.late_support(&binding.definition.relation, None).await?
     };
-    match support {
-        LateSupport::Views => Ok(Verdict {
+    match support.views {
+        Ability::Yes { .. } => Ok(Verdict {
             way: Way::Snapshot,
             uncovered: format!(
                 "not covered: times that a client's own clock assigns, further back than the oldest open transaction{}",
@@ -79,7 +78,7 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
             ),
             raise: None,
         }),
-        LateSupport::Nothing { why, raise } if spec.guard.way == GuardChoice::Snapshot => {
+        Ability::No { why, raise } if spec.guard.way == GuardChoice::Snapshot => {
             Err(Error::config(format!("commit.guard=snapshot is not possible here: {why}"))
                 .with("table", &binding.definition.relation)
                 .advise(format!(
@@ -87,7 +86,7 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
                     if raise.is_empty() { "" } else { "; " }
                 )))
         }
-        LateSupport::Nothing { why, raise } => Ok(fallback(Some(why), (!raise.is_empty()).then(|| raise.to_owned()))),
+        Ability::No { why, raise } => Ok(fallback(Some(why), (!raise.is_empty()).then_some(raise))),
     }
 }
 
@@ -235,7 +234,8 @@ impl Late {
         let behind = if planner.is_zoned() { None } else { newest.map(|newest| low.clock.saturating_sub(newest)) };
         let last = if self.observed.0 == watch.life { self.observed.1 } else { 0 };
         let stepped_back = watch.edge.stepped_back_since(last);
-        let answer = connection.begin_view(relation, &State::question(self.state.as_ref())).await?;
+        let answer = connection.begin_view(&State::question(self.state.as_ref())).await?;
+        let storage = connection.storage(relation).await?;
         let window = Micros::try_from(spec.guard.window.as_micros()).unwrap_or(Micros::MAX);
         let cursor = Cursor { time: cursor, stepped_back, behind: behind.unwrap_or(0).max(0) };
         let poll = State::poll(self.state.as_ref(), &answer, &low, cursor, window);
@@ -245,7 +245,7 @@ impl Late {
         };
         let emits = poll.late.as_ref().is_some_and(|late| late.emit);
         // Rows that were written anew tell nothing any more; those that have been emitted are known by their cursor.
-        let is_rewritten = self.recent.storage.as_ref().is_some_and(|storage| *storage != answer.storage);
+        let is_rewritten = self.recent.storage.as_ref().is_some_and(|before| *before != storage);
         if is_rewritten {
             tracing::info!(table, "the table was written anew; rows already sent are told by their cursor this time");
         }
@@ -261,7 +261,7 @@ impl Late {
             known: is_rewritten.then(|| self.recent.rows.clone()),
             seen: Vec::new(),
             from,
-            storage: answer.storage,
+            storage: storage,
             late_rows: 0,
             observed: (watch.life, low.number),
             low,

@@ -48,15 +48,25 @@ struct Sequence {
 }
 
 pub(super) async fn cursor_facts(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<CursorFact>> {
+    let mut facts = Vec::new();
+    ask(session, id, columns).await?.iter().for_each(|known| known.facts(&mut facts));
+    Ok(facts)
+}
+
+/// How many ids a session takes from the sequence of a column at once; 0 if it takes one at a time.
+pub(super) async fn ids_kept(session: &mut Session, id: &TableId, column: &str) -> Result<u64> {
+    let known = ask(session, id, &[column.to_owned()]).await?;
+    let cache = known.first().and_then(|known| known.sequence.as_ref()).map_or(1, |sequence| sequence.cache);
+    Ok(u64::try_from(cache).ok().filter(|cache| *cache > 1).unwrap_or(0))
+}
+
+async fn ask(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<Known>> {
     let schema = id.schema.as_deref().unwrap_or("public");
     let call = sqlx::query(FACTS).bind(schema).bind(&id.name).bind(columns).persistent(false);
     let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
-    let mut facts = Vec::new();
-    for row in &rows {
-        let known = known(row).map_err(|_| Error::internal("the catalog answers in another form than expected"))?;
-        known.facts(&mut facts);
-    }
-    Ok(facts)
+    rows.iter()
+        .map(|row| known(row).map_err(|_| Error::internal("the catalog answers in another form than expected")))
+        .collect()
 }
 
 fn known(row: &PgRow) -> sqlx::Result<Known> {

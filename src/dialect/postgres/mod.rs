@@ -346,10 +346,14 @@ impl SourceConnection for Session {
         })
     }
 
-    fn late_support<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<LateSupport>> {
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
         Box::pin(async move {
             self.begin().await?;
-            let support = view::late_support(self, relation).await?;
+            let support = view::late_support(self, relation, id).await?;
             self.end().await?;
             Ok(support)
         })
@@ -364,12 +368,12 @@ impl SourceConnection for Session {
         })
     }
 
-    fn begin_view<'a>(
-        &'a mut self,
-        relation: &'a Relation,
-        question: &'a ViewQuestion,
-    ) -> BoxFuture<'a, Result<ViewAnswer>> {
-        Box::pin(view::begin(self, relation, question))
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        Box::pin(view::begin(self, question))
+    }
+
+    fn storage<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<String>> {
+        Box::pin(view::storage(self, relation))
     }
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::super::{Doing, LateSupport};
-use super::{Session, answered, statement};
+use super::super::{Ability, Doing, LateSupport};
+use super::{Session, answered, facts, statement};
 use crate::error::{Error, Result};
 use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, ViewAnswer, ViewQuestion};
 
@@ -30,41 +30,76 @@ const OPEN: &str = "
       from pg_catalog.pg_prepared_xacts where database = current_database()
     ) as o on true";
 
-/// The relation with all that is read through it.
+/// The relation with all that is read through it: partitions, and what a view is made of.
 const SUPPORT: &str = "
     with recursive k (oid, root) as (
       select c.oid, true from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2
-      union all
-      select i.inhrelid, false from pg_catalog.pg_inherits i join k on i.inhparent = k.oid
+      union
+      select x.oid, false from k join lateral (
+        select i.inhrelid from pg_catalog.pg_inherits i where i.inhparent = k.oid
+        union all
+        select d.refobjid from pg_catalog.pg_rewrite r join pg_catalog.pg_depend d on d.objid = r.oid
+        where r.ev_class = k.oid and d.classid = 'pg_catalog.pg_rewrite'::regclass
+          and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> k.oid
+      ) as x (oid) on true
     )
     select current_setting('server_version_num')::int, bool_and(c.relkind in ('r', 'p')),
       bool_and(coalesce(m.amname = 'heap', true)),
-      bool_and(case when k.root and c.relkind in ('r', 'p') then has_column_privilege(c.oid, 'xmin', 'select') else true end)
-    from k join pg_catalog.pg_class c on c.oid = k.oid left join pg_catalog.pg_am m on m.oid = c.relam";
+      bool_and(case when k.root and c.relkind in ('r', 'p') then has_column_privilege(c.oid, 'xmin', 'select') else true end),
+      bool_or(c.relkind = 'f'), bool_or(c.relkind = 'm')
+    from k join pg_catalog.pg_class c on c.oid = k.oid left join pg_catalog.pg_am m on m.oid = c.relam
+    where c.relkind in ('r', 'p', 'f', 'm', 'v')";
 
-pub(super) async fn late_support(session: &mut Session, relation: &Relation) -> Result<LateSupport> {
-    let nothing = |why: &str, raise: &'static str| Ok(LateSupport::Nothing { why: why.to_owned(), raise });
-    let Relation::Table(id) = relation else {
-        return nothing("the rows of a query do not tell their transaction", "poll the table itself");
+const STORAGE: &str = "
+    with recursive k (oid) as (
+      select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = $1 and c.relname = $2
+      union all
+      select i.inhrelid from pg_catalog.pg_inherits i join k on i.inhparent = k.oid
+    )
+    select coalesce(string_agg(c.oid || ':' || c.relfilenode, ',' order by c.oid), '')
+    from k join pg_catalog.pg_class c on c.oid = k.oid";
+
+pub(super) async fn late_support(session: &mut Session, relation: &Relation, id: Option<&str>) -> Result<LateSupport> {
+    let standby = || Ability::no("a standby does not show the transactions of its primary", "poll the primary");
+    let Relation::Table(table) = relation else {
+        let but = "what the query reads from other servers or materialized views".to_owned();
+        return Ok(LateSupport {
+            views: Ability::no("the rows of a query do not tell their transaction", "poll the table itself"),
+            writers: if session.standby { standby() } else { Ability::Yes { but } },
+            ..LateSupport::default()
+        });
     };
-    if session.standby {
-        return nothing("a standby does not show the transactions of its primary", "poll the primary");
-    }
-    let schema = id.schema.as_deref().unwrap_or("public");
-    let call = sqlx::query(SUPPORT).bind(schema).bind(&id.name).persistent(false).fetch_one(&mut session.connection);
-    let row = answered(session.silence, Doing::Describe, call).await?;
+    let schema = table.schema.as_deref().unwrap_or("public");
+    let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(false);
+    let row = answered(session.silence, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
     let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
-    if row.try_get::<i32, _>(0).map_err(unexpected)? < 130_000 {
-        return nothing("this server does not tell how a transaction ended", "use PostgreSQL 13 or newer");
-    }
-    if !is(1)? || !is(2)? {
-        return nothing("its rows do not tell their transaction: it is no plain table", "poll the table itself");
-    }
-    if !is(3)? {
-        return nothing("the role may not read xmin", "grant select on the table, not only on some of its columns");
-    }
-    Ok(LateSupport::Views)
+    let writers = if session.standby {
+        standby()
+    } else if is(4)? {
+        Ability::no("its rows are those of another server", "poll that server")
+    } else if is(5)? {
+        Ability::no("its rows appear when a materialized view is refreshed", "poll the table itself")
+    } else {
+        Ability::yes()
+    };
+    let views = if session.standby || is(4)? || is(5)? {
+        writers.clone()
+    } else if row.try_get::<i32, _>(0).map_err(unexpected)? < 130_000 {
+        Ability::no("this server does not tell how a transaction ended", "use PostgreSQL 13 or newer")
+    } else if !is(1)? || !is(2)? {
+        Ability::no("its rows do not tell their transaction: it is no plain table", "poll the table itself")
+    } else if !is(3)? {
+        Ability::no("the role may not read xmin", "grant select on the table, not only on some of its columns")
+    } else {
+        Ability::yes()
+    };
+    let ids_kept = match id {
+        Some(id) => facts::ids_kept(session, table, id).await?,
+        None => 0,
+    };
+    Ok(LateSupport { views, past: Ability::default(), writers, ids_kept })
 }
 
 pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
@@ -86,7 +121,7 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
 
 /// Begins the transaction, takes the view and asks, all in one round trip; the view is taken when the question is
 /// already on the server, and its ids are looked at afterwards.
-pub(super) async fn begin(session: &mut Session, relation: &Relation, question: &ViewQuestion) -> Result<ViewAnswer> {
+pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAnswer> {
     if std::mem::take(&mut session.notes.in_view) {
         session.notes.open_transaction = true;
     }
@@ -96,7 +131,7 @@ pub(super) async fn begin(session: &mut Session, relation: &Relation, question: 
     let since = question.since;
     let from = format!("greatest({since}, pg_snapshot_xmin(v.n)::text::bigint)");
     let to = format!("least(pg_snapshot_xmax(v.n)::text::bigint, {from} + {CHUNK}) - 1");
-    push_question(&mut sql, &[(from, to)], question.hidden.ranges(), &storage_of(relation));
+    push_question(&mut sql, &[(from, to)], question.hidden.ranges());
     let call = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut session.connection);
     let row = answered(session.silence, Doing::Page, call).await?;
     let mut answer = read_answer(&row)?;
@@ -106,7 +141,7 @@ pub(super) async fn begin(session: &mut Session, relation: &Relation, question: 
     while next < xmax {
         let end = xmax.min(next + CHUNK);
         let mut sql = String::new();
-        push_question(&mut sql, &[(next.to_string(), (end - 1).to_string())], &[], "''");
+        push_question(&mut sql, &[(next.to_string(), (end - 1).to_string())], &[]);
         let call = sqlx::query(statement(&sql)).persistent(false).fetch_one(&mut session.connection);
         let row = answered(session.silence, Doing::Page, call).await?;
         let more = read_answer(&row)?;
@@ -119,7 +154,7 @@ pub(super) async fn begin(session: &mut Session, relation: &Relation, question: 
 
 /// Snapshot, ids in progress among those asked for, and whether all that was running still is. Ids of hidden
 /// transactions that have ended before the view are asked for in vain, which harms nothing.
-fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u64)], storage: &str) {
+fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u64)]) {
     let mut asked: Vec<String> = spans.iter().map(|(from, to)| format!("generate_series({from}, {to})")).collect();
     asked.extend(hidden.iter().map(|(from, to)| format!("generate_series({from}, {})", to - 1)));
     let asked: Vec<String> = asked.iter().map(|series| format!("select {series} as i")).collect();
@@ -132,42 +167,28 @@ fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u
                select i, i - row_number() over (order by i) as island from (
                  select distinct i from ({}) as a where pg_xact_status(i::text::xid8) = 'in progress') as p) as q
              group by island) as r),
-         (select coalesce(bool_and(pg_xact_status(x) = 'in progress'), true) from pg_snapshot_xip(v.n) as x)::text,
-         {storage}
+         (select coalesce(bool_and(pg_xact_status(x) = 'in progress'), true) from pg_snapshot_xip(v.n) as x)::text
          from (select pg_current_snapshot() as n) as v",
         asked.join(" union all ")
     );
 }
 
-/// The files of a table and of all that is read through it, as the view has them.
-fn storage_of(relation: &Relation) -> String {
-    let Relation::Table(id) = relation else { return "''".to_owned() };
-    let (schema, table) = (literal(id.schema.as_deref().unwrap_or("public")), literal(&id.name));
-    format!(
-        "(with recursive k (oid) as (
-            select c.oid from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-            where n.nspname = {schema} and c.relname = {table}
-            union all
-            select i.inhrelid from pg_catalog.pg_inherits i join k on i.inhparent = k.oid)
-          select coalesce(string_agg(c.oid || ':' || c.relfilenode, ',' order by c.oid), '')
-          from k join pg_catalog.pg_class c on c.oid = k.oid)"
-    )
-}
-
-/// A text in SQL, whatever the session takes a backslash for.
-fn literal(text: &str) -> String {
-    let text = text.replace('\'', "''").replace('\\', "\\\\");
-    format!("E'{text}'")
+/// The files of a table and of its partitions, as the transaction sees them.
+pub(super) async fn storage(session: &mut Session, relation: &Relation) -> Result<String> {
+    let Relation::Table(id) = relation else { return Ok(String::new()) };
+    let call = sqlx::query(STORAGE).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name);
+    let call = call.persistent(!session.pooled).fetch_one(&mut session.connection);
+    let row = answered(session.silence, Doing::Page, call).await?;
+    row.try_get(0).map_err(unexpected)
 }
 
 fn read_answer(row: &PgRow) -> Result<ViewAnswer> {
     let text = |index: usize| row.try_get_unchecked::<String, _>(index).map_err(unexpected);
-    let (view, in_progress, settled, storage) = (text(0)?, text(1)?, text(2)?, text(3)?);
+    let (view, in_progress, settled) = (text(0)?, text(1)?, text(2)?);
     Ok(ViewAnswer {
         view: parse_view(&view).ok_or_else(unreadable)?,
         in_progress: RangeSet::from_text(&in_progress, 0).ok_or_else(unreadable)?,
         is_settled: settled == "true",
-        storage,
     })
 }
 
@@ -205,10 +226,5 @@ mod tests {
         assert_eq!(parse_view("10:20:10,14"), Some(view));
         assert_eq!(parse_view("10:10:"), Some(View { xmin: 10, xmax: 10, running: vec![] }));
         assert_eq!(parse_view("10:20"), None);
-    }
-
-    #[test]
-    fn names_are_texts_in_the_question() {
-        assert_eq!(literal("a'b\\c"), "E'a''b\\\\c'");
     }
 }

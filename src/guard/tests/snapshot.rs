@@ -51,7 +51,7 @@ impl Poller {
         );
         let in_progress = store.in_progress(asked).into_iter().collect();
         let is_settled = store.in_progress(view.running.iter().copied()).len() == view.running.len();
-        let answer = ViewAnswer { view, in_progress, is_settled, storage: String::new() };
+        let answer = ViewAnswer { view, in_progress, is_settled };
         let before = self.cursor;
         let time = before.map(|cursor| cursor.0);
         let behind = if self.is_zoned { 0 } else { low.clock - time.max(self.newest).unwrap_or(low.clock) };

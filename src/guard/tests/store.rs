@@ -206,7 +206,10 @@ impl Store {
         };
         let passed = self.steady - since;
         let (sessions, prepared) = (open('s', Phase::Open), open('p', Phase::Prepared));
-        Observation { open: OpenTransactions { clock: self.clock, sessions, prepared }, passed: (passed, passed) }
+        Observation {
+            open: OpenTransactions { clock: self.clock, sessions, prepared, is_stale: false },
+            passed: (passed, passed),
+        }
     }
 
     /// The start of the oldest transaction that has not ended, prepared ones included.

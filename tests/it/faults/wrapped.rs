@@ -15,8 +15,8 @@ use rowtide::dialect::{
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
-    CursorKind, CursorValue, EncodedBatch, KafkaRecord, OffsetDelta, OpenTransactions, PlannedQuery, Relation, RowText,
-    Schema, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
+    CursorKind, CursorValue, EncodedBatch, KafkaRecord, Micros, OffsetDelta, OpenTransactions, PastView, PlannedQuery,
+    Relation, RowText, Schema, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -174,20 +174,28 @@ impl SourceConnection for ScriptedConnection {
         self.inner.last_id(relation, column)
     }
 
-    fn late_support<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<LateSupport>> {
-        self.inner.late_support(relation)
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        self.inner.late_support(relation, id)
     }
 
     fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
         self.inner.open_transactions()
     }
 
-    fn begin_view<'a>(
-        &'a mut self,
-        relation: &'a Relation,
-        question: &'a ViewQuestion,
-    ) -> BoxFuture<'a, Result<ViewAnswer>> {
-        self.inner.begin_view(relation, question)
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        self.inner.begin_view(question)
+    }
+
+    fn storage<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<String>> {
+        self.inner.storage(relation)
+    }
+
+    fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
+        self.inner.begin_past(as_of)
     }
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
