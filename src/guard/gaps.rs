@@ -5,7 +5,7 @@
 //! Between two polls this holds: every row at or below the cursor whose id lies in no gap has been emitted or will never
 //! come; none whose id lies in a gap has been emitted.
 
-use crate::model::{Micros, RangeSet};
+use crate::model::{CursorKind, CursorValue, Micros, RangeSet};
 
 /// How many gaps are kept; beyond that the lowest are given up, and it is said.
 const MOST: usize = 4_096;
@@ -33,9 +33,22 @@ pub struct Poll {
     last: Option<u64>,
 }
 
-/// An id in the unsigned range.
-pub fn unsigned(id: i64) -> u64 {
-    (id as u64) ^ (1 << 63)
+/// An id in the unsigned range, order kept; none of a kind that has no next one.
+pub fn number(id: &CursorValue<'_>, kind: CursorKind) -> Option<u64> {
+    match (kind, id) {
+        (CursorKind::Integer, CursorValue::Integer(id)) => Some((*id as u64) ^ (1 << 63)),
+        (CursorKind::Unsigned, CursorValue::Integer(id)) => u64::try_from(*id).ok(),
+        (CursorKind::Unsigned, CursorValue::Unsigned(id)) => Some(*id),
+        _ => None,
+    }
+}
+
+/// What [`number`] was made of, as a literal of SQL.
+pub fn literal(number: u64, kind: CursorKind) -> String {
+    match kind {
+        CursorKind::Unsigned => number.to_string(),
+        _ => ((number ^ (1 << 63)) as i64).to_string(),
+    }
 }
 
 impl Past {
@@ -116,7 +129,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ids_keep_their_order_and_come_back() {
+        let of = |id| number(&CursorValue::Integer(id), CursorKind::Integer).unwrap();
+        for id in [i64::MIN, -1, 0, 1, i64::MAX] {
+            assert_eq!(literal(of(id), CursorKind::Integer), id.to_string());
+        }
+        assert!(of(i64::MIN) == 0 && of(-1) < of(0));
+        let of = |id| number(&id, CursorKind::Unsigned);
+        assert_eq!(of(CursorValue::Integer(5)), Some(5));
+        assert_eq!(of(CursorValue::Unsigned(u64::MAX)), Some(u64::MAX));
+        assert_eq!(literal(u64::MAX, CursorKind::Unsigned), u64::MAX.to_string());
+        assert_eq!(number(&CursorValue::Text("1".into()), CursorKind::Text), None);
+    }
+
+    #[test]
     fn a_state_goes_round_and_nothing_else_is_one() {
+        let unsigned = |id| number(&CursorValue::Integer(id), CursorKind::Integer).unwrap();
         let state = State { low: unsigned(5), gaps: [unsigned(-3), unsigned(9)].into_iter().collect() };
         assert_eq!(State::from_text(&state.to_text()), Some(state.clone()));
         assert_eq!(state.count(), 2);

@@ -1,9 +1,8 @@
-//! The way `history`, for databases that can be read as of a time in the past: late rows are those of the window as of
-//! now that were not in it as of the last poll. Both are exact views, so nothing is guessed and nothing remembered but
-//! the time. A row is known by a fingerprint of all that is sent of it.
+//! The way `snapshot` of databases that can be read as of a time in the past: late rows are those of the window as of now
+//! that were not in it as of the last poll. Both are exact views, so nothing is guessed and nothing remembered but the
+//! time.
 
-use std::collections::HashSet;
-
+use super::prints::{Print, Prints};
 use crate::model::Micros;
 
 /// A statement takes its time a moment before its transaction can be seen, and clocks of several nodes differ.
@@ -13,37 +12,46 @@ pub const SLACK: Micros = 1_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State {
     as_of: Micros,
-    low: Micros,
+    /// Where the window begins: a time, or an id.
+    low: i64,
 }
 
-/// One poll: everything is read as of `now`.
+/// One poll.
 #[derive(Debug)]
 pub struct Poll {
-    /// The window is read as of this time first, where there is one that the database still knows.
+    /// What the window was at this time is to be known first, where the database still knows it.
     pub before: Option<Micros>,
     /// Where the window begins; it ends with the cursor.
-    pub from: Micros,
+    pub from: i64,
     /// The time before is forgotten: rows of the window may be repeated.
     pub repeats: bool,
     is_first: bool,
-    known: HashSet<u64>,
-    next: State,
+    known: Prints,
+    low: i64,
 }
 
 impl State {
-    /// Begins a poll as of `now`. `oldest` is the start of the oldest open writer, as far as it is known, observed
-    /// before; `horizon` the earliest time the database still knows.
-    pub fn poll(state: Option<Self>, now: Micros, oldest: Micros, horizon: Micros) -> Poll {
-        let next = State { as_of: now, low: oldest.min(now).saturating_sub(SLACK) };
+    /// Begins a poll. No row can come any more below `low`; `horizon` is the earliest time the database still knows.
+    pub fn poll(state: Option<Self>, low: i64, horizon: Micros) -> Poll {
         let before = state.map(|state| state.as_of).filter(|before| *before >= horizon);
         Poll {
             before,
-            from: state.map_or(next.low, |state| state.low),
+            from: state.map_or(low, |state| state.low),
             repeats: state.is_some() && before.is_none(),
             is_first: state.is_none(),
-            known: HashSet::new(),
-            next,
+            known: Prints::default(),
+            low,
         }
+    }
+
+    /// The time everything was read as of.
+    pub fn as_of(self) -> Micros {
+        self.as_of
+    }
+
+    /// Where the window begins.
+    pub fn low(self) -> i64 {
+        self.low
     }
 
     /// `as of;low`.
@@ -60,18 +68,24 @@ impl State {
 
 impl Poll {
     /// A row of the window as of the time before.
-    pub fn was_there(&mut self, row: u64) {
-        self.known.insert(row);
+    pub fn was_there(&mut self, row: Print) {
+        self.known.add(row);
+    }
+
+    /// The database has forgotten the time before after all.
+    pub fn is_forgotten(&mut self) {
+        self.repeats |= self.before.take().is_some();
+        self.known = Prints::default();
     }
 
     /// Whether a row of the window as of now is late and to be emitted.
-    pub fn is_late(&self, row: u64) -> bool {
-        !self.is_first && !self.known.contains(&row)
+    pub fn is_late(&mut self, row: Print) -> bool {
+        !self.is_first && !self.known.take(row, false)
     }
 
-    /// The state once everything is read.
-    pub fn finish(self) -> State {
-        self.next
+    /// The state once everything is read as of a time.
+    pub fn finish(self, as_of: Micros) -> State {
+        State { as_of, low: self.low }
     }
 }
 
@@ -81,14 +95,18 @@ mod tests {
 
     #[test]
     fn a_time_the_database_has_forgotten_repeats_rows_and_says_so() {
-        let state = State::from_text("500;400").unwrap();
+        let (state, row) = (State::from_text("500;400").unwrap(), Print { place: 1, content: 0 });
         assert_eq!(state.to_text(), "500;400");
-        let known = State::poll(Some(state), 900, 800, 500);
+        let known = State::poll(Some(state), 800, 500);
         assert_eq!((known.before, known.repeats, known.from), (Some(500), false, 400));
-        let forgotten = State::poll(Some(state), 900, 800, 501);
+        let mut forgotten = State::poll(Some(state), 800, 501);
         assert_eq!((forgotten.before, forgotten.repeats), (None, true));
-        assert!(forgotten.is_late(1));
-        assert!(!State::poll(None, 900, 800, 0).is_late(1), "what is there at first counts as emitted");
+        assert!(forgotten.is_late(row));
+        let mut refused = State::poll(Some(state), 800, 500);
+        refused.was_there(row);
+        refused.is_forgotten();
+        assert!(refused.repeats && refused.is_late(row));
+        assert!(!State::poll(None, 800, 0).is_late(row), "what is there at first counts as emitted");
         for text in ["", "1", "1;", "1;2;3"] {
             assert_eq!(State::from_text(text), None, "{text}");
         }

@@ -10,6 +10,7 @@ use std::fmt;
 pub mod edge;
 pub mod gaps;
 pub mod history;
+pub mod prints;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,10 @@ pub mod window;
 pub enum Level {
     /// Neither lost nor repeated.
     Exact,
+    /// Neither lost nor repeated, but rows wait until the transactions that are open have ended.
+    Hold,
+    /// Not lost, within a fixed time; a restart may repeat some.
+    Rescan,
     /// Not lost if they come within a fixed delay.
     Delay,
     /// Lost, as in the reference.
@@ -33,6 +38,16 @@ pub enum Way {
     Whole,
     /// They are found by their transactions: [`snapshot`].
     Snapshot,
+    /// They are found by reading the past: [`history`].
+    History,
+    /// They are those that were not seen since the oldest open writer began: [`window`].
+    Window,
+    /// They are those whose ids were passed over: [`gaps`].
+    Gaps,
+    /// No row is read that an open transaction may still precede: [`window`].
+    Hold,
+    /// They are those that were not seen for a fixed time: [`window`].
+    Rescan,
     /// No row is read before it has reached an age.
     Delay,
     /// Not at all.
@@ -43,7 +58,9 @@ impl Way {
     /// What it promises.
     pub fn level(self) -> Level {
         match self {
-            Way::Whole | Way::Snapshot => Level::Exact,
+            Way::Whole | Way::Snapshot | Way::History | Way::Window | Way::Gaps => Level::Exact,
+            Way::Hold => Level::Hold,
+            Way::Rescan => Level::Rescan,
             Way::Delay => Level::Delay,
             Way::Off => Level::Off,
         }
@@ -53,7 +70,11 @@ impl Way {
     pub fn as_str(self) -> &'static str {
         match self {
             Way::Whole => "whole",
-            Way::Snapshot => "snapshot",
+            Way::Snapshot | Way::History => "snapshot",
+            Way::Window => "window",
+            Way::Gaps => "gaps",
+            Way::Hold => "hold",
+            Way::Rescan => "rescan",
             Way::Delay => "delay",
             Way::Off => "off",
         }
@@ -61,10 +82,15 @@ impl Way {
 }
 
 impl Level {
+    /// All of them, the best first.
+    pub const ALL: [Level; 5] = [Level::Exact, Level::Hold, Level::Rescan, Level::Delay, Level::Off];
+
     /// The word used in status, metrics and JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Level::Exact => "exact",
+            Level::Hold => "hold",
+            Level::Rescan => "rescan",
             Level::Delay => "delay",
             Level::Off => "off",
         }

@@ -3,16 +3,27 @@
 
 use std::collections::BTreeMap;
 
-use super::store::{Store, Version, Write};
+use super::store::{Store, TICK, Version, Write};
 use super::{Step, schedule, shrunk};
+use crate::guard::prints::Print;
 use crate::guard::{history, window};
 use crate::model::Micros;
+
+/// What these ways have for slack.
+const SLACK: Micros = 2 * TICK;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Window,
+    Hold,
     History,
     Off,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Window(window::State),
+    History(history::State),
 }
 
 type Cursor = (Micros, usize);
@@ -20,67 +31,102 @@ type Cursor = (Micros, usize);
 struct Poller {
     way: Way,
     page: usize,
+    polls: usize,
     cursor: Option<Cursor>,
-    state: Option<String>,
+    state: Option<State>,
     stored: Option<(Cursor, Option<String>)>,
     /// What was visible at each poll: the database knows it, not the poller.
     past: BTreeMap<Micros, Vec<Version>>,
     emitted: BTreeMap<(usize, usize), usize>,
 }
 
-fn fingerprint(version: &Version) -> u64 {
-    (version.key as u64) << 32 | version.number as u64
+fn print(version: &Version) -> Print {
+    Print { place: version.key as u64, content: version.number as u32 }
+}
+
+fn place(version: &Version) -> Cursor {
+    (version.time, version.key)
 }
 
 impl Poller {
-    fn poll(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store)) -> usize {
+    /// One poll. What is written between the observation and the page, and between page and window, is for `between`.
+    fn poll(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store, bool)) -> usize {
+        self.polls += 1;
         let (clock, oldest) = (store.clock, store.oldest());
-        between(store);
+        between(store, false);
         // No two views at one time.
         store.apply(&Write::Tick(1));
-        let (now, visible) = (store.clock, store.view().1);
+        let (now, mut visible) = (store.clock, store.view().1);
         self.past.insert(now, visible.clone());
-        let place = |version: &Version| (version.time, version.key);
         let before = self.cursor;
+        let low = oldest.map_or(clock, |oldest| oldest.min(clock)) - SLACK;
         let mut forward = visible.clone();
-        forward.retain(|version| Some(place(version)) > before && version.time < now);
+        let upper = if self.way == Way::Hold { low } else { now };
+        forward.retain(|version| Some(place(version)) > before && version.time < upper);
         forward.sort_by_key(place);
         forward.truncate(self.page);
         let in_window = |rows: &[Version], from: Micros| {
             rows.iter().filter(|one| one.time >= from && Some(place(one)) <= before).copied().collect::<Vec<_>>()
         };
         let mut emitted = forward.clone();
-        self.state = match self.way {
-            Way::Off => None,
-            Way::Window => {
-                let state = self.state.as_deref().map(|text| window::State::from_text(text).unwrap());
-                let mut poll = window::State::poll(state.as_ref(), clock, oldest);
-                for version in in_window(&visible, poll.from) {
-                    if poll.in_window(version.time, fingerprint(&version)) {
-                        emitted.push(version);
+        self.state = match (self.way, self.state.take()) {
+            (Way::Off, _) => None,
+            (Way::Window | Way::Hold, state) => {
+                let state = state.map(|state| match state {
+                    State::Window(state) => state,
+                    State::History(_) => panic!("another way"),
+                });
+                // Page and window need not be one view; and a window may be left for another poll.
+                between(store, true);
+                visible = store.view().1;
+                let leaves = state.is_some() && self.polls.is_multiple_of(3);
+                let low = state.as_ref().filter(|_| leaves).map_or(low, window::State::low);
+                let mut poll = window::State::poll(state.as_ref(), low, None, 0);
+                let low = poll.low();
+                forward.iter().filter(|one| one.time >= low).for_each(|one| poll.forward(print(one)));
+                if leaves {
+                    Some(State::Window(poll.finish_without_window()))
+                } else {
+                    for version in in_window(&visible, poll.from) {
+                        if poll.in_window(print(&version), version.time >= low) {
+                            emitted.push(version);
+                        }
                     }
+                    Some(State::Window(poll.finish()))
                 }
-                forward.iter().for_each(|version| poll.forward(version.time, fingerprint(version)));
-                Some(poll.finish().to_text())
             }
-            Way::History => {
-                let state = self.state.as_deref().map(|text| history::State::from_text(text).unwrap());
-                let mut poll = history::State::poll(state, now, oldest.unwrap_or(now).min(clock), 0);
-                for version in
-                    poll.before.iter().flat_map(|before| in_window(&self.past[before], poll.from)).collect::<Vec<_>>()
-                {
-                    poll.was_there(fingerprint(&version));
-                }
-                emitted.extend(in_window(&visible, poll.from).iter().filter(|one| poll.is_late(fingerprint(one))));
-                Some(poll.finish().to_text())
+            (Way::History, state) => {
+                let state = state.map(|state| match state {
+                    State::History(state) => state,
+                    State::Window(_) => panic!("another way"),
+                });
+                let low = oldest.unwrap_or(now).min(clock) - SLACK;
+                let mut poll = history::State::poll(state, low, 0);
+                let known = poll.before.map(|before| in_window(&self.past[&before], poll.from)).unwrap_or_default();
+                known.iter().for_each(|version| poll.was_there(print(version)));
+                emitted.extend(in_window(&visible, poll.from).iter().filter(|one| poll.is_late(print(one))));
+                Some(State::History(poll.finish(now)))
             }
         };
         self.cursor = forward.last().map(place).or(before);
         emitted.iter().for_each(|one| *self.emitted.entry((one.key, one.number)).or_default() += 1);
         if let Some(cursor) = self.cursor.filter(|_| !emitted.is_empty()) {
-            self.stored = Some((cursor, self.state.clone()));
+            let text = self.state.as_ref().map(|state| match state {
+                State::Window(state) => state.to_text(),
+                State::History(state) => state.to_text(),
+            });
+            self.stored = Some((cursor, text));
         }
         emitted.len()
+    }
+
+    fn restart(&mut self) {
+        self.cursor = self.stored.as_ref().map(|(cursor, _)| *cursor);
+        let text = self.stored.as_ref().and_then(|(_, text)| text.as_ref());
+        self.state = text.map(|text| match self.way {
+            Way::History => State::History(history::State::from_text(text).unwrap()),
+            _ => State::Window(window::State::from_text(text).unwrap()),
+        });
     }
 }
 
@@ -97,18 +143,15 @@ fn apply(store: &mut Store, write: &Write) {
 fn run(steps: &[Step], way: Way, page: usize) -> (usize, usize) {
     let mut store = Store::new(100, true, 0);
     let (past, emitted) = (BTreeMap::new(), BTreeMap::new());
-    let mut poller = Poller { way, page, cursor: None, state: None, stored: None, past, emitted };
+    let mut poller = Poller { way, page, polls: 0, cursor: None, state: None, stored: None, past, emitted };
     let mut steps = steps.iter();
     while let Some(step) = steps.next() {
         match step {
             Step::Write(write) => apply(&mut store, write),
-            Step::Restart => {
-                poller.cursor = poller.stored.as_ref().map(|(cursor, _)| *cursor);
-                poller.state = poller.stored.as_ref().and_then(|(_, state)| state.clone());
-            }
-            Step::Poll(before, _) => {
-                poller.poll(&mut store, |store| {
-                    for step in steps.by_ref().take(usize::from(*before)) {
+            Step::Restart => poller.restart(),
+            Step::Poll(before, after) => {
+                poller.poll(&mut store, |store, is_later| {
+                    for step in steps.by_ref().take(usize::from(if is_later { *after } else { *before })) {
                         if let Step::Write(write) = step {
                             apply(store, write);
                         }
@@ -119,8 +162,8 @@ fn run(steps: &[Step], way: Way, page: usize) -> (usize, usize) {
     }
     store.finish();
     let mut idle = 0;
-    while idle < 3 {
-        idle = if poller.poll(&mut store, |_| ()) == 0 { idle + 1 } else { 0 };
+    while idle < 4 {
+        idle = if poller.poll(&mut store, |_, _| ()) == 0 { idle + 1 } else { 0 };
     }
     let (_, last) = store.view();
     let missing = last.iter().filter(|one| !poller.emitted.contains_key(&(one.key, one.number))).count();
@@ -128,9 +171,9 @@ fn run(steps: &[Step], way: Way, page: usize) -> (usize, usize) {
 }
 
 #[test]
-fn every_committed_row_is_emitted_exactly_once_by_window_and_by_history() {
-    for (way, seed) in [Way::Window, Way::History].into_iter().flat_map(|way| (0..10_000).map(move |seed| (way, seed)))
-    {
+fn every_committed_row_is_emitted_exactly_once_by_window_hold_and_history() {
+    let ways = [Way::Window, Way::Hold, Way::History];
+    for (way, seed) in ways.into_iter().flat_map(|way| (0..10_000).map(move |seed| (way, seed))) {
         let (steps, setting) = schedule(seed);
         let is_wrong = |steps: &[Step]| run(steps, way, setting.page) != (0, 0);
         if is_wrong(&steps) {

@@ -1,0 +1,148 @@
+//! What rows are known by once they have been seen: a hash of their place in the order, and one of what they hold.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+
+/// What a row is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Print {
+    /// Its place in the order of the cursor.
+    pub place: u64,
+    /// All that it holds; the same for every row where that does not matter.
+    pub content: u32,
+}
+
+/// A hash that stays what it is from build to build, for nobody attacks it: FNV-1a.
+#[derive(Debug, Clone, Copy)]
+pub struct Hash(u64);
+
+/// Rows that have been seen; of rows that nothing tells apart it is known how many there were.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Prints {
+    counts: BTreeMap<Print, u32>,
+    len: usize,
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hash {
+    /// With these bytes.
+    #[must_use]
+    pub fn with(self, bytes: &[u8]) -> Self {
+        let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        Self(bytes.iter().fold(self.0, step))
+    }
+
+    /// All of it.
+    pub fn whole(self) -> u64 {
+        self.0
+    }
+
+    /// Half as long.
+    pub fn half(self) -> u32 {
+        (self.0 ^ (self.0 >> 32)) as u32
+    }
+}
+
+impl Prints {
+    /// A row was seen.
+    pub fn add(&mut self, print: Print) {
+        *self.counts.entry(print).or_default() += 1;
+        self.len += 1;
+    }
+
+    /// Takes a row out; false if there is none like it. `by_place` lets what it holds be other than it was.
+    pub fn take(&mut self, print: Print, by_place: bool) -> bool {
+        let found = if by_place {
+            let like = |content| Print { place: print.place, content };
+            self.counts.range(like(0)..=like(u32::MAX)).next().map(|(print, _)| *print)
+        } else {
+            self.counts.contains_key(&print).then_some(print)
+        };
+        let Some(found) = found else { return false };
+        if let Some(count) = self.counts.get_mut(&found) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&found);
+            }
+        }
+        self.len -= 1;
+        true
+    }
+
+    /// Adds the rows of another.
+    pub fn extend(&mut self, other: Self) {
+        other.counts.into_iter().for_each(|(print, count)| *self.counts.entry(print).or_default() += count);
+        self.len += other.len;
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Base64, 16 characters a row.
+    pub fn to_text(&self) -> String {
+        let mut bytes = Vec::with_capacity(self.len * 12);
+        for (print, count) in &self.counts {
+            for _ in 0..*count {
+                bytes.extend(print.place.to_be_bytes());
+                bytes.extend(print.content.to_be_bytes());
+            }
+        }
+        BASE64_STANDARD_NO_PAD.encode(bytes)
+    }
+
+    /// Reads [`Prints::to_text`] back; none if it is not one.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let bytes = BASE64_STANDARD_NO_PAD.decode(text).ok()?;
+        let (rows, rest) = bytes.as_chunks::<12>();
+        let mut prints = Self::default();
+        for row in rows {
+            let (place, content) = row.split_first_chunk()?;
+            let content = content.first_chunk()?;
+            prints.add(Print { place: u64::from_be_bytes(*place), content: u32::from_be_bytes(*content) });
+        }
+        rest.is_empty().then_some(prints)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(place: u64, content: u32) -> Print {
+        Print { place, content }
+    }
+
+    #[test]
+    fn rows_that_nothing_tells_apart_are_counted() {
+        let mut prints = Prints::default();
+        [print(1, 5), print(1, 5), print(u64::MAX, 0)].into_iter().for_each(|one| prints.add(one));
+        assert_eq!(Prints::from_text(&prints.to_text()), Some(prints.clone()));
+        assert_eq!(prints.to_text().len(), 48);
+        let taken: Vec<bool> = (0..3).map(|_| prints.take(print(1, 5), false)).collect();
+        assert_eq!(taken, [true, true, false]);
+        assert!(!prints.take(print(u64::MAX, 7), false) && prints.take(print(u64::MAX, 7), true));
+        assert!(prints.is_empty());
+        for text in ["x", "AAAA", "AAAAAAAAAAAAAAA=", "\u{e9}"] {
+            assert_eq!(Prints::from_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_books() {
+        assert_eq!(Hash::default().with(b"foobar").whole(), 0x85944171f73967e8);
+    }
+}
