@@ -165,7 +165,7 @@ async fn explain_table(
         key,
         value,
         facts,
-        guard: late::judge(spec, connection, &binding).await?,
+        guard: late::judge(spec, connection, &binding).await?.verdict,
         offset,
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
         samples,

@@ -296,6 +296,10 @@ pub struct GuardSpec {
     pub way: GuardChoice,
     /// `commit.guard.window.ms`.
     pub window: Duration,
+    /// `commit.guard.max.wait.ms`.
+    pub max_wait: Duration,
+    /// `commit.guard.on.timeout`.
+    pub on_timeout: OnTimeout,
 }
 
 /// `commit.guard`.
@@ -303,12 +307,47 @@ pub struct GuardSpec {
 pub enum GuardChoice {
     /// The best that works.
     Auto,
-    /// By the transactions of rows, or nothing.
+    /// By the transactions of rows, or by reading the past.
     Snapshot,
+    /// By what was seen since the oldest open transaction began.
+    Window,
+    /// Nothing is read that an open transaction may precede.
+    Hold,
+    /// By ids that were passed over.
+    Gaps,
+    /// By what was seen for a fixed time.
+    Rescan,
     /// Only `timestamp.delay.interval.ms`.
     Delay,
     /// Exactly as the reference.
     Off,
+}
+
+impl GuardChoice {
+    /// The word of the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GuardChoice::Auto => "auto",
+            GuardChoice::Snapshot => "snapshot",
+            GuardChoice::Window => "window",
+            GuardChoice::Hold => "hold",
+            GuardChoice::Gaps => "gaps",
+            GuardChoice::Rescan => "rescan",
+            GuardChoice::Delay => "delay",
+            GuardChoice::Off => "off",
+        }
+    }
+}
+
+/// `commit.guard.on.timeout`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// Wait on.
+    Hold,
+    /// Read on, and remember what was read as long as the process runs.
+    Rescan,
+    /// The table fails.
+    Fail,
 }
 
 /// What the record key is made of.

@@ -200,7 +200,7 @@ pub trait SourceConnection: Send {
 }
 
 /// By what late rows of a relation can be found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateSupport {
     /// Its rows tell their transaction, and a view which ones it may not hold: [`SourceConnection::begin_view`].
     pub views: Ability,
@@ -208,9 +208,26 @@ pub struct LateSupport {
     pub past: Ability,
     /// Since when those are at it who may write it can be seen: [`SourceConnection::open_transactions`].
     pub writers: Ability,
+    /// How long before it can be seen a transaction may have taken the time it writes.
+    pub head_start: Duration,
     /// How many ids a session or a node of the database takes at once, to use some of them later; 0 if it takes one at
     /// a time.
     pub ids_kept: u64,
+    /// A row is what was written: no view or query, whose columns may be others each time they are read.
+    pub is_table: bool,
+}
+
+impl Default for LateSupport {
+    fn default() -> Self {
+        Self {
+            views: Ability::default(),
+            past: Ability::default(),
+            writers: Ability::default(),
+            head_start: Duration::from_secs(1),
+            ids_kept: 0,
+            is_table: false,
+        }
+    }
 }
 
 /// Whether something is possible.

@@ -60,6 +60,13 @@ pub trait SqlSyntax: Send + Sync {
         )
     }
 
+    /// An aggregate over all rows, as text: how many there are, and a checksum of 64 bits of these columns (quoted and
+    /// qualified) of each, whatever their order; none where the dialect has nothing of the kind.
+    fn checksum(&self, columns: &[String]) -> Option<String> {
+        let _ = columns;
+        None
+    }
+
     /// Whether `(a, b) > (x, y)` is understood and served by an index.
     fn has_row_values(&self) -> bool;
 }

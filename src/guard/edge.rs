@@ -50,6 +50,9 @@ pub struct Edge {
 impl Edge {
     /// Takes in an observation.
     pub fn observe(&mut self, seen: &Observation) -> Low {
+        if seen.open.is_stale {
+            return self.unchanged(seen.open.clock);
+        }
         self.number += 1;
         let stepped_back = self.clock.and_then(|last| self.step_back(last, seen));
         let lowest = stepped_back.unwrap_or(Micros::MAX);
@@ -82,6 +85,13 @@ impl Edge {
         let bounded = all.map(|one| (self.open[&one.name].unwrap_or(Micros::MIN), one.holder.clone()));
         let oldest = bounded.min_by_key(|(bound, _)| *bound);
         Low { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
+    }
+
+    /// Nothing was seen: what was known before still stands, for what began since began later.
+    fn unchanged(&self, clock: Micros) -> Low {
+        let known = self.open.values().flatten().fold(self.clock.unwrap_or(clock), |least, bound| least.min(*bound));
+        let has_unknown = self.clock.is_none() || self.open.values().any(Option::is_none);
+        Low { number: self.number, clock, known, has_unknown, oldest: None }
     }
 
     /// The lowest time the clock may have shown since the last observation, if it has stepped back.
@@ -152,6 +162,19 @@ mod tests {
         first.open.sessions[0].began = Some(40);
         let low = edge.observe(&first);
         assert_eq!((low.known, low.has_unknown, low.oldest), (40, false, Some((40, None))));
+    }
+
+    #[test]
+    fn where_nothing_can_be_seen_what_was_known_stands() {
+        let mut edge = Edge::default();
+        let mut stale = seen(100, &[], &[]);
+        stale.open.is_stale = true;
+        assert!(edge.observe(&stale).has_unknown, "anything may be open");
+        edge.observe(&seen(200, &[], &[]));
+        edge.observe(&seen(300, &["a"], &[]));
+        let low = edge.observe(&stale);
+        assert_eq!((low.known, low.has_unknown, low.number), (200, false, 2));
+        assert_eq!(edge.observe(&seen(500, &[], &[])).known, 500);
     }
 
     #[test]

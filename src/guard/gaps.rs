@@ -106,9 +106,11 @@ impl Poll {
         self.last = Some(id);
     }
 
-    /// A row in one of the gaps, which is late and emitted.
-    pub fn late(&mut self, id: u64) {
+    /// A row at or below the cursor. Whether it lies in a gap, and so is late and to be emitted.
+    pub fn late(&mut self, id: u64) -> bool {
+        let is_late = self.next.gaps.contains(id);
         self.next.gaps.remove(id, id.saturating_add(1));
+        is_late
     }
 
     /// The state once everything is read, and whether gaps were given up because there were too many.

@@ -1,8 +1,8 @@
-//! Queries for rows that commit late: a page that tells the transaction of each row, and the rows of a window whose
-//! transaction is one of some.
+//! Queries for rows that commit late: a page that tells the transaction of each row, the rows of a window, all or those
+//! whose transaction is one of some, a checksum of a window, and the rows of some ids.
 
-use super::{ALIAS, Planner, Statement};
-use crate::model::{Bind, CursorColumn, CursorKind, CursorValue, PlannedQuery, Position};
+use super::{ALIAS, Planner, Statement, TupleColumn};
+use crate::model::{Bind, CursorColumn, CursorKind, CursorValue, PlannedQuery, Position, TableDefinition};
 
 impl Planner {
     /// The same query (one of this planner) with the id of each row's transaction as the last value of the cursor; as it
@@ -16,8 +16,8 @@ impl Planner {
         query
     }
 
-    /// The rows at or above `low` and at or below `upto`, with the ids of their transactions; those only whose ids lie
-    /// in one of the ranges, ends included, if there are any given. None where rows do not tell their transaction.
+    /// The rows at or above `low` and at or below `upto`. With `ids` they tell the ids of their transactions, and are
+    /// those only whose ids lie in one of the ranges, ends included; None where rows do not tell their transaction.
     pub fn late(
         &self,
         low: &CursorValue<'static>,
@@ -25,13 +25,7 @@ impl Planner {
         ids: Option<&[(u32, u32)]>,
     ) -> Option<PlannedQuery> {
         let row_id = self.syntax.row_id(ALIAS)?;
-        let first = self.tuple.first()?;
-        let mut sql = Statement::new(self);
-        sql.compare(first, ">=", low);
-        let pairs: Vec<_> = self.tuple.iter().zip(&upto.0).collect();
-        let left: Vec<&str> = pairs.iter().map(|(column, _)| column.expression.as_str()).collect();
-        let right: Vec<String> = pairs.iter().map(|(column, value)| sql.bind(column, value)).collect();
-        sql.condition(&format!("({}) <= ({})", left.join(", "), right.join(", ")));
+        let mut sql = self.between(low, upto)?;
         if let Some(ids) = ids {
             let list = |end: fn(&(u32, u32)) -> u32| {
                 let ends: Vec<String> = ids.iter().map(|range| end(range).to_string()).collect();
@@ -45,5 +39,79 @@ impl Planner {
         }
         sql.order();
         Some(self.with_row_ids(sql.finish(None)))
+    }
+
+    /// The rows at or above `low` and at or below `upto`; none for a relation that is read in no order.
+    pub fn window(&self, low: &CursorValue<'static>, upto: &Position) -> Option<PlannedQuery> {
+        let mut sql = self.between(low, upto)?;
+        sql.order();
+        Some(sql.finish(None))
+    }
+
+    /// How many rows [`Planner::window`] has and a checksum of their cursors, and of all they hold if `of_contents`, as
+    /// one text; none where the dialect has no such function.
+    pub fn window_checksum(
+        &self,
+        low: &CursorValue<'static>,
+        upto: &Position,
+        (definition, of_contents): (&TableDefinition, bool),
+    ) -> Option<PlannedQuery> {
+        let quoted = |name: &String| format!("{ALIAS}.{}", self.syntax.quote(name));
+        let columns: Vec<String> = if of_contents {
+            definition.columns.iter().map(|column| quoted(&column.field.name)).collect()
+        } else {
+            self.tuple.iter().flat_map(|column| &column.names).map(quoted).collect()
+        };
+        let checksum = self.syntax.checksum(&columns)?;
+        let sql = self.between(low, upto)?;
+        let sql = PlannedQuery {
+            sql: sql.sql.replacen(&self.base, &format!("select {checksum} {}", self.from), 1),
+            binds: sql.binds,
+            cursor: vec![CursorColumn { index: 0, kind: CursorKind::Text }],
+            hidden: 1,
+            limit: Some(1),
+        };
+        Some(sql)
+    }
+
+    /// The rows whose id, the first value of the cursor, lies in one of the ranges: literals, ends included.
+    pub fn with_ids(&self, ranges: &[(String, String)]) -> Option<PlannedQuery> {
+        let id = &self.tuple.first()?.expression;
+        let terms: Vec<String> = ranges
+            .iter()
+            .map(
+                |(from, to)| {
+                    if from == to { format!("{id} = {from}") } else { format!("{id} between {from} and {to}") }
+                },
+            )
+            .collect();
+        let mut sql = Statement::new(self);
+        sql.condition(&format!("({})", terms.join(" or ")));
+        sql.order();
+        Some(sql.finish(None))
+    }
+
+    fn between(&self, low: &CursorValue<'static>, upto: &Position) -> Option<Statement<'_>> {
+        let first = self.tuple.first()?;
+        let mut sql = Statement::new(self);
+        sql.compare(first, ">=", low);
+        let pairs: Vec<_> = self.tuple.iter().zip(&upto.0).collect();
+        sql.upto(&pairs);
+        Some(sql)
+    }
+}
+
+impl Statement<'_> {
+    /// Rows at or below the values, which may be fewer than the tuple has columns.
+    fn upto(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)]) {
+        if let [(column, value)] = pairs {
+            self.compare(column, "<=", value);
+        } else if self.planner.syntax.has_row_values() {
+            let left: Vec<&str> = pairs.iter().map(|(column, _)| column.expression.as_str()).collect();
+            let right: Vec<String> = pairs.iter().map(|(column, value)| self.bind(column, value)).collect();
+            self.condition(&format!("({}) <= ({})", left.join(", "), right.join(", ")));
+        } else {
+            self.expanded(pairs, "<", "<=");
+        }
     }
 }

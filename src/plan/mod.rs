@@ -78,6 +78,8 @@ pub struct Planner {
     base_with_id: Option<String>,
     /// The relation as in FROM, without the alias.
     source: String,
+    /// `from ...` with alias and hint.
+    from: String,
     hidden: usize,
     /// How many columns a page's result has.
     width: usize,
@@ -107,6 +109,7 @@ impl Planner {
             base: String::new(),
             base_with_id: None,
             source,
+            from: String::new(),
             hidden: 0,
             width: 0,
             tuple: Vec::new(),
@@ -136,7 +139,8 @@ impl Planner {
         planner.hidden = hidden.len();
         planner.width = definition.columns.len() + hidden.len();
         let hint = planner.index_hint(definition).map(|hint| format!(" {hint}")).unwrap_or_default();
-        let from = format!("from {} as {ALIAS}{hint}", planner.source);
+        planner.from = format!("from {} as {ALIAS}{hint}", planner.source);
+        let from = &planner.from;
         planner.base = format!("select {select_list} {from}");
         planner.base_with_id = style.syntax.row_id(ALIAS).map(|id| format!("select {select_list}, {id} {from}"));
         Ok(planner)
@@ -268,6 +272,11 @@ impl Planner {
         );
         let cursor = vec![CursorColumn { index: 0, kind: column.kind }];
         PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) }
+    }
+
+    /// The kind of the id, where the mode has nothing else.
+    pub fn id_kind(&self) -> Option<CursorKind> {
+        self.tuple.first().filter(|column| column.role == CursorRole::Incrementing).map(|column| column.kind)
     }
 
     /// Name and type of the id column, if its values are not numbers.
@@ -469,14 +478,15 @@ impl<'a> Statement<'a> {
                 let right: Vec<String> = pairs.iter().map(|(column, value)| self.bind(column, value)).collect();
                 self.condition(&format!("({}) > ({})", left.join(", "), right.join(", ")));
             }
-            _ => self.after_expanded(&pairs),
+            _ => self.expanded(&pairs, ">", ">"),
         }
     }
 
-    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values.
-    fn after_expanded(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)]) {
+    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values; `last`
+    /// is how the last column is compared.
+    fn expanded(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)], beyond: &str, last: &str) {
         let (first, first_value) = pairs[0];
-        self.compare(first, ">=", first_value);
+        self.compare(first, &format!("{beyond}="), first_value);
         let mut branches = Vec::new();
         for (index, (column, value)) in pairs.iter().enumerate() {
             let mut terms = Vec::new();
@@ -485,7 +495,8 @@ impl<'a> Statement<'a> {
                 terms.push(format!("{} = {placeholder}", equal.expression));
             }
             let placeholder = self.bind(column, value);
-            terms.push(format!("{} > {placeholder}", column.expression));
+            let operator = if index + 1 == pairs.len() { last } else { beyond };
+            terms.push(format!("{} {operator} {placeholder}", column.expression));
             branches.push(format!("({})", terms.join(" and ")));
         }
         self.condition(&format!("({})", branches.join(" or ")));

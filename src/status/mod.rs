@@ -118,8 +118,24 @@ pub struct GuardStatus {
     pub oldest_transaction: Option<String>,
     /// Rows that committed late and were caught since the start.
     pub late_rows: u64,
-    /// Ids of transactions whose rows may not have been visible yet.
+    /// Ids, of transactions or of rows, that may still become visible below the position.
     pub hidden_ids: u64,
+    /// Rows that were read again and were not late, since the start.
+    pub reread_rows: u64,
+    /// What newer rows wait for, where they do.
+    pub blocker: Option<String>,
+    /// Since when loss cannot be excluded, and why.
+    pub at_risk: Option<Risk>,
+}
+
+/// Why rows may have been lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Risk {
+    /// In words.
+    pub reason: String,
+    /// Since when.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
 }
 
 /// One table, or the query.

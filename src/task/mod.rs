@@ -21,7 +21,6 @@ pub mod server;
 mod skipped;
 mod stall;
 mod start;
-mod sweep;
 #[cfg(test)]
 mod tests;
 mod whole;

@@ -128,6 +128,12 @@ impl<'a> PollStage<'a> {
                 break;
             }
             let next = self.next_due();
+            if next.is_none_or(|index| self.relations[index].due > Clock::now())
+                && let Some(connection) = self.connection.as_deref_mut()
+                && self.watch.release(connection).await.is_err()
+            {
+                self.connection = None;
+            }
             let wake = next.map_or_else(|| Clock::now() + Duration::from_secs(3600), |index| self.relations[index].due);
             tokio::select! {
                 biased;
@@ -214,6 +220,10 @@ impl<'a> PollStage<'a> {
         let Some(connection) = self.connection.as_deref_mut() else {
             return Err(Error::internal("no connection"));
         };
+        if polled.bound.is_none() {
+            // What is described has to be as it is now.
+            self.watch.release(connection).await?;
+        }
         polled.bind(self.parts, connection).await?;
         polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
         polled.check_cursor(self.parts, connection).await?;
@@ -225,7 +235,7 @@ impl<'a> PollStage<'a> {
                 Err(Error::new(ErrorKind::TransactionAborted, message).caused_by(error))
             }
             Err(error) if error.kind() != ErrorKind::Unreachable => {
-                connection.end_view().await?;
+                self.watch.abandon(connection).await?;
                 Err(error)
             }
             outcome => outcome,

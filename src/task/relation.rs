@@ -11,11 +11,10 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
-use super::late::{Late, Watch};
+use super::late::{At, Late, Sweep, Watch};
 use super::pass::Pass;
 use super::skipped::{Skipping, tolerance};
 use super::stall::{Step, Waits};
-use super::sweep::Sweep;
 use crate::dialect::{RowStream, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -140,7 +139,13 @@ impl Polled {
         let (rule, encode) =
             (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         // A place first: the statement runs only when its rows have somewhere to go.
-        let mut permit = self.place(out).await?;
+        let mut permit = match out.try_reserve() {
+            Ok(permit) => permit,
+            Err(_) => {
+                watch.release(connection).await?;
+                self.place(out).await?
+            }
+        };
         let upper = match (planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(connection.upper_bound(kind, parts.spec.polling.delay).await?),
             (_, fixed) => fixed.clone(),
@@ -152,10 +157,18 @@ impl Polled {
             drop(permit);
             return self.poll_unordered(parts, connection, out, rule).await;
         }
-        let query = planner.page(self.position.as_ref(), upper.as_ref(), self.page_rows);
+        let at = At {
+            spec: &parts.spec,
+            table: &self.name,
+            binding: &bound.binding,
+            position: self.position.as_ref(),
+            newest: self.newest,
+            once: parts.once,
+        };
+        let mut sweep = self.late.begin(at, connection, watch).await?;
+        let bound_of_page = sweep.as_ref().map_or_else(|| upper.clone(), |sweep| sweep.bound(upper.clone()));
+        let query = planner.page(self.position.as_ref(), bound_of_page.as_ref(), self.page_rows);
         let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
-        let at = (self.position.as_ref(), self.newest);
-        let mut sweep = self.late.begin((&parts.spec, &self.name), connection, watch, &bound.binding, at).await?;
         let batch = self.empty_batch(bound);
         let query = with_ids(sweep.as_ref(), planner, query);
         let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;
@@ -164,6 +177,7 @@ impl Polled {
         let mut has_misfits = false;
         if let Some(tie) = page.unfinished_tie.take() {
             let query = with_ids(sweep.as_ref(), planner, planner.tie(&tie));
+            sweep.iter_mut().for_each(Sweep::forget_page);
             let rule = CutRule { anywhere: true, ..rule };
             let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;
             let rest = self.read_step(parts, out, &mut *stream, rule, permit, self.empty_batch(bound)).await?;
@@ -174,8 +188,10 @@ impl Polled {
             (page.position, page.settled, page.ended) = (Some(Position(vec![tie.clone()])), Some(tie), false);
         }
         let mut must_store = self.is_torn.load(Ordering::Relaxed);
+        let mut blocker = None;
         if let Some(mut sweep) = sweep {
-            if let Some(query) = sweep.query.take() {
+            let began = Clock::now();
+            while let Some(query) = sweep.next_query() {
                 let stream = connection.fetch(&bound.binding.definition, &query).await?;
                 let mut stream = sweep.watch(stream, false);
                 let rule = CutRule { anywhere: true, ..rule };
@@ -186,10 +202,15 @@ impl Polled {
                 page.batch = rest.page.batch;
                 page.left_out.extend(rest.page.left_out);
             }
-            connection.end_view().await?;
-            self.metrics.late(sweep.late_rows);
-            let is_outdated = self.late.finish(&self.name, sweep, &self.board) && self.position.is_some();
+            self.metrics.late(sweep.late_rows(), sweep.reread_rows());
+            blocker = sweep.blocker().map(str::to_owned);
+            let place = (&*self.name, planner.time_kind().is_some());
+            let is_outdated = self.late.finish(place, sweep, began.elapsed(), &self.board) && self.position.is_some();
             must_store = is_outdated || self.is_torn.load(Ordering::Relaxed);
+        }
+        if has_misfits || !page.left_out.is_empty() {
+            // What the columns are now is not to be seen in a view of before.
+            watch.release(connection).await?;
         }
         if has_misfits {
             self.confirm(parts, connection).await?;
@@ -201,7 +222,10 @@ impl Polled {
         self.note_lag(parts, &page, upper.as_ref())?;
         self.grow(&page, parts.spec.polling.batch_max_rows);
         if !found {
-            self.board.polled(false, exhausted);
+            match blocker.filter(|_| exhausted) {
+                Some(blocker) => self.board.waiting(format!("newer rows wait for {blocker}")),
+                None => self.board.polled(false, exhausted),
+            }
             if exhausted && std::mem::take(&mut self.more_promised) {
                 // Nothing to commit, but for the end of a pass, and the promise is off.
                 let mut end = self.pass.take().and_then(Pass::end).unwrap_or(page.batch);

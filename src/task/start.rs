@@ -53,7 +53,7 @@ impl Polled {
             tracing::info!(table = %self.name, subject, change, "the columns have changed");
         }
         let rules = facts::of_rules(connection, &binding).await?;
-        let verdict = late::judge(&parts.spec, connection, &binding).await?;
+        let judged = late::judge(&parts.spec, connection, &binding).await?;
         self.step.waits_for(Waits::Topic);
         let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         self.step.waits_for(Waits::Registry);
@@ -74,7 +74,7 @@ impl Polled {
         }
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
-        self.late.judged(&self.name, verdict, &self.board);
+        self.late.judged(&self.name, judged, &self.board);
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }

@@ -90,6 +90,7 @@ struct Shared {
     lag: Family<TableLabels, FloatGauge>,
     last_poll: Family<TableLabels, FloatGauge>,
     late_rows: Family<TableLabels, Counter>,
+    reread_rows: Family<TableLabels, Counter>,
     guard_level: Family<LevelLabels, Gauge>,
     guard_window: Family<TableLabels, FloatGauge>,
     guard_hidden: Family<TableLabels, FloatGauge>,
@@ -141,6 +142,7 @@ impl Metrics {
             lag: register(r, LAG, Family::default()),
             last_poll: register(r, LAST_POLL, Family::default()),
             late_rows: register(r, LATE_ROWS, Family::default()),
+            reread_rows: register(r, REREAD_ROWS, Family::default()),
             guard_level: register(r, GUARD_LEVEL, Family::default()),
             guard_window: register(r, GUARD_WINDOW, Family::default()),
             guard_hidden: register(r, GUARD_HIDDEN, Family::default()),
@@ -215,7 +217,7 @@ fn state_labels(table: &TableLabels, state: TableState) -> StateLabels {
 }
 
 /// Every level of [`GuardStatus::level`].
-const GUARD_LEVELS: [&str; 3] = ["exact", "delay", "off"];
+const GUARD_LEVELS: [&str; 5] = ["exact", "hold", "rescan", "delay", "off"];
 
 fn level_labels(table: &TableLabels, level: &'static str) -> LevelLabels {
     LevelLabels { connector: table.connector.clone(), table: table.table.clone(), level }
@@ -226,7 +228,8 @@ impl Shared {
         for level in GUARD_LEVELS.into_iter().filter(|_| !guard.level.is_empty()) {
             self.guard_level.get_or_create_owned(&level_labels(labels, level)).set((guard.level == level).into());
         }
-        let hidden = guard.window_seconds.map(|_| guard.hidden_ids as f64);
+        let is_guarded = matches!(guard.level, "exact" | "hold" | "rescan");
+        let hidden = is_guarded.then_some(guard.hidden_ids as f64);
         let gauges = [
             (&self.guard_window, guard.window_seconds),
             (&self.guard_hidden, hidden),
@@ -286,6 +289,7 @@ impl ConnectorMetrics {
             waiting: polls("waiting"),
             failed: polls("error"),
             late: self.shared.late_rows.get_or_create_owned(&labels),
+            reread: self.shared.reread_rows.get_or_create_owned(&labels),
             poll_seconds: self.shared.poll_seconds.get_or_create_owned(&labels),
             shared: self.shared.clone(),
             labels: Arc::new(labels),
@@ -328,6 +332,7 @@ pub struct TableMetrics {
     waiting: Counter,
     failed: Counter,
     late: Counter,
+    reread: Counter,
     poll_seconds: Histogram,
 }
 
@@ -359,9 +364,10 @@ impl TableMetrics {
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
-    /// Rows that committed late were caught.
-    pub fn late(&self, rows: u64) {
-        self.late.inc_by(rows);
+    /// Rows that committed late were caught, and rows read again in vain.
+    pub fn late(&self, late: u64, reread: u64) {
+        self.late.inc_by(late);
+        self.reread.inc_by(reread);
     }
 
     /// A poll failed.

@@ -67,12 +67,14 @@ metrics! {
         "Age of the newest emitted row by the database's clock, at the last poll";
     LATE_ROWS "rowtide_guard_late_rows_total" Counter ["connector", "table"]
         "Rows whose transaction committed after later rows were read, and which were caught";
+    REREAD_ROWS "rowtide_guard_reread_rows_total" Counter ["connector", "table"]
+        "Rows below the position that were read again to find late ones among them, and were none";
     GUARD_LEVEL "rowtide_guard_level" Gauge ["connector", "table", "level"]
-        "1 for what is promised about rows that commit late, 0 for the others: exact, delay, off";
+        "1 for what is promised about rows that commit late, 0 for the others: exact, hold, rescan, delay, off";
     GUARD_WINDOW "rowtide_guard_window_seconds" Gauge ["connector", "table"]
         "How far back late rows are looked for, at the last poll; absent where they are not";
     GUARD_HIDDEN "rowtide_guard_hidden_ids" Gauge ["connector", "table"]
-        "Transactions whose rows may not have been visible at the last poll; absent where they are not followed";
+        "Ids, of transactions or of rows, that may still become visible below the position; absent where there is no guard";
     OLDEST_TRANSACTION "rowtide_guard_oldest_transaction_seconds" Gauge ["connector", "table"]
         "How long the oldest open transaction of the database has been open, at most; absent if there is none";
     LAST_POLL "rowtide_last_successful_poll_timestamp_seconds" Gauge ["connector", "table"]

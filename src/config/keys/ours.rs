@@ -77,18 +77,36 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         Kind::Text,
         "What is done about rows whose transaction commits after later rows were read, which Connect loses. `auto`: the \
          best that works here (`rowtide explain` and the status say what, and what would raise it). `snapshot`: they are \
-         found by their transactions, exactly. `delay`: only `timestamp.delay.interval.ms`. `off`: nothing, and the \
-         offsets are Connect's to the byte.",
+         found by their transactions, or by reading the past (TiDB). `window`: they are those not seen since the oldest \
+         open transaction began. `gaps`: they are those whose ids were passed over. `hold`: nothing is read that an open \
+         transaction may still precede. `rescan`: what is younger than `commit.guard.window.ms` is read again and again. \
+         `delay`: only `timestamp.delay.interval.ms`. `off`: nothing, and the offsets are Connect's to the byte.",
     )
     .or("auto")
-    .allow(Allowed::AnyCase(&["auto", "snapshot", "delay", "off"]))
+    .allow(Allowed::AnyCase(&["auto", "snapshot", "window", "hold", "gaps", "rescan", "delay", "off"]))
     .high(),
     own_key(
         "commit.guard.window.ms",
         Kind::Long,
-        "How far back late rows are looked for where the age of an open transaction is not known: at the very first poll \
-         of a table, and after the database's clock was set back.",
+        "How far back late rows are looked for where the age of an open transaction is not known: where the database does \
+         not show its transactions, at the very first poll of a table, and after the database's clock was set back.",
     )
     .or("600000")
     .allow(Allowed::Range(0, i64::MAX)),
+    own_key(
+        "commit.guard.max.wait.ms",
+        Kind::Long,
+        "How long `hold` waits for one open transaction before `commit.guard.on.timeout` applies.",
+    )
+    .or("60000")
+    .allow(Allowed::Range(0, i64::MAX)),
+    own_key(
+        "commit.guard.on.timeout",
+        Kind::Text,
+        "What is done once `commit.guard.max.wait.ms` is over, or more rows have to be remembered than an offset holds \
+         (4,096). `hold`: nothing newer is read until the transaction ends. `rescan`: reading goes on, what was read is \
+         remembered by the process only, and a restart meanwhile repeats it. `fail`: the table stops.",
+    )
+    .or("rescan")
+    .allow(Allowed::AnyCase(&["hold", "rescan", "fail"])),
 ];

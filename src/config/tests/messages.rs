@@ -49,7 +49,11 @@ const CASES: &[Case<'_>] = &[
         "a query has no primary key",
     ),
     (&[("table.types", Some(""))], "table.types", "at least one kind"),
-    (&[("commit.guard", Some("strict"))], "commit.guard", "must be one of auto, snapshot, delay, off"),
+    (
+        &[("commit.guard", Some("strict"))],
+        "commit.guard",
+        "must be one of auto, snapshot, window, hold, gaps, rescan, delay, off",
+    ),
     (&[("commit.guard", Some("delay"))], "commit.guard", "delay needs timestamp.delay.interval.ms"),
     (
         &[("commit.guard", Some("snapshot")), ("connection.url", Some("jdbc:sqlite:/f"))],
@@ -66,6 +70,9 @@ const CASES: &[Case<'_>] = &[
         "commit.guard",
         "not possible with query.suffix",
     ),
+    (&[("commit.guard", Some("window")), ("mode", Some("incrementing"))], "commit.guard", "window needs a timestamp"),
+    (&[("commit.guard", Some("gaps"))], "commit.guard", "it needs mode=incrementing"),
+    (&[("commit.guard.on.timeout", Some("wait"))], "commit.guard.on.timeout", "must be one of hold, rescan, fail"),
     (&[("topic.prefix", Some("a b"))], "topic.prefix", "at most 249 letters"),
     (&[("db.timezone", Some("Mars/Olympus"))], "db.timezone", "Europe/Berlin"),
     (&[("numeric.mapping", Some("Best_Fit"))], "numeric.mapping", "all lower or all upper case"),

@@ -56,6 +56,12 @@ impl SqlSyntax for Syntax {
         Some(format!("force index ({})", back_quoted(name)))
     }
 
+    fn checksum(&self, columns: &[String]) -> Option<String> {
+        let told: Vec<String> = columns.iter().map(|column| format!("isnull({column}), {column}")).collect();
+        let row = format!("conv(left(md5(concat_ws(0x01, {})), 16), 16, 10)", told.join(", "));
+        Some(format!("cast(concat(count(*), ':', bit_xor(cast({row} as unsigned))) as char)"))
+    }
+
     fn has_row_values(&self) -> bool {
         false
     }

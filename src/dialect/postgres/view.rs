@@ -47,7 +47,7 @@ const SUPPORT: &str = "
     select current_setting('server_version_num')::int, bool_and(c.relkind in ('r', 'p')),
       bool_and(coalesce(m.amname = 'heap', true)),
       bool_and(case when k.root and c.relkind in ('r', 'p') then has_column_privilege(c.oid, 'xmin', 'select') else true end),
-      bool_or(c.relkind = 'f'), bool_or(c.relkind = 'm')
+      bool_or(c.relkind = 'f'), bool_or(c.relkind = 'm'), bool_and(c.relkind <> 'v')
     from k join pg_catalog.pg_class c on c.oid = k.oid left join pg_catalog.pg_am m on m.oid = c.relam
     where c.relkind in ('r', 'p', 'f', 'm', 'v')";
 
@@ -99,7 +99,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
         Some(id) => facts::ids_kept(session, table, id).await?,
         None => 0,
     };
-    Ok(LateSupport { views, past: Ability::default(), writers, ids_kept })
+    Ok(LateSupport { views, writers, ids_kept, is_table: is(6)?, ..LateSupport::default() })
 }
 
 pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {

@@ -35,7 +35,7 @@ impl Poller {
         let mut forward: Vec<u64> = visible.iter().copied().filter(|id| Some(*id) > self.cursor).collect();
         forward.sort_unstable();
         forward.truncate(self.page);
-        late.iter().for_each(|id| poll.late(*id));
+        assert!(late.iter().all(|id| poll.late(*id)));
         forward.iter().for_each(|id| poll.forward(*id));
         self.cursor = forward.last().copied().or(self.cursor);
         late.iter().chain(&forward).for_each(|id| *self.emitted.entry(*id).or_default() += 1);

@@ -1,0 +1,334 @@
+//! The guard's part of one poll: notes the rows of the page and of the window as they go by, and passes on those that are
+//! to be emitted. Keeps nothing from poll to poll but what it is handed.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use futures_util::future::BoxFuture;
+
+use crate::dialect::{Flow, RowSink, RowStream, SourceConnection, StreamEnd};
+use crate::error::{Error, Result};
+use crate::guard::edge::Low;
+use crate::guard::prints::{Hash, Print};
+use crate::guard::{gaps, history, snapshot, window};
+use crate::model::{CursorKind, CursorValue, Micros, PlannedQuery, Relation, RowText, Value};
+use crate::plan::Planner;
+
+/// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
+const MOST_RECENT: usize = 200_000;
+
+/// The guard's part of one poll.
+pub(in crate::task) struct Sweep {
+    pub(super) machine: Machine,
+    /// The queries for late rows, to be run after the page.
+    pub(super) queries: VecDeque<PlannedQuery>,
+    /// Rows are read below this only.
+    pub(super) upper: Option<CursorValue<'static>>,
+    /// Whom newer rows wait for.
+    pub(super) blocker: Option<String>,
+    pub(super) by_content: bool,
+    pub(super) low: Low,
+    pub(super) observed: (u64, u64),
+    pub(super) late_rows: u64,
+    pub(super) reread_rows: u64,
+}
+
+/// The state machine of the way, and what it needs of the rows.
+pub(super) enum Machine {
+    Snapshot {
+        poll: snapshot::Poll,
+        emits: bool,
+        /// The rows that have been emitted, where ids do not tell them this time.
+        known: Option<BTreeSet<(i64, u64)>>,
+        /// The rows emitted now, from a time on.
+        seen: Vec<(i64, u64)>,
+        from: i64,
+        /// Where the rows are stored, if it was looked.
+        storage: Option<String>,
+    },
+    Window {
+        poll: window::Poll,
+        /// Rows from here on are remembered.
+        low: CursorValue<'static>,
+        /// The window is left for another poll.
+        leaves: bool,
+    },
+    History {
+        poll: history::Poll,
+        as_of: Micros,
+        must_store: bool,
+    },
+    Gaps {
+        poll: gaps::Poll,
+        kind: CursorKind,
+    },
+}
+
+impl Sweep {
+    /// The page's query as the guard wants it.
+    pub(in crate::task) fn page(&self, planner: &Planner, query: PlannedQuery) -> PlannedQuery {
+        if self.wants_ids() { planner.with_row_ids(query) } else { query }
+    }
+
+    /// The bound of the page: not above what open transactions may precede.
+    pub(in crate::task) fn bound(&self, upper: Option<CursorValue<'static>>) -> Option<CursorValue<'static>> {
+        match (&self.upper, upper) {
+            (Some(own), Some(upper)) if is_at_or_above(&upper, own) => Some(own.clone()),
+            (Some(own), None) => Some(own.clone()),
+            (_, upper) => upper,
+        }
+    }
+
+    /// Whom newer rows wait for, where they do.
+    pub(in crate::task) fn blocker(&self) -> Option<&str> {
+        self.blocker.as_deref()
+    }
+
+    /// How many rows were late.
+    pub(in crate::task) fn late_rows(&self) -> u64 {
+        self.late_rows
+    }
+
+    /// How many rows were read again in vain.
+    pub(in crate::task) fn reread_rows(&self) -> u64 {
+        self.reread_rows
+    }
+
+    /// Looks at the rows of a page, or at those of the window, as they go by.
+    pub(in crate::task) fn watch<'a>(
+        &'a mut self,
+        stream: Box<dyn RowStream + 'a>,
+        is_page: bool,
+    ) -> Box<dyn RowStream + 'a> {
+        let has_ids = self.wants_ids() || !is_page && matches!(self.machine, Machine::Snapshot { .. });
+        Box::new(Watched { stream, sweep: self, is_page, has_ids })
+    }
+
+    /// The rows of the page are read anew.
+    pub(in crate::task) fn forget_page(&mut self) {
+        if let Machine::Window { poll, .. } = &mut self.machine {
+            poll.forget_forward();
+        }
+    }
+
+    /// The next query for late rows.
+    pub(in crate::task) fn next_query(&mut self) -> Option<PlannedQuery> {
+        self.queries.pop_front()
+    }
+
+    fn wants_ids(&self) -> bool {
+        matches!(&self.machine, Machine::Snapshot { poll, .. } if poll.wants_ids())
+    }
+
+    /// Takes note of a row; whether it is to be emitted.
+    fn sees(&mut self, cursor: &[CursorValue<'_>], content: Content<'_>, id: Option<u32>, is_page: bool) -> bool {
+        let by_content = self.by_content;
+        let print = || print_of(cursor, content, by_content);
+        let emits = match &mut self.machine {
+            Machine::Snapshot { poll, emits, known, seen, from, .. } => {
+                if let Some(id) = id {
+                    poll.saw(poll.whole_id(id));
+                }
+                let mut is_known = false;
+                if let Some(CursorValue::Timestamp(time)) = cursor.first()
+                    && *time >= *from
+                {
+                    let row = (*time, place_of(cursor).whole());
+                    is_known = known.as_ref().is_some_and(|known| known.contains(&row));
+                    seen.push(row);
+                }
+                is_page || *emits && !is_known
+            }
+            Machine::Window { poll, low, .. } => {
+                let stays = cursor.first().is_some_and(|time| is_at_or_above(time, low));
+                if !is_page {
+                    poll.in_window(print(), stays)
+                } else {
+                    if stays {
+                        poll.forward(print());
+                    }
+                    true
+                }
+            }
+            Machine::History { poll, .. } => is_page || poll.is_late(print()),
+            Machine::Gaps { poll, kind } => match cursor.first().and_then(|id| gaps::number(id, *kind)) {
+                Some(id) if is_page => {
+                    poll.forward(id);
+                    true
+                }
+                Some(id) => poll.late(id),
+                None => is_page,
+            },
+        };
+        self.late_rows += u64::from(emits && !is_page);
+        self.reread_rows += u64::from(!emits);
+        emits
+    }
+}
+
+/// Rows of the window that have been emitted, in memory only: what tells them from late ones when the table was written
+/// anew, and with it the ids of all rows.
+#[derive(Default)]
+pub(super) struct Recent {
+    /// Where they are stored, as far as it was looked.
+    pub(super) storage: Option<String>,
+    /// Time and hash of the cursor.
+    pub(super) rows: BTreeSet<(i64, u64)>,
+}
+
+impl Recent {
+    /// Where the rows are stored now, and those emitted before if that is elsewhere than it was.
+    pub(super) async fn look(
+        &self,
+        connection: &mut dyn SourceConnection,
+        relation: &Relation,
+    ) -> Result<(String, Option<BTreeSet<(i64, u64)>>)> {
+        let storage = connection.storage(relation).await?;
+        let is_elsewhere = self.storage.as_ref().is_some_and(|before| *before != storage);
+        Ok((storage, is_elsewhere.then(|| self.rows.clone())))
+    }
+
+    pub(super) fn take(&mut self, storage: Option<String>, seen: Vec<(i64, u64)>, from: i64) {
+        self.storage = storage.or_else(|| self.storage.take());
+        self.rows.extend(seen);
+        self.rows = self.rows.split_off(&(from, 0));
+        while self.rows.len() > MOST_RECENT {
+            self.rows.pop_first();
+        }
+    }
+}
+
+/// What a row holds, as far as it could be read.
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    Values(&'a [Value<'a>]),
+    Text(&'a dyn Fn() -> RowText),
+}
+
+fn place_of(cursor: &[CursorValue<'_>]) -> Hash {
+    cursor.iter().fold(Hash::default(), |hash, value| match value {
+        CursorValue::Integer(number) | CursorValue::Timestamp(number) => hash.with(&number.to_le_bytes()),
+        CursorValue::Unsigned(number) => hash.with(&number.to_le_bytes()),
+        CursorValue::Real(number) => hash.with(&number.to_bits().to_le_bytes()),
+        CursorValue::Text(text) => hash.with(text.as_bytes()).with(&[0xff]),
+        CursorValue::Null => hash.with(&[0xfe]),
+    })
+}
+
+fn print_of(cursor: &[CursorValue<'_>], content: Content<'_>, by_content: bool) -> Print {
+    let hash = |tag: u8, hash: Hash, bytes: &[u8]| hash.with(&[tag]).with(&bytes.len().to_le_bytes()).with(bytes);
+    let content = match content {
+        _ if !by_content => 0,
+        Content::Values(values) => values
+            .iter()
+            .fold(Hash::default(), |all, value| match value {
+                Value::Null => all.with(&[0]),
+                Value::Boolean(is) => all.with(&[1, u8::from(*is)]),
+                Value::Integer(number) => all.with(&[2]).with(&number.to_le_bytes()),
+                Value::Float32(number) => all.with(&[3]).with(&number.to_bits().to_le_bytes()),
+                Value::Float64(number) => all.with(&[4]).with(&number.to_bits().to_le_bytes()),
+                Value::Text(text) => hash(5, all, text.as_bytes()),
+                Value::Bytes(bytes) => hash(6, all, bytes),
+                Value::Decimal(bytes) => hash(7, all, bytes),
+            })
+            .half(),
+        Content::Text(text) => text()
+            .iter()
+            .fold(Hash::default(), |all, (_, text)| match text {
+                Some(text) => hash(5, all, text.as_bytes()),
+                None => all.with(&[0]),
+            })
+            .half(),
+    };
+    Print { place: place_of(cursor).whole(), content }
+}
+
+/// Whether a cursor value is not below another of its kind.
+fn is_at_or_above(value: &CursorValue<'_>, low: &CursorValue<'_>) -> bool {
+    match (value, low) {
+        (CursorValue::Timestamp(value), CursorValue::Timestamp(low))
+        | (CursorValue::Integer(value), CursorValue::Integer(low)) => value >= low,
+        (CursorValue::Real(value), CursorValue::Real(low)) => value >= low,
+        (CursorValue::Text(value), CursorValue::Text(low)) => value >= low,
+        // A kind has one form.
+        _ => true,
+    }
+}
+
+/// A stream whose rows are noted as they go by.
+struct Watched<'a> {
+    stream: Box<dyn RowStream + 'a>,
+    sweep: &'a mut Sweep,
+    is_page: bool,
+    /// The last value of the cursor is the id of the row's transaction.
+    has_ids: bool,
+}
+
+impl RowStream for Watched<'_> {
+    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
+        Box::pin(async move {
+            let Self { stream, sweep, is_page, has_ids } = self;
+            let mut watcher = Watcher { sink, sweep, is_page: *is_page, has_ids: *has_ids, seen: None };
+            stream.next_rows(&mut watcher).await
+        })
+    }
+}
+
+struct Watcher<'a> {
+    sink: &'a mut dyn RowSink,
+    sweep: &'a mut Sweep,
+    is_page: bool,
+    has_ids: bool,
+    /// Whether the row is to be emitted that was seen and could not be delivered.
+    seen: Option<bool>,
+}
+
+impl Watcher<'_> {
+    /// The row's cursor without the id of its transaction, and whether it is to be emitted.
+    fn sees<'c, 'v>(
+        &mut self,
+        cursor: &'c [CursorValue<'v>],
+        content: Content<'_>,
+    ) -> Result<(&'c [CursorValue<'v>], bool)> {
+        let (cursor, id) = match cursor.split_last() {
+            Some((CursorValue::Integer(id), cursor)) if self.has_ids => (cursor, u32::try_from(*id).ok()),
+            _ if self.has_ids => return Err(Error::internal("a row does not tell its transaction")),
+            _ => (cursor, None),
+        };
+        // A row that cannot be delivered is offered again.
+        let emits = self.seen.take().unwrap_or_else(|| self.sweep.sees(cursor, content, id, self.is_page));
+        Ok((cursor, emits))
+    }
+}
+
+impl RowSink for Watcher<'_> {
+    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
+        let (cursor, emits) = self.sees(cursor, Content::Values(values))?;
+        if !emits {
+            return Ok(Flow::Continue);
+        }
+        self.sink.row(values, cursor).inspect_err(|_| self.seen = Some(emits))
+    }
+
+    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
+        let (cursor, emits) = self.sees(cursor, Content::Text(text))?;
+        if emits { self.sink.left_out(error, cursor, text) } else { Ok(Flow::Continue) }
+    }
+}
+
+/// Takes the prints of rows, and nothing else of them.
+pub(super) struct Prints<'a> {
+    pub(super) by_content: bool,
+    pub(super) take: &'a mut (dyn FnMut(Print) + Send),
+}
+
+impl RowSink for Prints<'_> {
+    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
+        (self.take)(print_of(cursor, Content::Values(values), self.by_content));
+        Ok(Flow::Continue)
+    }
+
+    fn left_out(&mut self, _: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
+        (self.take)(print_of(cursor, Content::Text(text), self.by_content));
+        Ok(Flow::Continue)
+    }
+}

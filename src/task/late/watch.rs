@@ -1,0 +1,137 @@
+//! What a task's connection sees of the transactions of its database, shared by all relations of the task: who is open
+//! since when, and one view of the database for all that are polled in one go.
+
+use std::time::Duration;
+
+use tokio::time::Instant as Clock;
+
+use crate::dialect::SourceConnection;
+use crate::error::{Error, Result};
+use crate::guard::edge::{Edge, Low, Observation};
+use crate::model::{Micros, PastView, ViewAnswer, ViewQuestion};
+
+/// An older observation, or view, widens the window more than a query costs.
+const LONGEST_USE: Duration = Duration::from_secs(1);
+
+/// Follows what is open in the database, for all relations of a connection.
+#[derive(Default)]
+pub(in crate::task) struct Watch {
+    edge: Edge,
+    /// Counts connections: what was observed on one says nothing on another.
+    life: u64,
+    low: Option<Low>,
+    /// When the last observation was asked for, and answered.
+    asked: Option<(Clock, Clock)>,
+    /// What the last view may have hidden, which is all that has to be asked of the next.
+    unsettled: ViewQuestion,
+    view: Option<View>,
+}
+
+/// The view that is open, what was observed before it, and since when it has been so.
+struct View {
+    low: Low,
+    since: Clock,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Of now.
+    Now(ViewAnswer),
+    /// Of a time.
+    Past(PastView),
+}
+
+impl Watch {
+    /// Another connection, perhaps to another server.
+    pub(in crate::task) fn reset(&mut self) {
+        *self = Self { life: self.life + 1, ..Self::default() };
+    }
+
+    /// The connection, and the number of an observation on it.
+    pub(super) fn life(&self) -> u64 {
+        self.life
+    }
+
+    /// The lowest time the clock may have shown since an observation, where it has stepped back.
+    pub(super) fn stepped_back_since(&self, (life, number): (u64, u64)) -> Option<Micros> {
+        self.edge.stepped_back_since(if life == self.life { number } else { 0 })
+    }
+
+    /// The low edge, observed anew if that was longer ago than `age`.
+    pub(super) async fn low(&mut self, connection: &mut dyn SourceConnection, age: Duration) -> Result<Low> {
+        if let (Some(low), Some((_, answered))) = (&self.low, self.asked)
+            && answered.elapsed() < age.min(LONGEST_USE)
+        {
+            return Ok(low.clone());
+        }
+        let sent = Clock::now();
+        let open = connection.open_transactions().await?;
+        let answered = Clock::now();
+        let micros = |span: Duration| Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX);
+        let passed = self.asked.map_or((0, 0), |(last_sent, last_answered)| {
+            (micros(sent.duration_since(last_answered)), micros(answered.duration_since(last_sent)))
+        });
+        if !open.is_stale {
+            self.asked = Some((sent, answered));
+        }
+        let low = self.edge.observe(&Observation { open, passed });
+        self.low = Some(low.clone());
+        Ok(low)
+    }
+
+    /// One view of the database as of now, and the low edge observed before it. The one that is open already if there is
+    /// one.
+    pub(super) async fn view(&mut self, connection: &mut dyn SourceConnection) -> Result<(ViewAnswer, Low)> {
+        if let Some(View { low, since, kind: Kind::Now(answer) }) = &self.view
+            && since.elapsed() < LONGEST_USE
+        {
+            return Ok((answer.clone(), low.clone()));
+        }
+        self.release(connection).await?;
+        let low = self.low(connection, Duration::ZERO).await?;
+        let since = Clock::now();
+        let answer = connection.begin_view(&self.unsettled).await?;
+        self.unsettled = ViewQuestion { since: answer.view.xmax, hidden: answer.in_progress.clone() };
+        self.unsettled.hidden.extend(&answer.view.running.iter().copied().collect());
+        self.view = Some(View { low: low.clone(), since, kind: Kind::Now(answer.clone()) });
+        Ok((answer, low))
+    }
+
+    /// The same as of a time: that of the view that is open already, or now.
+    pub(super) async fn past(&mut self, connection: &mut dyn SourceConnection) -> Result<(PastView, Low)> {
+        if let Some(View { low, since, kind: Kind::Past(past) }) = &self.view
+            && since.elapsed() < LONGEST_USE
+        {
+            return Ok((*past, low.clone()));
+        }
+        self.release(connection).await?;
+        let low = self.low(connection, Duration::ZERO).await?;
+        let since = Clock::now();
+        let past = connection.begin_past(None).await?;
+        self.view = Some(View { low: low.clone(), since, kind: Kind::Past(past) });
+        Ok((past, low))
+    }
+
+    /// Begins the view of a time again, which was left for another.
+    pub(super) async fn reopen(&mut self, connection: &mut dyn SourceConnection, past: PastView) -> Result<()> {
+        let low = self.low.clone().ok_or_else(|| Error::internal("a view begins with an observation"))?;
+        let since = Clock::now();
+        connection.begin_past(Some(past.as_of)).await?;
+        self.view = Some(View { low, since, kind: Kind::Past(past) });
+        Ok(())
+    }
+
+    /// Something failed: the view, if one is open, shows nothing any more.
+    pub(in crate::task) async fn abandon(&mut self, connection: &mut dyn SourceConnection) -> Result<()> {
+        self.view = None;
+        connection.end_view().await
+    }
+
+    /// Ends the view, if one is open: nothing is held while somebody waits.
+    pub(in crate::task) async fn release(&mut self, connection: &mut dyn SourceConnection) -> Result<()> {
+        if self.view.take().is_some() {
+            connection.end_view().await?;
+        }
+        Ok(())
+    }
+}
