@@ -165,8 +165,8 @@ pub trait SourceConnection: Send {
         Box::pin(async { Ok(LateSupport::default()) })
     }
 
-    /// Which transactions are open now that write, or may. Right on any session of the server, so a pooler may stand
-    /// between.
+    /// Which transactions are open now that write, or may; where they cannot be seen, the clock only. Right on any
+    /// session of the server, so a pooler may stand between. The list is of a time after the clock and before the answer.
     fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
         Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
     }
@@ -184,7 +184,9 @@ pub trait SourceConnection: Send {
         Box::pin(async { Err(Error::internal("rows of this database do not tell their transaction")) })
     }
 
-    /// Begins a read-only transaction that reads the database as of a time, or as of now, until [`Self::end_view`].
+    /// Begins a read-only transaction that reads the database as of a time, or as of now, until [`Self::end_view`]. If
+    /// the time is before the horizon, nothing has begun. What has been read as of a time is the same whenever it is read
+    /// again; what nobody has read as of it may still grow by rows that are committed in this moment.
     fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
         let _ = as_of;
         Box::pin(async { Err(Error::internal("this database cannot be read as of a time")) })

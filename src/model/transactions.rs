@@ -12,7 +12,7 @@ pub struct OpenTransaction {
     pub name: String,
     /// Who runs it, to be shown.
     pub holder: Option<String>,
-    /// When it began, where that may be seen.
+    /// When it began, where that may be seen: it has taken no time before, but for the slack of the server.
     pub began: Option<Micros>,
 }
 
@@ -32,9 +32,9 @@ pub struct OpenTransactions {
 /// A view of the database as of a time in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastView {
-    /// That time: whatever is committed later has a later one.
+    /// That time: what is committed later to what has been read as of it has a later one.
     pub as_of: Micros,
-    /// The earliest time that can still be read.
+    /// The earliest time that can still be read; if `as_of` is before it, that time is forgotten.
     pub horizon: Micros,
 }
 

@@ -25,6 +25,13 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
+/// Whether TiDB no longer has what was asked for: its garbage collection keeps for `tidb_gc_life_time` what has been
+/// overwritten.
+pub(super) fn is_forgotten(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ServerError>());
+    cause.is_some_and(|cause| matches!(cause.number, 8055 | 9006))
+}
+
 /// Classifies an error of the driver.
 pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
     match error {
@@ -160,7 +167,9 @@ mod tests {
         let error = server_error(1292, "Truncated incorrect DOUBLE value: '4711 secret'", Doing::Page);
         assert!(!error.report().contains("secret"), "{}", error.report());
         assert!(error.report().contains("1292"));
+        let error = server_error(9006, "GC life time is shorter than transaction duration", Doing::Page);
+        assert!(is_forgotten(&error) && error.kind() == ErrorKind::Query);
         let error = server_error(1054, "Unknown column 'seq' in 'field list'", Doing::Page);
-        assert!(error.report().contains("'seq'"));
+        assert!(error.report().contains("'seq'") && !is_forgotten(&error));
     }
 }

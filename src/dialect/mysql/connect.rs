@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::super::Doing;
 use super::super::rows::{no_answer, silence_after};
 use super::classify::classify;
-use super::{GRACE, Notes, Quirks, Server, Session, ZoneState, answered, identity, statement, stores, text};
+use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, statement, stores, text};
 use crate::config::spec::{Isolation, SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -185,6 +185,7 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
         replica: kind != Server::TiDb && read_only.ok().flatten().is_some_and(|text| text == "1"),
         silence,
         zone,
+        writers: Writers::default(),
         notes: Notes::default(),
     })
 }

@@ -94,7 +94,7 @@ impl RowReader for Reader<'_> {
 
     fn failed(&mut self, error: sqlx::Error) -> Error {
         let error = classify(error, Doing::Page).with("table", &self.definition.relation);
-        self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
+        self.notes.learn(&error);
         error
     }
 }

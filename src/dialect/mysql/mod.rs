@@ -2,7 +2,8 @@
 //! its version, whatever the URL says. The files: `connect` opens a session, `catalog` lists and
 //! describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
 //! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
-//! `bind` writes parameters, `stores` reads PKCS12, `classify` sorts errors.
+//! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
+//! since when, `past` reads TiDB as of a time; `bind` writes parameters, `stores` reads PKCS12, `classify` sorts errors.
 //!
 //! Tables are read in UTC, so that TIMESTAMP columns are instants also where the server's zone has an hour
 //! twice. A custom query runs in the zone it would have with Kafka Connect, since it may say `now()`.
@@ -16,10 +17,14 @@ mod explain;
 mod facts;
 mod fetch;
 mod identity;
+mod late;
+mod past;
 mod raw;
+mod starts;
 mod stores;
 mod syntax;
 mod types;
+mod writers;
 mod zone;
 
 use std::collections::{HashMap, HashSet};
@@ -30,16 +35,21 @@ use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Column, Connection, Decode, Row};
 
-use self::classify::classify;
+use self::classify::{classify, is_forgotten};
 use self::decode::CursorDecoder;
 use self::types::ColumnType;
+use self::writers::Writers;
 use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
 use super::rows::no_answer;
-use super::{CursorFact, Dialect, DocumentedType, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{
+    CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+};
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, TableId};
+use crate::model::{
+    CursorKind, CursorValue, Micros, OpenTransactions, PastView, PlannedQuery, Relation, TableDefinition, TableId,
+};
 
 /// MySQL.
 pub struct MySql;
@@ -133,6 +143,7 @@ struct Session {
     /// How long the server may say nothing.
     silence: Duration,
     zone: ZoneState,
+    writers: Writers,
     notes: Notes,
 }
 
@@ -141,6 +152,12 @@ struct Session {
 struct Notes {
     /// Prepared statements no longer fit the tables.
     stale: bool,
+    /// A transaction was left open by a call that did not come to its end.
+    open_transaction: bool,
+    /// A transaction is open that reads the database as of this time.
+    past: Option<Micros>,
+    /// Times before this one have turned out to be forgotten.
+    forgotten: Micros,
     /// Columns described NOT NULL that gave a null (outer joins), per relation.
     nullable: HashMap<Relation, HashSet<String>>,
 }
@@ -176,10 +193,24 @@ fn text(row: &MySqlRow, index: usize) -> Result<Option<&str>> {
 impl Session {
     /// Puts the connection in order before a call about a relation.
     async fn begin(&mut self, relation: &Relation) -> Result<()> {
+        self.tidy().await?;
         if std::mem::take(&mut self.notes.stale) {
             answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
         }
-        let utc = is_table(relation);
+        self.set_zone(is_table(relation)).await
+    }
+
+    /// Leaves no transaction behind of a call that did not come to its end.
+    async fn tidy(&mut self) -> Result<()> {
+        if self.notes.open_transaction {
+            self.run("rollback").await?;
+            self.notes.open_transaction = false;
+        }
+        Ok(())
+    }
+
+    /// Sets the session's zone to UTC, or to its own.
+    async fn set_zone(&mut self, utc: bool) -> Result<()> {
         if utc != self.zone.is_utc {
             let zone = if utc { "+00:00" } else { self.zone.name.as_str() };
             let call = sqlx::query("set time_zone = ?").bind(zone).execute(&mut self.connection);
@@ -189,7 +220,24 @@ impl Session {
         Ok(())
     }
 
+    async fn run(&mut self, sql: &str) -> Result<()> {
+        let call = sqlx::raw_sql(statement(sql)).execute(&mut self.connection);
+        answered(self.silence, Doing::Page, call).await.map(|_| ())
+    }
+
+    /// Runs statements in one round trip, the first of which begins a transaction and the last of which ends it;
+    /// gives the rows of all, every value as text.
+    async fn in_transaction(&mut self, sql: &str) -> Result<Vec<MySqlRow>> {
+        self.tidy().await?;
+        self.notes.open_transaction = true;
+        let call = sqlx::raw_sql(statement(sql)).fetch_all(&mut self.connection);
+        let rows = answered(self.silence, Doing::Page, call).await?;
+        self.notes.open_transaction = false;
+        Ok(rows)
+    }
+
     async fn rows(&mut self, sql: &str, binds: &[&str], doing: Doing) -> Result<Vec<MySqlRow>> {
+        self.tidy().await?;
         let mut call = sqlx::query(statement(sql)).persistent(false);
         for bind in binds {
             call = call.bind((*bind).to_owned());
@@ -200,6 +248,7 @@ impl Session {
     /// The clock: the instant, and the wall clock of the session's own zone.
     async fn clock(&mut self) -> Result<(i64, i64)> {
         const CLOCK: &str = "select utc_timestamp(6), convert_tz(utc_timestamp(6), '+00:00', ?)";
+        self.tidy().await?;
         let call = sqlx::query(CLOCK).bind(self.zone.name.clone()).fetch_one(&mut self.connection);
         let row = answered(self.silence, Doing::Page, call).await?;
         let micros = |index: usize| -> Result<Option<i64>> {
@@ -220,8 +269,18 @@ impl Session {
 
     /// Notes what an error means for the next call.
     fn noted(&mut self, error: Error) -> Error {
-        self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
+        self.notes.learn(&error);
         error
+    }
+}
+
+impl Notes {
+    /// Notes what an error means for the next call.
+    fn learn(&mut self, error: &Error) {
+        self.stale |= error.kind() == ErrorKind::SchemaChanged;
+        if let Some(as_of) = self.past.filter(|_| is_forgotten(error)) {
+            self.forgotten = as_of + 1;
+        }
     }
 }
 
@@ -293,6 +352,7 @@ impl SourceConnection for Session {
     fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
         Box::pin(async move {
             let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            self.tidy().await?;
             let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
             let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
             match row.map_err(|error| self.noted(error))? {
@@ -335,6 +395,26 @@ impl SourceConnection for Session {
                 Relation::Query(_) => Ok(None),
             }
         })
+    }
+
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        Box::pin(late::support(self, relation, id))
+    }
+
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        Box::pin(writers::open_transactions(self))
+    }
+
+    fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
+        Box::pin(past::begin(self, as_of))
+    }
+
+    fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
+        Box::pin(past::end(self))
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

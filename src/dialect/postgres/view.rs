@@ -30,6 +30,9 @@ const OPEN: &str = "
       from pg_catalog.pg_prepared_xacts where database = current_database()
     ) as o on true";
 
+/// A standby has the transactions of its own sessions only, and those write nothing.
+const CLOCK: &str = "select (extract(epoch from now()) * 1000000)::bigint::text, null, null, null, null";
+
 /// The relation with all that is read through it: partitions, and what a view is made of.
 const SUPPORT: &str = "
     with recursive k (oid, root) as (
@@ -103,7 +106,8 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
 }
 
 pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
-    let call = sqlx::query(OPEN).persistent(!session.pooled).fetch_all(&mut session.connection);
+    let sql = if session.standby { CLOCK } else { OPEN };
+    let call = sqlx::query(sql).persistent(!session.pooled).fetch_all(&mut session.connection);
     let rows = answered(session.silence, Doing::Page, call).await?;
     let text = |row: &PgRow, index: usize| row.try_get::<Option<String>, _>(index).map_err(unexpected);
     let number = |row: &PgRow, index: usize| -> Result<Option<i64>> {

@@ -22,11 +22,14 @@ use sqlx::{Arguments, AssertSqlSafe, Connection, Row};
 use self::classify::classify;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
-use super::{CursorFact, Dialect, DocumentedType, Doing, PlanReport, RowStream, SourceConnection, SqlSyntax};
+use super::{
+    Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+};
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, PlannedQuery, Relation, TableDefinition, TableId,
+    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation, TableDefinition,
+    TableId,
 };
 
 /// SQLite.
@@ -263,6 +266,19 @@ impl SourceConnection for Session {
                 Relation::Query(_) => Ok(Vec::new()),
             }
         })
+    }
+
+    fn late_support<'a>(
+        &'a mut self,
+        _relation: &'a Relation,
+        _id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        let writers = Ability::no("a file does not show who is writing it", "");
+        Box::pin(async { Ok(LateSupport { writers, ..LateSupport::default() }) })
+    }
+
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        Box::pin(async move { Ok(OpenTransactions { clock: self.clock().await?, ..OpenTransactions::default() }) })
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

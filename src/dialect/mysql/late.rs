@@ -1,0 +1,99 @@
+//! By what late rows of a relation can be found.
+
+use super::super::{Ability, Doing, LateSupport};
+use super::syntax::back_quoted;
+use super::{Server, Session, text, writers};
+use crate::error::Result;
+use crate::model::{Relation, TableId};
+
+/// The ids that a node of TiDB takes at once; up to 2,000,000, if it uses them up in less than ten seconds.
+const BLOCK: u64 = 30_000;
+
+pub(super) async fn support(session: &mut Session, relation: &Relation, id: Option<&str>) -> Result<LateSupport> {
+    let mut support = LateSupport { writers: writers::ability(session).await?, ..LateSupport::default() };
+    let table = match relation {
+        Relation::Table(table) => table,
+        Relation::Query(_) => {
+            add(&mut support.writers, OTHER_ENGINES);
+            if session.kind == Server::TiDb {
+                support.past = Ability::yes();
+            }
+            return Ok(support);
+        }
+    };
+    if session.kind == Server::TiDb {
+        support.past = Ability::yes();
+        if id.is_some() {
+            support.ids_kept = ids_of_tidb(session, table).await?;
+        }
+        if support.ids_kept > 1 {
+            // A block is used up whenever the node comes to it.
+            add(&mut support.past, "ids of a node that has used none for long, or takes more than usual at once");
+        }
+        return Ok(support);
+    }
+    let sql = "select table_type, engine from information_schema.tables
+               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
+    let names = [table.catalog.as_deref().unwrap_or_default(), &table.name];
+    let rows = session.rows(sql, &names, Doing::Describe).await?;
+    let Some(row) = rows.first() else { return Ok(support) };
+    match text(row, 1)? {
+        Some(engine) if engine.eq_ignore_ascii_case("InnoDB") => {}
+        Some(engine) => {
+            let why = format!("its engine {engine} does not show its transactions");
+            support.writers = Ability::no(why, "use InnoDB");
+        }
+        None => add(&mut support.writers, OTHER_ENGINES),
+    }
+    // Several servers hand out the ids between two of one server, side by side.
+    if id.is_some() && session.id_step > 1 {
+        support.ids_kept = session.id_step;
+    }
+    Ok(support)
+}
+
+const OTHER_ENGINES: &str = "what it reads of tables whose engine is not InnoDB";
+
+fn add(ability: &mut Ability, more: &str) {
+    if let Ability::Yes { but } = ability {
+        *but = if but.is_empty() { more.to_owned() } else { format!("{but}; {more}") };
+    }
+}
+
+/// Each node takes a block of ids, of the table's AUTO_ID_CACHE if it has one; with AUTO_ID_CACHE 1 all nodes take one
+/// id after the other from the same place.
+async fn ids_of_tidb(session: &mut Session, table: &TableId) -> Result<u64> {
+    let name = table.parts().map(back_quoted).collect::<Vec<_>>().join(".");
+    let rows = session.rows(&format!("show create table {name}"), &[], Doing::Describe).await?;
+    let block = match rows.first() {
+        Some(row) => block(text(row, 1)?.unwrap_or_default()),
+        None => None,
+    };
+    if block == Some(1) {
+        return Ok(1);
+    }
+    let sql = "select count(*) from information_schema.tidb_servers_info";
+    let rows = session.rows(sql, &[], Doing::Describe).await?;
+    let nodes = rows.first().map(|row| text(row, 0)).transpose()?.flatten();
+    let nodes = nodes.and_then(|nodes| nodes.parse().ok()).unwrap_or(1);
+    Ok(block.unwrap_or(BLOCK).saturating_mul(nodes))
+}
+
+/// The AUTO_ID_CACHE of a table's definition.
+fn block(definition: &str) -> Option<u64> {
+    let (_, rest) = definition.rsplit_once("AUTO_ID_CACHE=")?;
+    let digits = rest.split(|character: char| !character.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_block_of_ids_is_in_the_definition() {
+        assert_eq!(block(") ENGINE=InnoDB COLLATE=utf8mb4_bin /*T![auto_id_cache] AUTO_ID_CACHE=1 */"), Some(1));
+        assert_eq!(block(") ENGINE=InnoDB AUTO_ID_CACHE=100"), Some(100));
+        assert_eq!(block(") ENGINE=InnoDB AUTO_INCREMENT=30001"), None);
+    }
+}

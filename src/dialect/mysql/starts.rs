@@ -1,0 +1,114 @@
+//! Since when those are at it who are open. What the server shows is when a transaction began in the engine; but its
+//! first statement has taken its time before, and may have waited for a lock of the table in between. So a transaction
+//! that was not there at the last look counts from that look on, or from the statement its session was running then
+//! without one. Lives as long as the session; pure.
+
+use std::collections::HashMap;
+
+use crate::model::{Micros, OpenTransaction};
+
+/// Somebody who writes, or may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// The session.
+    pub(super) connection: u64,
+    /// The transaction, as long as it is open; none for a statement that has not begun one yet.
+    pub(super) transaction: Option<String>,
+    /// When the server has it begin.
+    pub(super) began: Option<Micros>,
+    /// Who that is.
+    pub(super) holder: String,
+}
+
+/// What the last look has shown.
+#[derive(Debug, Default)]
+pub(super) struct Starts {
+    clock: Option<Micros>,
+    /// Lower bounds of what a transaction may write.
+    transactions: HashMap<String, Option<Micros>>,
+    /// Since when a session's statement was running without a transaction.
+    statements: HashMap<u64, Option<Micros>>,
+}
+
+impl Starts {
+    /// Whether nothing was looked at before.
+    pub(super) fn is_first(&self) -> bool {
+        self.clock.is_none()
+    }
+
+    /// Takes in what is open by this clock, which was read before.
+    pub(super) fn take(&mut self, clock: Micros, seen: Vec<Seen>) -> Vec<OpenTransaction> {
+        // A clock that was set back gives its times to newcomers.
+        let newcomer = self.clock.map(|last| last.min(clock));
+        let (mut transactions, mut statements) = (HashMap::new(), HashMap::new());
+        let mut open = Vec::with_capacity(seen.len());
+        for Seen { connection, transaction, began, holder } in seen {
+            let (name, began) = match transaction {
+                Some(name) => {
+                    let since_last = || match (newcomer, self.statements.get(&connection)) {
+                        (Some(last), Some(statement)) => statement.map(|statement| statement.min(last)),
+                        (Some(last), None) => Some(last),
+                        (None, _) => began,
+                    };
+                    let bound = self.transactions.get(&name).copied().unwrap_or_else(since_last);
+                    transactions.insert(name.clone(), bound);
+                    (name, bound)
+                }
+                None => {
+                    statements.insert(connection, began);
+                    (format!("{connection} at {}", began.unwrap_or_default()), began)
+                }
+            };
+            open.push(OpenTransaction { name, holder: Some(holder), began });
+        }
+        *self = Self { clock: Some(clock), transactions, statements };
+        open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(connection: u64, transaction: Option<&str>, began: Micros) -> Seen {
+        let transaction = transaction.map(str::to_owned);
+        Seen { connection, transaction, began: Some(began), holder: String::new() }
+    }
+
+    fn bounds(starts: &mut Starts, clock: Micros, seen: Vec<Seen>) -> Vec<Option<Micros>> {
+        starts.take(clock, seen).into_iter().map(|open| open.began).collect()
+    }
+
+    #[test]
+    fn a_newcomer_counts_from_the_last_look_on() {
+        let mut starts = Starts::default();
+        assert!(starts.is_first());
+        assert_eq!(bounds(&mut starts, 100, vec![seen(1, Some("a"), 40)]), [Some(40)], "the server's word at first");
+        // Its statement may have waited from 101 to 149.
+        assert_eq!(
+            bounds(&mut starts, 200, vec![seen(1, Some("a"), 40), seen(2, Some("b"), 150)]),
+            [Some(40), Some(100)]
+        );
+        assert_eq!(bounds(&mut starts, 300, vec![seen(2, Some("b"), 150)]), [Some(100)], "it stays");
+        assert_eq!(bounds(&mut starts, 250, vec![seen(2, Some("c"), 249)]), [Some(250)], "the clock was set back");
+    }
+
+    #[test]
+    fn a_transaction_is_as_old_as_the_statement_that_waited_to_begin_it() {
+        let mut starts = Starts::default();
+        assert_eq!(bounds(&mut starts, 100, vec![seen(1, None, 30)]), [Some(30)]);
+        assert_eq!(bounds(&mut starts, 200, vec![seen(1, None, 30), seen(2, None, 190)]), [Some(30), Some(190)]);
+        let open = vec![seen(1, Some("a"), 290), seen(2, Some("b"), 291)];
+        assert_eq!(bounds(&mut starts, 300, open), [Some(30), Some(190)]);
+        assert_eq!(bounds(&mut starts, 400, vec![seen(1, Some("a2"), 390)]), [Some(300)], "the next one is another");
+    }
+
+    #[test]
+    fn a_start_that_is_not_shown_is_not_known() {
+        let mut starts = Starts::default();
+        let untimed = |name: &str| Seen { began: None, ..seen(1, Some(name), 0) };
+        assert_eq!(bounds(&mut starts, 100, vec![untimed("a")]), [None]);
+        assert_eq!(bounds(&mut starts, 200, vec![untimed("a")]), [None]);
+        assert_eq!(bounds(&mut starts, 300, vec![untimed("b")]), [Some(200)]);
+    }
+}
