@@ -212,6 +212,8 @@ pub struct LateSupport {
     pub writers: Ability,
     /// How long before it can be seen a transaction may have taken the time it writes.
     pub head_start: Duration,
+    /// How long a writer can be at it at most, by the nature of the database.
+    pub longest: Duration,
     /// How many ids a session or a node of the database takes at once, to use some of them later; 0 if it takes one at
     /// a time.
     pub ids_kept: u64,
@@ -226,6 +228,7 @@ impl Default for LateSupport {
             past: Ability::default(),
             writers: Ability::default(),
             head_start: Duration::from_secs(1),
+            longest: Duration::MAX,
             ids_kept: 0,
             is_table: false,
         }

@@ -43,11 +43,12 @@ pub fn number(id: &CursorValue<'_>, kind: CursorKind) -> Option<u64> {
     }
 }
 
-/// What [`number`] was made of, as a literal of SQL.
-pub fn literal(number: u64, kind: CursorKind) -> String {
-    match kind {
-        CursorKind::Unsigned => number.to_string(),
-        _ => ((number ^ (1 << 63)) as i64).to_string(),
+/// What [`number`] was made of.
+pub fn value(number: u64, kind: CursorKind) -> CursorValue<'static> {
+    match (kind, i64::try_from(number)) {
+        (CursorKind::Unsigned, Ok(number)) => CursorValue::Integer(number),
+        (CursorKind::Unsigned, Err(_)) => CursorValue::Unsigned(number),
+        _ => CursorValue::Integer((number ^ (1 << 63)) as i64),
     }
 }
 
@@ -66,7 +67,7 @@ impl Past {
     }
 
     /// Ids up to this one had been handed out before a time; what happened at the very same time is not known.
-    fn before(&self, time: Micros) -> Option<u64> {
+    pub fn before(&self, time: Micros) -> Option<u64> {
         self.0.iter().filter(|(clock, _)| *clock < time).map(|(_, greatest)| *greatest).max()
     }
 }
@@ -134,13 +135,14 @@ mod tests {
     fn ids_keep_their_order_and_come_back() {
         let of = |id| number(&CursorValue::Integer(id), CursorKind::Integer).unwrap();
         for id in [i64::MIN, -1, 0, 1, i64::MAX] {
-            assert_eq!(literal(of(id), CursorKind::Integer), id.to_string());
+            assert_eq!(value(of(id), CursorKind::Integer), CursorValue::Integer(id));
         }
         assert!(of(i64::MIN) == 0 && of(-1) < of(0));
         let of = |id| number(&id, CursorKind::Unsigned);
         assert_eq!(of(CursorValue::Integer(5)), Some(5));
         assert_eq!(of(CursorValue::Unsigned(u64::MAX)), Some(u64::MAX));
-        assert_eq!(literal(u64::MAX, CursorKind::Unsigned), u64::MAX.to_string());
+        assert_eq!(value(u64::MAX, CursorKind::Unsigned), CursorValue::Unsigned(u64::MAX));
+        assert_eq!(value(5, CursorKind::Unsigned), CursorValue::Integer(5));
         assert_eq!(number(&CursorValue::Text("1".into()), CursorKind::Text), None);
     }
 

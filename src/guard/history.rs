@@ -13,7 +13,7 @@ pub const SLACK: Micros = 1_000_000;
 pub struct State {
     as_of: Micros,
     /// Where the window begins: a time, or an id.
-    low: i64,
+    low: i128,
 }
 
 /// One poll.
@@ -22,18 +22,20 @@ pub struct Poll {
     /// What the window was at this time is to be known first, where the database still knows it.
     pub before: Option<Micros>,
     /// Where the window begins; it ends with the cursor.
-    pub from: i64,
+    pub from: i128,
     /// The time before is forgotten: rows of the window may be repeated.
     pub repeats: bool,
     is_first: bool,
     known: Prints,
-    low: i64,
+    low: i128,
 }
 
 impl State {
     /// Begins a poll. No row can come any more below `low`; `horizon` is the earliest time the database still knows.
-    pub fn poll(state: Option<Self>, low: i64, horizon: Micros) -> Poll {
+    pub fn poll(state: Option<Self>, low: i128, horizon: Micros) -> Poll {
         let before = state.map(|state| state.as_of).filter(|before| *before >= horizon);
+        // Nothing that was open at the last poll, and nothing since, can write below the low edge of then.
+        let low = state.map_or(low, |state| low.max(state.low));
         Poll {
             before,
             from: state.map_or(low, |state| state.low),
@@ -50,7 +52,7 @@ impl State {
     }
 
     /// Where the window begins.
-    pub fn low(self) -> i64 {
+    pub fn low(self) -> i128 {
         self.low
     }
 

@@ -74,16 +74,17 @@ impl Planner {
         Some(sql)
     }
 
-    /// The rows whose id, the first value of the cursor, lies in one of the ranges: literals, ends included.
-    pub fn with_ids(&self, ranges: &[(String, String)]) -> Option<PlannedQuery> {
+    /// The rows whose id, a number and the first value of the cursor, lies in one of the ranges, ends included.
+    pub fn with_ids(&self, ranges: &[(CursorValue<'static>, CursorValue<'static>)]) -> Option<PlannedQuery> {
         let id = &self.tuple.first()?.expression;
         let terms: Vec<String> = ranges
             .iter()
-            .map(
-                |(from, to)| {
-                    if from == to { format!("{id} = {from}") } else { format!("{id} between {from} and {to}") }
-                },
-            )
+            .map(|(from, to)| match from {
+                _ if from == to => format!("{id} = {}", literal(from)),
+                // Not every database takes the least number there is as a number.
+                CursorValue::Integer(i64::MIN) => format!("{id} <= {}", literal(to)),
+                _ => format!("{id} between {} and {}", literal(from), literal(to)),
+            })
             .collect();
         let mut sql = Statement::new(self);
         sql.condition(&format!("({})", terms.join(" or ")));
@@ -98,6 +99,15 @@ impl Planner {
         let pairs: Vec<_> = self.tuple.iter().zip(&upto.0).collect();
         sql.upto(&pairs);
         Some(sql)
+    }
+}
+
+/// A number in SQL: so many of them are not bound.
+fn literal(id: &CursorValue<'_>) -> String {
+    match id {
+        CursorValue::Integer(id) => id.to_string(),
+        CursorValue::Unsigned(id) => id.to_string(),
+        _ => "null".to_owned(),
     }
 }
 

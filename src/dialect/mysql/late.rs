@@ -1,5 +1,7 @@
 //! By what late rows of a relation can be found.
 
+use std::time::Duration;
+
 use super::super::{Ability, Doing, LateSupport};
 use super::syntax::back_quoted;
 use super::{Server, Session, text, writers};
@@ -21,6 +23,12 @@ pub(super) async fn support(session: &mut Session, relation: &Relation, id: Opti
             return Ok(support);
         }
     };
+    let sql = "select table_type, engine from information_schema.tables
+               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
+    let names = [table.catalog.as_deref().unwrap_or_default(), &table.name];
+    let rows = session.rows(sql, &names, Doing::Describe).await?;
+    let Some(row) = rows.first() else { return Ok(support) };
+    support.is_table = text(row, 0)?.is_some_and(|kind| kind.eq_ignore_ascii_case("BASE TABLE"));
     if session.kind == Server::TiDb {
         support.past = Ability::yes();
         if id.is_some() {
@@ -32,11 +40,8 @@ pub(super) async fn support(session: &mut Session, relation: &Relation, id: Opti
         }
         return Ok(support);
     }
-    let sql = "select table_type, engine from information_schema.tables
-               where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
-    let names = [table.catalog.as_deref().unwrap_or_default(), &table.name];
-    let rows = session.rows(sql, &names, Doing::Describe).await?;
-    let Some(row) = rows.first() else { return Ok(support) };
+    // What began since the last look counts from there.
+    support.head_start = Duration::from_millis(200);
     match text(row, 1)? {
         Some(engine) if engine.eq_ignore_ascii_case("InnoDB") => {}
         Some(engine) => {

@@ -53,11 +53,12 @@ pub(super) async fn cursor_facts(session: &mut Session, id: &TableId, columns: &
     Ok(facts)
 }
 
-/// How many ids a session takes from the sequence of a column at once; 0 if it takes one at a time.
+/// How many ids a session, or a client that counts between the steps of a sequence, takes at once; 0 if one at a time.
 pub(super) async fn ids_kept(session: &mut Session, id: &TableId, column: &str) -> Result<u64> {
     let known = ask(session, id, &[column.to_owned()]).await?;
-    let cache = known.first().and_then(|known| known.sequence.as_ref()).map_or(1, |sequence| sequence.cache);
-    Ok(u64::try_from(cache).ok().filter(|cache| *cache > 1).unwrap_or(0))
+    let sequence = known.first().and_then(|known| known.sequence.as_ref());
+    let at_once = sequence.map_or(1, |sequence| sequence.cache.saturating_mul(sequence.increment));
+    Ok(u64::try_from(at_once).ok().filter(|ids| *ids > 1).unwrap_or(0))
 }
 
 async fn ask(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<Known>> {

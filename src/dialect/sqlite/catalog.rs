@@ -49,6 +49,15 @@ pub(super) async fn estimate_rows(session: &mut Session, table: &str) -> Result<
     Ok(highest.and_then(|highest| u64::try_from(highest).ok()).filter(|highest| *highest > 0))
 }
 
+/// Whether it is a table, and no view.
+pub(super) async fn is_table(session: &mut Session, table: &str) -> Result<bool> {
+    let mut binds = SqliteArguments::default();
+    binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
+    let sql = "select 1 from sqlite_schema where type = 'table' and name = ?1 collate nocase
+               union all select 1 from sqlite_temp_schema where type = 'table' and name = ?1 collate nocase";
+    Ok(!session.rows(sql, binds, Doing::Describe).await?.is_empty())
+}
+
 /// The last rowid ever given, which SQLite keeps for AUTOINCREMENT only; it gives the others again.
 pub(super) async fn last_id(session: &mut Session, table: &str) -> Result<Option<i64>> {
     let mut binds = SqliteArguments::default();

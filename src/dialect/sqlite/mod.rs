@@ -23,13 +23,14 @@ use self::classify::classify;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
 use super::{
-    Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+    Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
+    SqlSyntax,
 };
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation, TableDefinition,
-    TableId,
+    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation,
+    TableDefinition, TableId,
 };
 
 /// SQLite.
@@ -270,11 +271,19 @@ impl SourceConnection for Session {
 
     fn late_support<'a>(
         &'a mut self,
-        _relation: &'a Relation,
+        relation: &'a Relation,
         _id: Option<&'a str>,
     ) -> BoxFuture<'a, Result<LateSupport>> {
-        let writers = Ability::no("a file does not show who is writing it", "");
-        Box::pin(async { Ok(LateSupport { writers, ..LateSupport::default() }) })
+        Box::pin(async move {
+            let is_table = match relation {
+                Relation::Table(id) => catalog::is_table(self, &id.name).await?,
+                Relation::Query(_) => false,
+            };
+            let writers = Ability::no("a file does not show who is writing it", "");
+            // Who has the lock takes its time and commits; a time that was taken before waits for the lock only.
+            let longest = Duration::from_secs(60);
+            Ok(LateSupport { writers, is_table, longest, ..LateSupport::default() })
+        })
     }
 
     fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {

@@ -101,10 +101,11 @@ impl Poller {
                     State::Window(_) => panic!("another way"),
                 });
                 let low = oldest.unwrap_or(now).min(clock) - SLACK;
-                let mut poll = history::State::poll(state, low, 0);
-                let known = poll.before.map(|before| in_window(&self.past[&before], poll.from)).unwrap_or_default();
+                let mut poll = history::State::poll(state, i128::from(low), 0);
+                let known =
+                    poll.before.map(|before| in_window(&self.past[&before], poll.from as Micros)).unwrap_or_default();
                 known.iter().for_each(|version| poll.was_there(print(version)));
-                emitted.extend(in_window(&visible, poll.from).iter().filter(|one| poll.is_late(print(one))));
+                emitted.extend(in_window(&visible, poll.from as Micros).iter().filter(|one| poll.is_late(print(one))));
                 Some(State::History(poll.finish(now)))
             }
         };

@@ -16,8 +16,10 @@ use crate::task::binding::Binding;
 pub struct Judged {
     /// What is promised.
     pub verdict: Verdict,
-    /// Writers can be seen; else they are taken to be at it no longer than `commit.guard.window.ms`.
+    /// Writers can be seen; else they are taken to be at it no longer than `window`.
     pub(super) sees_writers: bool,
+    /// How far back late rows are looked for where nothing better is known.
+    pub(super) window: Duration,
     /// How long before it can be seen a transaction may have taken its time.
     pub(super) head_start: Duration,
     /// How many ids are taken at once, to use some later.
@@ -59,17 +61,17 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
         Mode::Bulk => {
             let uncovered = "nothing; every pass reads everything".to_owned();
             let verdict = Verdict { way: Way::Whole, uncovered, raise: None };
-            return Ok(Judged::new(verdict, &LateSupport::default()));
+            return Ok(Judged::new(verdict, &LateSupport::default(), spec.guard.window));
         }
         Mode::Timestamp { .. } => None,
         Mode::Incrementing { column } | Mode::TimestampIncrementing { column, .. } => Some(column.as_str()),
     };
     let relation = &binding.definition.relation;
-    let place = Place::of(spec, planner);
     let support = match spec.guard.way {
         GuardChoice::Off | GuardChoice::Delay => LateSupport::default(),
         _ => connection.late_support(relation, id).await?,
     };
+    let place = Place { window: spec.guard.window.min(support.longest), ..Place::of(spec, planner) };
     decide(spec.guard.way, &place, &support).map_err(|lack| {
         let word = spec.guard.way.as_str();
         let raise = if lack.raise.is_empty() { String::new() } else { format!("{}; ", lack.raise) };
@@ -106,14 +108,14 @@ impl Place {
 
     /// What is not covered where writers cannot be seen.
     fn of_the_unseen(&self) -> String {
-        let millis = self.window.as_millis();
-        format!("transactions open for longer than commit.guard.window.ms ({millis} ms)")
+        format!("transactions open for longer than {} s (commit.guard.window.ms)", self.window.as_secs_f64())
     }
 }
 
 impl Judged {
-    fn new(verdict: Verdict, support: &LateSupport) -> Self {
+    fn new(verdict: Verdict, support: &LateSupport, window: Duration) -> Self {
         Self {
+            window,
             verdict,
             sees_writers: matches!(support.writers, Ability::Yes { .. }),
             head_start: support.head_start,
@@ -136,7 +138,7 @@ fn decide(choice: GuardChoice, place: &Place, support: &LateSupport) -> Result<J
         GuardChoice::Delay | GuardChoice::Off => {
             let word = choice.as_str();
             let lack = Lack { why: String::new(), raise: format!("remove commit.guard={word}") };
-            return Ok(Judged::new(fallback(place, Some(&lack)), support));
+            return Ok(Judged::new(fallback(place, Some(&lack)), support, place.window));
         }
     };
     let ways: &[Way] = match (&only, place.is_timed) {
@@ -153,14 +155,14 @@ fn decide(choice: GuardChoice, place: &Place, support: &LateSupport) -> Result<J
                 let is_less = way.level() != crate::guard::Level::Exact;
                 let raise = lacks.iter().chain(&unseen).map(|lack: &Lack| &lack.raise).find(|raise| !raise.is_empty());
                 let raise = raise.filter(|_| is_less || unseen.is_some()).cloned();
-                return Ok(Judged::new(Verdict { way: *way, uncovered, raise }, support));
+                return Ok(Judged::new(Verdict { way: *way, uncovered, raise }, support, place.window));
             }
             Err(lack) if only.is_some() => return Err(lack),
             Err(lack) => lacks.push(lack),
         }
     }
     let said = lacks.iter().rev().find(|lack| !lack.why.is_empty());
-    Ok(Judged::new(fallback(place, said), support))
+    Ok(Judged::new(fallback(place, said), support, place.window))
 }
 
 impl Lack {
@@ -218,7 +220,8 @@ fn uncovered(way: Way, place: &Place, support: &LateSupport) -> Result<String, L
             let of_past = needs(&support.past)?;
             if !place.is_timed {
                 let kept = support.ids_kept;
-                let text = format!("not covered: ids that are used when ids more than {kept} greater were read");
+                let text =
+                    format!("not covered: ids that a client assigns itself, or a node uses when it is {kept} behind");
                 return Ok(but(&[text, of_past]));
             }
             let unseen = match &support.writers {
@@ -263,8 +266,8 @@ fn uncovered(way: Way, place: &Place, support: &LateSupport) -> Result<String, L
                 (0, Ability::Yes { but }) => but.clone(),
                 (0, Ability::No { .. }) => place.of_the_unseen(),
                 (kept, _) => format!(
-                    "rows that come later than commit.guard.window.ms ({} ms) after greater ids, for ids are handed out {kept} at once",
-                    place.window.as_millis()
+                    "rows that come more than {} s (commit.guard.window.ms) after greater ids, for ids are taken {kept} at once",
+                    place.window.as_secs_f64()
                 ),
             };
             Ok(but(&[text, more]))

@@ -32,6 +32,8 @@ pub(super) use self::watch::Watch;
 const MARGIN: Micros = 60_000_000;
 /// No two zones are further apart.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
+/// How many ids are looked back at the very first poll.
+const FIRST_IDS: u64 = 30_000;
 /// How many gaps one statement looks into.
 const GAPS_AT_ONCE: usize = 500;
 /// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most.
@@ -124,10 +126,6 @@ impl At<'_> {
         &self.spec.source.types.all.zone
     }
 
-    fn window(&self) -> Micros {
-        Micros::try_from(self.spec.guard.window.as_micros()).unwrap_or(Micros::MAX)
-    }
-
     /// The time of the position.
     fn time(&self) -> Result<Option<Micros>> {
         let planner = &self.binding.planner;
@@ -184,6 +182,11 @@ impl Late {
         }
         self.judged = Some(judged);
         board.guard(self.status.clone());
+    }
+
+    /// How far back late rows are looked for where nothing better is known.
+    fn window(&self) -> Micros {
+        self.judged.as_ref().map_or(0, |judged| micros(judged.window))
     }
 
     fn way(&self) -> Way {
@@ -281,7 +284,7 @@ impl Late {
         let time = at.time()?;
         let behind = at.behind(time, low.clock);
         let cursor = Cursor { time, stepped_back: watch.stepped_back_since(self.observed), behind };
-        let poll = snapshot::State::poll(state, &answer, &low, cursor, at.window());
+        let poll = snapshot::State::poll(state, &answer, &low, cursor, self.window());
         let (mut queries, mut storage, mut known) = (VecDeque::new(), None, None);
         if let (Some(late), Some(position)) = (&poll.late, at.position) {
             let low = at.value(late.low)?;
@@ -322,7 +325,7 @@ impl Late {
             _ => None,
         };
         let time = at.time()?;
-        let edge = self.edge(&at, &observed);
+        let edge = self.edge(&observed);
         let low = edge.saturating_sub(at.behind(time, observed.clock));
         let stepped_back = watch.stepped_back_since(self.observed);
         let is_due = self.window_due.is_none_or(|due| Clock::now() >= due) || at.once;
@@ -353,7 +356,7 @@ impl Late {
     /// Holds newer rows back where that is the way, or where no more can be remembered.
     fn hold(&mut self, at: &At<'_>, sweep: &mut Sweep, edge: Micros, remembered: usize) -> Result<()> {
         let waits = sweep.low.clock.saturating_sub(edge);
-        let most = Micros::try_from(at.spec.guard.max_wait.as_micros()).unwrap_or(Micros::MAX);
+        let most = micros(at.spec.guard.max_wait);
         let (on_timeout, way) = (at.spec.guard.on_timeout, self.way());
         let is_overdue = match way {
             Way::Window => remembered > window::STORED,
@@ -397,11 +400,11 @@ impl Late {
     }
 
     /// Nothing can be written below it any more: as far as writers are seen, or taken to be at it.
-    fn edge(&self, at: &At<'_>, low: &Low) -> Micros {
-        let width = self.narrowed.map_or(at.window(), |narrowed| narrowed.min(at.window()));
+    fn edge(&self, low: &Low) -> Micros {
+        let width = self.narrowed.map_or(self.window(), |narrowed| narrowed.min(self.window()));
         let assumed = low.clock.saturating_sub(width);
         let Some(judged) = self.judged.as_ref().filter(|judged| judged.sees_writers) else { return assumed };
-        let head_start = Micros::try_from(judged.head_start.as_micros()).unwrap_or(Micros::MAX);
+        let head_start = micros(judged.head_start);
         let seen = if low.has_unknown { low.known.min(assumed) } else { low.known };
         seen.saturating_sub(head_start)
     }
@@ -419,18 +422,16 @@ impl Late {
             _ => None,
         };
         let time = at.time()?;
-        let id = at.position.and_then(|position| position.0.first()).and_then(|id| match id {
-            CursorValue::Integer(id) => Some(*id),
-            _ => None,
-        });
-        let kept = self.judged.as_ref().map_or(0, |judged| i64::try_from(judged.ids_kept).unwrap_or(i64::MAX));
         let (low, upto) = match planner.time_kind() {
             Some(kind) => {
-                let edge = self.edge(&at, &observed).min(past.as_of);
+                let edge = self.edge(&observed).min(past.as_of);
                 let low = edge.saturating_sub(at.behind(time, observed.clock));
-                (low, time.map(|time| time.saturating_add(grain(kind))))
+                (i128::from(low), time.map(|time| i128::from(time.saturating_add(grain(kind)))))
             }
-            None => (id.map_or(i64::MIN, |id| id.saturating_sub(kept)), id),
+            None => {
+                let upto = self.reach(&at, connection, watch, &observed).await?;
+                (self.low_id(&observed, upto), upto.map(i128::from))
+            }
         };
         // A stored time that the database forgets would repeat what lies between.
         let must_store = match &self.stored {
@@ -446,12 +447,12 @@ impl Late {
         // In the order of ids a row is what it was when it was new.
         sweep.by_content &= planner.time_kind().is_some();
         let Machine::History { poll, .. } = &mut sweep.machine else { return Ok(sweep) };
-        if let (Some(position), Some(_)) = (at.position, state)
+        if let Some(position) = at.position
             && upto >= Some(poll.from)
         {
-            let from = match planner.time_kind() {
-                Some(_) => at.value(poll.from)?,
-                None => CursorValue::Integer(poll.from),
+            let from = match (planner.time_kind(), planner.id_kind()) {
+                (None, Some(kind)) => gaps::value(u64::try_from(poll.from).unwrap_or(0), kind),
+                _ => at.value(Micros::try_from(poll.from).unwrap_or(Micros::MIN))?,
             };
             let window = Window { from: &from, upto: position, by_content: sweep.by_content };
             if has_changed(&at, connection, watch, poll, past, &window).await? {
@@ -477,10 +478,37 @@ impl Late {
         let low = watch.low(connection, at.spec.polling.interval).await?;
         let planner = &at.binding.planner;
         let kind = planner.id_kind().ok_or_else(|| Error::internal("gaps are those of ids"))?;
+        let cursor = self.reach(&at, connection, watch, &low).await?;
+        let judged = self.judged.as_ref().filter(|judged| judged.sees_writers && judged.ids_kept == 0);
+        let closed = match judged {
+            Some(judged) if !low.has_unknown => low.known.saturating_sub(micros(judged.head_start)),
+            _ => low.clock.saturating_sub(self.window()),
+        };
+        let state = match &self.state {
+            Some(State::Gaps(state)) => Some(state),
+            _ => None,
+        };
+        let poll = gaps::State::poll(state, &self.past, Some(closed), cursor);
+        let ranges = poll.gaps.ranges().iter();
+        let ranges: Vec<_> = ranges.map(|(from, to)| (gaps::value(*from, kind), gaps::value(to - 1, kind))).collect();
+        let queries = ranges.chunks(GAPS_AT_ONCE).filter_map(|chunk| planner.with_ids(chunk)).collect();
+        Ok(self.sweep(Machine::Gaps { poll, kind }, queries, low, watch))
+    }
+
+    /// The number of the id the position is at. Notes how far ids had been handed out when the database was observed.
+    async fn reach(
+        &mut self,
+        at: &At<'_>,
+        connection: &mut dyn SourceConnection,
+        watch: &Watch,
+        low: &Low,
+    ) -> Result<Option<u64>> {
+        let planner = &at.binding.planner;
+        let kind = planner.id_kind().ok_or_else(|| Error::internal("ids are what is looked for"))?;
         let number = |id: Option<&CursorValue<'_>>| id.and_then(|id| gaps::number(id, kind));
         let cursor = number(at.position.and_then(|position| position.0.first()));
         if self.observed.0 != watch.life() {
-            // What comes from now on is greater, as soon as what is open now has ended.
+            // What begins from now on gets greater ones.
             self.past = gaps::Past::default();
             self.greatest = match planner.extreme_probe(false) {
                 Some(probe) => number(connection.probe(&probe).await?.as_ref()),
@@ -491,26 +519,18 @@ impl Late {
         {
             self.past.seen(low.clock, reached);
         }
-        let judged = self.judged.as_ref().filter(|judged| judged.sees_writers && judged.ids_kept == 0);
-        let closed = match judged {
-            Some(judged) if !low.has_unknown => {
-                low.known.saturating_sub(Micros::try_from(judged.head_start.as_micros()).unwrap_or(Micros::MAX))
-            }
-            _ => low.clock.saturating_sub(at.window()),
+        Ok(cursor)
+    }
+
+    /// Below this no id can come any more. At the very first poll it is assumed.
+    fn low_id(&self, low: &Low, cursor: Option<u64>) -> i128 {
+        let kept = self.judged.as_ref().map_or(0, |judged| judged.ids_kept);
+        let (back, reached) = match (&self.state, self.past.before(self.edge(low))) {
+            (_, Some(reached)) => (kept, Some(reached)),
+            (Some(_), None) => return i128::MIN,
+            (None, None) => (kept.max(FIRST_IDS), self.greatest.max(cursor)),
         };
-        let state = match &self.state {
-            Some(State::Gaps(state)) => Some(state),
-            _ => None,
-        };
-        let poll = gaps::State::poll(state, &self.past, Some(closed), cursor);
-        let ranges: Vec<(String, String)> = poll
-            .gaps
-            .ranges()
-            .iter()
-            .map(|(from, to)| (gaps::literal(*from, kind), gaps::literal(to - 1, kind)))
-            .collect();
-        let queries = ranges.chunks(GAPS_AT_ONCE).filter_map(|chunk| planner.with_ids(chunk)).collect();
-        Ok(self.sweep(Machine::Gaps { poll, kind }, queries, low, watch))
+        reached.map_or(0, |reached| i128::from(reached) - i128::from(back))
     }
 
     fn sweep(&self, machine: Machine, queries: VecDeque<PlannedQuery>, low: Low, watch: &Watch) -> Sweep {
@@ -571,7 +591,8 @@ impl Late {
             }
             Machine::History { poll, as_of, must_store } => {
                 let state = poll.finish(as_of);
-                (State::History(state), is_timed.then(|| state.low()), 0, must_store)
+                let low = Micros::try_from(state.low()).ok().filter(|_| is_timed);
+                (State::History(state), low, 0, must_store)
             }
             Machine::Gaps { poll, .. } => {
                 let (state, gave_up) = poll.finish();
@@ -645,7 +666,11 @@ async fn has_changed(
     };
     watch.release(connection).await?;
     let read = async {
-        connection.begin_past(Some(before)).await?;
+        let past = connection.begin_past(Some(before)).await?;
+        if past.as_of < past.horizon {
+            poll.is_forgotten();
+            return Ok(true);
+        }
         if let Some(checksum) = &checksum
             && connection.probe(checksum).await? == sum_now
         {
@@ -660,7 +685,7 @@ async fn has_changed(
     };
     let read: Result<bool> = read.await;
     let has_changed = match read {
-        Err(error) if is_forgotten(&error) => {
+        Err(error) if is_another(&error) => {
             poll.is_forgotten();
             true
         }
@@ -671,13 +696,17 @@ async fn has_changed(
     Ok(has_changed)
 }
 
-/// The time is too long ago, or the table was another one then.
-fn is_forgotten(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Query | ErrorKind::SourceSchema | ErrorKind::SchemaChanged)
+/// The table was another one then, or none at all.
+fn is_another(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::SourceSchema | ErrorKind::SchemaChanged)
 }
 
 /// Every word an offset's guard field may begin with.
 const WORDS: [&str; 4] = ["snapshot-1", "window-1", "history-1", "gaps-1"];
+
+fn micros(span: Duration) -> Micros {
+    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}
 
 /// Stands for the columns that rows hold.
 fn columns_tag(definition: &TableDefinition) -> u32 {
