@@ -36,6 +36,7 @@ fn row(line: &str) -> (i64, i64, String) {
 pub enum Server {
     Postgres(String),
     MySql(String),
+    Sqlite(String),
 }
 
 impl Server {
@@ -43,6 +44,30 @@ impl Server {
         Ok(match self {
             Self::Postgres(url) => Session::Postgres(PgConnection::connect(url).await?),
             Self::MySql(url) => Session::MySql(MySqlConnection::connect(url).await?),
+            Self::Sqlite(url) => Session::Sqlite(SqliteConnection::connect(url).await?),
+        })
+    }
+
+    /// Runs statements in a session of their own.
+    pub fn run(&self, sql: &str) {
+        let (server, sql) = (self.clone(), sql.to_owned());
+        block(async move {
+            let mut session = server.connect().await.expect("connect");
+            session.run(&sql).await.expect("run");
+            session.close().await.expect("close");
+        });
+    }
+
+    /// Runs a query of one text column.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let (server, sql) = (self.clone(), AssertSqlSafe(sql.to_owned()));
+        block(async move {
+            match server.connect().await.expect("connect") {
+                Session::Postgres(mut connection) => sqlx::query_scalar(sql).fetch_all(&mut connection).await,
+                Session::MySql(mut connection) => sqlx::query_scalar(sql).fetch_all(&mut connection).await,
+                Session::Sqlite(mut connection) => sqlx::query_scalar(sql).fetch_all(&mut connection).await,
+            }
+            .expect("query")
         })
     }
 }
@@ -51,6 +76,7 @@ impl Server {
 pub enum Session {
     Postgres(PgConnection),
     MySql(MySqlConnection),
+    Sqlite(SqliteConnection),
 }
 
 impl Session {
@@ -60,6 +86,15 @@ impl Session {
         match self {
             Self::Postgres(connection) => connection.execute(sql).await.map(drop),
             Self::MySql(connection) => connection.execute(sql).await.map(drop),
+            Self::Sqlite(connection) => connection.execute(sql).await.map(drop),
+        }
+    }
+
+    async fn close(self) -> sqlx::Result<()> {
+        match self {
+            Self::Postgres(connection) => connection.close().await,
+            Self::MySql(connection) => connection.close().await,
+            Self::Sqlite(connection) => connection.close().await,
         }
     }
 }
@@ -121,11 +156,7 @@ impl Postgres {
 
     /// Runs a query of one text column.
     pub fn texts(&self, sql: &str) -> Vec<String> {
-        let (url, sql) = (self.url(), sql.to_owned());
-        block(async move {
-            let mut connection = PgConnection::connect(&url).await.expect("connect");
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("query")
-        })
+        self.server().texts(sql)
     }
 
     /// One number.
@@ -152,19 +183,22 @@ impl Source for Postgres {
 }
 
 /// A session that stays open, for locks and transactions that do not end by themselves.
-pub struct Held(Option<PgConnection>);
+pub struct Held(Option<Session>);
 
 impl Held {
-    pub fn new(database: &Postgres) -> Self {
-        let url = database.url();
-        Self(Some(block(async move { PgConnection::connect(&url).await.expect("connect") })))
+    pub fn new(database: &impl Source) -> Self {
+        Self::on(database.server())
+    }
+
+    pub fn on(server: Server) -> Self {
+        Self(Some(block(async move { server.connect().await.expect("connect") })))
     }
 
     pub fn run(&mut self, sql: &str) {
-        let (mut connection, sql) = (self.0.take().expect("a session"), sql.to_owned());
+        let (mut session, sql) = (self.0.take().expect("a session"), sql.to_owned());
         self.0 = Some(block(async move {
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
-            connection
+            session.run(&sql).await.expect("run");
+            session
         }));
     }
 }
@@ -203,32 +237,21 @@ impl Drop for Postgres {
 
 /// Runs statements on a PostgreSQL database.
 pub fn run_on_postgres(url: &str, sql: &str) {
-    let (url, sql) = (url.to_owned(), sql.to_owned());
-    block(async move {
-        let mut connection = PgConnection::connect(&url).await.expect("connect");
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
-        connection.close().await.expect("close");
-    });
+    Server::Postgres(url.to_owned()).run(sql);
 }
 
 /// Runs statements on a server of the MySQL family.
 pub fn run_on_mysql(url: &str, sql: &str) {
-    let (url, sql) = (url.to_owned(), sql.to_owned());
-    block(async move {
-        let mut connection = MySqlConnection::connect(&url).await.expect("connect");
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
-        connection.close().await.expect("close");
-    });
+    Server::MySql(url.to_owned()).run(sql);
 }
 
 /// Runs statements on a SQLite file, which is made if it is missing.
 pub fn run_on_sqlite(path: &std::path::Path, sql: &str) {
-    let (url, sql) = (format!("sqlite://{}?mode=rwc", path.display()), sql.to_owned());
-    block(async move {
-        let mut connection = SqliteConnection::connect(&url).await.expect("connect");
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.expect("run");
-        connection.close().await.expect("close");
-    });
+    sqlite(path).run(sql);
+}
+
+fn sqlite(path: &std::path::Path) -> Server {
+    Server::Sqlite(format!("sqlite://{}?mode=rwc", path.display()))
 }
 
 /// Runs a future to its end, also from within another runtime's thread.
@@ -282,12 +305,7 @@ impl Source for MySqlFamily {
         let sql = format!(
             "select concat(seq, '|', timestampdiff(microsecond, '1970-01-01', ts), '|', coalesce(item, '')) from {table} order by {order}"
         );
-        let url = self.url();
-        let lines: Vec<String> = block(async move {
-            let mut connection = MySqlConnection::connect(&url).await.expect("connect");
-            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.expect("query")
-        });
-        lines.iter().map(|line| row(line)).collect()
+        self.server().texts(&sql).iter().map(|line| row(line)).collect()
     }
 }
 
@@ -295,6 +313,29 @@ impl Drop for MySqlFamily {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
         let _ = std::thread::spawn(move || run_on_mysql(&server, &format!("drop database if exists {name}"))).join();
+    }
+}
+
+/// A user of one server of the family, who may do nothing until he is granted something.
+pub struct MySqlUser {
+    server: String,
+    pub name: String,
+}
+
+impl MySqlUser {
+    /// On `mysql`, `mariadb` or `tidb`.
+    pub fn new(kind: &str) -> Self {
+        let server = super::address(&format!("ROWTIDE_TEST_{}_URL", kind.to_uppercase()));
+        let user = Self { server, name: unique("user") };
+        run_on_mysql(&user.server, &format!("create user {}", user.name));
+        user
+    }
+}
+
+impl Drop for MySqlUser {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        let _ = std::thread::spawn(move || run_on_mysql(&server, &format!("drop user {name}"))).join();
     }
 }
 
@@ -322,6 +363,10 @@ impl Sqlite {
 
     pub fn jdbc_url(&self) -> String {
         format!("jdbc:sqlite:{}", self.path().display())
+    }
+
+    pub fn server(&self) -> Server {
+        sqlite(&self.path())
     }
 
     pub fn run(&self, sql: &str) {

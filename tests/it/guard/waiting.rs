@@ -1,0 +1,76 @@
+//! What is open although nobody works at it: prepared transactions whose session is gone, and, on MySQL and MariaDB,
+//! statements that wait for a table before they have a transaction.
+
+use std::time::{Duration, Instant};
+
+use super::Arrived;
+use super::place::{Kind, Mode, Place};
+use crate::support::process::Running;
+use crate::support::{PATIENCE, eventually};
+
+/// A row is written after `old` has taken its time, and after others have been read for so long that nobody would still
+/// look for it but for the transaction that is open.
+fn assert_still_looked_for(place: &Place, old: impl FnOnce(), end: impl FnOnce()) {
+    let connector = place.connector(Mode::TimestampIncrementing);
+    let running = Running::start(&connector.file(), &[]);
+    let mut arrived = Arrived::of(&connector, "t");
+    place.seed(1);
+    arrived.wait_for(&place.rows());
+    old();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(3) {
+        place.run("insert into t (version) values (1)");
+        arrived.wait_for(&place.rows());
+    }
+    let before = place.rows().len();
+    end();
+    let rows = eventually("the old row is there", PATIENCE, || Some(place.rows()).filter(|rows| rows.len() > before));
+    arrived.assert_exact(&rows);
+    assert_eq!(running.terminate(), Some(0));
+}
+
+#[test]
+fn a_prepared_transaction_whose_session_is_gone_is_still_open() {
+    for (kind, prepare, commit) in [
+        (Kind::Postgres, "begin; insert into t (version) values (0); prepare transaction 'X'", "commit prepared 'X'"),
+        (Kind::MySql, "xa start 'X'; insert into t (version) values (0); xa end 'X'; xa prepare 'X'", "xa commit 'X'"),
+        (
+            Kind::MariaDb,
+            "xa start 'X'; insert into t (version) values (0); xa end 'X'; xa prepare 'X'",
+            "xa commit 'X'",
+        ),
+    ] {
+        println!("{kind:?}");
+        let place = Place::new(kind);
+        let named = |sql: &str| sql.replace('X', place.name());
+        assert_still_looked_for(&place, || place.run(&named(prepare)), || place.run(&named(commit)));
+    }
+}
+
+#[test]
+fn a_statement_that_waits_for_another_table_is_as_old_as_its_start() {
+    for kind in [Kind::MySql, Kind::MariaDb] {
+        println!("{kind:?}");
+        let place = Place::new(kind);
+        place.run("create table other (n int); insert into other values (1)");
+        let mut locked = place.session();
+        locked.run("lock tables other write");
+        let (server, database) = (place.server(), place.name());
+        let mut waiting = None;
+        assert_still_looked_for(
+            &place,
+            || {
+                let session = server.clone();
+                let insert = "insert into t (version) select n - 1 from other";
+                waiting = Some(std::thread::spawn(move || session.run(insert)));
+                let waits = format!(
+                    "select cast(id as char) from information_schema.processlist
+                     where db = '{database}' and state = 'Waiting for table metadata lock'"
+                );
+                eventually("the statement waits", PATIENCE, || (!server.texts(&waits).is_empty()).then_some(()));
+            },
+            || locked.run("unlock tables"),
+        );
+        waiting.expect("it has begun").join().expect("the statement");
+    }
+}
