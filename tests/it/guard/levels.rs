@@ -414,12 +414,12 @@ fn a_way_that_is_asked_for_and_not_possible_is_refused_with_the_reason() {
         (&postgres, "t", TimestampIncrementing, "gaps", "mode=incrementing"),
         (&postgres, "t", Incrementing, "hold", "timestamp"),
         (&mysql, "t", TimestampIncrementing, "window", "performance_schema"),
-        (&mysql, "t", TimestampIncrementing, "snapshot", "commit.guard=snapshot"),
+        (&mysql, "t", TimestampIncrementing, "snapshot", "rows do not tell their transaction"),
         (&sqlite, "t", TimestampIncrementing, "hold", "a file does not show who is writing it"),
         (&sqlite, "t", Incrementing, "rescan", "timestamp"),
     ] {
         let connector = cell(relation, mode, "", "").connector(place).set("commit.guard", guard);
         let refused = run(&["explain", connector.file().to_str().expect("a path")]);
-        refused.expect_code(2).expect_says(&[&format!("commit.guard={guard}"), why]);
+        refused.expect_code(2).expect_says(&["commit.guard", why]);
     }
 }
