@@ -138,7 +138,10 @@ impl Polled {
         let planner = &bound.binding.planner;
         let (rule, encode) =
             (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
-        // A place first: the statement runs only when its rows have somewhere to go.
+        if !self.late.shares_view() {
+            watch.release(connection).await?;
+        }
+        // A place first: the statement runs only when its rows have somewhere to go. Nobody holds a view and waits.
         let mut permit = match out.try_reserve() {
             Ok(permit) => permit,
             Err(_) => {

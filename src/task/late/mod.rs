@@ -193,6 +193,11 @@ impl Late {
         self.judged.as_ref().map_or(Way::Off, |judged| judged.verdict.way)
     }
 
+    /// Whether this relation is read in a view of the database that others share.
+    pub(super) fn shares_view(&self) -> bool {
+        matches!(self.way(), Way::Snapshot | Way::History)
+    }
+
     /// Goes on from what is stored with a position. What was stored for another position or server, or by another way, is
     /// not used: somebody has moved the offset, or changed what is possible.
     ///
