@@ -31,7 +31,8 @@ pub(super) async fn support(session: &mut Session, relation: &Relation, id: Opti
     support.is_table = text(row, 0)?.is_some_and(|kind| kind.eq_ignore_ascii_case("BASE TABLE"));
     if session.kind == Server::TiDb {
         support.past = Ability::yes();
-        if id.is_some() {
+        // What hands out the ids of a view is not seen.
+        if id.is_some() && support.is_table {
             support.ids_kept = ids_of_tidb(session, table).await?;
         }
         if support.ids_kept > 1 {
