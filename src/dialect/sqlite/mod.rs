@@ -23,13 +23,14 @@ use self::classify::classify;
 use super::rows::no_answer;
 use super::syntax::double_quoted;
 use super::{
-    Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+    Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
+    SqlSyntax,
 };
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation, TableDefinition,
-    TableId,
+    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation,
+    TableDefinition, TableId,
 };
 
 /// SQLite.
