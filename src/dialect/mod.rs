@@ -166,7 +166,7 @@ pub trait SourceConnection: Send {
     }
 
     /// Which transactions are open now that write, or may; where they cannot be seen, the clock only. Right on any
-    /// session of the server, so a pooler may stand between. The list is of a time after the clock and before the answer.
+    /// session of the server, so a pooler may stand between; not inside a view of the past. The list is of a time after the clock and before the answer.
     fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
         Box::pin(async { Err(Error::internal("this database does not show its transactions")) })
     }

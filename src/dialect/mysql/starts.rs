@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::model::{Micros, OpenTransaction};
 
 /// Somebody who writes, or may.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Seen {
     /// The session.
     pub(super) connection: u64,
@@ -16,6 +16,8 @@ pub(super) struct Seen {
     pub(super) transaction: Option<String>,
     /// When the server has it begin.
     pub(super) began: Option<Micros>,
+    /// Since when its session's statement is running, where that is seen.
+    pub(super) statement: Option<Micros>,
     /// Who that is.
     pub(super) holder: String,
 }
@@ -42,24 +44,22 @@ impl Starts {
         let newcomer = self.clock.map(|last| last.min(clock));
         let (mut transactions, mut statements) = (HashMap::new(), HashMap::new());
         let mut open = Vec::with_capacity(seen.len());
-        for Seen { connection, transaction, began, holder } in seen {
-            let (name, began) = match transaction {
+        for Seen { connection, transaction, began, statement, holder } in seen {
+            let (name, bound) = match transaction {
                 Some(name) => {
-                    let since_last = || match (newcomer, self.statements.get(&connection)) {
-                        (Some(last), Some(statement)) => statement.map(|statement| statement.min(last)),
-                        (Some(last), None) => Some(last),
-                        (None, _) => began,
-                    };
-                    let bound = self.transactions.get(&name).copied().unwrap_or_else(since_last);
+                    let bound = self.transactions.get(&name).copied().unwrap_or_else(|| {
+                        let waited = self.statements.get(&connection).copied().unwrap_or(Some(Micros::MAX))?;
+                        Some(newcomer.or(began)?.min(waited).min(statement.unwrap_or(Micros::MAX)))
+                    });
                     transactions.insert(name.clone(), bound);
                     (name, bound)
                 }
                 None => {
-                    statements.insert(connection, began);
-                    (format!("{connection} at {}", began.unwrap_or_default()), began)
+                    statements.insert(connection, statement);
+                    (format!("{connection} at {}", statement.unwrap_or_default()), statement)
                 }
             };
-            open.push(OpenTransaction { name, holder: Some(holder), began });
+            open.push(OpenTransaction { name, holder: Some(holder), began: bound });
         }
         *self = Self { clock: Some(clock), transactions, statements };
         open
@@ -71,8 +71,10 @@ mod tests {
     use super::*;
 
     fn seen(connection: u64, transaction: Option<&str>, began: Micros) -> Seen {
-        let transaction = transaction.map(str::to_owned);
-        Seen { connection, transaction, began: Some(began), holder: String::new() }
+        match transaction.map(str::to_owned) {
+            None => Seen { connection, statement: Some(began), ..Seen::default() },
+            transaction => Seen { connection, transaction, began: Some(began), ..Seen::default() },
+        }
     }
 
     fn bounds(starts: &mut Starts, clock: Micros, seen: Vec<Seen>) -> Vec<Option<Micros>> {
@@ -101,6 +103,9 @@ mod tests {
         let open = vec![seen(1, Some("a"), 290), seen(2, Some("b"), 291)];
         assert_eq!(bounds(&mut starts, 300, open), [Some(30), Some(190)]);
         assert_eq!(bounds(&mut starts, 400, vec![seen(1, Some("a2"), 390)]), [Some(300)], "the next one is another");
+        // One that is tried again is another transaction of the same statement.
+        let again = Seen { statement: Some(310), ..seen(1, Some("a3"), 490) };
+        assert_eq!(bounds(&mut starts, 500, vec![again]), [Some(310)]);
     }
 
     #[test]

@@ -74,6 +74,10 @@ pub(super) async fn ability(session: &mut Session) -> Result<Ability> {
 }
 
 pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
+    if session.notes.past.is_some() {
+        // Some lists of TiDB end the transaction without a word.
+        return Err(Error::internal("the open transactions are asked for inside a view of the past"));
+    }
     for _ in 0..2 {
         let sight = sight(session).await?;
         if let Some(open) = look(session, &sight).await? {
@@ -104,16 +108,21 @@ async fn find(session: &mut Session) -> Result<Sight> {
         let why = "a replica does not show the transactions of its source";
         return Ok(Sight::Nothing { why, raise: "poll the source".to_owned() });
     }
-    let rows = session.rows(CLUSTER, &[], Doing::Describe).await?;
+    let rows = session.rows(&cluster(session.kind), &[], Doing::Describe).await?;
     if !rows.is_empty() {
         let why = "other servers of the group write as well, and it does not show their transactions";
         return Ok(Sight::Nothing { why, raise: String::new() });
     }
     let mut unproved = false;
     if session.kind == Server::MySql {
-        let prepared = permitted(session.in_transaction("start transaction read only; xa recover; commit").await)?;
-        let sight = Sight::Schema { prepared: prepared.is_some() };
-        match permitted(look_at_schema(session, prepared.is_some()).await)? {
+        let prepared = match session.in_transaction("start transaction read only; xa recover; commit").await {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+            // The server has no particular error for a missing right to this.
+            Err(_) => false,
+        };
+        let sight = Sight::Schema { prepared };
+        match permitted(look_at_schema(session, prepared).await)? {
             Some(Some(_)) => return unless_applied(session, sight, APPLIER_THREADS).await,
             Some(None) => unproved = true,
             None => {}
@@ -138,12 +147,15 @@ async fn find(session: &mut Session) -> Result<Sight> {
 const HIDDEN: &str = "the account may not see the transactions of others";
 
 /// A row for each way in which other servers write the same tables at the same time.
-const CLUSTER: &str = "
-    select 1 from performance_schema.global_variables
-      where variable_name = 'group_replication_single_primary_mode' and variable_value = 'OFF'
-    union all
-    select 1 from performance_schema.global_status
-      where variable_name = 'wsrep_cluster_size' and variable_value + 0 > 1";
+fn cluster(kind: Server) -> String {
+    let schema = if kind == Server::MariaDb { "information_schema" } else { "performance_schema" };
+    format!(
+        "select 1 from {schema}.global_variables
+         where variable_name = 'group_replication_single_primary_mode' and variable_value = 'OFF'
+         union all
+         select 1 from {schema}.global_status where variable_name = 'wsrep_cluster_size' and variable_value + 0 > 1"
+    )
+}
 
 /// Those who write what another server has sent, with its times.
 const APPLIER_THREADS: &str = "select 1 from performance_schema.threads
@@ -196,7 +208,7 @@ async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransac
     let seen = match sight {
         Sight::Schema { prepared } => permitted(look_at_schema(session, *prepared).await)?.flatten(),
         Sight::Engine => permitted(look_at_engine(session).await)?,
-        Sight::Cluster => return permitted(look_at_cluster(session).await),
+        Sight::Cluster => permitted(look_at_cluster(session).await)?.flatten(),
         Sight::Nothing { .. } => return clock_only(session, session.writers.promised).await.map(Some),
     };
     let Some(mut look) = seen else { return Ok(None) };
@@ -251,18 +263,18 @@ async fn look_at_schema(session: &mut Session, prepared: bool) -> Result<Option<
         }
         look.clock = number(row, 0)?;
         let transaction = text(row, 3)?.map(str::to_owned);
-        let began = match text(row, 1)? {
+        let (began, statement) = match text(row, 1)? {
             Some("own") => {
                 is_proved = transaction.is_some() && text(row, 7)? == Some("0");
                 continue;
             }
             Some("blind") => return Ok(None),
-            Some("open") => optional(row, 4)?.map(|age| look.clock - age),
-            _ => optional(row, 5)?.map(|seconds| before(look.clock, seconds)),
+            Some("open") => (optional(row, 4)?.map(|age| look.clock - age), None),
+            _ => (None, optional(row, 5)?.map(|seconds| before(look.clock, seconds))),
         };
         let connection = optional(row, 2)?.unwrap_or_default().unsigned_abs();
         let holder = holder(connection, text(row, 6)?);
-        look.seen.push(Seen { connection, transaction, began, holder });
+        look.seen.push(Seen { connection, transaction, began, statement, holder });
     }
     Ok(is_proved.then_some(look))
 }
@@ -289,7 +301,7 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
              commit"
         );
         let rows = session.in_transaction(&sql).await?;
-        if let Some(look) = engine(session.kind, &rows)? {
+        if let Some(look) = listed(session.kind, &rows)? {
             return Ok(look);
         }
         if attempt < TRIES {
@@ -299,8 +311,8 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
     Ok(Look { is_stale: true, ..Look::default() })
 }
 
-/// None if the list is not as of now.
-fn engine(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
+/// The sessions and the transactions of a list; none if it is not as of now.
+fn listed(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
     let mut look = Look::default();
     // Of each session since when its statement runs, and who it is.
     let mut sessions: HashMap<u64, (Option<Micros>, Option<&str>)> = HashMap::new();
@@ -313,7 +325,8 @@ fn engine(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
                 let age = optional(row, 3)?;
                 let since = age.map(|age| match kind {
                     Server::MariaDb => look.clock - age,
-                    _ => before(look.clock, age),
+                    Server::MySql => before(look.clock, age),
+                    Server::TiDb => look.clock - (age + 1) * 1_000_000,
                 });
                 sessions.insert(connection, (since, text(row, 4)?));
             }
@@ -329,10 +342,10 @@ fn engine(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
             }
             Some("writes") => {
                 let (since, who) = sessions.remove(&connection).unwrap_or_default();
-                let began = optional(row, 4)?.map(|began| since.map_or(began, |since| since.min(began)));
                 // In a running transaction the engine's id may still change.
                 let transaction = Some(format!("{connection}.{}", text(row, 5)?.unwrap_or_default()));
-                look.seen.push(Seen { connection, transaction, began, holder: holder(connection, who) });
+                let (began, holder) = (optional(row, 4)?, holder(connection, who));
+                look.seen.push(Seen { connection, transaction, began, statement: since, holder });
             }
             // It has not written, and what it is running counts by itself.
             Some("idle") => {}
@@ -341,34 +354,27 @@ fn engine(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
     }
     for (connection, (since, who)) in sessions {
         if since.is_some() {
-            look.seen.push(Seen { connection, transaction: None, began: since, holder: holder(connection, who) });
+            let holder = holder(connection, who);
+            look.seen.push(Seen { connection, statement: since, holder, ..Seen::default() });
         }
     }
     Ok(is_fresh.then_some(look))
 }
 
-/// A transaction of TiDB begins with a time of the cluster, and that is its number.
-async fn look_at_cluster(session: &mut Session) -> Result<OpenTransactions> {
+/// A transaction of TiDB begins with a time of the cluster, which is its number; a statement that is tried again gets
+/// another one.
+async fn look_at_cluster(session: &mut Session) -> Result<Option<Look>> {
     session.tidy().await?;
     let sql = format!(
-        "select {CLOCK};
-         select (id >> 18) * 1000, id, session_id, concat(user, '@', instance)
-         from information_schema.cluster_tidb_trx where session_id is null or session_id <> connection_id()"
+        "select {CLOCK}, 'session', id, if(command = 'Sleep', null, time), concat(user, '@', host)
+         from information_schema.cluster_processlist;
+         select '', 'writes', session_id, '', (id >> 18) * 1000, id
+         from information_schema.cluster_tidb_trx where session_id is null or session_id <> connection_id();
+         select '', 'own', connection_id()"
     );
     let call = sqlx::raw_sql(statement(&sql)).fetch_all(&mut session.connection);
     let rows = answered(session.silence, Doing::Page, call).await?;
-    let mut open = OpenTransactions::default();
-    for row in &rows {
-        if row.columns().len() == 1 {
-            open.clock = number(row, 0)?;
-            continue;
-        }
-        let connection = optional(row, 2)?.unwrap_or_default().unsigned_abs();
-        let holder = Some(holder(connection, text(row, 3)?));
-        let name = text(row, 1)?.unwrap_or_default().to_owned();
-        open.sessions.push(OpenTransaction { name, holder, began: Some(number(row, 0)?) });
-    }
-    Ok(open)
+    listed(session.kind, &rows)
 }
 
 fn holder(connection: u64, who: Option<&str>) -> String {
@@ -389,7 +395,7 @@ fn recovered(row: &MySqlRow) -> Result<OpenTransaction> {
     Ok(OpenTransaction { name, holder: Some(prepared(&id)), began: None })
 }
 
-/// The earliest start of what has lasted that many whole seconds.
+/// The earliest start of what began that many seconds before the present one, as MySQL counts.
 fn before(clock: Micros, seconds: i64) -> Micros {
     (clock.div_euclid(1_000_000) - seconds) * 1_000_000
 }

@@ -16,8 +16,10 @@ mod postgres_only;
 mod queries;
 mod sqlite;
 mod sqlite_only;
+mod tidb_past;
 mod tls;
 mod values;
+mod writers;
 
 /// Every test of the contract, as `dialects::on_<name>::<test>`.
 macro_rules! contract {
@@ -92,9 +94,32 @@ macro_rules! family {
                 mysql_types: unsigned_ids_go_beyond_63_bits;
                 mysql_types: another_type_is_noticed_between_two_pages;
                 mysql_types: dates_and_times_that_are_none_do_what_is_asked;
+                writers: an_open_writer_is_seen_from_its_begin_to_its_end;
+                writers: nothing_is_written_before_the_start_of_what_is_open;
+                writers: the_privilege_that_is_missing_is_told_and_enough;
+                writers: what_shows_no_transactions_is_told;
+                writers: a_look_that_is_broken_off_leaves_no_view_behind;
             }
         }
     )* };
+}
+
+/// What those of the family have in common that are one server.
+macro_rules! servers {
+    ($($name:ident: $database:expr),* $(,)?) => { $(
+        mod $name {
+            each_test! { &$database;
+                writers: a_statement_that_waits_for_a_lock_counts_from_its_begin;
+                writers: a_prepared_transaction_is_seen;
+                writers: a_list_is_fresh_or_said_not_to_be;
+            }
+        }
+    )* };
+}
+
+servers! {
+    server_mysql: super::mysql::MYSQL,
+    server_mariadb: super::mysql::MARIADB,
 }
 
 family! {

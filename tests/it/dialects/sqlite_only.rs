@@ -1,7 +1,10 @@
 //! What only SQLite has.
 
+use std::time::Duration;
+
+use rowtide::dialect::Ability;
 use rowtide::error::ErrorKind;
-use rowtide::model::{CursorKind, FieldType, Value};
+use rowtide::model::{CursorKind, CursorValue, FieldType, Value};
 
 use super::place::{Place, read, refused};
 use super::sqlite::Sqlite;
@@ -58,4 +61,19 @@ async fn a_sqlite_file_in_wal_mode_is_read_while_it_is_written() {
     broken.url.database = Some(path.display().to_string());
     let error = refused(&broken).await;
     assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_shows_its_clock_and_no_writers() {
+    let place = Place::new(&Sqlite, "create table t (id integer primary key);");
+    let mut connection = place.connect().await;
+    let support = connection.late_support(&place.table("t"), Some("id")).await.unwrap();
+    assert_eq!(support.writers, Ability::no("a file does not show who is writing it", ""));
+    let open = connection.open_transactions().await.unwrap();
+    let CursorValue::Timestamp(now) =
+        connection.upper_bound(CursorKind::Timestamp { zoned: true, digits: 6 }, Duration::ZERO).await.unwrap()
+    else {
+        panic!("no clock")
+    };
+    assert!((now - open.clock).abs() < 2_000_000 && open.sessions.is_empty() && !open.is_stale, "{open:?}");
 }
