@@ -74,9 +74,7 @@ pub async fn write(
     }
     // Under the name of this process: who is fenced and starts again sees that the connector is not its own any more.
     let mut records = vec![store.stage_owner(&spec.name, &Owner::new(1))];
-    records.extend(
-        changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())),
-    );
+    records.extend(changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())));
     first.begin().await?;
     first.commit(records).await
 }

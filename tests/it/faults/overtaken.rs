@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::proxy::{Proxies, Side, Trouble};
-use super::rig::Rig;
 use crate::support::db::Postgres;
 use crate::support::kafka::{is_open, read_topic};
 use crate::support::load::random;
