@@ -126,7 +126,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     for ((index, group), fence) in groups.into_iter().enumerate().zip(fences) {
         let (sender, receiver) = watch::channel(group);
         senders.push(sender);
-        let parts = parts.for_task(index, fence);
+        let parts = parts.for_task(index, fence).map_err(Failure::Start)?;
         let stop = stop.child_token();
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));

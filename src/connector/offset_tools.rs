@@ -1,5 +1,5 @@
 //! What an operator does with stored offsets. A change goes down the same path as a running task's commit:
-//! fence, then one transaction that holds nothing but the offset records (E1).
+//! fence, then one transaction that holds nothing but the offset records and a name (E1).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::kafka::lease::Lease;
 use crate::kafka::producer::TransactionalProducer;
 use crate::model::{SourceOffset, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
-use crate::offsets::{OffsetStore, StoredOffset};
+use crate::offsets::{OffsetStore, Owner, StoredOffset};
 
 /// What is stored of a connector, for people.
 #[derive(Debug, Default)]
@@ -68,8 +68,13 @@ pub async fn write(
         drop(sink(spec, task).await?);
     }
     let store = KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets);
-    let records =
-        changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())).collect();
+    let before = store.load(&spec.name).await?.owner.map_or(1, |owner| owner.tasks);
+    for task in spec.tasks_max..before {
+        drop(sink(spec, task).await?);
+    }
+    // Under the name of this process: who is fenced and starts again sees that the connector is not its own any more.
+    let mut records = vec![store.stage_owner(&spec.name, &Owner::new(1))];
+    records.extend(changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())));
     first.begin().await?;
     first.commit(records).await
 }

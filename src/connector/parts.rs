@@ -8,6 +8,7 @@ use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
+use crate::kafka::limits::BatchLimit;
 use crate::kafka::producer::TransactionalProducer;
 use crate::kafka::{admin, client, limits};
 use crate::offsets::OffsetStore;
@@ -83,30 +84,43 @@ impl ConnectorParts {
     }
 
     /// The parts of one task.
-    pub fn for_task(&self, index: usize, fence: task::Fence) -> task::Parts {
+    ///
+    /// # Errors
+    /// `Config`, naming the producer's key.
+    pub fn for_task(&self, index: usize, fence: task::Fence) -> Result<task::Parts> {
         let spec = Arc::clone(&self.spec);
         let for_sink = Arc::clone(&self.spec);
         let kafka = with_queue(spec.kafka.clone(), self.memory.queue_bytes);
-        task::Parts {
+        let batches = Arc::new(BatchLimit::of(&kafka)?);
+        let for_topic = Arc::clone(&batches);
+        Ok(task::Parts {
             dialect: self.dialect,
             key_converter: Arc::clone(&self.key_converter),
             value_converter: Arc::clone(&self.value_converter),
             store: Arc::clone(&self.store),
             sink: Arc::new(move |task| {
                 let id = kafka.transactional_id(&for_sink.name, task);
+                // Those of other tasks are only fenced.
+                let kafka = if task == index { batches.apply(kafka.clone()) } else { kafka.clone() };
                 let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
                 Ok(sink)
             }),
             ensure_topic: Arc::new(move |topic| {
-                let spec = Arc::clone(&spec);
+                let (spec, batches) = (Arc::clone(&spec), Arc::clone(&for_topic));
                 Box::pin(async move {
                     let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
                     match spec.errors.dead_letters.as_ref().filter(is_letters) {
                         Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
                         None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
                     }
-                    let asked = spec.offsets.automatic_creation.then_some(&*topic);
-                    limits::record_limit(&spec.kafka, asked).await
+                    let mut of_topic = None;
+                    if spec.offsets.automatic_creation {
+                        of_topic = limits::of_topic(&spec.kafka, &topic).await;
+                    }
+                    if let Some(limit) = of_topic {
+                        batches.admit(&topic, limit)?;
+                    }
+                    limits::record_limit(&spec.kafka, of_topic)
                 })
             }),
             board: self.options.board.clone(),
@@ -118,7 +132,7 @@ impl ConnectorParts {
             columns: self.columns.clone(),
             memory: self.memory,
             spec: Arc::clone(&self.spec),
-        }
+        })
     }
 
     /// Creates the offsets topic and the dead letter topic if they are missing, and refuses an offsets topic that

@@ -380,7 +380,10 @@ mod tests {
         let (_mock, mut producer, outcome) = commit_after(RDKafkaApiKey::Produce, &too_large).await;
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::KafkaRefused, "{error:?}");
-        assert!(error.to_string().starts_with("a record is larger than allowed (topic t"), "{error}");
+        assert!(
+            error.to_string().starts_with("a record or a batch of records is larger than allowed (topic t"),
+            "{error}"
+        );
         producer.abort().await.unwrap();
 
         let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];

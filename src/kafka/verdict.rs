@@ -122,8 +122,9 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
     let refused = |what: &str, advice: &str| Error::new(ErrorKind::KafkaRefused, what).advise(advice);
     let error = match code {
         MessageSizeTooLarge | MessageBatchTooLarge => refused(
-            "a record is larger than allowed",
-            "raise producer.override.max.request.size, and max.message.bytes of the topic",
+            "a record or a batch of records is larger than allowed",
+            "raise producer.override.max.request.size, and max.message.bytes of the topic; or start again, if that was \
+             lowered meanwhile; or, if rowtide may not ask for it, lower producer.override.batch.size to it",
         ),
         TopicAuthorizationFailed => refused("writing to the topic is not allowed", "allow Write on the topic"),
         // It was there when the table was bound; the next start makes it again, or says why it cannot.

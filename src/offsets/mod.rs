@@ -36,7 +36,7 @@ pub struct Loaded {
     pub offsets: HashMap<SourcePartition, StoredOffset>,
     /// The identity of the server they were read from; none before the first run, and after Kafka Connect.
     pub server: Option<String>,
-    /// The process it belongs to; none where it has never had several tasks.
+    /// The process it belongs to; none before the first run, and after Kafka Connect.
     pub owner: Option<Owner>,
 }
 

@@ -1,5 +1,5 @@
-//! The process a connector belongs to, remembered beside its offsets where it has several tasks: one record under a
-//! source partition Kafka Connect never asks for. Pure.
+//! The process a connector belongs to, remembered beside its offsets: one record under a source partition Kafka
+//! Connect never asks for.
 
 use serde_json::{Value, json};
 
@@ -15,6 +15,13 @@ pub struct Owner {
     /// How many transactional ids may be in use: as many as it has tasks, or more as long as those of an older
     /// process are not fenced.
     pub tasks: usize,
+}
+
+impl Owner {
+    /// A name that no other process has.
+    pub fn new(tasks: usize) -> Self {
+        Self { run: format!("{:016x}", fastrand::u64(..)), tasks }
+    }
 }
 
 /// The record that says it: `["<connector>",{"rowtide":"owner"}]`, `{"run":"…","tasks":2}`.

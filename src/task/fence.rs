@@ -26,7 +26,8 @@ pub struct Fence {
     tasks: usize,
     /// The name of this process.
     run: Arc<str>,
-    /// Whose the connector is, as far as this process knows; none until its first task has said so.
+    /// Whose the connector is, as far as this process knows: its own once the first task has signed for it, before
+    /// that the one found; none until then.
     owner: Arc<watch::Sender<Option<Option<Owner>>>>,
     /// Tasks that have not fenced yet.
     left: Arc<watch::Sender<usize>>,
@@ -38,7 +39,7 @@ impl Fence {
     pub fn among(tasks: usize) -> Vec<Self> {
         let fence = Self {
             tasks,
-            run: format!("{:016x}", fastrand::u64(..)).into(),
+            run: Owner::new(tasks).run.into(),
             owner: Arc::new(watch::Sender::new(None)),
             left: Arc::new(watch::Sender::new(tasks)),
             passed: Arc::default(),
@@ -51,17 +52,16 @@ impl Fence {
     /// # Errors
     /// `Fenced` if the connector is another process's by now; those of the sink and the store.
     pub(super) async fn enter(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Loaded> {
-        if self.passed.load(Ordering::Relaxed)
-            && let Ok(looked) = tokio::time::timeout(GLANCE, self.load(parts)).await
-        {
+        let starts_again = self.owner.borrow().is_some();
+        if starts_again && let Ok(looked) = tokio::time::timeout(GLANCE, self.load(parts)).await {
             looked?;
         }
         if parts.task > 0 {
             // The senders live as long as `self`.
-            let _ = self.owner.subscribe().wait_for(Option::is_some).await;
+            let _ = self.owner.subscribe().wait_for(|owner| self.is_own(owner)).await;
         }
         sink.init().await?;
-        if self.owner.borrow().is_none()
+        if !self.is_own(&self.owner.borrow())
             && let Some(loaded) = self.claim(parts, sink).await?
         {
             self.pass().await;
@@ -71,19 +71,19 @@ impl Fence {
         self.load(parts).await
     }
 
-    /// Puts the name of this process to the connector. One task after one task needs no name: they have the same
-    /// id. Then the offsets are given, which were read under it.
+    /// Puts the name of this process to the connector. Where no other id than that of `sink` is or was in use, the
+    /// offsets that were read under it are given.
     async fn claim(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Option<Loaded>> {
         // What the predecessors left open would hold the reading up.
         try_join_all((1..self.tasks).map(|task| fence(parts, task))).await?;
-        let loaded = parts.store.load(&parts.spec.name).await?;
-        let before = loaded.owner.as_ref().map_or(1, |owner| owner.tasks);
-        if self.tasks.max(before) == 1 {
+        let loaded = self.load(parts).await?;
+        if self.owner.borrow().is_none() {
             self.owner.send_replace(Some(loaded.owner.clone()));
-            return Ok(Some(loaded));
         }
+        let before = loaded.owner.as_ref().map_or(1, |owner| owner.tasks);
         let mut owner = Owner { run: self.run.to_string(), tasks: self.tasks.max(before) };
         self.sign(parts, sink, &owner).await?;
+        let is_alone = owner.tasks == 1;
         if before > self.tasks {
             try_join_all((self.tasks..before).map(|task| fence(parts, task))).await?;
             // Only now may the next process forget them.
@@ -91,7 +91,7 @@ impl Fence {
             self.sign(parts, sink, &owner).await?;
         }
         self.owner.send_replace(Some(Some(owner)));
-        Ok(None)
+        Ok(is_alone.then_some(loaded))
     }
 
     async fn sign(&self, parts: &Parts, sink: &mut dyn RecordSink, owner: &Owner) -> Result<()> {
@@ -109,10 +109,17 @@ impl Fence {
 
     async fn load(&self, parts: &Parts) -> Result<Loaded> {
         let loaded = parts.store.load(&parts.spec.name).await?;
-        if self.owner.borrow().as_ref().is_some_and(|owner| *owner != loaded.owner) {
+        let is_known = self.owner.borrow().as_ref().is_none_or(|owner| *owner == loaded.owner);
+        // A signature whose answer was lost is one, too.
+        if !is_known && loaded.owner.as_ref().is_none_or(|owner| *owner.run != *self.run) {
             return Err(Error::new(ErrorKind::Fenced, "another process took over the connector"));
         }
         Ok(loaded)
+    }
+
+    /// Whether the connector is this process's.
+    fn is_own(&self, owner: &Option<Option<Owner>>) -> bool {
+        owner.iter().flatten().any(|owner| *owner.run == *self.run)
     }
 }
 

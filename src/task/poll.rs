@@ -103,6 +103,7 @@ impl<'a> PollStage<'a> {
             let mut batch = EncodedBatch::new(Arc::clone(&polled.name), "".into(), 0, 0);
             batch.server = Some(Arc::clone(&identity));
             self.out.send(batch).await.map_err(|_| closed())?;
+            self.step.waits_for(Waits::Database);
             polled.more_promised = true;
             self.remembered = Some(identity.to_string());
         }

@@ -350,6 +350,36 @@ fn what_is_within_the_limit_is_refused_by_neither_the_producer_nor_the_brokers()
 }
 
 #[test]
+fn small_rows_come_in_batches_that_the_topic_takes() {
+    let database = Postgres::new();
+    database.run(
+        "create table t (id serial primary key, a text, n numeric(10,2) not null default 0);
+         insert into t (a) select repeat('x', 100) from generate_series(1, 20000);
+         insert into t (a, n) values ('left out', 'NaN');
+         create table u (id serial primary key, a text);
+         insert into u (a) select repeat('y', 100) from generate_series(1, 20000)",
+    );
+    let connector = tolerant(connector(&database.jdbc_url()))
+        .without("table.whitelist")
+        .set("topic.creation.groups", "less")
+        .set("topic.creation.less.include", ".*_u")
+        .set("topic.creation.less.partitions", "1")
+        .set("topic.creation.less.replication.factor", "1")
+        .set("topic.creation.less.max.message.bytes", "2000")
+        .set("topic.creation.default.partitions", "1")
+        .set("topic.creation.default.replication.factor", "1")
+        .set("topic.creation.default.max.message.bytes", "20000");
+    once(&connector).expect_code(0).expect_says(&["takes batches of at most 20000 bytes", "at most 2000 bytes"]);
+    let ids = |table: &str| -> Vec<i64> {
+        records(&connector.topic(table)).iter().map(|record| record.field("id").as_i64().expect("an id")).collect()
+    };
+    let all: Vec<i64> = (1..=20_000).collect();
+    assert_eq!(ids("t"), all);
+    assert_eq!(ids("u"), all);
+    assert_eq!(letters(&connector).len(), 1);
+}
+
+#[test]
 fn a_dead_letter_topic_that_cannot_be_or_is_a_target_is_refused_at_start() {
     let database = large();
     let three = tolerant(connector(&database.jdbc_url())).without("errors.deadletterqueue.topic.replication.factor");

@@ -91,7 +91,12 @@ pub(super) static KEYS: &[KeyDefinition] = &[
             !text.is_empty() && crate::config::values::is_topic_text(text)
         }))
         .low(),
-    key("producer.override.*", Kind::Text, "Settings of the producer, by Kafka's names; they win over the worker's.")
+    key(
+        "producer.override.*",
+        Kind::Text,
+        "Settings of the producer, by Kafka's names; they win over the worker's. `batch.size` is lowered by itself to the \
+         `max.message.bytes` of the topic that takes the least, where rowtide may ask for it.",
+    )
         .low(),
     key("consumer.override.*", Kind::Text, "Settings of the consumer that reads the offsets.").low(),
     key("admin.override.*", Kind::Text, "Settings of the client that makes topics.").low(),

@@ -333,8 +333,8 @@ async fn kill(tasks: Vec<JoinHandle<Result<()>>>) {
     }
 }
 
-/// Tasks end only when they are asked to, or fenced: one that was taken over fences its successor if it has to
-/// start again before it has noticed.
+/// Tasks end only when they are asked to, or fenced: one that was taken over fences its successor if it starts again
+/// in the very moment in which that one signs for the connector.
 async fn still_alive(
     tasks: Vec<JoinHandle<Result<()>>>,
     may_be_fenced: bool,

@@ -16,7 +16,8 @@ use crate::kafka::RecordSink;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
 use crate::offsets::{Loaded, OffsetStore, Owner, StoredOffset, format};
 
-/// What goes wrong at a step of the sink; each is used up by the first step it fits.
+/// What goes wrong at a step of the sink; each is used up by the first step it fits, those of a transaction by the
+/// first that is not the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SinkFault {
     RejectInit,
@@ -32,6 +33,8 @@ pub(super) enum SinkFault {
     Hold,
     /// Another process takes the id over.
     Fence,
+    /// The connector is signed for and the answer lost.
+    LoseSignature,
 }
 
 /// What goes wrong at a step of the source.
@@ -59,6 +62,7 @@ struct World {
     offsets: HashMap<SourcePartition, SourceOffset>,
     /// The newest owner of each task's transactional id.
     epochs: HashMap<usize, u64>,
+    /// Committed ones, signatures left out.
     transactions: usize,
     open: usize,
     statements: usize,
@@ -343,7 +347,7 @@ impl Sink {
 
     fn apply(&mut self, offsets: Vec<KafkaRecord>) {
         let mut world = self.outside.world();
-        world.transactions += 1;
+        world.transactions += usize::from(!is_signature(&offsets));
         world.committed.extend(self.open.take().into_iter().flatten());
         for record in offsets {
             let table = String::from_utf8(record.key).unwrap();
@@ -363,6 +367,10 @@ impl Sink {
         }
         world.open -= 1;
     }
+}
+
+fn is_signature(offsets: &[KafkaRecord]) -> bool {
+    offsets.first().is_some_and(|record| record.key == OWNER.as_bytes())
 }
 
 impl Drop for Sink {
@@ -388,10 +396,11 @@ impl RecordSink for Sink {
 
     fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
         async {
-            if self.fault(&[SinkFault::Fence]).is_some() {
+            let is_signed = self.outside.world().owner.is_some();
+            if is_signed && self.fault(&[SinkFault::Fence]).is_some() {
                 self.outside.fence(self.task);
             }
-            if self.fault(&[SinkFault::RejectBegin]).is_some() {
+            if is_signed && self.fault(&[SinkFault::RejectBegin]).is_some() {
                 return Err(Error::new(ErrorKind::Kafka, "scripted"));
             }
             self.outside.visit(Step::Begin).await?;
@@ -426,11 +435,15 @@ impl RecordSink for Sink {
         async move {
             self.check_epoch()?;
             let unknown = || Err(Error::new(ErrorKind::OutcomeUnknown, "scripted"));
-            match self.fault(&[SinkFault::RejectCommit, SinkFault::LoseAnswer, SinkFault::LoseCommit, SinkFault::Hold])
-            {
+            let faults: &[SinkFault] = if is_signature(&offsets) {
+                &[SinkFault::LoseSignature]
+            } else {
+                &[SinkFault::RejectCommit, SinkFault::LoseAnswer, SinkFault::LoseCommit, SinkFault::Hold]
+            };
+            match self.fault(faults) {
                 Some(SinkFault::RejectCommit) => return Err(Self::aborted()),
                 Some(SinkFault::LoseCommit) => return unknown(),
-                Some(SinkFault::LoseAnswer) => {
+                Some(SinkFault::LoseAnswer | SinkFault::LoseSignature) => {
                     self.apply(offsets);
                     return unknown();
                 }

@@ -4,6 +4,7 @@
 
 mod long;
 mod network;
+mod overtaken;
 mod proxy;
 mod rig;
 mod script;

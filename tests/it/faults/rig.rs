@@ -178,7 +178,7 @@ impl<D: Loaded> Rig<D> {
         let start = |(index, (group, fence))| {
             let (selection, selected) = watch::channel(group);
             selections.push(selection);
-            let parts = scripted(parts.for_task(index, fence), &script, index);
+            let parts = scripted(parts.for_task(index, fence).expect("parts"), &script, index);
             runtime().spawn(task::run(parts, selected, stop.clone()))
         };
         let tasks = groups.into_iter().zip(fences).enumerate().map(start).collect();

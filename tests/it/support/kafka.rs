@@ -162,6 +162,11 @@ pub fn seed(topic: &str, key: &str, value: Option<&str>) {
 /// partition.
 #[track_caller]
 pub fn settled(topic: &str) {
+    eventually(&format!("no transaction is open in {topic}"), PATIENCE, || (!is_open(topic)).then_some(()));
+}
+
+/// Whether a topic holds records of a transaction that is neither committed nor aborted.
+pub fn is_open(topic: &str) -> bool {
     let ends = |isolation: &str| -> Vec<i64> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", Stack::get().brokers)
@@ -173,9 +178,7 @@ pub fn settled(topic: &str) {
         let end = |id| consumer.fetch_watermarks(topic, id, PATIENCE).expect("ends").1;
         metadata.topics()[0].partitions().iter().map(|partition| end(partition.id())).collect()
     };
-    eventually(&format!("no transaction is open in {topic}"), PATIENCE, || {
-        (ends("read_committed") == ends("read_uncommitted")).then_some(())
-    });
+    ends("read_committed") != ends("read_uncommitted")
 }
 
 /// The ends of a topic's partitions, transaction markers and aborted records counted: they move with
