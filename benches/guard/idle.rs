@@ -19,7 +19,7 @@ use crate::{GUARDS, Line};
 const ROUNDS: usize = 3;
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How long loading and counting may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(900);
 /// The role that rowtide reads as; the log says who ran a statement.
 const READER: &str = "bench_reader";
 
@@ -60,6 +60,8 @@ async fn count(server: &Server, guard: &str, tables: usize) -> Outcome<Vec<(Stri
         "mode": "timestamp+incrementing", "incrementing.column.name": "id", "timestamp.column.name": "ts",
         "topic.prefix": format!("{guard}_"), "tasks.max": "1", "commit.guard": guard,
         "poll.interval.ms": POLL_INTERVAL.as_millis().to_string(),
+        // What is looked at from time to time is not of a round.
+        "table.poll.interval.ms": PATIENCE.as_millis().to_string(),
         "bootstrap.servers": brokers.bootstrap_servers(),
         "internal.topics.automatic.creation.enable": "false",
         "value.converter.schema.registry.url": registry.url(),
@@ -97,7 +99,7 @@ fn rounds(entries: &[String], tables: usize) -> Option<Vec<(String, f64)>> {
     let marked = entries.iter().rfind(|entry| entry.contains(&mark))?;
     let is_mark = |entry: &String| entry.contains(&mark) && kind(entry) == kind(marked);
     let marks: Vec<usize> = (0..entries.len()).filter(|at| is_mark(&entries[*at])).collect();
-    // The first rounds are those of the loading.
+    // The first are of the loading.
     let first = *marks.get(marks.len().checked_sub(ROUNDS + 1).filter(|before| *before >= 2)?)?;
     let counted = &entries[first..*marks.last()?];
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
