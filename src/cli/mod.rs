@@ -62,7 +62,9 @@ enum Command {
     #[command(after_help = "Example: rowtide consume db_test_table --from-beginning --worker worker.properties")]
     Consume(consume::ConsumeArgs),
     /// See it work with nothing installed: a SQLite table, in-process brokers and registry.
-    #[command(after_help = "Example: rowtide quickstart --keep")]
+    #[command(
+        after_help = "Example: rowtide quickstart --keep\n         rowtide quickstart --late-commits --url postgres://user@host:5432/database"
+    )]
     Quickstart(quickstart::QuickstartArgs),
     /// Print a generated reference page.
     #[command(after_help = "Example: rowtide docs config")]

@@ -109,7 +109,7 @@ fn say_warnings(report: &Report) {
     }
 }
 
-fn say_report(report: &Report) {
+pub(super) fn say_report(report: &Report) {
     if JSON.get() != Some(&true) {
         return say(report.to_string().trim_end());
     }

@@ -1,6 +1,8 @@
 //! `rowtide quickstart`: the whole way with nothing installed. A SQLite file, brokers and registry of this
 //! process on real loopback ports, the same connector a user would run, and a consumer that prints what
-//! arrives. Everything shown is read back from the topic.
+//! arrives. Everything shown is read back from the topic. `late` is the other one, on a PostgreSQL server.
+
+mod late;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,15 +27,24 @@ pub(super) struct QuickstartArgs {
     /// Leave it running and print the addresses, so that other clients can look.
     #[arg(long)]
     keep: bool,
+    /// Show on a PostgreSQL server what becomes of rows that commit late, with the guard off and on: in half a
+    /// minute, in a table that is made for it and dropped.
+    #[arg(long, conflicts_with = "keep")]
+    late_commits: bool,
+    #[command(flatten)]
+    server: late::ServerArgs,
 }
 
 /// How long a record may take to arrive before the quick start says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) async fn run(args: QuickstartArgs, _context: Context) -> u8 {
+pub(super) async fn run(args: QuickstartArgs, context: Context) -> u8 {
     let stop = CancellationToken::new();
     if let Err(error) = run::stop_on_signal(&stop) {
         return output::fail(&error);
+    }
+    if args.late_commits {
+        return late::run(&args.server, &context.bars, &stop).await;
     }
     let outcome = tokio::select! {
         outcome = quickstart(args.keep, &stop) => outcome,
@@ -181,15 +192,20 @@ impl Demo {
 }
 
 fn load(file: &Path, brokers: &Brokers, registry: &SchemaRegistry) -> Result<ConnectorSpec> {
+    let set = worker_settings(brokers, registry);
+    let loaded = config::load(&file.display().to_string(), None, &BTreeMap::new(), &set, false);
+    Ok(loaded.map_err(|report| Error::internal(report.to_string()))?.spec)
+}
+
+/// What a connector on the embedded services needs to know.
+fn worker_settings(brokers: &Brokers, registry: &SchemaRegistry) -> Vec<(String, String)> {
     let set = [
         ("bootstrap.servers", brokers.bootstrap_servers().to_owned()),
         ("value.converter.schema.registry.url", registry.url()),
         // The embedded brokers have no admin interface.
         ("internal.topics.automatic.creation.enable", "false".to_owned()),
     ];
-    let set: Vec<(String, String)> = set.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    let loaded = config::load(&file.display().to_string(), None, &BTreeMap::new(), &set, false);
-    Ok(loaded.map_err(|report| Error::internal(report.to_string()))?.spec)
+    set.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn say(text: &str) -> Result<()> {

@@ -5,8 +5,10 @@
 pub mod brokers;
 pub mod database;
 pub mod demo;
+pub mod late;
 pub mod registry;
 
 pub use brokers::Brokers;
 pub use database::DemoDatabase;
+pub use late::LateTable;
 pub use registry::SchemaRegistry;

@@ -10,6 +10,7 @@ mod failures;
 mod faults;
 mod guard;
 mod kafka;
+mod late_demo;
 mod lifecycle;
 mod modes;
 mod moves;

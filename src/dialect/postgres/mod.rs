@@ -67,6 +67,19 @@ impl Dialect for Postgres {
     }
 }
 
+/// A session for who plays the application beside rowtide: on the server that rowtide would read, free to write.
+/// rowtide's own sessions only read.
+///
+/// # Errors
+/// As [`Dialect::connect`].
+pub async fn application(source: &SourceSpec) -> Result<PgConnection> {
+    let mut session = connect::open(source).await?;
+    if !session.pooled {
+        session.run("set default_transaction_read_only = off").await?;
+    }
+    Ok(session.connection)
+}
+
 struct Syntax;
 
 impl SqlSyntax for Syntax {

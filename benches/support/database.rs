@@ -1,12 +1,12 @@
 //! The databases that are measured: each is filled with rows of the W1 shape, drained as the floor, and named
 //! to rowtide by its JDBC URL.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::TryStreamExt;
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
 
-use crate::Outcome;
+use super::{Outcome, address};
 
 /// The server behind a database.
 #[derive(Clone, Copy, PartialEq)]
@@ -30,6 +30,26 @@ const KNOWN: &[(&str, Kind, &str, &str)] = &[
     ("sqlite", Kind::Sqlite, "", include_str!("../../migrations/sqlite/0001_test_table.sql")),
 ];
 
+/// How old the rows are.
+#[derive(Clone, Copy)]
+pub(crate) enum Age {
+    /// A thousand rows a second, from 2020 on.
+    Years,
+    /// All of the last five minutes: nearer than `commit.guard.window.ms` reaches.
+    Minutes,
+}
+
+impl Age {
+    /// The time before the first row, in seconds since the epoch, and how long after it a row is.
+    fn seconds(self, rows: usize) -> Outcome<(f64, f64)> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs_f64();
+        Ok(match self {
+            Self::Years => (1_577_836_800.0, 0.001),
+            Self::Minutes => (now.floor() - 300.0, 290.0 / rows as f64),
+        })
+    }
+}
+
 /// A database of the bench's own, with its rows.
 pub(crate) struct Database {
     pub(crate) name: &'static str,
@@ -45,7 +65,7 @@ const SELECT: &str = "select * from test_table order by ts, seq";
 
 impl Database {
     /// Makes and fills one.
-    pub(crate) async fn prepare(name: &str, own: &str, rows: usize) -> Outcome<Self> {
+    pub(crate) async fn prepare(name: &str, own: &str, rows: usize, age: Age) -> Outcome<Self> {
         let known = KNOWN.iter().find(|(known, ..)| *known == name);
         let Some((name, kind, variable, migration)) = known else {
             let names: Vec<_> = KNOWN.iter().map(|(name, ..)| *name).collect();
@@ -53,13 +73,14 @@ impl Database {
         };
         let server = match kind {
             Kind::Sqlite => String::new(),
-            _ => crate::address(variable)?.rsplit_once('/').map(|(server, _)| server.to_owned()).unwrap_or_default(),
+            _ => address(variable)?.rsplit_once('/').map(|(server, _)| server.to_owned()).unwrap_or_default(),
         };
         let database = Self { name, kind: *kind, server, own: own.to_owned(), migration, folder: tempfile::tempdir()? };
+        let times = age.seconds(rows)?;
         match kind {
-            Kind::Postgres => database.prepare_postgres(rows).await?,
-            Kind::MySql => database.prepare_mysql(rows).await?,
-            Kind::Sqlite => database.prepare_sqlite(rows).await?,
+            Kind::Postgres => database.prepare_postgres(rows, times).await?,
+            Kind::MySql => database.prepare_mysql(rows, times).await?,
+            Kind::Sqlite => database.prepare_sqlite(rows, times).await?,
         }
         Ok(database)
     }
@@ -91,14 +112,14 @@ impl Database {
         }
     }
 
-    async fn prepare_postgres(&self, rows: usize) -> Outcome<()> {
+    async fn prepare_postgres(&self, rows: usize, (first, step): (f64, f64)) -> Outcome<()> {
         let mut server = PgConnection::connect(&self.url("postgres")).await?;
         server.execute(AssertSqlSafe(format!("create database {}", self.own))).await?;
         let mut database = PgConnection::connect(&self.url(&self.own)).await?;
         database.execute(sqlx::raw_sql(self.migration)).await?;
         let fill = format!(
             "insert into test_table (ts, item, price, category)
-             select timestamp '2020-01-01' + n * interval '1 millisecond', 'item ' || n % 1000, n % 5000, 'category ' || n % 10
+             select timestamp 'epoch' + ({first} + n * {step}::float8) * interval '1 second', 'item ' || n % 1000, n % 5000, 'category ' || n % 10
              from generate_series(1, {rows}) as n"
         );
         database.execute(AssertSqlSafe(fill)).await?;
@@ -106,17 +127,17 @@ impl Database {
         Ok(())
     }
 
-    async fn prepare_mysql(&self, rows: usize) -> Outcome<()> {
+    async fn prepare_mysql(&self, rows: usize, (first, step): (f64, f64)) -> Outcome<()> {
         const CHUNK: usize = 1_000;
         let mut server = MySqlConnection::connect(&self.url("")).await?;
         server.execute(AssertSqlSafe(format!("create database {}", self.own))).await?;
         let mut database = MySqlConnection::connect(&self.url(&self.own)).await?;
         database.execute(sqlx::raw_sql(self.migration)).await?;
         // A list of values: every server of the family takes it at about the same speed.
-        for first in (1..=rows).step_by(CHUNK) {
-            let values: Vec<String> = (first..=rows.min(first + CHUNK - 1))
+        for chunk in (1..=rows).step_by(CHUNK) {
+            let values: Vec<String> = (chunk..=rows.min(chunk + CHUNK - 1))
                 .map(|n| {
-                    let at = format!("from_unixtime({}.{:03})", 1_577_836_800 + n / 1_000, n % 1_000);
+                    let at = format!("from_unixtime({:.3})", first + n as f64 * step);
                     format!("({n}, {at}, 'item {}', {}, 'category {}')", n % 1_000, n % 5_000, n % 10)
                 })
                 .collect();
@@ -127,13 +148,13 @@ impl Database {
         Ok(())
     }
 
-    async fn prepare_sqlite(&self, rows: usize) -> Outcome<()> {
+    async fn prepare_sqlite(&self, rows: usize, (first, step): (f64, f64)) -> Outcome<()> {
         let mut database = SqliteConnection::connect(&self.url("")).await?;
         database.execute("pragma journal_mode = wal").await?;
         database.execute(sqlx::raw_sql(self.migration)).await?;
         let fill = format!(
             "insert into test_table (ts, item, price, category)
-             select strftime('%Y-%m-%d %H:%M:%f', 1577836800 + n / 1000.0, 'unixepoch'), 'item ' || n % 1000, n % 5000,
+             select strftime('%Y-%m-%d %H:%M:%f', {first} + n * {step}, 'unixepoch'), 'item ' || n % 1000, n % 5000,
                'category ' || n % 10
              from (with recursive s(n) as (select 1 union all select n + 1 from s where n < {rows}) select n from s)"
         );
@@ -164,6 +185,15 @@ impl Database {
         })
     }
 
+    /// A session that may write.
+    pub(crate) async fn session(&self) -> Outcome<Session> {
+        Ok(match self.kind {
+            Kind::Postgres => Session::Postgres(PgConnection::connect(&self.url(&self.own)).await?),
+            Kind::MySql => Session::MySql(MySqlConnection::connect(&self.url(&self.own)).await?),
+            Kind::Sqlite => return Err("a file of SQLite has one writer at a time".into()),
+        })
+    }
+
     /// Drops it.
     pub(crate) async fn clean_up(self) -> Outcome<()> {
         match self.kind {
@@ -176,6 +206,22 @@ impl Database {
                 server.execute(AssertSqlSafe(format!("drop database {}", self.own))).await?;
             }
             Kind::Sqlite => {}
+        }
+        Ok(())
+    }
+}
+
+/// An open session.
+pub(crate) enum Session {
+    Postgres(PgConnection),
+    MySql(MySqlConnection),
+}
+
+impl Session {
+    pub(crate) async fn run(&mut self, sql: &'static str) -> Outcome<()> {
+        match self {
+            Self::Postgres(session) => session.execute(sqlx::raw_sql(sql)).await.map(drop)?,
+            Self::MySql(session) => session.execute(sqlx::raw_sql(sql)).await.map(drop)?,
         }
         Ok(())
     }
