@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::config::spec::SourceSpec;
 use crate::dialect::postgres::{self, Postgres};
-use crate::dialect::{Dialect, LateSupport, SourceConnection};
+use crate::dialect::{Ability, Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
 
@@ -133,9 +133,9 @@ impl LateTable {
 
     async fn judge(&mut self, schema: String) -> Result<()> {
         let id = TableId { catalog: None, schema: Some(schema), name: self.name.clone() };
-        match self.reader.late_support(&Relation::Table(id)).await? {
-            LateSupport::Views => Ok(()),
-            LateSupport::Nothing { why, raise } => Err(no_guard(&why, raise)),
+        match self.reader.late_support(&Relation::Table(id), None).await?.views {
+            Ability::Yes { .. } => Ok(()),
+            Ability::No { why, raise } => Err(no_guard(&why, &raise)),
         }
     }
 
