@@ -382,7 +382,7 @@ fn tidb_is_exact_with_select_alone() {
     ];
     prove(&place, &cells);
     // Then it need not take a fixed time for the longest that a transaction lasts.
-    let unseen = "longer than commit.guard.window.ms";
+    let unseen = "commit.guard.window.ms";
     let explain =
         || run(&["explain", cells[0].connector(&place).file().to_str().expect("a path")]).expect_code(0).stdout;
     assert!(explain().contains(unseen));
