@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlDatabaseError;
 use tokio::task::JoinHandle;
 
 use super::place::{Kind, Place};
-use crate::support::db::{Server, runtime};
+use crate::support::db::{Session, runtime};
 
 /// How many rows are there before the load. They are what updates wait for each other at.
 pub const SEEDS: i64 = 50;
@@ -46,7 +46,10 @@ impl Writers {
     fn start(place: &Place, load: Load, rng: &mut Rng) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let ids = Arc::new(AtomicI64::new(SEEDS));
-        let start = |number| {
+        // One after the other: a server lets only so many in at the same time.
+        let connect = |_| runtime().block_on(place.server().connect()).expect("connect");
+        let sessions: Vec<_> = (0..load.writers).map(connect).collect();
+        let start = |(number, session)| {
             let writer = Writer {
                 kind: place.kind,
                 number,
@@ -57,9 +60,9 @@ impl Writers {
                 version: number * 1_000_000,
                 transactions: 0,
             };
-            runtime().spawn(writer.write(place.server(), Arc::clone(&stop)))
+            runtime().spawn(writer.write(session, Arc::clone(&stop)))
         };
-        Self { all: (0..load.writers).map(start).collect(), stop }
+        Self { all: (0..).zip(sessions).map(start).collect(), stop }
     }
 
     fn finish(&mut self) -> Result<(), tokio::task::JoinError> {
@@ -96,8 +99,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write(mut self, server: Server, stop: Arc<AtomicBool>) {
-        let mut session = server.connect().await.expect("connect");
+    async fn write(mut self, mut session: Session, stop: Arc<AtomicBool>) {
         let setup = match self.kind {
             Kind::Postgres => "",
             // Without locks on gaps, which would let one writer stop all.
