@@ -335,7 +335,9 @@ impl Late {
         let stepped_back = watch.stepped_back_since(self.observed);
         let is_due = self.window_due.is_none_or(|due| Clock::now() >= due) || at.once;
         let leaves = !is_due && state.is_some();
-        let low = state.filter(|_| leaves).map_or(low, window::State::low);
+        // At the first look of a session not all that is open is known to be as old as it is.
+        let stays = leaves || observed.number <= 1;
+        let low = state.filter(|_| stays).map_or(low, window::State::low);
         let poll = window::State::poll(state, low, stepped_back, columns_tag(&at.binding.definition));
         let (repeats, is_blind, from) = (poll.repeats, poll.is_blind, poll.from);
         let mut queries = VecDeque::new();
@@ -430,8 +432,10 @@ impl Late {
         let (low, upto) = match planner.time_kind() {
             Some(kind) => {
                 let edge = self.edge(&observed).min(past.as_of);
-                let low = edge.saturating_sub(at.behind(time, observed.clock));
-                (i128::from(low), time.map(|time| i128::from(time.saturating_add(grain(kind)))))
+                let low = i128::from(edge.saturating_sub(at.behind(time, observed.clock)));
+                // At the first look of a session not all that is open is known to be as old as it is.
+                let low = state.filter(|_| observed.number <= 1).map_or(low, history::State::low);
+                (low, time.map(|time| i128::from(time.saturating_add(grain(kind)))))
             }
             None => {
                 let upto = self.reach(&at, connection, watch, &observed).await?;
