@@ -1,7 +1,7 @@
 //! What an error of the transactional producer means (`delivery-and-runtime.md`, 4.1): abort before retry
 //! before fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
@@ -17,6 +17,9 @@ pub(super) enum Verdict {
     /// Give up.
     Stop(Error),
 }
+
+/// How long the report of a record that failed a transaction may take to come.
+const REPORTS_COME: Duration = Duration::from_secs(1);
 
 impl Worker {
     pub(super) fn stop(&self, what: &'static str, error: &KafkaError) -> Error {
@@ -49,7 +52,7 @@ impl Worker {
                 let code = self.producer.client().fatal_error().map_or(RDKafkaErrorCode::Fatal, |(code, _)| code);
                 self.fatal(what, code, error)
             }
-            KafkaError::MessageProduction(RDKafkaErrorCode::State) => self.failed_delivery().unwrap_or_else(|| {
+            KafkaError::MessageProduction(RDKafkaErrorCode::State) => self.coming_delivery().unwrap_or_else(|| {
                 Error::new(ErrorKind::TransactionAborted, "the transaction failed before it was complete")
             }),
             KafkaError::MessageProduction(code) => refused_record(topic, *code),
@@ -67,6 +70,19 @@ impl Worker {
             _ => Error::new(ErrorKind::TransactionAborted, "the transaction has to be aborted"),
         });
         error.caused_by(native.clone())
+    }
+
+    /// The same where the transaction is known to have failed: the report of the record that it failed for may still be
+    /// on its way, behind those of others.
+    fn coming_delivery(&self) -> Option<Error> {
+        let started = Instant::now();
+        loop {
+            let found = self.failed_delivery();
+            if found.is_some() || started.elapsed() > REPORTS_COME {
+                return found;
+            }
+            self.producer.poll(REPORTS_COME / 100);
+        }
     }
 
     /// Why records of this transaction could not be delivered.

@@ -29,11 +29,14 @@ fn kill_at_random_moments(connector: &Connector, kills: usize, rng: &mut Rng) {
     let file = connector.file();
     for _ in 0..kills {
         let mut running = Running::start(&file, &[]);
+        let mut longest = 600;
         if rng.bool() {
             running.wait_for_log(" table=public.");
+            // A transaction that catches up lasts a second.
+            longest = 1_500;
         }
         // The moment itself; nothing is waited for.
-        std::thread::park_timeout(Duration::from_millis(rng.u64(50..=600)));
+        std::thread::park_timeout(Duration::from_millis(rng.u64(50..=longest)));
         assert!(running.is_alive(), "rowtide ended by itself:\n{}", running.log());
         running.kill();
     }

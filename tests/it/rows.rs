@@ -380,6 +380,23 @@ fn small_rows_come_in_batches_that_the_topic_takes() {
 }
 
 #[test]
+fn batches_that_the_topic_does_not_take_are_said_where_it_may_not_be_asked() {
+    let database = Postgres::new();
+    database.run("create table t (id serial primary key, a text); insert into t (a) values ('first')");
+    let connector = connector(&database.jdbc_url())
+        .set("topic.creation.default.partitions", "1")
+        .set("topic.creation.default.replication.factor", "1")
+        .set("topic.creation.default.max.message.bytes", "20000");
+    once(&connector).expect_code(0);
+    database.run("insert into t (a) select repeat('x', 100) from generate_series(1, 20000)");
+    let connector = connector.set("internal.topics.automatic.creation.enable", "false");
+    once(&connector).expect_code(1).expect_says(&["larger than allowed", "producer.override.batch.size"]);
+    let connector = connector.set("producer.override.batch.size", "20000");
+    once(&connector).expect_code(0);
+    assert_eq!(ids(&connector).len(), 20_001);
+}
+
+#[test]
 fn a_dead_letter_topic_that_cannot_be_or_is_a_target_is_refused_at_start() {
     let database = large();
     let three = tolerant(connector(&database.jdbc_url())).without("errors.deadletterqueue.topic.replication.factor");
