@@ -181,13 +181,18 @@ impl Server {
     /// Tables with a row each, and from then on every statement in the log.
     async fn fill(&self, tables: usize) -> Outcome<()> {
         let mut session = PgConnection::connect(&format!("postgres://postgres@{}/postgres", self.address)).await?;
-        for table in (0..tables).map(name) {
-            let sql = format!(
-                "create table {table} (id bigint generated always as identity primary key,
-                   ts timestamptz not null default now());
-                 create index on {table} (ts, id);
-                 insert into {table} default values"
-            );
+        let tables: Vec<String> = (0..tables).map(name).collect();
+        // A transaction for many, but not of more locks than a server has.
+        for tables in tables.chunks(100) {
+            let create = |table: &String| {
+                format!(
+                    "create table {table} (id bigint generated always as identity primary key,
+                       ts timestamptz not null default now());
+                     create index on {table} (ts, id);
+                     insert into {table} default values;"
+                )
+            };
+            let sql: String = tables.iter().map(create).collect();
             session.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
         }
         session
