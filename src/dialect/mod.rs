@@ -184,7 +184,7 @@ pub trait SourceConnection: Send {
         Box::pin(async { Err(Error::internal("rows of this database do not tell their transaction")) })
     }
 
-    /// Begins a read-only transaction that reads the database as of a time, or as of now, until [`Self::end_view`]. If
+    /// Begins a read-only transaction that reads the database as of a time, or as of the latest that is final, until [`Self::end_view`]. If
     /// the time is before the horizon, nothing has begun. What has been read as of a time is the same whenever it is read
     /// again; what nobody has read as of it may still grow by rows that are committed in this moment.
     fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {

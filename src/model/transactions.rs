@@ -1,5 +1,7 @@
 //! What a database shows of its transactions: observed by a dialect, judged by `guard`.
 
+use std::time::Duration;
+
 use super::ranges::RangeSet;
 
 /// Microseconds since the epoch, by the database's clock.
@@ -36,6 +38,8 @@ pub struct PastView {
     pub as_of: Micros,
     /// The earliest time that can still be read; if `as_of` is before it, that time is forgotten.
     pub horizon: Micros,
+    /// How long ago a time has to be to be final.
+    pub settled_after: Duration,
 }
 
 /// Which transactions a view of the database holds.

@@ -62,7 +62,7 @@ impl<'a> PollStage<'a> {
         self.follow(wanted);
         if self.connect().await.is_ok()
             && let (Some(first), Some(connection)) = (self.relations.first_mut(), self.connection.as_deref_mut())
-            && let Err(error) = first.bind(self.parts, connection).await
+            && let Err(error) = first.bind(self.parts, connection, self.watch.life()).await
         {
             tracing::debug!(table = %first.name, error = %error.report(), "warming up failed");
         }
@@ -225,7 +225,7 @@ impl<'a> PollStage<'a> {
             // What is described has to be as it is now.
             self.watch.release(connection).await?;
         }
-        polled.bind(self.parts, connection).await?;
+        polled.bind(self.parts, connection, self.watch.life()).await?;
         polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
         polled.check_cursor(self.parts, connection).await?;
         let outcome = polled.poll(self.parts, connection, &mut self.watch, &self.out).await;
@@ -237,7 +237,7 @@ impl<'a> PollStage<'a> {
             }
             Err(error) if error.kind() != ErrorKind::Unreachable => {
                 self.watch.abandon(connection).await?;
-                Err(error)
+                Err(polled.late.judge_error(error))
             }
             outcome => outcome,
         }

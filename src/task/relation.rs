@@ -167,6 +167,7 @@ impl Polled {
             position: self.position.as_ref(),
             newest: self.newest,
             once: parts.once,
+            board: &self.board,
         };
         let mut sweep = self.late.begin(at, connection, watch).await?;
         let bound_of_page = sweep.as_ref().map_or_else(|| upper.clone(), |sweep| sweep.bound(upper.clone()));

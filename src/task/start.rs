@@ -26,8 +26,8 @@ use crate::reader::null_cursor;
 use crate::zone::Zone;
 
 impl Polled {
-    /// Describes the relation and registers its schemas, once per definition.
-    pub(super) async fn bind(&mut self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
+    /// Describes the relation and registers its schemas, once per definition; `life` is the number of the connection.
+    pub(super) async fn bind(&mut self, parts: &Parts, connection: &mut dyn SourceConnection, life: u64) -> Result<()> {
         if self.bound.is_some() {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Polled {
         }
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
-        self.late.judged(&self.name, judged, &self.board);
+        self.late.judged(&self.name, judged, life, &self.board);
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }

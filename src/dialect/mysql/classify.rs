@@ -114,7 +114,8 @@ fn kind(number: u16, doing: Doing) -> ErrorKind {
         // Access denied; wrong or locked account; password expired; host not allowed; unknown plugin.
         1045 | 1130 | 1131 | 1396 | 1524 | 1698 | 1820 | 1862 | 2061 | 3118 | 3878 | 3879 | 3955 => ErrorKind::Auth,
         // No right to the database, command, table, column, routine or privilege.
-        1044 | 1142 | 1143 | 1227 | 1370 => ErrorKind::Privilege,
+        // 1345: the plan of a view, or what it is made of.
+        1044 | 1142 | 1143 | 1227 | 1345 | 1370 => ErrorKind::Privilege,
         1046 | 1049 | 1064 | 1149 | 1193 | 1231 | 1232 | 1235 | 1273 | 1290 | 1295 | 1298 | 1621 | 1792 | 1836
         | 3159 => ErrorKind::Config,
         // Too many connections, shutdown, killed; nothing here is a reason to give up.

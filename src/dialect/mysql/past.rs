@@ -2,12 +2,17 @@
 //! all that was committed until then. A row may still get an earlier time of commit than one that was read as of, if
 //! it is written to a range of keys that nobody has read as of that time: what was read stays, what was not may grow.
 
+use std::time::Duration;
+
 use chrono::DateTime;
 
 use super::{Server, Session, text};
 use crate::error::{Error, Result};
 use crate::model::{Micros, PastView};
 
+/// A commit that is under way in this moment may still get a time that has been read as of before; one that was seen
+/// was some 10 ms behind. (Storage that keeps the time of the last read of each range would give it a later one.)
+const SETTLED: Duration = Duration::from_millis(500);
 /// What is about to be forgotten is taken for forgotten: it takes a moment to read it.
 const MARGIN: Micros = 10_000_000;
 
@@ -21,10 +26,10 @@ pub(super) async fn begin(session: &mut Session, as_of: Option<Micros>) -> Resul
     let row = rows.first().ok_or_else(unreadable)?;
     let now: Micros = text(row, 0)?.and_then(|micros| micros.parse().ok()).ok_or_else(unreadable)?;
     let kept = text(row, 1)?.and_then(duration).ok_or_else(unreadable)?;
-    let as_of = as_of.unwrap_or(now);
+    let as_of = as_of.unwrap_or(now - micros(SETTLED));
     let horizon = (now - kept + MARGIN).max(session.notes.forgotten);
     if as_of < horizon {
-        return Ok(PastView { as_of, horizon });
+        return Ok(PastView { as_of, horizon, settled_after: SETTLED });
     }
     let time = DateTime::from_timestamp_micros(as_of).ok_or_else(unreadable)?;
     let sql = format!("start transaction read only as of timestamp '{}'", time.format("%Y-%m-%d %H:%M:%S%.3f"));
@@ -34,9 +39,9 @@ pub(super) async fn begin(session: &mut Session, as_of: Option<Micros>) -> Resul
     match session.run(&sql).await.map_err(|error| session.noted(error)) {
         Err(_) if as_of < session.notes.forgotten => {
             session.notes.past = None;
-            Ok(PastView { as_of, horizon: session.notes.forgotten })
+            Ok(PastView { as_of, horizon: session.notes.forgotten, settled_after: SETTLED })
         }
-        begun => begun.map(|()| PastView { as_of, horizon }),
+        begun => begun.map(|()| PastView { as_of, horizon, settled_after: SETTLED }),
     }
 }
 
@@ -45,6 +50,10 @@ pub(super) async fn end(session: &mut Session) -> Result<()> {
         session.run("commit").await?;
     }
     Ok(())
+}
+
+fn micros(span: Duration) -> Micros {
+    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
 }
 
 /// Microseconds of a duration as Go writes it: `10m0s`, `72h0m0s`.

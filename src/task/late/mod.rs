@@ -38,6 +38,8 @@ const FIRST_IDS: u64 = 30_000;
 const GAPS_AT_ONCE: usize = 500;
 /// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most.
 const QUICK: Duration = Duration::from_millis(20);
+/// A table may have been another one this long ago.
+const RECENT: Duration = Duration::from_secs(10);
 /// Who waits no longer than this does not wait for anybody in particular.
 const LONG_WAIT: Micros = 2_000_000;
 /// More rows are never remembered: nothing newer is read, whatever `commit.guard.on.timeout` says.
@@ -90,6 +92,9 @@ impl State {
 #[derive(Default)]
 pub(super) struct Late {
     judged: Option<Judged>,
+    /// The connection it was judged on: on another one more, or less, may be seen.
+    judged_on: u64,
+    judged_at: Option<Clock>,
     state: Option<State>,
     /// What the last offset handed on holds.
     stored: Option<State>,
@@ -119,6 +124,7 @@ pub(super) struct At<'a> {
     /// The newest time the table is known to have.
     pub(super) newest: Option<Micros>,
     pub(super) once: bool,
+    pub(super) board: &'a TableBoard,
 }
 
 impl At<'_> {
@@ -167,7 +173,9 @@ fn grain(kind: CursorKind) -> Micros {
 
 impl Late {
     /// Takes what was judged, and says so once.
-    pub(super) fn judged(&mut self, table: &str, judged: Judged, board: &TableBoard) {
+    pub(super) fn judged(&mut self, table: &str, judged: Judged, life: u64, board: &TableBoard) {
+        self.judged_on = life;
+        self.judged_at = Some(Clock::now());
         let verdict = &judged.verdict;
         let (way, level) = (verdict.way.as_str(), verdict.way.level().as_str());
         if self.judged.as_ref().is_none_or(|before| before.verdict != *verdict) {
@@ -265,6 +273,10 @@ impl Late {
         connection: &mut dyn SourceConnection,
         watch: &mut Watch,
     ) -> Result<Option<Sweep>> {
+        if self.judged_on != watch.life() {
+            let judged = judge(at.spec, connection, at.binding).await?;
+            self.judged(at.table, judged, watch.life(), at.board);
+        }
         match self.way() {
             Way::Whole | Way::Delay | Way::Off => Ok(None),
             Way::Snapshot => self.begin_snapshot(at, connection, watch).await.map(Some),
@@ -422,7 +434,7 @@ impl Late {
         connection: &mut dyn SourceConnection,
         watch: &mut Watch,
     ) -> Result<Sweep> {
-        let (past, observed) = watch.past(connection).await?;
+        let (past, observed) = watch.past(connection, at.once).await?;
         let planner = &at.binding.planner;
         let state = match &self.state {
             Some(State::History(state)) => Some(*state),
@@ -638,6 +650,17 @@ impl Late {
                  are; transactions open for longer are not covered"
             ),
         );
+    }
+
+    /// What an error of the poll means. Of a table that was made or altered a moment ago the past has other columns, and
+    /// soon has not: then it is tried again.
+    pub(super) fn judge_error(&self, error: Error) -> Error {
+        let is_recent = self.judged_at.is_some_and(|judged| judged.elapsed() < RECENT);
+        if self.way() != Way::History || !is_another(&error) || !is_recent {
+            return error;
+        }
+        Error::new(ErrorKind::Query, "the table was another one a moment ago, and that is what is read first")
+            .caused_by(error)
     }
 
     /// How a poll ended. If its rows did not get on their way, what it has led to is not true.

@@ -25,6 +25,8 @@ pub(in crate::task) struct Watch {
     /// What the last view may have hidden, which is all that has to be asked of the next.
     unsettled: ViewQuestion,
     view: Option<View>,
+    /// What was committed when the run began can be read.
+    has_waited: bool,
 }
 
 /// The view that is open, what was observed before it, and since when it has been so.
@@ -47,8 +49,8 @@ impl Watch {
         *self = Self { life: self.life + 1, ..Self::default() };
     }
 
-    /// The connection, and the number of an observation on it.
-    pub(super) fn life(&self) -> u64 {
+    /// The number of the connection.
+    pub(in crate::task) fn life(&self) -> u64 {
         self.life
     }
 
@@ -99,8 +101,9 @@ impl Watch {
         Ok((answer, low))
     }
 
-    /// The same as of a time: that of the view that is open already, or now.
-    pub(super) async fn past(&mut self, connection: &mut dyn SourceConnection) -> Result<(PastView, Low)> {
+    /// The same as of a time: that of the view that is open already, or the latest that is final. With `once` it is not
+    /// before now at the first time: what is committed by then is read.
+    pub(super) async fn past(&mut self, connection: &mut dyn SourceConnection, once: bool) -> Result<(PastView, Low)> {
         if let Some(View { low, since, kind: Kind::Past(past) }) = &self.view
             && since.elapsed() < LONGEST_USE
         {
@@ -109,7 +112,12 @@ impl Watch {
         self.release(connection).await?;
         let low = self.low(connection, Duration::ZERO).await?;
         let since = Clock::now();
-        let past = connection.begin_past(None).await?;
+        let mut past = connection.begin_past(None).await?;
+        if once && !std::mem::replace(&mut self.has_waited, true) {
+            connection.end_view().await?;
+            tokio::time::sleep(past.settled_after).await;
+            past = connection.begin_past(None).await?;
+        }
         self.view = Some(View { low: low.clone(), since, kind: Kind::Past(past) });
         Ok((past, low))
     }

@@ -36,3 +36,20 @@ fn a_wrong_command_line_is_exit_code_2_with_the_usage() {
         run(line).expect_code(2).expect_says(says);
     }
 }
+
+#[test]
+fn every_test_that_a_promise_names_exists() {
+    let page = std::fs::read_to_string(golden::path("docs/guarantees.md")).expect("the page");
+    let named = regex::Regex::new("`([a-z_]+(?:::[a-z_]+)*)::([a-z0-9_]+)`").expect("a pattern");
+    let mut count = 0;
+    for name in named.captures_iter(&page) {
+        let module = format!("tests/it/{}", name[1].replace("::", "/"));
+        let file = [format!("{module}.rs"), format!("{module}/mod.rs")]
+            .into_iter()
+            .find_map(|file| std::fs::read_to_string(golden::path(&file)).ok())
+            .unwrap_or_else(|| panic!("there is no module of {}", &name[0]));
+        assert!(file.contains(&name[2]), "there is no test {}", &name[0]);
+        count += 1;
+    }
+    assert!(count > 20, "only {count} tests are named");
+}

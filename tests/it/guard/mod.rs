@@ -2,6 +2,7 @@
 //! promised with what comes.
 
 mod levels;
+mod limits;
 mod load;
 mod place;
 mod postgres;
