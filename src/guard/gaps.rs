@@ -7,8 +7,11 @@
 
 use crate::model::{CursorKind, CursorValue, Micros, RangeSet};
 
-/// How many gaps are kept; beyond that the lowest are given up, and it is said.
-const MOST: usize = 4_096;
+/// How many gaps are kept; beyond that the lowest are given up, and it is said. The load of a table whose rows were
+/// deleted here and there passes many, until it is known that nothing is open that could fill them.
+const MOST: usize = 100_000;
+/// How many of them ride in an offset.
+const STORED: usize = 4_096;
 /// How many polls are remembered to find the id that had been reached at a time.
 const PAST: usize = 64;
 
@@ -18,6 +21,8 @@ pub struct State {
     /// Ids below it cannot come any more.
     low: u64,
     gaps: RangeSet,
+    /// There were more gaps than were stored.
+    is_cut: bool,
 }
 
 /// Which ids had been handed out by when, in memory only: what begins later than a time gets ids beyond those seen before.
@@ -73,11 +78,19 @@ impl Past {
 }
 
 impl State {
-    /// Begins a poll. `low` is the time since when all that is open began, where it is known; `cursor` the last id emitted.
-    pub fn poll(state: Option<&Self>, past: &Past, low: Option<Micros>, cursor: Option<u64>) -> Poll {
-        let state = state.cloned().unwrap_or_default();
+    /// Begins a poll. `low` is the time since when all that is open began, where it is known; `cursor` the last id emitted;
+    /// `leaves` leaves the gaps for another poll.
+    pub fn poll(
+        state: Option<&Self>,
+        past: &Past,
+        low: Option<Micros>,
+        cursor: Option<u64>,
+        leaves: bool,
+    ) -> Poll {
+        let Self { low: before, gaps, .. } = state.cloned().unwrap_or_default();
         let reached = low.and_then(|low| past.before(low)).map_or(0, |greatest| greatest.saturating_add(1));
-        Poll { gaps: state.gaps.clone(), next: State { low: state.low.max(reached), gaps: state.gaps }, last: cursor }
+        let (low, looked) = if leaves { (before, RangeSet::default()) } else { (before.max(reached), gaps.clone()) };
+        Poll { gaps: looked, next: State { low, gaps, is_cut: false }, last: cursor }
     }
 
     /// How many ids lie in gaps.
@@ -85,18 +98,30 @@ impl State {
         self.gaps.count()
     }
 
-    /// `low;gaps`, the gaps relative to the first of them.
+    /// Whether gaps are not known that there were when it was stored.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// `low;base;gaps`, the gaps relative to the first of them, the highest ones if they are too many, which is told by
+    /// a `;cut`.
     pub fn to_text(&self) -> String {
-        let base = self.gaps.first().unwrap_or(self.low);
-        format!("{};{base};{}", self.low, self.gaps.to_text(base))
+        let (gaps, is_cut) = highest(self.gaps.clone(), STORED);
+        let base = gaps.first().unwrap_or(self.low);
+        format!("{};{base};{}{}", self.low, gaps.to_text(base), if is_cut { ";cut" } else { "" })
     }
 
     /// Reads [`State::to_text`] back; none if it is not one.
     pub fn from_text(text: &str) -> Option<Self> {
         let mut fields = text.split(';');
         let (low, base, gaps) = (fields.next()?, fields.next()?, fields.next()?);
-        let state = Self { low: low.parse().ok()?, gaps: RangeSet::from_text(gaps, base.parse().ok()?)? };
-        fields.next().is_none().then_some(state)
+        let gaps = RangeSet::from_text(gaps, base.parse().ok()?)?;
+        let is_cut = match fields.next() {
+            Some("cut") => true,
+            Some(_) => return None,
+            None => false,
+        };
+        fields.next().is_none().then_some(Self { low: low.parse().ok()?, gaps, is_cut })
     }
 }
 
@@ -117,13 +142,19 @@ impl Poll {
     /// The state once everything is read, and whether gaps were given up because there were too many.
     pub fn finish(self) -> (State, bool) {
         // What could fill a gap below the low edge had ended before the view, so its row would have been there.
-        let mut gaps = self.next.gaps.from(self.next.low);
-        let surplus = gaps.ranges().len().saturating_sub(MOST);
-        if surplus > 0 {
-            let (_, end) = gaps.ranges()[surplus - 1];
-            gaps = gaps.from(end);
+        let (gaps, gave_up) = highest(self.next.gaps.from(self.next.low), MOST);
+        (State { low: self.next.low, gaps, is_cut: false }, gave_up)
+    }
+}
+
+/// The highest ranges, no more than so many, and whether there were more.
+fn highest(ranges: RangeSet, most: usize) -> (RangeSet, bool) {
+    match ranges.ranges().len().checked_sub(most + 1) {
+        Some(last) => {
+            let (_, end) = ranges.ranges()[last];
+            (ranges.from(end), true)
         }
-        (State { low: self.next.low, gaps }, surplus > 0)
+        None => (ranges, false),
     }
 }
 
@@ -149,20 +180,38 @@ mod tests {
     #[test]
     fn a_state_goes_round_and_nothing_else_is_one() {
         let unsigned = |id| number(&CursorValue::Integer(id), CursorKind::Integer).unwrap();
-        let state = State { low: unsigned(5), gaps: [unsigned(-3), unsigned(9)].into_iter().collect() };
+        let state = State { low: unsigned(5), gaps: [unsigned(-3), unsigned(9)].into_iter().collect(), is_cut: false };
         assert_eq!(State::from_text(&state.to_text()), Some(state.clone()));
         assert_eq!(state.count(), 2);
-        for text in ["", "1;2", "1;2;x", "1;2;3;4"] {
+        for text in ["", "1;2", "1;2;x", "1;2;3;4", "1;2;3;cut;"] {
             assert_eq!(State::from_text(text), None, "{text}");
         }
     }
 
     #[test]
-    fn the_lowest_of_too_many_gaps_are_given_up() {
-        let mut poll = State::poll(None, &Past::default(), None, Some(0));
+    fn the_lowest_of_too_many_gaps_are_given_up_and_fewer_are_stored() {
+        let mut poll = State::poll(None, &Past::default(), None, Some(0), false);
         (1..=MOST as u64 + 10).for_each(|n| poll.forward(n * 2));
         let (state, gave_up) = poll.finish();
         assert!(gave_up);
         assert_eq!((state.count(), state.gaps.first()), (MOST as u64, Some(21)));
+        let stored = State::from_text(&state.to_text()).unwrap();
+        assert!(stored.is_cut() && stored.count() == STORED as u64);
+        assert_eq!(stored.gaps.ranges().last(), state.gaps.ranges().last());
+    }
+
+    #[test]
+    fn gaps_that_are_left_for_another_poll_stay_open() {
+        let mut past = Past::default();
+        past.seen(5, 10);
+        let mut poll = State::poll(None, &past, None, Some(0), false);
+        [2, 4].into_iter().for_each(|id| poll.forward(id));
+        let (state, _) = poll.finish();
+        let left = State::poll(Some(&state), &past, Some(9), Some(4), true);
+        assert!(left.gaps.is_empty());
+        let (state, _) = left.finish();
+        assert_eq!(state.count(), 2);
+        let looked = State::poll(Some(&state), &past, Some(9), Some(4), false);
+        assert_eq!((looked.gaps.count(), looked.finish().0.count()), (2, 0));
     }
 }

@@ -11,6 +11,7 @@ use crate::guard::gaps::{Past, State};
 struct Poller {
     guarded: bool,
     page: usize,
+    polls: usize,
     edge: Edge,
     past: Past,
     greatest: Option<u64>,
@@ -30,7 +31,9 @@ impl Poller {
         let visible: Vec<u64> = store.view().1.iter().map(|version| version.key as u64).collect();
         self.greatest = visible.iter().max().copied();
         let known = (!low.has_unknown).then_some(low.known);
-        let mut poll = State::poll(self.state.as_ref(), &self.past, known, self.cursor);
+        self.polls += 1;
+        let leaves = self.polls.is_multiple_of(3);
+        let mut poll = State::poll(self.state.as_ref(), &self.past, known, self.cursor, leaves);
         let late: Vec<u64> = visible.iter().copied().filter(|id| self.guarded && poll.gaps.contains(*id)).collect();
         let mut forward: Vec<u64> = visible.iter().copied().filter(|id| Some(*id) > self.cursor).collect();
         forward.sort_unstable();
@@ -59,7 +62,7 @@ fn run(steps: &[Step], guarded: bool, page: usize) -> (usize, usize) {
     let mut store = Store::new(100, false, 0);
     let (edge, past, emitted) = (Edge::default(), Past::default(), BTreeMap::new());
     let mut poller =
-        Poller { guarded, page, edge, past, greatest: None, cursor: None, state: None, stored: None, emitted };
+        Poller { guarded, page, polls: 0, edge, past, greatest: None, cursor: None, state: None, stored: None, emitted };
     let mut steps = steps.iter();
     let write = |store: &mut Store, write: &Write| {
         if !matches!(write, Write::StepBack(_)) {
@@ -83,7 +86,7 @@ fn run(steps: &[Step], guarded: bool, page: usize) -> (usize, usize) {
     }
     store.finish();
     let mut idle = 0;
-    while idle < 3 {
+    while idle < 4 {
         idle = if poller.poll(&mut store, |_| ()) == 0 { idle + 1 } else { 0 };
     }
     let missing = store.view().1.iter().filter(|one| !poller.emitted.contains_key(&(one.key as u64))).count();

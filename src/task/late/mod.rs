@@ -105,7 +105,7 @@ pub(super) struct Late {
     /// Of the way `gaps`: when which ids had been reached, and the greatest that was there at first.
     past: gaps::Past,
     greatest: Option<u64>,
-    /// The window is not read before.
+    /// The window is not read, or the gaps are not looked into, before.
     window_due: Option<Clock>,
     /// How wide the window is taken to be where writers cannot be seen, if not as configured.
     narrowed: Option<Micros>,
@@ -242,7 +242,11 @@ impl Late {
             self.risk(table, &format!("{why}; rows that committed late before then were not looked for"));
             return Ok(());
         }
-        self.state = Some(State::from_text(self.way(), state).ok_or_else(unreadable)?);
+        let state = State::from_text(self.way(), state).ok_or_else(unreadable)?;
+        if matches!(&state, State::Gaps(state) if state.is_cut()) {
+            self.risk(table, "there were more gaps between ids than an offset holds; the lowest are not looked into any more");
+        }
+        self.state = Some(state);
         self.stored.clone_from(&self.state);
         Ok(())
     }
@@ -345,8 +349,7 @@ impl Late {
         let edge = self.edge(&observed);
         let low = edge.saturating_sub(at.behind(time, observed.clock));
         let stepped_back = watch.stepped_back_since(self.observed);
-        let is_due = self.window_due.is_none_or(|due| Clock::now() >= due) || at.once;
-        let leaves = !is_due && state.is_some();
+        let leaves = self.leaves(&at) && state.is_some();
         // At the first look of a session not all that is open is known to be as old as it is.
         let stays = leaves || observed.number <= 1;
         let low = state.filter(|_| stays).map_or(low, window::State::low);
@@ -370,6 +373,11 @@ impl Late {
         }
         self.hold(&at, &mut sweep, edge, remembered)?;
         Ok(sweep)
+    }
+
+    /// Whether the window, or the gaps, are left for another poll: looking into them takes long, and was done a moment ago.
+    fn leaves(&self, at: &At<'_>) -> bool {
+        !at.once && self.window_due.is_some_and(|due| Clock::now() < due)
     }
 
     /// Holds newer rows back where that is the way, or where no more can be remembered.
@@ -509,11 +517,12 @@ impl Late {
             Some(State::Gaps(state)) => Some(state),
             _ => None,
         };
-        let poll = gaps::State::poll(state, &self.past, Some(closed), cursor);
+        let leaves = self.leaves(&at) && state.is_some();
+        let poll = gaps::State::poll(state, &self.past, Some(closed), cursor, leaves);
         let ranges = poll.gaps.ranges().iter();
         let ranges: Vec<_> = ranges.map(|(from, to)| (gaps::value(*from, kind), gaps::value(to - 1, kind))).collect();
         let queries = ranges.chunks(GAPS_AT_ONCE).filter_map(|chunk| planner.with_ids(chunk)).collect();
-        Ok(self.sweep(Machine::Gaps { poll, kind }, queries, low, watch))
+        Ok(self.sweep(Machine::Gaps { poll, kind, leaves }, queries, low, watch))
     }
 
     /// The number of the id the position is at. Notes how far ids had been handed out when the database was observed.
@@ -600,9 +609,7 @@ impl Late {
             }
             Machine::Window { poll, leaves, .. } => {
                 let state = if leaves { poll.finish_without_window() } else { poll.finish() };
-                if !leaves {
-                    self.window_due = (took > QUICK).then(|| Clock::now() + took * 9);
-                }
+                self.looked(leaves, took);
                 let window = state.low();
                 let is_unseen = self.judged.as_ref().is_some_and(|judged| !judged.sees_writers);
                 if is_unseen && state.count() > MOST_UNSEEN {
@@ -615,7 +622,8 @@ impl Late {
                 let low = Micros::try_from(state.low()).ok().filter(|_| is_timed);
                 (State::History(state), low, 0, must_store)
             }
-            Machine::Gaps { poll, .. } => {
+            Machine::Gaps { poll, leaves, .. } => {
+                self.looked(leaves, took);
                 let (state, gave_up) = poll.finish();
                 if gave_up {
                     self.risk(table, "there were too many gaps between ids to look into; the lowest were given up");
@@ -637,6 +645,13 @@ impl Late {
         let observed_before = std::mem::replace(&mut self.observed, observed);
         self.undone = Some((self.state.replace(state), observed_before));
         must_store
+    }
+
+    /// Late rows were looked for, unless that was left for another poll.
+    fn looked(&mut self, leaves: bool, took: Duration) {
+        if !leaves {
+            self.window_due = (took > QUICK).then(|| Clock::now() + took * 9);
+        }
     }
 
     /// The window has more rows than are read again at each poll, where writers cannot be seen.

@@ -60,6 +60,8 @@ pub(super) enum Machine {
     Gaps {
         poll: gaps::Poll,
         kind: CursorKind,
+        /// The gaps are left for another poll.
+        leaves: bool,
     },
 }
 
@@ -150,7 +152,7 @@ impl Sweep {
                 }
             }
             Machine::History { poll, .. } => is_page || poll.is_late(print()),
-            Machine::Gaps { poll, kind } => match cursor.first().and_then(|id| gaps::number(id, *kind)) {
+            Machine::Gaps { poll, kind, .. } => match cursor.first().and_then(|id| gaps::number(id, *kind)) {
                 Some(id) if is_page => {
                     poll.forward(id);
                     true
