@@ -80,13 +80,7 @@ impl Past {
 impl State {
     /// Begins a poll. `low` is the time since when all that is open began, where it is known; `cursor` the last id emitted;
     /// `leaves` leaves the gaps for another poll.
-    pub fn poll(
-        state: Option<&Self>,
-        past: &Past,
-        low: Option<Micros>,
-        cursor: Option<u64>,
-        leaves: bool,
-    ) -> Poll {
+    pub fn poll(state: Option<&Self>, past: &Past, low: Option<Micros>, cursor: Option<u64>, leaves: bool) -> Poll {
         let Self { low: before, gaps, .. } = state.cloned().unwrap_or_default();
         let reached = low.and_then(|low| past.before(low)).map_or(0, |greatest| greatest.saturating_add(1));
         let (low, looked) = if leaves { (before, RangeSet::default()) } else { (before.max(reached), gaps.clone()) };

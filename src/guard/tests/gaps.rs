@@ -61,8 +61,18 @@ impl Poller {
 fn run(steps: &[Step], guarded: bool, page: usize) -> (usize, usize) {
     let mut store = Store::new(100, false, 0);
     let (edge, past, emitted) = (Edge::default(), Past::default(), BTreeMap::new());
-    let mut poller =
-        Poller { guarded, page, polls: 0, edge, past, greatest: None, cursor: None, state: None, stored: None, emitted };
+    let mut poller = Poller {
+        guarded,
+        page,
+        polls: 0,
+        edge,
+        past,
+        greatest: None,
+        cursor: None,
+        state: None,
+        stored: None,
+        emitted,
+    };
     let mut steps = steps.iter();
     let write = |store: &mut Store, write: &Write| {
         if !matches!(write, Write::StepBack(_)) {

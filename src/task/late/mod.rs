@@ -2,25 +2,29 @@
 //! rows read with the page they come with, so that both share a batch, a transaction and an offset. Decides nothing
 //! itself: that is `guard`, and, of what is possible, [`judge`].
 
+mod histories;
+mod ids;
 mod judge;
+mod snapshots;
 mod sweep;
 mod watch;
+mod windows;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
-use self::sweep::{Machine, Prints, Recent};
+use self::sweep::{Machine, Recent};
 use super::binding::Binding;
-use crate::config::spec::{ConnectorSpec, OnTimeout};
+use crate::config::spec::ConnectorSpec;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::edge::Low;
-use crate::guard::prints::{Hash, Print};
-use crate::guard::snapshot::{Broken, Cursor, halves};
-use crate::guard::{Level, Way, gaps, history, snapshot, window};
-use crate::model::{CursorKind, CursorValue, Instant, Micros, PastView, PlannedQuery, Position, TableDefinition};
+use crate::guard::prints::Hash;
+use crate::guard::snapshot::Broken;
+use crate::guard::{Way, gaps, history, snapshot, window};
+use crate::model::{CursorKind, CursorValue, Instant, Micros, PlannedQuery, Position};
 use crate::status::{GuardStatus, Risk, TableBoard, now_millis};
 use crate::zone::Zone;
 
@@ -28,24 +32,8 @@ pub use self::judge::{Judged, judge};
 pub(super) use self::sweep::Sweep;
 pub(super) use self::watch::Watch;
 
-/// How much further back than the window of the next poll is expected to reach rows are remembered that were emitted.
-const MARGIN: Micros = 60_000_000;
 /// No two zones are further apart.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
-/// How many ids are looked back at the very first poll.
-const FIRST_IDS: u64 = 30_000;
-/// How many gaps one statement looks into.
-const GAPS_AT_ONCE: usize = 500;
-/// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most.
-const QUICK: Duration = Duration::from_millis(20);
-/// A table may have been another one this long ago.
-const RECENT: Duration = Duration::from_secs(10);
-/// Who waits no longer than this does not wait for anybody in particular.
-const LONG_WAIT: Micros = 2_000_000;
-/// More rows are never remembered: nothing newer is read, whatever `commit.guard.on.timeout` says.
-const MOST_REMEMBERED: usize = 1_000_000;
-/// Where writers cannot be seen, the window ends where it has so many rows.
-const MOST_UNSEEN: usize = 20_000;
 
 /// What a way goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,7 +232,10 @@ impl Late {
         }
         let state = State::from_text(self.way(), state).ok_or_else(unreadable)?;
         if matches!(&state, State::Gaps(state) if state.is_cut()) {
-            self.risk(table, "there were more gaps between ids than an offset holds; the lowest are not looked into any more");
+            self.risk(
+                table,
+                "there were more gaps between ids than an offset holds; the lowest are not looked into any more",
+            );
         }
         self.state = Some(state);
         self.stored.clone_from(&self.state);
@@ -290,142 +281,6 @@ impl Late {
         }
     }
 
-    async fn begin_snapshot(
-        &mut self,
-        at: At<'_>,
-        connection: &mut dyn SourceConnection,
-        watch: &mut Watch,
-    ) -> Result<Sweep> {
-        // The observation is made before the view: what begins later takes a later time.
-        let (answer, low) = watch.view(connection).await?;
-        let state = match &self.state {
-            Some(State::Snapshot(state)) => Some(state),
-            _ => None,
-        };
-        let time = at.time()?;
-        let behind = at.behind(time, low.clock);
-        let cursor = Cursor { time, stepped_back: watch.stepped_back_since(self.observed), behind };
-        let poll = snapshot::State::poll(state, &answer, &low, cursor, self.window());
-        let (mut queries, mut storage, mut known) = (VecDeque::new(), None, None);
-        if let (Some(late), Some(position)) = (&poll.late, at.position) {
-            let low = at.value(late.low)?;
-            let ids = late.ids.as_ref().map(halves);
-            let query = at.binding.planner.late(&low, position, ids.as_deref());
-            queries.push_back(query.ok_or_else(|| Error::internal("rows do not tell their transaction"))?);
-        }
-        if !queries.is_empty() || self.recent.storage.is_none() {
-            // Rows that were written anew tell nothing any more; those that have been emitted are known by their cursor.
-            let (now, rows) = self.recent.look(connection, &at.binding.definition.relation).await?;
-            if rows.is_some() {
-                let table = at.table;
-                tracing::info!(
-                    table,
-                    "the table was written anew; rows already sent are told by their cursor this time"
-                );
-            }
-            (storage, known) = (Some(now), rows);
-        }
-        let from = match at.value(poll.next_low().saturating_sub(behind).saturating_sub(MARGIN))? {
-            CursorValue::Timestamp(from) => from,
-            _ => Micros::MIN,
-        };
-        let emits = poll.late.as_ref().is_some_and(|late| late.emit);
-        let machine = Machine::Snapshot { poll, emits, known, seen: Vec::new(), from, storage };
-        Ok(self.sweep(machine, queries, low, watch))
-    }
-
-    async fn begin_window(
-        &mut self,
-        at: At<'_>,
-        connection: &mut dyn SourceConnection,
-        watch: &mut Watch,
-    ) -> Result<Sweep> {
-        let observed = watch.low(connection, at.spec.polling.interval).await?;
-        let state = match &self.state {
-            Some(State::Window(state)) => Some(state),
-            _ => None,
-        };
-        let time = at.time()?;
-        let edge = self.edge(&observed);
-        let low = edge.saturating_sub(at.behind(time, observed.clock));
-        let stepped_back = watch.stepped_back_since(self.observed);
-        let leaves = self.leaves(&at) && state.is_some();
-        // At the first look of a session not all that is open is known to be as old as it is.
-        let stays = leaves || observed.number <= 1;
-        let low = state.filter(|_| stays).map_or(low, window::State::low);
-        let poll = window::State::poll(state, low, stepped_back, columns_tag(&at.binding.definition));
-        let (repeats, is_blind, from) = (poll.repeats, poll.is_blind, poll.from);
-        let mut queries = VecDeque::new();
-        if let (Some(position), Some(time), false) = (at.position, time, leaves)
-            && from <= time.saturating_add(grain(at.kind()?))
-        {
-            queries.extend(at.binding.planner.window(&at.value(from)?, position));
-        }
-        let remembered = state.map_or(0, window::State::count);
-        let machine = Machine::Window { low: at.value(poll.low())?, poll, leaves };
-        let mut sweep = self.sweep(machine, queries, observed, watch);
-        if repeats {
-            let table = at.table;
-            tracing::warn!(table, "what was read of the window was not stored; its rows are sent again");
-        }
-        if is_blind {
-            self.risk(at.table, "the database's clock was set back further than rows are remembered");
-        }
-        self.hold(&at, &mut sweep, edge, remembered)?;
-        Ok(sweep)
-    }
-
-    /// Whether the window, or the gaps, are left for another poll: looking into them takes long, and was done a moment ago.
-    fn leaves(&self, at: &At<'_>) -> bool {
-        !at.once && self.window_due.is_some_and(|due| Clock::now() < due)
-    }
-
-    /// Holds newer rows back where that is the way, or where no more can be remembered.
-    fn hold(&mut self, at: &At<'_>, sweep: &mut Sweep, edge: Micros, remembered: usize) -> Result<()> {
-        let waits = sweep.low.clock.saturating_sub(edge);
-        let most = micros(at.spec.guard.max_wait);
-        let (on_timeout, way) = (at.spec.guard.on_timeout, self.way());
-        let is_overdue = match way {
-            Way::Window => remembered > window::STORED,
-            Way::Hold => waits > most,
-            _ => false,
-        };
-        let holder = sweep.low.oldest.as_ref().and_then(|(_, holder)| holder.clone());
-        let holder = holder.unwrap_or_else(|| "a transaction".to_owned());
-        let blocker = format!("{holder}, open for up to {} s", waits / 1_000_000);
-        if is_overdue && on_timeout == OnTimeout::Fail {
-            let message = format!("newer rows wait for {blocker}, and commit.guard.on.timeout=fail");
-            return Err(Error::new(ErrorKind::Refused, message)
-                .advise("end that transaction, or set commit.guard.on.timeout to hold or rescan"));
-        }
-        let reads_on = is_overdue && on_timeout == OnTimeout::Rescan && remembered <= MOST_REMEMBERED;
-        let holds = if way == Way::Hold { !reads_on } else { is_overdue && !reads_on };
-        let level = match way {
-            _ if reads_on => Level::Rescan,
-            Way::Window if holds => Level::Hold,
-            way => way.level(),
-        };
-        if reads_on && self.status.level != level.as_str() {
-            let table = at.table;
-            tracing::warn!(
-                table,
-                blocker,
-                "reading on beside an open transaction; a restart would repeat what is read meanwhile"
-            );
-        }
-        self.status.level = level.as_str();
-        // A moment's wait is none.
-        let is_long = way != Way::Hold || waits > LONG_WAIT && sweep.low.oldest.is_some();
-        sweep.blocker = (holds && is_long).then_some(blocker);
-        sweep.upper = match (holds, way, at.position) {
-            (false, ..) => None,
-            (true, Way::Hold, _) => Some(at.value(edge)?),
-            // What is remembered is full: nothing newer is read at all.
-            (true, _, position) => position.and_then(|position| position.0.first().cloned()),
-        };
-        Ok(())
-    }
-
     /// Nothing can be written below it any more: as far as writers are seen, or taken to be at it.
     fn edge(&self, low: &Low) -> Micros {
         let width = self.narrowed.map_or(self.window(), |narrowed| narrowed.min(self.window()));
@@ -434,133 +289,6 @@ impl Late {
         let head_start = micros(judged.head_start);
         let seen = if low.has_unknown { low.known.min(assumed) } else { low.known };
         seen.saturating_sub(head_start)
-    }
-
-    async fn begin_history(
-        &mut self,
-        at: At<'_>,
-        connection: &mut dyn SourceConnection,
-        watch: &mut Watch,
-    ) -> Result<Sweep> {
-        let (past, observed) = watch.past(connection, at.once).await?;
-        let planner = &at.binding.planner;
-        let state = match &self.state {
-            Some(State::History(state)) => Some(*state),
-            _ => None,
-        };
-        let time = at.time()?;
-        let (low, upto) = match planner.time_kind() {
-            Some(kind) => {
-                let edge = self.edge(&observed).min(past.as_of);
-                let low = i128::from(edge.saturating_sub(at.behind(time, observed.clock)));
-                // At the first look of a session not all that is open is known to be as old as it is.
-                let low = state.filter(|_| observed.number <= 1).map_or(low, history::State::low);
-                (low, time.map(|time| i128::from(time.saturating_add(grain(kind)))))
-            }
-            None => {
-                let upto = self.reach(&at, connection, watch, &observed).await?;
-                (self.low_id(&observed, upto), upto.map(i128::from))
-            }
-        };
-        // A stored time that the database forgets would repeat what lies between.
-        let must_store = match &self.stored {
-            Some(State::History(stored)) => {
-                let quarter = past.as_of.saturating_sub(past.horizon) / 4;
-                upto >= Some(stored.low()) && past.as_of.saturating_sub(stored.as_of()) > quarter
-            }
-            _ => false,
-        };
-        let poll = history::State::poll(state, low, past.horizon);
-        let mut sweep =
-            self.sweep(Machine::History { poll, as_of: past.as_of, must_store }, VecDeque::new(), observed, watch);
-        // In the order of ids a row is what it was when it was new.
-        sweep.by_content &= planner.time_kind().is_some();
-        let Machine::History { poll, .. } = &mut sweep.machine else { return Ok(sweep) };
-        if let Some(position) = at.position
-            && upto >= Some(poll.from)
-        {
-            let from = match (planner.time_kind(), planner.id_kind()) {
-                (None, Some(kind)) => gaps::value(u64::try_from(poll.from).unwrap_or(0), kind),
-                _ => at.value(Micros::try_from(poll.from).unwrap_or(Micros::MIN))?,
-            };
-            let window = Window { from: &from, upto: position, by_content: sweep.by_content };
-            if has_changed(&at, connection, watch, poll, past, &window).await? {
-                sweep.queries.extend(planner.window(&from, position));
-            }
-        }
-        if poll.repeats {
-            let table = at.table;
-            tracing::warn!(
-                table,
-                "the database has forgotten the time of the last poll; rows of the window are sent again"
-            );
-        }
-        Ok(sweep)
-    }
-
-    async fn begin_gaps(
-        &mut self,
-        at: At<'_>,
-        connection: &mut dyn SourceConnection,
-        watch: &mut Watch,
-    ) -> Result<Sweep> {
-        let low = watch.low(connection, at.spec.polling.interval).await?;
-        let planner = &at.binding.planner;
-        let kind = planner.id_kind().ok_or_else(|| Error::internal("gaps are those of ids"))?;
-        let cursor = self.reach(&at, connection, watch, &low).await?;
-        let judged = self.judged.as_ref().filter(|judged| judged.sees_writers && judged.ids_kept == 0);
-        let closed = match judged {
-            Some(judged) if !low.has_unknown => low.known.saturating_sub(micros(judged.head_start)),
-            _ => low.clock.saturating_sub(self.window()),
-        };
-        let state = match &self.state {
-            Some(State::Gaps(state)) => Some(state),
-            _ => None,
-        };
-        let leaves = self.leaves(&at) && state.is_some();
-        let poll = gaps::State::poll(state, &self.past, Some(closed), cursor, leaves);
-        let ranges = poll.gaps.ranges().iter();
-        let ranges: Vec<_> = ranges.map(|(from, to)| (gaps::value(*from, kind), gaps::value(to - 1, kind))).collect();
-        let queries = ranges.chunks(GAPS_AT_ONCE).filter_map(|chunk| planner.with_ids(chunk)).collect();
-        Ok(self.sweep(Machine::Gaps { poll, kind, leaves }, queries, low, watch))
-    }
-
-    /// The number of the id the position is at. Notes how far ids had been handed out when the database was observed.
-    async fn reach(
-        &mut self,
-        at: &At<'_>,
-        connection: &mut dyn SourceConnection,
-        watch: &Watch,
-        low: &Low,
-    ) -> Result<Option<u64>> {
-        let planner = &at.binding.planner;
-        let kind = planner.id_kind().ok_or_else(|| Error::internal("ids are what is looked for"))?;
-        let number = |id: Option<&CursorValue<'_>>| id.and_then(|id| gaps::number(id, kind));
-        let cursor = number(at.position.and_then(|position| position.0.first()));
-        if self.observed.0 != watch.life() {
-            // What begins from now on gets greater ones.
-            self.past = gaps::Past::default();
-            self.greatest = match planner.extreme_probe(false) {
-                Some(probe) => number(connection.probe(&probe).await?.as_ref()),
-                None => None,
-            };
-        } else if self.observed.1 != low.number
-            && let Some(reached) = self.greatest.max(cursor)
-        {
-            self.past.seen(low.clock, reached);
-        }
-        Ok(cursor)
-    }
-
-    /// Below this no id can come any more. At the very first poll it is assumed.
-    fn low_id(&self, low: &Low, cursor: Option<u64>) -> i128 {
-        let kept = self.judged.as_ref().map_or(0, |judged| judged.ids_kept);
-        let (back, reached) = match (&self.state, self.past.before(self.edge(low))) {
-            (_, Some(reached)) => (kept, Some(reached)),
-            (Some(_), None) => return i128::MIN,
-            (None, None) => (kept.max(FIRST_IDS), self.greatest.max(cursor)),
-        };
-        reached.map_or(0, |reached| i128::from(reached) - i128::from(back))
     }
 
     fn sweep(&self, machine: Machine, queries: VecDeque<PlannedQuery>, low: Low, watch: &Watch) -> Sweep {
@@ -611,10 +339,7 @@ impl Late {
                 let state = if leaves { poll.finish_without_window() } else { poll.finish() };
                 self.looked(leaves, took);
                 let window = state.low();
-                let is_unseen = self.judged.as_ref().is_some_and(|judged| !judged.sees_writers);
-                if is_unseen && state.count() > MOST_UNSEEN {
-                    self.narrow(table, low.clock.saturating_sub(window) / 2);
-                }
+                self.narrow(table, state.count(), low.clock.saturating_sub(window));
                 (State::Window(state), Some(window), 0, false)
             }
             Machine::History { poll, as_of, must_store } => {
@@ -647,37 +372,6 @@ impl Late {
         must_store
     }
 
-    /// Late rows were looked for, unless that was left for another poll.
-    fn looked(&mut self, leaves: bool, took: Duration) {
-        if !leaves {
-            self.window_due = (took > QUICK).then(|| Clock::now() + took * 9);
-        }
-    }
-
-    /// The window has more rows than are read again at each poll, where writers cannot be seen.
-    fn narrow(&mut self, table: &str, width: Micros) {
-        self.narrowed = Some(width);
-        let seconds = width as f64 / 1e6;
-        self.risk(
-            table,
-            &format!(
-                "more than {MOST_UNSEEN} rows would be read again at each poll, so only those of the last {seconds:.1} s \
-                 are; transactions open for longer are not covered"
-            ),
-        );
-    }
-
-    /// What an error of the poll means. Of a table that was made or altered a moment ago the past has other columns, and
-    /// soon has not: then it is tried again.
-    pub(super) fn judge_error(&self, error: Error) -> Error {
-        let is_recent = self.judged_at.is_some_and(|judged| judged.elapsed() < RECENT);
-        if self.way() != Way::History || !is_another(&error) || !is_recent {
-            return error;
-        }
-        Error::new(ErrorKind::Query, "the table was another one a moment ago, and that is what is read first")
-            .caused_by(error)
-    }
-
     /// How a poll ended. If its rows did not get on their way, what it has led to is not true.
     pub(super) fn settle(&mut self, is_on_its_way: bool) {
         if let Some((state, observed)) = self.undone.take().filter(|_| !is_on_its_way) {
@@ -687,81 +381,11 @@ impl Late {
     }
 }
 
-/// The part of a table where late rows can be.
-struct Window<'a> {
-    from: &'a CursorValue<'static>,
-    upto: &'a Position,
-    by_content: bool,
-}
-
-/// Whether a window is another than it was at the last poll; if so, what it was is told to `poll`. The view as of now is
-/// open before and after.
-async fn has_changed(
-    at: &At<'_>,
-    connection: &mut dyn SourceConnection,
-    watch: &mut Watch,
-    poll: &mut history::Poll,
-    now: PastView,
-    window: &Window<'_>,
-) -> Result<bool> {
-    let Some(before) = poll.before else { return Ok(true) };
-    let (planner, definition) = (&at.binding.planner, &at.binding.definition);
-    let checksum = planner.window_checksum(window.from, window.upto, (definition, window.by_content));
-    let sum_now = match &checksum {
-        Some(checksum) => connection.probe(checksum).await?,
-        None => None,
-    };
-    watch.release(connection).await?;
-    let read = async {
-        let past = connection.begin_past(Some(before)).await?;
-        if past.as_of < past.horizon {
-            poll.is_forgotten();
-            return Ok(true);
-        }
-        if let Some(checksum) = &checksum
-            && connection.probe(checksum).await? == sum_now
-        {
-            return Ok(false);
-        }
-        if let Some(query) = planner.window(window.from, window.upto) {
-            let mut stream = connection.fetch(definition, &query).await?;
-            let mut take = |print: Print| poll.was_there(print);
-            stream.next_rows(&mut Prints { by_content: window.by_content, take: &mut take }).await?;
-        }
-        Ok(true)
-    };
-    let read: Result<bool> = read.await;
-    let has_changed = match read {
-        Err(error) if is_another(&error) => {
-            poll.is_forgotten();
-            true
-        }
-        read => read?,
-    };
-    connection.end_view().await?;
-    watch.reopen(connection, now).await?;
-    Ok(has_changed)
-}
-
-/// The table was another one then, or none at all.
-fn is_another(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::SourceSchema | ErrorKind::SchemaChanged)
-}
-
 /// Every word an offset's guard field may begin with.
 const WORDS: [&str; 4] = ["snapshot-1", "window-1", "history-1", "gaps-1"];
 
 fn micros(span: Duration) -> Micros {
     Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
-}
-
-/// Stands for the columns that rows hold.
-fn columns_tag(definition: &TableDefinition) -> u32 {
-    let columns = definition.columns.iter();
-    let hash = columns.fold(Hash::default(), |hash, column| {
-        hash.with(column.field.name.as_bytes()).with(&[0]).with(column.database_type.as_bytes()).with(&[0])
-    });
-    hash.half()
 }
 
 /// Position and server that a state belongs to, in short.
