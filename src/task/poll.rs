@@ -34,6 +34,8 @@ pub(super) struct PollStage<'a> {
     /// What is open in the database the connection leads to.
     watch: Watch,
     relations: Vec<Polled>,
+    /// When the stage was made; relations with a guard are due in its rhythm.
+    rhythm: Clock,
     /// Those of `relations`, for whoever watches them while they are polled.
     boards: Arc<[TableBoard]>,
     step: Step,
@@ -50,6 +52,7 @@ impl<'a> PollStage<'a> {
             connection: None,
             watch: Watch::default(),
             relations: Vec::new(),
+            rhythm: Clock::now(),
             boards: Arc::new([]),
             step: Step::default(),
             out,
@@ -249,7 +252,7 @@ impl<'a> PollStage<'a> {
         let polled = &mut self.relations[index];
         let error = match outcome {
             Ok(exhausted) => {
-                polled.succeeded(exhausted, spec.polling.interval, self.parts.once);
+                polled.succeeded(exhausted, (self.rhythm, spec.polling.interval), self.parts.once);
                 return Ok(());
             }
             // Not about the table that met it: nothing of the connector may be read from there.

@@ -359,13 +359,20 @@ impl Polled {
         Ok(())
     }
 
-    pub(super) fn succeeded(&mut self, exhausted: bool, interval: Duration, once: bool) {
+    /// A poll has succeeded. Relations of a task that were read to their end are due at the same beats of `rhythm` if
+    /// they have a guard: one look at the database's transactions serves them all.
+    pub(super) fn succeeded(&mut self, exhausted: bool, (rhythm, interval): (Clock, Duration), once: bool) {
         if self.failed.take().is_some() || self.backoff.failures() > 0 {
             tracing::info!(table = %self.name, "polling works again");
         }
         self.backoff.reset();
         self.redescribes = 0;
-        self.due = if exhausted { Clock::now() + interval } else { Clock::now() };
+        let now = Clock::now();
+        self.due = match exhausted {
+            true if self.late.observes() => beat_near(rhythm, interval, now + interval),
+            true => now + interval,
+            false => now,
+        };
         self.done = once && exhausted;
     }
 
@@ -397,6 +404,12 @@ impl Polled {
         self.failed = Some(error);
         self.done = once;
     }
+}
+
+/// The beat that is nearest to a time.
+fn beat_near(rhythm: Clock, interval: Duration, time: Clock) -> Clock {
+    let beats = (time - rhythm).as_secs_f64() / interval.as_secs_f64();
+    if beats.is_finite() { rhythm + interval.mul_f64(beats.round()) } else { time }
 }
 
 /// The query as the guard wants it.

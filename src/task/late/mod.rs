@@ -189,6 +189,11 @@ impl Late {
         self.judged.as_ref().map_or(Way::Off, |judged| judged.verdict.way)
     }
 
+    /// Whether the database's transactions are looked at, which serves all relations that are polled in one go.
+    pub(super) fn observes(&self) -> bool {
+        !matches!(self.way(), Way::Whole | Way::Delay | Way::Off)
+    }
+
     /// Whether this relation is read in a view of the database that others share.
     pub(super) fn shares_view(&self) -> bool {
         matches!(self.way(), Way::Snapshot | Way::History)
