@@ -134,8 +134,9 @@ impl<'a> PollStage<'a> {
             let next = self.next_due();
             if next.is_none_or(|index| self.relations[index].due > Clock::now())
                 && let Some(connection) = self.connection.as_deref_mut()
-                && self.watch.release(connection).await.is_err()
+                && let Err(error) = self.watch.release(connection).await
             {
+                tracing::warn!(error = %error.report(), "the connection was lost between two polls");
                 self.connection = None;
             }
             let wake = next.map_or_else(|| Clock::now() + Duration::from_secs(3600), |index| self.relations[index].due);
