@@ -10,8 +10,9 @@ use super::{Server, Session, text};
 use crate::error::{Error, Result};
 use crate::model::{Micros, PastView};
 
-/// A commit that is under way in this moment may still get a time that has been read as of before; one that was seen
-/// was some 10 ms behind. (Storage that keeps the time of the last read of each range would give it a later one.)
+/// A commit in one phase, or with the second one in the background, takes its time before it is to be seen: who reads as
+/// of now may be ahead of it, and one that was seen was by some 10 ms. (So it is with unistore. Storage that keeps the
+/// time of the last read of each range, as TiKV does, gives such a commit a later time.)
 const SETTLED: Duration = Duration::from_millis(500);
 /// What is about to be forgotten is taken for forgotten: it takes a moment to read it.
 const MARGIN: Micros = 10_000_000;

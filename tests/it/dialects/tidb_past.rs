@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rowtide::dialect::SourceConnection;
 use rowtide::error::ErrorKind;
-use rowtide::model::{CursorValue, Micros, Mode, TableDefinition, Value};
+use rowtide::model::{CursorValue, Micros, Mode, PastView, TableDefinition, Value};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
@@ -32,6 +32,34 @@ async fn rows_as_of(
     (view.as_of, rows)
 }
 
+/// Begins a view of the past that holds all that is committed by now.
+async fn begin_settled(connection: &mut dyn SourceConnection) -> PastView {
+    let view = connection.begin_past(None).await.unwrap();
+    let now = view.as_of + view.settled_after.as_micros() as Micros;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        connection.end_view().await.unwrap();
+        let view = connection.begin_past(None).await.unwrap();
+        if view.as_of > now {
+            return view;
+        }
+        assert!(Instant::now() < deadline, "{now} does not become the past");
+    }
+}
+
+/// How transactions are committed: in one phase, with a second one in the background, and with one that is waited for.
+const COMMITS: [&str; 4] = [
+    "set tidb_enable_1pc = 1, tidb_enable_async_commit = 1",
+    "set tidb_enable_1pc = 0, tidb_enable_async_commit = 1",
+    "set tidb_enable_1pc = 0, tidb_enable_async_commit = 0",
+    "set tidb_enable_1pc = 0, tidb_enable_async_commit = 0, tidb_txn_mode = 'optimistic'",
+];
+/// No row is written twice within a second. Where one is, the storage of a TiDB that stores for itself (unistore) may
+/// not find the version that a snapshot sees: a key that was written when an iterator is made, and is written again and
+/// merged before the iterator gets there, has no older versions for it (`MergeIterator::NextVersion` of its badger).
+/// There the same select misses the row within one transaction of the present, too. TiKV has another storage.
+const OLD: &str = "where ts < utc_timestamp(6) - interval 1 second order by ts limit 20";
+
 #[tokio::test]
 async fn what_was_read_as_of_a_time_stays_under_load() {
     let place = Place::new(&TIDB, TABLE);
@@ -43,20 +71,14 @@ async fn what_was_read_as_of_a_time_stays_under_load() {
         let stop = stop.clone();
         tasks.push(tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(seed);
-            // With one phase, with a commit in the background, and with neither.
-            let settings = format!(
-                "set tidb_enable_1pc = {}, tidb_enable_async_commit = {}",
-                u8::from(seed % 2 == 0),
-                u8::from(seed % 4 < 2)
-            );
-            writer.execute(AssertSqlSafe(settings)).await.unwrap();
+            writer.execute(COMMITS[seed as usize % COMMITS.len()]).await.unwrap();
             while !stop.load(Ordering::Relaxed) {
                 let insert = "insert into t (ts) values (utc_timestamp(6))";
                 let sql = match random.u32(0..4) {
                     0 => insert.to_owned(),
                     1 => format!("begin; {insert}; do sleep({}); {insert}; commit", random.f64() / 50.0),
-                    2 => format!("update t set n = n + 1, ts = utc_timestamp(6) where id <= {}", random.u32(1..4)),
-                    _ => "delete from t where id > 3 order by ts limit 5".to_owned(),
+                    2 => format!("update t set n = n + 1, ts = utc_timestamp(6) {OLD}"),
+                    _ => format!("delete from t {OLD}"),
                 };
                 if writer.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.is_err() {
                     writer.execute("rollback").await.unwrap();
@@ -66,6 +88,8 @@ async fn what_was_read_as_of_a_time_stays_under_load() {
     }
     let mut connection = place.connect().await;
     let definition = connection.describe(&place.table("t"), &[]).await.unwrap();
+    begin_settled(&mut *connection).await;
+    connection.end_view().await.unwrap();
     let mut old: Vec<(Instant, Micros, Vec<Vec<Value<'static>>>)> = Vec::new();
     let (mut changes, mut compared) = (0, 0);
     for _ in 0..200 {
@@ -103,8 +127,9 @@ async fn the_past_is_read_in_any_zone_and_ends_where_it_is_ended() {
         let definition = connection.describe(&query, &[]).await.unwrap();
         let select = place.select(&definition, "");
         let open = connection.open_transactions().await.unwrap();
-        let view = connection.begin_past(None).await.unwrap();
-        assert!((open.clock - view.as_of).abs() < 2_000_000, "{view:?} is not now, which is {}", open.clock);
+        let view = begin_settled(&mut *connection).await;
+        let apart = (open.clock - view.as_of).abs();
+        assert!(apart < PATIENCE.as_micros() as Micros, "{view:?} is far from {}", open.clock);
         assert_eq!(view.as_of % 1_000, 0);
         let before = read(&mut *connection, &definition, &select).await.unwrap().rows;
         place.sql("insert into t (ts) values (utc_timestamp(6))");
@@ -183,11 +208,12 @@ async fn other_ways_to_read_the_past_do_not_blur_it() {
         }
         tokio::task::yield_now().await;
     };
-    for round in 0..20 {
+    for round in 0..5 {
         place.sql("insert into t (ts) values (utc_timestamp(6))");
+        begin_settled(&mut *connection).await;
+        connection.end_view().await.unwrap();
         let (as_of, rows) = rows_as_of(&mut *connection, &place, &definition, None).await;
-        // The milliseconds may still be those of the insert's commit.
-        assert!(rows.len() >= 3 + 2 * round, "{} rows in round {round}", rows.len());
+        assert_eq!(rows.len(), 4 + 2 * round, "in round {round}");
         place.sql("insert into t (ts) values (utc_timestamp(6))");
         assert_eq!(rows_as_of(&mut *connection, &place, &definition, Some(as_of)).await.1, rows);
     }
