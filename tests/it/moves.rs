@@ -233,7 +233,7 @@ fn offsets_go_to_and_fro_between_rowtide_and_the_classes_of_kafka_connect() {
     let database = Postgres::new();
     database.run("create table \"ä😀t\" (id integer primary key); insert into \"ä😀t\" values (1), (2), (3), (4)");
     // A name that JSON writers escape each in their own way, and no topic can have; only the query is polled.
-    let connector = Connector::new(&database.jdbc_url()).alone().set("mode", "incrementing");
+    let connector = Connector::new(&database.jdbc_url()).alone().set("mode", "incrementing").set("commit.guard", "off");
     let connector = connector.set("incrementing.column.name", "id").without("table.whitelist");
     let connector = connector.set("query", "select * from (select id from \"ä😀t\") q");
     let place = format!("{}/{}", Stack::get().brokers, connector.keys["offset.storage.topic"]);

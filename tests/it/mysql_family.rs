@@ -40,6 +40,7 @@ fn ids_beyond_63_bits_are_read_in_order_and_survive_a_restart() {
         let connector = connector(&database, "", "incrementing")
             .set("batch.max.rows", "1")
             .set("unsigned.bigint", "string")
+            .set("commit.guard", "off")
             .set("table.whitelist", "t");
         once(&connector, &[]).expect_code(0);
         once(&connector, &[]).expect_code(0);
@@ -95,6 +96,7 @@ fn instants_are_right_in_any_zone_and_their_offsets_are_kafka_connect_s() {
             connector(&database, "?sessionVariables=time_zone='America/New_York'", "timestamp+incrementing")
                 .set("table.whitelist", "t")
                 .set("batch.max.rows", "1")
+                .set("commit.guard", "off")
                 .set("timestamp.granularity", "micros_long");
         once(&connector, &[]).expect_code(0);
         let instants = [1_730_611_800_000_001_i64, 1_730_615_400_000_002, 1_730_646_000_123_456];

@@ -26,7 +26,7 @@ impl Scene {
     fn new() -> Self {
         let database = Postgres::new();
         database.run("create table t (id integer primary key); insert into t select generate_series(1, 10)");
-        let connector = Connector::new(&database.jdbc_url()).alone();
+        let connector = Connector::new(&database.jdbc_url()).alone().set("commit.guard", "off");
         let connector = connector.set("mode", "incrementing").set("incrementing.column.name", "id");
         Self {
             database,

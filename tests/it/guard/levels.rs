@@ -138,6 +138,12 @@ impl<'a> Writes<'a> {
         let then = (relation == "stored").then_some("refresh materialized view stored");
         let writes = Self { place, target, then, open: None };
         writes.run(&format!("delete from {target}"));
+        if place.kind == Kind::TiDb {
+            // It is read as of a moment ago, when what was there before still is.
+            let (server, deleted) = (place.server(), place.server().texts("select cast(now(6) as char)").remove(0));
+            let is_past = format!("select cast(timestampdiff(second, '{deleted}', now(6)) > 1 as char)");
+            eventually("it is read as it is now", PATIENCE, || (server.texts(&is_past) == ["1"]).then_some(()));
+        }
         writes
     }
 

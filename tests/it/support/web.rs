@@ -42,5 +42,18 @@ fn request(method: &str, url: &str, body: &str) -> Answer {
     stream.read_to_string(&mut answer).expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answer { status, body: body.to_owned() }
+    let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    Answer { status, body: if is_chunked { joined(body) } else { body.to_owned() } }
+}
+
+/// A body that came in pieces, each with its length before it: large ones do, whatever was asked for.
+fn joined(mut body: &str) -> String {
+    let mut whole = String::new();
+    while let Some((length, rest)) = body.split_once("\r\n") {
+        let length = usize::from_str_radix(length.trim(), 16).expect("a length");
+        let (piece, after) = rest.split_at(length);
+        whole.push_str(piece);
+        body = after.strip_prefix("\r\n").unwrap_or(after);
+    }
+    whole
 }
