@@ -167,7 +167,10 @@ pub(super) async fn a_prepared_transaction_is_seen(family: &'static Family) {
     let user = User::new(&place);
     for source in [place.source.clone(), with_process_only(&place, &user)] {
         let mut connection = connect(&source).await.unwrap();
-        let count = |open: &OpenTransactions| open.prepared.len() + open.sessions.len();
+        let names = |open: &OpenTransactions| -> Vec<String> {
+            open.prepared.iter().map(|prepared| prepared.name.clone()).collect()
+        };
+        let before = names(&look(&mut *connection).await);
         let mut writer = Writer::new(&place, family).await;
         let id = format!("'{}'", crate::support::unique("xa"));
         let _ended = Prepared { server: family.address("URL"), id: id.clone() };
@@ -175,19 +178,25 @@ pub(super) async fn a_prepared_transaction_is_seen(family: &'static Family) {
         writer.run(&format!("xa prepare {id}")).await;
         writer.connection.close().await.unwrap();
         let deadline = Instant::now() + PATIENCE;
-        // Other tests come and go, but theirs have other ids.
-        let name = loop {
+        // Those of other tests come and go.
+        let new = loop {
             let open = look(&mut *connection).await;
-            assert!(count(&open) > 0, "it is nowhere");
-            if let Some(prepared) = open.prepared.first() {
-                break prepared.name.clone();
+            assert!(open.prepared.len() + open.sessions.len() > 0, "it is nowhere");
+            let new: Vec<String> = names(&open).into_iter().filter(|name| !before.contains(name)).collect();
+            if !new.is_empty() {
+                break new;
             }
             assert!(Instant::now() < deadline, "it is not told as prepared");
         };
         let mut writer = Writer::new(&place, family).await;
         writer.run(&format!("xa commit {id}")).await;
-        let open = look(&mut *connection).await;
-        assert!(open.prepared.iter().all(|prepared| prepared.name != name), "{open:?}");
+        loop {
+            let open = names(&look(&mut *connection).await);
+            if new.iter().any(|name| !open.contains(name)) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "it is told as prepared although it has ended: {new:?}");
+        }
     }
 }
 
