@@ -305,7 +305,8 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
             return Ok(look);
         }
         if attempt < TRIES {
-            tokio::time::sleep(UNREAD).await;
+            // Not in step with others who wait.
+            tokio::time::sleep(UNREAD + Duration::from_millis(fastrand::u64(..200))).await;
         }
     }
     Ok(Look { is_stale: true, ..Look::default() })
