@@ -173,8 +173,8 @@ impl Sweep {
 pub(super) struct Recent {
     /// Where they are stored, as far as it was looked.
     pub(super) storage: Option<String>,
-    /// Time and hash of the cursor.
-    pub(super) rows: BTreeSet<(i64, u64)>,
+    /// Time and hash of the cursor, as they came.
+    pub(super) rows: VecDeque<(i64, u64)>,
 }
 
 impl Recent {
@@ -186,15 +186,14 @@ impl Recent {
     ) -> Result<(String, Option<BTreeSet<(i64, u64)>>)> {
         let storage = connection.storage(relation).await?;
         let is_elsewhere = self.storage.as_ref().is_some_and(|before| *before != storage);
-        Ok((storage, is_elsewhere.then(|| self.rows.clone())))
+        Ok((storage, is_elsewhere.then(|| self.rows.iter().copied().collect())))
     }
 
     pub(super) fn take(&mut self, storage: Option<String>, seen: Vec<(i64, u64)>, from: i64) {
         self.storage = storage.or_else(|| self.storage.take());
         self.rows.extend(seen);
-        self.rows = self.rows.split_off(&(from, 0));
-        while self.rows.len() > MOST_RECENT {
-            self.rows.pop_first();
+        while self.rows.len() > MOST_RECENT || self.rows.front().is_some_and(|(time, _)| *time < from) {
+            self.rows.pop_front();
         }
     }
 }
