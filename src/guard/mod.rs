@@ -82,9 +82,6 @@ impl Way {
 }
 
 impl Level {
-    /// All of them, the best first.
-    pub const ALL: [Level; 5] = [Level::Exact, Level::Hold, Level::Rescan, Level::Delay, Level::Off];
-
     /// The word used in status, metrics and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

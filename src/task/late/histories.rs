@@ -23,10 +23,7 @@ impl Late {
     ) -> Result<Sweep> {
         let (past, observed) = watch.past(connection, at.once).await?;
         let planner = &at.binding.planner;
-        let state = match &self.state {
-            Some(State::History(state)) => Some(*state),
-            _ => None,
-        };
+        let state = self.state.as_ref().and_then(State::history);
         let time = at.time()?;
         let (low, upto) = match planner.time_kind() {
             Some(kind) => {
@@ -42,13 +39,11 @@ impl Late {
             }
         };
         // A stored time that the database forgets would repeat what lies between.
-        let must_store = match &self.stored {
-            Some(State::History(stored)) => {
-                let quarter = past.as_of.saturating_sub(past.horizon) / 4;
+        let quarter = past.as_of.saturating_sub(past.horizon) / 4;
+        let must_store =
+            self.stored.as_ref().and_then(State::history).is_some_and(|stored| {
                 upto >= Some(stored.low()) && past.as_of.saturating_sub(stored.as_of()) > quarter
-            }
-            _ => false,
-        };
+            });
         let poll = history::State::poll(state, low, past.horizon);
         let mut sweep =
             self.sweep(Machine::History { poll, as_of: past.as_of, must_store }, VecDeque::new(), observed, watch);

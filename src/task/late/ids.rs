@@ -29,10 +29,7 @@ impl Late {
             Some(judged) if !low.has_unknown => low.known.saturating_sub(micros(judged.head_start)),
             _ => low.clock.saturating_sub(self.window()),
         };
-        let state = match &self.state {
-            Some(State::Gaps(state)) => Some(state),
-            _ => None,
-        };
+        let state = self.state.as_ref().and_then(State::gaps);
         let leaves = self.leaves(&at) && state.is_some();
         let poll = gaps::State::poll(state, &self.past, Some(closed), cursor, leaves);
         let ranges = poll.gaps.ranges().iter();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::spec::{ConnectorSpec, GuardChoice};
 use crate::dialect::{Ability, LateSupport, SourceConnection};
 use crate::error::{Error, Result};
-use crate::guard::{Verdict, Way};
+use crate::guard::{Level, Verdict, Way};
 use crate::model::{CursorKind, Mode};
 use crate::plan::Planner;
 use crate::task::binding::Binding;
@@ -152,7 +152,7 @@ fn decide(choice: GuardChoice, place: &Place, support: &LateSupport) -> Result<J
             Ok(uncovered) => {
                 // What is exact under conditions would be so under fewer if writers could be seen.
                 let unseen = Lack::of(&support.writers).filter(|_| rests_on_writers(*way, support));
-                let is_less = way.level() != crate::guard::Level::Exact;
+                let is_less = way.level() != Level::Exact;
                 let raise = lacks.iter().chain(&unseen).map(|lack: &Lack| &lack.raise).find(|raise| !raise.is_empty());
                 let raise = raise.filter(|_| is_less || unseen.is_some()).cloned();
                 return Ok(Judged::new(Verdict { way: *way, uncovered, raise }, support, place.window));

@@ -56,6 +56,22 @@ impl State {
         }
     }
 
+    fn snapshot(&self) -> Option<&snapshot::State> {
+        if let State::Snapshot(state) = self { Some(state) } else { None }
+    }
+
+    fn window(&self) -> Option<&window::State> {
+        if let State::Window(state) = self { Some(state) } else { None }
+    }
+
+    fn history(&self) -> Option<history::State> {
+        if let State::History(state) = self { Some(*state) } else { None }
+    }
+
+    fn gaps(&self) -> Option<&gaps::State> {
+        if let State::Gaps(state) = self { Some(state) } else { None }
+    }
+
     fn to_text(&self) -> String {
         match self {
             State::Snapshot(state) => state.to_text(),
@@ -222,7 +238,7 @@ impl Late {
         let (Some(stored_word), Some(tag), Some(state)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(unreadable());
         };
-        if !WORDS.contains(&stored_word) {
+        if ![Way::Snapshot, Way::Window, Way::History, Way::Gaps].map(State::word).contains(&Some(stored_word)) {
             return Err(unreadable());
         }
         if stored_word != word || tag != tag_of(at, identity) {
@@ -236,7 +252,7 @@ impl Late {
             return Ok(());
         }
         let state = State::from_text(self.way(), state).ok_or_else(unreadable)?;
-        if matches!(&state, State::Gaps(state) if state.is_cut()) {
+        if state.gaps().is_some_and(gaps::State::is_cut) {
             self.risk(
                 table,
                 "there were more gaps between ids than an offset holds; the lowest are not looked into any more",
@@ -333,10 +349,8 @@ impl Late {
                     None => {}
                 }
                 let state = poll.finish();
-                let is_outdated = match &self.stored {
-                    Some(State::Snapshot(stored)) => state.outdates(stored),
-                    _ => false,
-                };
+                let stored = self.stored.as_ref().and_then(State::snapshot);
+                let is_outdated = stored.is_some_and(|stored| state.outdates(stored));
                 let (window, hidden) = (state.low(), state.hidden_count());
                 (State::Snapshot(state), Some(window), hidden, is_outdated)
             }
@@ -385,9 +399,6 @@ impl Late {
         }
     }
 }
-
-/// Every word an offset's guard field may begin with.
-const WORDS: [&str; 4] = ["snapshot-1", "window-1", "history-1", "gaps-1"];
 
 fn micros(span: Duration) -> Micros {
     Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)

@@ -21,10 +21,7 @@ impl Late {
     ) -> Result<Sweep> {
         // The observation is made before the view: what begins later takes a later time.
         let (answer, low) = watch.view(connection).await?;
-        let state = match &self.state {
-            Some(State::Snapshot(state)) => Some(state),
-            _ => None,
-        };
+        let state = self.state.as_ref().and_then(State::snapshot);
         let time = at.time()?;
         let behind = at.behind(time, low.clock);
         let cursor = Cursor { time, stepped_back: watch.stepped_back_since(self.observed), behind };

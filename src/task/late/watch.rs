@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
+use super::micros;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, Result};
 use crate::guard::edge::{Edge, Low, Observation};
@@ -71,7 +72,6 @@ impl Watch {
         let sent = Clock::now();
         let open = connection.open_transactions().await?;
         let answered = Clock::now();
-        let micros = |span: Duration| Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX);
         let passed = self.asked.map_or((0, 0), |(last_sent, last_answered)| {
             (micros(sent.duration_since(last_answered)), micros(answered.duration_since(last_sent)))
         });

@@ -31,10 +31,7 @@ impl Late {
         watch: &mut Watch,
     ) -> Result<Sweep> {
         let observed = watch.low(connection, at.spec.polling.interval).await?;
-        let state = match &self.state {
-            Some(State::Window(state)) => Some(state),
-            _ => None,
-        };
+        let state = self.state.as_ref().and_then(State::window);
         let time = at.time()?;
         let edge = self.edge(&observed);
         let low = edge.saturating_sub(at.behind(time, observed.clock));
