@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::config::Connector;
 use super::db::Source;
-use super::kafka::{decode, read_on, read_topic, settled};
+use super::kafka::{decode, read_on, settled};
 
 /// Checks that a topic of the W1 table holds the table exactly once: no version of a row twice, versions of a
 /// row in order, the last version of each row equal to the table, and the stored offset that of the last row.
@@ -61,6 +61,7 @@ pub struct Delivered {
     /// The last version of each row: milliseconds and text.
     latest: HashMap<i64, (i64, String)>,
     records: usize,
+    stored: Stored,
 }
 
 impl Delivered {
@@ -96,7 +97,7 @@ impl Delivered {
             let deadline = Instant::now() + SETTLING;
             let is_right = |stored: &serde_json::Value| is_of_row(stored, &connector.keys["mode"], *seq, *micros);
             let stored = loop {
-                let stored = stored_offset(connector, &database.full_name(table)).unwrap_or_default();
+                let stored = self.stored.read(connector, &database.full_name(table)).unwrap_or_default();
                 if is_right(&stored) || Instant::now() > deadline {
                     break stored;
                 }
@@ -147,9 +148,25 @@ fn is_of_row(offset: &serde_json::Value, mode: &str, seq: i64, micros: i64) -> b
 
 /// The last committed offset record of a table, as JSON.
 pub fn stored_offset(connector: &Connector, table: &str) -> Option<serde_json::Value> {
-    let key = format!(r#"["{}",{{"protocol":"1","table":"{table}"}}]"#, connector.name);
-    let last = read_topic(&connector.keys["offset.storage.topic"])
-        .into_iter()
-        .rfind(|record| record.key.as_deref() == Some(key.as_bytes()));
-    last.and_then(|record| record.value).map(|value| serde_json::from_slice(&value).expect("JSON"))
+    Stored::default().read(connector, table)
+}
+
+/// What an offsets topic has said of a table so far: looked at again, only what is new is read.
+#[derive(Default)]
+struct Stored {
+    next: HashMap<i32, i64>,
+    last: Option<serde_json::Value>,
+}
+
+impl Stored {
+    fn read(&mut self, connector: &Connector, table: &str) -> Option<serde_json::Value> {
+        let key = format!(r#"["{}",{{"protocol":"1","table":"{table}"}}]"#, connector.name);
+        for record in read_on(&connector.keys["offset.storage.topic"], &self.next) {
+            self.next.insert(record.partition, record.offset + 1);
+            if record.key.as_deref() == Some(key.as_bytes()) {
+                self.last = record.value.map(|value| serde_json::from_slice(&value).expect("JSON"));
+            }
+        }
+        self.last.clone()
+    }
 }
