@@ -20,5 +20,7 @@ pub use schema::{
     ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
     TableDefinition, TableId,
 };
-pub use transactions::{Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion};
+pub use transactions::{
+    Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion, micros_of,
+};
 pub use value::Value;

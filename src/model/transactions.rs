@@ -7,6 +7,11 @@ use super::ranges::RangeSet;
 /// Microseconds since the epoch, by the database's clock.
 pub type Micros = i64;
 
+/// The microseconds of a span; the greatest number if they are more.
+pub fn micros_of(span: Duration) -> Micros {
+    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}
+
 /// A transaction that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenTransaction {

@@ -49,6 +49,7 @@ use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CursorKind, CursorValue, Micros, OpenTransactions, PastView, PlannedQuery, Relation, TableDefinition, TableId,
+    micros_of,
 };
 
 /// MySQL.
@@ -333,7 +334,7 @@ impl SourceConnection for Session {
     fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         Box::pin(async move {
             let (instant, wall) = self.clock().await?;
-            let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            let delay = micros_of(delay);
             bound(kind, instant.saturating_sub(delay), wall.saturating_sub(delay))
         })
     }

@@ -8,7 +8,7 @@ use chrono::DateTime;
 
 use super::{Server, Session, text};
 use crate::error::{Error, Result};
-use crate::model::{Micros, PastView};
+use crate::model::{Micros, PastView, micros_of};
 
 /// A commit in one phase, or with the second one in the background, takes its time before it is to be seen: who reads as
 /// of now may be ahead of it, and one that was seen was by some 10 ms. (So it is with unistore. Storage that keeps the
@@ -27,7 +27,7 @@ pub(super) async fn begin(session: &mut Session, as_of: Option<Micros>) -> Resul
     let row = rows.first().ok_or_else(unreadable)?;
     let now: Micros = text(row, 0)?.and_then(|micros| micros.parse().ok()).ok_or_else(unreadable)?;
     let kept = text(row, 1)?.and_then(duration).ok_or_else(unreadable)?;
-    let as_of = as_of.unwrap_or(now - micros(SETTLED));
+    let as_of = as_of.unwrap_or(now - micros_of(SETTLED));
     let horizon = (now - kept + MARGIN).max(session.notes.forgotten);
     if as_of < horizon {
         return Ok(PastView { as_of, horizon, settled_after: SETTLED });
@@ -51,10 +51,6 @@ pub(super) async fn end(session: &mut Session) -> Result<()> {
         session.run("commit").await?;
     }
     Ok(())
-}
-
-fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
 }
 
 /// Microseconds of a duration as Go writes it: `10m0s`, `72h0m0s`.

@@ -39,7 +39,7 @@ use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     ColumnDefinition, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition, TableId,
-    ViewAnswer, ViewQuestion,
+    ViewAnswer, ViewQuestion, micros_of,
 };
 use crate::zone::Zone;
 
@@ -293,7 +293,7 @@ impl SourceConnection for Session {
     fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         Box::pin(async move {
             let now = self.clock().await?;
-            let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            let delay = micros_of(delay);
             bound(kind, now.saturating_sub(delay), &self.types.all.zone)
         })
     }

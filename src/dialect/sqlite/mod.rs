@@ -30,7 +30,7 @@ use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation,
-    TableDefinition, TableId,
+    TableDefinition, TableId, micros_of,
 };
 
 /// SQLite.
@@ -200,7 +200,7 @@ impl SourceConnection for Session {
     fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         Box::pin(async move {
             let now = self.clock().await?;
-            let delay = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            let delay = micros_of(delay);
             kind.from_instant(Instant::from_micros(now.saturating_sub(delay)), &self.types.all.zone)
         })
     }
