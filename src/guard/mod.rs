@@ -11,6 +11,7 @@ pub mod edge;
 pub mod gaps;
 pub mod history;
 pub mod prints;
+pub mod sketch;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -76,8 +76,16 @@ impl Prints {
         true
     }
 
+    /// All rows; with each which one it is of those that nothing tells apart.
+    pub fn each(&self) -> impl Iterator<Item = (Print, u32)> {
+        self.counts.iter().flat_map(|(print, count)| (0..*count).map(|nth| (*print, nth)))
+    }
+
     /// Adds the rows of another.
-    pub fn extend(&mut self, other: Self) {
+    pub fn extend(&mut self, mut other: Self) {
+        if other.len > self.len {
+            std::mem::swap(self, &mut other);
+        }
         other.counts.into_iter().for_each(|(print, count)| *self.counts.entry(print).or_default() += count);
         self.len += other.len;
     }
@@ -95,11 +103,9 @@ impl Prints {
     /// Base64, 16 characters a row.
     pub fn to_text(&self) -> String {
         let mut bytes = Vec::with_capacity(self.len * 12);
-        for (print, count) in &self.counts {
-            for _ in 0..*count {
-                bytes.extend(print.place.to_be_bytes());
-                bytes.extend(print.content.to_be_bytes());
-            }
+        for (print, _) in self.each() {
+            bytes.extend(print.place.to_be_bytes());
+            bytes.extend(print.content.to_be_bytes());
         }
         BASE64_STANDARD_NO_PAD.encode(bytes)
     }

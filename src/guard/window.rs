@@ -1,15 +1,17 @@
 //! The way `window`, for databases whose rows do not tell their transaction but which show since when the oldest open
 //! writer is at it: what was visible between the low edge and the cursor is remembered, and what is not among it is late.
-//! Neither loses nor repeats, never waits. Where writers cannot be seen the low edge is assumed (`rescan`); where rows
+//! Neither loses nor repeats, never waits. More rows than an offset holds are stored as a sketch, from which they are had
+//! again with what is there then: [`State::recovered`]. Where writers cannot be seen the low edge is assumed (`rescan`); where rows
 //! cannot be told apart, none above it is read (`hold`).
 //!
 //! Between two polls this holds: every row at or below the cursor that is below the low edge, or is remembered, has been
 //! emitted; every other one at or below the cursor has not.
 
 use super::prints::{Print, Prints};
+use super::sketch::Sketch;
 use crate::model::Micros;
 
-/// How many rows ride in an offset: 64 KiB.
+/// How many rows ride in an offset one by one: 64 KiB.
 pub const STORED: usize = 4_096;
 
 /// What is kept from poll to poll, and stored with the offset.
@@ -18,8 +20,14 @@ pub struct State {
     low: Micros,
     /// Stands for the columns whose content the prints are of.
     columns: u32,
-    /// None if they were too many to be stored.
-    rows: Option<Prints>,
+    rows: Remembered,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Remembered {
+    Rows(Prints),
+    /// They were too many to be stored one by one.
+    Sketch(Sketch),
 }
 
 /// One poll.
@@ -35,7 +43,9 @@ pub struct Poll {
     emits: bool,
     by_place: bool,
     known: Prints,
-    next: State,
+    next: Prints,
+    low: Micros,
+    columns: u32,
 }
 
 impl State {
@@ -45,16 +55,37 @@ impl State {
     pub fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> Poll {
         // Nothing that was open at the last poll, and nothing since, can write below the low edge of then.
         let low = state.map_or(low, |state| low.max(state.low));
-        let known = state.and_then(|state| state.rows.clone());
+        let known = match state.map(|state| &state.rows) {
+            Some(Remembered::Rows(rows)) => rows.clone(),
+            Some(Remembered::Sketch(_)) | None => Prints::default(),
+        };
         Poll {
             from: state.map_or(low, |state| state.low),
-            repeats: state.is_some() && known.is_none(),
+            repeats: state.is_some_and(State::is_sketch),
             is_blind: state.is_some_and(|state| stepped_back.is_some_and(|lowest| lowest < state.low)),
             emits: state.is_some(),
             by_place: state.is_some_and(|state| state.columns != columns),
-            known: known.unwrap_or_default(),
-            next: State { low, columns, rows: Some(Prints::default()) },
+            known,
+            next: Prints::default(),
+            low,
+            columns,
         }
+    }
+
+    /// Whether the rows have to be had again, or are not known: [`State::recovered`].
+    pub fn is_sketch(&self) -> bool {
+        matches!(self.rows, Remembered::Sketch(_))
+    }
+
+    /// The state before it was stored: `there` are the rows of the window, from the low edge to the position it was stored
+    /// with, as they are now. None if too many have come or gone since, or if they hold other columns.
+    pub fn recovered(&self, there: Prints, columns: u32) -> Option<Self> {
+        let rows = match &self.rows {
+            Remembered::Rows(rows) => rows.clone(),
+            Remembered::Sketch(_) if columns != self.columns => return None,
+            Remembered::Sketch(sketch) => sketch.clone().among(there)?,
+        };
+        Some(Self { low: self.low, columns, rows: Remembered::Rows(rows) })
     }
 
     /// The low edge.
@@ -64,50 +95,54 @@ impl State {
 
     /// How many rows are remembered.
     pub fn count(&self) -> usize {
-        self.rows.as_ref().map_or(0, Prints::len)
-    }
-
-    /// Whether all that is remembered is stored.
-    pub fn fits(&self) -> bool {
-        self.count() <= STORED
-    }
-
-    /// `low;columns;rows`, or without the rows if they are too many.
-    pub fn to_text(&self) -> String {
-        match self.rows.as_ref().filter(|_| self.fits()) {
-            Some(rows) => format!("{};{:x};{}", self.low, self.columns, rows.to_text()),
-            None => format!("{};{:x}", self.low, self.columns),
+        match &self.rows {
+            Remembered::Rows(rows) => rows.len(),
+            Remembered::Sketch(_) => 0,
         }
+    }
+
+    /// `low;columns;rows`, or `low;columns;;sketch` if they are too many.
+    pub fn to_text(&self) -> String {
+        self.to_text_of(STORED)
+    }
+
+    /// The same with a sketch if they are more than `most`.
+    pub(super) fn to_text_of(&self, most: usize) -> String {
+        let (low, columns) = (self.low, self.columns);
+        let sketch = match &self.rows {
+            Remembered::Rows(rows) if rows.len() <= most => return format!("{low};{columns:x};{}", rows.to_text()),
+            Remembered::Rows(rows) => &Sketch::of(rows),
+            Remembered::Sketch(sketch) => sketch,
+        };
+        format!("{low};{columns:x};;{}", sketch.to_text())
     }
 
     /// Reads [`State::to_text`] back; none if it is not one.
     pub fn from_text(text: &str) -> Option<Self> {
-        let mut fields = text.split(';');
-        let (low, columns) = (fields.next()?.parse().ok()?, u32::from_str_radix(fields.next()?, 16).ok()?);
-        let rows = match fields.next() {
-            Some(rows) => Some(Prints::from_text(rows)?),
-            None => None,
+        let fields: Vec<&str> = text.split(';').collect();
+        let (low, columns, rows) = match fields[..] {
+            [low, columns, rows] => (low, columns, Remembered::Rows(Prints::from_text(rows)?)),
+            [low, columns, "", sketch] => (low, columns, Remembered::Sketch(Sketch::from_text(sketch)?)),
+            _ => return None,
         };
-        fields.next().is_none().then_some(Self { low, columns, rows })
+        Some(Self { low: low.parse().ok()?, columns: u32::from_str_radix(columns, 16).ok()?, rows })
     }
 }
 
 impl Poll {
     /// The low edge of the next poll: a row at or above it is to be told to [`Poll::forward`].
     pub fn low(&self) -> Micros {
-        self.next.low
+        self.low
     }
 
     /// A row after the cursor, at or above the low edge, which is emitted.
     pub fn forward(&mut self, row: Print) {
-        if let Some(rows) = &mut self.next.rows {
-            rows.add(row);
-        }
+        self.next.add(row);
     }
 
     /// What was told of rows after the cursor is not true: they are read anew.
     pub fn forget_forward(&mut self) {
-        self.next.rows = Some(Prints::default());
+        self.next = Prints::default();
     }
 
     /// A row of the window; `stays` if it is at or above the low edge. Whether it is late and to be emitted.
@@ -120,15 +155,13 @@ impl Poll {
 
     /// The state once everything is read.
     pub fn finish(self) -> State {
-        self.next
+        State { low: self.low, columns: self.columns, rows: Remembered::Rows(self.next) }
     }
 
     /// The state if the window is left for another poll; this one began with the low edge of the last.
     pub fn finish_without_window(mut self) -> State {
-        if let Some(rows) = &mut self.next.rows {
-            rows.extend(self.known);
-        }
-        self.next
+        self.next.extend(std::mem::take(&mut self.known));
+        self.finish()
     }
 }
 
@@ -144,28 +177,34 @@ mod tests {
     fn a_state_goes_round_and_nothing_else_is_one() {
         let mut rows = Prints::default();
         rows.add(print(1));
-        for state in [
-            State { low: -5, columns: 0xab, rows: Some(rows) },
-            State { low: 5, columns: 0, rows: Some(Prints::default()) },
-            State { low: 5, columns: u32::MAX, rows: None },
-        ] {
+        for rows in [Remembered::Sketch(Sketch::of(&rows)), Remembered::Rows(rows), Remembered::Rows(Prints::default())]
+        {
+            let state = State { low: -5, columns: u32::MAX, rows };
             assert_eq!(State::from_text(&state.to_text()), Some(state));
         }
-        for text in ["", "1", "x;1;", "1;g;", "1;0;x", "1;0;;"] {
+        for text in ["", "1", "1;1", "x;1;", "1;g;", "1;0;x", "1;0;;", "1;0;;;"] {
             assert_eq!(State::from_text(text), None, "{text}");
         }
     }
 
     #[test]
-    fn too_many_rows_are_not_stored_and_come_again() {
+    fn too_many_rows_are_stored_as_a_sketch_and_known_again() {
         let mut poll = State::poll(None, 0, None, 0);
         (0..=STORED as u64).for_each(|place| poll.forward(print(place)));
         let state = poll.finish();
-        assert!(!state.fits());
-        let stored = State::from_text(&state.to_text()).unwrap();
         assert!(!State::poll(Some(&state), 5, None, 0).repeats, "they are known as long as the process runs");
+        let stored = State::from_text(&state.to_text()).unwrap();
+        assert!(stored.is_sketch());
+        let mut there = Prints::default();
+        (5..=STORED as u64 + 3).for_each(|place| there.add(print(place)));
+        let mut poll = State::poll(stored.recovered(there.clone(), 0).as_ref(), 5, None, 0);
+        let late = |poll: &mut Poll, place| poll.in_window(print(place), true);
+        assert!(!poll.repeats && !late(&mut poll, STORED as u64) && late(&mut poll, STORED as u64 + 1));
+
+        assert_eq!(stored.recovered(Prints::default(), 0), None, "too many have gone");
+        assert_eq!(stored.recovered(there, 1), None, "rows of other columns do not look the same");
         let mut poll = State::poll(Some(&stored), 5, None, 0);
-        assert!(poll.repeats && poll.in_window(print(1), true));
+        assert!(poll.repeats && late(&mut poll, 1));
     }
 
     #[test]

@@ -104,8 +104,9 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "commit.guard.on.timeout",
         Kind::Text,
         "What is done once `commit.guard.max.wait.ms` is over, or more rows have to be remembered than an offset holds \
-         (4,096). `hold`: nothing newer is read until the transaction ends. `rescan`: reading goes on, what was read is \
-         remembered by the process only, and a restart meanwhile repeats it. `fail`: the table stops.",
+         one by one (4,096). `hold`: nothing newer is read until the transaction ends. `rescan`: reading goes on, and \
+         a restart meanwhile repeats what was read if thousands of rows come late while it lasts. `fail`: the table \
+         stops.",
     )
     .or("rescan")
     .allow(Allowed::AnyCase(&["hold", "rescan", "fail"])),

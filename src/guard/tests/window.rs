@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::store::{Store, TICK, Version, Write};
 use super::{Step, schedule, shrunk};
-use crate::guard::prints::Print;
+use crate::guard::prints::{Print, Prints};
 use crate::guard::{history, window};
 use crate::model::Micros;
 
@@ -31,6 +31,8 @@ type Cursor = (Micros, usize);
 struct Poller {
     way: Way,
     page: usize,
+    /// How many rows are stored one by one.
+    most: usize,
     polls: usize,
     cursor: Option<Cursor>,
     state: Option<State>,
@@ -80,6 +82,16 @@ impl Poller {
                 between(store, true);
                 visible = store.view().1;
                 let leaves = state.is_some() && self.polls.is_multiple_of(3);
+                let state = match state {
+                    Some(state) if state.is_sketch() => {
+                        let mut there = Prints::default();
+                        in_window(&visible, state.low()).iter().for_each(|version| there.add(print(version)));
+                        between(store, true);
+                        visible = store.view().1;
+                        Some(state.recovered(there, 0).expect("few have come or gone"))
+                    }
+                    state => state,
+                };
                 let low = state.as_ref().filter(|_| leaves).map_or(low, window::State::low);
                 let mut poll = window::State::poll(state.as_ref(), low, None, 0);
                 let low = poll.low();
@@ -113,7 +125,7 @@ impl Poller {
         emitted.iter().for_each(|one| *self.emitted.entry((one.key, one.number)).or_default() += 1);
         if let Some(cursor) = self.cursor.filter(|_| !emitted.is_empty()) {
             let text = self.state.as_ref().map(|state| match state {
-                State::Window(state) => state.to_text(),
+                State::Window(state) => state.to_text_of(self.most),
                 State::History(state) => state.to_text(),
             });
             self.stored = Some((cursor, text));
@@ -141,10 +153,10 @@ fn apply(store: &mut Store, write: &Write) {
 }
 
 /// How many committed versions are missing, and how many came twice.
-fn run(steps: &[Step], way: Way, page: usize) -> (usize, usize) {
+fn run(steps: &[Step], way: Way, (page, most): (usize, usize)) -> (usize, usize) {
     let mut store = Store::new(100, true, 0);
     let (past, emitted) = (BTreeMap::new(), BTreeMap::new());
-    let mut poller = Poller { way, page, polls: 0, cursor: None, state: None, stored: None, past, emitted };
+    let mut poller = Poller { way, page, most, polls: 0, cursor: None, state: None, stored: None, past, emitted };
     let mut steps = steps.iter();
     while let Some(step) = steps.next() {
         match step {
@@ -176,10 +188,12 @@ fn every_committed_row_is_emitted_exactly_once_by_window_hold_and_history() {
     let ways = [Way::Window, Way::Hold, Way::History];
     for (way, seed) in ways.into_iter().flat_map(|way| (0..10_000).map(move |seed| (way, seed))) {
         let (steps, setting) = schedule(seed);
-        let is_wrong = |steps: &[Step]| run(steps, way, setting.page) != (0, 0);
+        // A sketch is large: not every schedule stores nothing else.
+        let most = if seed % 16 == 0 { 0 } else { window::STORED };
+        let is_wrong = |steps: &[Step]| run(steps, way, (setting.page, most)) != (0, 0);
         if is_wrong(&steps) {
             let core = shrunk(steps, is_wrong);
-            let (missing, twice) = run(&core, way, setting.page);
+            let (missing, twice) = run(&core, way, (setting.page, most));
             panic!("{way:?}, seed {seed}: {missing} missing, {twice} twice after {core:#?}");
         }
     }
@@ -187,6 +201,6 @@ fn every_committed_row_is_emitted_exactly_once_by_window_hold_and_history() {
 
 #[test]
 fn the_same_schedules_lose_rows_without_it() {
-    let lost: usize = (0..500).map(|seed| run(&schedule(seed).0, Way::Off, 3).0).sum();
+    let lost: usize = (0..500).map(|seed| run(&schedule(seed).0, Way::Off, (3, window::STORED)).0).sum();
     assert!(lost > 200, "only {lost} rows lost: the schedules prove nothing");
 }

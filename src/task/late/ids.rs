@@ -1,12 +1,12 @@
 //! The way `gaps`: ids that were passed over are looked into; and how far ids have been handed out.
 
 use super::sweep::{Machine, Sweep};
-use super::{At, Late, State, Watch, micros};
+use super::{At, Late, State, Watch};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, Result};
 use crate::guard::edge::Low;
 use crate::guard::gaps;
-use crate::model::CursorValue;
+use crate::model::{CursorValue, micros_of};
 
 /// How many ids are looked back at the very first poll.
 const FIRST_IDS: u64 = 30_000;
@@ -26,7 +26,7 @@ impl Late {
         let cursor = self.reach(&at, connection, watch, &low).await?;
         let judged = self.judged.as_ref().filter(|judged| judged.sees_writers && judged.ids_kept == 0);
         let closed = match judged {
-            Some(judged) if !low.has_unknown => low.known.saturating_sub(micros(judged.head_start)),
+            Some(judged) if !low.has_unknown => low.known.saturating_sub(micros_of(judged.head_start)),
             _ => low.clock.saturating_sub(self.window()),
         };
         let state = self.state.as_ref().and_then(State::gaps);

@@ -24,7 +24,7 @@ use crate::guard::edge::Low;
 use crate::guard::prints::Hash;
 use crate::guard::snapshot::Broken;
 use crate::guard::{Way, gaps, history, snapshot, window};
-use crate::model::{CursorKind, CursorValue, Instant, Micros, PlannedQuery, Position};
+use crate::model::{CursorKind, CursorValue, Instant, Micros, PlannedQuery, Position, micros_of};
 use crate::status::{GuardStatus, Risk, TableBoard, now_millis};
 use crate::zone::Zone;
 
@@ -34,6 +34,9 @@ pub(super) use self::watch::Watch;
 
 /// No two zones are further apart.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
+
+/// Why a state is of no use.
+const ANOTHER_WAY: &str = "late rows were looked for in another way until now";
 
 /// What a way goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,6 +193,9 @@ impl Late {
         self.status.raise.clone_from(&verdict.raise);
         let word = |judged: &Judged| State::word(judged.verdict.way);
         if self.judged.as_ref().is_some_and(|before| word(before) != word(&judged)) {
+            if self.state.is_some() {
+                self.goes_unused(table, ANOTHER_WAY);
+            }
             (self.state, self.stored) = (None, None);
         }
         self.judged = Some(judged);
@@ -198,7 +204,7 @@ impl Late {
 
     /// How far back late rows are looked for where nothing better is known.
     fn window(&self) -> Micros {
-        self.judged.as_ref().map_or(0, |judged| micros(judged.window))
+        self.judged.as_ref().map_or(0, |judged| micros_of(judged.window))
     }
 
     fn way(&self) -> Way {
@@ -242,13 +248,11 @@ impl Late {
             return Err(unreadable());
         }
         if stored_word != word || tag != tag_of(at, identity) {
-            let why = if stored_word == word {
-                "the stored offset was moved, or belongs to another server"
-            } else {
-                "late rows were looked for in another way until now"
-            };
-            tracing::warn!(table, "{why}; rows that committed late before are not looked for");
-            self.risk(table, &format!("{why}; rows that committed late before then were not looked for"));
+            let is_moved = stored_word == word;
+            self.goes_unused(
+                table,
+                if is_moved { "the stored offset was moved, or belongs to another server" } else { ANOTHER_WAY },
+            );
             return Ok(());
         }
         let state = State::from_text(self.way(), state).ok_or_else(unreadable)?;
@@ -268,6 +272,11 @@ impl Late {
         self.stored.clone_from(&self.state);
         let (state, word) = (self.state.as_ref()?, State::word(self.way())?);
         Some(format!("{word}/{}/{}", tag_of(at, identity), state.to_text()))
+    }
+
+    /// A state of the guard is of no use any more.
+    fn goes_unused(&mut self, table: &str, why: &str) {
+        self.risk(table, &format!("{why}; rows that committed late before then were not looked for"));
     }
 
     /// From here on loss cannot be excluded.
@@ -307,7 +316,7 @@ impl Late {
         let width = self.narrowed.map_or(self.window(), |narrowed| narrowed.min(self.window()));
         let assumed = low.clock.saturating_sub(width);
         let Some(judged) = self.judged.as_ref().filter(|judged| judged.sees_writers) else { return assumed };
-        let head_start = micros(judged.head_start);
+        let head_start = micros_of(judged.head_start);
         let seen = if low.has_unknown { low.known.min(assumed) } else { low.known };
         seen.saturating_sub(head_start)
     }
@@ -400,12 +409,36 @@ impl Late {
     }
 }
 
-fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
-}
-
 /// Position and server that a state belongs to, in short.
 fn tag_of(at: &Position, identity: Option<&str>) -> String {
     let hash = Hash::default().with(at.to_text().as_bytes()).with(b"|").with(identity.unwrap_or_default().as_bytes());
     format!("{:016x}", hash.whole())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::Verdict;
+    use crate::status::StatusBoard;
+
+    #[test]
+    fn another_way_while_it_runs_says_that_loss_cannot_be_excluded() {
+        let board = StatusBoard::new("c", Duration::ZERO).table("t");
+        let of = |way| Judged {
+            verdict: Verdict { way, uncovered: String::new(), raise: None },
+            sees_writers: true,
+            window: Duration::ZERO,
+            head_start: Duration::ZERO,
+            ids_kept: 0,
+            by_content: true,
+        };
+        let mut late = Late::default();
+        late.judged("t", of(Way::Window), 1, &board);
+        late.state = Some(State::Window(window::State::poll(None, 0, None, 0).finish()));
+        late.judged("t", of(Way::Rescan), 2, &board);
+        assert!(late.state.is_some() && late.status.at_risk.is_none(), "it goes on from the same state");
+        late.judged("t", of(Way::Snapshot), 3, &board);
+        let risk = late.status.at_risk.as_ref().map(|risk| risk.reason.as_str());
+        assert!(late.state.is_none() && risk.is_some_and(|reason| reason.starts_with(ANOTHER_WAY)), "{risk:?}");
+    }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
-use super::micros;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, Result};
 use crate::guard::edge::{Edge, Low, Observation};
-use crate::model::{Micros, PastView, ViewAnswer, ViewQuestion};
+use crate::model::{Micros, PastView, ViewAnswer, ViewQuestion, micros_of};
 
 /// An older observation, or view, widens the window more than a query costs.
 const LONGEST_USE: Duration = Duration::from_secs(1);
@@ -73,7 +72,7 @@ impl Watch {
         let open = connection.open_transactions().await?;
         let answered = Clock::now();
         let passed = self.asked.map_or((0, 0), |(last_sent, last_answered)| {
-            (micros(sent.duration_since(last_answered)), micros(answered.duration_since(last_sent)))
+            (micros_of(sent.duration_since(last_answered)), micros_of(answered.duration_since(last_sent)))
         });
         if !open.is_stale {
             self.asked = Some((sent, answered));

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
-use super::sweep::{Machine, Sweep};
-use super::{At, Late, State, Watch, grain, micros};
+use super::sweep::{Machine, Prints, Sweep};
+use super::{At, Late, State, Watch, grain};
 use crate::config::spec::OnTimeout;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::prints::Hash;
+use crate::guard::prints::{self, Hash};
 use crate::guard::{Level, Way, window};
-use crate::model::{Micros, TableDefinition};
+use crate::model::{Micros, TableDefinition, micros_of};
 
 /// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most.
 const QUICK: Duration = Duration::from_millis(20);
@@ -31,6 +31,8 @@ impl Late {
         watch: &mut Watch,
     ) -> Result<Sweep> {
         let observed = watch.low(connection, at.spec.polling.interval).await?;
+        let columns = columns_tag(&at.binding.definition);
+        self.recover(&at, connection, columns).await?;
         let state = self.state.as_ref().and_then(State::window);
         let time = at.time()?;
         let edge = self.edge(&observed);
@@ -40,7 +42,7 @@ impl Late {
         // At the first look of a session not all that is open is known to be as old as it is.
         let stays = leaves || observed.number <= 1;
         let low = state.filter(|_| stays).map_or(low, window::State::low);
-        let poll = window::State::poll(state, low, stepped_back, columns_tag(&at.binding.definition));
+        let poll = window::State::poll(state, low, stepped_back, columns);
         let (repeats, is_blind, from) = (poll.repeats, poll.is_blind, poll.from);
         let mut queries = VecDeque::new();
         if let (Some(position), Some(time), false) = (at.position, time, leaves)
@@ -53,13 +55,34 @@ impl Late {
         let mut sweep = self.sweep(machine, queries, observed, watch);
         if repeats {
             let table = at.table;
-            tracing::warn!(table, "what was read of the window was not stored; its rows are sent again");
+            tracing::warn!(
+                table,
+                "too much has changed to tell which rows of the window were sent; they are sent again"
+            );
         }
         if is_blind {
             self.risk(at.table, "the database's clock was set back further than rows are remembered");
         }
         self.hold(&at, &mut sweep, edge, remembered)?;
         Ok(sweep)
+    }
+
+    /// Has the rows again that were remembered when the process stopped, where they were too many to be stored.
+    async fn recover(&mut self, at: &At<'_>, connection: &mut dyn SourceConnection, columns: u32) -> Result<()> {
+        let stored = self.state.as_ref().and_then(State::window).filter(|state| state.is_sketch());
+        let (Some(stored), Some(position)) = (stored, at.position) else { return Ok(()) };
+        let planner = &at.binding.planner;
+        let Some(query) = planner.window(&at.value(stored.low())?, position) else { return Ok(()) };
+        let by_content = self.judged.as_ref().is_some_and(|judged| judged.by_content);
+        let mut there = prints::Prints::default();
+        let mut take = |print| there.add(print);
+        let mut stream = connection.fetch(&at.binding.definition, &query).await?;
+        stream.next_rows(&mut Prints { by_content, take: &mut take }).await?;
+        drop(stream);
+        if let Some(state) = stored.recovered(there, columns) {
+            self.state = Some(State::Window(state));
+        }
+        Ok(())
     }
 
     /// Whether the window, or the gaps, are left for another poll: looking into them takes long, and was done a moment ago.
@@ -70,7 +93,7 @@ impl Late {
     /// Holds newer rows back where that is the way, or where no more can be remembered.
     fn hold(&mut self, at: &At<'_>, sweep: &mut Sweep, edge: Micros, remembered: usize) -> Result<()> {
         let waits = sweep.low.clock.saturating_sub(edge);
-        let most = micros(at.spec.guard.max_wait);
+        let most = micros_of(at.spec.guard.max_wait);
         let (on_timeout, way) = (at.spec.guard.on_timeout, self.way());
         let is_overdue = match way {
             Way::Window => remembered > window::STORED,
@@ -97,7 +120,7 @@ impl Late {
             tracing::warn!(
                 table,
                 blocker,
-                "reading on beside an open transaction; a restart would repeat what is read meanwhile"
+                "reading on beside an open transaction; a restart may repeat what is read meanwhile"
             );
         }
         self.status.level = level.as_str();
