@@ -33,6 +33,9 @@ pub use syntax::SqlSyntax;
 pub static DIALECTS: &[&dyn Dialect] =
     &[&postgres::Postgres, &mysql::MySql, &mysql::MariaDb, &mysql::TiDb, &sqlite::Sqlite];
 
+/// How many prepared statements a session keeps: one or two a table. Of more tables than that each poll prepares anew.
+const STATEMENTS_KEPT: usize = 1_000;
+
 /// A kind of database.
 pub trait Dialect: Send + Sync {
     /// `postgresql`, `sqlite`: the JDBC subprotocol, and what status and messages say.

@@ -1,7 +1,7 @@
 //! Queries for rows that commit late: a page that tells the transaction of each row, the rows of a window, all or those
 //! whose transaction is one of some, a checksum of a window, and the rows of some ids.
 
-use super::{ALIAS, Planner, Statement, TupleColumn};
+use super::{ALIAS, Planner, Statement};
 use crate::model::{Bind, CursorColumn, CursorKind, CursorValue, PlannedQuery, Position, TableDefinition};
 
 impl Planner {
@@ -70,6 +70,7 @@ impl Planner {
             cursor: vec![CursorColumn { index: 0, kind: CursorKind::Text }],
             hidden: 1,
             limit: Some(1),
+            recurs: true,
         };
         Some(sql)
     }
@@ -89,15 +90,14 @@ impl Planner {
         let mut sql = Statement::new(self);
         sql.condition(&format!("({})", terms.join(" or ")));
         sql.order();
-        Some(sql.finish(None))
+        Some(PlannedQuery { recurs: false, ..sql.finish(None) })
     }
 
     fn between(&self, low: &CursorValue<'static>, upto: &Position) -> Option<Statement<'_>> {
         let first = self.tuple.first()?;
         let mut sql = Statement::new(self);
         sql.compare(first, ">=", low);
-        let pairs: Vec<_> = self.tuple.iter().zip(&upto.0).collect();
-        sql.upto(&pairs);
+        sql.upto(&upto.0);
         Some(sql)
     }
 }
@@ -108,20 +108,5 @@ fn literal(id: &CursorValue<'_>) -> String {
         CursorValue::Integer(id) => id.to_string(),
         CursorValue::Unsigned(id) => id.to_string(),
         _ => "null".to_owned(),
-    }
-}
-
-impl Statement<'_> {
-    /// Rows at or below the values, which may be fewer than the tuple has columns.
-    fn upto(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)]) {
-        if let [(column, value)] = pairs {
-            self.compare(column, "<=", value);
-        } else if self.planner.syntax.has_row_values() {
-            let left: Vec<&str> = pairs.iter().map(|(column, _)| column.expression.as_str()).collect();
-            let right: Vec<String> = pairs.iter().map(|(column, value)| self.bind(column, value)).collect();
-            self.condition(&format!("({}) <= ({})", left.join(", "), right.join(", ")));
-        } else {
-            self.expanded(pairs, "<", "<=");
-        }
     }
 }

@@ -7,17 +7,19 @@ pub mod cursor;
 pub mod identity;
 mod late;
 mod order;
+mod statement;
 #[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
 use self::order::usable_kind;
+use self::statement::Statement;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position, Projection,
-    Relation, TableDefinition,
+    ColumnDefinition, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position, Projection, Relation,
+    TableDefinition,
 };
 use crate::zone::Zone;
 
@@ -246,7 +248,7 @@ impl Planner {
         };
         let sql = format!("select 1 from {} as {ALIAS} where {condition} limit 1", self.source);
         let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
-        Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) })
+        Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1), recurs: true })
     }
 
     /// The smallest (`lowest`) or greatest timestamp of the relation, or id where the mode has no timestamp.
@@ -271,7 +273,7 @@ impl Planner {
             self.source
         );
         let cursor = vec![CursorColumn { index: 0, kind: column.kind }];
-        PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1) }
+        PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1), recurs: true }
     }
 
     /// The kind of the id, where the mode has nothing else.
@@ -435,90 +437,4 @@ fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax, quote: &imp
         })
         .collect();
     list.join(", ")
-}
-
-/// A statement being written; placeholders are numbered as they come.
-struct Statement<'a> {
-    planner: &'a Planner,
-    sql: String,
-    binds: Vec<Bind>,
-    has_where: bool,
-}
-
-impl<'a> Statement<'a> {
-    fn new(planner: &'a Planner) -> Self {
-        Self { planner, sql: planner.base.clone(), binds: Vec::new(), has_where: false }
-    }
-
-    fn condition(&mut self, text: &str) {
-        self.sql.push_str(if self.has_where { " and " } else { " where " });
-        self.has_where = true;
-        self.sql.push_str(text);
-    }
-
-    fn bind(&mut self, column: &TupleColumn, value: &CursorValue<'static>) -> String {
-        self.binds.push(Bind { value: value.clone(), kind: column.kind });
-        self.planner.syntax.placeholder(self.binds.len(), column.kind, &column.database_type)
-    }
-
-    fn compare(&mut self, column: &TupleColumn, operator: &str, value: &CursorValue<'static>) {
-        let placeholder = self.bind(column, value);
-        self.condition(&format!("{} {operator} {placeholder}", column.expression));
-    }
-
-    /// Rows strictly after the values, which may be fewer than the tuple has columns.
-    fn after(&mut self, values: &[CursorValue<'static>]) {
-        let planner = self.planner;
-        let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
-        match pairs.as_slice() {
-            [] => {}
-            [(column, value)] => self.compare(column, ">", value),
-            _ if planner.syntax.has_row_values() => {
-                let left: Vec<&str> = pairs.iter().map(|(column, _)| column.expression.as_str()).collect();
-                let right: Vec<String> = pairs.iter().map(|(column, value)| self.bind(column, value)).collect();
-                self.condition(&format!("({}) > ({})", left.join(", "), right.join(", ")));
-            }
-            _ => self.expanded(&pairs, ">", ">"),
-        }
-    }
-
-    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values; `last`
-    /// is how the last column is compared.
-    fn expanded(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)], beyond: &str, last: &str) {
-        let (first, first_value) = pairs[0];
-        self.compare(first, &format!("{beyond}="), first_value);
-        let mut branches = Vec::new();
-        for (index, (column, value)) in pairs.iter().enumerate() {
-            let mut terms = Vec::new();
-            for (equal, equal_value) in &pairs[..index] {
-                let placeholder = self.bind(equal, equal_value);
-                terms.push(format!("{} = {placeholder}", equal.expression));
-            }
-            let placeholder = self.bind(column, value);
-            let operator = if index + 1 == pairs.len() { last } else { beyond };
-            terms.push(format!("{} {operator} {placeholder}", column.expression));
-            branches.push(format!("({})", terms.join(" and ")));
-        }
-        self.condition(&format!("({})", branches.join(" or ")));
-    }
-
-    fn order(&mut self) {
-        if self.planner.tuple.is_empty() {
-            return;
-        }
-        let columns: Vec<&str> = self.planner.tuple.iter().map(|column| column.expression.as_str()).collect();
-        let _ = write!(self.sql, " order by {}", columns.join(", "));
-    }
-
-    fn finish(mut self, limit: Option<usize>) -> PlannedQuery {
-        if let Some(suffix) = &self.planner.suffix {
-            let _ = write!(self.sql, " {suffix}");
-        }
-        if let Some(limit) = limit {
-            let _ = write!(self.sql, " limit {limit}");
-        }
-        let cursor =
-            self.planner.tuple.iter().map(|column| CursorColumn { index: column.index, kind: column.kind }).collect();
-        PlannedQuery { sql: self.sql, binds: self.binds, cursor, hidden: self.planner.hidden, limit }
-    }
 }

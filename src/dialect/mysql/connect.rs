@@ -8,8 +8,8 @@ use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use tokio::net::TcpStream;
 
-use super::super::Doing;
 use super::super::rows::{no_answer, silence_after};
+use super::super::{Doing, STATEMENTS_KEPT};
 use super::classify::classify;
 use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, statement, stores, text};
 use crate::config::spec::{Isolation, SourceSpec, ZeroDate};
@@ -90,6 +90,7 @@ fn options(source: &SourceSpec) -> Result<MySqlConnectOptions> {
         .pipes_as_concat(false)
         .no_engine_substitution(false)
         .timezone(None)
+        .statement_cache_capacity(STATEMENTS_KEPT)
         .ssl_mode(ssl_mode(parameters)?)
         .disable_statement_logging();
     if let Some(collation) = parameter(parameters, "connectionCollation") {

@@ -54,7 +54,7 @@ pub(super) async fn open<'a>(
     query: &'a PlannedQuery,
 ) -> Result<Rows<'a, Reader<'a>>> {
     session.begin(&definition.relation).await?;
-    let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+    let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?).persistent(query.recurs);
     let Session { connection, types, zone, notes, silence, .. } = session;
     let stream = connection.fetch(call).boxed();
     let reader = Reader {

@@ -354,7 +354,7 @@ impl SourceConnection for Session {
         Box::pin(async move {
             let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
             self.tidy().await?;
-            let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+            let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?).persistent(query.recurs);
             let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
             match row.map_err(|error| self.noted(error))? {
                 Some(row) => cursor_of(&row, kind).map_err(|error| self.noted(error)),

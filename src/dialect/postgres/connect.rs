@@ -7,8 +7,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
-use super::super::Doing;
 use super::super::rows::silence_after;
+use super::super::{Doing, STATEMENTS_KEPT};
 use super::classify::classify;
 use super::{GRACE, Notes, Session, answered, identity};
 use crate::config::spec::{Isolation, SourceSpec};
@@ -218,6 +218,7 @@ fn base_options(source: &SourceSpec) -> Result<PgConnectOptions> {
     let mut options = PgConnectOptions::new_without_pgpass()
         .application_name(parameter(parameters, "ApplicationName").unwrap_or("rowtide"))
         .extra_float_digits(3)
+        .statement_cache_capacity(STATEMENTS_KEPT)
         .disable_statement_logging();
     if let Some(user) = &source.user {
         options = options.username(user);

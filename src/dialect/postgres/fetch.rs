@@ -54,7 +54,7 @@ pub(super) async fn open<'a>(
 ) -> Result<Rows<'a, Reader<'a>>> {
     session.begin().await?;
     let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
-    let call = call.persistent(!session.pooled);
+    let call = call.persistent(query.recurs && !session.pooled);
     // Behind a pooler a limited page is taken into memory, so that no transaction stays open while
     // its rows are handed out.
     let (call, buffered) = if session.pooled && query.limit.is_some() {

@@ -314,7 +314,8 @@ impl SourceConnection for Session {
             let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
             self.begin().await?;
             let arguments = bind::arguments(&query.binds)?;
-            let call = sqlx::query_with(statement(&query.sql), arguments).persistent(!self.pooled);
+            let call = sqlx::query_with(statement(&query.sql), arguments);
+            let call = call.persistent(query.recurs && !self.pooled);
             let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
             let row = row.map_err(|error| self.noted(error))?;
             self.end().await?;

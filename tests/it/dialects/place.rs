@@ -300,7 +300,7 @@ fn owned(value: &Value<'_>) -> Value<'static> {
 }
 
 pub(super) fn plain(sql: impl Into<String>) -> PlannedQuery {
-    PlannedQuery { sql: sql.into(), binds: vec![], cursor: vec![], hidden: 0, limit: None }
+    PlannedQuery { sql: sql.into(), binds: vec![], cursor: vec![], hidden: 0, limit: None, recurs: true }
 }
 
 pub(super) fn text(text: &str) -> Value<'static> {

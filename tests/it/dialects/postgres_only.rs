@@ -183,6 +183,24 @@ async fn a_pooler_is_given_no_named_statements_and_no_settings() {
     assert_eq!(connection.probe(&left).await.unwrap(), Some(CursorValue::Integer(0)));
 }
 
+/// A round of polls of that many tables is that many statements, in the same order each time.
+#[tokio::test]
+async fn statements_of_hundreds_of_tables_are_kept_prepared_and_those_that_come_once_are_not() {
+    let place = Place::new(&Postgres, "");
+    let mut connection = place.connect().await;
+    let number =
+        |sql: String| PlannedQuery { cursor: vec![CursorColumn { index: 0, kind: CursorKind::Integer }], ..plain(sql) };
+    for table in 0..300 {
+        connection.probe(&number(format!("select {table}::bigint as kept"))).await.unwrap();
+        let once = PlannedQuery { recurs: false, ..number(format!("select {table}::bigint as once")) };
+        connection.probe(&once).await.unwrap();
+    }
+    for (what, count) in [("kept", 300), ("once", 0)] {
+        let left = format!("select count(*) from pg_prepared_statements where statement like '%as {what}'");
+        assert_eq!(connection.probe(&number(left)).await.unwrap(), Some(CursorValue::Integer(count)), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn expressions_of_a_query_keep_their_precision() {
     let mut place = Place::new(&Postgres, "create table t (a numeric(8,3));");

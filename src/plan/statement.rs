@@ -1,0 +1,106 @@
+//! One statement of a planner as it is written: conditions, values and their placeholders, order and limit.
+
+use std::fmt::Write as _;
+
+use super::{Planner, TupleColumn};
+use crate::model::{Bind, CursorColumn, CursorValue, PlannedQuery};
+
+/// A statement being written; placeholders are numbered as they come.
+pub(super) struct Statement<'a> {
+    planner: &'a Planner,
+    pub(super) sql: String,
+    pub(super) binds: Vec<Bind>,
+    has_where: bool,
+}
+
+impl<'a> Statement<'a> {
+    pub(super) fn new(planner: &'a Planner) -> Self {
+        Self { planner, sql: planner.base.clone(), binds: Vec::new(), has_where: false }
+    }
+
+    pub(super) fn condition(&mut self, text: &str) {
+        self.sql.push_str(if self.has_where { " and " } else { " where " });
+        self.has_where = true;
+        self.sql.push_str(text);
+    }
+
+    fn bind(&mut self, column: &TupleColumn, value: &CursorValue<'static>) -> String {
+        self.binds.push(Bind { value: value.clone(), kind: column.kind });
+        self.planner.syntax.placeholder(self.binds.len(), column.kind, &column.database_type)
+    }
+
+    pub(super) fn compare(&mut self, column: &TupleColumn, operator: &str, value: &CursorValue<'static>) {
+        let placeholder = self.bind(column, value);
+        self.condition(&format!("{} {operator} {placeholder}", column.expression));
+    }
+
+    /// Rows strictly after the values, which may be fewer than the tuple has columns.
+    pub(super) fn after(&mut self, values: &[CursorValue<'static>]) {
+        let planner = self.planner;
+        let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
+        match pairs.as_slice() {
+            [] => {}
+            [(column, value)] => self.compare(column, ">", value),
+            _ if planner.syntax.has_row_values() => self.row_values(&pairs, ">"),
+            _ => self.expanded(&pairs, ">", ">"),
+        }
+    }
+
+    /// Rows at or below the values, which may be fewer than the tuple has columns.
+    pub(super) fn upto(&mut self, values: &[CursorValue<'static>]) {
+        let planner = self.planner;
+        let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
+        match pairs.as_slice() {
+            [] => {}
+            [(column, value)] => self.compare(column, "<=", value),
+            _ if planner.syntax.has_row_values() => self.row_values(&pairs, "<="),
+            _ => self.expanded(&pairs, "<", "<="),
+        }
+    }
+
+    fn row_values(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)], operator: &str) {
+        let left: Vec<&str> = pairs.iter().map(|(column, _)| column.expression.as_str()).collect();
+        let right: Vec<String> = pairs.iter().map(|(column, value)| self.bind(column, value)).collect();
+        self.condition(&format!("({}) {operator} ({})", left.join(", "), right.join(", ")));
+    }
+
+    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values; `last`
+    /// is how the last column is compared.
+    fn expanded(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)], beyond: &str, last: &str) {
+        let (first, first_value) = pairs[0];
+        self.compare(first, &format!("{beyond}="), first_value);
+        let mut branches = Vec::new();
+        for (index, (column, value)) in pairs.iter().enumerate() {
+            let mut terms = Vec::new();
+            for (equal, equal_value) in &pairs[..index] {
+                let placeholder = self.bind(equal, equal_value);
+                terms.push(format!("{} = {placeholder}", equal.expression));
+            }
+            let placeholder = self.bind(column, value);
+            let operator = if index + 1 == pairs.len() { last } else { beyond };
+            terms.push(format!("{} {operator} {placeholder}", column.expression));
+            branches.push(format!("({})", terms.join(" and ")));
+        }
+        self.condition(&format!("({})", branches.join(" or ")));
+    }
+
+    pub(super) fn order(&mut self) {
+        if self.planner.tuple.is_empty() {
+            return;
+        }
+        let columns: Vec<&str> = self.planner.tuple.iter().map(|column| column.expression.as_str()).collect();
+        let _ = write!(self.sql, " order by {}", columns.join(", "));
+    }
+
+    pub(super) fn finish(mut self, limit: Option<usize>) -> PlannedQuery {
+        if let Some(suffix) = &self.planner.suffix {
+            let _ = write!(self.sql, " {suffix}");
+        }
+        if let Some(limit) = limit {
+            let _ = write!(self.sql, " limit {limit}");
+        }
+        let cursor =
+            self.planner.tuple.iter().map(|column| CursorColumn { index: column.index, kind: column.kind }).collect();
+        PlannedQuery { sql: self.sql, binds: self.binds, cursor, hidden: self.planner.hidden, limit, recurs: true }
+    }
+}
