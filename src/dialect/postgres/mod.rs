@@ -140,6 +140,8 @@ struct Notes {
     open_transaction: bool,
     /// A transaction is open in which everything is one view.
     in_view: bool,
+    /// What may be seen of transactions, once it was looked at.
+    rights: Option<view::Rights>,
     /// Columns described NOT NULL that gave a null (outer joins), per relation.
     nullable: HashMap<Relation, HashSet<String>>,
 }

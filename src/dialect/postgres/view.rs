@@ -30,8 +30,16 @@ const OPEN: &str = "
       from pg_catalog.pg_prepared_xacts where database = current_database()
     ) as o on true";
 
-/// A standby has the transactions of its own sessions only, and those write nothing.
+/// Where nobody is seen. A standby has the transactions of its own sessions only, and those write nothing.
 const CLOCK: &str = "select (extract(epoch from now()) * 1000000)::bigint::text, null, null, null, null";
+
+/// What every role may do unless somebody has taken it away: call what tells views, and read what tells who is open.
+const RIGHTS: &str = "
+    select case when current_setting('server_version_num')::int >= 130000
+        then has_function_privilege('pg_catalog.pg_current_snapshot()', 'execute')
+          and has_function_privilege('pg_catalog.pg_xact_status(xid8)', 'execute') end,
+      has_table_privilege('pg_catalog.pg_locks', 'select') and has_table_privilege('pg_catalog.pg_stat_activity', 'select')
+        and has_table_privilege('pg_catalog.pg_prepared_xacts', 'select')";
 
 /// The relation with all that is read through it: partitions, and what a view is made of.
 const SUPPORT: &str = "
@@ -47,7 +55,7 @@ const SUPPORT: &str = "
           and d.refclassid = 'pg_catalog.pg_class'::regclass and d.refobjid <> k.oid
       ) as x (oid) on true
     )
-    select current_setting('server_version_num')::int, bool_and(c.relkind in ('r', 'p')),
+    select bool_and(c.relkind in ('r', 'p')),
       bool_and(coalesce(m.amname = 'heap', true)),
       bool_and(case when k.root and c.relkind in ('r', 'p') then has_column_privilege(c.oid, 'xmin', 'select') else true end),
       bool_or(c.relkind = 'f'), bool_or(c.relkind = 'm'), bool_and(c.relkind <> 'v')
@@ -64,49 +72,92 @@ const STORAGE: &str = "
     select coalesce(string_agg(c.oid || ':' || c.relfilenode, ',' order by c.oid), '')
     from k join pg_catalog.pg_class c on c.oid = k.oid";
 
+/// What is missing of [`RIGHTS`].
+#[derive(Clone)]
+pub(super) struct Rights {
+    views: Ability,
+    writers: Ability,
+}
+
+/// They are looked at once in the life of a session.
+async fn rights(session: &mut Session) -> Result<Rights> {
+    if let Some(rights) = &session.notes.rights {
+        return Ok(rights.clone());
+    }
+    let writers = Ability::no(
+        "the role may not read pg_locks, pg_stat_activity and pg_prepared_xacts",
+        "grant select on pg_catalog.pg_locks, pg_catalog.pg_stat_activity, pg_catalog.pg_prepared_xacts",
+    );
+    let rights = if session.standby {
+        let standby = Ability::no("a standby does not show the transactions of its primary", "poll the primary");
+        Rights { views: standby.clone(), writers: standby }
+    } else {
+        let call = sqlx::query(RIGHTS).persistent(false).fetch_one(&mut session.connection);
+        let row = answered(session.silence, Doing::Describe, call).await?;
+        let is = |index| row.try_get::<Option<bool>, _>(index).map_err(unexpected);
+        match (is(0)?, is(1)?) {
+            (_, Some(false)) => Rights { views: writers.clone(), writers },
+            (Some(true), _) => Rights { views: Ability::yes(), writers: Ability::yes() },
+            (Some(false), _) => Rights {
+                views: Ability::no(
+                    "the role may not call pg_current_snapshot() and pg_xact_status()",
+                    "grant execute on function pg_catalog.pg_current_snapshot(), pg_catalog.pg_xact_status(xid8)",
+                ),
+                writers: Ability::yes(),
+            },
+            (None, _) => Rights {
+                views: Ability::no("this server does not tell how a transaction ended", "use PostgreSQL 13 or newer"),
+                writers: Ability::yes(),
+            },
+        }
+    };
+    session.notes.rights = Some(rights.clone());
+    Ok(rights)
+}
+
 pub(super) async fn late_support(session: &mut Session, relation: &Relation, id: Option<&str>) -> Result<LateSupport> {
-    let standby = || Ability::no("a standby does not show the transactions of its primary", "poll the primary");
+    let rights = rights(session).await?;
     let Relation::Table(table) = relation else {
-        let but = "what the query reads from other servers or materialized views".to_owned();
-        return Ok(LateSupport {
-            views: Ability::no("the rows of a query do not tell their transaction", "poll the table itself"),
-            writers: if session.standby { standby() } else { Ability::Yes { but } },
-            ..LateSupport::default()
-        });
+        let (views, writers) = if rights.writers == Ability::yes() {
+            let but = "what the query reads from other servers or materialized views".to_owned();
+            let views = Ability::no("the rows of a query do not tell their transaction", "poll the table itself");
+            (views, Ability::Yes { but })
+        } else {
+            (rights.writers.clone(), rights.writers)
+        };
+        return Ok(LateSupport { views, writers, ..LateSupport::default() });
     };
     let schema = table.schema.as_deref().unwrap_or("public");
     let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(false);
     let row = answered(session.silence, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
     let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
-    let writers = if session.standby {
-        standby()
-    } else if is(4)? {
+    let is_elsewhere = is(3)? || is(4)?;
+    let writers = if session.standby || !is_elsewhere {
+        rights.writers
+    } else if is(3)? {
         Ability::no("its rows are those of another server", "poll that server")
-    } else if is(5)? {
-        Ability::no("its rows appear when a materialized view is refreshed", "poll the table itself")
     } else {
-        Ability::yes()
+        Ability::no("its rows appear when a materialized view is refreshed", "poll the table itself")
     };
-    let views = if session.standby || is(4)? || is(5)? {
+    let views = if session.standby || is_elsewhere {
         writers.clone()
-    } else if row.try_get::<i32, _>(0).map_err(unexpected)? < 130_000 {
-        Ability::no("this server does not tell how a transaction ended", "use PostgreSQL 13 or newer")
-    } else if !is(1)? || !is(2)? {
+    } else if !is(0)? || !is(1)? {
         Ability::no("its rows do not tell their transaction: it is no plain table", "poll the table itself")
-    } else if !is(3)? {
+    } else if !is(2)? {
         Ability::no("the role may not read xmin", "grant select on the table, not only on some of its columns")
     } else {
-        Ability::yes()
+        rights.views
     };
     let ids_kept = match id {
         Some(id) => facts::ids_kept(session, table, id).await?,
         None => 0,
     };
-    Ok(LateSupport { views, writers, ids_kept, is_table: is(6)?, ..LateSupport::default() })
+    Ok(LateSupport { views, writers, ids_kept, is_table: is(5)?, ..LateSupport::default() })
 }
 
 pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
-    let sql = if session.standby { CLOCK } else { OPEN };
+    let may_see = session.notes.rights.as_ref().is_none_or(|rights| rights.writers == Ability::yes());
+    let sql = if session.standby || !may_see { CLOCK } else { OPEN };
     let call = sqlx::query(sql).persistent(!session.pooled).fetch_all(&mut session.connection);
     let rows = answered(session.silence, Doing::Page, call).await?;
     let text = |row: &PgRow, index: usize| row.try_get::<Option<String>, _>(index).map_err(unexpected);

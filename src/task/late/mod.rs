@@ -103,7 +103,7 @@ pub(super) struct Late {
     judged_on: u64,
     judged_at: Option<Clock>,
     state: Option<State>,
-    /// What the last offset handed on holds.
+    /// What the last offset handed on holds, of a way whose state is of no use once it is old.
     stored: Option<State>,
     /// The life of the connection and the number of the last observation used.
     observed: (u64, u64),
@@ -263,15 +263,21 @@ impl Late {
             );
         }
         self.state = Some(state);
-        self.stored.clone_from(&self.state);
+        self.is_stored();
         Ok(())
     }
 
     /// What is to be stored with a position.
     pub(super) fn stored_with(&mut self, at: &Position, identity: Option<&str>) -> Option<String> {
-        self.stored.clone_from(&self.state);
+        self.is_stored();
         let (state, word) = (self.state.as_ref()?, State::word(self.way())?);
         Some(format!("{word}/{}/{}", tag_of(at, identity), state.to_text()))
+    }
+
+    /// The present state is in an offset. One that does not grow old may be large, and is not kept twice.
+    fn is_stored(&mut self) {
+        let grows_old = |state: &&State| matches!(state, State::Snapshot(_) | State::History(_));
+        self.stored = self.state.as_ref().filter(grows_old).cloned();
     }
 
     /// A state of the guard is of no use any more.

@@ -235,6 +235,24 @@ fn where_rows_of_postgresql_do_not_tell_their_transaction_the_window_is_remember
     );
 }
 
+/// Somebody has taken from all roles what they have by default.
+#[test]
+fn where_postgresql_keeps_its_transactions_to_itself_the_level_falls_and_says_what_to_grant() {
+    let place = Place::new(Kind::Postgres);
+    place.run("revoke execute on function pg_catalog.pg_xact_status(xid8) from public");
+    prove(&place, &[cell("t", TimestampIncrementing, "exact", "window")]);
+    place.run("revoke select on pg_catalog.pg_locks from public");
+    let says = &["to raise it: grant select on", "pg_locks"];
+    prove(
+        &place,
+        &[
+            cell("t", Timestamp, "rescan", "rescan").says(says),
+            cell("t", Incrementing, "exact", "gaps"),
+            cell(QUERY, TimestampIncrementing, "rescan", "rescan").says(says),
+        ],
+    );
+}
+
 #[test]
 fn what_postgresql_reads_of_other_servers_or_long_ago_is_looked_at_again_and_again() {
     let place = Place::new(Kind::Postgres);

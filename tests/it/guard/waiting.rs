@@ -1,5 +1,5 @@
 //! What is open although nobody works at it: prepared transactions whose session is gone, and, on MySQL and MariaDB,
-//! statements that wait for a table before they have a transaction.
+//! statements that wait for a table before they have a transaction. And rows that wait because a delay is configured.
 
 use std::time::{Duration, Instant};
 
@@ -72,5 +72,30 @@ fn a_statement_that_waits_for_another_table_is_as_old_as_its_start() {
             || locked.run("unlock tables"),
         );
         waiting.expect("it has begun").join().expect("the statement");
+    }
+}
+
+#[test]
+fn a_delay_holds_rows_back_and_those_that_commit_later_come_all_the_same() {
+    const DELAY: Duration = Duration::from_secs(2);
+    for kind in [Kind::Postgres, Kind::MySql, Kind::TiDb] {
+        println!("{kind:?}");
+        let place = Place::new(kind);
+        let connector = place
+            .connector(Mode::TimestampIncrementing)
+            .set("timestamp.delay.interval.ms", DELAY.as_millis().to_string().as_str());
+        let running = Running::start(&connector.file(), &[]);
+        let mut arrived = Arrived::of(&connector, "t");
+        let mut held = place.session();
+        held.run("begin");
+        held.run("insert into t (version) values (1)");
+        let written = Instant::now();
+        place.run("insert into t (version) values (2)");
+        eventually("the row comes", PATIENCE, || arrived.versions().contains(&2).then_some(()));
+        assert!(written.elapsed() >= DELAY, "it came after {:?}", written.elapsed());
+        held.run("commit");
+        arrived.assert_exact(&place.rows());
+        assert_eq!(arrived.versions(), [2, 1]);
+        assert_eq!(running.terminate(), Some(0));
     }
 }
