@@ -204,7 +204,8 @@ impl Poll {
     }
 }
 
-/// The low halves of ids, as ranges with both ends included; ids that no transaction has are left out.
+/// The low halves of ids, as ranges with both ends included, ascending and apart; ids that no transaction has are left
+/// out.
 pub fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
     /// Below it are ids with a meaning of their own.
     const FIRST: u32 = 3;
@@ -218,7 +219,15 @@ pub fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
             (false, false) => halves.extend([(low, u32::MAX), (FIRST, high)]),
         }
     }
-    halves.iter().map(|(from, to)| ((*from).max(FIRST), *to)).filter(|(from, to)| from <= to).collect()
+    halves.sort_unstable();
+    let mut apart: Vec<(u32, u32)> = Vec::with_capacity(halves.len());
+    for (from, to) in halves.into_iter().map(|(from, to)| (from.max(FIRST), to)).filter(|(from, to)| from <= to) {
+        match apart.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => apart.push((from, to)),
+        }
+    }
+    apart
 }
 
 #[cfg(test)]
@@ -282,7 +291,7 @@ mod tests {
         assert_eq!(poll.whole_id(9), epoch + 9);
         assert_eq!(poll.whole_id(10), epoch + 10 - (1 << 32));
         let ids = |from, to| halves(&RangeSet::span(from, to));
-        assert_eq!(ids(epoch - 2, epoch + 5), [(u32::MAX - 1, u32::MAX), (3, 4)]);
+        assert_eq!(ids(epoch - 2, epoch + 5), [(3, 4), (u32::MAX - 1, u32::MAX)], "ascending");
         assert_eq!(ids(epoch, epoch + 3), [], "ids that no transaction has");
         assert_eq!(ids(5, 6), [(5, 5)]);
         assert_eq!(ids(0, 1 << 32), [(3, u32::MAX)]);

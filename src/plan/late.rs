@@ -17,7 +17,7 @@ impl Planner {
     }
 
     /// The rows at or above `low` and at or below `upto`. With `ids` they tell the ids of their transactions, and are
-    /// those only whose ids lie in one of the ranges, ends included; None where rows do not tell their transaction.
+    /// those only whose ids lie in one of the ranges, which ascend, ends included; None where rows do not tell their transaction.
     pub fn late(
         &self,
         low: &CursorValue<'static>,
@@ -27,14 +27,11 @@ impl Planner {
         let row_id = self.syntax.row_id(ALIAS)?;
         let mut sql = self.between(low, upto)?;
         if let Some(ids) = ids {
-            let list = |end: fn(&(u32, u32)) -> u32| {
-                let ends: Vec<String> = ids.iter().map(|range| end(range).to_string()).collect();
-                CursorValue::Text(format!("{{{}}}", ends.join(",")).into())
-            };
-            let condition = self.syntax.in_ranges(&row_id, sql.binds.len() + 1);
-            for value in [list(|range| range.0), list(|range| range.1)] {
-                sql.binds.push(Bind { value, kind: CursorKind::Text });
-            }
+            let bounds = ids.iter().flat_map(|(from, to)| [u64::from(*from), u64::from(*to) + 1]);
+            let bounds: Vec<String> = bounds.map(|bound| bound.to_string()).collect();
+            let value = CursorValue::Text(format!("{{{}}}", bounds.join(",")).into());
+            sql.binds.push(Bind { value, kind: CursorKind::Text });
+            let condition = self.syntax.in_ranges(&row_id, sql.binds.len());
             sql.condition(&condition);
         }
         sql.order();
