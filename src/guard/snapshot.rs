@@ -35,6 +35,8 @@ pub struct Cursor {
     /// How far the times of the table may lie behind the database's clock, because they were written in another zone
     /// and do not tell: no more than its newest one does.
     pub behind: Micros,
+    /// The view is that of the last poll, which had more to read than a page.
+    pub is_same_view: bool,
 }
 
 /// Rows at or below the cursor and at or above a time whose id is among these.
@@ -94,8 +96,12 @@ impl State {
         hidden.extend(&answer.in_progress);
 
         // An id that has ended by now had ended before the view was taken, unless its parent has ended in between.
-        let unsure =
+        let mut unsure =
             if answer.is_settled { RangeSet::default() } else { known.clone().from(view.xmin).without(&hidden) };
+        if let Some(old) = old.filter(|_| cursor.is_same_view) {
+            // It hides what it has hidden.
+            unsure.extend(&old.unsure);
+        }
         // The clock has stepped back while nobody looked: how far is not known.
         let unnoticed = old.filter(|old| low.clock < old.low).map(|_| low.clock.saturating_sub(window));
         let stepped_back = cursor.stepped_back.into_iter().chain(unnoticed).min().unwrap_or(Micros::MAX);

@@ -24,13 +24,26 @@ struct Poller {
     last: (u64, Micros),
     cursor: Option<Cursor>,
     state: Option<State>,
+    /// The view of the last poll: it may serve the next one, too.
+    view: Option<Shown>,
+    polls: usize,
     stored: Option<(Cursor, String)>,
     emitted: BTreeMap<(usize, usize), usize>,
 }
 
+/// What a view has shown, and what had been observed before it.
+#[derive(Clone)]
+struct Shown {
+    low: Low,
+    stepped_back: Option<Micros>,
+    answer: ViewAnswer,
+    visible: Vec<Version>,
+    upper: Micros,
+}
+
 impl Poller {
-    /// One poll; gives how many rows it emitted. `between` lets the writers go on.
-    fn poll(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store)) -> usize {
+    /// A new view. `between` lets the writers go on.
+    fn look(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store)) -> Shown {
         let low: Low = self.edge.observe(&store.observe(self.last.1));
         let stepped_back = self.edge.stepped_back_since(self.last.0);
         self.last = (low.number, store.steady);
@@ -52,10 +65,26 @@ impl Poller {
         let in_progress = store.in_progress(asked).into_iter().collect();
         let is_settled = store.in_progress(view.running.iter().copied()).len() == view.running.len();
         let answer = ViewAnswer { view, in_progress, is_settled };
+        Shown { low, stepped_back, answer, visible, upper }
+    }
+
+    /// One poll; gives how many rows it emitted.
+    fn poll(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store)) -> usize {
+        self.polls += 1;
+        let is_new = self.view.is_none() || self.polls.is_multiple_of(3);
+        let shown = match self.view.take().filter(|_| !is_new) {
+            Some(shown) => {
+                between(store);
+                shown
+            }
+            None => self.look(store, between),
+        };
+        self.view = Some(shown.clone());
+        let Shown { low, stepped_back, answer, visible, upper } = shown;
         let before = self.cursor;
         let time = before.map(|cursor| cursor.0);
         let behind = if self.is_zoned { 0 } else { low.clock - time.max(self.newest).unwrap_or(low.clock) };
-        let cursor = Stands { time, stepped_back, behind: behind.max(0) };
+        let cursor = Stands { time, stepped_back, behind: behind.max(0), is_same_view: !is_new };
         let mut poll = State::poll(self.state.as_ref(), &answer, &low, cursor, WINDOW);
         self.newest = visible.iter().map(|version| version.time).max();
         assert_eq!(poll.broken, None);
@@ -99,6 +128,7 @@ impl Poller {
     fn restart(&mut self) {
         self.edge = Edge::default();
         self.last.0 = 0;
+        self.view = None;
         let read_back = |text: &String| State::from_text(text).expect("what was written");
         self.cursor = self.stored.as_ref().map(|(cursor, _)| *cursor);
         self.state = self.stored.as_ref().map(|(_, text)| read_back(text));
@@ -120,6 +150,8 @@ fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
         last: (0, 0),
         cursor: None,
         state: None,
+        view: None,
+        polls: 0,
         stored: None,
         emitted: BTreeMap::new(),
     };
@@ -133,6 +165,7 @@ fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
             Step::Restart => {
                 // Nor is one just before the process dies.
                 if std::mem::take(&mut store.has_stepped_back) {
+                    poller.view = None;
                     poller.poll(&mut store, |_| ());
                     while poller.poll(&mut store, |_| ()) > 0 {}
                 }
@@ -154,7 +187,7 @@ fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
     }
     store.finish();
     let mut idle = 0;
-    while idle < 3 {
+    while idle < 6 {
         idle = if poller.poll(&mut store, |_| ()) == 0 { idle + 1 } else { 0 };
     }
     let (_, last) = store.view();

@@ -24,7 +24,8 @@ impl Late {
         let state = self.state.as_ref().and_then(State::snapshot);
         let time = at.time()?;
         let behind = at.behind(time, low.clock);
-        let cursor = Cursor { time, stepped_back: watch.stepped_back_since(self.observed), behind };
+        let is_same_view = self.observed == (watch.life(), low.number);
+        let cursor = Cursor { time, stepped_back: watch.stepped_back_since(self.observed), behind, is_same_view };
         let poll = snapshot::State::poll(state, &answer, &low, cursor, self.window());
         let (mut queries, mut storage, mut known) = (VecDeque::new(), None, None);
         if let (Some(late), Some(position)) = (&poll.late, at.position) {

@@ -10,10 +10,11 @@ mod races;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
+use crate::support::PATIENCE;
 use crate::support::config::Connector;
 use crate::support::kafka::{decode, read_on, settled};
-use crate::support::{PATIENCE, eventually};
 
 /// What has come into a topic so far: looked at again, only what is new is read.
 struct Arrived {
@@ -52,11 +53,12 @@ impl Arrived {
         &self.versions
     }
 
-    /// How many rows have not come in their last version.
-    fn missing(&mut self, rows: &BTreeMap<i64, i64>) -> usize {
+    /// The rows, id and version, that have not come in their last version.
+    fn missing(&mut self, rows: &BTreeMap<i64, i64>) -> Vec<(i64, i64)> {
         self.look();
         let version = |version: i64| if self.with_versions { version } else { 0 };
-        rows.iter().filter(|(id, last)| !self.counts.contains_key(&(**id, version(**last)))).count()
+        let has_come = |id: i64, last: i64| self.counts.contains_key(&(id, version(last)));
+        rows.iter().map(|(id, last)| (*id, *last)).filter(|(id, last)| !has_come(*id, *last)).collect()
     }
 
     /// The versions that have come more than once, once nothing is under way.
@@ -68,7 +70,11 @@ impl Arrived {
 
     #[track_caller]
     fn wait_for(&mut self, rows: &BTreeMap<i64, i64>) {
-        eventually("every row has come", PATIENCE, || (self.missing(rows) == 0).then_some(()));
+        let deadline = Instant::now() + PATIENCE;
+        while let missing @ [first, ..] = self.missing(rows).as_slice() {
+            assert!(Instant::now() < deadline, "{}: {} rows are missing, such as {first:?}", self.topic, missing.len());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 
     /// The last version of every row comes, and no version twice.

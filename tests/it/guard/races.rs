@@ -72,7 +72,7 @@ fn race(kind: Kind, mode: Mode, load: Load, level: Option<&str>) {
     // The rest has long been committed: what one more pass does not find is lost.
     assert_eq!(unguarded.terminate(), Some(0));
     once(&off);
-    let lost = of_off.missing(&rows);
+    let lost = of_off.missing(&rows).len();
     println!("{kind:?}, {mode:?}: {} rows; without the guard {lost} are lost", rows.len());
     assert!(lost > 0, "nothing is lost without the guard: the load proves nothing");
 
