@@ -199,8 +199,9 @@ async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Resu
         for (partition, stored) in &stored.offsets {
             let selected = if is_selected(spec, partition) { "" } else { "  (no longer selected)" };
             text.push_str(&format!(
-                "  {partition}  {}{selected}\n    guard off, {} [{}] @ {}, written {}\n",
+                "  {partition}  {}{selected}\n    guard {}, {} [{}] @ {}, written {}\n",
                 stored.offset,
+                guard(stored),
                 stored.topic,
                 stored.partition,
                 stored.kafka_offset,
@@ -215,6 +216,11 @@ async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Resu
     Ok(())
 }
 
+/// The way whose state is stored.
+fn guard(stored: &StoredOffset) -> &str {
+    stored.offset.guard.as_deref().and_then(|state| state.split('-').next()).unwrap_or("off")
+}
+
 fn entry(
     spec: &ConnectorSpec,
     partition: &SourcePartition,
@@ -227,7 +233,7 @@ fn entry(
         "partition": partition.0,
         "offset": offset,
         "position": stored.offset.to_string(),
-        "guard": stored.offset.guard.as_deref().and_then(|state| state.split('-').next()).unwrap_or("off"),
+        "guard": guard(stored),
         "server": server,
         "selected": is_selected(spec, partition),
         "topic": stored.topic,

@@ -23,7 +23,7 @@ fn what_is_stored_is_listed_for_people_and_machines() {
     offsets("list", &file, &[]).expect_code(0).expect_says(&[&connector.name, "no offsets stored"]);
     once(&file);
     let text = offsets("list", &file, &[]).expect_code(0).stdout;
-    for said in ["public.test_table", "Z, 3", "guard off", "rowtide-test-offsets", "s ago"] {
+    for said in ["public.test_table", "Z, 3", "guard snapshot", "rowtide-test-offsets", "s ago"] {
         assert!(text.contains(said), "`{said}` is not in\n{text}");
     }
     let listed = stored(&file);
@@ -31,6 +31,7 @@ fn what_is_stored_is_listed_for_people_and_machines() {
     assert_eq!(entry["partition"], json!({"protocol": "1", "table": "public.test_table"}));
     assert_eq!(Some(&entry["offset"]), stored_offset(&connector, "public.test_table").as_ref());
     assert_eq!((&entry["connector"], &entry["selected"]), (&json!(connector.name), &json!(true)));
+    assert_eq!(entry["guard"], "snapshot");
     assert!(entry["age_seconds"].as_i64().is_some_and(|age| (0..600).contains(&age)), "{entry}");
 }
 
