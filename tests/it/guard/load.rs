@@ -283,8 +283,9 @@ pub fn now_of_sqlite() -> String {
 /// Whether a transaction has lost against another: a lock not had in time, a deadlock, a conflict at the commit.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-    // TiDB's 8022 is a commit that has failed and was rolled back. The storage it brings along has no number for a lock.
+    // TiDB's 8022 and 9004 are commits that have failed: rolled back, or in the way of others for too long. The storage
+    // it brings along has no number for a lock.
     error.is_some_and(|error| {
-        [1205, 1213, 8022, 9007].contains(&error.number()) || error.message() == "lock wait timeout"
+        [1205, 1213, 8022, 9004, 9007].contains(&error.number()) || error.message() == "lock wait timeout"
     })
 }
