@@ -5,13 +5,16 @@
 //! Between two polls this holds: every row at or below the cursor whose id lies in no gap has been emitted or will never
 //! come; none whose id lies in a gap has been emitted.
 
+use std::fmt::Write as _;
+
 use crate::model::{CursorKind, CursorValue, Micros, RangeSet};
 
 /// How many gaps are kept; beyond that the lowest are given up, and it is said. The load of a table whose rows were
 /// deleted here and there passes many, until it is known that nothing is open that could fill them.
 const MOST: usize = 100_000;
-/// How many of them ride in an offset.
-const STORED: usize = 4_096;
+/// How many characters of them ride in an offset: nearly always all of them, for a gap is some four, and what is left out
+/// may be lost.
+const STORED: usize = 1 << 19;
 /// How many polls are remembered to find the id that had been reached at a time.
 const PAST: usize = 64;
 
@@ -97,19 +100,47 @@ impl State {
         self.is_cut
     }
 
-    /// `low;base;gaps`, the gaps relative to the first of them, the highest ones if they are too many, which is told by
-    /// a `;cut`.
+    /// `low;end;steps`: from the end of the highest gap downwards, how many ids are a gap, how many are none, and so on;
+    /// then `;cut` if there are more.
     pub fn to_text(&self) -> String {
-        let (gaps, is_cut) = highest(self.gaps.clone(), STORED);
-        let base = gaps.first().unwrap_or(self.low);
-        format!("{};{base};{}{}", self.low, gaps.to_text(base), if is_cut { ";cut" } else { "" })
+        self.to_text_of(STORED)
+    }
+
+    fn to_text_of(&self, most: usize) -> String {
+        let end = self.gaps.ranges().last().map_or(self.low, |(_, end)| *end);
+        let mut text = format!("{};{end};", self.low);
+        let most = text.len() + most;
+        let mut at = end;
+        for (from, to) in self.gaps.ranges().iter().rev() {
+            if text.len() > most {
+                text.push_str(";cut");
+                break;
+            }
+            // Writing to a String cannot fail.
+            let _ = match at - to {
+                0 => write!(text, "{}", to - from),
+                between => write!(text, ",{between},{}", to - from),
+            };
+            at = *from;
+        }
+        text
     }
 
     /// Reads [`State::to_text`] back; none if it is not one.
     pub fn from_text(text: &str) -> Option<Self> {
         let mut fields = text.split(';');
-        let (low, base, gaps) = (fields.next()?, fields.next()?, fields.next()?);
-        let gaps = RangeSet::from_text(gaps, base.parse().ok()?)?;
+        let (low, end, steps) = (fields.next()?, fields.next()?, fields.next()?);
+        let (mut gaps, mut at, mut is_gap) = (Vec::new(), end.parse::<u64>().ok()?, true);
+        for step in steps.split(',').filter(|_| !steps.is_empty()) {
+            let from = at.checked_sub(step.parse().ok().filter(|step| *step > 0)?)?;
+            if is_gap {
+                gaps.push((from, at));
+            }
+            (at, is_gap) = (from, !is_gap);
+        }
+        let mut ascending = RangeSet::default();
+        gaps.iter().rev().for_each(|(from, to)| ascending.add(*from, *to));
+        let gaps = ascending;
         let is_cut = match fields.next() {
             Some("cut") => true,
             Some(_) => return None,
@@ -174,23 +205,29 @@ mod tests {
     #[test]
     fn a_state_goes_round_and_nothing_else_is_one() {
         let unsigned = |id| number(&CursorValue::Integer(id), CursorKind::Integer).unwrap();
-        let state = State { low: unsigned(5), gaps: [unsigned(-3), unsigned(9)].into_iter().collect(), is_cut: false };
-        assert_eq!(State::from_text(&state.to_text()), Some(state.clone()));
-        assert_eq!(state.count(), 2);
-        for text in ["", "1;2", "1;2;x", "1;2;3;4", "1;2;3;cut;"] {
+        for ids in [vec![], vec![-3, 9], vec![i64::MIN, 1, 2, 3, 5, 6, 8]] {
+            let gaps: RangeSet = ids.iter().map(|id| unsigned(*id)).collect();
+            let state = State { low: unsigned(5), gaps, is_cut: false };
+            assert_eq!(State::from_text(&state.to_text()), Some(state.clone()), "{}", state.to_text());
+            assert_eq!(state.count(), ids.len() as u64);
+        }
+        let state = State { low: 1, gaps: [3, 5, 6, 9].into_iter().collect(), is_cut: false };
+        assert_eq!(state.to_text(), "1;10;1,2,2,1,1");
+        for text in ["", "1;2", "1;2;x", "1;2;3", "1;2;0", "1;9;1,", "1;9;1;4", "1;9;1;cut;"] {
             assert_eq!(State::from_text(text), None, "{text}");
         }
     }
 
     #[test]
-    fn the_lowest_of_too_many_gaps_are_given_up_and_fewer_are_stored() {
+    fn the_lowest_of_too_many_gaps_are_given_up() {
         let mut poll = State::poll(None, &Past::default(), None, Some(0), false);
         (1..=MOST as u64 + 10).for_each(|n| poll.forward(n * 2));
         let (state, gave_up) = poll.finish();
         assert!(gave_up);
         assert_eq!((state.count(), state.gaps.first()), (MOST as u64, Some(21)));
-        let stored = State::from_text(&state.to_text()).unwrap();
-        assert!(stored.is_cut() && stored.count() == STORED as u64);
+        assert_eq!(State::from_text(&state.to_text()).as_ref(), Some(&state), "all are stored");
+        let stored = State::from_text(&state.to_text_of(4_000)).unwrap();
+        assert!(stored.is_cut() && (1_000..1_010).contains(&stored.count()), "{}", stored.count());
         assert_eq!(stored.gaps.ranges().last(), state.gaps.ranges().last());
     }
 

@@ -54,7 +54,7 @@ impl State {
             Way::Snapshot => Some("snapshot-1"),
             Way::Window | Way::Hold | Way::Rescan => Some("window-1"),
             Way::History => Some("history-1"),
-            Way::Gaps => Some("gaps-1"),
+            Way::Gaps => Some("gaps-2"),
             Way::Whole | Way::Delay | Way::Off => None,
         }
     }

@@ -108,7 +108,7 @@ impl Cell {
             (Kind::TiDb, "snapshot") => "history-1/",
             (_, "snapshot") => "snapshot-1/",
             (_, "window" | "hold" | "rescan") => "window-1/",
-            (_, "gaps") => "gaps-1/",
+            (_, "gaps") => "gaps-2/",
             _ => "",
         };
         match stored["rowtide_guard"].as_str() {
