@@ -11,6 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaErrorCode;
 use rowtide::config::spec::ConverterSpec;
 use rowtide::convert::decode::AvroDecoder;
 use serde_json::Value as Json;
@@ -57,6 +58,21 @@ pub fn read_topic(topic: &str) -> Vec<Raw> {
     read_on(topic, &HashMap::new())
 }
 
+/// Where a partition ends. A new one has no leader for a moment.
+fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> i64 {
+    eventually(&format!("{topic}-{partition} tells its end"), PATIENCE, || {
+        match consumer.fetch_watermarks(topic, partition, PATIENCE) {
+            Ok((_, end)) => Some(end),
+            Err(error) => {
+                let code = error.rdkafka_error_code();
+                let passes = [RDKafkaErrorCode::NotLeaderForPartition, RDKafkaErrorCode::LeaderNotAvailable];
+                assert!(code.is_some_and(|code| passes.contains(&code)), "the end of {topic}: {error}");
+                None
+            }
+        }
+    })
+}
+
 /// The same from an offset of each partition on; from the beginning of those that are not named.
 pub fn read_on(topic: &str, from: &HashMap<i32, i64>) -> Vec<Raw> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -76,7 +92,7 @@ pub fn read_on(topic: &str, from: &HashMap<i32, i64>) -> Vec<Raw> {
     // Under load the end moves on while it is read; the end as it is now will do.
     let mut ends = HashMap::new();
     for partition in &partitions {
-        ends.insert(*partition, consumer.fetch_watermarks(topic, *partition, PATIENCE).expect("ends").1);
+        ends.insert(*partition, end(&consumer, topic, *partition));
         let start = from.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
         assignment.add_partition_offset(topic, *partition, start).expect("a partition");
     }
