@@ -82,7 +82,7 @@ impl Poll {
 
     /// Whether a row of the window as of now is late and to be emitted.
     pub fn is_late(&mut self, row: Print) -> bool {
-        !self.is_first && !self.known.take(row, false)
+        !self.is_first && !self.known.take(row)
     }
 
     /// The state once everything is read as of a time.

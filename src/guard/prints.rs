@@ -1,12 +1,13 @@
 //! What rows are known by once they have been seen: a hash of their place in the order, and one of what they hold.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
 /// What a row is known by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Print {
     /// Its place in the order of the cursor.
     pub place: u64,
@@ -21,8 +22,33 @@ pub struct Hash(u64);
 /// Rows that have been seen; of rows that nothing tells apart it is known how many there were.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Prints {
-    counts: BTreeMap<Print, u32>,
+    counts: HashMap<Print, u32, BuildHasherDefault<Hashed>>,
     len: usize,
+}
+
+impl std::hash::Hash for Print {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.place ^ (u64::from(self.content) << 32));
+    }
+}
+
+/// Hashes what is a hash already.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = Hash(self.0).with(bytes).whole();
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // Both ends of it are used.
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number >> 32);
+    }
 }
 
 impl Default for Hash {
@@ -50,6 +76,14 @@ impl Hash {
     }
 }
 
+impl Print {
+    /// The same as if all rows held the same.
+    #[must_use]
+    pub fn by_place(self) -> Self {
+        Self { content: 0, ..self }
+    }
+}
+
 impl Prints {
     /// A row was seen.
     pub fn add(&mut self, print: Print) {
@@ -57,23 +91,23 @@ impl Prints {
         self.len += 1;
     }
 
-    /// Takes a row out; false if there is none like it. `by_place` lets what it holds be other than it was.
-    pub fn take(&mut self, print: Print, by_place: bool) -> bool {
-        let found = if by_place {
-            let like = |content| Print { place: print.place, content };
-            self.counts.range(like(0)..=like(u32::MAX)).next().map(|(print, _)| *print)
-        } else {
-            self.counts.contains_key(&print).then_some(print)
-        };
-        let Some(found) = found else { return false };
-        if let Some(count) = self.counts.get_mut(&found) {
-            *count -= 1;
-            if *count == 0 {
-                self.counts.remove(&found);
-            }
+    /// Takes a row out; false if there is none like it.
+    pub fn take(&mut self, print: Print) -> bool {
+        let Some(count) = self.counts.get_mut(&print) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            self.counts.remove(&print);
         }
         self.len -= 1;
         true
+    }
+
+    /// The rows as if all held the same.
+    #[must_use]
+    pub fn by_place(self) -> Self {
+        let mut places = Self::default();
+        self.each().for_each(|(print, _)| places.add(print.by_place()));
+        places
     }
 
     /// All rows; with each which one it is of those that nothing tells apart.
@@ -138,10 +172,11 @@ mod tests {
         [print(1, 5), print(1, 5), print(u64::MAX, 0)].into_iter().for_each(|one| prints.add(one));
         assert_eq!(Prints::from_text(&prints.to_text()), Some(prints.clone()));
         assert_eq!(prints.to_text().len(), 48);
-        let taken: Vec<bool> = (0..3).map(|_| prints.take(print(1, 5), false)).collect();
+        let taken: Vec<bool> = (0..3).map(|_| prints.take(print(1, 5))).collect();
         assert_eq!(taken, [true, true, false]);
-        assert!(!prints.take(print(u64::MAX, 7), false) && prints.take(print(u64::MAX, 7), true));
-        assert!(prints.is_empty());
+        assert!(!prints.take(print(u64::MAX, 7)));
+        let mut places = prints.by_place();
+        assert!(places.take(print(u64::MAX, 7).by_place()) && places.is_empty());
         for text in ["x", "AAAA", "AAAAAAAAAAAAAAA=", "\u{e9}"] {
             assert_eq!(Prints::from_text(text), None, "{text}");
         }

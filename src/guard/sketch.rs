@@ -93,7 +93,7 @@ impl Sketch {
         let mut rows = there.clone();
         for (print, nth) in there.each() {
             if come.remove(&key(print, nth)) {
-                rows.take(print, false);
+                rows.take(print);
             }
         }
         come.is_empty().then_some(rows)

@@ -46,6 +46,7 @@ pub struct Poll {
     next: Prints,
     low: Micros,
     columns: u32,
+    columns_before: u32,
 }
 
 impl State {
@@ -55,7 +56,9 @@ impl State {
     pub fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> Poll {
         // Nothing that was open at the last poll, and nothing since, can write below the low edge of then.
         let low = state.map_or(low, |state| low.max(state.low));
+        let by_place = state.is_some_and(|state| state.columns != columns);
         let known = match state.map(|state| &state.rows) {
+            Some(Remembered::Rows(rows)) if by_place => rows.clone().by_place(),
             Some(Remembered::Rows(rows)) => rows.clone(),
             Some(Remembered::Sketch(_)) | None => Prints::default(),
         };
@@ -64,11 +67,12 @@ impl State {
             repeats: state.is_some_and(State::is_sketch),
             is_blind: state.is_some_and(|state| stepped_back.is_some_and(|lowest| lowest < state.low)),
             emits: state.is_some(),
-            by_place: state.is_some_and(|state| state.columns != columns),
+            by_place,
             known,
             next: Prints::default(),
             low,
             columns,
+            columns_before: state.map_or(columns, |state| state.columns),
         }
     }
 
@@ -150,7 +154,7 @@ impl Poll {
         if stays {
             self.forward(row);
         }
-        self.emits && !self.known.take(row, self.by_place)
+        self.emits && !self.known.take(if self.by_place { row.by_place() } else { row })
     }
 
     /// The state once everything is read.
@@ -161,6 +165,8 @@ impl Poll {
     /// The state if the window is left for another poll; this one began with the low edge of the last.
     pub fn finish_without_window(mut self) -> State {
         self.next.extend(std::mem::take(&mut self.known));
+        // What is known of rows is still as of the columns before.
+        self.columns = self.columns_before;
         self.finish()
     }
 }
@@ -215,6 +221,8 @@ mod tests {
         let changed = Print { content: 8, ..print(1) };
         assert!(State::poll(Some(&state), 0, None, 1).in_window(changed, true), "the row was written again");
         assert!(!State::poll(Some(&state), 0, None, 2).in_window(changed, true));
+        let left = State::poll(Some(&state), 0, None, 2).finish_without_window();
+        assert!(!State::poll(Some(&left), 0, None, 2).in_window(changed, true), "also if the window was left once");
     }
 
     #[test]
