@@ -17,7 +17,8 @@ impl Planner {
     }
 
     /// The rows at or above `low` and at or below `upto`. With `ids` they tell the ids of their transactions, and are
-    /// those only whose ids lie in one of the ranges, which ascend, ends included; None where rows do not tell their transaction.
+    /// those only whose ids lie in one of the ranges, which ascend, ends included; None where rows do not tell their
+    /// transaction.
     pub fn late(
         &self,
         low: &CursorValue<'static>,

@@ -36,25 +36,23 @@ impl<'a> Statement<'a> {
 
     /// Rows strictly after the values, which may be fewer than the tuple has columns.
     pub(super) fn after(&mut self, values: &[CursorValue<'static>]) {
-        let planner = self.planner;
-        let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
-        match pairs.as_slice() {
-            [] => {}
-            [(column, value)] => self.compare(column, ">", value),
-            _ if planner.syntax.has_row_values() => self.row_values(&pairs, ">"),
-            _ => self.expanded(&pairs, ">", ">"),
-        }
+        self.beyond(values, ">", ">");
     }
 
     /// Rows at or below the values, which may be fewer than the tuple has columns.
     pub(super) fn upto(&mut self, values: &[CursorValue<'static>]) {
+        self.beyond(values, "<", "<=");
+    }
+
+    /// Rows on one side of the values; `last` is how the last column is compared.
+    fn beyond(&mut self, values: &[CursorValue<'static>], beyond: &str, last: &str) {
         let planner = self.planner;
         let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
         match pairs.as_slice() {
             [] => {}
-            [(column, value)] => self.compare(column, "<=", value),
-            _ if planner.syntax.has_row_values() => self.row_values(&pairs, "<="),
-            _ => self.expanded(&pairs, "<", "<="),
+            [(column, value)] => self.compare(column, last, value),
+            _ if planner.syntax.has_row_values() => self.row_values(&pairs, last),
+            _ => self.expanded(&pairs, beyond, last),
         }
     }
 
@@ -64,8 +62,7 @@ impl<'a> Statement<'a> {
         self.condition(&format!("({}) {operator} ({})", left.join(", "), right.join(", ")));
     }
 
-    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values; `last`
-    /// is how the last column is compared.
+    /// `a >= x and (a > x or (a = x and b > y))`, for databases whose optimizer does not see through row values.
     fn expanded(&mut self, pairs: &[(&TupleColumn, &CursorValue<'static>)], beyond: &str, last: &str) {
         let (first, first_value) = pairs[0];
         self.compare(first, &format!("{beyond}="), first_value);
