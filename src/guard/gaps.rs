@@ -130,17 +130,16 @@ impl State {
     pub fn from_text(text: &str) -> Option<Self> {
         let mut fields = text.split(';');
         let (low, end, steps) = (fields.next()?, fields.next()?, fields.next()?);
-        let (mut gaps, mut at, mut is_gap) = (Vec::new(), end.parse::<u64>().ok()?, true);
+        let (mut downwards, mut at, mut is_gap) = (Vec::new(), end.parse::<u64>().ok()?, true);
         for step in steps.split(',').filter(|_| !steps.is_empty()) {
             let from = at.checked_sub(step.parse().ok().filter(|step| *step > 0)?)?;
             if is_gap {
-                gaps.push((from, at));
+                downwards.push((from, at));
             }
             (at, is_gap) = (from, !is_gap);
         }
-        let mut ascending = RangeSet::default();
-        gaps.iter().rev().for_each(|(from, to)| ascending.add(*from, *to));
-        let gaps = ascending;
+        let mut gaps = RangeSet::default();
+        downwards.iter().rev().for_each(|(from, to)| gaps.add(*from, *to));
         let is_cut = match fields.next() {
             Some("cut") => true,
             Some(_) => return None,

@@ -1,8 +1,8 @@
 //! The way `window`, for databases whose rows do not tell their transaction but which show since when the oldest open
 //! writer is at it: what was visible between the low edge and the cursor is remembered, and what is not among it is late.
 //! Neither loses nor repeats, never waits. More rows than an offset holds are stored as a sketch, from which they are had
-//! again with what is there then: [`State::recovered`]. Where writers cannot be seen the low edge is assumed (`rescan`); where rows
-//! cannot be told apart, none above it is read (`hold`).
+//! again with what is there then: [`State::recovered`]. Where writers cannot be seen the low edge is assumed (`rescan`);
+//! where rows cannot be told apart, none above it is read (`hold`).
 //!
 //! Between two polls this holds: every row at or below the cursor that is below the low edge, or is remembered, has been
 //! emitted; every other one at or below the cursor has not.
@@ -41,7 +41,6 @@ pub struct Poll {
     pub is_blind: bool,
     /// Rows of the window that are not remembered are late; else there is no memory yet, and they count as emitted.
     emits: bool,
-    by_place: bool,
     known: Prints,
     next: Prints,
     low: Micros,
@@ -56,9 +55,9 @@ impl State {
     pub fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> Poll {
         // Nothing that was open at the last poll, and nothing since, can write below the low edge of then.
         let low = state.map_or(low, |state| low.max(state.low));
-        let by_place = state.is_some_and(|state| state.columns != columns);
+        let columns_before = state.map_or(columns, |state| state.columns);
         let known = match state.map(|state| &state.rows) {
-            Some(Remembered::Rows(rows)) if by_place => rows.clone().by_place(),
+            Some(Remembered::Rows(rows)) if columns != columns_before => rows.clone().by_place(),
             Some(Remembered::Rows(rows)) => rows.clone(),
             Some(Remembered::Sketch(_)) | None => Prints::default(),
         };
@@ -67,12 +66,11 @@ impl State {
             repeats: state.is_some_and(State::is_sketch),
             is_blind: state.is_some_and(|state| stepped_back.is_some_and(|lowest| lowest < state.low)),
             emits: state.is_some(),
-            by_place,
             known,
             next: Prints::default(),
             low,
             columns,
-            columns_before: state.map_or(columns, |state| state.columns),
+            columns_before,
         }
     }
 
@@ -154,7 +152,8 @@ impl Poll {
         if stays {
             self.forward(row);
         }
-        self.emits && !self.known.take(if self.by_place { row.by_place() } else { row })
+        let row = if self.columns == self.columns_before { row } else { row.by_place() };
+        self.emits && !self.known.take(row)
     }
 
     /// The state once everything is read.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::sweep::{Machine, Prints, Sweep};
+use super::sweep::{Machine, Sweep, read_prints};
 use super::{At, Late, State, Watch, grain};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -121,9 +121,8 @@ async fn has_changed(
             return Ok(false);
         }
         if let Some(query) = planner.window(window.from, window.upto) {
-            let mut stream = connection.fetch(definition, &query).await?;
             let mut take = |print: Print| poll.was_there(print);
-            stream.next_rows(&mut Prints { by_content: window.by_content, take: &mut take }).await?;
+            read_prints(connection, definition, &query, window.by_content, &mut take).await?;
         }
         Ok(true)
     };

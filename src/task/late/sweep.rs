@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::guard::edge::Low;
 use crate::guard::prints::{Hash, Print};
 use crate::guard::{gaps, history, snapshot, window};
-use crate::model::{CursorKind, CursorValue, Micros, PlannedQuery, Relation, RowText, Value};
+use crate::model::{CursorKind, CursorValue, Micros, PlannedQuery, Relation, RowText, TableDefinition, Value};
 use crate::plan::Planner;
 
 /// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
@@ -316,10 +316,21 @@ impl RowSink for Watcher<'_> {
     }
 }
 
-/// Takes the prints of rows, and nothing else of them.
-pub(super) struct Prints<'a> {
-    pub(super) by_content: bool,
-    pub(super) take: &'a mut (dyn FnMut(Print) + Send),
+/// Reads rows of a table of which only the prints are wanted.
+pub(super) async fn read_prints(
+    connection: &mut dyn SourceConnection,
+    definition: &TableDefinition,
+    query: &PlannedQuery,
+    by_content: bool,
+    take: &mut (dyn FnMut(Print) + Send),
+) -> Result<()> {
+    connection.fetch(definition, query).await?.next_rows(&mut Prints { by_content, take }).await?;
+    Ok(())
+}
+
+struct Prints<'a> {
+    by_content: bool,
+    take: &'a mut (dyn FnMut(Print) + Send),
 }
 
 impl RowSink for Prints<'_> {

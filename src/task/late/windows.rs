@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
-use super::sweep::{Machine, Prints, Sweep};
+use super::sweep::{Machine, Sweep, read_prints};
 use super::{At, Late, State, Watch, grain};
 use crate::config::spec::OnTimeout;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::prints::{self, Hash};
+use crate::guard::prints::{Hash, Prints};
 use crate::guard::{Level, Way, window};
 use crate::model::{Micros, TableDefinition, micros_of};
 
@@ -74,11 +74,9 @@ impl Late {
         let planner = &at.binding.planner;
         let Some(query) = planner.window(&at.value(stored.low())?, position) else { return Ok(()) };
         let by_content = self.judged.as_ref().is_some_and(|judged| judged.by_content);
-        let mut there = prints::Prints::default();
+        let mut there = Prints::default();
         let mut take = |print| there.add(print);
-        let mut stream = connection.fetch(&at.binding.definition, &query).await?;
-        stream.next_rows(&mut Prints { by_content, take: &mut take }).await?;
-        drop(stream);
+        read_prints(connection, &at.binding.definition, &query, by_content, &mut take).await?;
         if let Some(state) = stored.recovered(there, columns) {
             self.state = Some(State::Window(state));
         }
