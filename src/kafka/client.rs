@@ -2,7 +2,7 @@
 //! overlaid by the user's settings), the context that takes librdkafka's logs and errors, and the first
 //! reading of its error codes. Never logs a setting's value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,11 +58,12 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
 /// # Errors
 /// `Config`, naming the key.
 pub fn notes(spec: &KafkaSpec) -> Result<Vec<String>> {
-    let mut notes = Vec::new();
+    let (mut notes, mut javas) = (Vec::new(), BTreeSet::new());
     for kind in [ClientKind::Producer, ClientKind::Consumer, ClientKind::Admin] {
-        for note in
-            translate(kind, &java_settings(kind, spec)).map_err(|error| error.with("client", kind.as_str()))?.notes
-        {
+        let translated =
+            translate(kind, &java_settings(kind, spec)).map_err(|error| error.with("client", kind.as_str()))?;
+        javas.extend(translated.javas);
+        for note in translated.notes {
             if !notes.contains(&note) {
                 notes.push(note);
             }
@@ -70,6 +71,10 @@ pub fn notes(spec: &KafkaSpec) -> Result<Vec<String>> {
         // Also finds the keys and values librdkafka does not know.
         let native = config(kind, spec)?;
         native.create_native_config().map_err(|error| creation(&error).with("client", kind.as_str()))?;
+    }
+    if !javas.is_empty() {
+        let names: Vec<_> = javas.into_iter().collect();
+        notes.push(format!("{}: accepted, without effect: Java's clients have a use for it", names.join(", ")));
     }
     Ok(notes)
 }

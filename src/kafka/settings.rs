@@ -2,9 +2,14 @@
 //! gives name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the key
 //! stores that settings point to and does nothing else. Values never appear in messages: some are secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+
+use crate::config::keys::clients;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which client a setting is for.
@@ -34,43 +39,13 @@ impl ClientKind {
 pub(super) struct Translated {
     pub(super) settings: BTreeMap<String, String>,
     pub(super) notes: Vec<String>,
+    /// Settings that mean something to Java's clients only.
+    pub(super) javas: BTreeSet<String>,
 }
 
-/// Java settings that have no counterpart and no effect on what is delivered.
-const JAVA_ONLY: &[&str] = &[
-    "auto.include.jmx.reporter",
-    "default.api.timeout.ms",
-    "exclude.internal.topics",
-    "interceptor.classes",
-    "key.deserializer",
-    "key.serializer",
-    "max.block.ms",
-    "max.poll.records",
-    "metadata.max.idle.ms",
-    "metric.reporters",
-    "metrics.num.samples",
-    "metrics.recording.level",
-    "metrics.sample.window.ms",
-    "partition.assignment.strategy",
-    "partitioner.adaptive.partitioning.enable",
-    "partitioner.availability.timeout.ms",
-    "partitioner.class",
-    "partitioner.ignore.keys",
-    "sasl.client.callback.handler.class",
-    "sasl.kerberos.ticket.renew.jitter",
-    "sasl.kerberos.ticket.renew.window.factor",
-    "security.providers",
-    "socket.connection.setup.timeout.max.ms",
-    "ssl.enabled.protocols",
-    "ssl.keymanager.algorithm",
-    "ssl.protocol",
-    "ssl.provider",
-    "ssl.secure.random.implementation",
-    "ssl.trustmanager.algorithm",
-    "transaction.two.phase.commit.enable",
-    "value.deserializer",
-    "value.serializer",
-];
+/// The beginnings of settings that librdkafka may have too, and that have no effect here: the mechanisms they belong
+/// to are refused, or there is no group.
+const NO_EFFECT: &[&str] = &["partition.assignment.strategy", "sasl.kerberos.", "sasl.login.", "sasl.oauthbearer."];
 
 /// Settings rowtide decides itself; a user's value is dropped with a note.
 const OURS: &[&str] = &[
@@ -81,6 +56,7 @@ const OURS: &[&str] = &[
     "enable.auto.offset.store",
     "enable.idempotence",
     "enable.partition.eof",
+    "group.id",
     "group.instance.id",
     "isolation.level",
     "log.queue",
@@ -130,9 +106,10 @@ fn translate_one(
         out.settings.insert(name.to_owned(), value);
     };
     match key {
-        _ if JAVA_ONLY.contains(&key) => out.notes.push(format!("{key} has no meaning here and is ignored")),
-        _ if key.starts_with("sasl.login.") || key.starts_with("config.providers") => {
-            out.notes.push(format!("{key} has no meaning here and is ignored"));
+        _ if key.starts_with("config.providers")
+            || clients::is_kafkas(key) && NO_EFFECT.iter().any(|beginning| key.starts_with(beginning)) =>
+        {
+            out.javas.insert(key.to_owned());
         }
         _ if OURS.contains(&key) => {
             if !(key == "enable.idempotence" && value.eq_ignore_ascii_case("true")) {
@@ -140,11 +117,17 @@ fn translate_one(
             }
         }
         _ if STORES.contains(&key) || key == "sasl.jaas.config" || key == "sasl.mechanism" => {}
-        "group.id" | "bootstrap.servers" => {}
+        // The configuration has compared it.
+        "bootstrap.servers" | "metadata.broker.list" => {}
+        _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to brokers that are none")),
+        "partitioner" if !matches!(value, "murmur2_random" | "murmur2") => {
+            return Err(refuse(key, "records and offsets stand in the partitions that Kafka Connect would choose")
+                .advise("remove the setting; murmur2_random is Java's"));
+        }
         "delivery.timeout.ms" | "message.timeout.ms" => {
             out.notes.push(format!("{key} is ignored: within a transaction it is transaction.timeout.ms"));
         }
-        "ssl.engine.factory.class" => return Err(refuse(key, "Java classes cannot be loaded")),
+        "ssl.engine.factory.class" if !value.is_empty() => return Err(refuse(key, "Java classes cannot be loaded")),
         "ssl.endpoint.identification.algorithm" => {
             set(key, if value.is_empty() { "none".to_owned() } else { value.to_ascii_lowercase() });
         }
@@ -181,9 +164,28 @@ fn translate_one(
         {
             return Err(refuse(key, "transactions allow at most 5"));
         }
-        _ => set(key, value.to_owned()),
+        _ if is_native(key, value) => set(key, value.to_owned()),
+        _ if clients::is_kafkas(key) => {
+            out.javas.insert(key.to_owned());
+        }
+        _ => return Err(unknown(key)),
     }
     Ok(())
+}
+
+/// Whether librdkafka has the setting, whatever it says to the value. Its C names are for programs.
+fn is_native(key: &str, value: &str) -> bool {
+    let set = ClientConfig::new().set(key, value).create_native_config();
+    !key.contains('_') && !matches!(set, Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)))
+}
+
+/// An error about a setting that neither Java nor librdkafka has.
+fn unknown(key: &str) -> Error {
+    let error = refuse(key, "not a setting of Kafka clients");
+    match clients::nearest_setting(key) {
+        Some(near) => error.advise(format!("did you mean `{near}`?")),
+        None => error.advise("remove it, or look up the name in the reference of Kafka's clients"),
+    }
 }
 
 fn number(key: &str, value: &str) -> Result<i64> {
@@ -217,6 +219,10 @@ fn sasl(java: &BTreeMap<String, String>, out: &mut Translated) -> Result<()> {
         let (username, password) = jaas_login(jaas)?;
         out.settings.entry("sasl.username".to_owned()).or_insert(username);
         out.settings.entry("sasl.password".to_owned()).or_insert(password);
+    }
+    if uses_sasl && !out.settings.contains_key("sasl.username") {
+        return Err(refuse("sasl.jaas.config", "is missing, and with it the user")
+            .advise("set it without a prefix, for all clients, or for each of producer, consumer and admin"));
     }
     Ok(())
 }
@@ -400,7 +406,8 @@ mod tests {
             ("socket.timeout.ms", "20000"),
         ]);
         assert_eq!(translated.settings, expected);
-        assert_eq!(translated.notes.len(), 4, "{:?}", translated.notes);
+        assert_eq!(translated.notes.len(), 2, "{:?}", translated.notes);
+        assert_eq!(translated.javas.into_iter().collect::<Vec<_>>(), ["key.serializer", "max.block.ms"]);
     }
 
     #[test]
@@ -409,6 +416,44 @@ mod tests {
             let error = producer(&[(key, value)]).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(error.starts_with(&format!("{key}: transactions")), "{error}");
         }
+    }
+
+    #[test]
+    fn what_only_javas_clients_know_is_noted_and_what_nobody_knows_is_refused() {
+        for kind in [ClientKind::Producer, ClientKind::Consumer, ClientKind::Admin] {
+            for name in clients::CLIENTS.iter().chain(clients::WORKER) {
+                let outcome = translate(kind, &java(&[(name, "")])).map(|translated| translated.settings);
+                // An empty value is wrong for some; that the name is not known is said of none.
+                let error = outcome.err().map(|error| error.report()).unwrap_or_default();
+                assert!(!error.contains("not a setting"), "{error}");
+            }
+        }
+        let known = producer(&[
+            ("confluent.monitoring.interceptor.bootstrap.servers", "b:9092"),
+            ("sasl.kerberos.kinit.cmd", "/usr/bin/kinit"),
+            ("sasl.oauthbearer.jwks.endpoint.refresh.ms", "3600000"),
+            ("ssl.client.auth", "none"),
+        ])
+        .unwrap();
+        assert_eq!((known.javas.len(), known.settings.len()), (4, 0), "{:?}", known.javas);
+        for (key, meant) in [
+            ("sasl.oauthbearer.jwks.endpoint.refrsh.ms", "did you mean `sasl.oauthbearer.jwks.endpoint.refresh.ms`?"),
+            ("ssl.truststore.locaton", "did you mean `ssl.truststore.location`?"),
+            ("lingre.ms", "did you mean `linger.ms`?"),
+            ("error_cb", "reference"),
+        ] {
+            let error = producer(&[(key, "1")]).err().expect(key);
+            assert_eq!(error.to_string(), format!("{key}: not a setting of Kafka clients"));
+            assert!(error.advice().contains(meant), "{}", error.advice());
+        }
+    }
+
+    #[test]
+    fn nothing_turns_records_elsewhere() {
+        for (key, value) in [("test.mock.num.brokers", "1"), ("partitioner", "random")] {
+            assert_eq!(producer(&[(key, value)]).err().map(|error| error.kind()), Some(ErrorKind::Config), "{key}");
+        }
+        assert_eq!(producer(&[("metadata.broker.list", "other:1")]).unwrap().settings, BTreeMap::new());
     }
 
     #[test]
@@ -426,6 +471,8 @@ mod tests {
         }
         assert!(producer(&[("security.protocol", "SASL_SSL")]).is_err());
         assert!(producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI")]).is_err());
+        let nobody = producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")]).err().unwrap();
+        assert!(nobody.to_string().starts_with("sasl.jaas.config: is missing"), "{nobody}");
     }
 
     #[test]

@@ -134,6 +134,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     setting("value.converter.missing.*", Kind::Text, "The cache of lookups that failed.").ignored(OWN_CACHE),
     setting("value.converter.rule.*", Kind::Text, "Data contract rules.")
         .ignored("a schema with rules is refused by the converter"),
+    setting("value.converter.plugin.version", Kind::Text, "The version of the converter's plugin.")
+        .ignored("rowtide has one version"),
     setting("value.converter.schemas.enable", Kind::Boolean, "A setting of the JSON converter.")
         .ignored("Avro records always have a schema"),
 ];

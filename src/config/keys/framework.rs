@@ -94,7 +94,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "producer.override.*",
         Kind::Text,
-        "Settings of the producer, by Kafka's names; they win over the worker's. `batch.size` is lowered by itself to the \
+        "Settings of the producer, by Kafka's names; they win over the worker's. All clients go to the brokers of \
+         `bootstrap.servers`, with one `security.protocol`: another value is refused. `batch.size` is lowered by itself to the \
          `max.message.bytes` of the topic that takes the least, where rowtide may ask for it.",
     )
         .low(),

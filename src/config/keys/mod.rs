@@ -3,6 +3,7 @@
 //! and later the answer of REST's `validate` are derived from it; no key is known anywhere else. Sections
 //! are files beside this one; a name that ends in `*` stands for every key with that beginning.
 
+pub mod clients;
 mod connection;
 mod converter;
 mod framework;

@@ -1,6 +1,7 @@
 //! The configuration as a whole: the files in `configs/`, the meaning of what is built, messages, secrets,
 //! and mutated configurations.
 
+mod clients;
 mod messages;
 mod mutations;
 mod secrets;
