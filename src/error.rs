@@ -47,6 +47,8 @@ pub enum ErrorKind {
     TransactionAborted,
     /// The answer to a commit was lost; only a new start can tell what happened.
     OutcomeUnknown,
+    /// A request to end a transaction may still be on its way: nothing more may be sent under its epoch.
+    EpochSpent,
     /// Another process took over the transactional id.
     Fenced,
     /// The database is not the one the offsets were read from, or an older copy of it.
@@ -85,7 +87,7 @@ impl ErrorKind {
         match self {
             Unreachable | Query | Registry | Kafka => Directive::Retry,
             SchemaChanged | Value => Directive::Redescribe,
-            TransactionAborted | OutcomeUnknown => Directive::Rebuild,
+            TransactionAborted | OutcomeUnknown | EpochSpent => Directive::Rebuild,
             Config | Auth | Privilege | SourceSchema | SchemaHeld | RecordTooLarge | Cursor | RegistryRefused
             | IncompatibleSchema | KafkaRefused | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp
             | Cancelled | Internal => Directive::Fail,
@@ -116,6 +118,7 @@ impl ErrorKind {
             KafkaRefused => "check the ACLs and the topic's configuration",
             TransactionAborted => "rowtide starts again from the committed offsets by itself",
             OutcomeUnknown => "rowtide starts again from the committed offsets by itself",
+            EpochSpent => "rowtide goes on under a new epoch by itself",
             Fenced => "another process runs this connector; stop one of the two",
             ForeignServer => {
                 "correct connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
@@ -155,7 +158,7 @@ impl ErrorKind {
             Fenced | ForeignServer | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
             Query | SchemaChanged | SchemaHeld | Value | RecordTooLarge | Cursor | TransactionAborted
-            | OutcomeUnknown | Offsets | GivenUp | Internal => 1,
+            | OutcomeUnknown | EpochSpent | Offsets | GivenUp | Internal => 1,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -143,6 +143,11 @@ pub(super) fn producer_config(spec: &KafkaSpec, transactional_id: &str) -> Resul
     }
     // Idempotence and acks=all follow from it. Deliveries that succeed need no report: the commit is one.
     config.set("transactional.id", transactional_id).set("delivery.report.only.error", "true");
+    // `Health::lost_a_connection` lives on it; that an idle connection was closed is not said all the same.
+    config.set("log.connection.close", "true");
+    if !matches!(config.log_level, RDKafkaLogLevel::Debug) {
+        config.set_log_level(RDKafkaLogLevel::Info);
+    }
     Ok(config)
 }
 
@@ -223,11 +228,19 @@ pub(super) fn classify(what: impl Into<String>, error: &KafkaError) -> Error {
     Error::new(kind, what).caused_by(error.clone())
 }
 
+/// For how long librdkafka does not say again what it has said of a broker.
+const KEEPS_SILENT: Duration = Duration::from_secs(30);
+/// How it writes the states of a connection that no request of ours can have gone by.
+const WITHOUT_REQUESTS: [&str; 5] =
+    ["in state INIT", "in state DOWN", "in state TRY_CONNECT", "in state CONNECT", "in state SSL_HANDSHAKE"];
+
 /// librdkafka's side channel: everything it says outside of answers to calls.
 #[derive(Debug, Default)]
 pub struct Health {
     errors: AtomicU64,
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
+    /// When it last said that a request may not have been answered, by the time that was heard.
+    lost: Mutex<Option<Instant>>,
     delivery: Mutex<Option<(String, RDKafkaErrorCode)>>,
 }
 
@@ -269,6 +282,26 @@ impl Health {
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Unreachable)
     }
 
+    /// Whether, since a moment, a connection that carried requests may have ended or a request may have been given up.
+    /// What librdkafka has said before it is heard only when its events are served. Of a failure like the last one of
+    /// the same broker it keeps silent for a while, so what it said shortly before counts.
+    pub(super) fn lost_a_connection(&self, since: Instant) -> bool {
+        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_some_and(|lost| lost + KEEPS_SILENT > since)
+    }
+
+    /// Notes what librdkafka says of its connections; `facility` and the states are words of its own.
+    fn hear(&self, facility: &str, message: &str) {
+        let is_loss = match facility {
+            "REQTMOUT" => true,
+            "FAIL" => !WITHOUT_REQUESTS.iter().any(|state| message.contains(state)),
+            _ => false,
+        };
+        if is_loss {
+            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
     /// The first delivery that failed since the last call: topic and reason.
     pub(super) fn take_delivery_failure(&self) -> Option<(String, RDKafkaErrorCode)> {
         self.delivery.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -284,6 +317,7 @@ pub struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.health.hear(facility, message);
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(target: "rdkafka", facility, "{message}");

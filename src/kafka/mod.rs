@@ -10,10 +10,11 @@ pub mod producer;
 mod settings;
 pub mod topic_log;
 mod verdict;
+mod wait;
 
 use futures_util::future::BoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{EncodedBatch, KafkaRecord};
 
 /// Where batches go. Two implementations: [`producer::TransactionalProducer`] and the scripted sink of the
@@ -40,4 +41,9 @@ pub trait RecordSink: Send {
 
     /// Aborts the open transaction.
     fn abort(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Why no other transaction can be begun, although the last one ended well. `begin` says the same.
+    fn spent(&self) -> Option<Error> {
+        None
+    }
 }

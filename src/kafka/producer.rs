@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use super::RecordSink;
 use super::client::{self, Context, PATIENCE};
 use super::verdict::Verdict;
+use super::wait::Wait;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::record::RecordHeader;
@@ -25,10 +26,14 @@ use crate::model::{EncodedBatch, KafkaRecord};
 
 /// The longest a call to librdkafka may keep the thread from noticing that nobody waits any more.
 const SLICE: Duration = Duration::from_millis(500);
-/// How long to sleep when the queue is full, or while it drains: a small part of a broker's answer time.
-const TICK: Duration = Duration::from_millis(1);
+/// A call that returns sooner with an error that passes must not be repeated at once.
+const AT_ONCE: Duration = Duration::from_millis(10);
+/// A request that took this long to answer may have been sent twice.
+const LONG: Duration = Duration::from_secs(5);
 /// How many records are sent between two looks at logs, errors and cancellation.
 const RECORDS_PER_LOOK: usize = 8_192;
+/// More than librdkafka says in the life of a transaction.
+const MOST_EVENTS: usize = 10_000;
 /// Long enough to throw records away and, with none left, for a broker's answer.
 const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
 /// How long a dropped producer may take to abort what it left open.
@@ -39,6 +44,7 @@ const LAST_ABORT: Duration = Duration::from_secs(2);
 pub struct TransactionalProducer {
     commands: mpsc::Sender<Command>,
     dropped: Arc<AtomicBool>,
+    spent: Arc<AtomicBool>,
 }
 
 enum Command {
@@ -60,7 +66,7 @@ impl TransactionalProducer {
         let transactional_id = transactional_id.into();
         let config = client::producer_config(spec, &transactional_id)?;
         let producer: BaseProducer<Context> = client::create(&config, Context::default())?;
-        let dropped = Arc::new(AtomicBool::new(false));
+        let (dropped, spent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let worker = Worker {
             producer,
             brokers: spec.bootstrap_servers.clone(),
@@ -68,13 +74,14 @@ impl TransactionalProducer {
             timeout: client::transaction_timeout(&config),
             began: None,
             dropped: Arc::clone(&dropped),
+            spent: Arc::clone(&spent),
         };
         let (commands, inbox) = mpsc::channel();
         std::thread::Builder::new()
             .name("kafka-producer".to_owned())
             .spawn(move || worker.run(&inbox))
             .map_err(|error| Error::internal("the producer's thread cannot be started").caused_by(error))?;
-        Ok(Self { commands, dropped })
+        Ok(Self { commands, dropped, spent })
     }
 
     fn ask(&self, command: impl FnOnce(Reply) -> Command) -> BoxFuture<'_, Result<()>> {
@@ -115,6 +122,19 @@ impl RecordSink for TransactionalProducer {
     fn abort(&mut self) -> BoxFuture<'_, Result<()>> {
         self.ask(Command::Abort)
     }
+
+    fn spent(&self) -> Option<Error> {
+        self.spent.load(Ordering::Relaxed).then(epoch_spent)
+    }
+}
+
+/// E3, E4: librdkafka knows no KIP-890. Where the answer to EndTxn does not come, it sends the request again under the
+/// same epoch; the first one may still arrive, and would end whatever transaction is open by then, with half of its
+/// records in it. Only a new epoch makes the brokers refuse it.
+fn epoch_spent() -> Error {
+    let what =
+        "the transaction was ended, but the request may have been sent twice: no other one is begun under its epoch";
+    Error::new(ErrorKind::EpochSpent, what)
 }
 
 /// Lives on the thread.
@@ -127,6 +147,8 @@ pub(super) struct Worker {
     /// When the open transaction was begun, by our clock; none if none is open.
     pub(super) began: Option<Instant>,
     dropped: Arc<AtomicBool>,
+    /// No transaction may be begun any more.
+    spent: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -134,7 +156,7 @@ impl Worker {
         loop {
             match inbox.recv_timeout(SLICE) {
                 Ok(command) => self.obey(command),
-                Err(RecvTimeoutError::Timeout) => self.producer.poll(Duration::ZERO),
+                Err(RecvTimeoutError::Timeout) => self.serve(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -159,8 +181,9 @@ impl Worker {
     fn init(&mut self) -> Result<()> {
         let started = Instant::now();
         loop {
+            let asked = Wait::new();
             let outcome = self.producer.init_transactions(SLICE);
-            self.producer.poll(Duration::ZERO);
+            self.serve();
             let Err(error) = outcome else { return Ok(()) };
             let health = Arc::clone(&self.producer.context().health);
             if health.refused() {
@@ -172,12 +195,15 @@ impl Worker {
                     return Err(health.silence(&self.brokers));
                 }
                 Verdict::Again(error) if started.elapsed() > PATIENCE => return Err(error),
-                Verdict::Again(_) => self.cancelled()?,
+                Verdict::Again(_) => self.again(&asked)?,
             }
         }
     }
 
     fn begin(&mut self) -> Result<()> {
+        if self.spent.load(Ordering::Relaxed) {
+            return Err(epoch_spent());
+        }
         let _ = self.producer.context().health.take_delivery_failure();
         self.producer.begin_transaction().map_err(|error| self.stop("a transaction cannot be opened", &error))?;
         self.began = Some(Instant::now());
@@ -188,7 +214,7 @@ impl Worker {
         let mut headers = batch.headers();
         for (index, record) in batch.records().enumerate() {
             if index % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 {
-                self.producer.poll(Duration::ZERO);
+                self.serve();
                 self.cancelled()?;
             }
             let (own, rest) = headers.split_at(headers.partition_point(|header| header.record <= index));
@@ -213,13 +239,13 @@ impl Worker {
             };
             record.headers = Some(headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), insert));
         }
+        let mut full = None;
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     record = refused;
-                    self.producer.poll(TICK);
-                    self.cancelled()?;
+                    self.rest(full.get_or_insert_with(Wait::new))?;
                 }
                 Err((error, _)) => return Err(self.refused(topic, &error)),
             }
@@ -231,62 +257,115 @@ impl Worker {
             self.send_one(&record.topic, Some(&record.key), record.value.as_deref(), &[])?;
         }
         // rdkafka's commit would wait for these in steps of 100 ms.
+        let sent = Wait::new();
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(TICK);
-            self.cancelled()?;
+            self.rest(&sent)?;
         }
         let deadline = self.began.unwrap_or_else(Instant::now) + self.timeout + PATIENCE;
+        let (first, mut is_first) = (Instant::now(), true);
         loop {
+            let asked = Wait::new();
             let Err(error) = self.producer.commit_transaction(Timeout::Never) else {
                 self.began = None;
+                self.look_for_doubles(first, is_first);
                 return Ok(());
             };
-            self.producer.poll(Duration::ZERO);
+            is_first = false;
+            self.serve();
             match self.judge("the transaction was not committed", &error) {
                 Verdict::Stop(error) => return Err(self.doubt(error)),
                 Verdict::Again(error) if Instant::now() > deadline => return Err(self.doubt(error)),
-                Verdict::Again(_) => self.cancelled()?,
+                Verdict::Again(_) => self.again(&asked)?,
             }
+        }
+    }
+
+    /// Whether another request of the kind that has just been answered may still be under way. `since` it was sent the
+    /// first time, nothing is left in the queue but what librdkafka has to say.
+    fn look_for_doubles(&self, since: Instant, is_first: bool) {
+        let mut left = MOST_EVENTS;
+        while self.producer.in_flight_count() > 0 && left > 0 {
+            self.producer.poll(Duration::ZERO);
+            left -= 1;
+        }
+        let lost = self.producer.context().health.lost_a_connection(since);
+        if left == 0 || !is_first || lost || since.elapsed() > LONG {
+            self.spent.store(true, Ordering::Relaxed);
         }
     }
 
     /// librdkafka's abort throws queued records away and waits until their delivery reports are served,
     /// which only this thread can do: so a first short call, the reports, then the call that ends it.
     fn abort(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let first = Instant::now();
+        let deadline = first + PATIENCE;
         if self.producer.in_flight_count() > 0 && self.producer.abort_transaction(SHORT_ABORT).is_ok() {
-            return self.aborted_ok();
+            return self.aborted_ok(first, true);
         }
+        let purged = Wait::new();
         while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(TICK);
-            self.cancelled()?;
+            self.rest(&purged)?;
         }
+        let mut is_first = true;
         loop {
-            let Err(error) = self.producer.abort_transaction(Timeout::Never) else { return self.aborted_ok() };
-            self.producer.poll(Duration::ZERO);
+            let asked = Wait::new();
+            let Err(error) = self.producer.abort_transaction(Timeout::Never) else {
+                return self.aborted_ok(first, is_first);
+            };
+            is_first = false;
+            self.serve();
             match self.judge("the transaction was not aborted", &error) {
-                Verdict::Again(_) if Instant::now() < deadline => self.cancelled()?,
+                Verdict::Again(_) if Instant::now() < deadline => self.again(&asked)?,
                 Verdict::Again(error) | Verdict::Stop(error) => return Err(error),
             }
         }
     }
 
-    fn aborted_ok(&mut self) -> Result<()> {
+    /// A late request to abort does to the next transaction what a late one to commit does.
+    fn aborted_ok(&mut self, first: Instant, is_first: bool) -> Result<()> {
         self.began = None;
+        self.look_for_doubles(first, is_first);
         let _ = self.producer.context().health.take_delivery_failure();
         Ok(())
     }
 
     /// The same for a dropped producer, with little time: the next `init` does it otherwise.
     fn last_abort(&mut self) {
-        let deadline = Instant::now() + LAST_ABORT;
-        while Instant::now() < deadline {
+        let wait = Wait::new();
+        while wait.elapsed() < LAST_ABORT {
             if self.producer.abort_transaction(SHORT_ABORT).is_ok() {
                 return;
             }
-            self.producer.poll(TICK);
+            self.serve();
+            wait.pause();
         }
         tracing::debug!(transactional_id = self.transactional_id, "the open transaction was left to the next start");
+    }
+
+    /// Takes what librdkafka has to say: its `poll` takes one event and returns.
+    pub(super) fn serve(&self) {
+        loop {
+            let before = self.producer.in_flight_count();
+            self.producer.poll(Duration::ZERO);
+            if self.producer.in_flight_count() >= before {
+                return;
+            }
+        }
+    }
+
+    /// A pause in a wait for librdkafka.
+    fn rest(&self, wait: &Wait) -> Result<()> {
+        self.serve();
+        wait.pause();
+        self.cancelled()
+    }
+
+    /// Before a call is repeated that has failed in a way that passes.
+    fn again(&self, asked: &Wait) -> Result<()> {
+        if asked.elapsed() < AT_ONCE {
+            std::thread::sleep(AT_ONCE);
+        }
+        self.cancelled()
     }
 
     /// Ends a wait when the handle is gone.
@@ -351,6 +430,46 @@ mod tests {
         outcome.unwrap();
         producer.begin().await.unwrap();
         producer.abort().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_may_have_been_sent_twice_is_the_last_under_its_epoch() {
+        // The mock brokers end the connection instead of answering.
+        let cut = [RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT];
+        let (mock, mut producer, outcome) = commit_after(RDKafkaApiKey::EndTxn, &cut).await;
+        outcome.unwrap();
+        assert_eq!(producer.spent().unwrap().kind(), ErrorKind::EpochSpent);
+        assert_eq!(producer.begin().await.unwrap_err().kind(), ErrorKind::EpochSpent);
+        drop(producer);
+        // A new one has nothing to fear.
+        let mut next =
+            TransactionalProducer::new(&client::tests::spec(&mock.bootstrap_servers()), "rowtide-c-0").unwrap();
+        next.init().await.unwrap();
+        for _ in 0..2 {
+            next.begin().await.unwrap();
+            next.commit(vec![record(b"v")]).await.unwrap();
+            assert!(next.spent().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_abort_that_may_have_been_sent_twice_is_the_last_under_its_epoch() {
+        let (mock, mut producer) = started(&[]);
+        producer.init().await.unwrap();
+        producer.begin().await.unwrap();
+        producer.commit(vec![record(b"v")]).await.unwrap();
+        producer.begin().await.unwrap();
+        let mut batch = EncodedBatch::new("t".into(), "t".into(), 1, 8);
+        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, |_| Ok::<(), Error>(())).unwrap();
+        producer.send(batch).await.unwrap();
+        // Of a transaction without records the brokers know nothing. These show what is not committed.
+        let spec = client::tests::spec(&mock.bootstrap_servers());
+        while super::super::topic_log::read(&spec, "t", PATIENCE).await.unwrap().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        mock.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT]);
+        producer.abort().await.unwrap();
+        assert_eq!(producer.begin().await.unwrap_err().kind(), ErrorKind::EpochSpent);
     }
 
     #[tokio::test]

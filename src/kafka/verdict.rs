@@ -1,13 +1,14 @@
 //! What an error of the transactional producer means (`delivery-and-runtime.md`, 4.1): abort before retry
 //! before fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
 use super::client::{self, kind_of};
 use super::producer::Worker;
+use super::wait::Wait;
 use crate::error::{Error, ErrorKind};
 
 /// What an error of a transaction call asks for (`delivery-and-runtime.md`, 4.1).
@@ -45,7 +46,7 @@ impl Worker {
 
     /// A record that was not even accepted: a fatal state, an aborted transaction, or the record itself.
     pub(super) fn refused(&self, topic: &str, error: &KafkaError) -> Error {
-        self.producer.poll(Duration::ZERO);
+        self.serve();
         let what = "a record was not accepted";
         let error = match error {
             KafkaError::MessageProduction(RDKafkaErrorCode::Fatal) => {
@@ -75,13 +76,14 @@ impl Worker {
     /// The same where the transaction is known to have failed: the report of the record that it failed for may still be
     /// on its way, behind those of others.
     fn coming_delivery(&self) -> Option<Error> {
-        let started = Instant::now();
+        let coming = Wait::new();
         loop {
             let found = self.failed_delivery();
-            if found.is_some() || started.elapsed() > REPORTS_COME {
+            if found.is_some() || coming.elapsed() > REPORTS_COME {
                 return found;
             }
-            self.producer.poll(REPORTS_COME / 100);
+            coming.pause();
+            self.serve();
         }
     }
 

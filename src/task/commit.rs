@@ -73,6 +73,10 @@ impl<'a> CommitStage<'a> {
             }
             self.transaction(first, &mut batches).await?;
             self.backoff.reset();
+            // Everything is committed and known to be: the next session begins where this one ends.
+            if let Some(spent) = self.sink.spent() {
+                return Err(spent);
+            }
         }
         Ok(())
     }

@@ -96,7 +96,8 @@ impl Fence {
 
     async fn sign(&self, parts: &Parts, sink: &mut dyn RecordSink, owner: &Owner) -> Result<()> {
         sink.begin().await?;
-        sink.commit(vec![parts.store.stage_owner(&parts.spec.name, owner)]).await
+        sink.commit(vec![parts.store.stage_owner(&parts.spec.name, owner)]).await?;
+        sink.spent().map_or(Ok(()), Err)
     }
 
     /// Says that this task has fenced, and waits for the others.

@@ -106,12 +106,12 @@ fn assert_exactly_once(outside: &Outside, table: &str) {
 #[tokio::test(start_paused = true)]
 async fn each_fault_of_the_sink_ends_in_exactly_once() {
     use SinkFault::*;
-    for fault in [RejectInit, RejectBegin, RejectSend, RejectCommit, LoseAnswer, LoseCommit, Hold] {
+    for fault in [RejectInit, RejectBegin, RejectSend, RejectCommit, LoseAnswer, LoseCommit, Hold, SendTwice] {
         for times in [1, 3] {
             let outside = Outside::default();
             outside.insert("t", 1..=50);
             // All rows fit into one transaction: once these have passed there is nothing to try again.
-            let times = if matches!(fault, LoseAnswer | Hold) { 1 } else { times };
+            let times = if matches!(fault, LoseAnswer | Hold | SendTwice) { 1 } else { times };
             outside.sink_faults(std::iter::repeat_n(fault, times));
             delivers(&outside).await;
         }

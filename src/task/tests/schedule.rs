@@ -76,6 +76,8 @@ pub(super) enum Effect {
     LoseRequest,
     /// The commit is done, and no answer comes, ever.
     HangAfter,
+    /// The commit is done, and was sent twice: the other one may still arrive.
+    SendTwice,
 }
 
 /// A fault at the so many-th call of a step in one life.
@@ -91,7 +93,14 @@ impl Planned {
         let step = Step::ALL[rng.usize(..Step::ALL.len())];
         let effects: &[Effect] = match step {
             Step::Fetch => &[Effect::Fail, Effect::Hang, Effect::Changed, Effect::BreakAfter(rng.usize(..9))],
-            Step::Commit => &[Effect::Fail, Effect::Hang, Effect::LoseAnswer, Effect::LoseRequest, Effect::HangAfter],
+            Step::Commit => &[
+                Effect::Fail,
+                Effect::Hang,
+                Effect::LoseAnswer,
+                Effect::LoseRequest,
+                Effect::HangAfter,
+                Effect::SendTwice,
+            ],
             _ => &[Effect::Fail, Effect::Hang],
         };
         Self { step, call: rng.usize(1..=8), effect: effects[rng.usize(..effects.len())] }

@@ -31,6 +31,8 @@ pub(super) enum SinkFault {
     LoseCommit,
     /// The commit takes a minute.
     Hold,
+    /// The commit is done, and was sent twice: the other one may still arrive.
+    SendTwice,
     /// Another process takes the id over.
     Fence,
     /// The connector is signed for and the answer lost.
@@ -190,7 +192,7 @@ impl Outside {
     }
 
     pub(super) fn sink(&self, task: usize) -> Box<dyn RecordSink> {
-        Box::new(Sink { outside: self.clone(), task, epoch: 0, open: None })
+        Box::new(Sink { outside: self.clone(), task, epoch: 0, open: None, is_spent: false })
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -323,6 +325,8 @@ struct Sink {
     task: usize,
     epoch: u64,
     open: Option<Vec<(String, i64)>>,
+    /// A commit under this epoch may still arrive.
+    is_spent: bool,
 }
 
 impl Sink {
@@ -405,6 +409,7 @@ impl RecordSink for Sink {
             }
             self.outside.visit(Step::Begin).await?;
             assert!(self.open.is_none(), "a transaction inside a transaction");
+            assert!(!self.is_spent, "a late commit would end this transaction half-way");
             self.open = Some(Vec::new());
             self.outside.world().open += 1;
             Ok(())
@@ -438,7 +443,13 @@ impl RecordSink for Sink {
             let faults: &[SinkFault] = if is_signature(&offsets) {
                 &[SinkFault::LoseSignature]
             } else {
-                &[SinkFault::RejectCommit, SinkFault::LoseAnswer, SinkFault::LoseCommit, SinkFault::Hold]
+                &[
+                    SinkFault::RejectCommit,
+                    SinkFault::LoseAnswer,
+                    SinkFault::LoseCommit,
+                    SinkFault::Hold,
+                    SinkFault::SendTwice,
+                ]
             };
             match self.fault(faults) {
                 Some(SinkFault::RejectCommit) => return Err(Self::aborted()),
@@ -448,6 +459,7 @@ impl RecordSink for Sink {
                     return unknown();
                 }
                 Some(SinkFault::Hold) => tokio::time::sleep(Duration::from_secs(60)).await,
+                Some(SinkFault::SendTwice) => self.is_spent = true,
                 _ => {}
             }
             let effect = self.outside.visit(Step::Commit).await?;
@@ -457,6 +469,7 @@ impl RecordSink for Sink {
             // Who was fenced meanwhile comes too late.
             self.check_epoch()?;
             self.apply(offsets);
+            self.is_spent |= effect == Some(Effect::SendTwice);
             match effect {
                 Some(Effect::LoseAnswer) => unknown(),
                 Some(Effect::HangAfter) => std::future::pending().await,
@@ -464,6 +477,10 @@ impl RecordSink for Sink {
             }
         }
         .boxed()
+    }
+
+    fn spent(&self) -> Option<Error> {
+        self.is_spent.then(|| Error::new(ErrorKind::EpochSpent, "scripted"))
     }
 
     fn abort(&mut self) -> BoxFuture<'_, Result<()>> {

@@ -107,6 +107,10 @@ impl Drop for Proxy {
 /// There is one port that the broker advertises, so one test at a time has a proxy there.
 static BROKER: Mutex<()> = Mutex::new(());
 
+pub fn broker_turn() -> MutexGuard<'static, ()> {
+    BROKER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The proxies of one connector.
 pub struct Proxies {
     database: Proxy,
@@ -126,15 +130,17 @@ impl Proxies {
     pub fn with_rig<D: Loaded>(through_broker: bool, change: impl FnOnce(Connector) -> Connector) -> (Self, Rig<D>) {
         let (mut database, registry_url) = (None, Stack::get().registry);
         let registry = Proxy::new("127.0.0.1:0", host_of(&registry_url));
-        let turn = through_broker.then(|| BROKER.lock().unwrap_or_else(PoisonError::into_inner));
+        let turn = through_broker.then(broker_turn);
         let proxied = through_broker.then(|| address("ROWTIDE_TEST_BOOTSTRAP_PROXIED"));
         let broker = proxied.as_ref().map(|listen| Proxy::new(listen, &address("ROWTIDE_TEST_BOOTSTRAP_UPSTREAM")));
         let rig = Rig::new(|connector| {
             let url = connector.keys["connection.url"].clone();
             let proxy = database.insert(Proxy::new("127.0.0.1:0", host_of(&url)));
-            let connector = change(connector)
-                .set("connection.url", &url.replace(host_of(&url), &proxy.listen))
-                .set("bootstrap.servers", &proxied.unwrap_or_else(|| Stack::get().brokers));
+            let connector = change(connector).set("connection.url", &url.replace(host_of(&url), &proxy.listen));
+            let connector = match proxied {
+                Some(proxied) => connector.set("bootstrap.servers", &proxied),
+                None => connector,
+            };
             let registry = registry_url.replace(host_of(&registry_url), &registry.listen);
             ["key", "value"].into_iter().fold(connector, |connector, role| {
                 connector.set(&format!("{role}.converter.schema.registry.url"), &registry)

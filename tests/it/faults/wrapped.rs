@@ -349,4 +349,8 @@ impl RecordSink for ScriptedSink {
     fn abort(&mut self) -> BoxFuture<'_, Result<()>> {
         self.inner.abort()
     }
+
+    fn spent(&self) -> Option<Error> {
+        self.inner.spent()
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads topics as a consumer outside of rowtide would: an rdkafka client of its own, read committed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -12,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
-use rowtide::config::spec::ConverterSpec;
+use rowtide::config::spec::{ConverterSpec, KafkaSpec};
 use rowtide::convert::decode::AvroDecoder;
 use serde_json::Value as Json;
 
@@ -50,6 +50,18 @@ fn unwrap_union(value: Json) -> Json {
     match value {
         Json::Object(branches) if branches.len() == 1 => branches.into_iter().next().expect("one").1,
         other => other,
+    }
+}
+
+/// What rowtide's own clients are made of.
+pub fn spec(brokers: &str) -> KafkaSpec {
+    KafkaSpec {
+        bootstrap_servers: brokers.to_owned(),
+        group_id: "rowtide-tests".to_owned(),
+        common: BTreeMap::new(),
+        producer: BTreeMap::new(),
+        consumer: BTreeMap::new(),
+        admin: BTreeMap::new(),
     }
 }
 
