@@ -136,6 +136,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         outcome = join(&mut tasks) => outcome,
         // With nothing to watch (a query) this never ends.
         () = watching => Ok(()),
+        () = parts.store.follow(&spec.name) => Ok(()),
     };
     if outcome.is_err() {
         tasks.shutdown().await;
@@ -207,7 +208,12 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
         connection.close().await;
         Ok(relations)
     };
-    let (relations, ()) = tokio::try_join!(database, parts.prepare_topics())?;
+    // A large offsets topic takes its time, in which whoever is to be taken over from still runs.
+    let read_ahead = async {
+        parts.store.read_ahead(&spec.name).await;
+        Ok(())
+    };
+    let (relations, (), ()) = tokio::try_join!(database, parts.prepare_topics(), read_ahead)?;
     standalone::look(spec, &*parts.store, &relations).await?;
     Ok(relations)
 }

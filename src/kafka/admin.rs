@@ -20,6 +20,9 @@ const SETTINGS: Duration = Duration::from_secs(5);
 /// How long other brokers of the cluster may take to appear while it starts.
 const BROKERS_APPEAR: Duration = Duration::from_secs(5);
 const COMPACT: &str = "compact";
+/// The last segment of a partition is never compacted: by the brokers' default a process that starts would read 1 GiB
+/// of old offsets of each. Kafka's own offsets topic has 100 MiB.
+const OFFSETS_SEGMENT: &str = "52428800";
 
 /// What the brokers answered to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +90,7 @@ pub async fn ensure_offsets_topic(kafka: &KafkaSpec, offsets: &OffsetsSpec) -> R
     let key = |suffix: &str| format!("offset.storage.{suffix}");
     let mut settings = offsets.settings.clone();
     settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
+    settings.entry("segment.bytes".to_owned()).or_insert_with(|| OFFSETS_SEGMENT.to_owned());
     let wanted = Wanted {
         topic: &offsets.topic,
         partitions: offsets.partitions,

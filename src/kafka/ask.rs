@@ -12,6 +12,9 @@ use super::client::{self, ClientKind, Context};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 
+/// More than librdkafka says between two questions.
+const EVENTS: usize = 16;
+
 /// Tells work on a blocking thread that nobody waits for it any more.
 #[derive(Clone, Default)]
 pub(super) struct Cancel(Arc<AtomicBool>);
@@ -68,8 +71,10 @@ impl Asker {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let outcome = question(&self.consumer, left.clamp(Duration::from_millis(1), Duration::from_secs(1)));
-            // Serves logs and errors.
-            let _ = self.consumer.poll(Duration::ZERO);
+            // Serves logs and errors, one a call.
+            for _ in 0..EVENTS {
+                let _ = self.consumer.poll(Duration::ZERO);
+            }
             let health = &self.consumer.context().health;
             let error = match outcome {
                 Ok(answer) => return Ok(answer),
@@ -82,7 +87,8 @@ impl Asker {
                 ErrorKind::Unreachable if left.is_zero() => return Err(health.silence(&self.brokers)),
                 ErrorKind::Unreachable | ErrorKind::Kafka if !left.is_zero() => {
                     cancel.check()?;
-                    let _ = self.consumer.poll(left.min(Duration::from_millis(50)));
+                    // Not in `poll`, which spins for the last of its milliseconds.
+                    std::thread::sleep(left.min(Duration::from_millis(50)));
                 }
                 _ => return Err(error),
             }
@@ -111,9 +117,5 @@ impl Asker {
             let brokers = consumer.fetch_metadata(Some("__consumer_offsets"), timeout)?.brokers().len();
             Ok((brokers, consumer.client().fetch_cluster_id(timeout)))
         })
-    }
-
-    pub(super) fn consumer(&self) -> &BaseConsumer<Context> {
-        &self.consumer
     }
 }

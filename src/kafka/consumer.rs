@@ -17,6 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// Records read ahead.
 const AHEAD: usize = 1_000;
 
+/// How often it is looked whether anybody reads. `poll` returns when a record has come, and else spins for the last of
+/// its milliseconds, so it is given many.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Where to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -87,7 +91,7 @@ impl TopicConsumer {
 
 fn pump(consumer: &BaseConsumer<Context>, sender: &mpsc::Sender<Result<TopicRecord>>) {
     while !sender.is_closed() {
-        let outcome = match consumer.poll(Duration::from_millis(100)) {
+        let outcome = match consumer.poll(LOOK) {
             None => continue,
             Some(Ok(message)) => {
                 Ok(TopicRecord { topic: message.topic().to_owned(), record: LogRecord::from_message(&message) })

@@ -60,35 +60,68 @@ pub async fn read(spec: &KafkaSpec, topic: &str, patience: Duration) -> Result<V
 }
 
 fn read_blocking(spec: &KafkaSpec, topic: &str, patience: Duration, cancel: &Cancel) -> Result<Vec<LogRecord>> {
-    let uncommitted = Asker::new(ClientKind::Consumer, spec, "read_uncommitted")?;
-    let committed = Asker::new(ClientKind::Consumer, spec, "read_committed")?;
-    let silence = patience.min(PATIENCE);
-    let Some(count) = uncommitted.partitions(topic, silence, cancel)? else { return Ok(Vec::new()) };
-    let partitions: Vec<i32> = (0..count).collect();
-    // (a) Where the log ends now, open transactions included.
-    let ends = offsets(&uncommitted, topic, &partitions, Offset::End, silence, cancel)?;
-    let starts = offsets(&uncommitted, topic, &partitions, Offset::Beginning, silence, cancel)?;
-    let filled: Vec<i32> = partitions.into_iter().filter(|partition| starts[partition] < ends[partition]).collect();
+    let Some(bounds) = Bounds::ask(spec, topic, patience, cancel)? else { return Ok(Vec::new()) };
+    let is_filled = |(partition, start): &(&i32, &i64)| **start < bounds.ends[*partition];
+    let filled: HashMap<i32, i64> = bounds.starts.iter().filter(is_filled).map(|(at, start)| (*at, *start)).collect();
     if filled.is_empty() {
         return Ok(Vec::new());
     }
-    // (b) Until everything below that end is decided.
-    let deadline = Instant::now() + patience;
-    loop {
-        let stable = offsets(&committed, topic, &filled, Offset::End, silence, cancel)?;
-        let Some(held) = filled.iter().find(|partition| stable[*partition] < ends[*partition]) else { break };
-        if Instant::now() > deadline {
-            return Err(Error::new(ErrorKind::Kafka, "an open transaction of another producer holds a partition back")
-                .with("partition", held)
-                .advise("rowtide keeps trying; it ends by itself after that producer's transaction.timeout.ms"));
-        }
-        cancel.check()?;
-        let _ = committed.consumer().poll(LOOK);
-    }
+    let partitions: Vec<i32> = filled.keys().copied().collect();
+    bounds.decided(&partitions, patience, cancel)?;
     // (c) From the beginning to the end of each partition.
-    let assignment = filled.iter().map(|partition| (*partition, starts[partition]));
-    let consumer = assigned(spec, &[(topic, assignment.collect())], true)?;
-    drain(&consumer, filled, patience, cancel)
+    let consumer = assigned(spec, &[(topic, filled.into_iter().collect())], true)?;
+    let mut records = Vec::new();
+    drain(&consumer, partitions, patience, cancel, |message| records.push(LogRecord::from_message(message)))?;
+    Ok(records)
+}
+
+/// Where the partitions of a topic begin and end.
+pub(super) struct Bounds<'a> {
+    spec: &'a KafkaSpec,
+    topic: &'a str,
+    pub(super) starts: HashMap<i32, i64>,
+    /// Open transactions included.
+    pub(super) ends: HashMap<i32, i64>,
+}
+
+impl<'a> Bounds<'a> {
+    /// (a) As they are now; none if there is no such topic.
+    pub(super) fn ask(
+        spec: &'a KafkaSpec,
+        topic: &'a str,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<Option<Self>> {
+        let uncommitted = Asker::new(ClientKind::Consumer, spec, "read_uncommitted")?;
+        let silence = patience.min(PATIENCE);
+        let Some(count) = uncommitted.partitions(topic, silence, cancel)? else { return Ok(None) };
+        let partitions: Vec<i32> = (0..count).collect();
+        let ends = offsets(&uncommitted, topic, &partitions, Offset::End, silence, cancel)?;
+        let starts = offsets(&uncommitted, topic, &partitions, Offset::Beginning, silence, cancel)?;
+        Ok(Some(Self { spec, topic, starts, ends }))
+    }
+
+    /// (b) Waits until everything below the ends of these partitions is decided; where the decided part ends then.
+    pub(super) fn decided(&self, partitions: &[i32], patience: Duration, cancel: &Cancel) -> Result<HashMap<i32, i64>> {
+        if partitions.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let committed = Asker::new(ClientKind::Consumer, self.spec, "read_committed")?;
+        let deadline = Instant::now() + patience;
+        loop {
+            let stable = offsets(&committed, self.topic, partitions, Offset::End, patience.min(PATIENCE), cancel)?;
+            let is_held = |partition: &&i32| stable[*partition] < self.ends[*partition];
+            let Some(held) = partitions.iter().find(is_held) else { return Ok(stable) };
+            if Instant::now() > deadline {
+                let what = "an open transaction of another producer holds a partition back";
+                return Err(Error::new(ErrorKind::Kafka, what)
+                    .with("partition", held)
+                    .advise("rowtide keeps trying; it ends by itself after that producer's transaction.timeout.ms"));
+            }
+            cancel.check()?;
+            std::thread::sleep(LOOK);
+        }
+    }
 }
 
 /// A read_committed consumer at the given offsets.
@@ -103,26 +136,30 @@ pub(super) fn assigned(
     let mut list = TopicPartitionList::new();
     for (topic, partitions) in topics {
         for (partition, offset) in partitions {
-            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
-                .map_err(|error| Error::internal("a partition cannot be assigned").caused_by(error))?;
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset)).map_err(not_assigned)?;
         }
     }
-    consumer.assign(&list).map_err(|error| Error::internal("partitions cannot be assigned").caused_by(error))?;
+    consumer.assign(&list).map_err(not_assigned)?;
     Ok(consumer)
 }
 
-fn drain(
+fn not_assigned(error: KafkaError) -> Error {
+    Error::internal("partitions cannot be assigned").caused_by(error)
+}
+
+/// Hands on what comes until each of the partitions has ended.
+pub(super) fn drain(
     consumer: &BaseConsumer<Context>,
     mut unfinished: Vec<i32>,
     patience: Duration,
     cancel: &Cancel,
-) -> Result<Vec<LogRecord>> {
-    let mut records = Vec::new();
+    mut take: impl FnMut(&BorrowedMessage<'_>),
+) -> Result<()> {
     let mut progress = Instant::now();
     while let Some(waiting) = unfinished.first() {
         match consumer.poll(Duration::from_millis(100)) {
             Some(Ok(message)) => {
-                records.push(LogRecord::from_message(&message));
+                take(&message);
                 progress = Instant::now();
             }
             // The end a read_committed consumer sees is the one step (b) waited for.
@@ -140,7 +177,43 @@ fn drain(
         }
         cancel.check()?;
     }
-    Ok(records)
+    Ok(())
+}
+
+/// The records at some places, in the order of these; none if one of them is not there any more.
+pub(super) fn pick(
+    spec: &KafkaSpec,
+    topic: &str,
+    places: &[(i32, i64)],
+    patience: Duration,
+    cancel: &Cancel,
+) -> Result<Option<Vec<LogRecord>>> {
+    let mut records = Vec::with_capacity(places.len());
+    let Some(first) = places.first() else { return Ok(Some(records)) };
+    let consumer = assigned(spec, &[(topic, vec![*first])], true)?;
+    for (partition, offset) in places {
+        let mut at = TopicPartitionList::new();
+        let added = at.add_partition_offset(topic, *partition, Offset::Offset(*offset));
+        added.and_then(|()| consumer.assign(&at)).map_err(not_assigned)?;
+        let started = Instant::now();
+        let found = loop {
+            match consumer.poll(Duration::from_millis(100)) {
+                // What was read ahead for the place before.
+                Some(Ok(message)) if message.partition() != *partition || message.offset() < *offset => {}
+                Some(Ok(message)) => break (message.offset() == *offset).then(|| LogRecord::from_message(&message)),
+                Some(Err(KafkaError::PartitionEOF(_))) => break None,
+                Some(Err(error)) => passing(&error)?,
+                None if started.elapsed() > patience => {
+                    return Err(Error::new(ErrorKind::Unreachable, "the brokers stopped answering"));
+                }
+                None => {}
+            }
+            cancel.check()?;
+        };
+        let Some(found) = found else { return Ok(None) };
+        records.push(found);
+    }
+    Ok(Some(records))
 }
 
 /// Whether a consumer's error ends the reading. It has no use for its group, so it may be denied.

@@ -4,15 +4,17 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, try_join};
+use futures_util::future::{BoxFuture, join_all, try_join};
 
 use super::{Loaded, OffsetStore, Owner, StoredOffset, format, owner, server};
 use crate::config::spec::{KafkaSpec, OffsetsSpec};
 use crate::error::Result;
-use crate::kafka::topic_log::{self, LogRecord};
+use crate::kafka::tail::Tail;
+use crate::kafka::topic_log::LogRecord;
 use crate::model::{KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
 
 /// How long open transactions of other connectors may hold the topic's end back: longer than the
@@ -24,13 +26,15 @@ pub struct KafkaOffsetStore {
     kafka: KafkaSpec,
     topic: String,
     worker_topic: Option<String>,
+    /// By topic, as far as they were asked for.
+    tails: Mutex<HashMap<String, Arc<Tail>>>,
 }
 
 impl KafkaOffsetStore {
     /// Talks to nobody yet.
     pub fn new(kafka: KafkaSpec, offsets: &OffsetsSpec) -> Self {
         let worker_topic = offsets.worker_topic.clone().filter(|topic| *topic != offsets.topic);
-        Self { kafka, topic: offsets.topic.clone(), worker_topic }
+        Self { kafka, topic: offsets.topic.clone(), worker_topic, tails: Mutex::default() }
     }
 
     /// The records that set an offset, or reset it: one for each topic that is read.
@@ -40,12 +44,24 @@ impl KafkaOffsetStore {
         partition: &SourcePartition,
         offset: Option<&SourceOffset>,
     ) -> Vec<KafkaRecord> {
-        let topics = self.worker_topic.iter().chain([&self.topic]);
-        topics.map(|topic| format::record(topic, connector, partition, offset)).collect()
+        self.topics().map(|topic| format::record(topic, connector, partition, offset)).collect()
+    }
+
+    fn topics(&self) -> impl Iterator<Item = &String> {
+        self.worker_topic.iter().chain([&self.topic])
+    }
+
+    /// The tail of a topic, which lives as long as the store.
+    fn tail(&self, topic: &str, connector: &str) -> Arc<Tail> {
+        let connector_of = |key: &[u8]| format::parse_key(key).map(|(connector, _)| connector);
+        let tail = Tail::shared(&self.kafka, topic, connector_of, connector);
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        tails.insert(topic.to_owned(), Arc::clone(&tail));
+        tail
     }
 
     async fn read(&self, topic: &str, connector: &str) -> Result<Loaded> {
-        newest(topic_log::read(&self.kafka, topic, PATIENCE).await?, topic, connector)
+        newest(self.tail(topic, connector).load(connector, PATIENCE).await?, topic, connector)
     }
 }
 
@@ -67,13 +83,26 @@ impl OffsetStore for KafkaOffsetStore {
         .boxed()
     }
 
+    fn read_ahead<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, ()> {
+        let read = async |topic: &String| {
+            if let Err(error) = self.tail(topic, connector).catch_up().await {
+                // Who reads for good says what is wrong.
+                tracing::debug!(topic, error = %error.report(), "the offsets were not read ahead");
+            }
+        };
+        join_all(self.topics().map(read)).map(|_| ()).boxed()
+    }
+
+    fn follow<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, ()> {
+        join_all(self.topics().map(async |topic| self.tail(topic, connector).follow().await)).map(|_| ()).boxed()
+    }
+
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
         format::record(&self.topic, connector, &delta.partition, Some(&delta.to))
     }
 
     fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord> {
-        let topics = self.worker_topic.iter().chain([&self.topic]);
-        topics.map(|topic| server::record(topic, connector, identity)).collect()
+        self.topics().map(|topic| server::record(topic, connector, identity)).collect()
     }
 
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {

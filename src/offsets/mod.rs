@@ -8,7 +8,8 @@ pub mod standalone;
 
 use std::collections::HashMap;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, pending, ready};
 
 pub use self::owner::Owner;
 use crate::error::Result;
@@ -48,6 +49,17 @@ pub trait OffsetStore: Send + Sync {
     /// # Errors
     /// `Offsets` if a record of this connector cannot be understood, `Kafka`, `KafkaRefused`.
     fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<Loaded>>;
+
+    /// Reads what is stored by now, so that less is left for [`OffsetStore::load`] once the connector is fenced (E2: what
+    /// counts is read then).
+    fn read_ahead<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, ()> {
+        ready(()).boxed()
+    }
+
+    /// Stays close behind what is written, for the same reason. Never returns.
+    fn follow<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, ()> {
+        pending().boxed()
+    }
 
     /// The record that makes `delta.to` the stored offset.
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord;

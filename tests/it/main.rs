@@ -21,6 +21,7 @@ mod schemas;
 mod servers;
 mod standalone;
 mod support;
+mod tail;
 mod type_settings;
 mod types;
 mod walkthrough;

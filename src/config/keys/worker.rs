@@ -48,7 +48,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     worker_key(
         "offset.storage.*",
         Kind::Text,
-        "Any other setting of that topic; `cleanup.policy` is always `compact`.",
+        "Any other setting of that topic; `cleanup.policy` is always `compact`, `segment.bytes` is 50 MiB unless it is set.",
     )
     .low(),
     worker_key(
