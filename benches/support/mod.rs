@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod database;
+pub(crate) mod services;
 
 use std::error::Error;
 use std::process::{Command, Stdio};
