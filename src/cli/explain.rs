@@ -42,6 +42,9 @@ struct Explanation {
     binds: Vec<String>,
     plan: PlanReport,
     index_ddl: Option<String>,
+    /// Where a page may end.
+    ends: String,
+    unique_by: Option<Vec<String>>,
     topic: String,
     key: Option<SchemaPreview>,
     value: SchemaPreview,
@@ -161,6 +164,8 @@ async fn explain_table(
         sql: shown_sql(spec, &query),
         plan,
         index_ddl: binding.planner.index_ddl(),
+        ends: binding.planner.ends(),
+        unique_by: binding.planner.unique_by().map(<[String]>::to_vec),
         topic: binding.topic.to_string(),
         key,
         value,
@@ -207,7 +212,7 @@ async fn samples(
     let upper = inspect::upper(spec, connection, binding).await?;
     let query = binding.planner.page(None, upper.as_ref(), count);
     let batch = EncodedBatch::new("sample".into(), binding.topic.clone(), count, 64);
-    let rule = CutRule { anywhere: true, null_fails: false, tolerance: Tolerance::default() };
+    let rule = CutRule { page: None, null_fails: false, tolerance: Tolerance::default() };
     let limits = Limits { rows: count, bytes: usize::MAX };
     let mut stream = connection.fetch(&binding.definition, &query).await?;
     let page = read_page(&mut *stream, &encode, rule, limits, batch, None).await?;
@@ -241,6 +246,7 @@ impl Explanation {
         }
         line("plan", &self.plan.lines.join("\n"));
         line("index", &self.index_verdict());
+        line("pages end", &self.ends);
         line("topic", &self.topic);
         match &self.key {
             Some(key) => {
@@ -302,6 +308,8 @@ impl Explanation {
             "plan": self.plan.lines,
             "index_serves": self.plan.index_serves,
             "index_ddl": self.index_ddl.as_ref().filter(|_| !self.plan.index_serves),
+            "pages_end": self.ends,
+            "unique_by": self.unique_by,
             "topic": self.topic,
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),

@@ -77,6 +77,6 @@ pub async fn plan(
     position: Option<&Position>,
 ) -> Result<(PlanReport, PlannedQuery)> {
     let upper = upper(spec, connection, binding).await?;
-    let query = binding.planner.page(position, upper.as_ref(), spec.polling.batch_max_rows);
+    let query = binding.planner.page(position, upper.as_ref(), spec.polling.batch_max_rows + 1);
     Ok((connection.explain(&query).await?, query))
 }

@@ -1,6 +1,6 @@
 //! How a dialect writes SQL: the little that differs, pure, so that plans can be tested without a database.
 
-use crate::model::{ColumnDefinition, CursorKind, Projection};
+use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
 
 /// The differences between SQL dialects that planning needs.
 pub trait SqlSyntax: Send + Sync {
@@ -34,6 +34,18 @@ pub trait SqlSyntax: Send + Sync {
     fn in_byte_order(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         let _ = (expression, column);
         None
+    }
+
+    /// How values of a cursor column compare that were read as this kind; `in_byte_order` if they are compared as
+    /// [`SqlSyntax::in_byte_order`] says. What is not certain is unknown: a relation whose rows seem to come out of order
+    /// is stopped.
+    fn order_of(&self, kind: CursorKind, column: &ColumnDefinition, in_byte_order: bool) -> ColumnOrder {
+        let _ = in_byte_order;
+        match kind {
+            CursorKind::Text => ColumnOrder::Unknown,
+            CursorKind::TextTimestamp(_) if column.collation.is_some() => ColumnOrder::Unknown,
+            _ => ColumnOrder::Values,
+        }
     }
 
     /// What follows the table's alias to make the database walk an index, for a dialect whose optimizer else sorts

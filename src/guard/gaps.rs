@@ -156,9 +156,9 @@ impl Poll {
         self.last = Some(id);
     }
 
-    /// A row at or below the cursor. Whether it lies in a gap, and so is late and to be emitted.
+    /// A row at or below the cursor. Whether it lies in a gap, and so is late and to be emitted, with all rows of its id.
     pub fn late(&mut self, id: u64) -> bool {
-        let is_late = self.next.gaps.contains(id);
+        let is_late = self.gaps.contains(id);
         self.next.gaps.remove(id, id.saturating_add(1));
         is_late
     }
@@ -228,6 +228,18 @@ mod tests {
         let stored = State::from_text(&state.to_text_of(4_000)).unwrap();
         assert!(stored.is_cut() && (1_000..1_010).contains(&stored.count()), "{}", stored.count());
         assert_eq!(stored.gaps.ranges().last(), state.gaps.ranges().last());
+    }
+
+    #[test]
+    fn all_rows_of_an_id_in_a_gap_are_late_and_none_is_once_it_is_closed() {
+        let mut poll = State::poll(None, &Past::default(), None, Some(0), false);
+        [1, 5, 5].into_iter().for_each(|id| poll.forward(id));
+        let (state, _) = poll.finish();
+        assert_eq!(state.count(), 3, "2, 3 and 4");
+        let mut poll = State::poll(Some(&state), &Past::default(), None, Some(5), false);
+        assert_eq!([3, 3, 5].map(|id| poll.late(id)), [true, true, false]);
+        let (state, _) = poll.finish();
+        assert!(!State::poll(Some(&state), &Past::default(), None, Some(5), false).late(3));
     }
 
     #[test]

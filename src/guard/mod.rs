@@ -22,6 +22,8 @@ pub mod window;
 pub enum Level {
     /// Neither lost nor repeated.
     Exact,
+    /// Neither lost nor repeated, but for rows of an id that was read before they came: those are lost, as in the reference.
+    Partial,
     /// Neither lost nor repeated, but rows wait until the transactions that are open have ended.
     Hold,
     /// Not lost, within a fixed time; a restart may repeat some.
@@ -87,6 +89,7 @@ impl Level {
     pub fn as_str(self) -> &'static str {
         match self {
             Level::Exact => "exact",
+            Level::Partial => "partial",
             Level::Hold => "hold",
             Level::Rescan => "rescan",
             Level::Delay => "delay",
@@ -100,16 +103,28 @@ impl Level {
 pub struct Verdict {
     /// How.
     pub way: Way,
+    /// It is done by ids that rows may share.
+    pub is_partial: bool,
     /// What is not covered.
     pub uncovered: String,
     /// What would raise the level; none where nothing is known to, or it is at its height.
     pub raise: Option<String>,
 }
 
+impl Verdict {
+    /// What it promises.
+    pub fn level(&self) -> Level {
+        match self.way.level() {
+            Level::Exact if self.is_partial => Level::Partial,
+            level => level,
+        }
+    }
+}
+
 /// `exact (snapshot): ...; to raise it: ...`.
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (level, way) = (self.way.level().as_str(), self.way.as_str());
+        let (level, way) = (self.level().as_str(), self.way.as_str());
         if level == way {
             write!(f, "{level}: ")?
         } else {

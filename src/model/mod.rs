@@ -3,6 +3,7 @@
 pub mod cursor;
 pub mod fact;
 pub mod offset;
+pub mod order;
 pub mod query;
 pub mod ranges;
 pub mod record;
@@ -13,12 +14,13 @@ pub mod value;
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
 pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
+pub use order::{ColumnOrder, TupleOrder};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use ranges::RangeSet;
 pub use record::{EncodedBatch, Joins, KafkaRecord, RowText, Skipped};
 pub use schema::{
     ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
-    TableDefinition, TableId,
+    TableDefinition, TableId, UniqueKeys,
 };
 pub use transactions::{
     Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion, micros_of,

@@ -184,6 +184,31 @@ pub struct TableDefinition {
     /// The indexes that could serve an order, where the dialect must be told which one to use
     /// (`SqlSyntax::use_index`); empty elsewhere.
     pub indexes: Vec<Index>,
+    /// Which columns no two rows share, by the catalog.
+    pub unique: UniqueKeys,
+}
+
+/// The sets of columns that the database keeps unique over all rows of a relation: of keys that are valid, complete,
+/// checked at once and over columns that are NOT NULL. Only such a set tells rows apart for certain.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct UniqueKeys {
+    /// The columns of each.
+    pub keys: Vec<Vec<String>>,
+    /// Why there are none, where the relation's nature is the reason: `it is a view`.
+    pub none_because: Option<&'static str>,
+}
+
+impl UniqueKeys {
+    /// None, for this reason.
+    pub fn none_because(reason: &'static str) -> Self {
+        Self { keys: Vec::new(), none_because: Some(reason) }
+    }
+
+    /// A key all of whose columns are among these.
+    pub fn within(&self, columns: &[&str]) -> Option<&[String]> {
+        let is_within = |key: &&Vec<String>| !key.is_empty() && key.iter().all(|name| columns.contains(&name.as_str()));
+        self.keys.iter().find(is_within).map(Vec::as_slice)
+    }
 }
 
 /// An index, ascending over whole columns.

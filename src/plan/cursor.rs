@@ -40,16 +40,17 @@ impl Planner {
         })
     }
 
-    /// The offset to store once every row up to `position` is committed. `settled` is the last timestamp
-    /// all rows of which are among them, if the batch saw one; `before` the offset stored so far. Both
-    /// matter only in `timestamp` mode, where Connect's fields must not run ahead into a tie (4.2).
+    /// The offset to store once every row up to `position` is committed. `settled` are the first values of the last rows
+    /// all of whose like are among them, as many as Kafka Connect's fields tell ([`Planner::told_len`]), if the batch saw
+    /// one; `before` the offset stored so far. Both matter only where the position lies within rows that share those
+    /// values, because there Connect's fields must not run ahead (4.2).
     ///
     /// # Errors
     /// `Value` if the timestamp cannot be read as a time; `Cursor` if the id is NaN or infinite.
     pub fn offset_of(
         &self,
         position: &Position,
-        settled: Option<&CursorValue<'_>>,
+        settled: Option<&[CursorValue<'_>]>,
         before: Option<&SourceOffset>,
         zone: &Zone,
     ) -> Result<SourceOffset> {
@@ -57,26 +58,26 @@ impl Planner {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
             Ok(self.stored(kind.to_instant(value, zone)?, zone))
         };
-        let value = |index: usize| position.0.get(index).ok_or_else(|| Error::internal("a position is too short"));
         if let (Mode::Incrementing { column }, Some(CursorValue::Text(id))) = (&self.mode, position.0.first())
             && self.text_id().is_none()
             && is_beyond_numbers(id)
         {
             return Err(not_a_number(column));
         }
+        let told = if position.0.len() <= self.told_len() { Some(position.0.as_slice()) } else { settled };
         let mut offset = SourceOffset { has_nanos: true, ..SourceOffset::default() };
-        match &self.mode {
-            Mode::Bulk => return Err(Error::internal("bulk mode has no offset")),
-            Mode::Incrementing { .. } => offset.incrementing = self.id_of(value(0)?),
-            Mode::TimestampIncrementing { .. } => {
-                offset.timestamp = Some(instant(value(0)?)?);
-                offset.incrementing = self.id_of(value(1)?);
+        match (&self.mode, told) {
+            (Mode::Bulk, _) => return Err(Error::internal("bulk mode has no offset")),
+            (Mode::Incrementing { .. }, Some([id, ..])) => offset.incrementing = self.id_of(id),
+            (Mode::Timestamp { .. }, Some([time, ..])) => offset.timestamp = Some(instant(time)?),
+            (Mode::TimestampIncrementing { .. }, Some([time, id, ..])) => {
+                offset.timestamp = Some(instant(time)?);
+                offset.incrementing = self.id_of(id);
             }
-            Mode::Timestamp { .. } => {
-                offset.timestamp = match settled {
-                    Some(settled) => Some(instant(settled)?),
-                    None => before.and_then(|before| before.timestamp),
-                };
+            (_, Some(_)) => return Err(Error::internal("a position is too short")),
+            (_, None) => {
+                offset.timestamp = before.and_then(|before| before.timestamp);
+                offset.incrementing = before.and_then(|before| before.incrementing);
             }
         }
         offset.has_nanos = offset.timestamp.is_some();
@@ -96,7 +97,7 @@ impl Planner {
             (Mode::Timestamp { .. }, Some(time), _) => Some(Position(vec![time])),
             // Connect binds id -1 beside the time, so rows of exactly that time are still read (2 and 3.8).
             (Mode::TimestampIncrementing { .. }, Some(time), None) if self.text_id().is_some() => {
-                let least = self.tuple.last().map_or("", TupleColumn::least_text);
+                let least = self.id().map_or("", TupleColumn::least_text);
                 Some(Position(vec![time, CursorValue::Text(least.into())]))
             }
             (Mode::TimestampIncrementing { .. }, Some(time), id) => {
@@ -147,26 +148,44 @@ impl Planner {
     /// (somebody may have edited those).
     fn exact_position(&self, offset: &SourceOffset, zone: &Zone) -> Result<Option<Position>> {
         let Some(text) = &offset.exact else { return Ok(None) };
-        let position = Position::from_text(text)?;
+        let mut position = Position::from_text(text)?;
+        if self.unique_by().is_some() && position.0.len() > self.tuple.len() {
+            // It was taken when rows could share these values, which none does now: all like it have been read.
+            position.0.truncate(self.tuple.len());
+        }
         let fits = position.0.len() <= self.tuple.len()
             && position.0.iter().zip(&self.tuple).all(|(value, column)| fits(value, column.kind));
-        if !fits {
+        if !fits || !self.agrees(&position, offset, zone)? {
             return Ok(None);
         }
+        Ok(Some(position))
+    }
+
+    /// Whether an exact position does not contradict Connect's fields of its offset. Inside of rows that share their values
+    /// those stand at the last that were read whole, so they may lie behind, never ahead.
+    fn agrees(&self, position: &Position, offset: &SourceOffset, zone: &Zone) -> Result<bool> {
         let time = match (self.time_kind(), position.0.first()) {
             (Some(kind), Some(value)) => Some(self.stored(kind.to_instant(value, zone)?, zone)),
             _ => None,
         };
-        let agrees = match &self.mode {
-            Mode::Bulk => false,
-            Mode::Incrementing { .. } => position.0.first().and_then(|id| self.id_of(id)) == offset.incrementing,
-            Mode::TimestampIncrementing { .. } => {
+        let goes_on_inside = position.0.len() > self.told_len();
+        Ok(match (&self.mode, goes_on_inside) {
+            (Mode::Bulk, _) => false,
+            (Mode::Incrementing { .. }, false) => {
+                position.0.first().and_then(|id| self.id_of(id)) == offset.incrementing
+            }
+            (Mode::Incrementing { .. }, true) => {
+                position.0.first().and_then(number_of) >= offset.incrementing.map(i128::from)
+            }
+            (Mode::TimestampIncrementing { .. }, false) => {
                 time == offset.timestamp && position.0.get(1).and_then(|id| self.id_of(id)) == offset.incrementing
             }
-            // Connect's field stands at the last settled timestamp, so it may lie behind, never ahead.
-            Mode::Timestamp { .. } => time >= offset.timestamp,
-        };
-        Ok(agrees.then_some(position))
+            (Mode::TimestampIncrementing { .. }, true) => {
+                let id = position.0.get(1).and_then(number_of);
+                time > offset.timestamp || time == offset.timestamp && id >= offset.incrementing.map(i128::from)
+            }
+            (Mode::Timestamp { .. }, _) => time >= offset.timestamp,
+        })
     }
 
     /// An instant as Kafka Connect stores it: read as a wall clock in its session's zone, taken for one in
@@ -190,7 +209,7 @@ impl Planner {
                 "reset the table's offset with `rowtide offsets reset`, or name the column it was stored for",
             ));
         }
-        Ok(match self.tuple.last().map(|column| column.kind) {
+        Ok(match self.id().map(|column| column.kind) {
             Some(CursorKind::Text) => CursorValue::Text(id.to_string().into()),
             _ => CursorValue::Integer(id),
         })

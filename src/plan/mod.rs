@@ -1,13 +1,14 @@
 //! From a described relation and a mode to SQL: a [`Planner`] is made once per definition and then gives
-//! one page after the other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple
-//! with a total order, so a batch may end after any row; only where a relation has no key to break ties of
-//! a timestamp must a page end between two timestamps ([`Planner::cuts_anywhere`]).
+//! one page after the other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple. Where the
+//! catalog says that no two rows share one ([`Planner::unique_by`]) it can be cut after any row; elsewhere the rows of
+//! one tuple are read together, to the last ([`Planner::tie`]).
 
 pub mod cursor;
 pub mod identity;
 mod late;
 mod order;
 mod statement;
+mod ties;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +19,8 @@ use self::statement::Statement;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position, Projection, Relation,
-    TableDefinition,
+    ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position,
+    Projection, Relation, TableDefinition, TupleOrder,
 };
 use crate::zone::Zone;
 
@@ -51,6 +52,8 @@ struct TupleColumn {
     database_type: String,
     /// Compared as the column is, not under another collation.
     is_plain: bool,
+    order: ColumnOrder,
+    is_nullable: bool,
     /// [`ColumnDefinition::seen_in`].
     seen_in: Option<Zone>,
     /// Where it stands in the result.
@@ -86,6 +89,14 @@ pub struct Planner {
     /// How many columns a page's result has.
     width: usize,
     tuple: Vec<TupleColumn>,
+    /// How its values compare.
+    order: TupleOrder,
+    /// The key that keeps rows of one tuple apart.
+    unique_by: Option<Vec<String>>,
+    /// Why there is none, where the relation's nature is the reason.
+    none_because: Option<&'static str>,
+    /// The ids alone are such a key.
+    has_unique_ids: bool,
     suffix: Option<String>,
     /// The bare name of the table; none for a query.
     table: Option<String>,
@@ -115,6 +126,10 @@ impl Planner {
             hidden: 0,
             width: 0,
             tuple: Vec::new(),
+            order: TupleOrder::default(),
+            unique_by: None,
+            none_because: definition.unique.none_because,
+            has_unique_ids: false,
             suffix: style.suffix.map(str::to_owned),
             table: match &definition.relation {
                 Relation::Table(id) => Some(id.name.clone()),
@@ -129,11 +144,10 @@ impl Planner {
             let column = tuple_column(definition, role, names, style.syntax, &name, &mut hidden)?;
             planner.tuple.push(column);
         }
-        if planner.suffix_cuts_ties() {
-            return Err(Error::config("query.suffix with LIMIT would cut between rows of one timestamp and lose some")
-                .with("table", &definition.relation)
-                .advise("use mode=timestamp+incrementing, a table with a primary key, or no LIMIT: rowtide reads in pages by itself"));
-        }
+        planner.order = TupleOrder(planner.tuple.iter().map(|column| column.order).collect());
+        planner.unique_by = ties::key_within(definition, &planner.tuple);
+        let ids: Vec<&TupleColumn> = planner.tuple.iter().filter(|column| column.role == CursorRole::Incrementing).collect();
+        planner.has_unique_ids = ties::key_within(definition, ids).is_some();
         let mut select_list = select_list(definition, style.syntax, &name);
         for expression in &hidden {
             let _ = write!(select_list, ", {expression}");
@@ -184,27 +198,9 @@ impl Planner {
         self.tuple.len()
     }
 
-    /// Whether a batch may end after any row. False where only a timestamp orders the rows: then a batch
-    /// may only end where the timestamp changes.
-    pub fn cuts_anywhere(&self) -> bool {
-        match self.mode {
-            Mode::Timestamp { .. } => self.tuple.len() > 1,
-            Mode::Bulk | Mode::Incrementing { .. } | Mode::TimestampIncrementing { .. } => true,
-        }
-    }
-
     /// Whether `query.suffix` may cut the result by itself, so that a short page proves nothing.
     pub fn has_suffix(&self) -> bool {
         self.suffix.is_some()
-    }
-
-    fn suffix_cuts_ties(&self) -> bool {
-        let cuts = |suffix: &String| {
-            suffix
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|word| ["limit", "fetch"].iter().any(|cut| word.eq_ignore_ascii_case(cut)))
-        };
-        !self.cuts_anywhere() && self.suffix.as_ref().is_some_and(cuts)
     }
 
     /// The next page: rows strictly after `after`, strictly below `upper`, in cursor order.
@@ -216,25 +212,18 @@ impl Planner {
         if let (Some(upper), Some(time)) = (upper, self.tuple.first()) {
             sql.compare(time, "<", upper);
         }
-        // Without any bound a NULL cursor would be delivered once, out of order.
-        if let (None, None, Some(first)) = (after, upper, self.tuple.first())
-            && first.role == CursorRole::Incrementing
-        {
-            sql.condition(&format!("{} is not null", first.expression));
+        // Without any bound a NULL cursor would be delivered once, out of order; and a NULL id behind a timestamp could
+        // fill page after page with rows that are passed over.
+        if let Some(id) = self.id() {
+            let has_bound = after.is_some() && self.time_kind().is_none();
+            if !has_bound && (self.time_kind().is_none() || id.is_nullable) {
+                sql.condition(&format!("{} is not null", id.expression));
+            }
         }
         sql.order();
         // A suffix stands where the reference puts it, at the very end, and often is a LIMIT itself.
         let limit = (self.suffix.is_none() && !self.tuple.is_empty()).then_some(limit);
         sql.finish(limit)
-    }
-
-    /// All rows of one timestamp, for a relation that has nothing else to tell them apart.
-    pub fn tie(&self, time: &CursorValue<'static>) -> PlannedQuery {
-        let mut sql = Statement::new(self);
-        if let Some(column) = self.tuple.first() {
-            sql.compare(column, "=", time);
-        }
-        sql.finish(None)
     }
 
     /// Whether any row has no cursor value at all.
@@ -276,14 +265,18 @@ impl Planner {
         PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1), recurs: true }
     }
 
-    /// The kind of the id, where the mode has nothing else.
+    fn id(&self) -> Option<&TupleColumn> {
+        self.tuple.iter().find(|column| column.role == CursorRole::Incrementing)
+    }
+
+    /// The kind of the id, where the mode has no timestamp.
     pub fn id_kind(&self) -> Option<CursorKind> {
         self.tuple.first().filter(|column| column.role == CursorRole::Incrementing).map(|column| column.kind)
     }
 
     /// Name and type of the id column, if its values are not numbers.
     pub fn text_id(&self) -> Option<(&str, &str)> {
-        let id = self.tuple.last().filter(|id| id.role == CursorRole::Incrementing && !id.is_number())?;
+        let id = self.id().filter(|id| !id.is_number())?;
         Some((id.names.first()?, &id.database_type))
     }
 
@@ -306,30 +299,19 @@ impl Planner {
     }
 }
 
-/// The cursor tuple a mode asks for, by names.
+/// The cursor tuple a mode asks for, by names, and a key that breaks its ties where the database keeps one.
 fn wanted_tuple(definition: &TableDefinition, mode: &Mode) -> Vec<(CursorRole, Vec<String>)> {
-    let key_columns = || -> Vec<(CursorRole, Vec<String>)> {
-        let usable = definition
-            .primary_key
-            .iter()
-            .all(|name| definition.column_index(name).is_some_and(|index| definition.columns[index].cursor.is_some()));
-        if !usable {
-            return Vec::new();
-        }
-        definition.primary_key.iter().map(|name| (CursorRole::TieBreak, vec![name.clone()])).collect()
-    };
-    match mode {
-        Mode::Bulk => key_columns(),
+    let mut tuple = match mode {
+        Mode::Bulk => Vec::new(),
         Mode::Incrementing { column } => vec![(CursorRole::Incrementing, vec![column.clone()])],
-        Mode::Timestamp { columns } => {
-            let mut tuple = vec![(CursorRole::Timestamp, columns.clone())];
-            tuple.extend(key_columns().into_iter().filter(|(_, names)| names != columns));
-            tuple
-        }
+        Mode::Timestamp { columns } => vec![(CursorRole::Timestamp, columns.clone())],
         Mode::TimestampIncrementing { columns, column } => {
             vec![(CursorRole::Timestamp, columns.clone()), (CursorRole::Incrementing, vec![column.clone()])]
         }
-    }
+    };
+    let breaks = ties::breaks(definition, &tuple);
+    tuple.extend(breaks.into_iter().map(|name| (CursorRole::TieBreak, vec![name])));
+    tuple
 }
 
 fn tuple_column(
@@ -381,6 +363,7 @@ fn tuple_column(
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
     let is_plain = names.len() == 1 && expression == plain;
+    let order = syntax.order_of(kind, first, expression != plain);
     let output = if as_text { syntax.as_text(&plain, &first.database_type) } else { plain };
     if as_text || qualified.len() > 1 || first.projection != Projection::Column {
         index = definition.columns.len() + hidden.len();
@@ -394,6 +377,8 @@ fn tuple_column(
         kind,
         database_type: first.database_type.clone(),
         is_plain,
+        order,
+        is_nullable: !first.not_null,
         seen_in: first.seen_in,
         index,
     })

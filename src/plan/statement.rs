@@ -93,6 +93,15 @@ impl<'a> Statement<'a> {
         if let Some(suffix) = &self.planner.suffix {
             let _ = write!(self.sql, " {suffix}");
         }
+        self.planned(limit)
+    }
+
+    /// Without the suffix, which may leave rows out.
+    pub(super) fn finish_whole(self) -> PlannedQuery {
+        self.planned(None)
+    }
+
+    fn planned(mut self, limit: Option<usize>) -> PlannedQuery {
         if let Some(limit) = limit {
             let _ = write!(self.sql, " limit {limit}");
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dialect::{Dialect, mysql::MySql, postgres::Postgres, sqlite::Sqlite};
-use crate::model::{Field, FieldType, Instant, Projection, SourceOffset, TableId};
+use crate::model::{Field, FieldType, Instant, Projection, SourceOffset, TableId, UniqueKeys};
 use crate::zone::Zone;
 
 const MICROS: CursorKind = CursorKind::Timestamp { zoned: false, digits: 6 };
@@ -18,6 +18,11 @@ fn column(name: &str, database_type: &str, cursor: Option<CursorKind>) -> Column
         cursor,
         projection: Projection::Column,
     }
+}
+
+fn unique(keys: &[&[&str]]) -> UniqueKeys {
+    let keys = keys.iter().map(|key| key.iter().map(|name| (*name).to_owned()).collect());
+    UniqueKeys { keys: keys.collect(), none_because: None }
 }
 
 fn orders() -> TableDefinition {
@@ -37,6 +42,7 @@ fn orders() -> TableDefinition {
         skipped: Vec::new(),
         primary_key: vec!["id".into()],
         indexes: Vec::new(),
+        unique: unique(&[&["id"], &["seq"], &["label"], &["exactly"], &["big"]]),
     }
 }
 
@@ -107,7 +113,7 @@ fn a_coalesced_timestamp_and_a_text_key_ride_in_hidden_columns() {
     );
     assert_eq!((page.hidden, page.cursor[0].index, page.cursor[1].index), (2, 9, 10));
     assert_eq!(planner.time_kind(), Some(MICROS), "the finer of the two counts");
-    assert!(planner.cuts_anywhere());
+    assert_eq!(planner.unique_by(), Some(&["id".to_owned()][..]));
 }
 
 #[test]
@@ -149,11 +155,6 @@ fn unusable_cursor_columns_are_refused_with_their_type() {
     assert!(refuse(Mode::Incrementing { column: "created".into() }).contains("it is a time"));
     assert!(refuse(Mode::Timestamp { columns: vec!["seq".into()] }).contains("cannot serve as timestamp column"));
     assert!(refuse(Mode::Timestamp { columns: vec!["place".into()] }).contains("point"));
-    let mut keyless = orders();
-    keyless.primary_key.clear();
-    let limited = SqlStyle { suffix: Some("LIMIT 5"), ..style };
-    let error = Planner::new(&keyless, &Mode::Timestamp { columns: vec!["created".into()] }, limited).unwrap_err();
-    assert!(error.report().contains("query.suffix with LIMIT"), "{}", error.report());
 }
 
 /// A dialect whose optimizer does not see through row values.
@@ -224,7 +225,7 @@ fn inside_a_tie_connects_timestamp_stays_behind_and_the_exact_position_goes_on()
     let position = Position(vec![CursorValue::Timestamp(11_000_000), CursorValue::Text("b".into())]);
     let before = SourceOffset { timestamp: Some(instant(9_000_000)), has_nanos: true, ..SourceOffset::default() };
     let inside =
-        planner.offset_of(&position, Some(&CursorValue::Timestamp(10_000_000)), Some(&before), &Zone::UTC).unwrap();
+        planner.offset_of(&position, Some(&[CursorValue::Timestamp(10_000_000)]), Some(&before), &Zone::UTC).unwrap();
     assert_eq!(inside.timestamp, Some(instant(10_000_000)));
     assert_eq!(planner.position_of(&inside, &Zone::UTC).unwrap(), Some(position.clone()));
     let unknown = planner.offset_of(&position, None, Some(&before), &Zone::UTC).unwrap();
@@ -468,4 +469,101 @@ fn a_dialect_that_wants_to_be_told_is_told_the_index_that_begins_with_the_whole_
     assert!(sql(MySql.syntax(), &Mode::Incrementing { column: "seq".into() }).contains("force index (`turned`)"));
     let coalesced = Mode::Timestamp { columns: vec!["changed".into(), "created".into()] };
     assert!(!sql(MySql.syntax(), &coalesced).contains("force"), "an expression is in no index");
+}
+
+/// What `incrementing` over `seq` plans if the catalog has these keys.
+fn with_keys(keys: &[&[&str]], mode: &Mode) -> Planner {
+    let definition = TableDefinition { unique: unique(keys), ..orders() };
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: false, unqualified: true, suffix: None };
+    Planner::new(&definition, mode, style).unwrap()
+}
+
+#[test]
+fn an_id_that_is_not_unique_goes_on_by_the_primary_key_if_the_database_keeps_it_unique() {
+    let order = |keys: &[&[&str]], mode: &Mode| {
+        let sql = with_keys(keys, mode).page(None, None, 5).sql;
+        sql.split(" order by ").nth(1).unwrap().trim_end_matches(" limit 5").to_owned()
+    };
+    let (by_id, by_time) = (incrementing("seq"), Mode::Timestamp { columns: vec!["changed".into()] });
+    for (mode, keys, expected) in [
+        (&by_id, &[&["seq"][..], &["id"]][..], "t.seq"),
+        (&by_id, &[&["id"]], "t.seq, t.id"),
+        (&by_id, &[&["seq", "big"], &["id"]], "t.seq, t.id"),
+        (&by_id, &[&["seq", "big"]], "t.seq"),
+        (&by_id, &[], "t.seq"),
+        (&both(), &[&["changed", "seq"], &["id"]], "t.changed, t.seq"),
+        (&both(), &[&["seq"]], "t.changed, t.seq"),
+        (&both(), &[&["id"]], "t.changed, t.seq, t.id"),
+        (&both(), &[], "t.changed, t.seq"),
+        (&by_time, &[&["changed"], &["id"]], "t.changed, t.id"),
+        (&by_time, &[&["changed"]], "t.changed"),
+        (&by_time, &[], "t.changed"),
+    ] {
+        assert_eq!(order(keys, mode), expected, "{mode:?} {keys:?}");
+    }
+    let bulk = |keys: &[&[&str]]| with_keys(keys, &Mode::Bulk).tuple_len();
+    assert_eq!((bulk(&[&["id"]]), bulk(&[])), (1, 0), "a key that rows may share orders no load");
+    let coalesced = Mode::Timestamp { columns: vec!["changed".into(), "created".into()] };
+    assert_eq!(with_keys(&[&["changed"], &["created"]], &coalesced).unique_by(), None);
+}
+
+#[test]
+fn all_rows_of_one_cursor_are_read_whatever_a_suffix_limits() {
+    let tie = [CursorValue::Timestamp(5), CursorValue::Integer(7)];
+    let sql = |suffix| {
+        let definition = TableDefinition { unique: unique(&[]), ..orders() };
+        let style = SqlStyle { syntax: Postgres.syntax(), quote: false, unqualified: true, suffix };
+        let planner = Planner::new(&definition, &both(), style).unwrap();
+        (planner.tie(&tie).sql, planner.suffix_cuts_ties())
+    };
+    let whole = r#"select t.* from Or"ders as t where t.changed = $1 and t.seq = $2"#;
+    assert_eq!(sql(None), (whole.to_owned(), false));
+    assert_eq!(sql(Some("LIMIT 5")), (whole.to_owned(), true));
+    assert_eq!(sql(Some("for share")), (format!("{whole} for share"), false));
+}
+
+#[test]
+fn inside_rows_that_share_what_connect_stores_its_fields_stay_behind() {
+    let position = |values: &[i64]| Position(values.iter().map(|value| CursorValue::Integer(*value)).collect());
+    let mut definition = TableDefinition { unique: unique(&[&["big"]]), ..orders() };
+    definition.primary_key = vec!["big".into()];
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: false, unqualified: true, suffix: None };
+    let planner = Planner::new(&definition, &incrementing("seq"), style).unwrap();
+    let before = SourceOffset { incrementing: Some(3), ..SourceOffset::default() };
+    let inside = planner.offset_of(&position(&[5, 9]), None, Some(&before), &Zone::UTC).unwrap();
+    assert_eq!(inside.incrementing, Some(3), "of 5 there may be more");
+    assert_eq!(planner.position_of(&inside, &Zone::UTC).unwrap(), Some(position(&[5, 9])));
+    let settled = planner.offset_of(&position(&[5, 9]), Some(&[CursorValue::Integer(5)]), None, &Zone::UTC).unwrap();
+    assert_eq!(settled.incrementing, Some(5));
+    assert_eq!(planner.position_of(&settled, &Zone::UTC).unwrap(), Some(position(&[5, 9])));
+    let edited = SourceOffset { incrementing: Some(6), ..settled.clone() };
+    assert_eq!(planner.position_of(&edited, &Zone::UTC).unwrap(), Some(position(&[6])), "what Connect read is read");
+    // What Kafka Connect, or an older rowtide, stored: all rows of its id have been read.
+    let plain = SourceOffset { incrementing: Some(5), ..SourceOffset::default() };
+    let next = planner.position_of(&plain, &Zone::UTC).unwrap();
+    assert_eq!(next, Some(position(&[5])));
+    assert!(planner.page(next.as_ref(), None, 2).sql.contains("where t.seq > $1 order by t.seq, t.big"));
+    assert_eq!(planner.offset_of(&position(&[5]), None, None, &Zone::UTC).unwrap().exact, None);
+    // Once the ids are unique, all rows like the one it was taken at have been read.
+    let unique_now = TableDefinition { unique: unique(&[&["seq"]]), ..definition.clone() };
+    let unique_now = Planner::new(&unique_now, &incrementing("seq"), style).unwrap();
+    assert_eq!(unique_now.position_of(&inside, &Zone::UTC).unwrap(), None.or(Some(position(&[3]))));
+    assert_eq!(unique_now.position_of(&settled, &Zone::UTC).unwrap(), Some(position(&[5])));
+    let timed = Planner::new(&definition, &both(), style).unwrap();
+    let at = Position(vec![CursorValue::Timestamp(8_000_000), CursorValue::Integer(5), CursorValue::Integer(9)]);
+    let settled = [CursorValue::Timestamp(8_000_000), CursorValue::Integer(4)];
+    let stored = timed.offset_of(&at, Some(&settled), None, &Zone::UTC).unwrap();
+    assert_eq!((stored.timestamp, stored.incrementing), (Some(instant(8_000_000)), Some(4)));
+    assert_eq!(timed.position_of(&stored, &Zone::UTC).unwrap(), Some(at));
+}
+
+#[test]
+fn an_id_that_may_be_null_is_not_passed_over_page_after_page() {
+    let mut definition = orders();
+    definition.columns[1].not_null = false;
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: false, unqualified: true, suffix: None };
+    let planner = Planner::new(&definition, &both(), style).unwrap();
+    let after = Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)]);
+    assert!(planner.page(Some(&after), Some(&UPPER), 2).sql.contains(" and t.seq is not null order by"));
+    assert!(!with_keys(&[&["seq"]], &both()).page(Some(&after), Some(&UPPER), 2).sql.contains("null"));
 }

@@ -103,7 +103,7 @@ fn altered(old: &ColumnDefinition, new: &ColumnDefinition) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Field, FieldType, Projection, TableId};
+    use crate::model::{Field, FieldType, Projection, TableId, UniqueKeys};
 
     fn table(columns: &[(&str, &str, bool)]) -> TableDefinition {
         let column = |(name, database_type, optional): &(&str, &str, bool)| ColumnDefinition {
@@ -122,6 +122,7 @@ mod tests {
             skipped: Vec::new(),
             primary_key: Vec::new(),
             indexes: Vec::new(),
+            unique: UniqueKeys::default(),
         }
     }
 

@@ -65,8 +65,9 @@ pub async fn of_rules(connection: &mut dyn SourceConnection, binding: &Binding) 
         Mode::Timestamp { columns } => (columns, None),
         Mode::TimestampIncrementing { columns, column } => (columns, Some(column)),
     };
+    let of_ties = of_ties(&binding.planner, id);
     if matches!(relation, Relation::Query(_)) {
-        return Ok(Vec::new());
+        return Ok(of_ties.into_iter().collect());
     }
     let columns: Vec<String> = times.iter().chain(id).cloned().collect();
     let mut facts = connection.cursor_facts(relation, &columns).await?;
@@ -79,8 +80,39 @@ pub async fn of_rules(connection: &mut dyn SourceConnection, binding: &Binding) 
     if let Some(fact) = facts.iter().find(|fact| fact.weight == FactWeight::Refusal) {
         return Err(refused(relation, &fact.column, &fact.text));
     }
+    facts.extend(of_ties);
     facts.sort_by_key(|fact| std::cmp::Reverse(fact.weight));
     Ok(facts)
+}
+
+/// What it means that rows may share an id, as far as the catalog knows.
+fn of_ties(planner: &Planner, id: Option<&String>) -> Option<CursorFact> {
+    let is_timed = planner.time_kind().is_some();
+    let id = id.filter(|_| !planner.has_unique_ids() && !(is_timed && planner.unique_by().is_some()))?;
+    let why = planner.none_because().map(|why| format!(" ({why})")).unwrap_or_default();
+    let nothing = format!("nothing in the catalog says that it is unique{why}");
+    let (weight, text) = match (is_timed, planner.unique_by()) {
+        (true, _) => (
+            FactWeight::Note,
+            format!("{nothing}, nor is it together with the timestamp: rows that share both are read together"),
+        ),
+        (false, Some(key)) => (
+            FactWeight::Warning,
+            format!(
+                "{nothing}: a row that comes later with an id that was read is found only if that id is still the greatest \
+                 and ({}) sorts after the rows read",
+                key.join(", ")
+            ),
+        ),
+        (false, None) => (
+            FactWeight::Warning,
+            format!(
+                "{nothing}: rows of one id are read together, and one that comes later with an id that was read is not \
+                 read any more, as in Kafka Connect"
+            ),
+        ),
+    };
+    Some(CursorFact { column: id.clone(), weight, text })
 }
 
 /// What the ids of a relation say of themselves, in `incrementing` mode and if they are no integers.

@@ -11,7 +11,7 @@ use tokio::time::Instant as Clock;
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
 use super::facts::Known;
-use super::late::{At, Late, Sweep, Watch};
+use super::late::{At, Late, Phase, Sweep, Watch};
 use super::pass::Pass;
 use super::skipped::{Skipping, tolerance};
 use super::stall::{Step, Waits};
@@ -22,7 +22,7 @@ use crate::model::{
     SourcePartition, TableDefinition, Value,
 };
 use crate::plan::Planner;
-use crate::reader::{CutRule, Limits, Page, read_page};
+use crate::reader::{CutRule, Limits, Ordered, Page, read_page};
 use crate::retry::Backoff;
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
@@ -137,7 +137,7 @@ impl Polled {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let planner = &bound.binding.planner;
         let (rule, encode) =
-            (self.rule(parts), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
+            (rule(parts, planner, self.position.as_ref()), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
         if !self.late.shares_view() {
             watch.release(connection).await?;
         }
@@ -158,7 +158,7 @@ impl Polled {
         }
         if planner.tuple_len() == 0 {
             drop(permit);
-            return self.poll_unordered(parts, connection, out, rule).await;
+            return self.poll_unordered(parts, connection, out).await;
         }
         let at = At {
             spec: &parts.spec,
@@ -171,25 +171,29 @@ impl Polled {
         };
         let mut sweep = self.late.begin(at, connection, watch).await?;
         let bound_of_page = sweep.as_ref().map_or_else(|| upper.clone(), |sweep| sweep.bound(upper.clone()));
-        let query = planner.page(self.position.as_ref(), bound_of_page.as_ref(), self.page_rows);
+        // The first row beyond the page tells whether it shares the cursor of the last one within.
+        let query = planner.page(self.position.as_ref(), bound_of_page.as_ref(), self.page_rows + 1);
         let limits = Limits { rows: self.page_rows, bytes: self.page_bytes };
         let batch = self.empty_batch(bound);
         let query = with_ids(sweep.as_ref(), planner, query);
-        let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;
+        let mut stream = open_page(connection, bound, &query, sweep.as_mut(), Phase::Page).await?;
         let mut page = read_page(&mut *stream, &encode, rule, limits, batch, query.limit).await?;
         drop(stream);
         let mut has_misfits = false;
+        sweep.iter_mut().for_each(|sweep| sweep.page_read(page.ended));
         if let Some(tie) = page.unfinished_tie.take() {
-            let query = with_ids(sweep.as_ref(), planner, planner.tie(&tie));
-            sweep.iter_mut().for_each(Sweep::forget_page);
-            let rule = CutRule { anywhere: true, ..rule };
-            let mut stream = open_page(connection, bound, &query, sweep.as_mut()).await?;
-            let rest = self.read_step(parts, out, &mut *stream, rule, permit, self.empty_batch(bound)).await?;
+            if matches!(planner.mode(), Mode::Bulk) {
+                return Err(Error::new(ErrorKind::SchemaChanged, "rows share a primary key, which is unique no more"));
+            }
+            let query = with_ids(sweep.as_ref(), planner, planner.tie(&tie.0));
+            let mut stream = open_page(connection, bound, &query, sweep.as_mut(), Phase::Tie).await?;
+            let rest =
+                self.read_step(parts, out, &mut *stream, rule.whole(), permit, self.empty_batch(bound)).await?;
             drop(stream);
             has_misfits = rest.has_misfits;
             permit = rest.permit;
             page = rest.page;
-            (page.position, page.settled, page.ended) = (Some(Position(vec![tie.clone()])), Some(tie), false);
+            (page.position, page.settled, page.ended) = (Some(tie), None, false);
         }
         let mut must_store = self.is_torn.load(Ordering::Relaxed);
         let mut blocker = None;
@@ -197,9 +201,8 @@ impl Polled {
             let began = Clock::now();
             while let Some(query) = sweep.next_query() {
                 let stream = connection.fetch(&bound.binding.definition, &query).await?;
-                let mut stream = sweep.watch(stream, false);
-                let rule = CutRule { anywhere: true, ..rule };
-                let rest = self.read_step(parts, out, &mut *stream, rule, permit, page.batch).await?;
+                let mut stream = sweep.watch(stream, planner.order(), Phase::Late);
+                let rest = self.read_step(parts, out, &mut *stream, rule.whole(), permit, page.batch).await?;
                 drop(stream);
                 has_misfits |= rest.has_misfits;
                 permit = rest.permit;
@@ -286,11 +289,6 @@ impl Polled {
         (ready, last)
     }
 
-    pub(super) fn rule(&self, parts: &Parts) -> CutRule {
-        let anywhere = self.bound.as_ref().is_some_and(|bound| bound.binding.planner.cuts_anywhere());
-        CutRule { anywhere, null_fails: parts.spec.mode.null_fails, tolerance: tolerance(&parts.spec.errors) }
-    }
-
     pub(super) fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
         let rows = self.page_rows.min(MAX_PAGE_ROWS);
         let row_bytes = self.row_bytes.min(self.page_bytes / rows.max(1) + 1);
@@ -311,7 +309,7 @@ impl Polled {
             batch.newest = Some(kind.to_instant(newest, zone)?);
         }
         if !matches!(planner.mode(), Mode::Bulk) {
-            let mut to = planner.offset_of(&position, page.settled.as_ref(), self.offset.as_ref(), zone)?;
+            let mut to = planner.offset_of(&position, page.settled.as_deref(), self.offset.as_ref(), zone)?;
             to.guard = self.late.stored_with(&position, identity);
             batch.delta =
                 Some(OffsetDelta { partition: self.stored_as.clone(), from: self.offset.clone(), to: to.clone() });
@@ -406,6 +404,18 @@ impl Polled {
     }
 }
 
+/// How a page of a planner behind a position is read.
+pub(super) fn rule<'a>(parts: &Parts, planner: &'a Planner, after: Option<&'a Position>) -> CutRule<'a> {
+    let ordered = Ordered {
+        order: planner.order(),
+        after,
+        told_len: planner.told_len(),
+        is_cut_blindly: planner.suffix_cuts_ties(),
+    };
+    let page = (planner.tuple_len() > 0).then_some(ordered);
+    CutRule { page, null_fails: parts.spec.mode.null_fails, tolerance: tolerance(&parts.spec.errors) }
+}
+
 /// The beat that is nearest to a time.
 fn beat_near(rhythm: Clock, interval: Duration, time: Clock) -> Clock {
     let beats = (time - rhythm).as_secs_f64() / interval.as_secs_f64();
@@ -426,10 +436,11 @@ async fn open_page<'c>(
     bound: &'c Bound,
     query: &'c PlannedQuery,
     sweep: Option<&'c mut Sweep>,
+    phase: Phase,
 ) -> Result<Box<dyn RowStream + 'c>> {
     let stream = connection.fetch(&bound.binding.definition, query).await?;
     Ok(match sweep {
-        Some(sweep) => sweep.watch(stream, true),
+        Some(sweep) => sweep.watch(stream, bound.binding.planner.order(), phase),
         None => stream,
     })
 }

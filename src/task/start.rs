@@ -158,7 +158,7 @@ impl Polled {
             }
             Some(position) => {
                 // "Now" must not move at the next start, so it is stored before anything is read.
-                let to = planner.offset_of(position, position.0.first(), None, zone)?;
+                let to = planner.offset_of(position, None, None, zone)?;
                 tracing::info!(table = %self.name, position = %to, "no stored offset, reading from the configured start");
                 self.store(binding, to, out).await?;
             }

@@ -1,5 +1,5 @@
-//! What cannot be cut into pages: the rows of one timestamp in a table without a key, rows that committed late, a
-//! bulk load without a key. One statement, whose stream stays open while its batches are handed on, so memory stays
+//! What cannot be cut into pages: rows that share a cursor, rows that committed late, a bulk load of a table that no key
+//! orders. One statement, whose stream stays open while its batches are handed on, so memory stays
 //! bounded; this is the one place where a read may wait for Kafka.
 
 use std::sync::atomic::Ordering;
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Parts;
 use super::pass::Pass;
-use super::relation::{MAX_PAGE_ROWS, Polled};
+use super::relation::{MAX_PAGE_ROWS, Polled, rule};
 use crate::dialect::{RowStream, SourceConnection};
 use crate::error::{Error, Result};
 use crate::model::{EncodedBatch, Joins, Value};
@@ -24,7 +24,7 @@ pub(super) struct Rest<'o> {
 }
 
 impl Polled {
-    /// Reads the rows of one step (of one timestamp that nothing else tells apart, or late ones) behind those of
+    /// Reads the rows of one step (that share a cursor, or came late) behind those of
     /// `batch`. Their batches make one transaction, because there is no position between them: all but the last are
     /// handed on here, and the step is torn until that follows.
     ///
@@ -35,7 +35,7 @@ impl Polled {
         parts: &Parts,
         out: &'o mpsc::Sender<EncodedBatch>,
         stream: &mut dyn RowStream,
-        rule: CutRule,
+        rule: CutRule<'static>,
         permit: mpsc::Permit<'o, EncodedBatch>,
         batch: EncodedBatch,
     ) -> Result<Rest<'o>> {
@@ -57,16 +57,16 @@ impl Polled {
         Ok(rest)
     }
 
-    /// A bulk load of a relation without a usable primary key.
+    /// A bulk load of a relation that no key orders.
     pub(super) async fn poll_unordered(
         &mut self,
         parts: &Parts,
         connection: &mut dyn SourceConnection,
         out: &mpsc::Sender<EncodedBatch>,
-        rule: CutRule,
     ) -> Result<bool> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
+        let rule = rule(parts, &bound.binding.planner, None).whole();
         let query = bound.binding.planner.page(None, None, 0);
         let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };

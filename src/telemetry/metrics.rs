@@ -217,7 +217,7 @@ fn state_labels(table: &TableLabels, state: TableState) -> StateLabels {
 }
 
 /// Every level of [`GuardStatus::level`].
-const GUARD_LEVELS: [&str; 5] = ["exact", "hold", "rescan", "delay", "off"];
+const GUARD_LEVELS: [&str; 6] = ["exact", "partial", "hold", "rescan", "delay", "off"];
 
 fn level_labels(table: &TableLabels, level: &'static str) -> LevelLabels {
     LevelLabels { connector: table.connector.clone(), table: table.table.clone(), level }
@@ -228,7 +228,7 @@ impl Shared {
         for level in GUARD_LEVELS.into_iter().filter(|_| !guard.level.is_empty()) {
             self.guard_level.get_or_create_owned(&level_labels(labels, level)).set((guard.level == level).into());
         }
-        let is_guarded = matches!(guard.level, "exact" | "hold" | "rescan");
+        let is_guarded = matches!(guard.level, "exact" | "partial" | "hold" | "rescan");
         let hidden = is_guarded.then_some(guard.hidden_ids as f64);
         let gauges = [
             (&self.guard_window, guard.window_seconds),

@@ -70,7 +70,7 @@ metrics! {
     REREAD_ROWS "rowtide_guard_reread_rows_total" Counter ["connector", "table"]
         "Rows below the position that were read again to find late ones among them, and were none";
     GUARD_LEVEL "rowtide_guard_level" Gauge ["connector", "table", "level"]
-        "1 for what is promised about rows that commit late, 0 for the others: exact, hold, rescan, delay, off";
+        "1 for what is promised about rows that commit late, 0 for the others: exact, partial, hold, rescan, delay, off";
     GUARD_WINDOW "rowtide_guard_window_seconds" Gauge ["connector", "table"]
         "How far back late rows are looked for, at the last poll; absent where they are not";
     GUARD_HIDDEN "rowtide_guard_hidden_ids" Gauge ["connector", "table"]

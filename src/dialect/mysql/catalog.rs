@@ -13,7 +13,7 @@ use super::{Server, Session, answered, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId,
+    ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys,
 };
 
 /// Databases of the server's own, the first three of which the drivers know as such.
@@ -84,10 +84,10 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
             let sql = format!("select * from {}", sql_name(session, id));
-            (query_columns(session, &sql).await?, Keys::default())
+            (query_columns(session, &sql).await?, Keys::none_because("it is a view"))
         }
         Relation::Table(id) => (table_columns(session, id).await?, keys(session, id).await?),
-        Relation::Query(sql) => (query_columns(session, sql).await?, Keys::default()),
+        Relation::Query(sql) => (query_columns(session, sql).await?, Keys::none_because("it is a query")),
     };
     define(session, relation, columns, keys)
 }
@@ -146,15 +146,33 @@ const PRIMARY: &str = "PRIMARY";
 struct Keys {
     primary: Vec<String>,
     indexes: Vec<Index>,
+    unique: UniqueKeys,
+}
+
+/// A part of an index.
+#[derive(Debug, Clone)]
+struct Part {
+    /// None for an expression.
+    column: Option<String>,
+    /// It is of an index that is used, ascending, and the whole column.
+    in_order: bool,
+    /// The index keeps it unique together with its other parts: it is used and unique, the column whole and NOT NULL.
+    is_unique: bool,
 }
 
 impl Keys {
-    /// Takes the parts of an index: each one's column and whether it is in order, ascending and whole.
-    fn add(&mut self, name: &str, parts: &[(Option<String>, bool)], ends_with_key: bool) {
-        let ordered = parts.iter().map_while(|(column, in_order)| column.clone().filter(|_| *in_order));
+    fn none_because(reason: &'static str) -> Self {
+        Self { unique: UniqueKeys::none_because(reason), ..Self::default() }
+    }
+
+    /// Takes the parts of an index.
+    fn add(&mut self, name: &str, parts: &[Part], ends_with_key: bool) {
+        let ordered = parts.iter().map_while(|part| part.column.clone().filter(|_| part.in_order));
         let mut columns: Vec<String> = ordered.collect();
+        let unique = parts.iter().map(|part| part.column.clone().filter(|_| part.is_unique));
+        self.unique.keys.extend(unique.collect::<Option<Vec<String>>>());
         if name == PRIMARY {
-            self.primary = parts.iter().filter_map(|(column, _)| column.clone()).collect();
+            self.primary = parts.iter().filter_map(|part| part.column.clone()).collect();
         } else if ends_with_key && columns.len() == parts.len() {
             let key = self.primary.iter().filter(|column| !columns.contains(column)).cloned().collect::<Vec<_>>();
             columns.extend(key);
@@ -165,12 +183,16 @@ impl Keys {
     }
 }
 
+/// Engines that keep a key unique over all rows they show; those that merge tables, or reach for them elsewhere, do not.
+const ENGINES: &[&str] = &["innodb", "myisam", "aria", "memory", "rocksdb", "ndbcluster", "ndb", "tokudb"];
+
 async fn keys(session: &mut Session, id: &TableId) -> Result<Keys> {
     let used = if session.kind == Server::MariaDb { "ignored = 'NO'" } else { "is_visible = 'YES'" };
     let of_table = "table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
     let sql = format!(
         "select index_name, column_name,
-                if(sub_part is null and collation = 'A' and index_type = 'BTREE' and {used}, 'yes', 'no')
+                if(sub_part is null and collation = 'A' and index_type = 'BTREE' and {used}, 'yes', 'no'),
+                if(sub_part is null and non_unique = 0 and coalesce(nullable, '') <> 'YES' and {used}, 'yes', 'no')
          from information_schema.statistics where {of_table}
          order by index_name <> '{PRIMARY}', index_name, seq_in_index"
     );
@@ -178,17 +200,31 @@ async fn keys(session: &mut Session, id: &TableId) -> Result<Keys> {
     let rows = session.rows(&sql, &names, Doing::Describe).await?;
     let mut parts = Vec::with_capacity(rows.len());
     for row in &rows {
-        let in_order = text(row, 2)? == Some("yes");
-        parts.push((text(row, 0)?.unwrap_or_default(), (text(row, 1)?.map(str::to_owned), in_order)));
+        let is = |place| Ok::<_, Error>(text(row, place)? == Some("yes"));
+        let part = Part { column: text(row, 1)?.map(str::to_owned), in_order: is(2)?, is_unique: is(3)? };
+        parts.push((text(row, 0)?.unwrap_or_default(), part));
     }
+    let sql = format!(
+        "select coalesce(table_type, ''), coalesce(engine, ''), {} from information_schema.tables where {of_table}",
+        if session.kind == Server::TiDb { "tidb_pk_type" } else { "''" }
+    );
+    let rows = session.rows(&sql, &names, Doing::Describe).await?;
+    let of = |place| -> Result<String> {
+        let text = rows.first().map_or(Ok(None), |row| text(row, place))?;
+        Ok(text.unwrap_or_default().to_ascii_lowercase())
+    };
+    let (table_type, engine) = (of(0)?, of(1)?);
     // Where rows are stored by the primary key, every other index ends with it.
-    let stored_by_key = if session.kind == Server::TiDb { "tidb_pk_type = 'CLUSTERED'" } else { "engine = 'InnoDB'" };
-    let sql = format!("select 1 from information_schema.tables where {of_table} and {stored_by_key}");
-    let ends_with_key = !session.rows(&sql, &names, Doing::Describe).await?.is_empty();
+    let ends_with_key = if session.kind == Server::TiDb { of(2)? == "clustered" } else { engine == "innodb" };
     let mut keys = Keys::default();
     for index in parts.chunk_by(|(one, _), (other, _)| one == other) {
-        let parts: Vec<_> = index.iter().map(|(_, part)| part.clone()).collect();
+        let parts: Vec<Part> = index.iter().map(|(_, part)| part.clone()).collect();
         keys.add(index[0].0, &parts, ends_with_key);
+    }
+    if table_type.ends_with("view") {
+        keys.unique = UniqueKeys::none_because("it is a view");
+    } else if !ENGINES.contains(&engine.as_str()) {
+        keys.unique = UniqueKeys::none_because("its storage engine need not keep keys unique over all rows");
     }
     Ok(keys)
 }
@@ -224,11 +260,17 @@ async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described
             of: ColumnType::of_result(column.type_info()),
             not_null: described.nullable.get(index).copied().flatten() == Some(false),
             auto_increment: false,
-            collation: None,
+            collation: of_result(column),
         })
         .collect();
     fill_in_scales(session, &wrapped, &mut columns).await?;
     Ok(columns)
+}
+
+/// A text of a result compares by a collation that the driver does not name; most of them ignore case.
+fn of_result(column: &MySqlColumn) -> Option<String> {
+    let is_text = ColumnType::of_result(column.type_info()).kind == Kind::Text;
+    is_text.then(|| "of the result".to_owned())
 }
 
 /// The scale of a query's decimals. The driver drops it from the result's description, so a zero is put
@@ -276,6 +318,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
         skipped: Vec::new(),
         primary_key: keys.primary,
         indexes: keys.indexes,
+        unique: keys.unique,
     };
     let mut names = HashSet::new();
     for column in described {
@@ -321,13 +364,15 @@ mod tests {
 
     #[test]
     fn an_index_serves_as_far_as_its_parts_are_in_order_and_ends_with_the_key_rows_are_stored_by() {
-        let part = |column: &str, in_order| (Some(column.to_owned()), in_order);
+        let part = |column: &str, in_order| Part { column: Some(column.to_owned()), in_order, is_unique: in_order };
+        let expression = Part { column: None, in_order: true, is_unique: true };
         let mut keys = Keys::default();
         keys.add(PRIMARY, &[part("tenant", true), part("label", false)], true);
         keys.add("by_time", &[part("changed", true), part("tenant", true)], true);
         keys.add("by_half", &[part("changed", true), part("note", false)], true);
-        keys.add("by_expression", &[(None, true), part("changed", true)], true);
+        keys.add("by_expression", &[expression, part("changed", true)], true);
         keys.add("apart", &[part("changed", true)], false);
+        assert_eq!(keys.unique.keys, [&["changed", "tenant"][..], &["changed"]], "all parts of it, and no expression");
         assert_eq!(keys.primary, ["tenant", "label"]);
         let index = |name: &str, columns: &[&str]| Index {
             name: name.to_owned(),

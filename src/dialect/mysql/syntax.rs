@@ -3,7 +3,7 @@
 
 use super::super::SqlSyntax;
 use super::types::{ColumnType, Kind};
-use crate::model::{ColumnDefinition, CursorKind, Projection};
+use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
 
 pub(super) struct Syntax;
 
@@ -49,6 +49,18 @@ impl SqlSyntax for Syntax {
     fn in_byte_order(&self, expression: &str, _column: &ColumnDefinition) -> Option<String> {
         // In one character set, so that it compares with a parameter, and without the padding of `_bin`.
         Some(format!("cast(convert({expression} using utf8mb4) as binary)"))
+    }
+
+    fn order_of(&self, kind: CursorKind, column: &ColumnDefinition, in_byte_order: bool) -> ColumnOrder {
+        match (kind, ColumnType::of_catalog(&column.database_type).kind) {
+            // In a session in another zone than UTC it is read as a wall clock, and compared as an instant.
+            (CursorKind::Timestamp { zoned: false, .. }, Kind::Timestamp) => ColumnOrder::Hidden,
+            (CursorKind::Text, Kind::Decimal | Kind::Bit | Kind::Enum | Kind::Set) => ColumnOrder::Numbers,
+            (CursorKind::Text, Kind::Bytes) => ColumnOrder::Values,
+            (CursorKind::Text, _) if in_byte_order => ColumnOrder::Values,
+            (CursorKind::Text | CursorKind::TextTimestamp(_), _) => ColumnOrder::Unknown,
+            _ => ColumnOrder::Values,
+        }
     }
 
     fn use_index(&self, name: &str) -> Option<String> {

@@ -7,10 +7,10 @@ use sqlx::{Column, Row};
 use super::super::syntax::double_quoted;
 use super::super::{Doing, near};
 use super::types::{CatalogKind, CatalogType, Mapping};
-use super::{Session, answered, statement};
+use super::{Session, answered, keys, statement};
 use crate::config::spec::{CatalogFilter, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, Field, Relation, SkippedColumn, TableDefinition, TableId};
+use crate::model::{ColumnDefinition, Field, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys};
 
 /// The table types of pgjdbc and what they are in the catalog.
 const TABLE_TYPES: &[(&str, &str)] = &[
@@ -68,7 +68,7 @@ pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result
     Ok(u64::try_from(rows).ok().filter(|rows| *rows > 0))
 }
 
-fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
+pub(super) fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
 where
     T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {
@@ -113,7 +113,11 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
     if matches!(relation, Relation::Query(_)) {
         fill_in_modifiers(session, &format!("select * from {base} as t"), &mut columns).await;
     }
-    define(session, relation, columns)
+    let unique = match relation {
+        Relation::Query(_) => UniqueKeys::none_because("it is a query"),
+        Relation::Table(_) => keys::unique(session, shape.columns()).await?,
+    };
+    define(session, relation, (columns, unique))
 }
 
 /// The error of a table that is not there, with the names that are near it.
@@ -258,7 +262,11 @@ fn is_one_operand(text: &str) -> bool {
     depth == 0
 }
 
-fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>) -> Result<TableDefinition> {
+fn define(
+    session: &Session,
+    relation: &Relation,
+    (described, unique): (Vec<CatalogColumn>, UniqueKeys),
+) -> Result<TableDefinition> {
     let is_table = matches!(relation, Relation::Table(_));
     let nullable = session.notes.nullable.get(relation);
     let mut definition = TableDefinition {
@@ -267,6 +275,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<CatalogColumn>)
         skipped: Vec::new(),
         primary_key: Vec::new(),
         indexes: Vec::new(),
+        unique,
     };
     let mut key: Vec<(i32, String)> = Vec::new();
     for column in described {

@@ -13,6 +13,7 @@ mod explain;
 mod facts;
 mod fetch;
 mod identity;
+mod keys;
 mod numeric;
 mod shown;
 mod type_table;
@@ -38,7 +39,7 @@ use super::{
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition, TableId,
+    ColumnDefinition, ColumnOrder, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition, TableId,
     ViewAnswer, ViewQuestion, micros_of,
 };
 use crate::zone::Zone;
@@ -101,6 +102,17 @@ impl SqlSyntax for Syntax {
 
     fn in_byte_order(&self, expression: &str, _column: &ColumnDefinition) -> Option<String> {
         Some(format!("{expression} collate \"C\""))
+    }
+
+    fn order_of(&self, kind: CursorKind, column: &ColumnDefinition, _in_byte_order: bool) -> ColumnOrder {
+        let name = column.database_type.split('(').next().unwrap_or_default();
+        match (kind, name) {
+            (CursorKind::Text, "numeric") => ColumnOrder::Numbers,
+            (CursorKind::Text, "uuid") => ColumnOrder::Values,
+            // The database may have another encoding than the texts that are read.
+            (CursorKind::Text | CursorKind::TextTimestamp(_), _) => ColumnOrder::Unknown,
+            _ => ColumnOrder::Values,
+        }
     }
 
     fn has_row_values(&self) -> bool {

@@ -15,7 +15,7 @@ use super::{Session, answered, column, statement};
 use crate::config::spec::CatalogFilter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cursor::TextTimeFormat;
-use crate::model::{ColumnDefinition, CursorKind, Field, Relation, TableDefinition, TableId};
+use crate::model::{ColumnDefinition, CursorKind, Field, Relation, TableDefinition, TableId, UniqueKeys};
 
 pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
     const KNOWN: &[&str] = &["TABLE", "VIEW", "SYSTEM TABLE", "GLOBAL TEMPORARY"];
@@ -76,6 +76,8 @@ pub(super) async fn last_id(session: &mut Session, table: &str) -> Result<Option
 struct Origin {
     declared: String,
     not_null: bool,
+    /// No row can hold NULL: declared so, the rowid, or in the key of a table WITHOUT ROWID.
+    never_null: bool,
     /// Place in the primary key from 1, 0 for none.
     key: i64,
     /// It is the rowid.
@@ -114,6 +116,7 @@ pub(super) async fn describe(
         skipped: Vec::new(),
         primary_key: Vec::new(),
         indexes: Vec::new(),
+        unique: UniqueKeys::none_because("it is a query"),
     };
     let mut key: Vec<(i64, String)> = Vec::new();
     let mut tables = HashMap::new();
@@ -137,7 +140,41 @@ pub(super) async fn describe(
     }
     key.sort();
     definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
+    if let Some(table) = own_table {
+        let origins = tables.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(table));
+        definition.unique = match origins {
+            Some((table, columns)) => unique(session, &table, &columns).await?,
+            None => UniqueKeys::none_because("it is a view"),
+        };
+    }
     Ok(definition)
+}
+
+/// The keys that the database keeps unique over all rows of a table. NULL is allowed in a primary key that is neither the
+/// rowid nor that of a table WITHOUT ROWID; a key counts where no collation but that of bytes is declared, or what it is
+/// over holds no text.
+async fn unique(session: &mut Session, table: &str, columns: &HashMap<String, Origin>) -> Result<UniqueKeys> {
+    let rowid = columns.iter().find(|(_, column)| column.is_rowid).map(|(name, _)| vec![name.clone()]);
+    let sql = "select l.name, i.name, coalesce(i.coll, '') from pragma_index_list(?1) l, pragma_index_xinfo(l.name) i
+               where l.\"unique\" and not l.partial and i.key order by l.seq, i.seqno";
+    let mut binds = SqliteArguments::default();
+    binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
+    let rows = session.rows(sql, binds, Doing::Describe).await?;
+    let mut parts: Vec<(String, Option<String>)> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let name: Option<String> = column(row, 1)?;
+        let by_bytes = column::<String>(row, 2)?.eq_ignore_ascii_case("binary");
+        let counts = |name: &String| {
+            columns.get(name).is_some_and(|column| {
+                let is_text = Declared::parse(&column.declared).is_text();
+                column.never_null && by_bytes && !(column.collated && is_text)
+            })
+        };
+        parts.push((column(row, 0)?, name.filter(counts)));
+    }
+    let keys = parts.chunk_by(|(one, _), (other, _)| one == other);
+    let keys = keys.filter_map(|key| key.iter().map(|(_, name)| name.clone()).collect::<Option<Vec<String>>>());
+    Ok(UniqueKeys { keys: rowid.into_iter().chain(keys).collect(), none_because: None })
 }
 
 fn is_repetition(suffix: &str) -> bool {
@@ -154,7 +191,14 @@ async fn origin(
     tables: &mut HashMap<String, HashMap<String, Origin>>,
     found: &SqliteColumn,
 ) -> Result<Origin> {
-    let expression = Origin { declared: String::new(), not_null: false, key: 0, is_rowid: false, collated: false };
+    let expression = Origin {
+        declared: String::new(),
+        not_null: false,
+        never_null: false,
+        key: 0,
+        is_rowid: false,
+        collated: false,
+    };
     let place = found.origin();
     let Some(place) = place.table_column() else { return Ok(expression) };
     let table = place.table.to_string();
@@ -180,11 +224,13 @@ async fn declared_columns(session: &mut Session, table: &str) -> Result<HashMap<
         let is_rowid = key == 1 && !without_rowid && declared.eq_ignore_ascii_case("INTEGER");
         let not_null = column::<i64>(row, 2)? != 0;
         let collated = column::<i64>(row, 5)? != 0;
-        columns.insert(column(row, 0)?, Origin { declared, not_null, key, is_rowid, collated });
+        let never_null = not_null || key > 0 && without_rowid;
+        columns.insert(column(row, 0)?, Origin { declared, not_null, never_null, key, is_rowid, collated });
     }
     let in_key = columns.values().filter(|column: &&Origin| column.key > 0).count();
     for column in columns.values_mut() {
         column.is_rowid &= in_key == 1;
+        column.never_null |= column.is_rowid;
     }
     Ok(columns)
 }

@@ -47,8 +47,8 @@ impl Late {
         let poll = history::State::poll(state, low, past.horizon);
         let mut sweep =
             self.sweep(Machine::History { poll, as_of: past.as_of, must_store }, VecDeque::new(), observed, watch);
-        // In the order of ids a row is what it was when it was new.
-        sweep.by_content &= planner.time_kind().is_some();
+        // In the order of ids a row is what it was when it was new, where its cursor tells which it is.
+        sweep.by_content &= planner.time_kind().is_some() || !sweep.is_unique;
         let Machine::History { poll, .. } = &mut sweep.machine else { return Ok(sweep) };
         if let Some(position) = at.position
             && upto >= Some(poll.from)

@@ -26,7 +26,13 @@ pub struct Judged {
     pub(super) ids_kept: u64,
     /// Rows are known by what they hold, too.
     pub(super) by_content: bool,
+    /// No two rows share a cursor.
+    pub(super) is_unique: bool,
 }
+
+/// What is not covered where rows may share an id.
+const SHARED_IDS: &str = "not covered: rows that come later with an id that was read, for nothing in the catalog says that \
+     ids are unique";
 
 /// Why a way is not possible, and what would make it so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +48,12 @@ struct Place {
     is_timed: bool,
     /// The time is an instant, whoever writes it.
     is_zoned: bool,
-    /// The cursor tells rows apart.
+    /// The cursor tells rows of one timestamp apart.
     is_total: bool,
+    /// No two rows share a cursor, by the catalog.
+    is_unique: bool,
+    /// No two rows share an id, by the catalog.
+    has_unique_ids: bool,
     /// Ids have a next one.
     is_counted: bool,
     has_suffix: bool,
@@ -60,8 +70,9 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
     let id = match planner.mode() {
         Mode::Bulk => {
             let uncovered = "nothing; every pass reads everything".to_owned();
-            let verdict = Verdict { way: Way::Whole, uncovered, raise: None };
-            return Ok(Judged::new(verdict, &LateSupport::default(), spec.guard.window));
+            let verdict = Verdict { way: Way::Whole, is_partial: false, uncovered, raise: None };
+            let window = spec.guard.window;
+            return Ok(Judged::new(verdict, &LateSupport::default(), &Place { window, ..Place::of(spec, planner) }));
         }
         Mode::Timestamp { .. } => None,
         Mode::Incrementing { column } | Mode::TimestampIncrementing { column, .. } => Some(column.as_str()),
@@ -86,7 +97,9 @@ impl Place {
         Self {
             is_timed: planner.time_kind().is_some(),
             is_zoned: planner.is_zoned(),
-            is_total: planner.cuts_anywhere(),
+            is_total: planner.tuple_len() > 1,
+            is_unique: planner.unique_by().is_some(),
+            has_unique_ids: planner.has_unique_ids(),
             is_counted: matches!(planner.id_kind(), Some(CursorKind::Integer | CursorKind::Unsigned)),
             has_suffix: planner.has_suffix(),
             has_delay: spec.polling.delay > Duration::ZERO,
@@ -106,6 +119,19 @@ impl Place {
         )
     }
 
+    /// What ids lack that late rows are looked for by.
+    fn lack_of_ids(&self) -> Option<Lack> {
+        let is_lacking = !self.is_timed && !self.has_unique_ids;
+        is_lacking.then(|| Lack::new(SHARED_IDS, "a primary key or unique index of the ids alone, NOT NULL, or mode=timestamp+incrementing"))
+    }
+
+    /// What is not covered where rows may share a timestamp and all that tells them apart.
+    fn of_the_shared(&self, support: &LateSupport) -> String {
+        let is_covered = self.is_unique || support.is_table;
+        let text = "not covered: of rows that share timestamp and id, those that come later than the others";
+        if is_covered { String::new() } else { text.to_owned() }
+    }
+
     /// What is not covered where writers cannot be seen.
     fn of_the_unseen(&self) -> String {
         format!("transactions open for longer than {} s (commit.guard.window.ms)", self.window.as_secs_f64())
@@ -113,14 +139,15 @@ impl Place {
 }
 
 impl Judged {
-    fn new(verdict: Verdict, support: &LateSupport, window: Duration) -> Self {
+    fn new(verdict: Verdict, support: &LateSupport, place: &Place) -> Self {
         Self {
-            window,
+            window: place.window,
             verdict,
             sees_writers: matches!(support.writers, Ability::Yes { .. }),
             head_start: support.head_start,
             ids_kept: support.ids_kept,
             by_content: support.is_table,
+            is_unique: place.is_unique,
         }
     }
 }
@@ -138,7 +165,7 @@ fn decide(choice: GuardChoice, place: &Place, support: &LateSupport) -> Result<J
         GuardChoice::Delay | GuardChoice::Off => {
             let word = choice.as_str();
             let lack = Lack { why: String::new(), raise: format!("remove commit.guard={word}") };
-            return Ok(Judged::new(fallback(place, Some(&lack)), support, place.window));
+            return Ok(Judged::new(fallback(place, Some(&lack)), support, place));
         }
     };
     let ways: &[Way] = match (&only, place.is_timed) {
@@ -152,17 +179,20 @@ fn decide(choice: GuardChoice, place: &Place, support: &LateSupport) -> Result<J
             Ok(uncovered) => {
                 // What is exact under conditions would be so under fewer if writers could be seen.
                 let unseen = Lack::of(&support.writers).filter(|_| rests_on_writers(*way, support));
-                let is_less = way.level() != Level::Exact;
-                let raise = lacks.iter().chain(&unseen).map(|lack: &Lack| &lack.raise).find(|raise| !raise.is_empty());
+                let shared = place.lack_of_ids().filter(|_| matches!(way, Way::Gaps | Way::History));
+                let is_partial = shared.is_some();
+                let is_less = is_partial || way.level() != Level::Exact;
+                let lacks = shared.iter().chain(&lacks).chain(&unseen);
+                let raise = lacks.map(|lack: &Lack| &lack.raise).find(|raise| !raise.is_empty());
                 let raise = raise.filter(|_| is_less || unseen.is_some()).cloned();
-                return Ok(Judged::new(Verdict { way: *way, uncovered, raise }, support, place.window));
+                return Ok(Judged::new(Verdict { way: *way, is_partial, uncovered, raise }, support, place));
             }
             Err(lack) if only.is_some() => return Err(lack),
             Err(lack) => lacks.push(lack),
         }
     }
     let said = lacks.iter().rev().find(|lack| !lack.why.is_empty());
-    Ok(Judged::new(fallback(place, said), support, place.window))
+    Ok(Judged::new(fallback(place, said), support, place))
 }
 
 impl Lack {
@@ -211,6 +241,7 @@ fn uncovered(way: Way, place: &Place, support: &LateSupport) -> Result<String, L
         let texts: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
         texts.join("; ")
     };
+    let shared_ids = place.lack_of_ids().map(|lack| lack.why).unwrap_or_default();
     match way {
         Way::Snapshot => {
             timed()?;
@@ -222,18 +253,18 @@ fn uncovered(way: Way, place: &Place, support: &LateSupport) -> Result<String, L
                 let kept = support.ids_kept;
                 let text =
                     format!("not covered: ids that a client assigns itself, or a node uses when it is {kept} behind");
-                return Ok(but(&[text, of_past]));
+                return Ok(but(&[shared_ids, text, of_past]));
             }
             let unseen = match &support.writers {
                 Ability::Yes { but } => but.clone(),
                 Ability::No { .. } => place.of_the_unseen(),
             };
-            Ok(but(&[place.of_times(), unseen, of_past]))
+            Ok(but(&[place.of_times(), place.of_the_shared(support), unseen, of_past]))
         }
         Way::Window => {
             timed()?;
             told_apart()?;
-            Ok(but(&[place.of_times(), needs(&support.writers)?]))
+            Ok(but(&[place.of_times(), place.of_the_shared(support), needs(&support.writers)?]))
         }
         Way::Hold => {
             timed()?;
@@ -252,7 +283,8 @@ fn uncovered(way: Way, place: &Place, support: &LateSupport) -> Result<String, L
                 Ability::No { why, .. } if why.is_empty() => place.of_the_unseen(),
                 Ability::No { why, .. } => format!("{}: {why}", place.of_the_unseen()),
             };
-            Ok(but(&["a restart may repeat what is looked for".to_owned(), place.of_times(), unseen]))
+            let restart = "a restart may repeat what is looked for".to_owned();
+            Ok(but(&[restart, place.of_times(), place.of_the_shared(support), unseen]))
         }
         Way::Gaps => {
             if place.is_timed {
@@ -270,7 +302,7 @@ fn uncovered(way: Way, place: &Place, support: &LateSupport) -> Result<String, L
                     place.window.as_secs_f64()
                 ),
             };
-            Ok(but(&[text, more]))
+            Ok(but(&[shared_ids, text, more]))
         }
         Way::Whole | Way::Delay | Way::Off => Err(Lack::new("", "")),
     }
@@ -283,13 +315,13 @@ fn fallback(place: &Place, lack: Option<&Lack>) -> Verdict {
     let raise = lack.map(|lack| lack.raise.clone()).filter(|raise| !raise.is_empty());
     if place.is_timed && place.has_delay {
         let uncovered = format!("transactions longer than timestamp.delay.interval.ms may be missed{why}");
-        return Verdict { way: Way::Delay, uncovered, raise };
+        return Verdict { way: Way::Delay, is_partial: false, uncovered, raise };
     }
     let passed = if place.is_timed { "a later timestamp" } else { "a higher id" };
     let uncovered =
         format!("a row whose transaction commits after {passed} was read is missed, as in the reference{why}");
     let raise = raise.or_else(|| place.is_timed.then(|| "timestamp.delay.interval.ms waits for it".to_owned()));
-    Verdict { way: Way::Off, uncovered, raise }
+    Verdict { way: Way::Off, is_partial: false, uncovered, raise }
 }
 
 #[cfg(test)]
@@ -301,6 +333,8 @@ mod tests {
             is_timed,
             is_zoned: true,
             is_total,
+            is_unique: is_total,
+            has_unique_ids: true,
             is_counted: true,
             has_suffix: false,
             has_delay: false,

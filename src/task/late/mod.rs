@@ -29,7 +29,7 @@ use crate::status::{GuardStatus, Risk, TableBoard, now_millis};
 use crate::zone::Zone;
 
 pub use self::judge::{Judged, judge};
-pub(super) use self::sweep::Sweep;
+pub(super) use self::sweep::{Phase, Sweep};
 pub(super) use self::watch::Watch;
 
 /// No two zones are further apart.
@@ -184,7 +184,7 @@ impl Late {
         self.judged_on = life;
         self.judged_at = Some(Clock::now());
         let verdict = &judged.verdict;
-        let (way, level) = (verdict.way.as_str(), verdict.way.level().as_str());
+        let (way, level) = (verdict.way.as_str(), verdict.level().as_str());
         if self.judged.as_ref().is_none_or(|before| before.verdict != *verdict) {
             tracing::info!(table, way, level, "late commits: {verdict}");
         }
@@ -334,6 +334,9 @@ impl Late {
             upper: None,
             blocker: None,
             by_content: self.judged.as_ref().is_some_and(|judged| judged.by_content),
+            is_unique: self.judged.as_ref().is_some_and(|judged| judged.is_unique),
+            pending: Vec::new(),
+            pending_cursor: Vec::new(),
             observed: (watch.life(), low.number),
             low,
             late_rows: 0,
@@ -431,12 +434,13 @@ mod tests {
     fn another_way_while_it_runs_says_that_loss_cannot_be_excluded() {
         let board = StatusBoard::new("c", Duration::ZERO).table("t");
         let of = |way| Judged {
-            verdict: Verdict { way, uncovered: String::new(), raise: None },
+            verdict: Verdict { way, is_partial: false, uncovered: String::new(), raise: None },
             sees_writers: true,
             window: Duration::ZERO,
             head_start: Duration::ZERO,
             ids_kept: 0,
             by_content: true,
+            is_unique: true,
         };
         let mut late = Late::default();
         late.judged("t", of(Way::Window), 1, &board);

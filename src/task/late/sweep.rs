@@ -1,7 +1,7 @@
 //! The guard's part of one poll: notes the rows of the page and of the window as they go by, and passes on those that are
 //! to be emitted. Keeps nothing from poll to poll but what it is handed.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::future::BoxFuture;
 
@@ -10,8 +10,11 @@ use crate::error::{Error, Result};
 use crate::guard::edge::Low;
 use crate::guard::prints::{Hash, Print};
 use crate::guard::{gaps, history, snapshot, window};
-use crate::model::{CursorKind, CursorValue, Micros, PlannedQuery, Relation, RowText, TableDefinition, Value};
+use crate::model::{
+    CursorKind, CursorValue, Micros, PlannedQuery, Relation, RowText, TableDefinition, TupleOrder, Value,
+};
 use crate::plan::Planner;
+use crate::reader::remember;
 
 /// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
 const MOST_RECENT: usize = 200_000;
@@ -26,6 +29,11 @@ pub(in crate::task) struct Sweep {
     /// Whom newer rows wait for.
     pub(super) blocker: Option<String>,
     pub(super) by_content: bool,
+    /// No two rows share a cursor.
+    pub(super) is_unique: bool,
+    /// The rows of the page that share the last cursor: whether they belong to it is known when it has been read.
+    pub(super) pending: Vec<Noted>,
+    pub(super) pending_cursor: Vec<CursorValue<'static>>,
     pub(super) low: Low,
     pub(super) observed: (u64, u64),
     pub(super) late_rows: u64,
@@ -37,8 +45,8 @@ pub(super) enum Machine {
     Snapshot {
         poll: snapshot::Poll,
         emits: bool,
-        /// The rows that have been emitted, where ids do not tell them this time.
-        known: Option<BTreeSet<(i64, u64)>>,
+        /// The rows that have been emitted, where ids do not tell them this time, and how many there were of each.
+        known: Option<Known>,
         /// The rows emitted now, from a time on.
         seen: Vec<(i64, u64)>,
         from: i64,
@@ -63,6 +71,27 @@ pub(super) enum Machine {
         /// The gaps are left for another poll.
         leaves: bool,
     },
+}
+
+/// How many rows there were of a time and a hash.
+pub(super) type Known = BTreeMap<(i64, u64), u32>;
+
+/// What a statement reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::task) enum Phase {
+    /// Rows after the position, of which the last may be left for the next page.
+    Page,
+    /// All rows of one cursor after the position.
+    Tie,
+    /// Rows at or before the position.
+    Late,
+}
+
+/// What is noted of a row after the position.
+pub(super) enum Noted {
+    Snapshot { id: Option<u32>, row: Option<(i64, u64)> },
+    Window(Print),
+    Gaps(u64),
 }
 
 impl Sweep {
@@ -95,20 +124,29 @@ impl Sweep {
         self.reread_rows
     }
 
-    /// Looks at the rows of a page, or at those of the window, as they go by.
+    /// Looks at the rows of a statement as they go by; `order` is that of their cursors.
     pub(in crate::task) fn watch<'a>(
         &'a mut self,
         stream: Box<dyn RowStream + 'a>,
-        is_page: bool,
+        order: &'a TupleOrder,
+        phase: Phase,
     ) -> Box<dyn RowStream + 'a> {
-        let has_ids = self.wants_ids() || !is_page && matches!(self.machine, Machine::Snapshot { .. });
-        Box::new(Watched { stream, sweep: self, is_page, has_ids })
+        let has_ids = self.wants_ids() || phase == Phase::Late && matches!(self.machine, Machine::Snapshot { .. });
+        Box::new(Watched { stream, sweep: self, order, phase, has_ids })
     }
 
-    /// The rows of the page are read anew.
-    pub(in crate::task) fn forget_page(&mut self) {
-        if let Machine::Window { poll, .. } = &mut self.machine {
-            poll.forget_forward();
+    /// The page has been read. If it was cut, the rows of the last cursor that was seen are not in it.
+    pub(in crate::task) fn page_read(&mut self, ended: bool) {
+        if ended {
+            self.take_pending();
+        }
+        self.pending.clear();
+        self.pending_cursor.clear();
+    }
+
+    fn take_pending(&mut self) {
+        for noted in std::mem::take(&mut self.pending) {
+            self.take(noted);
         }
     }
 
@@ -121,47 +159,96 @@ impl Sweep {
         matches!(&self.machine, Machine::Snapshot { poll, .. } if poll.wants_ids())
     }
 
-    /// Takes note of a row; whether it is to be emitted.
-    fn sees(&mut self, cursor: &[CursorValue<'_>], content: Content<'_>, id: Option<u32>, is_page: bool) -> bool {
+    /// A row after the position, which is emitted with its page.
+    fn sees_after(
+        &mut self,
+        cursor: &[CursorValue<'_>],
+        content: Content<'_>,
+        id: Option<u32>,
+        (order, phase): (&TupleOrder, Phase),
+    ) {
+        if phase == Phase::Page && !order.is_tie(&self.pending_cursor, cursor) {
+            self.take_pending();
+            remember(&mut self.pending_cursor, cursor);
+        }
+        match (self.note(cursor, content, id), phase) {
+            (Some(noted), Phase::Page) => self.pending.push(noted),
+            (Some(noted), _) => self.take(noted),
+            (None, _) => {}
+        }
+    }
+
+    /// What there is to note of a row after the position.
+    fn note(&self, cursor: &[CursorValue<'_>], content: Content<'_>, id: Option<u32>) -> Option<Noted> {
+        match &self.machine {
+            Machine::Snapshot { from, .. } => {
+                Some(Noted::Snapshot { id, row: self.emitted(cursor, content).filter(|(time, _)| time >= from) })
+            }
+            Machine::Window { low, .. } => {
+                let stays = cursor.first().is_some_and(|time| is_at_or_above(time, low));
+                stays.then(|| Noted::Window(print_of(cursor, content, self.by_content)))
+            }
+            Machine::History { .. } => None,
+            Machine::Gaps { kind, .. } => {
+                cursor.first().and_then(|id| gaps::number(id, *kind)).map(Noted::Gaps)
+            }
+        }
+    }
+
+    fn take(&mut self, noted: Noted) {
+        match (&mut self.machine, noted) {
+            (Machine::Snapshot { poll, seen, .. }, Noted::Snapshot { id, row }) => {
+                if let Some(id) = id {
+                    poll.saw(poll.whole_id(id));
+                }
+                seen.extend(row);
+            }
+            (Machine::Window { poll, .. }, Noted::Window(print)) => poll.forward(print),
+            (Machine::Gaps { poll, .. }, Noted::Gaps(id)) => poll.forward(id),
+            _ => {}
+        }
+    }
+
+    /// What a row is known by after it was emitted, where its transaction tells nothing any more.
+    fn emitted(&self, cursor: &[CursorValue<'_>], content: Content<'_>) -> Option<(i64, u64)> {
+        let Some(CursorValue::Timestamp(time)) = cursor.first() else { return None };
+        let place = place_of(cursor);
+        if self.is_unique {
+            return Some((*time, place.whole()));
+        }
+        let content = print_of(cursor, content, self.by_content).content;
+        Some((*time, place.with(&content.to_le_bytes()).whole()))
+    }
+
+    /// A row at or before the position: whether it is late, and to be emitted.
+    fn sees_late(&mut self, cursor: &[CursorValue<'_>], content: Content<'_>, id: Option<u32>) -> bool {
         let by_content = self.by_content;
         let print = || print_of(cursor, content, by_content);
+        let emitted = match &self.machine {
+            Machine::Snapshot { .. } => self.emitted(cursor, content),
+            _ => None,
+        };
         let emits = match &mut self.machine {
             Machine::Snapshot { poll, emits, known, seen, from, .. } => {
                 if let Some(id) = id {
                     poll.saw(poll.whole_id(id));
                 }
-                let mut is_known = false;
-                if let Some(CursorValue::Timestamp(time)) = cursor.first()
-                    && *time >= *from
-                {
-                    let row = (*time, place_of(cursor).whole());
-                    is_known = known.as_ref().is_some_and(|known| known.contains(&row));
-                    seen.push(row);
-                }
-                is_page || *emits && !is_known
+                let row = emitted.filter(|(time, _)| time >= from);
+                seen.extend(row);
+                let left = row.and_then(|row| known.as_mut()?.get_mut(&row)).filter(|left| **left > 0);
+                let is_known = left.map(|left| *left -= 1).is_some();
+                *emits && !is_known
             }
             Machine::Window { poll, low, .. } => {
                 let stays = cursor.first().is_some_and(|time| is_at_or_above(time, low));
-                if !is_page {
-                    poll.in_window(print(), stays)
-                } else {
-                    if stays {
-                        poll.forward(print());
-                    }
-                    true
-                }
+                poll.in_window(print(), stays)
             }
-            Machine::History { poll, .. } => is_page || poll.is_late(print()),
-            Machine::Gaps { poll, kind, .. } => match cursor.first().and_then(|id| gaps::number(id, *kind)) {
-                Some(id) if is_page => {
-                    poll.forward(id);
-                    true
-                }
-                Some(id) => poll.late(id),
-                None => is_page,
-            },
+            Machine::History { poll, .. } => poll.is_late(print()),
+            Machine::Gaps { poll, kind, .. } => {
+                cursor.first().and_then(|id| gaps::number(id, *kind)).is_some_and(|id| poll.late(id))
+            }
         };
-        self.late_rows += u64::from(emits && !is_page);
+        self.late_rows += u64::from(emits);
         self.reread_rows += u64::from(!emits);
         emits
     }
@@ -183,10 +270,15 @@ impl Recent {
         &self,
         connection: &mut dyn SourceConnection,
         relation: &Relation,
-    ) -> Result<(String, Option<BTreeSet<(i64, u64)>>)> {
+    ) -> Result<(String, Option<Known>)> {
         let storage = connection.storage(relation).await?;
         let is_elsewhere = self.storage.as_ref().is_some_and(|before| *before != storage);
-        Ok((storage, is_elsewhere.then(|| self.rows.iter().copied().collect())))
+        let known = is_elsewhere.then(|| {
+            let mut known = Known::new();
+            self.rows.iter().for_each(|row| *known.entry(*row).or_default() += 1);
+            known
+        });
+        Ok((storage, known))
     }
 
     pub(super) fn take(&mut self, storage: Option<String>, seen: Vec<(i64, u64)>, from: i64) {
@@ -259,7 +351,8 @@ fn is_at_or_above(value: &CursorValue<'_>, low: &CursorValue<'_>) -> bool {
 struct Watched<'a> {
     stream: Box<dyn RowStream + 'a>,
     sweep: &'a mut Sweep,
-    is_page: bool,
+    order: &'a TupleOrder,
+    phase: Phase,
     /// The last value of the cursor is the id of the row's transaction.
     has_ids: bool,
 }
@@ -267,8 +360,8 @@ struct Watched<'a> {
 impl RowStream for Watched<'_> {
     fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
         Box::pin(async move {
-            let Self { stream, sweep, is_page, has_ids } = self;
-            let mut watcher = Watcher { sink, sweep, is_page: *is_page, has_ids: *has_ids, seen: None };
+            let Self { stream, sweep, order, phase, has_ids } = self;
+            let mut watcher = Watcher { sink, sweep, order, phase: *phase, has_ids: *has_ids, seen: None };
             stream.next_rows(&mut watcher).await
         })
     }
@@ -277,7 +370,8 @@ impl RowStream for Watched<'_> {
 struct Watcher<'a> {
     sink: &'a mut dyn RowSink,
     sweep: &'a mut Sweep,
-    is_page: bool,
+    order: &'a TupleOrder,
+    phase: Phase,
     has_ids: bool,
     /// Whether the row is to be emitted that was seen and could not be delivered.
     seen: Option<bool>,
@@ -296,7 +390,14 @@ impl Watcher<'_> {
             _ => (cursor, None),
         };
         // A row that cannot be delivered is offered again.
-        let emits = self.seen.take().unwrap_or_else(|| self.sweep.sees(cursor, content, id, self.is_page));
+        let emits = match (self.seen.take(), self.phase) {
+            (Some(emits), _) => emits,
+            (None, Phase::Late) => self.sweep.sees_late(cursor, content, id),
+            (None, phase) => {
+                self.sweep.sees_after(cursor, content, id, (self.order, phase));
+                true
+            }
+        };
         Ok((cursor, emits))
     }
 }

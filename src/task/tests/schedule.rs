@@ -11,6 +11,7 @@ use fastrand::Rng;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::scripted::Shape;
 use super::*;
 use crate::error::Error;
 
@@ -126,7 +127,7 @@ struct Life {
     faults: Vec<Planned>,
     /// How long calls take at most.
     pace: u64,
-    /// When so many ties of rows appear in which table.
+    /// When so many units of rows appear in which table.
     inserts: Vec<(u64, usize, i64)>,
 }
 
@@ -135,8 +136,9 @@ struct Schedule {
     seed: u64,
     /// Of [`MODES`].
     mode: usize,
-    tie: i64,
-    keyless: bool,
+    shape: Shape,
+    /// So many rows come at once: none comes later that shares what was read with those, unless a key tells them apart.
+    unit: i64,
     page: usize,
     tables: usize,
     lives: Vec<Life>,
@@ -163,11 +165,21 @@ impl Schedule {
                 inserts,
             }
         };
+        let mode = rng.usize(..MODES.len());
+        let shape = Shape {
+            same_time: rng.i64(1..=6),
+            same_id: if rng.bool() { 1 } else { rng.i64(2..=12) },
+            is_keyless: rng.bool(),
+            tells_nothing_of_ids: rng.bool(),
+        };
+        // The tuple goes on by the primary key, where there is one and nothing is said to be unique without it.
+        let is_told_apart = !shape.is_keyless && (MODES[mode] == "timestamp" || shape.tells_nothing_of_ids);
+        let unit = if is_told_apart && rng.bool() { 1 } else { shape.same_time * shape.same_id };
         Self {
             seed,
-            mode: rng.usize(..MODES.len()),
-            tie: rng.i64(1..=6),
-            keyless: rng.bool(),
+            mode,
+            shape,
+            unit,
             page: rng.usize(1..=9),
             tables,
             lives: (0..rng.usize(1..=4)).map(|_| life(&mut rng)).collect(),
@@ -184,12 +196,12 @@ impl Schedule {
 
     async fn play(&self) -> std::result::Result<(), String> {
         let outside = Outside::default();
-        outside.shape(self.tie, self.keyless);
+        outside.shape(self.shape);
         let base = parts_of(&outside, false, self.spec());
         for table in &TABLES[..self.tables] {
             outside.insert(table, []);
         }
-        let mut next = self.tie;
+        let mut next = self.unit;
         let mut zombies = Vec::new();
         for (number, life) in self.lives.iter().enumerate() {
             outside.plan(&life.faults, Some((Rng::with_seed(self.seed + number as u64), life.pace)));
@@ -198,9 +210,8 @@ impl Schedule {
             let started = Instant::now();
             for (at, table, ties) in &life.inserts {
                 tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
-                let end = next + ties * self.tie;
+                let end = next + ties * self.unit;
                 outside.insert(TABLES[*table], next..end);
-                // Whole ties: no row of a time comes after that time was read.
                 next = end;
                 outside.set_now(next);
             }
@@ -280,8 +291,9 @@ impl Schedule {
                 return Err(format!("{table} has {rows:?}, its topic {committed:?}"));
             }
             let offset = outside.offset(table);
-            if MODES[self.mode].ends_with("incrementing") && offset != rows.last().copied() {
-                return Err(format!("{table} ends with {:?}, its offset is {offset:?}", rows.last()));
+            let last = rows.last().map(|key| outside.id_of(*key));
+            if MODES[self.mode].ends_with("incrementing") && offset != last {
+                return Err(format!("{table} ends with {last:?}, its offset is {offset:?}"));
             }
         }
         Ok(())

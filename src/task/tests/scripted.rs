@@ -79,10 +79,7 @@ struct World {
     /// The last id the source says it has handed out.
     last_id: Option<i64>,
     replica: bool,
-    /// So many rows have the same time; 0 is 1.
-    tie: i64,
-    /// The tables have no primary key.
-    keyless: bool,
+    shape: Shape,
     plan: Vec<Planned>,
     calls: HashMap<Step, usize>,
     /// How long calls take: up to so many milliseconds.
@@ -92,6 +89,19 @@ struct World {
     /// Such a row tells that the column is another one than described, and then it can be delivered.
     poison_teaches: bool,
     taught: bool,
+}
+
+/// How the rows of tables share what they are polled by, and what the catalog says of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shape {
+    /// So many rows have the same time; 0 is 1.
+    pub(super) same_time: i64,
+    /// So many rows have the same id; 0 is 1.
+    pub(super) same_id: i64,
+    /// The tables have no primary key.
+    pub(super) is_keyless: bool,
+    /// The catalog does not say that no two rows share an id. If it does and they do, that was so when it was asked.
+    pub(super) tells_nothing_of_ids: bool,
 }
 
 /// The key of the remembered server.
@@ -260,19 +270,28 @@ impl Outside {
         self.world().offsets.get(&SourcePartition::table(table)).is_some_and(|offset| offset.accepted)
     }
 
-    /// From now on so many rows have the same time, and the tables have a primary key or not.
-    pub(super) fn shape(&self, tie: i64, keyless: bool) {
-        let mut world = self.world();
-        (world.tie, world.keyless) = (tie, keyless);
+    pub(super) fn shape(&self, shape: Shape) {
+        self.world().shape = shape;
     }
 
-    /// The time of a row: that of the first of its tie.
-    pub(super) fn time_of(&self, id: i64) -> i64 {
-        id - id.rem_euclid(self.world().tie.max(1))
+    /// The time of a row: that of the first of those that share it.
+    pub(super) fn time_of(&self, key: i64) -> i64 {
+        key - key.rem_euclid(self.world().shape.same_time.max(1))
     }
 
-    pub(super) fn is_keyless(&self) -> bool {
-        self.world().keyless
+    /// The id of a row: the key of the first of those that share it.
+    pub(super) fn id_of(&self, key: i64) -> i64 {
+        key - key.rem_euclid(self.world().shape.same_id.max(1))
+    }
+
+    pub(super) fn primary_key(&self) -> Vec<String> {
+        if self.world().shape.is_keyless { vec![] } else { vec!["key".into()] }
+    }
+
+    /// What the catalog says to be unique.
+    pub(super) fn unique_keys(&self) -> Vec<Vec<String>> {
+        let ids = (!self.world().shape.tells_nothing_of_ids).then(|| vec!["id".to_owned()]);
+        ids.into_iter().chain(Some(self.primary_key()).filter(|key| !key.is_empty())).collect()
     }
 
     /// What goes wrong from now on, by the number of the call, and how long calls take.

@@ -17,10 +17,10 @@ use crate::dialect::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, Schema,
-    TableDefinition, TableId, Value,
+    TableDefinition, TableId, UniqueKeys, Value,
 };
 
-/// Writes the id as text.
+/// Writes the key as text.
 struct Plain;
 
 /// A registry that knows every schema.
@@ -28,8 +28,8 @@ pub(super) struct Registry(pub(super) Outside);
 
 impl Encoder for Plain {
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let Value::Integer(id) = row[0] else { return Err(Error::internal("not an id")) };
-        out.extend(id.to_string().bytes());
+        let Value::Integer(key) = row[2] else { return Err(Error::internal("not a key")) };
+        out.extend(key.to_string().bytes());
         Ok(())
     }
 }
@@ -118,14 +118,16 @@ impl SourceConnection for Connection {
             let mut columns = vec![
                 column("id", FieldType::Int64, CursorKind::Integer),
                 column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: true, digits: 6 }),
+                column("key", FieldType::Int64, CursorKind::Integer),
             ];
             columns[1].field.optional = self.0.is_taught();
             Ok(TableDefinition {
                 relation: relation.clone(),
                 columns,
                 skipped: vec![],
-                primary_key: if self.0.is_keyless() { vec![] } else { vec!["id".into()] },
+                primary_key: self.0.primary_key(),
                 indexes: vec![],
+                unique: UniqueKeys { keys: self.0.unique_keys(), none_because: None },
             })
         }
         .boxed()
@@ -164,13 +166,13 @@ impl SourceConnection for Connection {
                 _ => breaks,
             };
             let Relation::Table(id) = &definition.relation else { return Err(Error::internal("tables only")) };
-            let mut ids = self.0.rows(&id.name);
             let wanted = Wanted::new(query);
-            ids.retain(|id| wanted.has(self.0.time_of(*id), *id));
-            ids.truncate(query.limit.unwrap_or(usize::MAX));
-            let poison = ids.iter().copied().filter(|id| self.0.is_poison(*id, definition)).collect();
-            let rows = ids.into_iter().map(|id| (self.0.time_of(id), id)).collect();
-            Ok(Box::new(Rows { rows, poison, breaks, cursor: wanted.cursor }) as Box<dyn RowStream + 'a>)
+            let row = |key| Row { id: self.0.id_of(key), time: self.0.time_of(key), key };
+            let mut rows: Vec<Row> = self.0.rows(&id.name).into_iter().map(row).collect();
+            rows.retain(|row| wanted.has(row));
+            rows.truncate(query.limit.unwrap_or(usize::MAX));
+            let poison = rows.iter().map(|row| row.key).filter(|key| self.0.is_poison(*key, definition)).collect();
+            Ok(Box::new(Rows { rows: rows.into(), poison, breaks, cursor: wanted.cursor }) as Box<dyn RowStream + 'a>)
         }
         .boxed()
     }
@@ -207,54 +209,60 @@ impl SourceConnection for Connection {
     }
 }
 
+/// A row; ids and times ascend with keys, and are shared by as many rows as the script says.
+#[derive(Clone, Copy)]
+struct Row {
+    id: i64,
+    time: i64,
+    key: i64,
+}
+
+impl Row {
+    /// A column by its place in the result.
+    fn value(&self, index: usize) -> CursorValue<'static> {
+        match index {
+            0 => CursorValue::Integer(self.id),
+            1 => CursorValue::Timestamp(self.time),
+            _ => CursorValue::Integer(self.key),
+        }
+    }
+}
+
 /// Which rows a page asks for, by its bounds.
 struct Wanted {
-    /// Time, then id.
-    after: (i64, i64),
-    below: i64,
-    /// Of one time only.
-    tie: Option<i64>,
-    /// Where the cursor begins and ends in (time, id).
-    cursor: std::ops::Range<usize>,
+    after: Vec<CursorValue<'static>>,
+    below: Option<CursorValue<'static>>,
+    /// Of one cursor only.
+    tie: Vec<CursorValue<'static>>,
+    /// Where the values of the cursor stand.
+    cursor: Vec<usize>,
 }
 
 impl Wanted {
     fn new(query: &PlannedQuery) -> Self {
-        let binds: Vec<i64> = query
-            .binds
-            .iter()
-            .map(|bind| match bind.value {
-                CursorValue::Integer(number) | CursorValue::Timestamp(number) => number,
-                _ => panic!("ids and times only"),
-            })
-            .collect();
-        let start = usize::from(query.cursor[0].kind == CursorKind::Integer);
-        let cursor = start..start + query.cursor.len();
-        let all = Self { after: (i64::MIN, i64::MIN), below: i64::MAX, tie: None, cursor };
-        let timed = start == 0;
-        match binds[..] {
-            [] => all,
-            [id] if !timed => Self { after: (i64::MIN, id), ..all },
-            [time] if query.sql.contains(" = ") => Self { tie: Some(time), ..all },
-            [below] => Self { below, ..all },
-            [time, below] => Self { after: (time, i64::MAX), below, ..all },
-            [time, id, below] => Self { after: (time, id), below, ..all },
-            _ => panic!("more bounds than a page has"),
+        let mut binds: Vec<CursorValue<'static>> = query.binds.iter().map(|bind| bind.value.clone()).collect();
+        let cursor = query.cursor.iter().map(|column| column.index).collect();
+        if query.sql.contains(" = $") {
+            return Self { after: Vec::new(), below: None, tie: binds, cursor };
         }
+        let below = query.sql.contains(" < $").then(|| binds.pop()).flatten();
+        Self { after: binds, below, tie: Vec::new(), cursor }
     }
 
-    fn has(&self, time: i64, id: i64) -> bool {
-        let after = if self.cursor.start == 0 { (time, id) > self.after } else { id > self.after.1 };
-        after && time < self.below && self.tie.is_none_or(|tie| tie == time)
+    fn has(&self, row: &Row) -> bool {
+        let values: Vec<_> = self.cursor.iter().map(|index| row.value(*index)).collect();
+        let after = self.after.is_empty() || values[..self.after.len()] > self.after[..];
+        let is_of_tie = self.tie.iter().zip(&values).all(|(tie, value)| tie == value);
+        after && is_of_tie && self.below.as_ref().is_none_or(|below| values[0] < *below)
     }
 }
 
 struct Rows {
-    /// Time and id.
-    rows: VecDeque<(i64, i64)>,
+    rows: VecDeque<Row>,
+    /// Their keys.
     poison: Vec<i64>,
     breaks: Option<usize>,
-    cursor: std::ops::Range<usize>,
+    cursor: Vec<usize>,
 }
 
 impl RowStream for Rows {
@@ -267,14 +275,14 @@ impl RowStream for Rows {
                     };
                     *left = less;
                 }
-                let Some((time, id)) = self.rows.pop_front() else { return Ok(StreamEnd::Exhausted) };
-                let cursor = [CursorValue::Timestamp(time), CursorValue::Integer(id)];
-                let cursor = &cursor[self.cursor.clone()];
-                let flow = if self.poison.contains(&id) {
-                    let text = || vec![("id".to_owned(), Some(id.to_string())), ("ts".to_owned(), None)];
-                    sink.left_out(Error::new(ErrorKind::Value, "poison").with("row", id), cursor, &text)?
+                let Some(row) = self.rows.pop_front() else { return Ok(StreamEnd::Exhausted) };
+                let cursor: Vec<_> = self.cursor.iter().map(|index| row.value(*index)).collect();
+                let flow = if self.poison.contains(&row.key) {
+                    let text = || vec![("id".to_owned(), Some(row.id.to_string())), ("ts".to_owned(), None)];
+                    sink.left_out(Error::new(ErrorKind::Value, "poison").with("row", row.key), &cursor, &text)?
                 } else {
-                    sink.row(&[Value::Integer(id), Value::Integer(id / 1000)], cursor)?
+                    let values = [row.id, row.time / 1000, row.key].map(Value::Integer);
+                    sink.row(&values, &cursor)?
                 };
                 if flow == Flow::Pause {
                     return Ok(StreamEnd::Paused);
