@@ -113,8 +113,7 @@ pub async fn read_page(
     let mut pager = Pager::new(encode, rule, limits, batch);
     let end = stream.next_rows(&mut pager).await?;
     let is_cut_blindly = rule.page.is_some_and(|page| page.is_cut_blindly) && pager.seen > 0;
-    let cut =
-        end == StreamEnd::Paused || is_cut_blindly || statement_limit.is_some_and(|limit| pager.seen >= limit);
+    let cut = end == StreamEnd::Paused || is_cut_blindly || statement_limit.is_some_and(|limit| pager.seen >= limit);
     Ok(pager.finish(cut))
 }
 
@@ -402,7 +401,11 @@ mod tests {
         assert_eq!((cut.batch.len(), cut.position, cut.ended), (4, at(11, Some(4)), false));
         assert_eq!(cut.settled, Some(vec![time(10)]));
         let between = page(&[10, 10, 11], 2, 2).await;
-        assert_eq!((between.position, between.settled), (at(10, Some(2)), Some(vec![time(10)])), "11 is seen to follow");
+        assert_eq!(
+            (between.position, between.settled),
+            (at(10, Some(2)), Some(vec![time(10)])),
+            "11 is seen to follow"
+        );
         let whole = page(&[10, 10, 11], 2, 9).await;
         assert_eq!((whole.settled, whole.ended), (Some(vec![time(11)]), true));
     }

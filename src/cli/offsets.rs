@@ -361,7 +361,7 @@ async fn set(
         None => future(&spec, target.table.as_deref(), &target.config).await?,
     };
     let before = stored.offsets.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
-    if incrementing.is_some() && has_text_id(&before) {
+    if incrementing.is_some() && has_text_id(spec.mode.mode, &before) {
         let message = "the ids of this table are no numbers, so --incrementing cannot name one";
         return Err(Error::config(message).advise("`rowtide offsets reset` reads the table from the beginning").into());
     }
@@ -378,10 +378,11 @@ async fn set(
     apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
 }
 
-/// Whether the stored position ends with an id that is no number. A number too great for Connect's field is one.
-fn has_text_id(offset: &SourceOffset) -> bool {
+/// Whether the stored position has an id that is no number. A number too great for Connect's field is one.
+fn has_text_id(mode: ModeName, offset: &SourceOffset) -> bool {
+    let place = usize::from(mode == ModeName::TimestampIncrementing);
     let exact = offset.exact.as_deref().and_then(|exact| Position::from_text(exact).ok());
-    match exact.as_ref().and_then(|position| position.0.last()) {
+    match exact.as_ref().and_then(|position| position.0.get(place)) {
         Some(CursorValue::Text(id)) => !id.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte)),
         _ => false,
     }

@@ -101,7 +101,8 @@ mod tests {
 
     #[test]
     fn numbers_of_any_length_compare_as_numbers_however_they_are_written() {
-        let ascending = ["-100000000000000000000", "-10", "-9.5", "-0.01", "0", "0.001", "9.9", "10", "100000000000000000000"];
+        let ascending =
+            ["-100000000000000000000", "-10", "-9.5", "-0.01", "0", "0.001", "9.9", "10", "100000000000000000000"];
         for (place, one) in ascending.iter().enumerate() {
             for (other_place, other) in ascending.iter().enumerate() {
                 assert_eq!(compare_numbers(one, other), Some(place.cmp(&other_place)), "{one} {other}");

@@ -8,9 +8,9 @@ pub mod identity;
 mod late;
 mod order;
 mod statement;
-mod ties;
 #[cfg(test)]
 mod tests;
+mod ties;
 
 use std::fmt::Write as _;
 
@@ -146,7 +146,8 @@ impl Planner {
         }
         planner.order = TupleOrder(planner.tuple.iter().map(|column| column.order).collect());
         planner.unique_by = ties::key_within(definition, &planner.tuple);
-        let ids: Vec<&TupleColumn> = planner.tuple.iter().filter(|column| column.role == CursorRole::Incrementing).collect();
+        let ids: Vec<&TupleColumn> =
+            planner.tuple.iter().filter(|column| column.role == CursorRole::Incrementing).collect();
         planner.has_unique_ids = ties::key_within(definition, ids).is_some();
         let mut select_list = select_list(definition, style.syntax, &name);
         for expression in &hidden {

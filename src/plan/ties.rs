@@ -25,9 +25,8 @@ pub(super) fn breaks(definition: &TableDefinition, tuple: &[(CursorRole, Vec<Str
         return Vec::new();
     }
     let key: Vec<&str> = definition.primary_key.iter().map(String::as_str).collect();
-    let is_ordered = |name: &&str| {
-        definition.columns.iter().any(|column| column.field.name == **name && column.cursor.is_some())
-    };
+    let is_ordered =
+        |name: &&str| definition.columns.iter().any(|column| column.field.name == **name && column.cursor.is_some());
     if definition.unique.within(&key).is_none() || !key.iter().all(is_ordered) {
         return Vec::new();
     }

@@ -137,7 +137,9 @@ impl Polled {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let planner = &bound.binding.planner;
         let (rule, encode) =
-            (rule(parts, planner, self.position.as_ref()), |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch));
+            (rule(parts, planner, self.position.as_ref()), |values: &[Value<'_>], batch: &mut EncodedBatch| {
+                bound.encoder.encode(values, batch)
+            });
         if !self.late.shares_view() {
             watch.release(connection).await?;
         }
@@ -187,8 +189,7 @@ impl Polled {
             }
             let query = with_ids(sweep.as_ref(), planner, planner.tie(&tie.0));
             let mut stream = open_page(connection, bound, &query, sweep.as_mut(), Phase::Tie).await?;
-            let rest =
-                self.read_step(parts, out, &mut *stream, rule.whole(), permit, self.empty_batch(bound)).await?;
+            let rest = self.read_step(parts, out, &mut *stream, rule.whole(), permit, self.empty_batch(bound)).await?;
             drop(stream);
             has_misfits = rest.has_misfits;
             permit = rest.permit;

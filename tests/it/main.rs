@@ -22,6 +22,7 @@ mod servers;
 mod standalone;
 mod support;
 mod tail;
+mod ties;
 mod type_settings;
 mod types;
 mod walkthrough;

@@ -13,7 +13,8 @@ use super::{Server, Session, answered, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys,
+    ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId,
+    UniqueKeys,
 };
 
 /// Databases of the server's own, the first three of which the drivers know as such.

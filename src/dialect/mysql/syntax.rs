@@ -20,8 +20,9 @@ impl SqlSyntax for Syntax {
         match column.kind {
             Kind::Decimal => format!("cast(? as decimal({},{}))", column.size, column.scale),
             Kind::Bytes => "unhex(?)".to_owned(),
-            // Labels are ordered by their number, but compared with text as text.
-            Kind::Bit | Kind::Enum | Kind::Set => "cast(? as unsigned)".to_owned(),
+            // Labels are ordered by their number, but compared with text as text. MySQL takes the parameter of
+            // `cast(? as unsigned)` for a signed number, and cuts a text to what that holds.
+            Kind::Bit | Kind::Enum | Kind::Set => "cast(cast(? as char) as unsigned)".to_owned(),
             Kind::Double => "(? + 0e0)".to_owned(),
             // Also TIME: MySQL 9 reads a parameter of `cast(? as time(6))` as midnight.
             _ => "?".to_owned(),
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(Syntax.placeholder(3, CursorKind::Integer, "int"), "?");
         assert_eq!(hole("decimal(20,2)"), "cast(? as decimal(20,2))");
         assert_eq!(hole("binary(16)"), "unhex(?)");
-        assert_eq!(hole("enum('b','a')"), "cast(? as unsigned)");
+        assert_eq!(hole("enum('b','a')"), "cast(cast(? as char) as unsigned)");
         assert_eq!(hole("varchar(10)"), "?");
         assert_eq!(Syntax.quote("a`b"), "`a``b`");
     }

@@ -39,8 +39,8 @@ use super::{
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, ColumnOrder, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition, TableId,
-    ViewAnswer, ViewQuestion, micros_of,
+    ColumnDefinition, ColumnOrder, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition,
+    TableId, ViewAnswer, ViewQuestion, micros_of,
 };
 use crate::zone::Zone;
 

@@ -122,7 +122,12 @@ impl Place {
     /// What ids lack that late rows are looked for by.
     fn lack_of_ids(&self) -> Option<Lack> {
         let is_lacking = !self.is_timed && !self.has_unique_ids;
-        is_lacking.then(|| Lack::new(SHARED_IDS, "a primary key or unique index of the ids alone, NOT NULL, or mode=timestamp+incrementing"))
+        is_lacking.then(|| {
+            Lack::new(
+                SHARED_IDS,
+                "a primary key or unique index of the ids alone, NOT NULL, or mode=timestamp+incrementing",
+            )
+        })
     }
 
     /// What is not covered where rows may share a timestamp and all that tells them apart.

@@ -189,9 +189,7 @@ impl Sweep {
                 stays.then(|| Noted::Window(print_of(cursor, content, self.by_content)))
             }
             Machine::History { .. } => None,
-            Machine::Gaps { kind, .. } => {
-                cursor.first().and_then(|id| gaps::number(id, *kind)).map(Noted::Gaps)
-            }
+            Machine::Gaps { kind, .. } => cursor.first().and_then(|id| gaps::number(id, *kind)).map(Noted::Gaps),
         }
     }
 
