@@ -142,11 +142,6 @@ impl Poll {
         self.next.add(row);
     }
 
-    /// What was told of rows after the cursor is not true: they are read anew.
-    pub fn forget_forward(&mut self) {
-        self.next = Prints::default();
-    }
-
     /// A row of the window; `stays` if it is at or above the low edge. Whether it is late and to be emitted.
     pub fn in_window(&mut self, row: Print, stays: bool) -> bool {
         if stays {
