@@ -411,7 +411,10 @@ fn only_a_key_that_the_mysql_family_enforces_for_every_row_that_is_read_tells_ro
         }
         if kind != "mariadb" {
             tables.push(("create table {t} (id int not null, unique ((id + 0)))", None));
-            tables.push(("create table {t} (id int not null, unique (id) invisible)", None));
+            tables.push((
+                "create table {t} (id int not null, k int primary key, unique (id) invisible)",
+                Some(&["k"][..]),
+            ));
         }
         is_unique_by(&database, &tables);
     }
@@ -502,7 +505,12 @@ fn keys_of_64_bits_are_read_once_each() {
                     .set("batch.max.rows", "1");
                 let connector = if mode == "bulk" { connector } else { connector.set("timestamp.column.name", "ts") };
                 once(&connector);
-                assert_eq!(values(&connector.topic(table)), [1, 2, 3, 4, 5, 6], "{kind} {table} {mode}");
+                let mut found = values(&connector.topic(table));
+                // The servers compare labels of 64 bits otherwise than they order them, so nothing is read by those.
+                if table == "labels" {
+                    found.sort_unstable();
+                }
+                assert_eq!(found, [1, 2, 3, 4, 5, 6], "{kind} {table} {mode}");
             }
         }
     }

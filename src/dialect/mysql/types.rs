@@ -321,6 +321,11 @@ impl ColumnType {
         }
     }
 
+    /// Of a set: a label holds no comma.
+    fn has_64_labels(&self) -> bool {
+        self.name.matches(',').count() >= 63
+    }
+
     /// How the column can serve as a cursor. `instants`: the session reads TIMESTAMP columns in UTC.
     pub(super) fn cursor(&self, instants: bool) -> Option<CursorKind> {
         match self.kind {
@@ -328,6 +333,8 @@ impl ColumnType {
             Kind::BigInt if self.unsigned => Some(CursorKind::Unsigned),
             Kind::BigInt => Some(CursorKind::Integer),
             Kind::Decimal if self.scale == 0 && self.size <= 18 => Some(CursorKind::Integer),
+            // The servers order them as unsigned numbers and compare them as signed ones.
+            Kind::Set if self.has_64_labels() => None,
             Kind::Date => Some(CursorKind::Date),
             Kind::DateTime => Some(CursorKind::Timestamp { zoned: false, digits: self.digits }),
             Kind::Timestamp => Some(CursorKind::Timestamp { zoned: instants, digits: self.digits }),
@@ -465,5 +472,7 @@ mod tests {
         assert_eq!(of("double").kind, Kind::Double);
         assert_eq!(of("geomcollection").kind, Kind::Geometry);
         assert!(of("int(10) unsigned zerofill").unsigned);
+        let set = |labels: usize| of(&format!("set({})", vec!["'a'"; labels].join(","))).cursor(true);
+        assert_eq!((set(63), set(64)), (Some(CursorKind::Text), None));
     }
 }
