@@ -214,6 +214,17 @@ impl Error {
         self
     }
 
+    /// The same error once it is known that the relation's columns have not changed, so that describing it again is
+    /// no help: the statement is at fault.
+    #[must_use]
+    pub fn of_unchanged(mut self, advice: &str) -> Self {
+        self.0.kind = ErrorKind::SourceSchema;
+        if self.0.source.is_some() {
+            "the statement fails, though the columns are as they were described".clone_into(&mut self.0.message);
+        }
+        self.advise(advice)
+    }
+
     /// The kind, for policy.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

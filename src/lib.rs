@@ -20,6 +20,7 @@ pub mod offsets;
 pub mod plan;
 pub mod reader;
 pub mod retry;
+pub mod sql;
 pub mod status;
 pub mod task;
 pub mod telemetry;

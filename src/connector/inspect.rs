@@ -2,7 +2,7 @@
 
 use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
 use crate::task::binding::Binding;
 use crate::task::facts;
@@ -78,5 +78,10 @@ pub async fn plan(
 ) -> Result<(PlanReport, PlannedQuery)> {
     let upper = upper(spec, connection, binding).await?;
     let query = binding.planner.page(position, upper.as_ref(), spec.polling.batch_max_rows + 1);
-    Ok((connection.explain(&query).await?, query))
+    // It has just been described.
+    let plan = connection.explain(&query).await.map_err(|error| match error.kind() {
+        ErrorKind::SchemaChanged => error.of_unchanged(binding.statement_advice()),
+        _ => error,
+    })?;
+    Ok((plan, query))
 }

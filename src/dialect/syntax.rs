@@ -1,9 +1,13 @@
 //! How a dialect writes SQL: the little that differs, pure, so that plans can be tested without a database.
 
 use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
+use crate::sql::Grammar;
 
 /// The differences between SQL dialects that planning needs.
 pub trait SqlSyntax: Send + Sync {
+    /// By whose rules what users write is read.
+    fn grammar(&self) -> Grammar;
+
     /// An identifier in quotes, embedded quotes doubled.
     fn quote(&self, identifier: &str) -> String;
 

@@ -22,6 +22,7 @@ use crate::model::{
     ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position,
     Projection, Relation, TableDefinition, TupleOrder,
 };
+use crate::sql;
 use crate::zone::Zone;
 
 /// The alias of the relation in every statement.
@@ -98,6 +99,8 @@ pub struct Planner {
     /// The ids alone are such a key.
     has_unique_ids: bool,
     suffix: Option<String>,
+    /// The suffix is part of the query's own text, as the reference appends it.
+    has_suffix_inside: bool,
     /// The bare name of the table; none for a query.
     table: Option<String>,
 }
@@ -114,8 +117,11 @@ impl Planner {
     /// # Errors
     /// `SourceSchema` if a cursor column cannot serve: no order, not a time, different kinds in a COALESCE.
     pub fn new(definition: &TableDefinition, mode: &Mode, style: SqlStyle<'_>) -> Result<Self> {
-        let name = |identifier: &str| if style.quote { style.syntax.quote(identifier) } else { identifier.to_owned() };
-        let source = relation_sql(&definition.relation, style, &name);
+        // The reference takes names without quotes as they are; here the name is the catalog's, in its spelling.
+        let cursor_name =
+            |name: &str| if style.quote || !is_plain(name) { style.syntax.quote(name) } else { name.to_owned() };
+        let is_load = *mode == Mode::Bulk;
+        let source = relation_sql(&definition.relation, style, is_load);
         let mut planner = Self {
             syntax: style.syntax,
             mode: mode.clone(),
@@ -131,6 +137,7 @@ impl Planner {
             none_because: definition.unique.none_because,
             has_unique_ids: false,
             suffix: style.suffix.map(str::to_owned),
+            has_suffix_inside: is_load && matches!(definition.relation, Relation::Query(_)),
             table: match &definition.relation {
                 Relation::Table(id) => Some(id.name.clone()),
                 Relation::Query(_) => None,
@@ -141,7 +148,7 @@ impl Planner {
         let wanted =
             if *mode == Mode::Bulk && style.suffix.is_some() { Vec::new() } else { wanted_tuple(definition, mode) };
         for (role, names) in wanted {
-            let column = tuple_column(definition, role, names, style.syntax, &name, &mut hidden)?;
+            let column = tuple_column(definition, role, names, style.syntax, &cursor_name, &mut hidden)?;
             planner.tuple.push(column);
         }
         planner.order = TupleOrder(planner.tuple.iter().map(|column| column.order).collect());
@@ -149,7 +156,7 @@ impl Planner {
         let ids: Vec<&TupleColumn> =
             planner.tuple.iter().filter(|column| column.role == CursorRole::Incrementing).collect();
         planner.has_unique_ids = ties::key_within(definition, ids).is_some();
-        let mut select_list = select_list(definition, style.syntax, &name);
+        let mut select_list = select_list(definition, style.syntax);
         for expression in &hidden {
             let _ = write!(select_list, ", {expression}");
         }
@@ -158,7 +165,8 @@ impl Planner {
         let hint = planner.index_hint(definition).map(|hint| format!(" {hint}")).unwrap_or_default();
         planner.from = format!("from {} as {ALIAS}{hint}", planner.source);
         let from = &planner.from;
-        planner.base = format!("select {select_list} {from}");
+        let own = as_it_stands(&definition.relation, &planner, &select_list, style);
+        planner.base = own.unwrap_or_else(|| format!("select {select_list} {from}"));
         planner.base_with_id = style.syntax.row_id(ALIAS).map(|id| format!("select {select_list}, {id} {from}"));
         Ok(planner)
     }
@@ -397,18 +405,36 @@ fn coalesced_kind(one: CursorKind, other: CursorKind) -> Option<CursorKind> {
     }
 }
 
-fn relation_sql(relation: &Relation, style: SqlStyle<'_>, quote: &impl Fn(&str) -> String) -> String {
+/// A name that every database takes without quotes for what it is.
+fn is_plain(name: &str) -> bool {
+    let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    begins && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn relation_sql(relation: &Relation, style: SqlStyle<'_>, is_load: bool) -> String {
+    let syntax = style.syntax;
     match relation {
-        Relation::Table(id) if style.unqualified => quote(&id.name),
-        Relation::Table(id) => id.parts().map(quote).collect::<Vec<_>>().join("."),
+        Relation::Table(id) if style.unqualified => syntax.quote(&id.name),
+        Relation::Table(id) => id.parts().map(|part| syntax.quote(part)).collect::<Vec<_>>().join("."),
         // The line break ends a trailing comment in the user's text.
-        Relation::Query(sql) => format!("(\n{sql}\n)"),
+        Relation::Query(sql) => {
+            let suffix = style.suffix.filter(|_| is_load).map(|suffix| format!("\n{suffix}")).unwrap_or_default();
+            format!("(\n{}{suffix}\n)", sql::without_modifiers(sql, syntax.grammar()))
+        }
     }
 }
 
-fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax, quote: &impl Fn(&str) -> String) -> String {
+/// A query that is loaded whole, in its own words; none if its columns must be selected otherwise, or in an order.
+fn as_it_stands(relation: &Relation, planner: &Planner, select_list: &str, style: SqlStyle<'_>) -> Option<String> {
+    let Relation::Query(sql) = relation else { return None };
+    let is_plain = planner.tuple.is_empty() && select_list == format!("{ALIAS}.*");
+    let runs = is_plain && planner.mode == Mode::Bulk && sql::runs_as_it_stands(sql, style.syntax.grammar());
+    runs.then(|| style.suffix.map_or_else(|| sql.clone(), |suffix| format!("{sql}\n{suffix}")))
+}
+
+fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax) -> String {
     let projected = |column: &ColumnDefinition| {
-        let plain = format!("{ALIAS}.{}", quote(&column.field.name));
+        let plain = format!("{ALIAS}.{}", syntax.quote(&column.field.name));
         syntax.project(&plain, column)
     };
     if definition.skipped.is_empty() && definition.columns.iter().all(|column| projected(column).is_none()) {
@@ -419,7 +445,7 @@ fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax, quote: &imp
         .iter()
         .map(|column| match projected(column) {
             Some(expression) => format!("{expression} as {}", syntax.quote(&column.field.name)),
-            None => format!("{ALIAS}.{}", quote(&column.field.name)),
+            None => format!("{ALIAS}.{}", syntax.quote(&column.field.name)),
         })
         .collect();
     list.join(", ")

@@ -85,12 +85,14 @@ impl<'a> Statement<'a> {
         if self.planner.tuple.is_empty() {
             return;
         }
-        let columns: Vec<&str> = self.planner.tuple.iter().map(|column| column.expression.as_str()).collect();
+        // The direction is written out, so that no suffix can be read as one.
+        let columns: Vec<String> =
+            self.planner.tuple.iter().map(|column| format!("{} asc", column.expression)).collect();
         let _ = write!(self.sql, " order by {}", columns.join(", "));
     }
 
     pub(super) fn finish(mut self, limit: Option<usize>) -> PlannedQuery {
-        if let Some(suffix) = &self.planner.suffix {
+        if let Some(suffix) = self.planner.suffix.as_ref().filter(|_| !self.planner.has_suffix_inside) {
             let _ = write!(self.sql, " {suffix}");
         }
         self.planned(limit)

@@ -3,6 +3,7 @@
 use super::*;
 use crate::dialect::{Dialect, mysql::MySql, postgres::Postgres, sqlite::Sqlite};
 use crate::model::{Field, FieldType, Instant, Projection, SourceOffset, TableId, UniqueKeys};
+use crate::sql::Grammar;
 use crate::zone::Zone;
 
 const MICROS: CursorKind = CursorKind::Timestamp { zoned: false, digits: 6 };
@@ -64,7 +65,7 @@ fn late_rows_are_those_of_the_window_whose_transaction_is_one_of_some() {
     let late = planner.late(&CursorValue::Timestamp(2), &upto, Some(&[(10, 19), (30, 30)])).unwrap();
     assert_eq!(
         late.sql,
-        r#"select t.*, t.xmin::text::bigint from "shop"."Or""ders" as t where t."changed" >= $1 and (t."changed", t."seq") <= ($2, $3) and width_bucket(t.xmin::text::bigint, (select $4::text::bigint[])) % 2 = 1 order by t."changed", t."seq""#
+        r#"select t.*, t.xmin::text::bigint from "shop"."Or""ders" as t where t."changed" >= $1 and (t."changed", t."seq") <= ($2, $3) and width_bucket(t.xmin::text::bigint, (select $4::text::bigint[])) % 2 = 1 order by t."changed" asc, t."seq" asc"#
     );
     let texts: Vec<_> = late.binds[3..].iter().map(|bind| bind.value.clone()).collect();
     assert_eq!(texts, [CursorValue::Text("{10,20,30,31}".into())]);
@@ -82,13 +83,13 @@ fn the_first_page_has_no_lower_bound_and_the_next_ones_are_sargable() {
     let first = planner.page(None, Some(&UPPER), 10);
     assert_eq!(
         first.sql,
-        r#"select t.* from "shop"."Or""ders" as t where t."changed" < $1 order by t."changed", t."seq" limit 10"#
+        r#"select t.* from "shop"."Or""ders" as t where t."changed" < $1 order by t."changed" asc, t."seq" asc limit 10"#
     );
     let next =
         planner.page(Some(&Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)])), Some(&UPPER), 10);
     assert_eq!(
         next.sql,
-        r#"select t.* from "shop"."Or""ders" as t where (t."changed", t."seq") > ($1, $2) and t."changed" < $3 order by t."changed", t."seq" limit 10"#
+        r#"select t.* from "shop"."Or""ders" as t where (t."changed", t."seq") > ($1, $2) and t."changed" < $3 order by t."changed" asc, t."seq" asc limit 10"#
     );
     assert_eq!(next.binds.len(), 3);
     assert_eq!(next.cursor.iter().map(|column| column.index).collect::<Vec<_>>(), [3, 1]);
@@ -108,7 +109,7 @@ fn a_coalesced_timestamp_and_a_text_key_ride_in_hidden_columns() {
         concat!(
             r#"select t.*, coalesce(t."changed", t."created"), t."id"::text from "shop"."Or""ders" as t "#,
             r#"where (coalesce(t."changed", t."created"), t."id") > ($1, $2::text::uuid) and coalesce(t."changed", t."created") < $3 "#,
-            r#"order by coalesce(t."changed", t."created"), t."id" limit 2"#
+            r#"order by coalesce(t."changed", t."created") asc, t."id" asc limit 2"#
         )
     );
     assert_eq!((page.hidden, page.cursor[0].index, page.cursor[1].index), (2, 9, 10));
@@ -125,19 +126,56 @@ fn a_query_is_wrapped_so_that_a_trailing_comment_ends_with_its_line() {
     let planner = Planner::new(&definition, &Mode::Incrementing { column: "seq".into() }, style).unwrap();
     assert_eq!(
         planner.page(Some(&Position(vec![CursorValue::Integer(1)])), None, 10).sql,
-        "select t.* from (\nselect * from x -- all\n) as t where t.seq > ?1 order by t.seq limit 5"
+        "select t.* from (\nselect * from x -- all\n) as t where t.seq > ?1 order by t.seq asc limit 5"
     );
     assert_eq!(
         planner.page(None, None, 10).sql,
-        "select t.* from (\nselect * from x -- all\n) as t where t.seq is not null order by t.seq limit 5"
+        "select t.* from (\nselect * from x -- all\n) as t where t.seq is not null order by t.seq asc limit 5"
     );
     assert!(planner.index_ddl().is_none());
 }
 
 #[test]
+fn a_query_that_is_loaded_whole_is_read_in_its_own_words() {
+    let mut definition = orders();
+    definition.relation = Relation::Query("select SQL_NO_CACHE * from x".into());
+    definition.primary_key.clear();
+    let suffixed = |syntax, suffix| SqlStyle { syntax, quote: true, unqualified: false, suffix };
+    let page = |mode: &Mode, style| Planner::new(&definition, mode, style).unwrap().page(None, None, 10).sql;
+    let mysql = MySql.syntax();
+    assert_eq!(page(&Mode::Bulk, suffixed(mysql, None)), "select SQL_NO_CACHE * from x");
+    assert_eq!(page(&Mode::Bulk, suffixed(mysql, Some("where a > 1"))), "select SQL_NO_CACHE * from x\nwhere a > 1");
+    assert_eq!(
+        page(&Mode::Incrementing { column: "seq".into() }, suffixed(mysql, None)),
+        "select t.* from (\nselect  * from x\n) as t where t.`seq` is not null order by t.`seq` asc limit 10"
+    );
+    assert_eq!(
+        page(&Mode::Bulk, suffixed(Sqlite.syntax(), Some("where a > 1"))),
+        "select t.* from (\nselect SQL_NO_CACHE * from x\nwhere a > 1\n) as t"
+    );
+}
+
+#[test]
+fn only_a_plain_cursor_column_goes_without_quotes() {
+    let mut definition = orders();
+    let named = |name: &str, column: &ColumnDefinition| {
+        let field = Field { name: name.into(), ..column.field.clone() };
+        ColumnDefinition { field, ..column.clone() }
+    };
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: false, unqualified: false, suffix: None };
+    let mode = |column: &str| Mode::Incrementing { column: column.into() };
+    let plain = Planner::new(&definition, &mode("seq"), style).unwrap().page(None, None, 10).sql;
+    assert!(plain.contains(r#"from "shop"."Or""ders" as t where t.seq is not null order by t.seq asc"#), "{plain}");
+    let index = definition.column_index("seq").unwrap();
+    definition.columns[index] = named("lineNo", &definition.columns[index]);
+    let mixed = Planner::new(&definition, &mode("lineNo"), style).unwrap().page(None, None, 10).sql;
+    assert!(mixed.contains(r#"order by t."lineNo" asc"#), "{mixed}");
+}
+
+#[test]
 fn bulk_reads_by_primary_key_and_with_a_suffix_in_one_piece() {
     let page = planner(&Mode::Bulk).page(None, None, 10);
-    assert_eq!(page.sql, r#"select t.*, t."id"::text from "shop"."Or""ders" as t order by t."id" limit 10"#);
+    assert_eq!(page.sql, r#"select t.*, t."id"::text from "shop"."Or""ders" as t order by t."id" asc limit 10"#);
     let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: true, suffix: Some("where seq > 5") };
     let whole = Planner::new(&orders(), &Mode::Bulk, style).unwrap().page(None, None, 10);
     assert_eq!(whole.sql, r#"select t.* from "Or""ders" as t where seq > 5"#);
@@ -161,6 +199,9 @@ fn unusable_cursor_columns_are_refused_with_their_type() {
 struct Expanding;
 
 impl SqlSyntax for Expanding {
+    fn grammar(&self) -> Grammar {
+        Grammar::MySql
+    }
     fn quote(&self, identifier: &str) -> String {
         format!("`{identifier}`")
     }
@@ -309,7 +350,7 @@ fn an_id_of_text_is_compared_by_its_bytes_and_says_so_in_the_index() {
         page.sql,
         concat!(
             r#"select t.*, t."label"::text from "Or""ders" as t "#,
-            r#"where t."label" collate "C" > $1::text::character varying(20) order by t."label" collate "C" limit 5"#
+            r#"where t."label" collate "C" > $1::text::character varying(20) order by t."label" collate "C" asc limit 5"#
         )
     );
     assert_eq!(
@@ -482,7 +523,7 @@ fn with_keys(keys: &[&[&str]], mode: &Mode) -> Planner {
 fn an_id_that_is_not_unique_goes_on_by_the_primary_key_if_the_database_keeps_it_unique() {
     let order = |keys: &[&[&str]], mode: &Mode| {
         let sql = with_keys(keys, mode).page(None, None, 5).sql;
-        sql.split(" order by ").nth(1).unwrap().trim_end_matches(" limit 5").to_owned()
+        sql.split(" order by ").nth(1).unwrap().trim_end_matches(" limit 5").replace(" asc", "")
     };
     let (by_id, by_time) = (incrementing("seq"), Mode::Timestamp { columns: vec!["changed".into()] });
     for (mode, keys, expected) in [
@@ -516,7 +557,7 @@ fn all_rows_of_one_cursor_are_read_whatever_a_suffix_limits() {
         let planner = Planner::new(&definition, &both(), style).unwrap();
         (planner.tie(&tie).sql, planner.suffix_cuts_ties())
     };
-    let whole = r#"select t.* from Or"ders as t where t.changed = $1 and t.seq = $2"#;
+    let whole = r#"select t.* from "Or""ders" as t where t.changed = $1 and t.seq = $2"#;
     assert_eq!(sql(None), (whole.to_owned(), false));
     assert_eq!(sql(Some("LIMIT 5")), (whole.to_owned(), true));
     assert_eq!(sql(Some("for share")), (format!("{whole} for share"), false));
@@ -542,7 +583,7 @@ fn inside_rows_that_share_what_connect_stores_its_fields_stay_behind() {
     let plain = SourceOffset { incrementing: Some(5), ..SourceOffset::default() };
     let next = planner.position_of(&plain, &Zone::UTC).unwrap();
     assert_eq!(next, Some(position(&[5])));
-    assert!(planner.page(next.as_ref(), None, 2).sql.contains("where t.seq > $1 order by t.seq, t.big"));
+    assert!(planner.page(next.as_ref(), None, 2).sql.contains("where t.seq > $1 order by t.seq asc, t.big asc"));
     assert_eq!(planner.offset_of(&position(&[5]), None, None, &Zone::UTC).unwrap().exact, None);
     // Once the ids are unique, all rows like the one it was taken at have been read.
     let unique_now = TableDefinition { unique: unique(&[&["seq"]]), ..definition.clone() };

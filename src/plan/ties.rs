@@ -4,6 +4,7 @@
 
 use super::{CursorRole, Planner, Statement, TupleColumn};
 use crate::model::{CursorValue, Mode, PlannedQuery, TableDefinition, TupleOrder};
+use crate::sql;
 
 /// The columns of the primary key that keep rows of one tuple apart; none where a key within the tuple does so already,
 /// where the database does not keep the primary key unique over all rows, or cannot order it.
@@ -82,12 +83,7 @@ impl Planner {
     }
 
     fn suffix_cuts(&self) -> bool {
-        let cuts = |suffix: &String| {
-            suffix
-                .split(|c: char| !c.is_alphanumeric())
-                .any(|word| ["limit", "fetch"].iter().any(|cut| word.eq_ignore_ascii_case(cut)))
-        };
-        self.suffix.as_ref().is_some_and(cuts)
+        self.suffix.as_ref().is_some_and(|suffix| sql::cuts(suffix, self.syntax.grammar()))
     }
 
     /// All rows of one tuple.

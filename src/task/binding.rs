@@ -111,6 +111,17 @@ impl Binding {
         omittable.map(|(index, column)| (index, column.field.name.clone())).collect()
     }
 
+    /// What to do about a statement that fails though the columns are as they were described.
+    pub fn statement_advice(&self) -> &'static str {
+        match (self.planner.has_suffix(), &self.definition.relation) {
+            (true, _) => "correct query.suffix: it is appended to the statement that `rowtide explain` shows",
+            (false, Relation::Query(_)) => {
+                "run the statement that `rowtide explain` shows by hand, and correct the query"
+            }
+            (false, Relation::Table(_)) => "run the statement that `rowtide explain` shows by hand as the same user",
+        }
+    }
+
     /// Whether a row of this relation can lack a cursor value.
     pub fn cursor_is_nullable(&self) -> bool {
         let nullable = |name: &String| {

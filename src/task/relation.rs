@@ -64,6 +64,8 @@ pub(super) struct Polled {
     pass: Option<Pass>,
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
+    /// The columns a statement last failed with as changed.
+    disputed: Option<TableDefinition>,
     pub(super) facts: Known,
     pub(super) skipping: Skipping,
     pub(super) late: Late,
@@ -111,6 +113,7 @@ impl Polled {
             more_promised: false,
             pass: None,
             misfit: None,
+            disputed: None,
             facts: Known::default(),
             skipping: Skipping::default(),
             late: Late::default(),
@@ -366,6 +369,7 @@ impl Polled {
         }
         self.backoff.reset();
         self.redescribes = 0;
+        self.disputed = None;
         let now = Clock::now();
         self.due = match exhausted {
             true if self.late.observes() => beat_near(rhythm, interval, now + interval),
@@ -379,6 +383,14 @@ impl Polled {
     pub(super) fn redescribe(&mut self, error: Error) -> Result<()> {
         let Some(bound) = self.bound.take() else { return Err(error) };
         self.redescribes += 1;
+        let is_of_columns = error.kind() == ErrorKind::SchemaChanged;
+        let definition = &bound.binding.definition;
+        let is_unchanged = is_of_columns && self.disputed.as_ref() == Some(definition);
+        self.disputed = is_of_columns.then(|| definition.clone());
+        // Twice may be a table that is swapped in between; what a user appends is at fault sooner.
+        if is_unchanged && (bound.binding.planner.has_suffix() || self.redescribes > MAX_REDESCRIBES) {
+            return Err(error.of_unchanged(bound.binding.statement_advice()));
+        }
         if self.redescribes > MAX_REDESCRIBES {
             return Err(error.advise("the table's columns keep changing; restart the connector when they have settled"));
         }

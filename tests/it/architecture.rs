@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: &[(&str, u8, &[&str])] = &[
     ("error", 0, &[]),
     ("zone", 0, &[]),
+    ("sql", 0, &[]),
     ("model", 0, &["error", "zone"]),
     ("retry", 1, &[]),
     ("config", 1, &["retry"]),

@@ -19,6 +19,7 @@ mod rows;
 mod schema_change;
 mod schemas;
 mod servers;
+mod sql;
 mod standalone;
 mod support;
 mod tail;

@@ -52,7 +52,7 @@ fn incrementing_mode_reads_new_ids_in_order_and_finds_the_column_itself() {
 
 /// A database of each kind with the same tables: URL, a function that runs SQL, and what keeps it alive.
 #[allow(clippy::type_complexity)]
-fn sources(schema: &str) -> Vec<(String, Box<dyn Fn(&str)>, Box<dyn std::any::Any>)> {
+pub(super) fn sources(schema: &str) -> Vec<(String, Box<dyn Fn(&str)>, Box<dyn std::any::Any>)> {
     let (postgres, sqlite) = (Rc::new(Postgres::new()), Rc::new(Sqlite::new()));
     postgres.run(schema);
     sqlite.run(schema);

@@ -15,6 +15,7 @@ mod types;
 
 use super::judge::Judge;
 use super::spec::{ConnectorSpec, SchemaChange, WorkerSpec};
+use crate::sql::Grammar;
 
 /// Aiven's class; some defaults follow from it.
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSourceConnector";
@@ -25,7 +26,8 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         judge.problem("name", "is missing; the connector's offsets and transactions carry it", &[]);
     }
     let source = source::build(judge);
-    let selection = selection::build(judge);
+    let grammar = source.as_ref().and_then(|source| Grammar::of(&source.url.dialect));
+    let selection = selection::build(judge, grammar);
     let mode = mode::build(judge);
     let key = key::build(judge);
     let converters = converters::build(judge, matches!(key.mode, super::spec::KeyMode::None));
@@ -33,7 +35,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
     let errors = errors::build(judge, &offsets);
-    let polling = source::polling(judge);
+    let polling = source::polling(judge, grammar);
     let guard = guard::build(judge, source.as_ref().map(|source| source.url.dialect.as_str()), mode.as_ref());
     if !judge.report.is_good() {
         return None;

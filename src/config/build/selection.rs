@@ -1,7 +1,9 @@
 //! What is polled: tables by their filters, or the one query; and which of these exclude each other.
 
+use super::source::reading;
 use crate::config::judge::Judge;
 use crate::config::spec::{CatalogFilter, Selection, TableFilter};
+use crate::sql::{self, Grammar};
 
 const FILTERS: [&str; 4] = ["table.whitelist", "table.blacklist", "table.include.list", "table.exclude.list"];
 /// The first family of keys, of every version.
@@ -9,26 +11,21 @@ const LISTS: [&str; 4] = ["table.whitelist", "table.blacklist", "incrementing.co
 /// The second, of patterns and mappings.
 const PATTERNS: [&str; 4] =
     ["table.include.list", "table.exclude.list", "incrementing.column.mapping", "timestamp.columns.mapping"];
-/// Statements that cannot be read from.
-const WRITES: [&str; 14] = [
-    "insert", "update", "delete", "merge", "replace", "truncate", "drop", "create", "alter", "grant", "revoke",
-    "begin", "commit", "set",
-];
 
 /// Whether the connector polls a query.
 pub(super) fn has_query(judge: &Judge) -> bool {
     judge.is_given("query") || judge.is_given("query.masked")
 }
 
-pub(super) fn build(judge: &mut Judge) -> Selection {
-    if has_query(judge) { query(judge) } else { tables(judge) }
+pub(super) fn build(judge: &mut Judge, grammar: Option<Grammar>) -> Selection {
+    if has_query(judge) { query(judge, grammar) } else { tables(judge) }
 }
 
 fn given(judge: &Judge, keys: &[&'static str]) -> Vec<&'static str> {
     keys.iter().copied().filter(|key| judge.is_given(key)).collect()
 }
 
-fn query(judge: &mut Judge) -> Selection {
+fn query(judge: &mut Judge, grammar: Option<Grammar>) -> Selection {
     let masked = judge.is_given("query.masked");
     let key = if masked { "query.masked" } else { "query" };
     if masked && judge.is_given("query") {
@@ -49,30 +46,17 @@ fn query(judge: &mut Judge) -> Selection {
     for mapping in given(judge, &["incrementing.column.mapping", "timestamp.columns.mapping"]) {
         judge.warning(mapping, "has no effect with a query; name its columns without a mapping");
     }
-    let sql = judge.text(key).trim_end_matches(|c: char| c == ';' || c.is_whitespace()).to_owned();
-    let first = first_word(&sql);
-    if WRITES.contains(&first.as_str()) || first.is_empty() {
-        judge.problem(key, "must be a statement that reads: select, with, values or table", &[]);
-    }
+    // As it is in the file, so that lines and columns are those of the file's value.
+    let text = judge.settings.get(key).map(|entry| entry.text.clone()).unwrap_or_default();
+    let taken = match grammar {
+        Some(grammar) => sql::query(&text, grammar, reading(judge), !masked),
+        None => Ok(text),
+    };
+    let sql = taken.unwrap_or_else(|findings| {
+        findings.iter().for_each(|finding| judge.problem(key, finding.to_string(), &[]));
+        String::new()
+    });
     Selection::Query { sql, masked }
-}
-
-/// The first word of a statement, in lower case, after comments and parentheses.
-fn first_word(sql: &str) -> String {
-    let mut rest = sql.trim_start();
-    loop {
-        let next = if let Some(comment) = rest.strip_prefix("--") {
-            comment.split_once('\n').map_or("", |(_, after)| after)
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            comment.split_once("*/").map_or("", |(_, after)| after)
-        } else if let Some(inner) = rest.strip_prefix('(') {
-            inner
-        } else {
-            break;
-        };
-        rest = next.trim_start();
-    }
-    rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
 }
 
 fn tables(judge: &mut Judge) -> Selection {
@@ -108,22 +92,4 @@ fn tables(judge: &mut Judge) -> Selection {
         exclude: judge.patterns("table.exclude.list"),
         unqualified: !judge.flag("table.names.qualify"),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::first_word;
-
-    #[test]
-    fn the_first_word_is_found_behind_comments_and_parentheses() {
-        for (sql, word) in [
-            ("SELECT 1", "select"),
-            (" -- why\n /* b */ ((with x as (select 1) select * from x))", "with"),
-            ("delete from t", "delete"),
-            ("-- only a comment", ""),
-            ("/* open", ""),
-        ] {
-            assert_eq!(first_word(sql), word);
-        }
-    }
 }

@@ -7,6 +7,7 @@ use crate::config::judge::Judge;
 use crate::config::spec::{Isolation, PollSpec, Secret, SourceSpec};
 use crate::config::url;
 use crate::retry::RetryPolicy;
+use crate::sql::{self, Grammar, Reading};
 
 pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
     let types = types::build(judge);
@@ -109,21 +110,44 @@ fn isolation(text: &str) -> Option<Isolation> {
     }
 }
 
-pub(super) fn polling(judge: &Judge) -> PollSpec {
+pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
     let is_aiven = judge.text("connector.class") == AIVEN;
     let rows = match judge.given("batch.max.rows") {
         None if is_aiven => 100,
         _ => judge.number("batch.max.rows"),
     };
     let attempts = u32::try_from(judge.number("query.retry.attempts")).ok().filter(|attempts| *attempts > 0);
+    let suffix = suffix(judge, grammar);
     PollSpec {
         interval: millis(judge, "poll.interval.ms"),
         table_interval: millis(judge, "table.poll.interval.ms"),
         batch_max_rows: usize::try_from(rows).unwrap_or(1000),
         delay: millis(judge, "timestamp.delay.interval.ms"),
-        suffix: Some(judge.text("query.suffix").to_owned()).filter(|suffix| !suffix.is_empty()),
+        suffix,
         retry: RetryPolicy { attempts, ..RetryPolicy::default() },
     }
+}
+
+/// `query.suffix` as the database takes it.
+fn suffix(judge: &mut Judge, grammar: Option<Grammar>) -> Option<String> {
+    const KEY: &str = "query.suffix";
+    let text = judge.settings.get(KEY)?.text.clone();
+    let taken = match grammar {
+        Some(grammar) => sql::suffix(&text, grammar, reading(judge)),
+        None => Ok(text.trim().to_owned()),
+    };
+    match taken {
+        Ok(suffix) => Some(suffix).filter(|suffix| !suffix.is_empty()),
+        Err(findings) => {
+            findings.iter().for_each(|finding| judge.problem(KEY, finding.to_string(), &[]));
+            None
+        }
+    }
+}
+
+/// How the mode reads statements.
+pub(super) fn reading(judge: &Judge) -> Reading {
+    if judge.given("mode") == Some("bulk") { Reading::Whole } else { Reading::Paged }
 }
 
 /// A time in milliseconds; a negative one is none at all.

@@ -38,10 +38,24 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("true")
     .low(),
-    key("query", Kind::Text, "A query to poll instead of tables. In the modes with a cursor it is used as a subquery.")
-        .or(""),
+    key(
+        "query",
+        Kind::Text,
+        "A query to poll instead of tables: one statement that reads, without parameters (`?`, `$1`, `:name`). In the modes \
+         with a cursor it is used as a subquery, and may not cut its result by LIMIT, FETCH FIRST, OFFSET or SKIP LOCKED. \
+         A semicolon at its end and JDBC's `??` are understood.",
+    )
+    .or(""),
     key("query.masked", Kind::Password, "The same, for a text that is not to be shown.").or(""),
-    key("query.suffix", Kind::Text, "Text appended to every statement.").or("").low(),
+    key(
+        "query.suffix",
+        Kind::Text,
+        "Text appended to every statement. In the modes with a cursor it stands behind ORDER BY: LIMIT, FETCH FIRST, locks and \
+         hints can, what changes order or position (DESC, another column, COLLATE, NULLS, OFFSET, SKIP LOCKED, UNION) is \
+         refused.",
+    )
+    .or("")
+    .low(),
     key(
         "query.retry.attempts",
         Kind::Int,
@@ -49,7 +63,12 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("-1")
     .low(),
-    key("quote.sql.identifiers", Kind::Text, "Whether names in SQL are quoted.")
+    key(
+        "quote.sql.identifiers",
+        Kind::Text,
+        "Whether the names of cursor columns are quoted in SQL; NEVER leaves plain ones as they are. Names that rowtide \
+         finds itself (tables, other columns, keys) are quoted always.",
+    )
         .or("ALWAYS")
         .allow(Allowed::AnyCase(&["always", "never"])),
     key("sql.quote.identifiers", Kind::Boolean, "The same under the name of Aiven's connector.").low(),

@@ -16,6 +16,7 @@ use crate::model::{
     ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId,
     UniqueKeys,
 };
+use crate::sql::{Grammar, without_modifiers};
 
 /// Databases of the server's own, the first three of which the drivers know as such.
 const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'performance_schema', 'sys', \
@@ -84,7 +85,7 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
     let (columns, keys) = match relation {
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
-            let sql = format!("select * from {}", sql_name(session, id));
+            let sql = format!("select * from {}", sql_name(id));
             (query_columns(session, &sql).await?, Keys::none_because("it is a view"))
         }
         Relation::Table(id) => (table_columns(session, id).await?, keys(session, id).await?),
@@ -101,9 +102,8 @@ async fn is_view(session: &mut Session, id: &TableId) -> Result<bool> {
 }
 
 /// The table's name in SQL, written as the pages write it.
-fn sql_name(session: &Session, id: &TableId) -> String {
-    let name = |part: &str| if session.quote_identifiers { back_quoted(part) } else { part.to_owned() };
-    id.parts().map(name).collect::<Vec<_>>().join(".")
+fn sql_name(id: &TableId) -> String {
+    id.parts().map(back_quoted).collect::<Vec<_>>().join(".")
 }
 
 async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Described>> {
@@ -232,7 +232,7 @@ async fn keys(session: &mut Session, id: &TableId) -> Result<Keys> {
 
 /// The error of a table the catalog does not show: not there, or no right to it.
 async fn missing(session: &mut Session, id: &TableId) -> Error {
-    let sql = format!("select 1 from {} limit 0", sql_name(session, id));
+    let sql = format!("select 1 from {} limit 0", sql_name(id));
     let asked = session.rows(&sql, &[], Doing::Describe).await;
     let error = match asked {
         Ok(_) => return Error::new(ErrorKind::SourceSchema, "the catalog does not show the table's columns"),
@@ -249,8 +249,9 @@ async fn missing(session: &mut Session, id: &TableId) -> Error {
 }
 
 async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described>> {
-    let wrapped = format!("select * from (\n{sql}\n) as t");
-    let call = (&mut session.connection).describe(statement(&wrapped).into_sql_str());
+    // In its own words: in another one's FROM some expressions have another type, which is not what Kafka Connect
+    // registers.
+    let call = (&mut session.connection).describe(statement(sql).into_sql_str());
     let described = answered(session.silence, Doing::Describe, call).await?;
     let mut columns: Vec<Described> = described
         .columns
@@ -264,7 +265,8 @@ async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described
             collation: of_result(column),
         })
         .collect();
-    fill_in_scales(session, &wrapped, &mut columns).await?;
+    let inner = without_modifiers(sql, Grammar::MySql);
+    fill_in_scales(session, &format!("select * from (\n{inner}\n) as t"), &mut columns).await?;
     Ok(columns)
 }
 

@@ -180,7 +180,6 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
             bits_are_bytes: for_mariadb,
             vectors_are_text: kind == Server::TiDb,
         },
-        quote_identifiers: source.quote_identifiers,
         current_database_only: is_set(parameters, "nullDatabaseMeansCurrent", for_mariadb),
         id_step: step.ok().flatten().and_then(|step| step.parse().ok()).unwrap_or(1),
         replica: kind != Server::TiDb && read_only.ok().flatten().is_some_and(|text| text == "1"),

@@ -18,6 +18,7 @@ const NO_DATE: Problem =
 const NO_TIME: Problem =
     Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
 const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
+const TOO_WIDE: Problem = Problem::new("the value is beyond the type that the query has for its column");
 const AMBIGUOUS: Problem =
     Problem::new("the wall clock comes twice when daylight saving time ends").unless("dst.overlap=later");
 const NOT_UTF8: Problem = Problem::new("the text is not UTF-8");
@@ -28,6 +29,12 @@ pub(super) enum Decoder {
     Integer {
         wire: Wire,
         signed: bool,
+    },
+    /// An integer that comes wider than its field is.
+    Narrowed {
+        wire: Wire,
+        signed: bool,
+        most: i64,
     },
     /// BIGINT UNSIGNED into what `unsigned.bigint` says.
     UnsignedLong,
@@ -47,9 +54,12 @@ pub(super) enum Decoder {
     },
     DecimalDouble,
     Year {
+        wire: Wire,
         no_date: NoDate,
     },
-    YearNumber,
+    YearNumber {
+        wire: Wire,
+    },
     Date {
         legacy_calendar: bool,
         no_date: NoDate,
@@ -131,8 +141,8 @@ impl Decoder {
             (Kind::Double, FieldType::Float64) => Decoder::Double,
             (Kind::Decimal, FieldType::Decimal { scale, .. }) => Decoder::Decimal { scale: *scale },
             (Kind::Decimal, FieldType::Float64) => Decoder::DecimalDouble,
-            (Kind::Year, FieldType::Date) => Decoder::Year { no_date },
-            (Kind::Year, FieldType::Int32) => Decoder::YearNumber,
+            (Kind::Year, FieldType::Date) => Decoder::Year { wire: Wire::Short, no_date },
+            (Kind::Year, FieldType::Int32) => Decoder::YearNumber { wire: Wire::Short },
             (Kind::Date, FieldType::Date) => Decoder::Date { legacy_calendar: types.legacy_calendar, no_date },
             (Kind::Timestamp, _) if session.is_utc() => {
                 Decoder::Instant { encoder: TimestampEncoder::new(types), no_date }
@@ -148,11 +158,38 @@ impl Decoder {
         })
     }
 
+    /// The same from an integer of another width; none if it cannot be.
+    pub(super) fn of_integer(self, found: &ColumnType, field: &Field) -> Option<Self> {
+        let (wire, signed) = (found.wire(), !found.unsigned);
+        if found.kind == Kind::BigInt && found.unsigned {
+            return None;
+        }
+        let most = match field.field_type {
+            FieldType::Int8 => i64::from(i8::MAX),
+            FieldType::Int16 => i64::from(i16::MAX),
+            FieldType::Int32 => i64::from(i32::MAX),
+            _ => i64::MAX,
+        };
+        match self {
+            Decoder::Integer { .. } | Decoder::UnsignedLong => Some(Decoder::Narrowed { wire, signed, most }),
+            Decoder::Year { no_date, .. } => Some(Decoder::Year { wire, no_date }),
+            Decoder::YearNumber { .. } => Some(Decoder::YearNumber { wire }),
+            _ => None,
+        }
+    }
+
     /// The record value of a value that is not null; none where a date that is none becomes null.
     #[inline]
     pub(super) fn decode<'r>(&self, bytes: &'r [u8]) -> Result<Value<'r>, Problem> {
         Ok(match self {
             Decoder::Integer { wire, signed } => Value::Integer(integer(*wire, *signed, bytes)?),
+            Decoder::Narrowed { wire, signed, most } => {
+                let value = integer(*wire, *signed, bytes)?;
+                if !(-most - 1..=*most).contains(&value) {
+                    return Err(TOO_WIDE);
+                }
+                Value::Integer(value)
+            }
             Decoder::Text => Value::Text(Cow::Borrowed(utf8(bytes)?)),
             Decoder::Bytes => Value::Bytes(Cow::Borrowed(bytes)),
             Decoder::Boolean => Value::Boolean(integer(Wire::Tiny, true, bytes)? != 0),
@@ -173,11 +210,11 @@ impl Decoder {
                 Value::Decimal(Cow::Owned(magnitude.to_bytes(negative)))
             }
             Decoder::DecimalDouble => Value::Float64(utf8(bytes)?.parse().map_err(|_| MALFORMED)?),
-            Decoder::Year { no_date } => match integer(Wire::Short, false, bytes)? {
+            Decoder::Year { wire, no_date } => match integer(*wire, *wire != Wire::Short, bytes)? {
                 0 => no_date.day()?.map_or(Value::Null, Value::Integer),
                 year => Value::Integer(days_from_civil(year, 1, 1)),
             },
-            Decoder::YearNumber => Value::Integer(integer(Wire::Short, false, bytes)?),
+            Decoder::YearNumber { wire } => Value::Integer(integer(*wire, *wire != Wire::Short, bytes)?),
             Decoder::Date { legacy_calendar, no_date } => match wall(bytes)? {
                 Some(micros) => {
                     let day = micros.div_euclid(MICROS_PER_DAY);

@@ -11,11 +11,13 @@ use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
 use super::decode::{CursorDecoder, Decoder, shown};
 use super::raw::raw;
-use super::types::ColumnType;
+use super::types::{ColumnType, Wire};
 use super::{Notes, Session, bind, bytes, statement};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, CursorValue, PlannedQuery, Projection, RowText, TableDefinition, Value};
+use crate::model::{
+    ColumnDefinition, CursorValue, PlannedQuery, Projection, Relation, RowText, TableDefinition, Value,
+};
 use crate::zone::Zone;
 
 /// Decodes the rows of one page.
@@ -116,26 +118,33 @@ impl Reader<'_> {
         if found.len() != expected.len() + self.query.hidden {
             return Err(self.changed(format!("{} columns instead of {}", found.len(), expected.len())));
         }
+        let is_query = matches!(self.definition.relation, Relation::Query(_));
         let mut columns = Vec::with_capacity(expected.len());
         for (column, found) in expected.iter().zip(found) {
             let name = &column.field.name;
             let (of_table, of_result) = (described(column), ColumnType::of_result(found.type_info()));
-            if found.name() != name || !of_result.reads_as(&of_table) {
+            let is_other = is_query && !of_result.reads_as(&of_table) && of_result.stands_for(&of_table);
+            if found.name() != name || !(is_other || of_result.reads_as(&of_table)) {
                 return Err(self
                     .changed(format!("a column is now {} {}", found.name(), of_result.name))
                     .with("column", name));
             }
             let types = self.types.of(&self.definition.relation, name);
-            let decoder = Decoder::bind(&of_table, &column.field, &types, self.session);
+            let decoder = Decoder::bind(&of_table, &column.field, &types, self.session).and_then(|decoder| {
+                if is_other { decoder.of_integer(&of_result, &column.field) } else { Some(decoder) }
+            });
             let decoder =
                 decoder.ok_or_else(|| self.changed("a column has another type".to_owned()).with("column", name))?;
             columns.push(ColumnLayout { decoder, optional: column.field.optional, cursor: None });
         }
         let mut hidden = Vec::new();
         for (place, cursor) in self.query.cursor.iter().enumerate() {
+            let of_result = || found.get(cursor.index).map(|found| ColumnType::of_result(found.type_info()));
             let of = match expected.get(cursor.index) {
-                Some(column) => Some(described(column)),
-                None => found.get(cursor.index).map(|found| ColumnType::of_result(found.type_info())),
+                Some(column) => {
+                    Some(described(column)).filter(|of| !is_query || of.wire() == Wire::Bytes).or_else(of_result)
+                }
+                None => of_result(),
             };
             let decoder = of.and_then(|of| CursorDecoder::bind(&of, cursor.kind));
             let decoder = decoder.ok_or_else(|| self.changed("a cursor column has another type".to_owned()))?;

@@ -134,7 +134,6 @@ struct Session {
     database: Option<String>,
     types: ColumnTypes,
     quirks: Quirks,
-    quote_identifiers: bool,
     /// Only the database of the URL is listed.
     current_database_only: bool,
     /// `@@auto_increment_increment`, which sessions have from the server.

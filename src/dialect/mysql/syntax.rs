@@ -4,10 +4,15 @@
 use super::super::SqlSyntax;
 use super::types::{ColumnType, Kind};
 use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
+use crate::sql::Grammar;
 
 pub(super) struct Syntax;
 
 impl SqlSyntax for Syntax {
+    fn grammar(&self) -> Grammar {
+        Grammar::MySql
+    }
+
     fn quote(&self, identifier: &str) -> String {
         back_quoted(identifier)
     }

@@ -239,6 +239,13 @@ impl ColumnType {
         class(self.kind) == class(other.kind) && (self.wire() == Wire::Bytes || self.unsigned == other.unsigned)
     }
 
+    /// Whether a result column of this type can be read for one of a query that is `other` by the query's own account.
+    /// MySQL and its relatives make integers of other widths of some expressions in a derived table.
+    pub(super) fn stands_for(&self, other: &Self) -> bool {
+        let is_integer = |of: &Self| matches!(of.wire(), Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong);
+        is_integer(self) && is_integer(other) && self.kind != Kind::Year
+    }
+
     /// A date that may be no date: zero, or without month or day.
     pub(super) fn may_be_no_date(&self) -> bool {
         matches!(self.kind, Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Year)

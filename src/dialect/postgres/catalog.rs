@@ -92,10 +92,7 @@ struct CatalogColumn {
 
 pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
     let base = match relation {
-        Relation::Table(id) => {
-            let quote = |part: &str| if session.quote_identifiers { double_quoted(part) } else { part.to_owned() };
-            id.parts().map(quote).collect::<Vec<_>>().join(".")
-        }
+        Relation::Table(id) => id.parts().map(double_quoted).collect::<Vec<_>>().join("."),
         Relation::Query(sql) => format!("({sql}\n)"),
     };
     // A row of nulls shows the columns. To prepare the statement would do, but then the driver looks up types by

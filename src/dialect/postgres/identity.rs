@@ -38,8 +38,7 @@ fn text(row: &PgRow, index: usize) -> Result<String> {
 /// The last value of the sequence behind a serial or identity column; none if there is no such sequence, it
 /// may not be looked at, or it has not begun.
 pub(super) async fn last_id(session: &mut Session, id: &TableId, column: &str) -> Result<Option<i64>> {
-    let quote = |part: &str| if session.quote_identifiers { double_quoted(part) } else { part.to_owned() };
-    let table = id.parts().map(quote).collect::<Vec<_>>().join(".");
+    let table = id.parts().map(double_quoted).collect::<Vec<_>>().join(".");
     let sql = "select case when has_sequence_privilege(seq, 'usage, select') then pg_sequence_last_value(seq) end
                from (select pg_get_serial_sequence($1, $2)::regclass::oid as seq) s";
     let call = sqlx::query(sql).bind(table).bind(column).persistent(false).fetch_one(&mut session.connection);

@@ -42,6 +42,7 @@ use crate::model::{
     ColumnDefinition, ColumnOrder, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition,
     TableId, ViewAnswer, ViewQuestion, micros_of,
 };
+use crate::sql::Grammar;
 use crate::zone::Zone;
 
 /// PostgreSQL.
@@ -84,6 +85,10 @@ pub async fn application(source: &SourceSpec) -> Result<PgConnection> {
 struct Syntax;
 
 impl SqlSyntax for Syntax {
+    fn grammar(&self) -> Grammar {
+        Grammar::Postgres
+    }
+
     fn quote(&self, identifier: &str) -> String {
         double_quoted(identifier)
     }
@@ -134,7 +139,6 @@ struct Session {
     identity: String,
     standby: bool,
     types: ColumnTypes,
-    quote_identifiers: bool,
     hide_unprivileged: bool,
     /// How long the server may say nothing.
     silence: Duration,

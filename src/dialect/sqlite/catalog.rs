@@ -92,8 +92,7 @@ pub(super) async fn describe(
     time_columns: &[String],
 ) -> Result<TableDefinition> {
     let base = match relation {
-        Relation::Table(id) if session.quote_identifiers => double_quoted(&id.name),
-        Relation::Table(id) => id.name.clone(),
+        Relation::Table(id) => double_quoted(&id.name),
         Relation::Query(sql) => format!("({sql}\n)"),
     };
     let sql = format!("select * from {base} as t");

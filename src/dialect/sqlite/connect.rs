@@ -66,7 +66,6 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         connection,
         server: String::new(),
         types: source.types.clone(),
-        quote_identifiers: source.quote_identifiers,
         silence: silence_after(source.statement_timeout, Duration::from_secs(5)),
         per_second,
         notes: Notes::default(),

@@ -32,6 +32,7 @@ use crate::model::{
     Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation,
     TableDefinition, TableId, micros_of,
 };
+use crate::sql::Grammar;
 
 /// SQLite.
 pub struct Sqlite;
@@ -60,6 +61,10 @@ impl Dialect for Sqlite {
 struct Syntax;
 
 impl SqlSyntax for Syntax {
+    fn grammar(&self) -> Grammar {
+        Grammar::Sqlite
+    }
+
     fn quote(&self, identifier: &str) -> String {
         double_quoted(identifier)
     }
@@ -96,7 +101,6 @@ struct Session {
     connection: SqliteConnection,
     server: String,
     types: ColumnTypes,
-    quote_identifiers: bool,
     silence: Duration,
     /// `date_precision`: units a second of integer times.
     per_second: u16,

@@ -111,7 +111,7 @@ fn explain_shows_everything_about_a_table() {
     let topic = connector.topic("test_table");
     run(&["explain", &file]).expect_code(0).expect_says(&[
         "mode          timestamp+incrementing",
-        "order by t.\"ts\", t.\"seq\" limit 1001",
+        "order by t.\"ts\" asc, t.\"seq\" asc limit 1001",
         "bound ",
         "served by an index",
         &format!("topic         {topic}"),
