@@ -24,4 +24,5 @@ pub mod sql;
 pub mod status;
 pub mod task;
 pub mod telemetry;
+pub mod tls;
 pub mod zone;

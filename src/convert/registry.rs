@@ -81,7 +81,7 @@ impl Registry {
     /// Reads the settings of a converter; talks to nobody.
     ///
     /// # Errors
-    /// `Config` with the option, `Io` for a certificate file.
+    /// `Config` with the option.
     pub fn create(converter: &std::collections::BTreeMap<String, String>) -> Result<Self> {
         let options = Options(converter);
         let settings = Settings::parse(options)?;

@@ -15,6 +15,7 @@ mod redact;
 mod rows;
 pub mod sqlite;
 pub mod syntax;
+mod tunnel;
 
 use std::time::Duration;
 

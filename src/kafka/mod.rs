@@ -8,6 +8,7 @@ pub mod lease;
 pub mod limits;
 pub mod producer;
 mod settings;
+mod stores;
 pub mod tail;
 pub mod topic_log;
 mod verdict;

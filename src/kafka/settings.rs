@@ -1,16 +1,16 @@
 //! From the Java clients' settings, which is what users have, to librdkafka's. Takes name-value pairs,
-//! gives name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the key
-//! stores that settings point to and does nothing else. Values never appear in messages: some are secrets.
+//! gives name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the
+//! stores that settings point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
+use super::stores::{self, STORES};
 use crate::config::keys::clients;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// Which client a setting is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,19 +63,6 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
-/// The store settings of TLS, looked at together.
-const STORES: &[&str] = &[
-    "ssl.keystore.certificate.chain",
-    "ssl.keystore.key",
-    "ssl.keystore.location",
-    "ssl.keystore.password",
-    "ssl.keystore.type",
-    "ssl.truststore.certificates",
-    "ssl.truststore.location",
-    "ssl.truststore.password",
-    "ssl.truststore.type",
-];
-
 /// Translates the settings of one client.
 ///
 /// # Errors
@@ -86,7 +73,7 @@ pub(super) fn translate(kind: ClientKind, java: &BTreeMap<String, String>) -> Re
         translate_one(kind, key, value.trim(), java, &mut out)?;
     }
     sasl(java, &mut out)?;
-    stores(java, &mut out)?;
+    stores::add(java, &mut out.settings)?;
     Ok(out)
 }
 
@@ -288,83 +275,10 @@ fn jaas_tokens(jaas: &str) -> Option<Vec<String>> {
     Some(tokens)
 }
 
-/// What a key or trust store file is, by its first bytes: Java's type setting is often left at JKS.
-#[derive(Debug, PartialEq, Eq)]
-enum StoreFormat {
-    Jks,
-    Pem,
-    Pkcs12,
-}
-
-fn store_format(key: &str, path: &str) -> Result<StoreFormat> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        Error::new(ErrorKind::Config, format!("{key}: the file cannot be read")).with("file", path).caused_by(error)
-    })?;
-    Ok(match bytes.first_chunk::<4>() {
-        Some([0xfe, 0xed, 0xfe, 0xed] | [0xce, 0xce, 0xce, 0xce]) => StoreFormat::Jks,
-        Some([0x30, ..]) => StoreFormat::Pkcs12,
-        _ => StoreFormat::Pem,
-    })
-}
-
-fn stores(java: &BTreeMap<String, String>, out: &mut Translated) -> Result<()> {
-    let get = |key: &str| java.get(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let mut set = |name: &str, value: String| {
-        out.settings.insert(name.to_owned(), value);
-    };
-    if let Some(pem) = get("ssl.truststore.certificates") {
-        set("ssl.ca.pem", pem);
-    }
-    if let Some(path) = get("ssl.truststore.location") {
-        let key = "ssl.truststore.location";
-        match store_format(key, &path)? {
-            StoreFormat::Pem => set("ssl.ca.location", path),
-            StoreFormat::Jks => return Err(jks(key, &path)),
-            StoreFormat::Pkcs12 => {
-                return Err(refuse(key, "a PKCS12 trust store cannot be read; PEM can").with("file", &path).advise(
-                    format!("convert it once: openssl pkcs12 -in {path} -nokeys -out ca.pem, and set ssl.truststore.location=ca.pem, ssl.truststore.type=PEM"),
-                ));
-            }
-        }
-    }
-    if let Some(pem) = get("ssl.keystore.certificate.chain") {
-        set("ssl.certificate.pem", pem);
-    }
-    if let Some(pem) = get("ssl.keystore.key") {
-        set("ssl.key.pem", pem);
-    }
-    if let Some(path) = get("ssl.keystore.location") {
-        let key = "ssl.keystore.location";
-        match store_format(key, &path)? {
-            StoreFormat::Pem => {
-                set("ssl.certificate.location", path.clone());
-                set("ssl.key.location", path);
-            }
-            StoreFormat::Jks => return Err(jks(key, &path)),
-            StoreFormat::Pkcs12 => {
-                set(key, path);
-                if let Some(password) = get("ssl.keystore.password") {
-                    set("ssl.keystore.password", password);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn jks(key: &str, path: &str) -> Error {
-    let mut advice = format!(
-        "convert it once: keytool -importkeystore -srckeystore {path} -destkeystore store.p12 -deststoretype PKCS12"
-    );
-    if key.contains("truststore") {
-        let _ = write!(advice, ", then openssl pkcs12 -in store.p12 -nokeys -out ca.pem");
-    }
-    refuse(key, "a JKS store can only be read by Java").with("file", path).advise(advice)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn java(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -473,26 +387,5 @@ mod tests {
         assert!(producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI")]).is_err());
         let nobody = producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")]).err().unwrap();
         assert!(nobody.to_string().starts_with("sasl.jaas.config: is missing"), "{nobody}");
-    }
-
-    #[test]
-    fn stores_are_recognised_by_their_first_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, bytes: &[u8]| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, bytes).unwrap();
-            path.to_str().unwrap().to_owned()
-        };
-        let (jks, p12) = (file("a", &[0xfe, 0xed, 0xfe, 0xed]), file("b", &[0x30, 0x82, 1, 1]));
-        let pem = file("c", b"-----BEGIN CERTIFICATE-----");
-        let translated = |pairs: &[(&str, &str)]| producer(pairs).map(|translated| translated.settings);
-        assert!(translated(&[("ssl.truststore.location", &jks)]).unwrap_err().advice().contains("keytool"));
-        assert!(translated(&[("ssl.truststore.location", &p12)]).unwrap_err().advice().contains("openssl"));
-        assert_eq!(translated(&[("ssl.truststore.location", &pem)]).unwrap(), java(&[("ssl.ca.location", &pem)]));
-        let keys = [("ssl.keystore.location", p12.as_str()), ("ssl.keystore.password", "x")];
-        assert_eq!(translated(&keys).unwrap(), java(&keys));
-        let halves = [("ssl.certificate.location", pem.as_str()), ("ssl.key.location", pem.as_str())];
-        assert_eq!(translated(&[("ssl.keystore.location", &pem)]).unwrap(), java(&halves));
-        assert!(translated(&[("ssl.keystore.location", "/nowhere/at/all")]).is_err());
     }
 }

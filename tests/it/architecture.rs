@@ -14,6 +14,7 @@ const LEVELS: &[(&str, u8, &[&str])] = &[
     ("config", 1, &["retry"]),
     ("status", 1, &[]),
     ("telemetry", 1, &["status"]),
+    ("tls", 1, &[]),
     ("dialect", 2, &[]),
     ("convert", 2, &[]),
     ("kafka", 2, &[]),
@@ -48,6 +49,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["dialect", "embedded"]),
     ("rdkafka", &["kafka", "embedded"]),
+    ("openssl", &["tls"]),
     ("apache_avro", &["convert", "embedded"]),
     ("schema_registry_converter", &["convert"]),
     ("reqwest", &["convert"]),

@@ -24,6 +24,7 @@ mod standalone;
 mod support;
 mod tail;
 mod ties;
+mod tls_files;
 mod type_settings;
 mod types;
 mod walkthrough;

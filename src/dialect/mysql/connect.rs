@@ -9,11 +9,13 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use tokio::net::TcpStream;
 
 use super::super::rows::{no_answer, silence_after};
+use super::super::tunnel::{Protocol, Tunnel};
 use super::super::{Doing, STATEMENTS_KEPT};
 use super::classify::classify;
-use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, statement, stores, text};
+use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, statement, text};
 use crate::config::spec::{Isolation, SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
 
 type Parameters = BTreeMap<String, String>;
 
@@ -27,7 +29,8 @@ fn is_set(parameters: &Parameters, name: &str, default: bool) -> bool {
 
 /// Opens a session on the first host that can be reached.
 pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
-    let options = options(source)?;
+    let options = options(source);
+    let (mode, trust) = (ssl_mode(&source.url.parameters)?, trust(&source.url.parameters)?);
     let silence = silence_after(source.statement_timeout, GRACE);
     let mut hosts = source.url.hosts.clone();
     if hosts.is_empty() {
@@ -38,11 +41,13 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         let socket = parameter(&source.url.parameters, "socket");
         let options = match socket {
             Some(path) => options.clone().socket(path),
-            None => options.clone().host(host).port(*port),
+            None => options.clone(),
         };
-        let connected = match tokio::time::timeout(source.connect_timeout, options.connect()).await {
-            Ok(Ok(connection)) => greet(connection, source, silence).await,
-            Ok(Err(error)) => Err(not_let_in(classify(error, Doing::Connect), source)),
+        let connecting = connect(options, (host, *port), mode, &trust);
+        let connected = match tokio::time::timeout(source.connect_timeout, connecting).await {
+            Ok(Ok(Ok(connection))) => greet(connection, source, silence).await,
+            Ok(Err(error)) => Err(error),
+            Ok(Ok(Err(error))) => Err(not_let_in(classify(error, Doing::Connect), source)),
             Err(_) if socket.is_none() => Err(silent(host, *port, source.connect_timeout).await),
             Err(_) => Err(no_answer(source.connect_timeout)),
         };
@@ -83,7 +88,7 @@ async fn silent(host: &str, port: u16, limit: Duration) -> Error {
     }
 }
 
-fn options(source: &SourceSpec) -> Result<MySqlConnectOptions> {
+fn options(source: &SourceSpec) -> MySqlConnectOptions {
     let parameters = &source.url.parameters;
     let mut options = MySqlConnectOptions::new()
         .charset("utf8mb4")
@@ -91,7 +96,6 @@ fn options(source: &SourceSpec) -> Result<MySqlConnectOptions> {
         .no_engine_substitution(false)
         .timezone(None)
         .statement_cache_capacity(STATEMENTS_KEPT)
-        .ssl_mode(ssl_mode(parameters)?)
         .disable_statement_logging();
     if let Some(collation) = parameter(parameters, "connectionCollation") {
         options = options.collation(collation);
@@ -105,22 +109,58 @@ fn options(source: &SourceSpec) -> Result<MySqlConnectOptions> {
     if let Some(database) = &source.url.database {
         options = options.database(database);
     }
-    if let Some(path) = parameter(parameters, "sslCa") {
-        options = options.ssl_ca_from_pem(file("the CA file", path)?);
+    options
+}
+
+/// The files of TLS, PEM as `ssl-ca` of native clients or stores as those of the Java drivers.
+fn trust(parameters: &Parameters) -> Result<Trust> {
+    let input = |name: &'static str, password: &'static str| -> Result<Option<Input<'_>>> {
+        let Some(path) = parameter(parameters, name) else { return Ok(None) };
+        Ok(Some(Input::file(name, path)?.password(password, parameter(parameters, password))))
+    };
+    let store = input("trustStore", "trustStorePassword")?;
+    let authorities = match store.map_or_else(|| input("sslCa", "trustStorePassword"), |store| Ok(Some(store)))? {
+        Some(file) => Some(Certificates::read(&file)?),
+        None => None,
+    };
+    let mut files: Vec<Input<'_>> = input("keyStore", "keyStorePassword")?.into_iter().collect();
+    if files.is_empty() {
+        for name in ["sslCert", "sslKey"] {
+            files.extend(input(name, "keyStorePassword")?);
+        }
     }
-    if let (Some(certificate), Some(key)) = (parameter(parameters, "sslCert"), parameter(parameters, "sslKey")) {
-        options = options.ssl_client_cert_from_pem(file("the client certificate", certificate)?);
-        options = options.ssl_client_key_from_pem(file("the client key", key)?);
+    let identity = if files.is_empty() { None } else { Some(Identity::read(&files)?) };
+    Ok(Trust { authorities, name: true, identity })
+}
+
+/// Connects to one host, through a tunnel where its certificate is verified.
+async fn connect(
+    options: MySqlConnectOptions,
+    (host, port): (&str, u16),
+    mode: MySqlSslMode,
+    trust: &Trust,
+) -> Result<sqlx::Result<MySqlConnection>> {
+    if !matches!(mode, MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity) || options.get_socket().is_some() {
+        let mut options = options.host(host).port(port).ssl_mode(mode);
+        if let Some(authorities) = &trust.authorities {
+            options = options.ssl_ca_from_pem(authorities.pem().concat().into_bytes());
+        }
+        if let Some(identity) = &trust.identity {
+            options = options.ssl_client_cert_from_pem(identity.chain_pem());
+            options = options.ssl_client_key_from_pem(identity.key_pem());
+        }
+        return Ok(options.connect().await);
     }
-    let password = |name: &str| parameter(parameters, name).unwrap_or_default();
-    if let Some(path) = parameter(parameters, "trustStore") {
-        options = options.ssl_ca_from_pem(stores::trusted(path, password("trustStorePassword"))?);
-    }
-    if let Some(path) = parameter(parameters, "keyStore") {
-        let (chain, key) = stores::client(path, password("keyStorePassword"))?;
-        options = options.ssl_client_cert_from_pem(chain).ssl_client_key_from_pem(key);
-    }
-    Ok(options)
+    let trust = Trust { name: matches!(mode, MySqlSslMode::VerifyIdentity), ..trust.clone() };
+    let tunnel = Tunnel::open(host, port, Protocol::MySql, trust).await?;
+    let options = options
+        .host(&Loopback::HOST.to_string())
+        .port(tunnel.port)
+        .ssl_mode(MySqlSslMode::VerifyIdentity)
+        .ssl_ca_from_pem(tunnel.loopback.certificate_pem().to_vec())
+        .ssl_client_cert_from_pem(tunnel.loopback.certificate_pem())
+        .ssl_client_key_from_pem(tunnel.loopback.key_pem());
+    tunnel.outcome(options.connect().await).await
 }
 
 fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
@@ -133,10 +173,6 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
         other => Err(Error::config(format!("sslMode cannot be `{other}`"))
             .advise("use DISABLED, PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY")),
     }
-}
-
-pub(super) fn file(what: &str, path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::config(format!("cannot read {what} {path}")).caused_by(error))
 }
 
 /// Asks the server what it is and puts the session in order.

@@ -3,7 +3,7 @@
 //! describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
 //! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
 //! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
-//! since when, `past` reads TiDB as of a time; `bind` writes parameters, `stores` reads PKCS12, `classify` sorts errors.
+//! since when, `past` reads TiDB as of a time; `bind` writes parameters, `classify` sorts errors.
 //!
 //! Tables are read in UTC, so that TIMESTAMP columns are instants also where the server's zone has an hour
 //! twice. A custom query runs in the zone it would have with Kafka Connect, since it may say `now()`.
@@ -21,7 +21,6 @@ mod late;
 mod past;
 mod raw;
 mod starts;
-mod stores;
 mod syntax;
 mod types;
 mod writers;

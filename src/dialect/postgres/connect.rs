@@ -8,11 +8,13 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
 use super::super::rows::silence_after;
+use super::super::tunnel::{Protocol, Tunnel};
 use super::super::{Doing, STATEMENTS_KEPT};
 use super::classify::classify;
 use super::{GRACE, Notes, Session, answered, identity};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
 
 /// Parameters that only a JVM can honour.
 const REFUSED: &[&str] = &[
@@ -155,13 +157,14 @@ async fn attempt(source: &SourceSpec, host: &str, port: u16) -> Result<(PgConnec
     let parameters = &source.url.parameters;
     let mut pooled = parameter(parameters, "prepareThreshold") == Some("0")
         || parameter(parameters, "preferQueryMode").is_some_and(|mode| mode.starts_with("simple"));
-    let base = base_options(source)?.host(host).port(port);
+    let (base, trust) = (base_options(source)?, trust(parameters)?);
     let mut failure = None;
     for mode in ssl_modes(parameters)? {
-        let mut result = session_options(base.clone().ssl_mode(mode), source, pooled)?.connect().await;
+        let way = Way { host, port, mode, trust: &trust };
+        let mut result = way.connect(session_options(base.clone(), source, pooled)?).await?;
         if !pooled && result.as_ref().err().is_some_and(refuses_options) {
             pooled = true;
-            result = session_options(base.clone().ssl_mode(mode), source, pooled)?.connect().await;
+            result = way.connect(session_options(base.clone(), source, pooled)?).await?;
         }
         match result {
             Ok(connection) => return Ok((connection, pooled)),
@@ -176,6 +179,42 @@ async fn attempt(source: &SourceSpec, host: &str, port: u16) -> Result<(PgConnec
         }
     }
     Err(failure.unwrap_or_else(|| Error::internal("no way to connect was tried")))
+}
+
+/// A host and how the connection to it is secured.
+struct Way<'a> {
+    host: &'a str,
+    port: u16,
+    mode: PgSslMode,
+    trust: &'a Trust,
+}
+
+impl Way<'_> {
+    async fn connect(&self, options: PgConnectOptions) -> Result<sqlx::Result<PgConnection>> {
+        let Self { host, port, mode, trust } = *self;
+        let is_socket = host.starts_with('/');
+        if is_socket || !matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
+            let mut options = options.host(host).port(port).ssl_mode(mode);
+            if let Some(authorities) = &trust.authorities {
+                options = options.ssl_root_cert_from_pem(authorities.pem().concat().into_bytes());
+            }
+            if let Some(identity) = &trust.identity {
+                options = options.ssl_client_cert_from_pem(identity.chain_pem());
+                options = options.ssl_client_key_from_pem(identity.key_pem());
+            }
+            return Ok(options.connect().await);
+        }
+        let trust = Trust { name: matches!(mode, PgSslMode::VerifyFull), ..trust.clone() };
+        let tunnel = Tunnel::open(host, port, Protocol::PostgreSql, trust).await?;
+        let options = options
+            .host(&Loopback::HOST.to_string())
+            .port(tunnel.port)
+            .ssl_mode(PgSslMode::VerifyFull)
+            .ssl_root_cert_from_pem(tunnel.loopback.certificate_pem().to_vec())
+            .ssl_client_cert_from_pem(tunnel.loopback.certificate_pem())
+            .ssl_client_key_from_pem(tunnel.loopback.key_pem());
+        tunnel.outcome(options.connect().await).await
+    }
 }
 
 fn code_of(error: &sqlx::Error) -> Option<String> {
@@ -228,60 +267,33 @@ fn base_options(source: &SourceSpec) -> Result<PgConnectOptions> {
     if let Some(password) = &source.password {
         options = options.password(password.reveal());
     }
-    if let Some(path) = parameter(parameters, "sslrootcert") {
-        options = options.ssl_root_cert_from_pem(file("sslrootcert", path)?);
-    } else if let Some(pem) = default_root() {
-        options = options.ssl_root_cert_from_pem(pem);
-    }
-    if let (Some(certificate), Some(key)) = (parameter(parameters, "sslcert"), parameter(parameters, "sslkey")) {
-        options = options.ssl_client_cert_from_pem(file("sslcert", certificate)?);
-        options = options.ssl_client_key_from_pem(private_key(&file("sslkey", key)?)?);
-    }
     Ok(options)
 }
 
+/// The files of TLS. As for pgjdbc, a key may bring its certificate (PKCS12), and the other way round.
+fn trust(parameters: &Parameters) -> Result<Trust> {
+    let home = default_root();
+    let root = parameter(parameters, "sslrootcert").or(home.as_deref());
+    let authorities = match root {
+        // libpq's word for them.
+        None | Some("system") => None,
+        Some(path) => Some(Certificates::read(&Input::file("sslrootcert", path)?)?),
+    };
+    let mut files = Vec::new();
+    for name in ["sslcert", "sslkey"] {
+        if let Some(path) = parameter(parameters, name) {
+            let password = parameter(parameters, "sslpassword");
+            files.push(Input::file(name, path)?.password("sslpassword", password));
+        }
+    }
+    let identity = if files.is_empty() { None } else { Some(Identity::read(&files)?) };
+    Ok(Trust { authorities, name: true, identity })
+}
+
 /// `~/.postgresql/root.crt`, where pgjdbc and libpq look.
-fn default_root() -> Option<Vec<u8>> {
-    std::fs::read(std::path::Path::new(&std::env::var_os("HOME")?).join(".postgresql/root.crt")).ok()
-}
-
-fn file(key: &str, path: &str) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|error| Error::config(format!("{key}: cannot read {path}")).caused_by(error))
-}
-
-/// A key as PEM: as it is, or from the PKCS#8 DER that pgjdbc wants.
-fn private_key(bytes: &[u8]) -> Result<Vec<u8>> {
-    let encrypted = bytes.windows(9).any(|window| window == b"ENCRYPTED");
-    if bytes.starts_with(b"-----BEGIN") && !encrypted {
-        return Ok(bytes.to_vec());
-    }
-    // An unencrypted PKCS#8 key is SEQUENCE { INTEGER 0, ... }.
-    let header =
-        if bytes.get(1).is_some_and(|length| length & 0x80 != 0) { 2 + usize::from(bytes[1] & 0x7f) } else { 2 };
-    if bytes.first() != Some(&0x30) || bytes.get(header..header + 3) != Some(&[2, 1, 0][..]) {
-        return Err(Error::config("sslkey must be an unencrypted key, PEM or PKCS#8 DER")
-            .advise("convert it with `openssl pkcs8 -topk8 -nocrypt` or `openssl pkcs12 -nodes`"));
-    }
-    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}-----END PRIVATE KEY-----\n", base64(bytes)).into_bytes())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for (line, chunk) in bytes.chunks(3).enumerate() {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for position in 0..4 {
-            let digit = ALPHABET[(word >> (18 - 6 * position) & 63) as usize];
-            text.push(if position <= chunk.len() { char::from(digit) } else { '=' });
-        }
-        if line % 16 == 15 {
-            text.push('\n');
-        }
-    }
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
+fn default_root() -> Option<String> {
+    let path = std::path::Path::new(&std::env::var_os("HOME")?).join(".postgresql/root.crt");
+    path.exists().then(|| path.display().to_string())
 }
 
 /// Settings of the session, sent at its start: they cost no round trip and hold for its whole life.
@@ -417,15 +429,6 @@ mod tests {
         let expected = [("work_mem", "64MB"), ("geqo", "off"), ("search_path", "a, b")];
         assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(startup_options("-d 5").is_err());
-    }
-
-    #[test]
-    fn keys_in_der_become_pem() {
-        assert_eq!(base64(b"Man"), "TWFu\n");
-        assert_eq!(base64(b"Ma"), "TWE=\n");
-        let der = [0x30, 0x05, 2, 1, 0, 4, 0];
-        assert!(private_key(&der).unwrap().starts_with(b"-----BEGIN PRIVATE KEY-----\nMAUCAQAEAA==\n"));
-        assert_eq!(private_key(b"\x30\x05\x30\x00").unwrap_err().kind(), ErrorKind::Config);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod sqlite;
 mod sqlite_only;
 mod tidb_past;
 mod tls;
+mod tls_chain;
 mod values;
 mod writers;
 
@@ -54,6 +55,9 @@ macro_rules! contract {
                 tls: tls_is_checked_as_far_as_asked;
                 tls: another_authority_is_refused;
                 tls: a_client_can_show_a_certificate;
+                tls: any_authority_of_a_file_is_trusted;
+                tls: a_client_s_key_is_taken_in_every_form;
+                tls: a_stranger_s_key_is_refused_with_the_reason;
                 tls: a_password_is_shown_with_and_without_tls;
                 tls: another_kind_of_server_is_told;
             }

@@ -146,6 +146,7 @@ impl Server for Family {
         Tls {
             names: ["sslMode", "sslCa", "sslCert", "sslKey"],
             modes: ["DISABLED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"],
+            password: "keyStorePassword",
             folder: self.address("TLS"),
         }
     }

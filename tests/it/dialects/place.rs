@@ -125,6 +125,8 @@ pub(super) struct Tls {
     pub names: [&'static str; 4],
     /// The modes that encrypt nothing, encrypt, check the authority, and check the name as well.
     pub modes: [&'static str; 4],
+    /// The parameter of the key's password.
+    pub password: &'static str,
     /// The folder with the server's authority, `tls_user`'s certificate and its key.
     pub folder: String,
 }

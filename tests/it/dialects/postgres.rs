@@ -120,6 +120,7 @@ impl Server for Postgres {
         Tls {
             names: ["sslmode", "sslrootcert", "sslcert", "sslkey"],
             modes: ["disable", "require", "verify-ca", "verify-full"],
+            password: "sslpassword",
             folder: address("ROWTIDE_TEST_POSTGRES_TLS"),
         }
     }

@@ -10,6 +10,8 @@ pub mod kafka;
 pub mod load;
 pub mod oracle;
 pub mod process;
+pub mod tls_files;
+pub mod tls_proxy;
 pub mod web;
 
 use std::time::{Duration, Instant};

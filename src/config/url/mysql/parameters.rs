@@ -3,8 +3,9 @@
 //! with or without `-` and `_`. What the dialect reads in the end, each optional:
 //!
 //! - `sslMode`: DISABLED, PREFERRED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY
-//! - `sslCa`, `sslCert`, `sslKey`: PEM files (certificate and key may be in one)
-//! - `trustStore`, `trustStorePassword`, `keyStore`, `keyStorePassword`: PKCS12 files, in place of those
+//! - `sslCa`, `sslCert`, `sslKey`: files of certificates and key (these two may be one)
+//! - `trustStore`, `keyStore`: the same in one file each, in place of those
+//! - `trustStorePassword`, `keyStorePassword`: what opens them, or the key
 //! - `allowPublicKeyRetrieval`, `tinyInt1isBit`, `transformedBitIsBoolean`, `yearIsDateType`,
 //!   `blobsAreStrings`, `functionsNeverReturnBlobs`, `nullDatabaseMeansCurrent`: true, false
 //! - `zeroDateTimeBehavior`: EXCEPTION, CONVERT_TO_NULL, ROUND

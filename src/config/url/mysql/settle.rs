@@ -15,23 +15,26 @@ pub(in crate::config::url) fn settle(connection: &mut Connection, given: &[Param
     let parameters = &mut connection.url.parameters;
     let mut wrong = Vec::new();
     ssl_mode(parameters, driver);
-    for store in [TRUST, CLIENT] {
-        if let Err(message) = key_store(parameters, &store) {
-            wrong.push((store.name, message));
+    key_store(parameters, "trustStore", "trustStoreType", &["sslCa"]);
+    key_store(parameters, "keyStore", "keyStoreType", &["sslCert", "sslKey"]);
+    if !parameters.contains_key("trustStore") {
+        parameters.remove("trustStorePassword");
+    }
+    // A file may hold both; if it does not, that is said when it is read.
+    for (name, other) in [("sslCert", "sslKey"), ("sslKey", "sslCert")] {
+        if let Some(path) = parameters.get(name).cloned() {
+            parameters.entry(other.to_owned()).or_insert(path);
         }
     }
-    let key_password = parameters.remove("keyPassword");
-    if key_password.is_some() && key_password.as_ref() != parameters.get("keyStorePassword") {
-        wrong.push(("keyPassword", "must be that of the key store, as everywhere in PKCS12"));
-    }
-    match (parameters.contains_key("sslCert"), parameters.contains_key("sslKey")) {
-        // A file may hold both.
-        (true, false) => {
-            let both = parameters["sslCert"].clone();
-            parameters.insert("sslKey".to_owned(), both);
+    let has_client = ["keyStore", "sslCert"].iter().any(|name| parameters.contains_key(*name));
+    if let Some(password) = parameters.remove("keyPassword").filter(|_| has_client) {
+        let known = parameters.entry("keyStorePassword".to_owned()).or_insert_with(|| password.clone());
+        if *known != password {
+            wrong.push(("keyPassword", "must be that of the key store, as everywhere in PKCS12"));
         }
-        (false, true) => wrong.push(("sslKey", "needs the certificate it belongs to, in sslCert")),
-        _ => {}
+    }
+    if !has_client {
+        parameters.remove("keyStorePassword");
     }
     match session_zone(parameters) {
         Ok(true) => {}
@@ -74,46 +77,23 @@ fn ssl_mode(parameters: &mut Parameters, driver: Driver) {
     parameters.entry("sslMode".to_owned()).or_insert_with(|| mode.to_owned());
 }
 
-/// A store and the parameters that go with it.
-struct Store {
-    name: &'static str,
-    kind: &'static str,
-    password: &'static str,
-    /// The parameters that name the same in PEM.
-    pem: &'static [&'static str],
-}
-
-const TRUST: Store =
-    Store { name: "trustStore", kind: "trustStoreType", password: "trustStorePassword", pem: &["sslCa"] };
-const CLIENT: Store =
-    Store { name: "keyStore", kind: "keyStoreType", password: "keyStorePassword", pem: &["sslCert", "sslKey"] };
-
-/// A PEM file becomes `sslCa` or `sslCert` and `sslKey`; PKCS12 stays. Java reads PKCS12 also where its
-/// default type, JKS, is asked for: the name of the file then decides.
-fn key_store(parameters: &mut Parameters, store: &Store) -> Result<(), &'static str> {
-    let kind = parameters.remove(store.kind).unwrap_or_default();
-    let Some(path) = parameters.get(store.name).cloned() else {
-        parameters.remove(store.password);
-        return Ok(());
-    };
+/// A PEM file becomes `sslCa`, or `sslCert` and `sslKey`, which a store replaces. What another file is its content
+/// says when it is read: Java reads PKCS12 also where JKS, its default type, is asked for.
+fn key_store(parameters: &mut Parameters, store: &str, kind: &str, pem: &[&str]) {
+    let kind = parameters.remove(kind).unwrap_or_default();
+    let Some(path) = parameters.get(store).cloned() else { return };
     let lower = path.to_lowercase();
-    let ends_with = |endings: &[&str]| endings.iter().any(|ending| lower.ends_with(ending));
-    let is_pem = kind == "PEM" || (kind != "PKCS12" && ends_with(&[".pem", ".crt", ".cer", ".cert"]));
-    let is_p12 = kind == "PKCS12" || ends_with(&[".p12", ".pfx", ".pkcs12"]);
-    for pem in store.pem {
-        parameters.remove(*pem);
+    let is_pem_by_name = [".pem", ".crt", ".cer", ".cert"].iter().any(|ending| lower.ends_with(ending));
+    let is_pem = kind == "PEM" || (kind != "PKCS12" && is_pem_by_name);
+    for name in pem {
+        parameters.remove(*name);
         if is_pem {
-            parameters.insert((*pem).to_owned(), path.clone());
+            parameters.insert((*name).to_owned(), path.clone());
         }
     }
     if is_pem {
-        parameters.remove(store.name);
-        parameters.remove(store.password);
-    } else if !is_p12 && (kind == "JKS" || ends_with(&[".jks"])) {
-        return Err("is a Java key store, which only Java reads; convert it: keytool -importkeystore \
-                    -srckeystore old.jks -destkeystore new.p12 -deststoretype PKCS12");
+        parameters.remove(store);
     }
-    Ok(())
 }
 
 /// `sessionZone`, from what sets the session's zone. False if a zone was given and has no effect.

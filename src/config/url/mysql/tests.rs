@@ -101,7 +101,7 @@ fn every_way_to_ask_for_encryption_becomes_one() {
 }
 
 #[test]
-fn key_stores_are_pkcs12_or_pem() {
+fn key_stores_are_pem_by_type_or_name() {
     for (scheme, parameters, expected) in [
         (
             "jdbc:mysql",
@@ -113,7 +113,7 @@ fn key_stores_are_pkcs12_or_pem() {
         (
             "jdbc:mysql",
             "clientCertificateKeyStoreUrl=file:/a.pem&clientCertificateKeyStorePassword=p",
-            "sslCert=/a.pem sslKey=/a.pem",
+            "keyStorePassword=p sslCert=/a.pem sslKey=/a.pem",
         ),
         ("jdbc:mysql", "trustCertificateKeyStoreType=PEM&trustCertificateKeyStoreUrl=file:/a", "sslCa=/a"),
         ("jdbc:mysql", "trustCertificateKeyStoreType=JKS&clientCertificateKeyStorePassword=p", ""),
@@ -121,6 +121,9 @@ fn key_stores_are_pkcs12_or_pem() {
         ("jdbc:mariadb", "serverSslCert=/ca.pem", "sslCa=/ca.pem"),
         ("jdbc:mariadb", "serverSslCert=/ca.pem&trustStore=/t.p12", "trustStore=/t.p12"),
         ("mysql", "ssl-cert=/both.pem", "sslCert=/both.pem sslKey=/both.pem"),
+        ("mysql", "ssl-key=/both.p12&keyPassword=p", "keyStorePassword=p sslCert=/both.p12 sslKey=/both.p12"),
+        // Since Java 9 a file of this name is PKCS12 as a rule; its content decides.
+        ("jdbc:mysql", "trustCertificateKeyStoreUrl=file:/a.jks&trustCertificateKeyStoreType=JKS", "trustStore=/a.jks"),
     ] {
         assert_eq!(kept(scheme, parameters), expected, "{scheme} {parameters}");
     }
@@ -191,10 +194,8 @@ fn what_cannot_be_honoured_is_refused_with_a_reason() {
         ("connectionCollation=latin1_swedish_ci", "collation of utf8mb4"),
         ("connectionCollation=utf8mb4_bin;drop", "collation of utf8mb4"),
         ("socket=mysqld.sock", "whole path"),
-        ("trustCertificateKeyStoreUrl=file:/a.jks", "keytool -importkeystore"),
         ("trustCertificateKeyStoreUrl=https://a/b", "must be a file"),
         ("serverSslCert=classpath:ca.pem", "must be a file"),
-        ("sslKey=/k.pem", "needs the certificate"),
         ("forceConnectionTimeZoneToSession=true", "name a zone in connectionTimeZone"),
     ] {
         let found = with(&format!("jdbc:mysql://h/d?{parameter}"), &[]);
@@ -206,9 +207,9 @@ fn what_cannot_be_honoured_is_refused_with_a_reason() {
             "{messages:?}"
         );
     }
-    let jks = [("trustCertificateKeyStoreUrl", "file:/a"), ("trustCertificateKeyStoreType", "JKS")];
+    let store = [("trustCertificateKeyStoreUrl", "jar:/a"), ("trustCertificateKeyStoreType", "JKS")];
     let zone = [("forceConnectionTimeZoneToSession", "true"), ("serverTimezone", "LOCAL")];
-    for (passed_on, key) in [(jks, "connection.trustCertificateKeyStoreUrl"), (zone, "connection.serverTimezone")] {
+    for (passed_on, key) in [(store, "connection.trustCertificateKeyStoreUrl"), (zone, "connection.serverTimezone")] {
         assert_eq!(with("jdbc:mysql://h/d", &passed_on).problems[0].key, key);
     }
 }
