@@ -6,7 +6,7 @@ use std::future::pending;
 
 use tokio::sync::watch;
 
-use crate::config::spec::{ConnectorSpec, Selection, TableFilter};
+use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
@@ -26,9 +26,14 @@ pub async fn relations(
         Selection::Tables(filter) => filter,
     };
     let listed = connection.list_tables(&filter.catalog).await?;
-    let selected = select(filter, dialect, &listed);
-    check_names(filter, dialect, &listed)?;
-    check_topics(&selected)?;
+    let home = Home::of(&spec.source.url);
+    let selected = select(filter, home, dialect, &listed);
+    let missing = missing(filter, dialect, &listed);
+    if !missing.is_empty() {
+        let elsewhere = elsewhere(&missing, filter, dialect, connection).await?;
+        return Err(no_such_table(&missing, &elsewhere, filter, &listed));
+    }
+    check_topics(&selected, home)?;
     Ok(selected.into_iter().map(Relation::Table).collect())
 }
 
@@ -36,38 +41,125 @@ fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
     table.parts().map(|part| dialect.syntax().quote(part)).collect::<Vec<_>>().join(".")
 }
 
-fn select(filter: &TableFilter, dialect: &dyn Dialect, listed: &[TableId]) -> Vec<TableId> {
+/// Where a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's `currentSchema`.
+#[derive(Clone, Copy)]
+struct Home<'a> {
+    catalog: Option<&'a str>,
+    schema: Option<&'a str>,
+}
+
+impl<'a> Home<'a> {
+    fn of(url: &'a SourceUrl) -> Self {
+        let schemas = url.parameters.get("currentSchema");
+        let schema = schemas.and_then(|list| list.split(',').next()).map(|name| name.trim().trim_matches('"'));
+        Self { catalog: url.database.as_deref(), schema }
+    }
+
+    fn has(self, table: &TableId) -> bool {
+        match (&table.catalog, &table.schema) {
+            (Some(catalog), _) => self.catalog == Some(catalog),
+            (None, Some(schema)) => self.schema == Some(schema),
+            (None, None) => false,
+        }
+    }
+}
+
+/// The dotted name of a table, plain or quoted: what leaves no doubt which is meant.
+fn is_full_name(entry: &str, table: &TableId, dialect: &dyn Dialect) -> bool {
+    entry == table.to_string() || entry == quoted(dialect, table)
+}
+
+fn select(filter: &TableFilter, home: Home<'_>, dialect: &dyn Dialect, listed: &[TableId]) -> Vec<TableId> {
+    let matching: Vec<&TableId> =
+        listed.iter().filter(|table| filter.selects(table, &quoted(dialect, table))).collect();
     let mut selected: Vec<TableId> = Vec::new();
-    for table in listed.iter().filter(|table| filter.selects(table, &quoted(dialect, table))) {
+    for table in &matching {
+        // Of several tables that a bare name means, the one at home is meant, unless another is named in full.
+        let by_bare_name = filter.unqualified
+            || !filter.whitelist.is_empty()
+                && !filter.whitelist.iter().any(|entry| is_full_name(entry, table, dialect));
+        let at_home = matching.iter().any(|other| other.name == table.name && home.has(other));
+        if by_bare_name && at_home && !home.has(table) {
+            continue;
+        }
         let seen = filter.unqualified && selected.iter().any(|known| known.name == table.name);
         if !seen {
-            selected.push(table.clone());
+            selected.push((*table).clone());
         }
     }
     selected
 }
 
-/// Every name of the whitelist must be there; a typo would otherwise poll nothing, in silence.
-fn check_names(filter: &TableFilter, dialect: &dyn Dialect, listed: &[TableId]) -> Result<()> {
-    let missing: Vec<&String> = filter
-        .whitelist
-        .iter()
-        .filter(|entry| {
-            !listed
-                .iter()
-                .any(|table| **entry == table.to_string() || **entry == table.name || **entry == quoted(dialect, table))
-        })
-        .collect();
-    let Some(first) = missing.first() else { return Ok(()) };
+/// The names of the whitelist that are not there; a typo would otherwise poll nothing, in silence.
+fn missing<'a>(filter: &'a TableFilter, dialect: &dyn Dialect, listed: &[TableId]) -> Vec<&'a String> {
+    let is_there = |entry: &str| listed.iter().any(|table| entry == table.name || is_full_name(entry, table, dialect));
+    filter.whitelist.iter().filter(|entry| !is_there(entry)).collect()
+}
+
+/// A name that is there, but that `table.types` or the patterns leave out.
+struct LeftOut {
+    name: String,
+    table: TableId,
+    kind: &'static str,
+}
+
+async fn elsewhere(
+    missing: &[&String],
+    filter: &TableFilter,
+    dialect: &dyn Dialect,
+    connection: &mut dyn SourceConnection,
+) -> Result<Vec<LeftOut>> {
+    let mut found: Vec<LeftOut> = Vec::new();
+    for kind in dialect.table_types() {
+        // First within the patterns, then anywhere.
+        let within = (filter.catalog.catalog.clone(), filter.catalog.schema.clone());
+        for (catalog, schema) in [within, (Some(String::new()), None)] {
+            let of_kind = CatalogFilter { catalog, schema, types: vec![kind.to_owned()] };
+            for table in connection.list_tables(&of_kind).await? {
+                let names =
+                    missing.iter().filter(|name| **name == table.name.as_str() || is_full_name(name, &table, dialect));
+                for name in names {
+                    if !found.iter().any(|known| known.name == **name) {
+                        found.push(LeftOut { name: (*name).clone(), table: table.clone(), kind });
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn no_such_table(missing: &[&String], elsewhere: &[LeftOut], filter: &TableFilter, listed: &[TableId]) -> Error {
     let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
     let error = Error::new(ErrorKind::SourceSchema, format!("table.whitelist: no such table: {}", names.join(", ")));
-    Err(match nearest(first, listed) {
-        Some(near) => error.advise(format!("did you mean `{near}`? names are case-sensitive; table.types and schema.pattern narrow the list")),
+    let of_other_types: Vec<&LeftOut> =
+        elsewhere.iter().filter(|found| !filter.catalog.types.iter().any(|kind| kind == found.kind)).collect();
+    if !of_other_types.is_empty() {
+        let mut types = filter.catalog.types.clone();
+        let mut what = Vec::new();
+        for found in of_other_types {
+            what.push(format!("`{}` is a {}", found.name, found.kind));
+            if !types.iter().any(|kind| kind == found.kind) {
+                types.push(found.kind.to_owned());
+            }
+        }
+        return error.advise(format!("{}: set table.types={}", what.join(", "), types.join(",")));
+    }
+    if let Some(found) = elsewhere.first() {
+        return error.advise(format!(
+            "`{}` is there as {}, which schema.pattern, catalog.pattern or the database of connection.url leaves out",
+            found.name, found.table
+        ));
+    }
+    match missing.first().and_then(|first| nearest(first, listed)) {
+        Some(near) => error.advise(format!(
+            "did you mean `{near}`? names are case-sensitive; table.types and schema.pattern narrow the list"
+        )),
         None => error.advise(format!(
             "the database lists {} tables for this user; table.types, schema.pattern and catalog.pattern narrow the list",
             listed.len()
         )),
-    })
+    }
 }
 
 fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
@@ -85,12 +177,17 @@ fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
 }
 
 /// The topic is named by the bare table name, so two tables of one name would mix (`connector-config.md`, 6.4).
-fn check_topics(selected: &[TableId]) -> Result<()> {
+fn check_topics(selected: &[TableId], home: Home<'_>) -> Result<()> {
     let mut by_name: BTreeMap<&str, &TableId> = BTreeMap::new();
     for table in selected {
         if let Some(other) = by_name.insert(&table.name, table) {
-            return Err(Error::config(format!("tables {other} and {table} would share one topic"))
-                .advise("narrow the selection with schema.pattern, catalog.pattern or the table lists"));
+            let error = Error::config(format!("tables {other} and {table} would share one topic"));
+            return Err(match (&table.catalog, home.catalog) {
+                (Some(_), Some(database)) => error.advise(format!(
+                    "set catalog.pattern={database} to read that database only, or narrow the selection with the table lists"
+                )),
+                _ => error.advise("narrow the selection with schema.pattern, catalog.pattern or the table lists"),
+            });
         }
     }
     Ok(())
@@ -140,8 +237,9 @@ async fn list(spec: &ConnectorSpec, dialect: &'static dyn Dialect, server: &Serv
     server.agrees(connection.identity())?;
     let listed = connection.list_tables(&filter.catalog).await?;
     connection.close().await;
-    let selected = select(filter, dialect, &listed);
-    check_topics(&selected)?;
+    let home = Home::of(&spec.source.url);
+    let selected = select(filter, home, dialect, &listed);
+    check_topics(&selected, home)?;
     Ok(selected.into_iter().map(Relation::Table).collect())
 }
 

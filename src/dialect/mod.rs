@@ -45,6 +45,9 @@ pub trait Dialect: Send + Sync {
     /// How its SQL is written.
     fn syntax(&self) -> &'static dyn SqlSyntax;
 
+    /// What `table.types` can name, in the words of its JDBC driver.
+    fn table_types(&self) -> Vec<&'static str>;
+
     /// Every type of the database and what it becomes under these settings: the table that columns are mapped
     /// by, for the reference page. The same rows in the same order whatever the settings.
     fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType>;

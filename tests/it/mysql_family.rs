@@ -270,3 +270,59 @@ fn ids_of_text_bytes_and_decimals_are_read_once_in_the_order_of_their_bytes() {
         once(&of("random"), &[]).expect_code(1).expect_says(&["version 4"]);
     }
 }
+
+#[test]
+fn a_bare_name_means_the_table_of_the_url_s_database() {
+    for kind in FAMILY {
+        let (own, other) = (MySqlFamily::new(kind), MySqlFamily::new(kind));
+        let name = format!("t_{}", own.name);
+        for (database, id) in [(&own, 1), (&other, 2)] {
+            database.run(&format!("create table {name} (id int primary key); insert into {name} values ({id})"));
+        }
+        // MariaDB's driver lists the URL's database only.
+        let everywhere = |tables: &str| {
+            let connector = connector(&own, "?nullDatabaseMeansCurrent=false", "incrementing");
+            connector.without("catalog.pattern").set("table.whitelist", tables)
+        };
+        let bare = everywhere(&name);
+        once(&bare, &[]).expect_code(0);
+        assert_eq!(fields(&bare, &name, "id"), [json!(1)], "{kind}");
+        let full = everywhere(&format!("{}.{name}", other.name));
+        once(&full, &[]).expect_code(0);
+        assert_eq!(fields(&full, &name, "id"), [json!(2)], "{kind}");
+        let both = everywhere(&format!("{}.{name},{}.{name}", own.name, other.name));
+        once(&both, &[])
+            .expect_code(2)
+            .expect_says(&["would share one topic", &format!("catalog.pattern={}", own.name)]);
+    }
+}
+
+#[test]
+fn a_view_that_is_named_is_said_to_be_one() {
+    for kind in FAMILY {
+        let database = MySqlFamily::new(kind);
+        database.run("create table orders (id int primary key); create view order1 as select * from orders");
+        let view = connector(&database, "", "bulk").set("table.whitelist", "order1");
+        let full = connector(&database, "", "bulk").set("table.whitelist", &format!("{}.order1", database.name));
+        for connector in [view, full] {
+            let file = connector.file().display().to_string();
+            for command in [&["check", &file][..], &["run", "--once", &file]] {
+                run(command).expect_code(2).expect_says(&["order1` is a VIEW: set table.types=TABLE,VIEW"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_view_whose_definer_is_gone_is_named_with_the_reason() {
+    for kind in ["mysql", "mariadb"] {
+        let database = MySqlFamily::new(kind);
+        let definer = database.name.clone();
+        database.run(&format!(
+            "create table orders (id int primary key); create user '{definer}'@'localhost';
+             create definer = '{definer}'@'localhost' view seen as select * from orders; drop user '{definer}'@'localhost'"
+        ));
+        let view = connector(&database, "", "bulk").set("table.whitelist", "seen").set("table.types", "VIEW");
+        once(&view, &[]).expect_says(&["seen", "runs as the user who defined it, and that user is gone"]);
+    }
+}

@@ -24,7 +24,7 @@ const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'pe
 
 /// The table types of Connector/J, in their order: what they are in the catalog, and whether they are the
 /// server's own.
-const TABLE_TYPES: &[(&str, &str, bool)] = &[
+pub(super) const TABLE_TYPES: &[(&str, &str, bool)] = &[
     ("SYSTEM TABLE", "'BASE TABLE', 'SYSTEM VERSIONED'", true),
     ("SYSTEM VIEW", "'SYSTEM VIEW', 'VIEW'", true),
     ("TABLE", "'BASE TABLE', 'SYSTEM VERSIONED'", false),
@@ -243,7 +243,7 @@ async fn missing(session: &mut Session, id: &TableId) -> Error {
     }
     let all = CatalogFilter { types: vec!["TABLE".to_owned(), "VIEW".to_owned()], ..CatalogFilter::default() };
     match list_tables(session, &all).await {
-        Ok(tables) => error.advise(near::advice(&id.to_string(), tables.iter().map(TableId::to_string))),
+        Ok(tables) => near::advised(error, &id.to_string(), tables.iter().map(TableId::to_string)),
         Err(_) => error,
     }
 }

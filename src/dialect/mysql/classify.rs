@@ -103,6 +103,14 @@ fn server_error(number: u16, message: &str, doing: Doing) -> Error {
         1317 | 1907 | 1969 | 3024 => {
             error.advise("the statement was cancelled or ran into its time limit; look for a missing index")
         }
+        1356 => error.advise(
+            "the view names a table, a column or a function that is not there or that its definer may not use; \
+             `show create view` shows it",
+        ),
+        1449 => error.advise(
+            "a view runs as the user who defined it, and that user is gone; make the user again, or the view by another \
+             (alter definer = ... view ...)",
+        ),
         3159 => error.advise("the server demands TLS; set sslMode=REQUIRED in connection.url"),
         _ => error,
     }
@@ -122,7 +130,9 @@ fn kind(number: u16, doing: Doing) -> ErrorKind {
         1040 | 1053 | 1077 | 1129 | 1152 | 1158 | 1159 | 1160 | 1161 | 1184 | 1203 | 1226 | 1927 | 3032 | 4031
         | 9001 | 9002 | 9005 => ErrorKind::Unreachable,
         // No such table, column, view or index; a view that no longer holds.
-        1051 | 1054 | 1109 | 1146 | 1176 | 1356 | 1449 => missing,
+        1051 | 1054 | 1109 | 1146 | 1176 => missing,
+        // A view that describes well; to describe it again changes nothing.
+        1356 | 1449 => ErrorKind::SourceSchema,
         // The table was altered between two steps.
         1412 | 1615 | 8022 | 8028 | 8113 => {
             if doing == Doing::Page {

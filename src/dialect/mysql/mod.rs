@@ -87,6 +87,10 @@ macro_rules! dialect {
                 &syntax::Syntax
             }
 
+            fn table_types(&self) -> Vec<&'static str> {
+                catalog::TABLE_TYPES.iter().map(|(name, ..)| *name).collect()
+            }
+
             fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
                 types::documented($server, types)
             }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, Field, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys};
 
 /// The table types of pgjdbc and what they are in the catalog.
-const TABLE_TYPES: &[(&str, &str)] = &[
+pub(super) const TABLE_TYPES: &[(&str, &str)] = &[
     ("FOREIGN TABLE", "c.relkind = 'f'"),
     ("MATERIALIZED VIEW", "c.relkind = 'm'"),
     ("PARTITIONED TABLE", "c.relkind = 'p' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"),
@@ -127,7 +127,7 @@ async fn missing(session: &mut Session, id: &TableId, error: Error) -> Error {
         ..CatalogFilter::default()
     };
     match list_tables(session, &all).await {
-        Ok(tables) => error.advise(near::advice(&id.to_string(), tables.iter().map(TableId::to_string))),
+        Ok(tables) => near::advised(error, &id.to_string(), tables.iter().map(TableId::to_string)),
         Err(_) => error,
     }
 }

@@ -57,6 +57,10 @@ impl Dialect for Postgres {
         &Syntax
     }
 
+    fn table_types(&self) -> Vec<&'static str> {
+        catalog::TABLE_TYPES.iter().map(|(name, _)| *name).collect()
+    }
+
     fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
         types::documented(types)
     }

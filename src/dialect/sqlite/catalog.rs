@@ -17,10 +17,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::cursor::TextTimeFormat;
 use crate::model::{ColumnDefinition, CursorKind, Field, Relation, TableDefinition, TableId, UniqueKeys};
 
+/// The table types of sqlite-jdbc.
+pub(super) const TYPES: &[&str] = &["TABLE", "VIEW", "SYSTEM TABLE", "GLOBAL TEMPORARY"];
+
 pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
-    const KNOWN: &[&str] = &["TABLE", "VIEW", "SYSTEM TABLE", "GLOBAL TEMPORARY"];
     // As sqlite-jdbc: types that are all unknown mean every type.
-    let any_known = filter.types.iter().any(|wanted| KNOWN.contains(&wanted.as_str()));
+    let any_known = filter.types.iter().any(|wanted| TYPES.contains(&wanted.as_str()));
     let wants = |name: &str| !any_known || filter.types.iter().any(|wanted| wanted == name);
     let sql = "select case when name like 'sqlite\\_%' escape '\\' then 'SYSTEM TABLE' else upper(type) end as type,
                  name from sqlite_schema where type in ('table', 'view')
@@ -100,8 +102,10 @@ pub(super) async fn describe(
     let prepared = match (answered(session.silence, Doing::Describe, prepare).await, relation) {
         (Ok(prepared), _) => prepared,
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
-            let known = list_tables(session, &CatalogFilter::default()).await.unwrap_or_default();
-            return Err(error.advise(near::advice(&id.name, known.into_iter().map(|id| id.name))));
+            let all =
+                CatalogFilter { types: TYPES.iter().map(|name| (*name).to_owned()).collect(), ..Default::default() };
+            let known = list_tables(session, &all).await.unwrap_or_default();
+            return Err(near::advised(error, &id.name, known.into_iter().map(|id| id.name)));
         }
         (Err(error), _) => return Err(error),
     };

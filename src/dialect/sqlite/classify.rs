@@ -39,6 +39,10 @@ fn failure(code: i32, message: &str, doing: Doing) -> Error {
     let (kind, what) = kind(code & 0xff, message, doing);
     let error = Error::new(kind, what).caused_by(SqliteFailure { code, message: message.to_owned() });
     match code & 0xff {
+        1 if is_without_module(message) => error.advise(
+            "the table is a virtual one of a module that is not in rowtide; copy it into a plain table, or leave it out \
+             by table.blacklist or table.exclude.list",
+        ),
         8 | 14 => error.advise(
             "the file must exist and be readable; in WAL mode its -wal and -shm files must be readable too, \
              or the folder writable",
@@ -47,13 +51,19 @@ fn failure(code: i32, message: &str, doing: Doing) -> Error {
     }
 }
 
+fn is_without_module(message: &str) -> bool {
+    message.starts_with("no such module")
+}
+
 fn kind(code: i32, message: &str, doing: Doing) -> (ErrorKind, &'static str) {
     let missing = message.starts_with("no such table") || message.starts_with("no such column");
     match code {
         1 if missing && doing == Doing::Page => {
             (ErrorKind::SchemaChanged, "the relation changed since it was described")
         }
-        1 if missing => (ErrorKind::SourceSchema, "the relation cannot be read as configured"),
+        1 if missing || is_without_module(message) => {
+            (ErrorKind::SourceSchema, "the relation cannot be read as configured")
+        }
         1 => (ErrorKind::Config, "the statement is not valid"),
         17 => (ErrorKind::SchemaChanged, "the relation changed since it was described"),
         3 | 23 => (ErrorKind::Privilege, "the privilege is missing"),
@@ -75,6 +85,7 @@ mod tests {
             (6, "database table is locked", Doing::Page, ErrorKind::Query),
             (1, "no such table: t", Doing::Describe, ErrorKind::SourceSchema),
             (1, "no such column: t.a", Doing::Page, ErrorKind::SchemaChanged),
+            (1, "no such module: fts9", Doing::Describe, ErrorKind::SourceSchema),
             (1, "near \"selec\": syntax error", Doing::Describe, ErrorKind::Config),
             (14, "unable to open database file", Doing::Connect, ErrorKind::Config),
             (26, "file is not a database", Doing::Connect, ErrorKind::Config),

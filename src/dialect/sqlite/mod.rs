@@ -46,6 +46,10 @@ impl Dialect for Sqlite {
         &Syntax
     }
 
+    fn table_types(&self) -> Vec<&'static str> {
+        catalog::TYPES.to_vec()
+    }
+
     fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
         types::documented(types)
     }

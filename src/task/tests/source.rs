@@ -67,6 +67,10 @@ impl Dialect for Outside {
         crate::dialect::postgres::Postgres.syntax()
     }
 
+    fn table_types(&self) -> Vec<&'static str> {
+        vec!["TABLE"]
+    }
+
     fn documented_types(&self, _: &TypeSpec) -> Vec<DocumentedType> {
         Vec::new()
     }

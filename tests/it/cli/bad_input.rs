@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{closed_port, path, text_file, w1};
 use crate::support::config::Connector;
-use crate::support::db::Postgres;
+use crate::support::db::{Postgres, Sqlite};
 use crate::support::process::{Running, finish, rowtide, run};
 use crate::support::{Stack, unique};
 
@@ -125,7 +125,11 @@ fn tables_and_columns_that_cannot_be_polled_are_named() {
         "create table orders (id bigint primary key, changed timestamp not null);
          create table maybe (id bigint, changed timestamp);
          create table odd (id text not null, changed text not null, flag boolean not null);
-         create view seen as select * from orders",
+         create view seen as select * from orders;
+         create materialized view kept as select * from orders;
+         create table parts (id bigint, changed timestamp) partition by range (id);
+         create table parts_1 partition of parts for values from (0) to (9);
+         create schema attic; create table attic.old (id bigint)",
     );
     let of = |table: &str, mode: &str| {
         Connector::new(&database.jdbc_url())
@@ -138,7 +142,13 @@ fn tables_and_columns_that_cannot_be_polled_are_named() {
     let incrementing = |table: &str| of(table, "incrementing").without("timestamp.column.name");
     for (connector, says) in [
         (of("ordres", "timestamp+incrementing"), &["no such table: `ordres`", "did you mean `public.orders`"][..]),
-        (of("seen", "timestamp+incrementing"), &["no such table: `seen`", "table.types"]),
+        (
+            of("seen", "timestamp+incrementing"),
+            &["no such table: `seen`", "`seen` is a VIEW: set table.types=TABLE,VIEW"],
+        ),
+        (of("public.kept", "bulk"), &["`public.kept` is a MATERIALIZED VIEW: set table.types=TABLE,MATERIALIZED VIEW"]),
+        (of("parts", "bulk"), &["`parts` is a PARTITIONED TABLE: set table.types=TABLE,PARTITIONED TABLE"]),
+        (of("old", "bulk").set("schema.pattern", "public"), &["`old` is there as attic.old", "schema.pattern"]),
         (incrementing("orders").set("incrementing.column.name", "idd"), &["there is no column `idd`", "id, changed"]),
         (timestamp("orders").set("timestamp.column.name", "changd"), &["there is no column `changd`", "id, changed"]),
         (timestamp("maybe"), &["may be NULL", "validate.non.null=false", "public.maybe"]),
@@ -154,6 +164,27 @@ fn tables_and_columns_that_cannot_be_polled_are_named() {
                 command_line.args(["--listen", "off"]);
             }
             finish(&mut command_line).expect_code(2).expect_says(says).expect_says(&["what to do"]);
+        }
+    }
+}
+
+#[test]
+fn a_table_of_sqlite_that_cannot_be_read_is_not_said_to_be_missing() {
+    let database = Sqlite::new();
+    database.run(
+        "create table orders (id integer primary key); create view seen as select * from orders;
+         pragma writable_schema = on;
+         insert into sqlite_schema values ('table', 'found', 'found', 0, 'create virtual table found using absent(a)')",
+    );
+    for (table, says) in [
+        ("found", &["no such module: absent", "virtual one of a module that is not in rowtide"]),
+        ("seen", &["no such table: `seen`", "`seen` is a VIEW: set table.types=TABLE,VIEW"]),
+    ] {
+        let connector = Connector::new(&database.jdbc_url()).set("table.whitelist", table).set("mode", "bulk");
+        let file = path(connector.file());
+        for command in [&["check"][..], &["run", "--once"], &["explain"]] {
+            let finished = finish(rowtide().args(command).arg(&file)).expect_says(says);
+            assert!(!format!("{}{}", finished.stdout, finished.stderr).contains("did you mean"), "{command:?} {table}");
         }
     }
 }

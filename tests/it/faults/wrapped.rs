@@ -78,6 +78,10 @@ impl Dialect for ScriptedDialect {
         self.inner.syntax()
     }
 
+    fn table_types(&self) -> Vec<&'static str> {
+        self.inner.table_types()
+    }
+
     fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType> {
         self.inner.documented_types(types)
     }
