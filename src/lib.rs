@@ -12,6 +12,8 @@ pub mod convert;
 pub mod dialect;
 pub mod embedded;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod guard;
 pub mod http;
 pub mod kafka;

@@ -394,6 +394,21 @@ struct Level {
     compatibility: Option<String>,
 }
 
+/// Reads bytes as every answer of a registry that there is, and compares it with a schema.
+pub(crate) fn read_any(bytes: &[u8]) {
+    let failure = Failure::of_status(409, bytes);
+    let _ = (failure.is_not_found(), failure.is_incompatible(), failure.into_error("").report());
+    let _ = serde_json::from_slice::<IdAnswer>(bytes);
+    let _ = serde_json::from_slice::<Verdict>(bytes);
+    let _ = serde_json::from_slice::<Level>(bytes);
+    if let Ok(answer) = serde_json::from_slice::<SchemaAnswer>(bytes) {
+        let _ = answer
+            .registered(None)
+            .map(|registered| differences(&registered.schema, r#"{"type":"record","fields":[]}"#));
+    }
+    let _ = differences(&String::from_utf8_lossy(bytes), r#"{"type":"record","fields":[]}"#);
+}
+
 fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }

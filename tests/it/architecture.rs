@@ -27,6 +27,7 @@ const LEVELS: &[(&str, u8, &[&str])] = &[
     ("http", 6, &[]),
     ("embedded", 6, &[]),
     ("cli", 6, &["http", "embedded"]),
+    ("fuzz", 6, &[]),
     ("main", 7, &[]),
 ];
 
