@@ -3,7 +3,7 @@
 //! that was not there at the last look counts from that look on, or from the statement its session was running then
 //! without one. Lives as long as the session; pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::model::{Micros, OpenTransaction};
 
@@ -30,6 +30,8 @@ pub(super) struct Starts {
     transactions: HashMap<String, Option<Micros>>,
     /// Since when a session's statement was running without a transaction.
     statements: HashMap<u64, Option<Micros>>,
+    /// The sessions that ran nothing.
+    asleep: HashSet<u64>,
 }
 
 impl Starts {
@@ -38,8 +40,8 @@ impl Starts {
         self.clock.is_none()
     }
 
-    /// Takes in what is open by this clock, which was read before.
-    pub(super) fn take(&mut self, clock: Micros, seen: Vec<Seen>) -> Vec<OpenTransaction> {
+    /// Takes in what is open by this clock, which was read before, and the sessions that run nothing, where that is seen.
+    pub(super) fn take(&mut self, clock: Micros, seen: Vec<Seen>, asleep: HashSet<u64>) -> Vec<OpenTransaction> {
         // A clock that was set back gives its times to newcomers.
         let newcomer = self.clock.map(|last| last.min(clock));
         let (mut transactions, mut statements) = (HashMap::new(), HashMap::new());
@@ -49,7 +51,10 @@ impl Starts {
                 Some(name) => {
                     let bound = self.transactions.get(&name).copied().unwrap_or_else(|| {
                         let waited = self.statements.get(&connection).copied().unwrap_or(Some(Micros::MAX))?;
-                        Some(newcomer.or(began)?.min(waited).min(statement.unwrap_or(Micros::MAX)))
+                        // Servers that count seconds have a statement begin up to one too early, and answer before they
+                        // say that it is over.
+                        let began_since = statement.filter(|_| !self.asleep.contains(&connection));
+                        Some(newcomer.or(began)?.min(waited).min(began_since.unwrap_or(Micros::MAX)))
                     });
                     transactions.insert(name.clone(), bound);
                     (name, bound)
@@ -61,7 +66,7 @@ impl Starts {
             };
             open.push(OpenTransaction { name, holder: Some(holder), began: bound });
         }
-        *self = Self { clock: Some(clock), transactions, statements };
+        *self = Self { clock: Some(clock), transactions, statements, asleep };
         open
     }
 }
@@ -78,7 +83,7 @@ mod tests {
     }
 
     fn bounds(starts: &mut Starts, clock: Micros, seen: Vec<Seen>) -> Vec<Option<Micros>> {
-        starts.take(clock, seen).into_iter().map(|open| open.began).collect()
+        starts.take(clock, seen, HashSet::new()).into_iter().map(|open| open.began).collect()
     }
 
     #[test]
@@ -93,6 +98,19 @@ mod tests {
         );
         assert_eq!(bounds(&mut starts, 300, vec![seen(2, Some("b"), 150)]), [Some(100)], "it stays");
         assert_eq!(bounds(&mut starts, 250, vec![seen(2, Some("c"), 249)]), [Some(250)], "the clock was set back");
+    }
+
+    #[test]
+    fn a_statement_of_a_session_that_was_asleep_began_after_that_look() {
+        let running = |connection| Seen { statement: Some(500), ..seen(connection, Some("a"), 1_200) };
+        for (asleep, bound) in [(HashSet::from([1]), 1_000), (HashSet::from([2]), 500)] {
+            let mut starts = Starts::default();
+            starts.take(1_000, Vec::new(), asleep);
+            assert_eq!(bounds(&mut starts, 1_300, vec![running(1)]), [Some(bound)]);
+        }
+        let mut first = Starts::default();
+        let open = first.take(1_000, vec![running(1)], HashSet::from([1]));
+        assert_eq!(open[0].began, Some(500), "what was before the first look nobody has seen");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! longer does: MySQL's performance_schema; the engine's own list, for MariaDB and where only PROCESS is there; TiDB's
 //! list of its cluster. A list is believed if it shows what must be in it: our own transaction, as of now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sqlx::mysql::MySqlRow;
@@ -220,7 +220,7 @@ async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransac
         // It began in a session, and whoever has seen that knows better.
         look.prepared.iter_mut().for_each(|prepared| prepared.began = None);
     }
-    let sessions = starts.take(look.clock, look.seen);
+    let sessions = starts.take(look.clock, look.seen, look.asleep);
     Ok(Some(OpenTransactions { clock: look.clock, sessions, prepared: look.prepared, is_stale: false }))
 }
 
@@ -236,6 +236,8 @@ async fn clock_only(session: &mut Session, is_stale: bool) -> Result<OpenTransac
 struct Look {
     clock: Micros,
     seen: Vec<Seen>,
+    /// Sessions that run nothing, as far as they are listed.
+    asleep: HashSet<u64>,
     prepared: Vec<OpenTransaction>,
     is_stale: bool,
 }
@@ -324,6 +326,9 @@ fn listed(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
             Some("session") => {
                 look.clock = number(row, 0)?;
                 let age = optional(row, 3)?;
+                if age.is_none() {
+                    look.asleep.insert(connection);
+                }
                 let since = age.map(|age| match kind {
                     Server::MariaDb => look.clock - age,
                     Server::MySql => before(look.clock, age),
