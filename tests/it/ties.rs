@@ -506,7 +506,7 @@ fn keys_of_64_bits_are_read_once_each() {
                 let connector = if mode == "bulk" { connector } else { connector.set("timestamp.column.name", "ts") };
                 once(&connector);
                 let mut found = values(&connector.topic(table));
-                // The servers compare labels of 64 bits otherwise than they order them, so nothing is read by those.
+                // The servers compare labels beyond 53 bits otherwise than they order them, so nothing is read by those.
                 if table == "labels" {
                     found.sort_unstable();
                 }

@@ -37,7 +37,8 @@ impl SqlSyntax for Syntax {
     fn as_text(&self, expression: &str, database_type: &str) -> String {
         match ColumnType::of_catalog(database_type).kind {
             Kind::Bytes => format!("hex({expression})"),
-            Kind::Bit | Kind::Enum | Kind::Set => format!("cast({expression} + 0 as char)"),
+            // With `+ 0` a set becomes a double, whose text has an exponent.
+            Kind::Bit | Kind::Enum | Kind::Set => format!("cast(cast({expression} as unsigned) as char)"),
             _ => format!("cast({expression} as char)"),
         }
     }

@@ -328,9 +328,9 @@ impl ColumnType {
         }
     }
 
-    /// Of a set: a label holds no comma.
-    fn has_64_labels(&self) -> bool {
-        self.name.matches(',').count() >= 63
+    /// How many a set has; they hold no comma.
+    fn labels(&self) -> usize {
+        self.name.matches(',').count() + 1
     }
 
     /// How the column can serve as a cursor. `instants`: the session reads TIMESTAMP columns in UTC.
@@ -340,8 +340,8 @@ impl ColumnType {
             Kind::BigInt if self.unsigned => Some(CursorKind::Unsigned),
             Kind::BigInt => Some(CursorKind::Integer),
             Kind::Decimal if self.scale == 0 && self.size <= 18 => Some(CursorKind::Integer),
-            // The servers order them as unsigned numbers and compare them as signed ones.
-            Kind::Set if self.has_64_labels() => None,
+            // Ordered as unsigned numbers of 64 bits, and compared as doubles (MySQL, TiDB) or as signed ones (MariaDB).
+            Kind::Set if self.labels() > 53 => None,
             Kind::Date => Some(CursorKind::Date),
             Kind::DateTime => Some(CursorKind::Timestamp { zoned: false, digits: self.digits }),
             Kind::Timestamp => Some(CursorKind::Timestamp { zoned: instants, digits: self.digits }),
@@ -480,6 +480,6 @@ mod tests {
         assert_eq!(of("geomcollection").kind, Kind::Geometry);
         assert!(of("int(10) unsigned zerofill").unsigned);
         let set = |labels: usize| of(&format!("set({})", vec!["'a'"; labels].join(","))).cursor(true);
-        assert_eq!((set(63), set(64)), (Some(CursorKind::Text), None));
+        assert_eq!((set(53), set(54)), (Some(CursorKind::Text), None));
     }
 }
