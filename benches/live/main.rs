@@ -137,7 +137,8 @@ fn start(services: &Services, load: &Load, folder: &tempfile::TempDir, url: &str
     let document = serde_json::json!({"name": "live", "config": {
         "connection.url": format!("jdbc:postgresql://{address}"), "connection.user": "postgres",
         "mode": "timestamp+incrementing", "incrementing.column.name": "seq", "timestamp.column.name": "ts",
-        "table.include.list": "public[.]live_.*", "topic.prefix": "live_", "tasks.max": "1",
+        "table.whitelist": (0..load.tables).map(name).collect::<Vec<_>>().join(","),
+        "topic.prefix": "live_", "tasks.max": "1",
         "poll.interval.ms": load.interval.as_millis().to_string(),
         "bootstrap.servers": brokers, "offset.storage.topic": "live-offsets",
         "offset.storage.replication.factor": "1", "offset.storage.partitions": "5",
