@@ -8,8 +8,8 @@ use crate::connector::{catalog, inspect, offset_tools, parts, standalone};
 use crate::convert::Role;
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
-use crate::kafka::admin::{self, TopicState};
-use crate::kafka::client;
+use crate::kafka::admin::{self, TopicRole};
+use crate::kafka::{client, probe, topics};
 use crate::model::{CursorFact, Mode, Relation};
 use crate::task::binding::Binding;
 
@@ -86,41 +86,59 @@ pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one 
 
 async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
     let (bindings, identity) = database(spec, args, findings).await;
-    let what = format!("brokers {}", spec.kafka.bootstrap_servers);
-    let brokers = output::reach(&spec.kafka, args.timeout).await;
-    if findings
-        .note(&what, brokers, |about| {
-            format!(
-                "{} in cluster {}",
-                output::count(about.brokers, "broker"),
-                about.cluster_id.as_deref().unwrap_or("?")
-            )
-        })
-        .is_some()
-    {
-        let mut topics: Vec<String> = bindings.iter().map(|binding| binding.topic.to_string()).collect();
-        topics.push(spec.offsets.topic.clone());
-        for topic in topics {
-            let state =
-                output::within(args.timeout, "the brokers", admin::probe_topic(&spec.kafka, &topic, args.timeout))
-                    .await;
-            findings.note(&format!("topic {topic}"), state, |state| match state {
-                TopicState::Missing => "not there yet; the first run creates it".to_owned(),
-                TopicState::Present { partitions } => {
-                    output::count(usize::try_from(*partitions).unwrap_or(0), "partition")
-                }
-                TopicState::Hidden => "may not be described with these credentials".to_owned(),
-            });
-        }
-        if let Some(identity) = &identity {
-            server(spec, args, identity, findings).await;
-        }
+    if brokers(spec, args, &bindings, findings).await {
+        offsets(spec, args, (&bindings, identity.as_deref()), findings).await;
         let relations: Vec<_> = bindings.iter().map(|binding| binding.definition.relation.clone()).collect();
         left_by_a_standalone_worker(spec, args, &relations, findings).await;
     }
     for binding in &bindings {
         registry(spec, args, binding, findings).await;
     }
+}
+
+/// The brokers and all that a run would ask of them; whether they can be asked more.
+async fn brokers(spec: &ConnectorSpec, args: &ConfigArgs, bindings: &[Binding], findings: &mut Findings) -> bool {
+    let (kafka, timeout) = (&spec.kafka, args.timeout);
+    let what = format!("brokers {}", kafka.bootstrap_servers);
+    let found = findings.note(&what, output::reach(kafka, timeout).await, |about| {
+        let cluster = about.cluster_id.as_deref().unwrap_or("?");
+        format!("{} in cluster {cluster}", output::count(about.brokers, "broker"))
+    });
+    let Some(about) = found else { return false };
+    let reached = probe::advertised(&about, timeout).await;
+    if findings.note("advertised addresses", reached, |()| "each can be reached".to_owned()).is_none() {
+        return false;
+    }
+    let id = kafka.transactional_id(&spec.name, 0);
+    let holders = output::within(timeout, "the brokers", offset_tools::holders(spec, timeout)).await;
+    match holders.as_deref() {
+        Ok([first, ..]) => {
+            let _ = output::print(&format!("ok       transactional id {id}: in use by {first}\n"));
+        }
+        _ => {
+            let asked = probe::transactional_id(kafka, &id, &about, timeout / 2);
+            let asked = output::within(timeout * 2, "the brokers", asked).await;
+            findings.note(&format!("transactional id {id}"), asked, |()| "may be used".to_owned());
+        }
+    }
+    let records =
+        bindings.iter().map(|binding| (TopicRole::Records(&spec.topics, &binding.topic), binding.key.is_some()));
+    let letters = spec.errors.dead_letters.iter().map(|letters| (TopicRole::Letters(letters), true));
+    for (role, keyed) in records.chain(letters).chain([(TopicRole::Offsets(&spec.offsets), true)]) {
+        let inspected = output::within(timeout * 2, "the brokers", admin::inspect(kafka, role, keyed, timeout)).await;
+        let twin = bindings.iter().find(|binding| topics::collide(&binding.topic, role.topic()));
+        let inspected = match twin {
+            Some(twin) => inspected.and_then(|_| Err(collision(role.topic(), &twin.topic))),
+            None => inspected,
+        };
+        findings.note(&format!("topic {}", role.topic()), inspected, String::clone);
+    }
+    true
+}
+
+fn collision(topic: &str, other: &str) -> Error {
+    Error::config(format!("the brokers do not tell `{topic}` from `{other}`: `.` and `_` are one to them"))
+        .advise("leave one of the tables out, or give it a connector with another topic.prefix")
 }
 
 /// What can be polled, and which server it is.
@@ -139,12 +157,13 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         return (bindings, None);
     };
     let identity = connection.identity().map(str::to_owned);
-    let listed = output::within(args.timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await;
-    let relations = findings.note("tables", listed, |relations| match relations.len() {
-        0 => "none yet; tables that appear later are picked up".to_owned(),
-        count => format!("{count} selected"),
-    });
-    let relations = relations.unwrap_or_default();
+    let listed = output::within(args.timeout, &what, catalog::selected(spec, dialect, &mut *connection)).await;
+    let listed = listed.and_then(|mut selected| selected.nothing.take().map_or(Ok(selected), Err));
+    let selected = findings.note("tables", listed, |selected| format!("{} selected", selected.relations.len()));
+    let (relations, idle) = selected.map(|found| (found.relations, found.idle_patterns)).unwrap_or_default();
+    for pattern in idle {
+        let _ = output::print(&format!("note     {pattern}\n"));
+    }
     for note in spec.source.types.unplaced(&relations) {
         let _ = output::print(&format!("note     {note}\n"));
     }
@@ -177,15 +196,33 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
     (bindings, identity)
 }
 
-/// Whether the stored offsets, if they can be read, belong to this server.
-async fn server(spec: &ConnectorSpec, args: &ConfigArgs, identity: &str, findings: &mut Findings) {
-    match output::within(args.timeout, "the offsets topic", offset_tools::load(spec)).await {
-        Ok(stored) => {
-            findings.note("server", inspect::server(spec, Some(identity), stored.server.as_deref()), String::clone);
-        }
+/// Whether the stored offsets can be read, belong to this server, and are there if they should be.
+async fn offsets(
+    spec: &ConnectorSpec,
+    args: &ConfigArgs,
+    (bindings, identity): (&[Binding], Option<&str>),
+    findings: &mut Findings,
+) {
+    let stored = match output::within(args.timeout, "the offsets topic", offset_tools::load(spec)).await {
+        Ok(stored) => stored,
         Err(error) => {
-            let _ =
-                output::print(&format!("note     server {identity}; the offsets cannot be read: {}\n", error.report()));
+            findings.note::<()>("stored offsets", Err(error), |()| String::new());
+            return;
+        }
+    };
+    if let Some(identity) = identity {
+        findings.note("server", inspect::server(spec, Some(identity), stored.server.as_deref()), String::clone);
+    }
+    if !stored.offsets.is_empty() {
+        return;
+    }
+    for binding in bindings.iter().filter(|binding| !matches!(binding.planner.mode(), Mode::Bulk)) {
+        if topics::holds_records(&spec.kafka, &binding.topic).await == Some(true) {
+            let _ = output::print(&format!(
+                "note     no offset at all is stored for this connector in {}, while topic {} holds records: the first run \
+                 reads its table from the beginning, and its rows come again\n",
+                spec.offsets.topic, binding.topic
+            ));
         }
     }
 }

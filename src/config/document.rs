@@ -85,6 +85,9 @@ impl Document {
         let body = text.trim_start_matches('\u{feff}');
         if body.trim_start().starts_with(['{', '[']) {
             document.read_json(body)?;
+        } else if let Some(line) = yaml(origin, body) {
+            let place = Place { origin: origin.to_owned(), line: Some(line) };
+            return Err(Report::of_one(origin, Problem::new("", YAML).at(&place)));
         } else {
             document.read_properties(body)?;
         }
@@ -204,6 +207,47 @@ impl Document {
     }
 }
 
+const YAML: &str = "this is YAML; a configuration is JSON or .properties: write the keys of `config` (of a KafkaConnector \
+     resource: those of `spec.config`, `spec.class` as connector.class, `metadata.name` as name) as JSON, or one a line as \
+     key=value";
+
+/// The line that shows that a text is YAML: as `.properties` it would be a lot of odd keys.
+fn yaml(origin: &str, text: &str) -> Option<usize> {
+    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with(['#', '!']);
+    let lines: Vec<(usize, &str)> =
+        text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !is_blank(line)).collect();
+    let (first, opening) = *lines.first()?;
+    let named = [".yaml", ".yml"].iter().any(|ending| origin.to_lowercase().ends_with(ending));
+    if opening.trim_end() == "---" || opening.starts_with("apiVersion:") {
+        return Some(first);
+    }
+    // A key without a value, and what belongs to it further in.
+    let nested = lines.windows(2).find(|pair| {
+        let [(_, outer), (_, inner)] = pair else { return false };
+        let indent = |line: &str| line.len() - line.trim_start().len();
+        outer.trim_end().ends_with(':')
+            && !outer.contains('=')
+            && indent(inner) > indent(outer)
+            && (inner.contains(": ") || inner.trim_end().ends_with(':') || inner.trim_start().starts_with("- "))
+    });
+    if let Some(pair) = nested {
+        return Some(pair[0].0);
+    }
+    let is_quoted =
+        |text: &str| text.len() > 1 && ['"', '\''].iter().any(|q| text.starts_with(*q) && text.ends_with(*q));
+    let flat = lines.iter().all(|(_, line)| yaml_value(line).is_some());
+    let quoted = lines.iter().find(|(_, line)| yaml_value(line).is_some_and(is_quoted));
+    match quoted {
+        Some((line, _)) if flat => Some(*line),
+        _ => (named && flat).then_some(first),
+    }
+}
+
+/// The value of a line `key: value`.
+fn yaml_value(line: &str) -> Option<&str> {
+    line.split_once(": ").filter(|(key, _)| !key.contains(['=', ' '])).map(|(_, value)| value.trim())
+}
+
 /// A key of a JSON text: how deep, and on which line.
 struct Position {
     depth: usize,
@@ -274,6 +318,28 @@ mod tests {
         ] {
             let report = Document::parse("f.json", text).unwrap_err().to_string();
             assert!(report.contains(expected) && report.contains("f.json"), "{report}");
+        }
+    }
+
+    #[test]
+    fn yaml_is_called_yaml_once_and_properties_with_colons_are_not() {
+        let strimzi = "# orders\napiVersion: kafka.strimzi.io/v1\nkind: KafkaConnector\nmetadata:\n  name: orders\nspec:\n  \
+            config:\n    mode: bulk\n";
+        for (file, text, line) in [
+            ("c", strimzi, 2),
+            ("c", "---\nname: orders\n", 1),
+            ("c", "name: orders\nconfig:\n  mode: bulk\n", 2),
+            ("c", "name: orders\nconnector.class: \"JdbcSource\"\nmode: bulk\n", 2),
+            ("orders.YML", "name: orders\nmode: bulk\n", 1),
+        ] {
+            let report = Document::parse(file, text).unwrap_err();
+            assert_eq!(report.problems.len(), 1, "{report}");
+            assert!(report.to_string().contains("this is YAML"), "{report}");
+            assert_eq!(report.problems[0].line, Some(line), "{text}");
+        }
+        for text in ["name: orders\nmode: bulk\n", "name=orders\nquery=select 'a: b'\n", "a:\nb: c\n", "a=x:\n  b=c\n"]
+        {
+            assert!(Document::parse("c.properties", text).is_ok(), "{text}");
         }
     }
 

@@ -4,25 +4,44 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 
+use regex::Regex;
 use tokio::sync::watch;
 
 use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
+use crate::status::StatusBoard;
 use crate::task::server::ServerGuard;
+
+/// How many of the tables there are a message names.
+const NAMED: usize = 10;
+
+/// What a connector polls.
+#[derive(Debug)]
+pub struct Selected {
+    /// Tables, or the query.
+    pub relations: Vec<Relation>,
+    /// Why there is none. A table may appear later, so it is no error by itself.
+    pub nothing: Option<Error>,
+    /// Patterns that select, or exclude, no table that there is.
+    pub idle_patterns: Vec<String>,
+}
 
 /// What the connector polls now.
 ///
 /// # Errors
 /// `SourceSchema` if a table of `table.whitelist` does not exist, `Config` if two tables would share a topic.
-pub async fn relations(
+pub async fn selected(
     spec: &ConnectorSpec,
     dialect: &dyn Dialect,
     connection: &mut dyn SourceConnection,
-) -> Result<Vec<Relation>> {
+) -> Result<Selected> {
     let filter = match &spec.selection {
-        Selection::Query { sql, .. } => return Ok(vec![Relation::Query(sql.clone())]),
+        Selection::Query { sql, .. } => {
+            let relations = vec![Relation::Query(sql.clone())];
+            return Ok(Selected { relations, nothing: None, idle_patterns: Vec::new() });
+        }
         Selection::Tables(filter) => filter,
     };
     let listed = connection.list_tables(&filter.catalog).await?;
@@ -34,7 +53,83 @@ pub async fn relations(
         return Err(no_such_table(&missing, &elsewhere, filter, &listed));
     }
     check_topics(&selected, home)?;
-    Ok(selected.into_iter().map(Relation::Table).collect())
+    let nothing = selected.is_empty().then(|| nothing_selected(filter, &listed));
+    let idle_patterns = if nothing.is_none() { idle_patterns(filter, &listed) } else { Vec::new() };
+    Ok(Selected { relations: selected.into_iter().map(Relation::Table).collect(), nothing, idle_patterns })
+}
+
+/// What the connector polls now, which is something.
+///
+/// # Errors
+/// As [`selected`]; `SourceSchema` if it is nothing.
+pub async fn relations(
+    spec: &ConnectorSpec,
+    dialect: &dyn Dialect,
+    connection: &mut dyn SourceConnection,
+) -> Result<Vec<Relation>> {
+    let selected = selected(spec, dialect, connection).await?;
+    selected.nothing.map_or(Ok(selected.relations), Err)
+}
+
+/// Patterns stand in full-match anchors.
+fn written(pattern: &Regex) -> &str {
+    let text = pattern.as_str();
+    text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap_or(text)
+}
+
+/// Why no table is selected, with the names there are, those first that may be meant.
+fn nothing_selected(filter: &TableFilter, listed: &[TableId]) -> Error {
+    let error = |what: String| Error::new(ErrorKind::SourceSchema, format!("no table is selected: {what}"));
+    if listed.is_empty() {
+        return error("the database lists none for this user".to_owned()).advise(
+            "check the database of connection.url and the user's privileges; table.types, schema.pattern and \
+             catalog.pattern narrow the list",
+        );
+    }
+    let are = match listed.len() {
+        1 => "the one table there is".to_owned(),
+        count => format!("any of the {count} tables there are"),
+    };
+    let by = match (filter.include.is_empty(), filter.exclude.is_empty()) {
+        (false, _) => format!("table.include.list does not match {are}"),
+        (true, false) => "table.exclude.list excludes every table there is".to_owned(),
+        (true, true) => "table.blacklist excludes every table there is".to_owned(),
+    };
+    let patterns: Vec<String> = filter.include.iter().map(|pattern| written(pattern).to_lowercase()).collect();
+    let bare = |table: &TableId| filter.include.iter().any(|pattern| pattern.is_match(&table.name));
+    let distance = |table: &TableId| {
+        let names = [table.name.to_lowercase(), table.to_string().to_lowercase()];
+        let of = |pattern: &String| names.iter().map(|name| strsim::damerau_levenshtein(pattern, name)).min();
+        patterns.iter().filter_map(of).min().unwrap_or(usize::MAX)
+    };
+    let mut near: Vec<_> = listed.iter().map(|table| ((!bare(table), distance(table)), table)).collect();
+    near.sort_by(|one, other| one.0.cmp(&other.0).then_with(|| one.1.cmp(other.1)));
+    let meant = near.first().filter(|((is_other, distance), _)| !is_other || *distance <= 3);
+    let meant = meant.map(|(_, table)| format!("did you mean `{table}`? ")).unwrap_or_default();
+    let rule = if filter.include.is_empty() { "" } else { "a pattern must match the whole dotted name; " };
+    let names: Vec<String> = near.iter().take(NAMED).map(|(_, table)| table.to_string()).collect();
+    let more = if near.len() > NAMED { ", ..." } else { "" };
+    error(by).advise(format!("{meant}{rule}there are {}{more}", names.join(", ")))
+}
+
+/// A pattern that matches nothing beside others that do: a table that is missed, or one that is not left out.
+fn idle_patterns(filter: &TableFilter, listed: &[TableId]) -> Vec<String> {
+    let idle = |pattern: &&Regex| !listed.iter().any(|table| pattern.is_match(&table.to_string()));
+    let say = |key: &str, pattern: &Regex| {
+        let near = nearest(written(pattern), listed).map(|near| format!("; did you mean `{near}`?"));
+        format!("{key}: `{}` matches no table that there is{}", written(pattern), near.unwrap_or_default())
+    };
+    let included = filter.include.iter().filter(idle).map(|pattern| say("table.include.list", pattern));
+    let excluded = filter.exclude.iter().filter(idle).map(|pattern| say("table.exclude.list", pattern));
+    let gone = filter
+        .blacklist
+        .iter()
+        .filter(|name| !listed.iter().any(|table| **name == table.to_string() || **name == table.name));
+    let gone = gone.filter(|name| !name.contains(['"', '`'])).map(|name| {
+        let near = nearest(name, listed).map(|near| format!("; did you mean `{near}`?"));
+        format!("table.blacklist: there is no table `{name}`{}", near.unwrap_or_default())
+    });
+    included.chain(excluded).chain(gone).collect()
 }
 
 fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
@@ -214,6 +309,7 @@ pub async fn watch(
     spec: &ConnectorSpec,
     dialect: &'static dyn Dialect,
     server: &ServerGuard,
+    board: &StatusBoard,
     tasks: Vec<watch::Sender<Vec<Relation>>>,
 ) {
     if matches!(spec.selection, Selection::Query { .. }) {
@@ -223,7 +319,10 @@ pub async fn watch(
     loop {
         tokio::time::sleep(spec.polling.table_interval).await;
         match list(spec, dialect, server).await {
-            Ok(current) => reassign(&tasks, &current, named(spec), &mut homes),
+            Ok((current, nothing)) => {
+                board.nothing_selected(nothing.as_ref());
+                reassign(&tasks, &current, named(spec), &mut homes);
+            }
             Err(error) => tracing::warn!(error = %error.report(), "cannot list the tables, trying again"),
         }
     }
@@ -231,8 +330,12 @@ pub async fn watch(
 
 /// A connection of its own for each listing: minutes apart, an idle one would only be in the way. Another
 /// server's tables are not those of the connector.
-async fn list(spec: &ConnectorSpec, dialect: &'static dyn Dialect, server: &ServerGuard) -> Result<Vec<Relation>> {
-    let Selection::Tables(filter) = &spec.selection else { return Ok(Vec::new()) };
+async fn list(
+    spec: &ConnectorSpec,
+    dialect: &'static dyn Dialect,
+    server: &ServerGuard,
+) -> Result<(Vec<Relation>, Option<Error>)> {
+    let Selection::Tables(filter) = &spec.selection else { return Ok((Vec::new(), None)) };
     let mut connection = dialect.connect(&spec.source).await?;
     server.agrees(connection.identity())?;
     let listed = connection.list_tables(&filter.catalog).await?;
@@ -240,7 +343,8 @@ async fn list(spec: &ConnectorSpec, dialect: &'static dyn Dialect, server: &Serv
     let home = Home::of(&spec.source.url);
     let selected = select(filter, home, dialect, &listed);
     check_topics(&selected, home)?;
-    Ok(selected.into_iter().map(Relation::Table).collect())
+    let nothing = (selected.is_empty() && !named(spec)).then(|| nothing_selected(filter, &listed));
+    Ok((selected.into_iter().map(Relation::Table).collect(), nothing))
 }
 
 /// Whether the tables are named one by one; such a table is missed when it is gone, not forgotten.
@@ -300,6 +404,43 @@ mod tests {
 
     fn tables(names: &[&str]) -> Vec<Relation> {
         names.iter().map(|name| table(name)).collect()
+    }
+
+    #[test]
+    fn a_filter_that_selects_nothing_names_what_there_is_the_nearest_first() {
+        let listed = ["customers", "items", "orders", "orders_old"].map(|name| match table(name) {
+            Relation::Table(id) => id,
+            Relation::Query(_) => unreachable!(),
+        });
+        let of = |pattern: &str| {
+            let include = vec![Regex::new(&format!("^(?:{pattern})$")).unwrap()];
+            nothing_selected(&TableFilter { include, ..TableFilter::default() }, &listed)
+        };
+        let bare = of("orders");
+        assert_eq!(bare.kind().exit_code(), 2);
+        assert!(bare.report().contains("table.include.list does not match any of the 4 tables"), "{bare}");
+        assert_eq!(
+            bare.advice(),
+            "did you mean `public.orders`? a pattern must match the whole dotted name; there are public.orders, \
+             public.items, public.orders_old, public.customers"
+        );
+        assert!(of("public.Order").advice().starts_with("did you mean `public.orders`?"));
+        assert!(of("zzzzzzzzzzzzzzzz").advice().starts_with("a pattern must match"));
+        let none = nothing_selected(&TableFilter::default(), &[]);
+        assert!(none.report().contains("lists none for this user") && none.advice().contains("table.types"));
+        let pattern = |text: &str| Regex::new(&format!("^(?:{text})$")).unwrap();
+        let filter = TableFilter {
+            include: vec![pattern("public.orders"), pattern("public.itmes")],
+            exclude: vec![pattern("secret")],
+            ..TableFilter::default()
+        };
+        assert_eq!(
+            idle_patterns(&filter, &listed),
+            [
+                "table.include.list: `public.itmes` matches no table that there is; did you mean `public.items`?",
+                "table.exclude.list: `secret` matches no table that there is",
+            ]
+        );
     }
 
     #[test]

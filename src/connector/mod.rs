@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::catalog::Selected;
 use crate::config::spec::{ConnectorSpec, Selection};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -131,7 +132,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
     }
-    let watching = catalog::watch(&spec, parts.dialect, &parts.server, senders);
+    let watching = catalog::watch(&spec, parts.dialect, &parts.server, &options.board, senders);
     let outcome = tokio::select! {
         outcome = join(&mut tasks) => outcome,
         // With nothing to watch (a query) this never ends.
@@ -185,7 +186,11 @@ async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<
             admin::probe_brokers(&parts.spec.kafka, options.timeout).await?;
         }
         let error = match prepare_once(parts).await {
-            Ok(relations) => return Ok(relations),
+            Ok(Selected { nothing: Some(error), .. }) if options.once => error,
+            Ok(selected) => {
+                say_selected(parts, options, &selected);
+                return Ok(selected.relations);
+            }
             Err(error) => error,
         };
         let passes = error.kind().exit_code() == 3 || error.kind() == ErrorKind::Query;
@@ -199,23 +204,34 @@ async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<
     }
 }
 
-async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Vec<Relation>> {
+/// A table that a pattern was meant for may appear later, so it is said and not an error.
+fn say_selected(parts: &parts::ConnectorParts, options: &RunOptions, selected: &Selected) {
+    for pattern in &selected.idle_patterns {
+        tracing::warn!(connector = %parts.spec.name, "{pattern}");
+    }
+    if let Some(error) = &selected.nothing {
+        tracing::warn!(connector = %parts.spec.name, advice = error.advice(), "{}", error.report());
+    }
+    options.board.nothing_selected(selected.nothing.as_ref());
+}
+
+async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
     let spec = &parts.spec;
     let database = async {
         let mut connection = parts.dialect.connect(&spec.source).await?;
-        let relations = catalog::relations(spec, parts.dialect, &mut *connection).await?;
-        check_bindings(parts, &mut *connection, &relations).await?;
+        let selected = catalog::selected(spec, parts.dialect, &mut *connection).await?;
+        check_bindings(parts, &mut *connection, &selected.relations).await?;
         connection.close().await;
-        Ok(relations)
+        Ok(selected)
     };
     // A large offsets topic takes its time, in which whoever is to be taken over from still runs.
     let read_ahead = async {
         parts.store.read_ahead(&spec.name).await;
         Ok(())
     };
-    let (relations, (), ()) = tokio::try_join!(database, parts.prepare_topics(), read_ahead)?;
-    standalone::look(spec, &*parts.store, &relations).await?;
-    Ok(relations)
+    let (selected, (), ()) = tokio::try_join!(database, parts.prepare_topics(), read_ahead)?;
+    standalone::look(spec, &*parts.store, &selected.relations).await?;
+    Ok(selected)
 }
 
 /// Refuses to start when a table that is named in the configuration cannot be polled, or none can. A table

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, ConverterSpec, DeadLetterSpec, KafkaSpec};
+use crate::config::spec::{ConnectorSpec, ConverterSpec, DeadLetterSpec, KafkaSpec, KeyMode};
 use crate::convert::{CONVERTERS, Converter};
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::{Error, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::limits::BatchLimit;
 use crate::kafka::producer::TransactionalProducer;
-use crate::kafka::{admin, client, limits};
+use crate::kafka::{admin, client, limits, probe, topics};
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
@@ -89,7 +89,7 @@ impl ConnectorParts {
     /// `Config`, naming the producer's key.
     pub fn for_task(&self, index: usize, fence: task::Fence) -> Result<task::Parts> {
         let spec = Arc::clone(&self.spec);
-        let for_sink = Arc::clone(&self.spec);
+        let (for_sink, for_look, for_records) = (Arc::clone(&spec), Arc::clone(&spec), Arc::clone(&spec));
         let kafka = with_queue(spec.kafka.clone(), self.memory.queue_bytes);
         let batches = Arc::new(BatchLimit::of(&kafka)?);
         let for_topic = Arc::clone(&batches);
@@ -109,12 +109,16 @@ impl ConnectorParts {
                 let (spec, batches) = (Arc::clone(&spec), Arc::clone(&for_topic));
                 Box::pin(async move {
                     let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
-                    match spec.errors.dead_letters.as_ref().filter(is_letters) {
+                    let letters = spec.errors.dead_letters.as_ref().filter(is_letters);
+                    match letters {
                         Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
                         None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
                     }
                     let mut of_topic = None;
                     if spec.offsets.automatic_creation {
+                        if letters.is_none() && matches!(spec.key.mode, KeyMode::None) {
+                            admin::require_no_compaction(&spec.kafka, &topic).await?;
+                        }
                         of_topic = limits::of_topic(&spec.kafka, &topic).await;
                     }
                     if let Some(limit) = of_topic {
@@ -122,6 +126,14 @@ impl ConnectorParts {
                     }
                     limits::record_limit(&spec.kafka, of_topic)
                 })
+            }),
+            look_at_topics: Arc::new(move |topics| {
+                let spec = Arc::clone(&for_look);
+                Box::pin(async move { topics::trouble(&spec.kafka, topics).await })
+            }),
+            holds_records: Arc::new(move |topic| {
+                let spec = Arc::clone(&for_records);
+                Box::pin(async move { topics::holds_records(&spec.kafka, &topic).await })
             }),
             board: self.options.board.clone(),
             metrics: self.options.metrics.clone(),
@@ -141,11 +153,15 @@ impl ConnectorParts {
     /// # Errors
     /// `Config`, `Kafka`, `KafkaRefused`.
     pub async fn prepare_topics(&self) -> Result<()> {
-        admin::ensure_offsets_topic(&self.spec.kafka, &self.spec.offsets).await?;
-        match &self.spec.errors.dead_letters {
-            Some(letters) => admin::ensure_dead_letter_topic(&self.spec.kafka, letters).await,
-            None => Ok(()),
-        }
+        let kafka = &self.spec.kafka;
+        let topics = async {
+            admin::ensure_offsets_topic(kafka, &self.spec.offsets).await?;
+            match &self.spec.errors.dead_letters {
+                Some(letters) => admin::ensure_dead_letter_topic(kafka, letters).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(topics, probe::can_start(kafka)).map(|_| ())
     }
 }
 

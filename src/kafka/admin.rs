@@ -1,6 +1,6 @@
 //! Topics: whether they exist, and making those that are missing as Kafka Connect would
 //! (`offsets-topic.md`, 7; `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker
-//! that cannot or will not answer such questions is taken to have the topic: producing will tell.
+//! that cannot make topics is taken to have the topic: producing will tell.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const SPREAD: Duration = Duration::from_secs(10);
 /// How long to wait for a topic's settings, without which it goes on, too.
 const SETTINGS: Duration = Duration::from_secs(5);
 /// How long other brokers of the cluster may take to appear while it starts.
-const BROKERS_APPEAR: Duration = Duration::from_secs(5);
+pub(super) const BROKERS_APPEAR: Duration = Duration::from_secs(5);
 const COMPACT: &str = "compact";
 /// The last segment of a partition is never compacted: by the brokers' default a process that starts would read 1 GiB
 /// of old offsets of each. Kafka's own offsets topic has 100 MiB.
@@ -31,6 +31,10 @@ pub struct BrokerProbe {
     pub cluster_id: Option<String>,
     /// How many brokers it has.
     pub brokers: usize,
+    /// Host and port that each advertises.
+    pub addresses: Vec<(String, u16)>,
+    /// The id of one.
+    pub(super) id: i32,
 }
 
 /// What is known about a topic.
@@ -55,8 +59,10 @@ pub async fn probe_brokers(spec: &KafkaSpec, timeout: Duration) -> Result<Broker
     let spec = spec.clone();
     ask::blocking(move |cancel| {
         let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
-        let (brokers, cluster_id) = asker.cluster(timeout, cancel)?;
-        Ok(BrokerProbe { cluster_id, brokers })
+        let (found, cluster_id) = asker.cluster(timeout, cancel)?;
+        let id = found.first().map_or(0, |(id, _)| *id);
+        let addresses: Vec<_> = found.into_iter().map(|(_, address)| address).collect();
+        Ok(BrokerProbe { cluster_id, brokers: addresses.len(), addresses, id })
     })
     .await
 }
@@ -79,6 +85,63 @@ pub async fn probe_topic(spec: &KafkaSpec, topic: &str, timeout: Duration) -> Re
     .await
 }
 
+/// A topic by what it is for, which decides how it is made.
+#[derive(Debug, Clone, Copy)]
+pub enum TopicRole<'a> {
+    /// The offsets'.
+    Offsets(&'a OffsetsSpec),
+    /// That of a table's records: made by the first group that takes it, or with the brokers' defaults.
+    Records(&'a TopicSpec, &'a str),
+    /// The dead letters', with the one partition Connect makes.
+    Letters(&'a DeadLetterSpec),
+}
+
+impl<'a> TopicRole<'a> {
+    /// Its name.
+    pub fn topic(&self) -> &'a str {
+        match self {
+            TopicRole::Offsets(offsets) => &offsets.topic,
+            TopicRole::Records(_, topic) => topic,
+            TopicRole::Letters(letters) => &letters.topic,
+        }
+    }
+
+    fn wanted(&self) -> Wanted<'a> {
+        let topic = self.topic();
+        match self {
+            TopicRole::Offsets(offsets) => {
+                let mut settings = offsets.settings.clone();
+                settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
+                settings.entry("segment.bytes".to_owned()).or_insert_with(|| OFFSETS_SEGMENT.to_owned());
+                let key = |suffix: &str| format!("offset.storage.{suffix}");
+                let (partitions_key, replication_key) = (key("partitions"), key("replication.factor"));
+                let (partitions, replication) = (offsets.partitions, offsets.replication);
+                Wanted { topic, partitions, replication, settings, partitions_key, replication_key }
+            }
+            TopicRole::Records(topics, _) => {
+                let group = topics.groups.iter().find(|group| takes(group, topic));
+                let name = group.map_or("default", |group| group.name.as_str());
+                Wanted {
+                    topic,
+                    partitions: group.map_or(-1, |group| group.partitions),
+                    replication: group.map_or(-1, |group| group.replication),
+                    settings: group.map(|group| group.settings.clone()).unwrap_or_default(),
+                    partitions_key: format!("topic.creation.{name}.partitions"),
+                    replication_key: format!("topic.creation.{name}.replication.factor"),
+                }
+            }
+            TopicRole::Letters(letters) => Wanted {
+                topic,
+                partitions: 1,
+                replication: letters.replication,
+                settings: BTreeMap::new(),
+                partitions_key: "errors.deadletterqueue.topic.name".to_owned(),
+                replication_key: "errors.deadletterqueue.topic.replication.factor".to_owned(),
+            },
+        }
+    }
+}
+
 /// Makes sure the offsets topic exists and is compacted.
 ///
 /// # Errors
@@ -87,58 +150,68 @@ pub async fn ensure_offsets_topic(kafka: &KafkaSpec, offsets: &OffsetsSpec) -> R
     if !offsets.automatic_creation {
         return Ok(());
     }
-    let key = |suffix: &str| format!("offset.storage.{suffix}");
-    let mut settings = offsets.settings.clone();
-    settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
-    settings.entry("segment.bytes".to_owned()).or_insert_with(|| OFFSETS_SEGMENT.to_owned());
-    let wanted = Wanted {
-        topic: &offsets.topic,
-        partitions: offsets.partitions,
-        replication: offsets.replication,
-        settings: &settings,
-        partitions_key: key("partitions"),
-        replication_key: key("replication.factor"),
-    };
-    match ensure(kafka, &wanted).await? {
+    match ensure(kafka, &TopicRole::Offsets(offsets).wanted()).await? {
         Ensured::Created | Ensured::Unknown => Ok(()),
         Ensured::Existed => require_compact(kafka, &offsets.topic).await,
     }
 }
 
-/// Makes sure a target topic exists: made by the first group of `topics` that takes it, or with the
-/// brokers' defaults.
+/// Makes sure a target topic exists.
 ///
 /// # Errors
-/// `Config`, naming the key, if it cannot be made as asked; `KafkaRefused` for an invalid name.
+/// `Config`, naming the key, if it cannot be made as asked; `KafkaRefused` for an invalid name or a missing right.
 pub async fn ensure_topic(kafka: &KafkaSpec, topics: &TopicSpec, topic: &str) -> Result<()> {
-    let none = BTreeMap::new();
-    let group = topics.groups.iter().find(|group| takes(group, topic));
-    let name = group.map_or("default", |group| group.name.as_str());
-    let wanted = Wanted {
-        topic,
-        partitions: group.map_or(-1, |group| group.partitions),
-        replication: group.map_or(-1, |group| group.replication),
-        settings: group.map_or(&none, |group| &group.settings),
-        partitions_key: format!("topic.creation.{name}.partitions"),
-        replication_key: format!("topic.creation.{name}.replication.factor"),
-    };
-    ensure(kafka, &wanted).await.map(|_| ())
+    ensure(kafka, &TopicRole::Records(topics, topic).wanted()).await.map(|_| ())
 }
 
-/// Makes sure the dead letter topic exists, with the one partition Connect makes.
+/// Makes sure the dead letter topic exists.
 ///
 /// # Errors
 /// As [`ensure_topic`].
 pub async fn ensure_dead_letter_topic(kafka: &KafkaSpec, letters: &DeadLetterSpec) -> Result<()> {
-    let wanted = Wanted {
-        topic: &letters.topic,
-        partitions: 1,
-        replication: letters.replication,
-        settings: &BTreeMap::new(),
-        partitions_key: "errors.deadletterqueue.topic.name".to_owned(),
-        replication_key: "errors.deadletterqueue.topic.replication.factor".to_owned(),
+    ensure(kafka, &TopicRole::Letters(letters).wanted()).await.map(|_| ())
+}
+
+/// Whether a topic is fit for its role, or can be made as asked; says which. `keyed`: its records have keys. Writes
+/// nothing.
+///
+/// # Errors
+/// Those that a run would meet, with the setting or the grant.
+pub async fn inspect(kafka: &KafkaSpec, role: TopicRole<'_>, keyed: bool, timeout: Duration) -> Result<String> {
+    let (topic, wanted) = (role.topic(), role.wanted());
+    let (spec, name) = (kafka.clone(), topic.to_owned());
+    let described = ask::blocking(move |cancel| {
+        Asker::new(ClientKind::Admin, &spec, "read_committed")?.described(&name, timeout, cancel)
+    });
+    let Some(partitions) = described.await.map_err(|error| hidden(error, topic))? else {
+        if matches!(role, TopicRole::Offsets(offsets) if !offsets.automatic_creation) {
+            return Err(Error::config("the offsets topic does not exist, and may not be made")
+                .with("topic", topic)
+                .advise(
+                    "make it, with cleanup.policy=compact, or set internal.topics.automatic.creation.enable=true",
+                ));
+        }
+        if !keyed && wanted.settings.get("cleanup.policy").is_some_and(|policy| policy.contains(COMPACT)) {
+            return Err(keyless(topic));
+        }
+        return match create(kafka, &wanted, true).await {
+            Ok(()) | Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => {
+                Ok("not there yet; the first run creates it".to_owned())
+            }
+            Err(code) => Err(refused(kafka, &wanted, code).await),
+        };
     };
-    ensure(kafka, &wanted).await.map(|_| ())
+    super::topics::health(kafka, topic, &partitions).await?;
+    match role {
+        TopicRole::Offsets(offsets) if offsets.automatic_creation => require_compact(kafka, topic).await?,
+        TopicRole::Records(..) if !keyed => require_no_compaction(kafka, topic).await?,
+        _ => {}
+    }
+    if matches!(role, TopicRole::Offsets(_)) {
+        super::probe::may_read(kafka, topic, timeout).await?;
+    }
+    super::probe::may_write(kafka, topic, timeout).await?;
+    Ok(format!("{} partition{}", partitions.len(), if partitions.len() == 1 { "" } else { "s" }))
 }
 
 fn takes(group: &TopicGroup, topic: &str) -> bool {
@@ -150,7 +223,7 @@ struct Wanted<'a> {
     topic: &'a str,
     partitions: i32,
     replication: i32,
-    settings: &'a BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
     partitions_key: String,
     replication_key: String,
 }
@@ -164,21 +237,19 @@ enum Ensured {
 async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
     match probe_topic(kafka, wanted.topic, PATIENCE).await? {
         TopicState::Present { .. } => return Ok(Ensured::Existed),
-        TopicState::Hidden => return Ok(Ensured::Unknown),
+        TopicState::Hidden => {
+            let error = Error::new(ErrorKind::KafkaRefused, "the topic may not be described");
+            return Err(hidden(error, wanted.topic));
+        }
         TopicState::Missing => {}
     }
     let started = tokio::time::Instant::now();
     loop {
-        match create(kafka, wanted).await {
+        match create(kafka, wanted, false).await {
             Ok(()) => break,
             Err(RDKafkaErrorCode::TopicAlreadyExists) => return Ok(Ensured::Existed),
-            Err(
-                RDKafkaErrorCode::UnsupportedFeature
-                | RDKafkaErrorCode::UnsupportedVersion
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::ClusterAuthorizationFailed,
-            ) => {
-                tracing::info!(topic = wanted.topic, "the topic may not be created by rowtide, it is taken to exist");
+            Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => {
+                tracing::info!(topic = wanted.topic, "the topic cannot be created by rowtide, it is taken to exist");
                 return Ok(Ensured::Unknown);
             }
             Err(RDKafkaErrorCode::InvalidReplicationFactor) if started.elapsed() < BROKERS_APPEAR => {
@@ -200,17 +271,18 @@ async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
     Ok(Ensured::Created)
 }
 
-async fn create(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<(), RDKafkaErrorCode> {
+/// Makes a topic, or, `only_asked`, lets the brokers say whether they would.
+async fn create(kafka: &KafkaSpec, wanted: &Wanted<'_>, only_asked: bool) -> Result<(), RDKafkaErrorCode> {
     let code = |error: KafkaError| match error {
         KafkaError::AdminOp(code) => code,
         other => other.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
     };
     let client = admin_client(kafka).map_err(|_| RDKafkaErrorCode::Fail)?;
     let mut topic = NewTopic::new(wanted.topic, wanted.partitions, TopicReplication::Fixed(wanted.replication));
-    for (key, value) in wanted.settings {
+    for (key, value) in &wanted.settings {
         topic = topic.set(key, value);
     }
-    let created = client.create_topics([&topic], &options()).await;
+    let created = client.create_topics([&topic], &options().validate_only(only_asked)).await;
     release(client);
     created.map_err(code)?.into_iter().try_for_each(|outcome| outcome.map(|_| ()).map_err(|(_, code)| code))
 }
@@ -228,13 +300,48 @@ async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode)
         RDKafkaErrorCode::InvalidPartitions => {
             Error::config(format!("{}: not a number of partitions the brokers accept", wanted.partitions_key))
         }
-        RDKafkaErrorCode::InvalidConfig | RDKafkaErrorCode::PolicyViolation => {
-            Error::config("the brokers refuse the topic's settings")
-                .advise(format!("check {} and its siblings", wanted.partitions_key))
+        RDKafkaErrorCode::InvalidConfig => Error::config("the brokers refuse the topic's settings")
+            .advise(format!("check {} and its siblings", wanted.partitions_key)),
+        RDKafkaErrorCode::PolicyViolation => {
+            Error::config("a policy of the brokers refuses the topic as it is asked for").advise(format!(
+                "ask who runs the brokers what their create.topic.policy demands, and set {} and its siblings",
+                wanted.partitions_key
+            ))
         }
+        RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+            Error::new(ErrorKind::KafkaRefused, "the topic does not exist and may not be created")
+                .advise(format!("create it, or {}", grant("Create, Write and Describe", wanted.topic)))
+        }
+        RDKafkaErrorCode::InvalidTopic => match super::topics::collision(kafka, wanted.topic).await {
+            Some(other) => Error::config(format!(
+                "the topic cannot be created beside `{other}`: the brokers do not tell `.` from `_` in names"
+            ))
+            .advise("choose another topic.prefix, or delete the other topic"),
+            None => Error::config("the brokers do not allow the topic's name"),
+        },
         code => Error::new(client::kind_of(code), "the topic cannot be created"),
     };
     error.with("topic", wanted.topic).caused_by(code)
+}
+
+/// What to allow on a topic.
+pub(super) fn grant(operations: &str, topic: &str) -> String {
+    let options: Vec<String> =
+        operations.split(", ").flat_map(|word| word.split(" and ")).map(|word| format!("--operation {word}")).collect();
+    format!(
+        "allow the connector's user {operations} on it: kafka-acls --add --allow-principal User:NAME {} --topic {topic}",
+        options.join(" ")
+    )
+}
+
+/// Who may not describe a topic cannot write to it: every right implies that one.
+fn hidden(error: Error, topic: &str) -> Error {
+    if error.kind() != ErrorKind::KafkaRefused {
+        return error;
+    }
+    Error::new(ErrorKind::KafkaRefused, "the topic may not be described, so it cannot be written")
+        .with("topic", topic)
+        .advise(grant("Write and Describe", topic))
 }
 
 /// Kafka Connect refuses an offsets topic that loses records, and so do we.
@@ -252,11 +359,35 @@ async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
     }
 }
 
+/// A compacted topic takes no record without a key.
+///
+/// # Errors
+/// `KafkaRefused`, where the topic may be asked.
+pub async fn require_no_compaction(kafka: &KafkaSpec, topic: &str) -> Result<()> {
+    let policy = setting(kafka, topic, "cleanup.policy").await;
+    if policy.is_some_and(|policy| policy.contains(COMPACT)) { Err(keyless(topic)) } else { Ok(()) }
+}
+
+fn keyless(topic: &str) -> Error {
+    Error::new(ErrorKind::KafkaRefused, "the topic is compacted, and takes no records without keys")
+        .with("topic", topic)
+        .advise("set key.mode=primary_key, or cleanup.policy=delete on the topic")
+}
+
 /// A topic's setting; none where it may not be asked.
 pub(super) async fn setting(kafka: &KafkaSpec, topic: &str, name: &str) -> Option<String> {
+    described_setting(kafka, ResourceSpecifier::Topic(topic), name).await
+}
+
+/// A setting of the brokers; none where it may not be asked.
+pub(super) async fn broker_setting(kafka: &KafkaSpec, brokers: &BrokerProbe, name: &str) -> Option<String> {
+    described_setting(kafka, ResourceSpecifier::Broker(brokers.id), name).await
+}
+
+async fn described_setting(kafka: &KafkaSpec, of: ResourceSpecifier<'_>, name: &str) -> Option<String> {
     let client = admin_client(kafka).ok()?;
     let options = AdminOptions::new().request_timeout(Some(SETTINGS));
-    let described = client.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await;
+    let described = client.describe_configs([&of], &options).await;
     release(client);
     described.ok()?.into_iter().next()?.ok()?.get(name)?.value.clone()
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::{MetadataBroker, MetadataPartition};
 
 use super::client::{self, ClientKind, Context};
 use crate::config::spec::KafkaSpec;
@@ -43,6 +44,26 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce(&Cancel) -> Re
     let cancel = guard.0.clone();
     let joined = tokio::task::spawn_blocking(move || work(&cancel)).await;
     joined.map_err(|error| Error::internal("a request to the brokers panicked").caused_by(error))?
+}
+
+/// Brokers by id, with host and port.
+pub(super) type Brokers = Vec<(i32, (String, u16))>;
+
+/// A partition as the brokers describe it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PartitionState {
+    pub(super) id: i32,
+    /// The broker that leads it; negative if there is none.
+    pub(super) leader: i32,
+    pub(super) replicas: usize,
+    pub(super) in_sync: usize,
+}
+
+impl PartitionState {
+    fn of(partition: &MetadataPartition) -> Self {
+        let (replicas, in_sync) = (partition.replicas().len(), partition.isr().len());
+        Self { id: partition.id(), leader: partition.leader(), replicas, in_sync }
+    }
 }
 
 /// A client for questions only: it joins no group and reads nothing.
@@ -97,25 +118,38 @@ impl Asker {
 
     /// How many partitions a topic has; none if there is no such topic.
     pub(super) fn partitions(&self, topic: &str, patience: Duration, cancel: &Cancel) -> Result<Option<i32>> {
-        let count = |consumer: &BaseConsumer<Context>, timeout| {
+        Ok(self.described(topic, patience, cancel)?.map(|partitions| partitions.len() as i32))
+    }
+
+    /// The partitions of a topic; none if there is no such topic.
+    pub(super) fn described(
+        &self,
+        topic: &str,
+        patience: Duration,
+        cancel: &Cancel,
+    ) -> Result<Option<Vec<PartitionState>>> {
+        let describe = |consumer: &BaseConsumer<Context>, timeout| {
             let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
             match found.and_then(|found| found.error().map(RDKafkaErrorCode::from)) {
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
                 Some(code) => Err(KafkaError::MetadataFetch(code)),
-                None => Ok(found.map(|found| found.partitions().len() as i32)),
+                None => Ok(found.map(|found| found.partitions().iter().map(PartitionState::of).collect())),
             }
         };
-        let found = self.ask("the topic cannot be looked up", patience, cancel, count);
+        let found = self.ask("the topic cannot be looked up", patience, cancel, describe);
         found.map_err(|error| error.with("topic", topic))
     }
 
-    /// The brokers known, and the cluster's id.
-    pub(super) fn cluster(&self, patience: Duration, cancel: &Cancel) -> Result<(usize, Option<String>)> {
+    /// The brokers known, by id and advertised address, and the cluster's id.
+    pub(super) fn cluster(&self, patience: Duration, cancel: &Cancel) -> Result<(Brokers, Option<String>)> {
         self.ask("the cluster cannot be looked up", patience, cancel, |consumer, timeout| {
             // Metadata of a topic that is not asked for by anybody: all topics would be a long list.
-            let brokers = consumer.fetch_metadata(Some("__consumer_offsets"), timeout)?.brokers().len();
-            Ok((brokers, consumer.client().fetch_cluster_id(timeout)))
+            let metadata = consumer.fetch_metadata(Some("__consumer_offsets"), timeout)?;
+            let address = |broker: &MetadataBroker| {
+                (broker.id(), (broker.host().to_owned(), u16::try_from(broker.port()).unwrap_or_default()))
+            };
+            Ok((metadata.brokers().iter().map(address).collect(), consumer.client().fetch_cluster_id(timeout)))
         })
     }
 }

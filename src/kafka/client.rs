@@ -128,10 +128,8 @@ pub(super) fn config(kind: ClientKind, spec: &KafkaSpec) -> Result<ClientConfig>
         }
         ClientKind::Admin => {}
     }
-    if kind != ClientKind::Producer {
-        // Asking for a topic must not make it.
-        config.set("allow.auto.create.topics", "false");
-    }
+    // Asking for a topic must not make it, nor must writing: one that was deleted would be another, without a word.
+    config.set("allow.auto.create.topics", "false");
     Ok(config)
 }
 
@@ -209,6 +207,7 @@ pub(super) fn kind_of(code: RDKafkaErrorCode) -> ErrorKind {
         | UnsupportedVersion
         | UnsupportedFeature
         | InvalidRecord
+        | InvalidTimestamp
         | UnsupportedCompressionType
         | InvalidTransactionTimeout
         | InvalidRequiredAcks
@@ -264,6 +263,11 @@ impl Health {
             Some((RDKafkaErrorCode::SSL, reason)) => error
                 .caused_by(reason)
                 .advise("check security.protocol, ssl.truststore.location and the brokers' certificates"),
+            // A broker that it was sent on to has its id in the name: `host:port/1`.
+            Some((_, reason)) if kind == ErrorKind::Unreachable && is_advertised(&reason) => {
+                let reason = reason.split(" (after ").next().unwrap_or(&reason).to_owned();
+                error.caused_by(reason).advise(super::probe::ADVERTISED)
+            }
             // librdkafka's count of repetitions is no help.
             Some((_, reason)) => error.caused_by(reason.split(" (after ").next().unwrap_or(&reason).to_owned()),
             None => error,
@@ -306,6 +310,12 @@ impl Health {
     pub(super) fn take_delivery_failure(&self) -> Option<(String, RDKafkaErrorCode)> {
         self.delivery.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
+
+/// Whether a reason of librdkafka is about an address that a broker advertised, not one of `bootstrap.servers`.
+fn is_advertised(reason: &str) -> bool {
+    let name = reason.split(": ").find_map(|word| word.rsplit_once('/'));
+    name.is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The context of every client.
@@ -378,6 +388,13 @@ pub(super) mod tests {
             consumer: BTreeMap::new(),
             admin: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn an_address_that_a_broker_advertised_is_told_from_one_of_the_bootstrap() {
+        assert!(is_advertised("kafka:29092/1: Failed to resolve 'kafka:29092': Name or service not known"));
+        assert!(is_advertised("sasl_ssl://kafka:29092/12: Connect to ipv4#10.0.0.1:29092 failed: Connection refused"));
+        assert!(!is_advertised("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"));
     }
 
     #[test]

@@ -6,11 +6,13 @@ pub mod client;
 pub mod consumer;
 pub mod lease;
 pub mod limits;
+pub mod probe;
 pub mod producer;
 mod settings;
 mod stores;
 pub mod tail;
 pub mod topic_log;
+pub mod topics;
 mod verdict;
 mod wait;
 

@@ -36,6 +36,9 @@ const RECORDS_PER_LOOK: usize = 8_192;
 const MOST_EVENTS: usize = 10_000;
 /// Long enough to throw records away and, with none left, for a broker's answer.
 const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
+/// What brokers lack that answer everything else.
+const NO_COORDINATOR: &str = "no broker coordinates transactions: check transaction.state.log.replication.factor and \
+     transaction.state.log.min.isr of the brokers against how many are up; `rowtide check` looks at it";
 /// How long a dropped producer may take to abort what it left open.
 const LAST_ABORT: Duration = Duration::from_secs(2);
 
@@ -194,7 +197,7 @@ impl Worker {
                 Verdict::Again(_) if started.elapsed() > PATIENCE && health.disconnected() => {
                     return Err(health.silence(&self.brokers));
                 }
-                Verdict::Again(error) if started.elapsed() > PATIENCE => return Err(error),
+                Verdict::Again(error) if started.elapsed() > PATIENCE => return Err(error.advise(NO_COORDINATOR)),
                 Verdict::Again(_) => self.again(&asked)?,
             }
         }

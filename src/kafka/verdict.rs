@@ -66,6 +66,9 @@ impl Worker {
         let error = self.failed_delivery().unwrap_or_else(|| match kind_of(native.code()) {
             _ if is_gone(native.code()) => Error::new(ErrorKind::TransactionAborted, GONE),
             ErrorKind::Fenced => self.fenced(),
+            _ if native.code() == RDKafkaErrorCode::TopicAuthorizationFailed => {
+                Error::new(ErrorKind::KafkaRefused, "writing to a topic is not allowed").advise(GRANT_TOPIC)
+            }
             // A missing privilege is missing at every try.
             ErrorKind::KafkaRefused => Error::new(ErrorKind::KafkaRefused, "the brokers refused the transaction"),
             _ => Error::new(ErrorKind::TransactionAborted, "the transaction has to be aborted"),
@@ -127,6 +130,7 @@ impl Worker {
     }
 }
 
+const GRANT_TOPIC: &str = "allow the connector's user Write and Describe on the topic";
 const GONE: &str = "the topic does not exist any more";
 
 fn is_gone(code: RDKafkaErrorCode) -> bool {
@@ -144,7 +148,26 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
             "raise producer.override.max.request.size, and max.message.bytes of the topic; or start again, if that was \
              lowered meanwhile; or, if rowtide may not ask for it, lower producer.override.batch.size to it",
         ),
-        TopicAuthorizationFailed => refused("writing to the topic is not allowed", "allow Write on the topic"),
+        TopicAuthorizationFailed => refused("writing to the topic is not allowed", GRANT_TOPIC),
+        InvalidRecord => refused(
+            "the brokers refuse records of the topic",
+            "a compacted topic takes no records without keys: set key.mode=primary_key, or cleanup.policy=delete on the \
+             topic; else the brokers' log says why",
+        ),
+        InvalidTimestamp => refused(
+            "the topic does not take records of this time",
+            "compare the clock of this machine with the brokers', and message.timestamp.before.max.ms and \
+             message.timestamp.after.max.ms of the topic",
+        ),
+        UnsupportedCompressionType => refused(
+            "the topic does not take records compressed like that",
+            "set producer.override.compression.type to what the brokers take",
+        ),
+        PolicyViolation => refused("a policy of the brokers refuses records of the topic", "ask who runs the brokers"),
+        NotEnoughReplicas | NotEnoughReplicasAfterAppend => {
+            Error::new(ErrorKind::TransactionAborted, "the topic has fewer replicas in sync than min.insync.replicas")
+                .advise("start the brokers that are down, or lower min.insync.replicas of the topic")
+        }
         // It was there when the table was bound; the next start makes it again, or says why it cannot.
         code if is_gone(code) => Error::new(ErrorKind::TransactionAborted, GONE),
         MessageTimedOut => Error::new(ErrorKind::TransactionAborted, "records were not delivered in time"),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{
-    ConnectorState, ConnectorStatus, GuardStatus, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis,
+    ConnectorState, ConnectorStatus, GuardStatus, LoadProgress, Millis, NothingSelected, Stage, TableState,
+    TableStatus, now_millis,
 };
 use crate::error::Error;
 use crate::model::{CursorFact, Instant};
@@ -28,6 +29,7 @@ impl StatusBoard {
             error: None,
             advice: None,
             tables: Vec::new(),
+            nothing_selected: None,
             allowance,
         };
         Self { sender: Arc::new(watch::Sender::new(status)) }
@@ -66,6 +68,22 @@ impl StatusBoard {
     /// The connector has given up.
     pub fn failed(&self, error: &Error) {
         self.set(ConnectorState::Failed, Some(error));
+    }
+
+    /// Whether there is a table to poll; the error says why there is none. One that had tables is given the
+    /// allowance: they may be on their way from one name to another.
+    pub fn nothing_selected(&self, error: Option<&Error>) {
+        let now = now_millis();
+        self.sender.send_if_modified(|status| {
+            let Some(error) = error else { return status.nothing_selected.take().is_some() };
+            let allowance = i64::try_from(status.allowance.as_millis()).unwrap_or(i64::MAX);
+            let allowed_until = if status.tables.is_empty() { now } else { now.saturating_add(allowance) };
+            let known = status.nothing_selected.as_ref().map(|known| (known.since, known.allowed_until));
+            let (since, allowed_until) = known.unwrap_or((now, allowed_until));
+            let (reason, advice) = (error.report(), error.advice().to_owned());
+            status.nothing_selected = Some(NothingSelected { reason, advice, since, allowed_until });
+            true
+        });
     }
 
     /// The connector was stopped on purpose; its tables too, except those that had failed.

@@ -227,9 +227,27 @@ pub struct ConnectorStatus {
     pub advice: Option<String>,
     /// Its tables, by name.
     pub tables: Vec<TableStatus>,
+    /// That there is no table to poll, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nothing_selected: Option<NothingSelected>,
     /// How old a table's last successful poll may be before the table counts as unready.
     #[serde(skip)]
     pub allowance: Duration,
+}
+
+/// Why a connector has no table to poll.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NothingSelected {
+    /// In words.
+    pub reason: String,
+    /// What the operator can do.
+    pub advice: String,
+    /// Since when.
+    #[serde(serialize_with = "rfc3339")]
+    pub since: Millis,
+    /// Until when that is no complaint.
+    #[serde(skip)]
+    allowed_until: Millis,
 }
 
 /// Why a connector or one of its tables is not ready.
@@ -251,9 +269,9 @@ pub fn allowance(poll_interval: Duration) -> Duration {
 }
 
 impl ConnectorStatus {
-    /// Whether the connector runs and each of its tables was polled successfully within the allowance.
+    /// Whether the connector runs, has tables, and each was polled successfully within the allowance.
     pub fn is_ready(&self, now: Millis) -> bool {
-        self.state == ConnectorState::Running && self.tables.iter().all(|table| self.complaint(table, now).is_none())
+        self.unready(now).is_empty()
     }
 
     /// Everything that keeps the connector from being ready; empty if it is.
@@ -278,7 +296,9 @@ impl ConnectorStatus {
             .tables
             .iter()
             .filter_map(|table| self.complaint(table, now).map(|reason| complaint(Some(table), reason, &table.advice)));
-        own.into_iter().chain(tables).collect()
+        let nothing = self.nothing_selected.as_ref().filter(|nothing| now >= nothing.allowed_until);
+        let nothing = nothing.map(|nothing| complaint(None, nothing.reason.clone(), &Some(nothing.advice.clone())));
+        own.into_iter().chain(nothing).chain(tables).collect()
     }
 
     /// Why a table is not ready. Backing off is no complaint by itself: the allowance decides.
@@ -426,6 +446,29 @@ mod tests {
         let unready = board.snapshot().unready(now + 31_000);
         assert_eq!(unready[0].table.as_deref(), Some("public.t"));
         assert!(unready[0].reason.starts_with("no successful poll for 31 s, 30 s are allowed"), "{unready:?}");
+    }
+
+    #[test]
+    fn a_connector_without_a_table_is_not_ready_from_its_start_and_later_after_the_allowance() {
+        let (board, table) = board();
+        let error = Error::new(ErrorKind::SourceSchema, "no table is selected").advise("did you mean `public.t`?");
+        board.running();
+        table.polled(true, true);
+        board.nothing_selected(Some(&error));
+        assert!(board.snapshot().is_ready(now_millis()), "tables may be swapped just now");
+        board.nothing_selected(Some(&error));
+        let unready = board.snapshot().unready(now_millis() + 31_000);
+        assert!(unready.iter().any(|it| it.table.is_none() && it.reason == "no table is selected"), "{unready:?}");
+        board.nothing_selected(None);
+        assert!(board.snapshot().is_ready(now_millis()));
+
+        let board = StatusBoard::new("demo", allowance(Duration::from_secs(5)));
+        board.running();
+        board.nothing_selected(Some(&error));
+        let unready = board.snapshot().unready(now_millis());
+        assert_eq!(unready[0].advice.as_deref(), Some("did you mean `public.t`?"));
+        let json = serde_json::to_value(board.snapshot()).unwrap();
+        assert_eq!(json["nothing_selected"]["reason"], "no table is selected");
     }
 
     #[test]

@@ -4,16 +4,18 @@
 //! million; as soon as nothing more is ready it commits. No transaction stays open while idle (E8).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use super::Parts;
+use super::refused::Refusals;
 use super::stall::{commit_stalls, watched};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
+use crate::kafka::topics::TopicTrouble;
 use crate::model::{EncodedBatch, Joins, KafkaRecord, OffsetDelta, Offsets, SourcePartition};
 use crate::retry::Backoff;
 use crate::status::{Committed, Stall};
@@ -23,6 +25,8 @@ use crate::status::{Committed, Stall};
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// The same for a pass of a bulk load, whose consumers want to see all of it or nothing.
 const MAX_PASS: Duration = Duration::from_secs(30);
+/// Brokers that need longer are looked at, and their topics; so often.
+const LOOK: Duration = Duration::from_secs(2);
 const MAX_ROWS: usize = 1_000_000;
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 
@@ -31,6 +35,9 @@ pub(super) struct CommitStage<'a> {
     sink: Box<dyn RecordSink>,
     offsets: Offsets,
     backoff: &'a mut Backoff,
+    refusals: &'a Refusals,
+    /// The tables of the open transaction, with the topics of their records.
+    carried: Vec<(String, String)>,
     /// When a pass of a bulk load is committed although its end has not come.
     longest_pass: Duration,
 }
@@ -57,11 +64,17 @@ struct Share {
 }
 
 impl<'a> CommitStage<'a> {
-    pub(super) fn new(parts: &'a Parts, sink: Box<dyn RecordSink>, offsets: Offsets, backoff: &'a mut Backoff) -> Self {
+    pub(super) fn new(
+        parts: &'a Parts,
+        sink: Box<dyn RecordSink>,
+        offsets: Offsets,
+        backoff: &'a mut Backoff,
+        refusals: &'a Refusals,
+    ) -> Self {
         // Half of what the brokers allow leaves time for the commit.
         let timeout = parts.spec.kafka.producer.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
         let longest_pass = timeout.map_or(MAX_PASS, |millis| MAX_PASS.min(Duration::from_millis(millis) / 2));
-        Self { parts, sink, offsets, backoff, longest_pass }
+        Self { parts, sink, offsets, backoff, refusals, carried: Vec::new(), longest_pass }
     }
 
     /// Commits what arrives until the channel is closed and empty.
@@ -71,7 +84,10 @@ impl<'a> CommitStage<'a> {
                 // Only the end of a promise; an idle poll opens no transaction.
                 continue;
             }
-            self.transaction(first, &mut batches).await?;
+            self.carried.clear();
+            let outcome = self.transaction(first, &mut batches).await;
+            let first_pause = self.parts.spec.polling.table_interval;
+            outcome.map_err(|error| self.refusals.judge(error, &self.carried, first_pause))?;
             self.backoff.reset();
             // Everything is committed and known to be: the next session begins where this one ends.
             if let Some(spent) = self.sink.spent() {
@@ -83,7 +99,8 @@ impl<'a> CommitStage<'a> {
 
     async fn transaction(&mut self, first: EncodedBatch, batches: &mut mpsc::Receiver<EncodedBatch>) -> Result<()> {
         let mut open = Open::new();
-        watched(self.sink.begin(), || stalls(self.parts, [&*first.relation])).await?;
+        let relation = Arc::clone(&first.relation);
+        watched(self.sink.begin(), || stalls(self.parts, [&*relation], &Told::default())).await?;
         self.absorb(first, &mut open).await?;
         while !self.is_full(&open) {
             let next = match batches.try_recv() {
@@ -110,6 +127,7 @@ impl<'a> CommitStage<'a> {
     fn is_full(&self, open: &Open) -> bool {
         match open.joins {
             Joins::Must => false,
+            _ if self.refusals.one_at_a_time() => true,
             _ => open.rows >= MAX_ROWS || open.bytes >= MAX_BYTES || open.since.elapsed() >= self.longest(open),
         }
     }
@@ -121,7 +139,15 @@ impl<'a> CommitStage<'a> {
 
     async fn absorb(&mut self, batch: EncodedBatch, open: &mut Open) -> Result<()> {
         open.add(&batch)?;
-        watched(self.sink.send(batch), || stalls(self.parts, open.relations.keys().map(String::as_str))).await
+        let letters = batch.skipped.as_ref().and_then(|skipped| skipped.letters.as_ref());
+        for topic in [Some(&batch.topic), letters.map(|letters| &letters.topic)].into_iter().flatten() {
+            let pair = (batch.relation.to_string(), topic.to_string());
+            if !topic.is_empty() && !self.carried.contains(&pair) {
+                self.carried.push(pair);
+            }
+        }
+        let send = self.sink.send(batch);
+        taken_by_brokers(self.parts, &self.carried, send).await
     }
 
     async fn commit(&mut self, open: Open) -> Result<()> {
@@ -131,8 +157,9 @@ impl<'a> CommitStage<'a> {
         let mut offsets: Vec<KafkaRecord> =
             open.server.iter().flat_map(|identity| store.stage_server(connector, identity)).collect();
         offsets.extend(open.deltas.values().flat_map(staged).flatten());
-        let relations = open.relations.keys().map(String::as_str);
-        watched(self.sink.commit(offsets), || stalls(self.parts, relations.clone())).await?;
+        let commit = self.sink.commit(offsets);
+        taken_by_brokers(self.parts, &self.carried, commit).await?;
+        self.refusals.taken(open.relations.keys());
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
             self.offsets.try_apply(delta)?;
@@ -152,9 +179,81 @@ impl<'a> CommitStage<'a> {
     }
 }
 
-fn stalls<'n>(parts: &Parts, relations: impl IntoIterator<Item = &'n str>) -> Vec<Stall> {
-    let tables: Vec<_> = relations.into_iter().map(|relation| parts.board.table(relation)).collect();
-    commit_stalls(&tables)
+/// What the brokers were found to say of a topic.
+type Told = Mutex<Option<(String, String)>>;
+
+/// Waits until the brokers have taken something; while that takes long it looks whether they can, at the topics of
+/// `carried` and at the offsets topic.
+///
+/// # Errors
+/// Those of `work`; `TransactionAborted` if a topic is gone, `Offsets` if that of the offsets is.
+async fn taken_by_brokers<T>(
+    parts: &Parts,
+    carried: &[(String, String)],
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let told = Told::default();
+    let tables = || carried.iter().map(|(table, _)| table.as_str());
+    let work = watched(work, || stalls(parts, tables(), &told));
+    tokio::select! {
+        biased;
+        outcome = work => outcome,
+        error = topics_gone(parts, carried, &told) => Err(error),
+    }
+}
+
+/// Looks at topics until one is gone; notes what else is wrong with them.
+async fn topics_gone(parts: &Parts, carried: &[(String, String)], told: &Told) -> Error {
+    let offsets: Arc<str> = parts.spec.offsets.topic.as_str().into();
+    let mut topics: Vec<Arc<str>> = carried.iter().map(|(_, topic)| topic.as_str().into()).collect();
+    topics.push(Arc::clone(&offsets));
+    topics.sort();
+    topics.dedup();
+    let mut missing = None;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let found = (parts.look_at_topics)(topics.clone()).await;
+        let gone = match found {
+            Ok(Some(TopicTrouble::Gone(topic))) => Some(topic),
+            Ok(Some(TopicTrouble::Held(error))) => {
+                let words = (error.report(), error.advice().to_owned());
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
+                None
+            }
+            // Who does not answer is spoken of by the stall.
+            Ok(None) | Err(_) => None,
+        };
+        // Twice: what one broker knows of a topic just made may be old.
+        match (gone, &missing) {
+            (Some(gone), Some(known)) if gone == *known && gone == offsets => return offsets_gone(&gone),
+            (Some(gone), Some(known)) if gone == *known => {
+                return Error::new(ErrorKind::TransactionAborted, "the topic does not exist any more")
+                    .with("topic", gone)
+                    .advise(
+                        "it was deleted while rows were on their way; rowtide makes it again, or says why it cannot",
+                    );
+            }
+            (gone, _) => missing = gone,
+        }
+    }
+}
+
+/// Progress is lost with its topic, which nobody may make again in silence.
+pub(super) fn offsets_gone(topic: &str) -> Error {
+    Error::new(ErrorKind::Offsets, "the offsets topic was deleted, and with it how far every table was read")
+        .with("topic", topic)
+        .advise(
+            "what was committed before is in the tables' topics; the next start makes the topic anew and reads every table \
+             from its beginning, unless `rowtide offsets set` says where to go on",
+        )
+}
+
+fn stalls<'n>(parts: &Parts, relations: impl IntoIterator<Item = &'n str>, told: &Told) -> Vec<Stall> {
+    let mut names: Vec<&str> = relations.into_iter().collect();
+    names.dedup();
+    let tables: Vec<_> = names.into_iter().map(|relation| parts.board.table(relation)).collect();
+    let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    commit_stalls(&tables, told)
 }
 
 impl Open {

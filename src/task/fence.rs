@@ -12,6 +12,7 @@ use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
 use super::Parts;
+use super::commit::offsets_gone;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::offsets::{Loaded, Owner};
@@ -111,6 +112,10 @@ impl Fence {
     async fn load(&self, parts: &Parts) -> Result<Loaded> {
         let loaded = parts.store.load(&parts.spec.name).await?;
         let is_known = self.owner.borrow().as_ref().is_none_or(|owner| *owner == loaded.owner);
+        let was_own = self.is_own(&self.owner.borrow());
+        if was_own && loaded.owner.is_none() && loaded.offsets.is_empty() {
+            return Err(offsets_gone(&parts.spec.offsets.topic));
+        }
         // A signature whose answer was lost is one, too.
         if !is_known && loaded.owner.as_ref().is_none_or(|owner| *owner.run != *self.run) {
             return Err(Error::new(ErrorKind::Fenced, "another process took over the connector"));

@@ -16,6 +16,7 @@ pub mod memory;
 mod older;
 mod pass;
 mod poll;
+mod refused;
 mod relation;
 pub mod server;
 mod skipped;
@@ -38,6 +39,7 @@ use crate::convert::Converter;
 use crate::dialect::Dialect;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
+use crate::kafka::topics::TopicTrouble;
 use crate::model::{Offsets, Relation, SourceOffset, SourcePartition};
 use crate::offsets::{Loaded, OffsetStore};
 use crate::retry::{Backoff, RetryPolicy};
@@ -47,6 +49,7 @@ use crate::telemetry::ConnectorMetrics;
 use self::columns::KnownColumns;
 pub use self::fence::Fence;
 use self::memory::Share;
+use self::refused::Refusals;
 use self::server::ServerGuard;
 
 /// Makes the sink of a new session of the task of that number.
@@ -55,6 +58,12 @@ pub type SinkFactory = Arc<dyn Fn(usize) -> Result<Box<dyn RecordSink>> + Send +
 /// Makes sure a topic exists before the first record is sent to it, and says how large a record of it may be
 /// ([`record_limit`](crate::kafka::limits::record_limit)).
 pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
+
+/// Whether a topic holds records; none if that cannot be found out.
+pub type HoldsRecords = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Option<bool>> + Send + Sync>;
+
+/// What keeps brokers that answer from taking records of these topics, if anything does.
+pub type LookAtTopics = Arc<dyn Fn(Vec<Arc<str>>) -> BoxFuture<'static, Result<Option<TopicTrouble>>> + Send + Sync>;
 
 /// What a task is made of.
 #[derive(Clone)]
@@ -73,6 +82,10 @@ pub struct Parts {
     pub sink: SinkFactory,
     /// Makes topics.
     pub ensure_topic: EnsureTopic,
+    /// Looks at topics while the brokers do not take what they are sent.
+    pub look_at_topics: LookAtTopics,
+    /// Whether a topic holds records.
+    pub holds_records: HoldsRecords,
     /// Where the status goes.
     pub board: StatusBoard,
     /// Where figures go.
@@ -103,11 +116,11 @@ const SESSION_RETRY: RetryPolicy =
 /// # Errors
 /// What only an operator can mend: fenced, refused, every relation failed.
 pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: CancellationToken) -> Result<()> {
-    let mut backoff = Backoff::default();
+    let (mut backoff, refusals) = (Backoff::default(), Refusals::default());
     // With `once` there is an end to it.
     let policy = RetryPolicy { patience: parts.spec.polling.retry.patience, ..SESSION_RETRY };
     loop {
-        let error = match session(&parts, relations.clone(), &stop, &mut backoff).await {
+        let error = match session(&parts, relations.clone(), &stop, (&mut backoff, &refusals)).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -140,10 +153,10 @@ async fn session(
     parts: &Parts,
     relations: watch::Receiver<Vec<Relation>>,
     stop: &CancellationToken,
-    backoff: &mut Backoff,
+    (backoff, refusals): (&mut Backoff, &Refusals),
 ) -> Result<()> {
     let (sender, receiver) = mpsc::channel(1);
-    let mut poll = poll::PollStage::new(parts, sender);
+    let mut poll = poll::PollStage::new(parts, sender, refusals);
     let start = async {
         let mut sink = (parts.sink)(parts.task)?;
         // E2: fence first, then read the offsets; an older owner can no longer move them.
@@ -161,7 +174,7 @@ async fn session(
     parts.board.running();
     let offsets = Offsets::new(committed(&stored));
     poll.start_from(stored);
-    let commit = commit::CommitStage::new(parts, sink, offsets, backoff);
+    let commit = commit::CommitStage::new(parts, sink, offsets, backoff, refusals);
     // When one stage fails the other is dropped with it; when polling ends by itself the commit stage
     // finishes what is in the channel.
     tokio::try_join!(commit.run(receiver), poll.run(relations, stop))?;

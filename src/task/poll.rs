@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use super::late::Watch;
+use super::refused::Refusals;
 use super::relation::{Polled, closed};
 use super::server::Verdict;
 use super::stall::{Step, Waits, poll_stalls, watched};
@@ -40,10 +41,11 @@ pub(super) struct PollStage<'a> {
     boards: Arc<[TableBoard]>,
     step: Step,
     out: mpsc::Sender<EncodedBatch>,
+    refusals: &'a Refusals,
 }
 
 impl<'a> PollStage<'a> {
-    pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<EncodedBatch>) -> Self {
+    pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<EncodedBatch>, refusals: &'a Refusals) -> Self {
         Self {
             parts,
             stored: HashMap::new(),
@@ -56,6 +58,7 @@ impl<'a> PollStage<'a> {
             boards: Arc::new([]),
             step: Step::default(),
             out,
+            refusals,
         }
     }
 
@@ -186,7 +189,10 @@ impl<'a> PollStage<'a> {
         }
         for relation in wanted {
             if !self.relations.iter().any(|polled| polled.relation == *relation) {
-                let polled = Polled::new(self.parts, relation.clone(), self.step.clone());
+                let mut polled = Polled::new(self.parts, relation.clone(), self.step.clone());
+                if let Some((error, left)) = self.refusals.of(&polled.name) {
+                    polled.fail(error, left, self.parts.once);
+                }
                 self.relations.push(polled);
             }
         }

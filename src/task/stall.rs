@@ -93,9 +93,10 @@ pub(super) fn poll_stalls(step: &Step, polled: &TableBoard, name: &str, others: 
     stalls
 }
 
-/// A transaction takes long.
-pub(super) fn commit_stalls(tables: &[TableBoard]) -> Vec<Stall> {
+/// A transaction takes long; `told`: what was found to be the reason, and what to do.
+pub(super) fn commit_stalls(tables: &[TableBoard], told: Option<(String, String)>) -> Vec<Stall> {
     let (reason, advice) = Waits::Kafka.words();
+    let (reason, advice) = told.unwrap_or_else(|| (reason.to_owned(), advice.to_owned()));
     tracing::warn!(reason, advice, "the transaction takes long");
-    tables.iter().map(|table| table.stalled(Stage::Commit, reason, advice)).collect()
+    tables.iter().map(|table| table.stalled(Stage::Commit, reason.as_str(), &advice)).collect()
 }

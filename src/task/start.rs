@@ -154,6 +154,14 @@ impl Polled {
         match &self.position {
             None => {
                 tracing::info!(table = %self.name, "no stored offset, reading from the beginning");
+                if stored.is_empty() && (parts.holds_records)(Arc::clone(&binding.topic)).await == Some(true) {
+                    tracing::warn!(
+                        table = %self.name, topic = %binding.topic, offsets = parts.spec.offsets.topic,
+                        advice = "if the connector has run before: was the offsets topic deleted, or is the name, group.id or \
+                                  offset.storage.topic another? `rowtide offsets set` says where to go on",
+                        "no offset at all is stored for this connector, while the topic holds records: rows come again"
+                    );
+                }
                 self.board.loading(connection.estimate_rows(&self.relation).await?);
             }
             Some(position) => {

@@ -6,13 +6,13 @@ use serde_json::Value as Json;
 use crate::support::config::Connector;
 use crate::support::db::{Held, Postgres, Role};
 use crate::support::http::{get_json, metric, table, wait_for_state};
-use crate::support::kafka::{delete_topic, read_topic, wait_for_records};
+use crate::support::kafka::{read_topic, wait_for_records};
 use crate::support::oracle::assert_exactly_once;
 use crate::support::process::{Running, run};
 use crate::support::{PATIENCE, eventually};
 
 /// A good and a bad table of three rows each.
-fn tables() -> Postgres {
+pub fn tables() -> Postgres {
     let database = Postgres::new();
     for name in ["good", "bad"] {
         database.run(&format!(
@@ -24,28 +24,28 @@ fn tables() -> Postgres {
 }
 
 /// Without a list of tables: what the database has is polled.
-fn connector(database: &Postgres) -> Connector {
+pub fn connector(database: &Postgres) -> Connector {
     Connector::of_test_table(&database.jdbc_url()).alone().without("table.whitelist").set("validate.non.null", "false")
 }
 
 const LISTEN: &[&str] = &["--listen", "127.0.0.1:0"];
 
 /// Both tables are delivered; then `break_it` runs and a row follows in the bad table.
-struct Broken {
-    database: Postgres,
-    connector: Connector,
-    running: Running,
+pub struct Broken {
+    pub database: Postgres,
+    pub connector: Connector,
+    pub running: Running,
     address: String,
 }
 
 impl Broken {
-    fn start(database: Postgres, connector: Connector) -> Self {
+    pub fn start(database: Postgres, connector: Connector) -> Self {
         let mut running = Running::start(&connector.file(), LISTEN);
         let address = running.address();
         Self { database, connector, running, address }
     }
 
-    fn after_the_first_rows(database: Postgres, connector: Connector) -> Self {
+    pub fn after_the_first_rows(database: Postgres, connector: Connector) -> Self {
         let broken = Self::start(database, connector);
         for table in ["good", "bad"] {
             wait_for_records(&broken.connector.topic(table), 3);
@@ -55,7 +55,7 @@ impl Broken {
 
     /// The bad table fails as it should, and the good one does not notice.
     #[track_caller]
-    fn fails(&mut self, reason: &str, advice: &str) -> Json {
+    pub fn fails(&mut self, reason: &str, advice: &str) -> Json {
         let status = wait_for_state(&self.address, "public.bad", "failed");
         let has = |field: &str, text: &str| status[field].as_str().is_some_and(|found| found.contains(text));
         assert!(has("reason", reason) && has("advice", advice), "{status}");
@@ -79,7 +79,7 @@ impl Broken {
 
     /// After the cause is gone everything is there, once.
     #[track_caller]
-    fn recovers(mut self, mend: &str) {
+    pub fn recovers(mut self, mend: &str) {
         self.database.run(mend);
         self.database.run("insert into bad (item) values ('after'); insert into good (item) values ('after')");
         for table in ["good", "bad"] {
@@ -253,21 +253,4 @@ fn a_connector_of_which_every_table_has_failed_ends() {
 
     let at_start = Running::start(&broken.connector.file(), &[]);
     assert_eq!(at_start.exit_code(), Some(2));
-}
-
-#[test]
-fn a_topic_that_is_deleted_is_made_again_and_what_follows_is_delivered() {
-    let database = tables();
-    // The client waits for a topic that is gone until the transaction times out, a minute by default.
-    let connector = connector(&database).set("producer.override.transaction.timeout.ms", "8000");
-    let mut broken = Broken::after_the_first_rows(database, connector);
-    let topic = broken.connector.topic("bad");
-    delete_topic(&topic);
-    broken.database.run("insert into bad (item) values ('after the deletion')");
-    let found = wait_for_records(&topic, 1);
-    assert_eq!(found[0].field("item"), "after the deletion");
-    broken.database.run("insert into good (item) values ('after the deletion')");
-    wait_for_records(&broken.connector.topic("good"), 4);
-    assert!(broken.running.is_alive());
-    assert_eq!(broken.running.terminate(), Some(0));
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub, missing_docs)]
 
 mod architecture;
+mod brokers;
 mod cli;
 mod cursors;
 mod dialects;

@@ -20,6 +20,7 @@ use self::source::Registry;
 use super::columns::KnownColumns;
 use super::commit::CommitStage;
 use super::memory::Share;
+use super::refused::Refusals;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::spec::ConnectorSpec;
@@ -68,6 +69,8 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
             let topics = topics.clone();
             async move { topics.visit(Step::EnsureTopic).await.map(|_| usize::MAX) }.boxed()
         }),
+        look_at_topics: Arc::new(|_| async { Ok(None) }.boxed()),
+        holds_records: Arc::new(|_| async { Some(false) }.boxed()),
         board: StatusBoard::new("c", Duration::from_secs(30)),
         metrics: Metrics::new().connector("c"),
         once,
@@ -137,8 +140,8 @@ async fn part_of_a_step_waits_for_the_rest_and_is_not_committed_without_it() {
         let parts = parts(&outside, true, &[]);
         let mut sink = outside.sink(0);
         sink.init().await.unwrap();
-        let mut backoff = Backoff::default();
-        let stage = CommitStage::new(&parts, sink, Offsets::default(), &mut backoff);
+        let (mut backoff, refusals) = (Backoff::default(), Refusals::default());
+        let stage = CommitStage::new(&parts, sink, Offsets::default(), &mut backoff, &refusals);
         let (sender, receiver) = mpsc::channel(1);
         let polling = async {
             sender.send(batch(1, true)).await.unwrap();

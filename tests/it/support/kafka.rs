@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -149,12 +149,28 @@ fn headers(message: &BorrowedMessage<'_>) -> Vec<(String, String)> {
 
 /// Makes a topic as Kafka Connect makes the one of its offsets.
 pub fn make_compacted_topic(topic: &str, partitions: i32) {
+    make_topic(topic, partitions, "compact");
+}
+
+/// Makes a topic of this cleanup policy.
+pub fn make_topic(topic: &str, partitions: i32, policy: &str) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a client");
-    let topic = topic.to_owned();
+    let (topic, policy) = (topic.to_owned(), policy.to_owned());
     block(async move {
-        let wanted = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+        let wanted = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("cleanup.policy", &policy);
         admin.create_topics([&wanted], &AdminOptions::new()).await.expect("an answer")[0].as_ref().expect("a topic");
+    });
+}
+
+/// Changes the cleanup policy of a topic that is there.
+pub fn alter_policy(topic: &str, policy: &str) {
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a client");
+    let (topic, policy) = (topic.to_owned(), policy.to_owned());
+    block(async move {
+        let wanted = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("cleanup.policy", &policy);
+        admin.alter_configs([&wanted], &AdminOptions::new()).await.expect("an answer")[0].as_ref().expect("altered");
     });
 }
 
