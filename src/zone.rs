@@ -28,6 +28,9 @@ pub enum Overlap {
     Fail,
 }
 
+/// Clocks have never been set back by more than a day.
+const LONGEST_REPEAT: i64 = 86_400_000_000;
+
 /// Java's short zone ids (`connector-config.md`, 2.4: "legacy short id").
 const SHORT_IDS: &[(&str, &str)] = &[
     ("ACT", "Australia/Darwin"),
@@ -90,6 +93,42 @@ impl Zone {
         }
     }
 
+    /// The lowest wall clock that is shown at an instant or at any time after it; both in microseconds since the epoch. It
+    /// is that of the instant, unless clocks are about to be set back below it.
+    pub fn lowest_wall_from(&self, instant: i64) -> i64 {
+        let wall = self.instant_to_wall(instant);
+        match self.set_back(instant, instant.saturating_add(LONGEST_REPEAT)) {
+            Some(at) => wall.min(self.instant_to_wall(at)),
+            None => wall,
+        }
+    }
+
+    /// The least wall clock that no time before an instant has shown; both in microseconds since the epoch. It is that of
+    /// the instant, unless clocks have just been set back.
+    pub fn highest_wall_until(&self, instant: i64) -> i64 {
+        let wall = self.instant_to_wall(instant);
+        match self.set_back(instant.saturating_sub(LONGEST_REPEAT), instant) {
+            Some(at) => wall.max(self.instant_to_wall(at - 1).saturating_add(1)),
+            None => wall,
+        }
+    }
+
+    /// The instant after `from` and not after `to` at which clocks are set back, if there is one; the two are a day apart
+    /// at most, in which no zone has ever changed twice.
+    fn set_back(&self, mut from: i64, mut to: i64) -> Option<i64> {
+        let Zone::Named(_) = self else { return None };
+        let ahead = |instant: i64| self.instant_to_wall(instant).saturating_sub(instant);
+        let before = ahead(from);
+        if ahead(to) >= before {
+            return None;
+        }
+        while to - from > 1 {
+            let middle = from + (to - from) / 2;
+            if ahead(middle) < before { to = middle } else { from = middle }
+        }
+        Some(to)
+    }
+
     /// The wall clock of an instant; both in microseconds since the epoch.
     pub fn instant_to_wall(&self, instant: i64) -> i64 {
         if self.is_utc() {
@@ -97,10 +136,10 @@ impl Zone {
         }
         match (self, DateTime::from_timestamp_micros(instant - beyond_the_tables(instant))) {
             (_, None) => instant,
-            (Zone::Fixed(offset), _) => instant + i64::from(offset.local_minus_utc()) * 1_000_000,
+            (Zone::Fixed(offset), _) => instant.saturating_add(i64::from(offset.local_minus_utc()) * 1_000_000),
             (Zone::Named(zone), Some(time)) => {
                 let offset = zone.offset_from_utc_datetime(&time.naive_utc()).fix();
-                instant + i64::from(offset.local_minus_utc()) * 1_000_000
+                instant.saturating_add(i64::from(offset.local_minus_utc()) * 1_000_000)
             }
         }
     }
@@ -220,6 +259,43 @@ mod tests {
             let of = |overlap| of(text, overlap);
             assert!(of(Overlap::Fail).is_some());
             assert_eq!((of(Overlap::Fail), of(Overlap::Earlier)), (of(Overlap::Later), of(Overlap::Later)), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_bounds_what_may_be_shown_from_its_first_minute_to_its_last() {
+        let zone: Zone = "Europe/Berlin".parse().unwrap();
+        // Clocks go from 03:00 CEST to 02:00 CET at 01:00 UTC.
+        for (instant, lowest, highest) in [
+            ("2024-10-26 23:59:59", "2024-10-27 01:59:59", "2024-10-27 01:59:59"),
+            ("2024-10-27 00:00:00", "2024-10-27 02:00:00", "2024-10-27 02:00:00"),
+            ("2024-10-27 00:30:00", "2024-10-27 02:00:00", "2024-10-27 02:30:00"),
+            ("2024-10-27 00:59:59", "2024-10-27 02:00:00", "2024-10-27 02:59:59"),
+            ("2024-10-27 01:00:00", "2024-10-27 02:00:00", "2024-10-27 03:00:00"),
+            ("2024-10-27 01:30:00", "2024-10-27 02:30:00", "2024-10-27 03:00:00"),
+            ("2024-10-27 02:00:01", "2024-10-27 03:00:01", "2024-10-27 03:00:01"),
+            // In spring nothing comes twice.
+            ("2024-03-31 00:59:59", "2024-03-31 01:59:59", "2024-03-31 01:59:59"),
+            ("2024-03-31 01:00:00", "2024-03-31 03:00:00", "2024-03-31 03:00:00"),
+        ] {
+            assert_eq!(zone.lowest_wall_from(micros(instant)), micros(lowest), "from {instant}");
+            assert_eq!(zone.highest_wall_until(micros(instant)), micros(highest), "until {instant}");
+        }
+        // Half an hour, at half an hour: Lord Howe goes from 02:00 to 01:30 at 15:00 UTC.
+        let zone: Zone = "Australia/Lord_Howe".parse().unwrap();
+        let noon = micros("2024-04-06 14:45:00");
+        assert_eq!(zone.lowest_wall_from(noon), micros("2024-04-07 01:30:00"));
+        assert_eq!(zone.highest_wall_until(noon + 900_000_000), micros("2024-04-07 02:00:00"));
+        let fixed: Zone = "+05:45".parse().unwrap();
+        for zone in [fixed, Zone::UTC] {
+            assert_eq!((zone.lowest_wall_from(noon), zone.highest_wall_until(noon)), {
+                let wall = zone.instant_to_wall(noon);
+                (wall, wall)
+            });
+        }
+        for extreme in [i64::MIN, i64::MAX] {
+            let zone: Zone = "Europe/Berlin".parse().unwrap();
+            let _ = (zone.lowest_wall_from(extreme), zone.highest_wall_until(extreme));
         }
     }
 

@@ -172,7 +172,7 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
             let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
             // Who may not read the table learns it here.
             let (plan, _) = inspect::plan(spec, &mut *connection, &binding, None).await?;
-            let facts = inspect::cursor_facts(&mut *connection, &binding).await?;
+            let facts = inspect::cursor_facts(spec, &mut *connection, &binding).await?;
             Ok((binding, plan, facts))
         };
         let read = output::within(args.timeout, &what, read).await;

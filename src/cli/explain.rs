@@ -137,7 +137,7 @@ async fn explain_table(
     sample: usize,
 ) -> Result<Explanation> {
     let binding = inspect::binding(spec, dialect, connection, relation).await?;
-    let facts = inspect::cursor_facts(connection, &binding).await?;
+    let facts = inspect::cursor_facts(spec, connection, &binding).await?;
     let zone = &spec.source.types.all.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
     let offset = stored_for(spec, relation, &by_partition).map(|(_, stored)| stored.clone());

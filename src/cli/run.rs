@@ -108,7 +108,7 @@ async fn supervise(
         tokio::select! {
             ended = running.join_next() => match ended {
                 None => return code,
-                Some(Ok((name, Ok(())))) => tracing::info!(connector = %name, rows = rows(boards, &name), "done"),
+                Some(Ok((name, Ok(())))) => say_done(boards, &name),
                 Some(Ok((name, Err(failure)))) => {
                     output::fail_of(Some(&name), failure.error());
                     code = code.max(failure.exit_code());
@@ -124,15 +124,25 @@ async fn supervise(
     }
 }
 
-/// Rows committed since the start.
-fn rows(boards: &Boards, connector: &str) -> u64 {
-    let mut rows = 0;
+/// How many rows were committed since the start, and how many were there that were not read.
+fn say_done(boards: &Boards, connector: &str) {
+    let (mut rows, mut ahead) = (0, 0);
     boards.for_each(|status| {
         if status.name == connector {
             rows += status.tables.iter().map(|table| table.rows).sum::<u64>();
+            ahead += status.tables.iter().map(|table| table.rows_ahead).sum::<u64>();
         }
     });
-    rows
+    if ahead > 0 {
+        tracing::warn!(
+            connector,
+            rows,
+            rows_ahead = ahead,
+            "done, but for rows with times ahead of the clock that bounds polls; `rowtide check` says which clock"
+        );
+    } else {
+        tracing::info!(connector, rows, "done");
+    }
 }
 
 /// The first SIGTERM or SIGINT stops; the second exits at once, still without loss: what is not committed

@@ -29,9 +29,14 @@ pub async fn binding(
 ///
 /// # Errors
 /// `SourceSchema` and `Cursor` if a column cannot serve; those of the connection.
-pub async fn cursor_facts(connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Vec<CursorFact>> {
+pub async fn cursor_facts(
+    spec: &ConnectorSpec,
+    connection: &mut dyn SourceConnection,
+    binding: &Binding,
+) -> Result<Vec<CursorFact>> {
     let mut known = facts::of_rules(connection, binding).await?;
     known.extend(facts::of_ids(connection, binding).await?);
+    known.extend(facts::of_times(connection, binding, &spec.source.types.all.zone).await?.fact);
     Ok(known)
 }
 

@@ -28,6 +28,7 @@ use crate::model::{
     CursorKind, CursorValue, FieldType, Micros, OpenTransactions, PastView, PlannedQuery, Relation, RowText,
     TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
 };
+use crate::zone::Zone;
 pub use syntax::SqlSyntax;
 
 /// Every dialect rowtide knows.
@@ -106,8 +107,20 @@ pub trait SourceConnection: Send {
     ) -> BoxFuture<'a, Result<TableDefinition>>;
 
     /// The database's clock minus `delay`, as a value to compare a column of this kind with, cut to the
-    /// digits the column can hold: rows strictly below it are settled (`querying.md`, 3.7).
+    /// digits the column can hold: rows strictly below it are settled (`querying.md`, 3.7). For a column of wall
+    /// clocks it is the highest one that has been shown until then, so that it does not fall when clocks are set back.
     fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>>;
+
+    /// The zone of the wall clocks that the server's own `now()` writes to columns without a zone, where that is not
+    /// `db.timezone`.
+    fn wall_zone(&self) -> Option<Zone> {
+        None
+    }
+
+    /// Zones that the server names as its own: whose wall clocks its `now()` may write, besides [`Self::wall_zone`].
+    fn server_zones<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<Zone>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 
     /// Runs a page. The stream checks the result's own columns (name and type) against `definition`
     /// before the first row.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+pub mod clock;
 pub mod edge;
 pub mod gaps;
 pub mod history;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
+use super::Micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::zone::Zone;
 
@@ -199,6 +200,33 @@ impl CursorKind {
             CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text => {
                 Err(Error::new(ErrorKind::Offsets, "the stored offset has a timestamp where the cursor has none"))
             }
+        }
+    }
+
+    /// The time a value holds: microseconds since the epoch, of the instant or of the wall clock as if it were UTC. In
+    /// the order of the values.
+    ///
+    /// # Errors
+    /// Those of [`CursorKind::to_instant`].
+    pub fn column_time(self, value: &CursorValue<'_>) -> Result<Micros> {
+        self.to_instant(value, &Zone::UTC).map(Instant::micros)
+    }
+
+    /// The value that holds a time: [`CursorKind::column_time`].
+    ///
+    /// # Errors
+    /// Those of [`CursorKind::from_instant`].
+    pub fn from_column_time(self, time: Micros) -> Result<CursorValue<'static>> {
+        self.from_instant(Instant::from_micros(time), &Zone::UTC)
+    }
+
+    /// Whether the kind holds wall clocks: a time of it is another instant in another zone.
+    pub fn is_wall(self) -> bool {
+        match self {
+            CursorKind::Timestamp { zoned, .. } => !zoned,
+            CursorKind::TextTimestamp(format) => !format.z_suffix,
+            CursorKind::Date | CursorKind::JulianDay => true,
+            CursorKind::Integer | CursorKind::Unsigned | CursorKind::Epoch { .. } | CursorKind::Text => false,
         }
     }
 

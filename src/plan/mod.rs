@@ -3,6 +3,7 @@
 //! catalog says that no two rows share one ([`Planner::unique_by`]) it can be cut after any row; elsewhere the rows of
 //! one tuple are read together, to the last ([`Planner::tie`]).
 
+pub mod ahead;
 pub mod cursor;
 pub mod identity;
 mod late;

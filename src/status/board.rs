@@ -245,6 +245,11 @@ impl TableBoard {
         self.update(|table, _| table.skipped_columns = columns);
     }
 
+    /// How many rows wait until their time has come.
+    pub fn rows_ahead(&self, rows: u64) {
+        self.update(|table, _| table.rows_ahead = rows);
+    }
+
     /// What is known of the cursor columns; replaces what was known before.
     pub fn cursor_facts(&self, facts: Vec<CursorFact>) {
         self.update(|table, _| table.cursor_facts = facts);

@@ -175,6 +175,8 @@ pub struct TableStatus {
     /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
     /// the last poll reached the end.
     pub rows_behind: Option<u64>,
+    /// Rows with times above the clock that bounds polls, as of the last look: they are read when their time has come.
+    pub rows_ahead: u64,
     /// The first load, while it runs.
     pub load: Option<LoadProgress>,
     /// Columns left out of the records, and why.
@@ -361,6 +363,7 @@ impl TableStatus {
             newest: None,
             lag_seconds: None,
             rows_behind: None,
+            rows_ahead: 0,
             load: None,
             skipped_columns: Vec::new(),
             guard: GuardStatus::default(),

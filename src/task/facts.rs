@@ -2,13 +2,17 @@
 //! definition, and the ids themselves, which are looked at again and again. A running task, `check` and `explain`
 //! ask here. A fact that rules a column out is an error; the others are shown.
 
+use std::time::Duration;
+
 use super::binding::Binding;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, FactWeight, Mode, Relation};
 use crate::plan::Planner;
+use crate::plan::ahead::Ahead;
 use crate::plan::identity::{Ids, UuidForm, against_version, is_beyond_numbers, judge, not_a_number, uuid_version};
 use crate::status::TableBoard;
+use crate::zone::Zone;
 
 /// How many ids in a row must look like random UUIDs where other ids look like them by chance.
 const SAMPLES: usize = 8;
@@ -22,6 +26,7 @@ const OTHER_CURSOR: &str = "use mode=timestamp, or timestamp+incrementing, where
 pub(super) struct Known {
     rules: Vec<CursorFact>,
     ids: Option<CursorFact>,
+    times: Option<CursorFact>,
     logged: Vec<CursorFact>,
 }
 
@@ -34,9 +39,17 @@ impl Known {
         self.ids = fact;
     }
 
+    /// Rows that are ahead are fewer and less far ahead at each look, and said once.
+    pub(super) fn found_in_times(&mut self, fact: Option<CursorFact>) {
+        if self.times.is_some() {
+            self.logged.extend(fact.clone());
+        }
+        self.times = fact;
+    }
+
     /// Publishes it, and logs each fact once.
     pub(super) fn show(&mut self, table: &str, board: &TableBoard) {
-        let facts: Vec<CursorFact> = self.rules.iter().chain(&self.ids).cloned().collect();
+        let facts: Vec<CursorFact> = self.rules.iter().chain(&self.ids).chain(&self.times).cloned().collect();
         for fact in &facts {
             if self.logged.contains(fact) {
                 continue;
@@ -148,6 +161,73 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
             Err(refused(relation, column, &text))
         }
     }
+}
+
+/// The greatest time of a relation, and what is to be said of it.
+#[derive(Debug, Default)]
+pub struct Times {
+    /// The greatest; none if no row has one.
+    pub highest: Option<CursorValue<'static>>,
+    /// The bound of a poll without a delay.
+    pub now: Option<CursorValue<'static>>,
+    /// How many rows wait for their time, if any.
+    pub ahead: u64,
+    /// The same, in words.
+    pub fact: Option<CursorFact>,
+}
+
+/// What the times of a relation say of themselves; `zone` is `db.timezone`.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn of_times(connection: &mut dyn SourceConnection, binding: &Binding, zone: &Zone) -> Result<Times> {
+    let planner = &binding.planner;
+    let (Some(kind), Some(probe)) = (planner.time_kind(), planner.extreme_probe(false)) else {
+        return Ok(Times::default());
+    };
+    let highest = connection.probe(&probe).await?.filter(|value| *value != CursorValue::Null);
+    // Asked for afterwards: what has come until then is not ahead.
+    let now = connection.upper_bound(kind, Duration::ZERO).await?;
+    let mut times = Times { highest, now: Some(now.clone()), ..Times::default() };
+    let Some(highest) = &times.highest else { return Ok(times) };
+    let (greatest, clock) = (kind.column_time(highest)?, kind.column_time(&now)?);
+    if !Ahead::is_worth_a_word(greatest, clock) {
+        return Ok(times);
+    }
+    let (bound_by, zones) = zones(connection, zone).await?;
+    let instant = kind.to_instant(&now, &bound_by)?.micros();
+    let ahead = Ahead::of(kind, greatest, clock, instant, &zones);
+    if let (Some(ahead), Some(probe)) = (ahead, planner.ahead_probe(&now))
+        && let Some(CursorValue::Integer(rows)) = connection.probe(&probe).await?
+    {
+        let column = match planner.mode() {
+            Mode::Timestamp { columns } | Mode::TimestampIncrementing { columns, .. } => columns.join(", "),
+            Mode::Bulk | Mode::Incrementing { .. } => String::new(),
+        };
+        times.ahead = u64::try_from(rows).unwrap_or(0);
+        times.fact = Some(CursorFact { column, weight: FactWeight::Warning, text: ahead.text(rows) });
+    }
+    Ok(times)
+}
+
+/// The zone that polls are bound by, and those that may explain other times, with what to set for them.
+async fn zones(connection: &mut dyn SourceConnection, configured: &Zone) -> Result<(Zone, Vec<(Zone, String)>)> {
+    if let Some(bound_by) = connection.wall_zone() {
+        let setting = format!(
+            "wall clocks of {configured}, which is db.timezone, would explain it, but polls are bound by those of {bound_by}, \
+             the zone of the session: set time_zone='{configured}' by sessionVariables in connection.url"
+        );
+        return Ok((bound_by, vec![(*configured, setting)]));
+    }
+    let own = connection.server_zones().await?;
+    let settings = own.into_iter().map(|zone| {
+        let setting = format!(
+            "wall clocks of {zone}, the zone of the server, would explain it, but polls are bound by those of {configured}: \
+             set db.timezone={zone}"
+        );
+        (zone, setting)
+    });
+    Ok((*configured, settings.collect()))
 }
 
 fn refused(relation: &Relation, column: &str, why: &str) -> Error {

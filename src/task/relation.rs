@@ -173,6 +173,7 @@ impl Polled {
             newest: self.newest,
             once: parts.once,
             board: &self.board,
+            clock: self.late.clock(),
         };
         let mut sweep = self.late.begin(at, connection, watch).await?;
         let bound_of_page = sweep.as_ref().map_or_else(|| upper.clone(), |sweep| sweep.bound(upper.clone()));

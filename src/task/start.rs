@@ -205,15 +205,15 @@ impl Polled {
         let of_ids = facts::of_ids(connection, &bound.binding).await?;
         if let Some(kind) = planner.time_kind() {
             let limits = TimeLimits { before_epoch_fails: mode.before_epoch_fails, future_fails: mode.future_fails };
-            let lowest = if self.position.is_none() {
-                extreme(connection, planner.extreme_probe(true), kind, zone).await?
-            } else {
-                None
-            };
-            let highest = extreme(connection, planner.extreme_probe(false), kind, zone).await?;
-            let now = kind.to_instant(&connection.upper_bound(kind, Duration::ZERO).await?, zone)?;
-            limits.check(lowest, highest, now)?;
-            self.newest = highest.map(Instant::micros);
+            let lowest =
+                if self.position.is_none() { extreme(connection, planner.extreme_probe(true)).await? } else { None };
+            let times = facts::of_times(connection, &bound.binding, zone).await?;
+            if let Some(now) = instant(kind, times.now, zone)? {
+                limits.check(instant(kind, lowest, zone)?, instant(kind, times.highest.clone(), zone)?, now)?;
+            }
+            self.newest = times.highest.map(|highest| kind.column_time(&highest)).transpose()?;
+            self.facts.found_in_times(times.fact);
+            self.board.rows_ahead(times.ahead);
         }
         self.checked = Some(Clock::now());
         self.facts.found_in_ids(of_ids);
@@ -222,15 +222,15 @@ impl Polled {
     }
 }
 
+/// The smallest or greatest time of a relation; none if it has no row with one.
 async fn extreme(
     connection: &mut dyn SourceConnection,
     probe: Option<PlannedQuery>,
-    kind: CursorKind,
-    zone: &Zone,
-) -> Result<Option<Instant>> {
+) -> Result<Option<CursorValue<'static>>> {
     let Some(probe) = probe else { return Ok(None) };
-    match connection.probe(&probe).await? {
-        Some(value) if value != CursorValue::Null => kind.to_instant(&value, zone).map(Some),
-        _ => Ok(None),
-    }
+    Ok(connection.probe(&probe).await?.filter(|value| *value != CursorValue::Null))
+}
+
+fn instant(kind: CursorKind, value: Option<CursorValue<'_>>, zone: &Zone) -> Result<Option<Instant>> {
+    value.map(|value| kind.to_instant(&value, zone)).transpose()
 }

@@ -50,6 +50,7 @@ use crate::model::{
     CursorKind, CursorValue, Micros, OpenTransactions, PastView, PlannedQuery, Relation, TableDefinition, TableId,
     micros_of,
 };
+use crate::zone::Zone;
 
 /// MySQL.
 pub struct MySql;
@@ -249,8 +250,11 @@ impl Session {
     }
 
     /// The clock: the instant, and the wall clock of the session's own zone.
+    ///
+    /// # Errors
+    /// `Unreachable` if the server's zone is another one than when it was connected to: the session has to be made anew.
     async fn clock(&mut self) -> Result<(i64, i64)> {
-        const CLOCK: &str = "select utc_timestamp(6), convert_tz(utc_timestamp(6), '+00:00', ?)";
+        const CLOCK: &str = "select utc_timestamp(6), convert_tz(utc_timestamp(6), '+00:00', ?), @@global.time_zone";
         self.tidy().await?;
         let call = sqlx::query(CLOCK).bind(self.zone.name.clone()).fetch_one(&mut self.connection);
         let row = answered(self.silence, Doing::Page, call).await?;
@@ -263,6 +267,10 @@ impl Session {
                 _ => Err(Error::internal("the server's clock cannot be read")),
             }
         };
+        if let Some(now) = text(&row, 2)?.filter(|now| *now != self.zone.global) {
+            let message = format!("the server's time zone was changed from {} to {now}", self.zone.global);
+            return Err(Error::new(ErrorKind::Unreachable, message).advise("rowtide connects again by itself"));
+        }
         match (micros(0)?, micros(1)?) {
             (Some(instant), Some(wall)) => Ok((instant, wall)),
             _ => Err(Error::config(format!("the server cannot convert times to its own zone {}", self.zone.name))
@@ -317,6 +325,10 @@ impl SourceConnection for Session {
         self.replica
     }
 
+    fn wall_zone(&self) -> Option<Zone> {
+        Some(self.zone.zone)
+    }
+
     fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
         Box::pin(catalog::list_tables(self, filter))
     }
@@ -336,8 +348,11 @@ impl SourceConnection for Session {
     fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         Box::pin(async move {
             let (instant, wall) = self.clock().await?;
-            let delay = micros_of(delay);
-            bound(kind, instant.saturating_sub(delay), wall.saturating_sub(delay))
+            let (zone, settled) = (&self.zone.zone, instant.saturating_sub(micros_of(delay)));
+            // The server's word counts, where its zone is not known by a name.
+            let is_known = zone.instant_to_wall(instant) == wall;
+            let wall = if is_known { zone.highest_wall_until(settled) } else { wall - (instant - settled) };
+            bound(kind, settled, wall)
         })
     }
 

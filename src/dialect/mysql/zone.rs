@@ -1,9 +1,10 @@
 //! The zone of the session: what Kafka Connect's driver would see, and what rowtide sets for tables.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, LocalResult, TimeZone};
-use chrono_tz::TZ_VARIANTS;
+use chrono::{DateTime, Datelike, FixedOffset, Offset, TimeZone, Utc};
+use chrono_tz::{TZ_VARIANTS, Tz};
 use sqlx::mysql::MySqlConnection;
 
 use super::super::Doing;
@@ -21,6 +22,8 @@ pub(super) struct ZoneState {
     pub(super) zone: Zone,
     /// It is `+00:00` now.
     pub(super) is_utc: bool,
+    /// The name of the server's own when it was connected to; sessions begin in it.
+    pub(super) global: String,
 }
 
 /// Wall clocks to know a system's zone by: noon of each month's first day in these years.
@@ -33,7 +36,8 @@ impl ZoneState {
             Ok(zone) => zone,
             Err(_) => system_zone(connection, silence).await?,
         };
-        Ok(Self { is_utc: name == "+00:00", zone, name })
+        let global = one(connection, "select @@global.time_zone", silence).await?.unwrap_or_default();
+        Ok(Self { is_utc: name == "+00:00", zone, name, global })
     }
 
     /// The zone in which Kafka Connect reads a column of this kind, where that is not `db.timezone`.
@@ -43,68 +47,142 @@ impl ZoneState {
     }
 }
 
-/// The zone of the server's operating system, which has no name that could be asked for.
+/// The zone of the server's operating system, which has no name that could be asked for: it is known by its offsets.
 async fn system_zone(connection: &mut MySqlConnection, silence: Duration) -> Result<Zone> {
-    let walls: Vec<String> =
-        YEARS.iter().flat_map(|year| (1..=12).map(move |month| format!("{year}-{month:02}-01 12:00:00"))).collect();
-    let offsets: Vec<String> = walls
-        .iter()
-        .map(|wall| format!("timestampdiff(second, convert_tz('{wall}', @@session.time_zone, '+00:00'), '{wall}')"))
-        .collect();
+    let coarse = months();
+    let candidates = match offsets_at(connection, silence, &coarse).await? {
+        offsets if offsets.iter().all(|offset| *offset == 0) => return Ok(Zone::UTC),
+        offsets => Candidates::at(&coarse, &offsets),
+    };
+    // Of zones that agree in all months some change their clocks on other days, or at other hours.
+    let fine = candidates.differences(chrono::Utc::now().year());
+    if fine.is_empty() {
+        return Ok(candidates.zone());
+    }
+    let offsets = offsets_at(connection, silence, &fine).await?;
+    Ok(candidates.that_agree(&fine, &offsets).zone())
+}
+
+/// How many seconds the session's wall clocks are ahead of UTC at some instants.
+async fn offsets_at(
+    connection: &mut MySqlConnection,
+    silence: Duration,
+    instants: &[DateTime<Utc>],
+) -> Result<Vec<i32>> {
+    let offset = |at: &DateTime<Utc>| {
+        let at = at.format("%Y-%m-%d %H:%M:%S");
+        format!("timestampdiff(second, '{at}', convert_tz('{at}', '+00:00', @@session.time_zone))")
+    };
+    let offsets: Vec<String> = instants.iter().map(offset).collect();
     let sql = format!("select concat_ws(',', {})", offsets.join(", "));
     let row = answered(silence, Doing::Connect, sqlx::raw_sql(super::statement(&sql)).fetch_one(connection)).await?;
-    let offsets: Vec<i32> =
-        text(&row, 0)?.unwrap_or_default().split(',').filter_map(|offset| offset.parse().ok()).collect();
-    Ok(zone_with(&offsets))
+    Ok(text(&row, 0)?.unwrap_or_default().split(',').filter_map(|offset| offset.parse().ok()).collect())
 }
 
-/// The first zone that has these offsets at noon of the first day of each month in [`YEARS`]; if none has,
-/// the last offset for good.
-fn zone_with(offsets: &[i32]) -> Zone {
-    if offsets.iter().all(|offset| *offset == 0) {
-        return Zone::UTC;
-    }
-    let noons: Vec<_> = YEARS
-        .iter()
-        .flat_map(|year| (1..=12).filter_map(move |month| chrono::NaiveDate::from_ymd_opt(*year, month, 1)))
-        .filter_map(|day| day.and_hms_opt(12, 0, 0))
-        .collect();
-    let agrees = |zone: &&chrono_tz::Tz| {
-        noons.iter().zip(offsets).all(|(noon, offset)| match zone.from_local_datetime(noon) {
-            LocalResult::Single(time) => seconds_of(&time) == *offset,
-            _ => true,
-        })
+/// Noon of the first day of each month in [`YEARS`].
+fn months() -> Vec<DateTime<Utc>> {
+    let of_year = |year: &i32| {
+        let year = *year;
+        (1..=12).filter_map(move |month| Utc.with_ymd_and_hms(year, month, 1, 12, 0, 0).single())
     };
-    let named = TZ_VARIANTS.iter().find(agrees).map(|zone| Zone::Named(*zone));
-    let fixed = || FixedOffset::east_opt(*offsets.last()?).map(Zone::Fixed);
-    named.or_else(fixed).unwrap_or(Zone::UTC)
+    YEARS.iter().flat_map(of_year).collect()
 }
 
-fn seconds_of(time: &DateTime<chrono_tz::Tz>) -> i32 {
-    use chrono::Offset;
-    time.offset().fix().local_minus_utc()
+/// Zones that a server may be in.
+struct Candidates {
+    zones: Vec<Tz>,
+    /// The last offset that was seen, for a zone that nobody knows.
+    last: i32,
+}
+
+impl Candidates {
+    /// The zones that have these offsets.
+    fn at(instants: &[DateTime<Utc>], offsets: &[i32]) -> Self {
+        Self { zones: agreeing(&TZ_VARIANTS, instants, offsets), last: offsets.last().copied().unwrap_or(0) }
+    }
+
+    /// Those of them that have these offsets too; all if none has, for the server's tables may be older than ours.
+    fn that_agree(self, instants: &[DateTime<Utc>], offsets: &[i32]) -> Self {
+        let zones = agreeing(&self.zones, instants, offsets);
+        if zones.is_empty() { self } else { Self { zones, ..self } }
+    }
+
+    /// Instants in a year and the two after it that tell the candidates apart, to the hour.
+    fn differences(&self, year: i32) -> Vec<DateTime<Utc>> {
+        let Some(begin) = Utc.with_ymd_and_hms(year, 1, 1, 0, 0, 0).single() else { return Vec::new() };
+        let mut told: Vec<DateTime<Utc>> = Vec::new();
+        let mut groups: Vec<Vec<Tz>> = vec![self.zones.clone()];
+        for day in (0..3 * 366).map(|day| begin + chrono::Duration::days(day)) {
+            let next = day + chrono::Duration::days(1);
+            let changes = |zone: &Tz| offset_of(*zone, &day) != offset_of(*zone, &next);
+            if groups.iter().all(|group| group.len() < 2) || !self.zones.iter().any(changes) {
+                continue;
+            }
+            for hour in (0..24).map(|hour| day + chrono::Duration::minutes(60 * hour + 30)) {
+                let split: Vec<Vec<Tz>> = groups.iter().flat_map(|group| by_offset(group, &hour)).collect();
+                if split.len() > groups.len() {
+                    told.push(hour);
+                    groups = split;
+                }
+            }
+        }
+        told
+    }
+
+    fn zone(&self) -> Zone {
+        let named = self.zones.first().map(|zone| Zone::Named(*zone));
+        named.or_else(|| FixedOffset::east_opt(self.last).map(Zone::Fixed)).unwrap_or(Zone::UTC)
+    }
+}
+
+fn agreeing(zones: &[Tz], instants: &[DateTime<Utc>], offsets: &[i32]) -> Vec<Tz> {
+    let agrees = |zone: &&Tz| instants.iter().zip(offsets).all(|(at, offset)| offset_of(**zone, at) == *offset);
+    zones.iter().filter(agrees).copied().collect()
+}
+
+/// Zones in groups of the same offset.
+fn by_offset(zones: &[Tz], at: &DateTime<Utc>) -> Vec<Vec<Tz>> {
+    let mut groups: BTreeMap<i32, Vec<Tz>> = BTreeMap::new();
+    for zone in zones {
+        groups.entry(offset_of(*zone, at)).or_default().push(*zone);
+    }
+    groups.into_values().collect()
+}
+
+fn offset_of(zone: Tz, at: &DateTime<Utc>) -> i32 {
+    zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn offsets_of(zone: chrono_tz::Tz) -> Vec<i32> {
-        let noon = |year: i32, month| zone.with_ymd_and_hms(year, month, 1, 12, 0, 0).unwrap();
-        YEARS
-            .iter()
-            .flat_map(|year| (1..=12).map(move |month| (*year, month)))
-            .map(|(y, m)| seconds_of(&noon(y, m)))
-            .collect()
+    /// The zone of a server in `zone`, as it is asked for.
+    fn found(zone: Tz) -> Zone {
+        let offsets = |instants: &[DateTime<Utc>]| instants.iter().map(|at| offset_of(zone, at)).collect::<Vec<_>>();
+        let candidates = Candidates::at(&months(), &offsets(&months()));
+        let fine = candidates.differences(2026);
+        candidates.that_agree(&fine, &offsets(&fine)).zone()
     }
 
     #[test]
-    fn a_system_s_zone_is_known_by_its_offsets() {
-        assert_eq!(zone_with(&offsets_of(chrono_tz::UTC)), Zone::UTC);
-        for zone in [chrono_tz::America::New_York, chrono_tz::Europe::Berlin, chrono_tz::Asia::Tokyo] {
-            let Zone::Named(found) = zone_with(&offsets_of(zone)) else { panic!("{zone} was not found") };
-            assert_eq!(offsets_of(found), offsets_of(zone));
+    fn a_system_s_zone_is_known_by_its_offsets_to_the_hour_of_its_changes() {
+        for zone in [
+            chrono_tz::America::New_York,
+            chrono_tz::Europe::Berlin,
+            chrono_tz::Asia::Tokyo,
+            chrono_tz::Europe::Athens,
+            chrono_tz::Asia::Beirut,
+            chrono_tz::Australia::Lord_Howe,
+            chrono_tz::America::Santiago,
+        ] {
+            let Zone::Named(found) = found(zone) else { panic!("{zone} was not found") };
+            let begin = Utc.with_ymd_and_hms(2026, 1, 1, 0, 30, 0).unwrap();
+            for hour in (0..3 * 8_784).map(|hour| begin + chrono::Duration::hours(hour)) {
+                assert_eq!(offset_of(found, &hour), offset_of(zone, &hour), "{zone}, taken for {found}, at {hour}");
+            }
         }
-        assert_eq!(zone_with(&[1_234; 72]), Zone::Fixed(FixedOffset::east_opt(1_234).unwrap()));
+        let nowhere = Candidates::at(&months(), &[1_234; 72]);
+        assert_eq!(nowhere.zone(), Zone::Fixed(FixedOffset::east_opt(1_234).unwrap()));
     }
 }

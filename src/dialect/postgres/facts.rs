@@ -8,6 +8,7 @@ use super::super::Doing;
 use super::{Session, answered};
 use crate::error::{Error, Result};
 use crate::model::{CursorFact, FactWeight, TableId};
+use crate::zone::Zone;
 
 const FACTS: &str = "
     select a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid),
@@ -59,6 +60,22 @@ pub(super) async fn ids_kept(session: &mut Session, id: &TableId, column: &str) 
     let sequence = known.first().and_then(|known| known.sequence.as_ref());
     let at_once = sequence.map_or(1, |sequence| sequence.cache.saturating_mul(sequence.increment));
     Ok(u64::try_from(at_once).ok().filter(|ids| *ids > 1).unwrap_or(0))
+}
+
+/// The zones that the database, or its server, gives to sessions that ask for none. Of the server's own setting nothing can
+/// be seen once a session has asked for another, but its log is written in the same zone unless somebody said otherwise.
+const ZONES: &str = "select setting from (
+    select split_part(one, '=', 2) as setting, case when s.setdatabase <> 0 then 0 else 1 end as place
+    from pg_db_role_setting s cross join unnest(s.setconfig) as one
+    where s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+      and lower(split_part(one, '=', 1)) = 'timezone'
+    union all select current_setting('log_timezone'), 2) as settings order by place";
+
+pub(super) async fn server_zones(session: &mut Session) -> Result<Vec<Zone>> {
+    let call = sqlx::query(ZONES).persistent(false).fetch_all(&mut session.connection);
+    let rows = answered(session.silence, Doing::Describe, call).await?;
+    let name = |row: &PgRow| row.try_get::<String, _>(0).ok()?.parse().ok();
+    Ok(rows.iter().filter_map(name).collect())
 }
 
 async fn ask(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<Known>> {

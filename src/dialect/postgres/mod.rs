@@ -408,6 +408,15 @@ impl SourceConnection for Session {
         Box::pin(view::begin(self, question))
     }
 
+    fn server_zones<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<Zone>>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let zones = facts::server_zones(self).await?;
+            self.end().await?;
+            Ok(zones)
+        })
+    }
+
     fn storage<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<String>> {
         Box::pin(view::storage(self, relation))
     }
@@ -428,11 +437,11 @@ fn bound(kind: CursorKind, instant: i64, zone: &Zone) -> Result<CursorValue<'sta
     let cut = |micros: i64, unit: i64| micros.div_euclid(unit) * unit;
     match kind {
         CursorKind::Timestamp { zoned, digits } => {
-            let micros = if zoned { instant } else { zone.instant_to_wall(instant) };
+            let micros = if zoned { instant } else { zone.highest_wall_until(instant) };
             Ok(CursorValue::Timestamp(cut(micros, 10_i64.pow(6 - u32::from(digits.min(6))))))
         }
         CursorKind::Date => {
-            let wall = zone.instant_to_wall(instant);
+            let wall = zone.highest_wall_until(instant);
             Ok(CursorValue::Timestamp(cut(wall, super::calendar::MICROS_PER_DAY)))
         }
         _ => Err(Error::internal("a cursor that is not a time has no upper bound")),

@@ -33,6 +33,7 @@ use crate::model::{
     TableDefinition, TableId, micros_of,
 };
 use crate::sql::Grammar;
+use crate::zone::Zone;
 
 /// SQLite.
 pub struct Sqlite;
@@ -209,7 +210,9 @@ impl SourceConnection for Session {
         Box::pin(async move {
             let now = self.clock().await?;
             let delay = micros_of(delay);
-            kind.from_instant(Instant::from_micros(now.saturating_sub(delay)), &self.types.all.zone)
+            let settled = now.saturating_sub(delay);
+            let shown = if kind.is_wall() { self.types.all.zone.highest_wall_until(settled) } else { settled };
+            kind.from_instant(Instant::from_micros(shown), &Zone::UTC)
         })
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::store::{Store, Write};
-use super::{Step, schedule, shrunk};
+use super::{Step, World, schedule, shrunk};
 use crate::guard::edge::Edge;
 use crate::guard::gaps::{Past, State};
 
@@ -64,7 +64,7 @@ impl Poller {
 
 /// How many rows are missing, and how many came twice.
 fn run(steps: &[Step], guarded: bool, (page, shared): (usize, u64)) -> (usize, usize) {
-    let mut store = Store::new(100, false, 0);
+    let mut store = Store::new(100, false, World::instants());
     let (edge, past, emitted) = (Edge::default(), Past::default(), BTreeMap::new());
     let mut poller = Poller {
         guarded,
@@ -105,7 +105,8 @@ fn run(steps: &[Step], guarded: bool, (page, shared): (usize, u64)) -> (usize, u
     while idle < 4 {
         idle = if poller.poll(&mut store, |_| ()) == 0 { idle + 1 } else { 0 };
     }
-    let rows = store.view().1.iter().flat_map(|one| (0..=one.key as u64 % shared).map(|part| (one.key as u64, part)));
+    let (_, last) = store.view();
+    let rows = last.iter().flat_map(|one| (0..=one.key as u64 % shared).map(|part| (one.key as u64, part)));
     let missing = rows.filter(|row| !poller.emitted.contains_key(row)).count();
     (missing, poller.emitted.values().filter(|count| **count > 1).count())
 }

@@ -6,8 +6,12 @@ mod snapshot;
 mod store;
 mod window;
 
-use self::store::Write;
-use crate::model::Micros;
+use chrono::FixedOffset;
+
+use self::store::{TICK, Write};
+use crate::guard::clock::ColumnClock;
+use crate::model::{CursorKind, Micros};
+use crate::zone::Zone;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -42,15 +46,51 @@ fn step(random: &mut fastrand::Rng) -> Step {
 struct Setting {
     page: usize,
     shows_starts: bool,
-    zone: Micros,
+    world: World,
 }
+
+/// When a schedule begins, and what the timestamp column holds.
+#[derive(Debug, Clone, Copy)]
+struct World {
+    start: Micros,
+    clock: ColumnClock,
+    zone: Zone,
+}
+
+impl World {
+    fn instants() -> Self {
+        Self { start: START, clock: ColumnClock::instants(), zone: Zone::UTC }
+    }
+
+    fn walls(start: Micros, zone: Zone) -> Self {
+        Self { start, clock: ColumnClock::of(CursorKind::Timestamp { zoned: false, digits: 6 }, zone), zone }
+    }
+
+    /// Instants, wall clocks behind them, or wall clocks that are set back by an hour after a few steps.
+    fn any(random: &mut fastrand::Rng) -> Self {
+        match random.u8(..4) {
+            0 => Self::walls(START, Zone::Fixed(FixedOffset::west_opt(60).unwrap())),
+            1 => Self::walls(SET_BACK - i64::from(random.u8(..150)) * TICK, Zone::Named(chrono_tz::Europe::Berlin)),
+            _ => Self::instants(),
+        }
+    }
+
+    /// No time at or above it has been written before an instant.
+    fn highest_until(&self, instant: Micros) -> Micros {
+        if self.clock.is_wall() { self.zone.highest_wall_until(instant) } else { instant }
+    }
+}
+
+const START: Micros = 1_000_000_000;
+/// 2024-10-27 01:00 UTC, when 03:00 CEST is 02:00 CET.
+const SET_BACK: Micros = 1_729_990_800_000_000;
 
 fn schedule(seed: u64) -> (Vec<Step>, Setting) {
     let mut random = fastrand::Rng::with_seed(seed);
     let steps = random.usize(1..120);
     let steps = (0..steps).map(|_| step(&mut random)).collect();
-    let zone = if random.u8(..4) == 0 { 60_000_000 } else { 0 };
-    (steps, Setting { page: random.usize(1..6), shows_starts: random.bool(), zone })
+    let world = World::any(&mut random);
+    (steps, Setting { page: random.usize(1..6), shows_starts: random.bool(), world })
 }
 
 /// The least part of a failing schedule that is found by dropping steps, many at a time and then one by one.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::store::{Store, TICK, Version, Write};
-use super::{Setting, Step, schedule, shrunk};
+use super::{Setting, Step, World, schedule, shrunk};
 use crate::guard::edge::{Edge, Low};
 use crate::guard::snapshot::{Cursor as Stands, SLACK, State, halves};
 use crate::model::{Micros, ViewAnswer};
@@ -18,7 +18,6 @@ type Cursor = (Micros, usize);
 struct Poller {
     guarded: bool,
     page: usize,
-    is_zoned: bool,
     newest: Option<Micros>,
     edge: Edge,
     last: (u64, Micros),
@@ -50,7 +49,7 @@ impl Poller {
         between(store);
         let question = State::question(self.state.as_ref());
         let (view, visible) = store.view();
-        let upper = store.clock;
+        let upper = store.world.highest_until(store.clock);
         between(store);
         let asked = (question.since.max(view.xmin)..view.xmax).filter(|id| *id as u32 >= 3).chain(
             question
@@ -83,8 +82,11 @@ impl Poller {
         let Shown { low, stepped_back, answer, visible, upper } = shown;
         let before = self.cursor;
         let time = before.map(|cursor| cursor.0);
-        let behind = if self.is_zoned { 0 } else { low.clock - time.max(self.newest).unwrap_or(low.clock) };
+        let clock = store.world.clock;
+        let now = clock.at(low.clock);
+        let behind = if clock.is_wall() { now - time.max(self.newest).unwrap_or(now) } else { 0 };
         let cursor = Stands { time, stepped_back, behind: behind.max(0), is_same_view: !is_new };
+        let low = clock.of_low(&low, SLACK);
         let mut poll = State::poll(self.state.as_ref(), &answer, &low, cursor, WINDOW);
         self.newest = visible.iter().map(|version| version.time).max();
         assert_eq!(poll.broken, None);
@@ -138,13 +140,12 @@ impl Poller {
 /// Runs a schedule: how many committed versions that stayed are missing, and how many were emitted twice or never
 /// committed.
 fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
-    let Setting { page, shows_starts, zone } = setting;
-    let can_step_back = !shows_starts && zone == 0;
-    let mut store = Store::new((7 << 32) - 12, shows_starts, zone);
+    let Setting { page, shows_starts, world } = setting;
+    let can_step_back = !shows_starts && !world.clock.is_wall();
+    let mut store = Store::new((7 << 32) - 12, shows_starts, world);
     let mut poller = Poller {
         guarded,
         page,
-        is_zoned: store.zone == 0,
         newest: None,
         edge: Edge::default(),
         last: (0, 0),
@@ -222,7 +223,8 @@ fn the_same_schedules_lose_rows_without_the_guard() {
 
 #[test]
 fn a_failing_schedule_is_shrunk_to_its_core() {
-    let loses = |steps: &[Step]| run(steps, false, Setting { page: 3, shows_starts: false, zone: 0 }).0 > 0;
+    let loses =
+        |steps: &[Step]| run(steps, false, Setting { page: 3, shows_starts: false, world: World::instants() }).0 > 0;
     let failing = (0..).map(|seed| schedule(seed).0).find(|steps| steps.len() > 80 && loses(steps)).unwrap();
     let core = shrunk(failing, loses);
     assert!(core.len() <= 12, "{} steps are left: {core:?}", core.len());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::World;
 use crate::guard::edge::Observation;
 use crate::model::{Micros, OpenTransaction, OpenTransactions, View};
 
@@ -64,14 +65,13 @@ pub(super) struct Store {
     owner: BTreeMap<u64, usize>,
     /// Others may see when a transaction began.
     pub shows_starts: bool,
-    /// How far behind the clock the zone is in which times are written.
-    pub zone: Micros,
+    pub world: World,
 }
 
 impl Store {
-    pub(super) fn new(first_id: u64, shows_starts: bool, zone: Micros) -> Self {
+    pub(super) fn new(first_id: u64, shows_starts: bool, world: World) -> Self {
         Self {
-            clock: 1_000_000_000,
+            clock: world.start,
             steady: 0,
             has_stepped_back: false,
             next_id: first_id,
@@ -81,7 +81,7 @@ impl Store {
             committed: BTreeSet::new(),
             owner: BTreeMap::new(),
             shows_starts,
-            zone,
+            world,
         }
     }
 
@@ -94,7 +94,7 @@ impl Store {
             Write::Insert(which) => {
                 let Some(index) = self.choose(which, Phase::Open) else { return };
                 let (id, key) = (self.id_of(index), self.rows.len());
-                let time = self.transactions[index].began - self.zone;
+                let time = self.world.clock.at(self.transactions[index].began);
                 self.rows.push(vec![Version { time, key, number: 0, id }]);
             }
             Write::Update(which, row, of_statement) => {
@@ -107,7 +107,8 @@ impl Store {
                     return;
                 }
                 let time = if of_statement { self.clock } else { self.transactions[index].began };
-                let (time, id, number) = (time - self.zone, self.id_of(index), self.rows[key].len());
+                let (id, number) = (self.id_of(index), self.rows[key].len());
+                let time = self.world.clock.at(time);
                 self.rows[key].push(Version { time, key, number, id });
             }
             Write::Savepoint(which) => {
@@ -184,7 +185,13 @@ impl Store {
         for phase in [0, 1].repeat(self.transactions.len()) {
             self.end(phase, true);
         }
-        while self.rows.iter().flatten().any(|version| version.time >= self.clock) {
+        let world = self.world;
+        self.wait_for(|version, clock| version.time < world.highest_until(clock));
+    }
+
+    /// Lets the clock go on until something is true of every version.
+    pub(super) fn wait_for(&mut self, holds: impl Fn(&Version, Micros) -> bool) {
+        while !self.rows.iter().flatten().all(|version| holds(version, self.clock)) {
             self.apply(&Write::Tick(u8::MAX));
         }
     }

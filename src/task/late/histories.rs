@@ -27,7 +27,7 @@ impl Late {
         let time = at.time()?;
         let (low, upto) = match planner.time_kind() {
             Some(kind) => {
-                let edge = self.edge(&observed).min(past.as_of);
+                let edge = at.clock.lowest_from(self.edge(&observed).min(past.as_of));
                 let low = i128::from(edge.saturating_sub(at.behind(time, observed.clock)));
                 // At the first look of a session not all that is open is known to be as old as it is.
                 let low = state.filter(|_| observed.number <= 1).map_or(low, history::State::low);

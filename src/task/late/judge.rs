@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::spec::{ConnectorSpec, GuardChoice};
 use crate::dialect::{Ability, LateSupport, SourceConnection};
 use crate::error::{Error, Result};
+use crate::guard::clock::ColumnClock;
 use crate::guard::{Level, Verdict, Way};
 use crate::model::{CursorKind, Mode};
 use crate::plan::Planner;
@@ -28,6 +29,8 @@ pub struct Judged {
     pub(super) by_content: bool,
     /// No two rows share a cursor.
     pub(super) is_unique: bool,
+    /// What the timestamp column holds.
+    pub(super) clock: ColumnClock,
 }
 
 /// What is not covered where rows may share an id.
@@ -83,13 +86,16 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
         _ => connection.late_support(relation, id).await?,
     };
     let place = Place { window: spec.guard.window.min(support.longest), ..Place::of(spec, planner) };
-    decide(spec.guard.way, &place, &support).map_err(|lack| {
+    let judged = decide(spec.guard.way, &place, &support).map_err(|lack| {
         let word = spec.guard.way.as_str();
         let raise = if lack.raise.is_empty() { String::new() } else { format!("{}; ", lack.raise) };
         Error::config(format!("commit.guard={word} is not possible here: {}", lack.why))
             .with("table", relation)
             .advise(format!("{raise}commit.guard=auto takes what is possible"))
-    })
+    })?;
+    let zone = connection.wall_zone().unwrap_or(spec.source.types.all.zone);
+    let clock = planner.time_kind().map_or_else(ColumnClock::instants, |kind| ColumnClock::of(kind, zone));
+    Ok(Judged { clock, ..judged })
 }
 
 impl Place {
@@ -153,6 +159,7 @@ impl Judged {
             ids_kept: support.ids_kept,
             by_content: support.is_table,
             is_unique: place.is_unique,
+            clock: ColumnClock::instants(),
         }
     }
 }

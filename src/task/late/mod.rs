@@ -20,13 +20,13 @@ use super::binding::Binding;
 use crate::config::spec::ConnectorSpec;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::clock::ColumnClock;
 use crate::guard::edge::Low;
 use crate::guard::prints::Hash;
 use crate::guard::snapshot::Broken;
 use crate::guard::{Way, gaps, history, snapshot, window};
-use crate::model::{CursorKind, CursorValue, Instant, Micros, PlannedQuery, Position, micros_of};
+use crate::model::{CursorKind, CursorValue, Micros, PlannedQuery, Position, micros_of};
 use crate::status::{GuardStatus, Risk, TableBoard, now_millis};
-use crate::zone::Zone;
 
 pub use self::judge::{Judged, judge};
 pub(super) use self::sweep::{Phase, Sweep};
@@ -38,6 +38,9 @@ const ZONES_APART: Micros = 26 * 3_600_000_000;
 /// Why a state is of no use.
 const ANOTHER_WAY: &str = "late rows were looked for in another way until now";
 
+/// The same, where wall clocks have been set back for good.
+const ANOTHER_ZONE: &str = "the server's time zone was changed to one with earlier wall clocks";
+
 /// What a way goes on from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -48,15 +51,32 @@ enum State {
 }
 
 impl State {
-    /// What the guard field of an offset begins with; another version is another word.
-    fn word(way: Way) -> Option<&'static str> {
-        match way {
-            Way::Snapshot => Some("snapshot-1"),
-            Way::Window | Way::Hold | Way::Rescan => Some("window-1"),
-            Way::History => Some("history-1"),
-            Way::Gaps => Some("gaps-2"),
-            Way::Whole | Way::Delay | Way::Off => None,
+    /// What the guard field of an offset begins with; another version is another word. The first version of those that
+    /// hold times of a column held instants, also where the column holds wall clocks.
+    fn word(way: Way, clock: ColumnClock) -> Option<&'static str> {
+        match (way, clock.is_wall()) {
+            (Way::Snapshot, false) => Some("snapshot-1"),
+            (Way::Snapshot, true) => Some("snapshot-2"),
+            (Way::Window | Way::Hold | Way::Rescan, false) => Some("window-1"),
+            (Way::Window | Way::Hold | Way::Rescan, true) => Some("window-2"),
+            (Way::History, false) => Some("history-1"),
+            (Way::History, true) => Some("history-2"),
+            (Way::Gaps, _) => Some("gaps-2"),
+            (Way::Whole | Way::Delay | Way::Off, _) => None,
         }
+    }
+
+    /// Whether a stored word is that of a way, of this version or of one that can be read as it.
+    fn is_word(stored: &str, way: Way, clock: ColumnClock) -> bool {
+        let instants = ColumnClock::instants();
+        let is_older = || clock.is_instant() && Self::word(way, instants) == Some(stored);
+        Self::word(way, clock) == Some(stored) || is_older()
+    }
+
+    /// Whether any way of any version begins with it.
+    fn is_known(word: &str) -> bool {
+        let known = ["snapshot-1", "snapshot-2", "window-1", "window-2", "history-1", "history-2", "gaps-2"];
+        known.contains(&word)
     }
 
     fn snapshot(&self) -> Option<&snapshot::State> {
@@ -107,6 +127,8 @@ pub(super) struct Late {
     stored: Option<State>,
     /// The life of the connection and the number of the last observation used.
     observed: (u64, u64),
+    /// The database's clock then.
+    clock_at: Micros,
     /// Of the way `snapshot`.
     recent: Recent,
     /// Of the way `gaps`: when which ids had been reached, and the greatest that was there at first.
@@ -128,28 +150,27 @@ pub(super) struct At<'a> {
     pub(super) table: &'a str,
     pub(super) binding: &'a Binding,
     pub(super) position: Option<&'a Position>,
-    /// The newest time the table is known to have.
+    /// The newest time the table is known to have, as the column holds it.
     pub(super) newest: Option<Micros>,
     pub(super) once: bool,
     pub(super) board: &'a TableBoard,
+    /// What the timestamp column holds.
+    pub(super) clock: ColumnClock,
 }
 
 impl At<'_> {
-    fn zone(&self) -> &Zone {
-        &self.spec.source.types.all.zone
-    }
-
-    /// The time of the position.
+    /// The time of the position, as the column holds it.
     fn time(&self) -> Result<Option<Micros>> {
         let planner = &self.binding.planner;
         match (planner.time_kind(), self.position.and_then(|position| position.0.first())) {
-            (Some(kind), Some(time)) => Ok(Some(kind.to_instant(time, self.zone())?.micros())),
+            (Some(kind), Some(time)) => kind.column_time(time).map(Some),
             _ => Ok(None),
         }
     }
 
-    /// How far the times of the table may lie behind the database's clock.
+    /// How far the times of the table may lie behind the database's clock; `clock` is an instant.
     fn behind(&self, time: Option<Micros>, clock: Micros) -> Micros {
+        let clock = self.clock.at(clock);
         let newest = time.into_iter().chain(self.newest.filter(|newest| *newest <= clock)).max();
         match newest {
             Some(newest) if !self.binding.planner.is_zoned() => clock.saturating_sub(newest).clamp(0, ZONES_APART),
@@ -157,10 +178,10 @@ impl At<'_> {
         }
     }
 
-    /// A time as the column has it, not above any that is written at it or later.
-    fn value(&self, micros: Micros) -> Result<CursorValue<'static>> {
+    /// The cursor value of a column's time, not above any that is written at it or later.
+    fn value(&self, time: Micros) -> Result<CursorValue<'static>> {
         let kind = self.kind()?;
-        kind.from_instant(Instant::from_micros(micros.saturating_sub(grain(kind))), self.zone())
+        kind.from_column_time(time.saturating_sub(grain(kind)))
     }
 
     fn kind(&self) -> Result<CursorKind> {
@@ -191,10 +212,15 @@ impl Late {
         (self.status.way, self.status.level) = (way, level);
         self.status.uncovered.clone_from(&verdict.uncovered);
         self.status.raise.clone_from(&verdict.raise);
-        let word = |judged: &Judged| State::word(judged.verdict.way);
-        if self.judged.as_ref().is_some_and(|before| word(before) != word(&judged)) {
+        let word = |judged: &Judged| State::word(judged.verdict.way, judged.clock);
+        let why = match &self.judged {
+            Some(before) if word(before) != word(&judged) => Some(ANOTHER_WAY),
+            Some(before) if judged.clock.is_behind(&before.clock, self.clock_at) => Some(ANOTHER_ZONE),
+            _ => None,
+        };
+        if let Some(why) = why {
             if self.state.is_some() {
-                self.goes_unused(table, ANOTHER_WAY);
+                self.goes_unused(table, why);
             }
             (self.state, self.stored) = (None, None);
         }
@@ -205,6 +231,11 @@ impl Late {
     /// How far back late rows are looked for where nothing better is known.
     fn window(&self) -> Micros {
         self.judged.as_ref().map_or(0, |judged| micros_of(judged.window))
+    }
+
+    /// What the timestamp column holds.
+    pub(super) fn clock(&self) -> ColumnClock {
+        self.judged.as_ref().map_or_else(ColumnClock::instants, |judged| judged.clock)
     }
 
     fn way(&self) -> Way {
@@ -234,7 +265,8 @@ impl Late {
         identity: Option<&str>,
     ) -> Result<()> {
         (self.state, self.stored) = (None, None);
-        let (Some(text), Some(at), Some(word)) = (stored, at, State::word(self.way())) else { return Ok(()) };
+        let (way, clock) = (self.way(), self.clock());
+        let (Some(text), Some(at), Some(_)) = (stored, at, State::word(way, clock)) else { return Ok(()) };
         let unreadable = || {
             Error::new(ErrorKind::Offsets, "the stored state of the late-commit guard cannot be read").advise(
                 "use the rowtide that wrote it, or a newer one; or store the offset without the field rowtide_guard",
@@ -244,11 +276,11 @@ impl Late {
         let (Some(stored_word), Some(tag), Some(state)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(unreadable());
         };
-        if ![Way::Snapshot, Way::Window, Way::History, Way::Gaps].map(State::word).contains(&Some(stored_word)) {
+        if !State::is_known(stored_word) {
             return Err(unreadable());
         }
-        if stored_word != word || tag != tag_of(at, identity) {
-            let is_moved = stored_word == word;
+        let is_moved = State::is_word(stored_word, way, clock);
+        if !is_moved || tag != tag_of(at, identity) {
             self.goes_unused(
                 table,
                 if is_moved { "the stored offset was moved, or belongs to another server" } else { ANOTHER_WAY },
@@ -270,7 +302,7 @@ impl Late {
     /// What is to be stored with a position.
     pub(super) fn stored_with(&mut self, at: &Position, identity: Option<&str>) -> Option<String> {
         self.is_stored();
-        let (state, word) = (self.state.as_ref()?, State::word(self.way())?);
+        let (state, word) = (self.state.as_ref()?, State::word(self.way(), self.clock())?);
         Some(format!("{word}/{}/{}", tag_of(at, identity), state.to_text()))
     }
 
@@ -308,6 +340,7 @@ impl Late {
             let judged = judge(at.spec, connection, at.binding).await?;
             self.judged(at.table, judged, watch.life(), at.board);
         }
+        let at = At { clock: self.clock(), ..at };
         match self.way() {
             Way::Whole | Way::Delay | Way::Off => Ok(None),
             Way::Snapshot => self.begin_snapshot(at, connection, watch).await.map(Some),
@@ -317,7 +350,7 @@ impl Late {
         }
     }
 
-    /// Nothing can be written below it any more: as far as writers are seen, or taken to be at it.
+    /// No transaction that is open began before it: as far as writers are seen, or taken to be at it. An instant.
     fn edge(&self, low: &Low) -> Micros {
         let width = self.narrowed.map_or(self.window(), |narrowed| narrowed.min(self.window()));
         let assumed = low.clock.saturating_sub(width);
@@ -354,7 +387,9 @@ impl Late {
         board: &TableBoard,
     ) -> bool {
         let Sweep { machine, low, observed, late_rows, reread_rows, blocker, .. } = sweep;
+        let clock = self.clock();
         let seconds = |since: Micros| low.clock.saturating_sub(since).max(0) as f64 / 1e6;
+        let width = |from: Micros| clock.at(low.clock).saturating_sub(from).max(0);
         let (state, window, hidden, must_store) = match machine {
             Machine::Snapshot { poll, seen, from, storage, .. } => {
                 self.recent.take(storage, seen, from);
@@ -376,7 +411,7 @@ impl Late {
                 let state = if leaves { poll.finish_without_window() } else { poll.finish() };
                 self.looked(leaves, took);
                 let window = state.low();
-                self.narrow(table, state.count(), low.clock.saturating_sub(window));
+                self.narrow(table, state.count(), width(window));
                 (State::Window(state), Some(window), 0, false)
             }
             Machine::History { poll, as_of, must_store } => {
@@ -394,15 +429,19 @@ impl Late {
                 (State::Gaps(state), None, hidden, false)
             }
         };
-        self.status.window_seconds = window.map(seconds);
+        self.status.window_seconds = window.map(|from| width(from) as f64 / 1e6);
         self.status.hidden_ids = hidden;
         self.status.late_rows += late_rows;
         self.status.reread_rows += reread_rows;
         self.status.blocker = blocker;
         // Of what was open before the first observation the start is known only as far as the window.
-        let oldest = low.oldest.as_ref().map(|(since, holder)| ((*since).max(window.unwrap_or(*since)), holder));
-        self.status.oldest_transaction_seconds = oldest.as_ref().map(|(since, _)| seconds(*since));
+        let oldest = low.oldest.as_ref();
+        self.status.oldest_transaction_seconds = oldest.map(|(since, _)| match window {
+            Some(from) => seconds(*since).min(width(from) as f64 / 1e6),
+            None => seconds(*since),
+        });
         self.status.oldest_transaction = oldest.and_then(|(_, holder)| holder.clone());
+        self.clock_at = low.clock;
         board.guard(self.status.clone());
         let observed_before = std::mem::replace(&mut self.observed, observed);
         self.undone = Some((self.state.replace(state), observed_before));
@@ -441,6 +480,7 @@ mod tests {
             ids_kept: 0,
             by_content: true,
             is_unique: true,
+            clock: ColumnClock::instants(),
         };
         let mut late = Late::default();
         late.judged("t", of(Way::Window), 1, &board);

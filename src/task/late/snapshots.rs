@@ -25,8 +25,11 @@ impl Late {
         let time = at.time()?;
         let behind = at.behind(time, low.clock);
         let is_same_view = self.observed == (watch.life(), low.number);
-        let cursor = Cursor { time, stepped_back: watch.stepped_back_since(self.observed), behind, is_same_view };
-        let poll = snapshot::State::poll(state, &answer, &low, cursor, self.window());
+        let stepped_back = watch.stepped_back_since(self.observed).map(|lowest| at.clock.lowest_from(lowest));
+        let cursor = Cursor { time, stepped_back, behind, is_same_view };
+        let seen = at.clock.of_low(&low, snapshot::SLACK);
+        let window = seen.clock.saturating_sub(at.clock.lowest_from(low.clock.saturating_sub(self.window())));
+        let poll = snapshot::State::poll(state, &answer, &seen, cursor, window);
         let (mut queries, mut storage, mut known) = (VecDeque::new(), None, None);
         if let (Some(late), Some(position)) = (&poll.late, at.position) {
             let low = at.value(late.low)?;

@@ -36,8 +36,8 @@ impl Late {
         let state = self.state.as_ref().and_then(State::window);
         let time = at.time()?;
         let edge = self.edge(&observed);
-        let low = edge.saturating_sub(at.behind(time, observed.clock));
-        let stepped_back = watch.stepped_back_since(self.observed);
+        let low = at.clock.lowest_from(edge).saturating_sub(at.behind(time, observed.clock));
+        let stepped_back = watch.stepped_back_since(self.observed).map(|lowest| at.clock.lowest_from(lowest));
         let leaves = self.leaves(&at) && state.is_some();
         // At the first look of a session not all that is open is known to be as old as it is.
         let stays = leaves || observed.number <= 1;
@@ -127,7 +127,7 @@ impl Late {
         sweep.blocker = (holds && is_long).then_some(blocker);
         sweep.upper = match (holds, way, at.position) {
             (false, ..) => None,
-            (true, Way::Hold, _) => Some(at.value(edge)?),
+            (true, Way::Hold, _) => Some(at.value(at.clock.lowest_from(edge))?),
             // What is remembered is full: nothing newer is read at all.
             (true, _, position) => position.and_then(|position| position.0.first().cloned()),
         };

@@ -20,6 +20,7 @@ use rowtide::model::{
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
+use rowtide::zone::Zone;
 
 use super::script::{Script, Step};
 
@@ -164,6 +165,14 @@ impl SourceConnection for ScriptedConnection {
 
     fn is_replica(&self) -> bool {
         self.inner.is_replica()
+    }
+
+    fn wall_zone(&self) -> Option<Zone> {
+        self.inner.wall_zone()
+    }
+
+    fn server_zones<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<Zone>>> {
+        self.inner.server_zones()
     }
 
     fn cursor_facts<'a>(

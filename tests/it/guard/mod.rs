@@ -1,6 +1,7 @@
 //! Rows that commit late, on real servers: what comes is compared with the table, version by version, and what is
 //! promised with what comes.
 
+mod clocks;
 mod levels;
 mod limits;
 mod load;
@@ -51,6 +52,12 @@ impl Arrived {
     fn versions(&mut self) -> &[i64] {
         self.look();
         &self.versions
+    }
+
+    /// Whether a row has come, in any version.
+    fn has_come(&mut self, id: i64) -> bool {
+        self.look();
+        self.counts.keys().any(|(one, _)| *one == id)
     }
 
     /// The rows, id and version, that have not come in their last version.
