@@ -23,6 +23,8 @@ pub enum ErrorKind {
     Query,
     /// A table or column is missing, or of a type that cannot serve.
     SourceSchema,
+    /// The database says no to a statement or a session in a way that does not pass.
+    SourceRefused,
     /// The columns of a result are not those that were bound: describe again.
     SchemaChanged,
     /// A value does not fit its schema.
@@ -88,9 +90,9 @@ impl ErrorKind {
             Unreachable | Query | Registry | Kafka => Directive::Retry,
             SchemaChanged | Value => Directive::Redescribe,
             TransactionAborted | OutcomeUnknown | EpochSpent => Directive::Rebuild,
-            Config | Auth | Privilege | SourceSchema | SchemaHeld | RecordTooLarge | Cursor | RegistryRefused
-            | IncompatibleSchema | KafkaRefused | Fenced | ForeignServer | Offsets | Refused | Io | GivenUp
-            | Cancelled | Internal => Directive::Fail,
+            Config | Auth | Privilege | SourceSchema | SourceRefused | SchemaHeld | RecordTooLarge | Cursor
+            | RegistryRefused | IncompatibleSchema | KafkaRefused | Fenced | ForeignServer | Offsets | Refused | Io
+            | GivenUp | Cancelled | Internal => Directive::Fail,
         }
     }
 
@@ -104,6 +106,9 @@ impl ErrorKind {
             Unreachable => "check host, port, firewall and whether the server is up",
             Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
+            SourceRefused => {
+                "correct what the database names: the query, the view, the table, or a setting of the server"
+            }
             SchemaChanged => "rowtide describes the table again by itself",
             SchemaHeld => "restart the connector to go on with the new columns; schema.change=evolve does so by itself",
             Value => "docs/types.md has the settings of the column's type; else correct the row",
@@ -153,7 +158,7 @@ impl ErrorKind {
     pub fn exit_code(self) -> u8 {
         use ErrorKind::*;
         match self {
-            Config | Auth | Privilege | SourceSchema | RegistryRefused | KafkaRefused | Io => 2,
+            Config | Auth | Privilege | SourceSchema | SourceRefused | RegistryRefused | KafkaRefused | Io => 2,
             Unreachable | Registry | Kafka => 3,
             Fenced | ForeignServer | Refused | IncompatibleSchema => 4,
             Cancelled => 0,

@@ -123,7 +123,7 @@ pub struct SourceSpec {
     pub types: ColumnTypes,
     /// `quote.sql.identifiers`: false is `never`.
     pub quote_identifiers: bool,
-    /// `transaction.isolation.mode`; none is the server's default.
+    /// `transaction.isolation.mode`; none is the one that the database brings.
     pub isolation: Option<Isolation>,
     /// How long opening a connection may take.
     pub connect_timeout: Duration,

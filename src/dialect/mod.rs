@@ -14,6 +14,7 @@ mod problem;
 mod redact;
 mod rows;
 pub mod sqlite;
+mod stranger;
 pub mod syntax;
 mod tunnel;
 
@@ -215,6 +216,12 @@ pub trait SourceConnection: Send {
     /// Ends the view, however its statements ended.
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// Whether the other end still answers: after an idle time, in which a server, a proxy or a firewall may have
+    /// closed the connection without a word.
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        Box::pin(async { true })
     }
 
     /// Closes politely; dropping is enough otherwise.

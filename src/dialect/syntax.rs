@@ -88,3 +88,8 @@ pub trait SqlSyntax: Send + Sync {
 pub(crate) fn double_quoted(identifier: &str) -> String {
     format!("\"{}\"", identifier.replace('"', "\"\""))
 }
+
+/// A text without backslashes in single quotes.
+pub(crate) fn single_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

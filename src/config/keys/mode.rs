@@ -72,7 +72,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .or("ALWAYS")
         .allow(Allowed::AnyCase(&["always", "never"])),
     key("sql.quote.identifiers", Kind::Boolean, "The same under the name of Aiven's connector.").low(),
-    key("transaction.isolation.mode", Kind::Text, "The isolation level of reading; DEFAULT is the server's.")
+    key("transaction.isolation.mode", Kind::Text, "The isolation level of reading; DEFAULT is the one that the database brings: read committed on PostgreSQL, repeatable read on MySQL, MariaDB and TiDB.")
         .or("DEFAULT")
         .allow(Allowed::Words(&["DEFAULT", "READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"]))
         .refuse(&[("SQL_SERVER_SNAPSHOT", "that level is SQL Server's, for which there is no dialect")])

@@ -7,9 +7,10 @@ use sqlx::mysql::MySqlColumn;
 use sqlx::{Column, Executor, SqlSafeStr};
 
 use super::super::{Doing, near};
+use super::classify::number_of;
 use super::syntax::back_quoted;
 use super::types::{ColumnType, Kind};
-use super::{Server, Session, answered, statement, text};
+use super::{Server, Session, answered, roles, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -88,7 +89,11 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
             let sql = format!("select * from {}", sql_name(id));
             (query_columns(session, &sql).await?, Keys::none_because("it is a view"))
         }
-        Relation::Table(id) => (table_columns(session, id).await?, keys(session, id).await?),
+        Relation::Table(id) => {
+            let columns = table_columns(session, id).await?;
+            prove_readable(session, id, &columns).await?;
+            (columns, keys(session, id).await?)
+        }
         Relation::Query(sql) => (query_columns(session, sql).await?, Keys::none_because("it is a query")),
     };
     define(session, relation, columns, keys)
@@ -230,6 +235,29 @@ async fn keys(session: &mut Session, id: &TableId) -> Result<Keys> {
     Ok(keys)
 }
 
+/// The catalog shows the columns that are granted, and no word of others that are not; a page reads all of them.
+async fn prove_readable(session: &mut Session, id: &TableId, columns: &[Described]) -> Result<()> {
+    if is_view(session, id).await? {
+        // To look at it could be to run it.
+        return Ok(());
+    }
+    let name = sql_name(id);
+    let asked = session.rows(&format!("select t.* from {name} as t limit 0"), &[], Doing::Describe).await;
+    let Err(error) = asked else { return Ok(()) };
+    if error.kind() != ErrorKind::Privilege {
+        return Err(error);
+    }
+    if let Some(advice) = roles::inactive(&mut session.connection, session.silence).await {
+        return Err(error.advise(advice));
+    }
+    let granted: Vec<String> = columns.iter().map(|column| back_quoted(&column.name)).collect();
+    let granted = granted.join(", ");
+    Err(error.advise(format!(
+        "the account may read only the columns {granted}: grant select on the table, or poll these columns with \
+         query=select {granted} from {name}"
+    )))
+}
+
 /// The error of a table the catalog does not show: not there, or no right to it.
 async fn missing(session: &mut Session, id: &TableId) -> Error {
     let sql = format!("select 1 from {} limit 0", sql_name(id));
@@ -238,7 +266,13 @@ async fn missing(session: &mut Session, id: &TableId) -> Error {
         Ok(_) => return Error::new(ErrorKind::SourceSchema, "the catalog does not show the table's columns"),
         Err(error) => error,
     };
-    if error.kind() != ErrorKind::SourceSchema {
+    if error.kind() == ErrorKind::Privilege
+        && let Some(advice) = roles::inactive(&mut session.connection, session.silence).await
+    {
+        return error.advise(advice);
+    }
+    // A view that is there and cannot be read has its own advice.
+    if error.kind() != ErrorKind::SourceSchema || matches!(number_of(&error), Some(1356 | 1449)) {
         return error;
     }
     let all = CatalogFilter { types: vec!["TABLE".to_owned(), "VIEW".to_owned()], ..CatalogFilter::default() };

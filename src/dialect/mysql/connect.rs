@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
-use tokio::net::TcpStream;
 
 use super::super::rows::{no_answer, silence_after};
+use super::super::stranger::{Stranger, caught, or_stranger};
 use super::super::tunnel::{Protocol, Tunnel};
 use super::super::{Doing, STATEMENTS_KEPT};
-use super::classify::classify;
-use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, statement, text};
-use crate::config::spec::{Isolation, SourceSpec, ZeroDate};
+use super::classify::{classify, number_of};
+use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, roles, settings, text};
+use crate::config::spec::{SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
 
@@ -47,9 +47,18 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         let connected = match tokio::time::timeout(source.connect_timeout, connecting).await {
             Ok(Ok(Ok(connection))) => greet(connection, source, silence).await,
             Ok(Err(error)) => Err(error),
-            Ok(Ok(Err(error))) => Err(not_let_in(classify(error, Doing::Connect), source)),
-            Err(_) if socket.is_none() => Err(silent(host, *port, source.connect_timeout).await),
+            Ok(Ok(Err(error))) => {
+                let error = not_let_in(classify(error, Doing::Connect), source);
+                Err(with_roles(error, source, (host, *port), (mode, &trust)).await)
+            }
+            Err(_) if socket.is_none() => Err(late(source.connect_timeout)),
             Err(_) => Err(no_answer(source.connect_timeout)),
+        };
+        let connected = match connected {
+            Err(error) if error.kind() == ErrorKind::Unreachable && number_of(&error).is_none() && socket.is_none() => {
+                Err(or_stranger(error, (host, *port), Stranger::MySqlFamily).await)
+            }
+            connected => connected,
         };
         match connected {
             Ok(session) => return Ok(session),
@@ -74,18 +83,34 @@ fn not_let_in(error: Error, source: &SourceSpec) -> Error {
     error
 }
 
-/// Why there was no connection in time. A server of the family speaks first, so one that takes the
-/// connection and says nothing is another kind of server, or hangs.
-async fn silent(host: &str, port: u16, limit: Duration) -> Error {
-    let knock = tokio::time::timeout(GRACE, TcpStream::connect((host, port))).await;
-    let error = Error::new(ErrorKind::Unreachable, format!("no connection within {} s", limit.as_secs()));
-    match knock {
-        Ok(Ok(_)) => error.advise(
-            "something listens there but does not greet as MySQL, MariaDB or TiDB does; check the port, or whether \
-             it is another kind of database",
-        ),
-        _ => error,
+/// Where the database is denied: an account whose roles are not active is let in without one, and says so.
+async fn with_roles(
+    error: Error,
+    source: &SourceSpec,
+    address: (&str, u16),
+    (mode, trust): (MySqlSslMode, &Trust),
+) -> Error {
+    if number_of(&error) != Some(1044) {
+        return error;
     }
+    let mut without = source.clone();
+    without.url.database = None;
+    let options = match parameter(&source.url.parameters, "socket") {
+        Some(path) => options(&without).socket(path),
+        None => options(&without),
+    };
+    let connecting = connect(options, address, mode, trust);
+    let Ok(Ok(Ok(mut connection))) = tokio::time::timeout(source.connect_timeout, connecting).await else {
+        return error;
+    };
+    match roles::inactive(&mut connection, silence_after(source.statement_timeout, GRACE)).await {
+        Some(advice) => error.advise(advice),
+        None => error,
+    }
+}
+
+fn late(limit: Duration) -> Error {
+    Error::new(ErrorKind::Unreachable, format!("no connection within {} s", limit.as_secs()))
 }
 
 fn options(source: &SourceSpec) -> MySqlConnectOptions {
@@ -140,6 +165,9 @@ async fn connect(
     mode: MySqlSslMode,
     trust: &Trust,
 ) -> Result<sqlx::Result<MySqlConnection>> {
+    // As the Java drivers: the password as it is where nobody can listen (PAM, LDAP, IAM).
+    let is_private = !matches!(mode, MySqlSslMode::Disabled | MySqlSslMode::Preferred);
+    let options = options.enable_cleartext_plugin(is_private);
     if !matches!(mode, MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity) || options.get_socket().is_some() {
         let mut options = options.host(host).port(port).ssl_mode(mode);
         if let Some(authorities) = &trust.authorities {
@@ -149,7 +177,7 @@ async fn connect(
             options = options.ssl_client_cert_from_pem(identity.chain_pem());
             options = options.ssl_client_key_from_pem(identity.key_pem());
         }
-        return Ok(options.connect().await);
+        return Ok(caught(options.connect()).await);
     }
     let trust = Trust { name: matches!(mode, MySqlSslMode::VerifyIdentity), ..trust.clone() };
     let tunnel = Tunnel::open(host, port, Protocol::MySql, trust).await?;
@@ -160,7 +188,7 @@ async fn connect(
         .ssl_ca_from_pem(tunnel.loopback.certificate_pem().to_vec())
         .ssl_client_cert_from_pem(tunnel.loopback.certificate_pem())
         .ssl_client_key_from_pem(tunnel.loopback.key_pem());
-    tunnel.outcome(options.connect().await).await
+    tunnel.outcome(caught(options.connect()).await).await
 }
 
 fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
@@ -177,16 +205,14 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
 
 /// Asks the server what it is and puts the session in order.
 async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Duration) -> Result<Session> {
+    settings::make_readable(&mut connection, silence).await?;
     let version = one(&mut connection, "select version()", silence).await?.unwrap_or_default();
     let (kind, shown) = recognise(&version)?;
     if source.url.dialect == "tidb" && kind != Server::TiDb {
         return Err(Error::config(format!("a tidb: URL, but the server is {} {shown}", kind.product()))
             .advise("write mysql: or mariadb: in connection.url, or name the TiDB server"));
     }
-    for sql in session_settings(source, kind) {
-        let call = sqlx::raw_sql(statement(&sql)).execute(&mut connection);
-        answered(silence, Doing::Connect, call).await?;
-    }
+    settings::apply(&mut connection, source, kind, silence).await?;
     let zone = ZoneState::of(&mut connection, silence).await?;
     let step = one(&mut connection, "select cast(@@session.auto_increment_increment as char)", silence).await;
     // A replica of TiDB reads for itself; the others lag behind their source.
@@ -260,67 +286,6 @@ fn recognise(version: &str) -> Result<(Server, String)> {
     Ok((server, shown.to_owned()))
 }
 
-/// The statements that make the session what the configuration says. Nothing is written in it, and no
-/// statement outlives its limit.
-fn session_settings(source: &SourceSpec, kind: Server) -> Vec<String> {
-    let mut settings = Vec::new();
-    // TiDB knows read-only sessions only behind a switch.
-    if kind != Server::TiDb {
-        settings.push("set session transaction read only".to_owned());
-    }
-    if let Some(isolation) = source.isolation {
-        let level = match isolation {
-            Isolation::ReadUncommitted => "read uncommitted",
-            Isolation::ReadCommitted => "read committed",
-            Isolation::RepeatableRead => "repeatable read",
-            Isolation::Serializable => "serializable",
-        };
-        settings.push(format!("set session transaction isolation level {level}"));
-    }
-    let limit = source.statement_timeout;
-    settings.push(match kind {
-        Server::MariaDb => format!("set session max_statement_time = {}.{:03}", limit.as_secs(), limit.subsec_millis()),
-        Server::MySql | Server::TiDb => format!("set session max_execution_time = {}", limit.as_millis()),
-    });
-    // While a result waits for Kafka the server must not hang up on its reader.
-    settings.push("set session net_write_timeout = 600".to_owned());
-    let parameters = &source.url.parameters;
-    for variable in parameter(parameters, "sessionVariables").map(split_variables).unwrap_or_default() {
-        let scope = if variable.starts_with('@') { "" } else { "session " };
-        settings.push(format!("set {scope}{variable}"));
-    }
-    if let Some(zone) = parameter(parameters, "sessionZone") {
-        settings.push(format!("set session time_zone = '{}'", zone.replace('\'', "''")));
-    }
-    settings
-}
-
-/// `a=1,b='x,y'` at its commas (or semicolons), as Connector/J splits it.
-fn split_variables(text: &str) -> Vec<String> {
-    let mut parts = vec![String::new()];
-    let mut quote = None;
-    for character in text.chars() {
-        match (quote, character) {
-            (None, ',' | ';') => parts.push(String::new()),
-            _ => {
-                if matches!(character, '\'' | '"' | '`') {
-                    quote = match quote {
-                        None => Some(character),
-                        Some(open) if open == character => None,
-                        open => open,
-                    };
-                }
-                parts.last_mut().into_iter().for_each(|part| part.push(character));
-            }
-        }
-    }
-    let scope = |part: &String| {
-        let part = part.trim();
-        ["session ", "SESSION "].iter().find_map(|scope| part.strip_prefix(scope)).unwrap_or(part).to_owned()
-    };
-    parts.iter().map(scope).filter(|part| !part.is_empty()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,11 +299,5 @@ mod tests {
         assert_eq!(of("8.0.36-28.1"), Ok((Server::MySql, "8.0.36".to_owned())));
         assert!(of("5.7.44-log").unwrap_err().contains("MySQL 5.7.44 is too old"));
         assert!(of("8.0.11-TiDB-v6.5.0").unwrap_err().contains("TiDB 6.5.0"));
-    }
-
-    #[test]
-    fn session_variables_are_split_outside_of_quotes() {
-        assert_eq!(split_variables("sql_mode='A,B', @x = 1;SESSION y=2"), ["sql_mode='A,B'", "@x = 1", "y=2"]);
-        assert!(split_variables(" , ").is_empty());
     }
 }

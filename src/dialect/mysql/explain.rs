@@ -5,8 +5,9 @@ use sqlx::mysql::MySqlRow;
 use sqlx::{Column, Row};
 
 use super::super::{Doing, PlanReport};
+use super::classify::number_of;
 use super::{Server, Session, answered, bind, bytes, statement, text};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::model::PlannedQuery;
 
 impl Server {
@@ -43,10 +44,14 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     Ok(PlanReport { lines, index_serves })
 }
 
-/// The servers' two ways to say that a plan is not for whoever may only read.
+/// The servers' two ways to say that a plan is not for whoever may only read: the plan of a view, or SHOW VIEW.
 fn is_about_a_view(error: &Error) -> bool {
-    let report = error.report();
-    error.kind() == ErrorKind::Privilege && ["SHOW VIEW", "EXPLAIN/SHOW"].iter().any(|words| report.contains(words))
+    match number_of(error) {
+        Some(1345) => true,
+        // The name of the privilege is the same in every language.
+        Some(1142) => error.report().contains("SHOW VIEW"),
+        _ => false,
+    }
 }
 
 async fn run(session: &mut Session, sql: &str, query: &PlannedQuery) -> Result<Vec<MySqlRow>> {

@@ -1,6 +1,6 @@
 //! MySQL 8 and newer, MariaDB, and TiDB. One dialect with three names: which server answers is read from
-//! its version, whatever the URL says. The files: `connect` opens a session, `catalog` lists and
-//! describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
+//! its version, whatever the URL says. The files: `connect` opens a session, `settings` says what it is
+//! set to, `catalog` lists and describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
 //! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
 //! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
 //! since when, `past` reads TiDB as of a time; `bind` writes parameters, `classify` sorts errors.
@@ -20,6 +20,8 @@ mod identity;
 mod late;
 mod past;
 mod raw;
+mod roles;
+mod settings;
 mod starts;
 mod syntax;
 mod types;
@@ -433,6 +435,10 @@ impl SourceConnection for Session {
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
         Box::pin(past::end(self))
+    }
+
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        Box::pin(async move { matches!(tokio::time::timeout(GRACE, self.connection.ping()).await, Ok(Ok(()))) })
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

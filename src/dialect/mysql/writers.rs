@@ -182,10 +182,12 @@ async fn find_in_cluster(session: &mut Session) -> Result<Sight> {
 
 /// None if the account or the server does not let it be asked.
 fn permitted<T>(answer: Result<T>) -> Result<Option<T>> {
-    use ErrorKind::{Config, Privilege, SchemaChanged, SourceSchema};
+    use ErrorKind::{Config, Privilege, SchemaChanged, SourceRefused, SourceSchema};
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(error) if matches!(error.kind(), Privilege | Config | SchemaChanged | SourceSchema) => Ok(None),
+        Err(error) if matches!(error.kind(), Privilege | Config | SchemaChanged | SourceRefused | SourceSchema) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

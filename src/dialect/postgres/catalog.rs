@@ -104,6 +104,9 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
             return Err(missing(session, id, error).await);
         }
+        (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::Privilege => {
+            return Err(with_granted_columns(session, id, &base, error).await);
+        }
         (Err(error), _) => return Err(error),
     };
     let mut columns = catalog_columns(session, shape.columns()).await?;
@@ -129,6 +132,30 @@ async fn missing(session: &mut Session, id: &TableId, error: Error) -> Error {
     match list_tables(session, &all).await {
         Ok(tables) => near::advised(error, &id.to_string(), tables.iter().map(TableId::to_string)),
         Err(_) => error,
+    }
+}
+
+/// The error of a table that may not be read, with the columns of it that may.
+async fn with_granted_columns(session: &mut Session, id: &TableId, base: &str, error: Error) -> Error {
+    if session.pooled {
+        return error;
+    }
+    let sql = "select a.attname::text from pg_catalog.pg_attribute a
+               join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+               where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped
+                 and has_column_privilege(c.oid, a.attnum, 'select') order by a.attnum";
+    let call = sqlx::query(sql).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name).persistent(false);
+    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await;
+    let names = rows.and_then(|rows| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>>>());
+    match names {
+        Ok(names) if !names.is_empty() => {
+            let granted = names.iter().map(|name| double_quoted(name)).collect::<Vec<_>>().join(", ");
+            error.advise(format!(
+                "the role may read only the columns {granted}: grant select on the table, or poll these columns with \
+                 query=select {granted} from {base}"
+            ))
+        }
+        _ => error,
     }
 }
 

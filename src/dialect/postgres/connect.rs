@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
 use super::super::rows::silence_after;
+use super::super::stranger::{Stranger, caught, or_stranger};
 use super::super::tunnel::{Protocol, Tunnel};
 use super::super::{Doing, STATEMENTS_KEPT};
-use super::classify::classify;
-use super::{GRACE, Notes, Session, answered, identity};
-use crate::config::spec::{Isolation, SourceSpec};
+use super::classify::{classify, is_of_server};
+use super::settings::Settings;
+use super::{GRACE, Notes, Session, answered, identity, statement};
+use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
 
@@ -60,7 +62,8 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     let overall = seconds(parameters, "loginTimeout")?;
     let silence = silence_after(source.statement_timeout, GRACE);
     let silence = seconds(parameters, "socketTimeout")?.map_or(silence, |limit| limit.min(silence));
-    let search = search(source, per_host, silence);
+    let settings = Settings::of(source)?;
+    let search = search(source, &settings, per_host, silence);
     match overall {
         None => search.await,
         Some(limit) => tokio::time::timeout(limit, search).await.unwrap_or_else(|_| Err(late(limit))),
@@ -71,7 +74,7 @@ fn late(limit: Duration) -> Error {
     Error::new(ErrorKind::Unreachable, format!("no connection within {} s", limit.as_secs()))
 }
 
-async fn search(source: &SourceSpec, per_host: Duration, silence: Duration) -> Result<Session> {
+async fn search(source: &SourceSpec, settings: &Settings, per_host: Duration, silence: Duration) -> Result<Session> {
     let parameters = &source.url.parameters;
     let wanted = Target::parse(parameter(parameters, "targetServerType").unwrap_or("any"))?;
     let mut hosts = source.url.hosts.clone();
@@ -84,9 +87,12 @@ async fn search(source: &SourceSpec, per_host: Duration, silence: Duration) -> R
     let mut failure = Error::new(ErrorKind::Unreachable, format!("no server is {}", wanted.words()));
     let mut second_choice = None;
     for (host, port) in &hosts {
-        let attempt = tokio::time::timeout(per_host, attempt(source, host, *port));
+        let attempt = tokio::time::timeout(per_host, attempt(source, (host, *port), settings));
         let connected = match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
-            Ok((connection, pooled)) => greet(connection, pooled, source, silence).await,
+            Ok(connected) => greet(connected, source, settings, silence).await,
+            Err(error) if error.kind() == ErrorKind::Unreachable && !is_of_server(&error) => {
+                Err(or_stranger(error, (host, *port), Stranger::Postgres).await)
+            }
             Err(error) => Err(error),
         };
         match connected {
@@ -153,7 +159,7 @@ impl Target {
 }
 
 /// One host, over each way of encryption that `sslmode` allows; and whether a pooler answered.
-async fn attempt(source: &SourceSpec, host: &str, port: u16) -> Result<(PgConnection, bool)> {
+async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Settings) -> Result<(PgConnection, bool)> {
     let parameters = &source.url.parameters;
     let mut pooled = parameter(parameters, "prepareThreshold") == Some("0")
         || parameter(parameters, "preferQueryMode").is_some_and(|mode| mode.starts_with("simple"));
@@ -161,10 +167,11 @@ async fn attempt(source: &SourceSpec, host: &str, port: u16) -> Result<(PgConnec
     let mut failure = None;
     for mode in ssl_modes(parameters)? {
         let way = Way { host, port, mode, trust: &trust };
-        let mut result = way.connect(session_options(base.clone(), source, pooled)?).await?;
-        if !pooled && result.as_ref().err().is_some_and(refuses_options) {
+        let mut result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
+        if !pooled && result.as_ref().err().is_some_and(may_refuse_options) {
+            // If it was something else, that is still there without them.
             pooled = true;
-            result = way.connect(session_options(base.clone(), source, pooled)?).await?;
+            result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         }
         match result {
             Ok(connection) => return Ok((connection, pooled)),
@@ -202,7 +209,7 @@ impl Way<'_> {
                 options = options.ssl_client_cert_from_pem(identity.chain_pem());
                 options = options.ssl_client_key_from_pem(identity.key_pem());
             }
-            return Ok(options.connect().await);
+            return Ok(caught(options.connect()).await);
         }
         let trust = Trust { name: matches!(mode, PgSslMode::VerifyFull), ..trust.clone() };
         let tunnel = Tunnel::open(host, port, Protocol::PostgreSql, trust).await?;
@@ -213,7 +220,7 @@ impl Way<'_> {
             .ssl_root_cert_from_pem(tunnel.loopback.certificate_pem().to_vec())
             .ssl_client_cert_from_pem(tunnel.loopback.certificate_pem())
             .ssl_client_key_from_pem(tunnel.loopback.key_pem());
-        tunnel.outcome(options.connect().await).await
+        tunnel.outcome(caught(options.connect()).await).await
     }
 }
 
@@ -221,9 +228,12 @@ fn code_of(error: &sqlx::Error) -> Option<String> {
     error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
 }
 
-/// PgBouncer does not take the settings of a session at its start.
-fn refuses_options(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|error| error.message().contains("unsupported startup parameter"))
+/// Poolers and proxies do not take the settings of a session at its start, each in its own words and with a code of its
+/// own. A server that says no for another reason has its codes for that: credentials, the database, its state.
+fn may_refuse_options(error: &sqlx::Error) -> bool {
+    const OTHER_REASONS: &[&str] = &["28", "3D", "53", "57", "42501", "55000"];
+    let is_other = |code: String| OTHER_REASONS.iter().any(|reason| code.starts_with(reason));
+    error.as_database_error().is_some() && !code_of(error).is_some_and(is_other)
 }
 
 /// The ways to try in order (pgjdbc's meaning of `ssl`, `sslmode` and `sslfactory`).
@@ -296,83 +306,55 @@ fn default_root() -> Option<String> {
     path.exists().then(|| path.display().to_string())
 }
 
-/// Settings of the session, sent at its start: they cost no round trip and hold for its whole life.
-/// A pooler is sent only what was asked for, so that nothing of ours reaches other clients' sessions.
-fn session_options(options: PgConnectOptions, source: &SourceSpec, pooled: bool) -> Result<PgConnectOptions> {
-    let parameters = &source.url.parameters;
-    let own = startup_options(parameter(parameters, "options").unwrap_or_default())?;
-    let mut settings: Vec<(String, String)> = Vec::new();
-    let mut set = |name: &str, value: String| settings.push((name.to_owned(), value));
-    if !pooled {
-        set("default_transaction_read_only", "on".to_owned());
-        set("statement_timeout", source.statement_timeout.as_millis().to_string());
-        set("bytea_output", "hex".to_owned());
-    }
-    if let Some(isolation) = source.isolation.filter(|_| !pooled) {
-        let level = match isolation {
-            Isolation::ReadUncommitted => "read uncommitted",
-            Isolation::ReadCommitted => "read committed",
-            Isolation::RepeatableRead => "repeatable read",
-            Isolation::Serializable => "serializable",
-        };
-        set("default_transaction_isolation", level.to_owned());
-    }
-    if let Some(schemas) = parameter(parameters, "currentSchema") {
-        set("search_path", schemas.to_owned());
-    }
-    settings.retain(|(name, _)| !own.iter().any(|(known, _)| known == name));
-    settings.extend(own);
-    // PgBouncer does not take this one either; servers of today print floats in full by themselves.
-    let options = if pooled { options.extra_float_digits(None) } else { options };
-    Ok(if settings.is_empty() { options } else { options.options(settings) })
+/// The settings of the session, sent at its start unless a pooler answers, which has them in each transaction.
+fn with_settings(options: PgConnectOptions, settings: &Settings, pooled: bool) -> PgConnectOptions {
+    // PgBouncer does not take this one either.
+    if pooled { options.extra_float_digits(None) } else { options.options(settings.at_start()) }
 }
 
-/// `-c name=value --name=value`, a backslash before a space that belongs to a value.
-fn startup_options(text: &str) -> Result<Vec<(String, String)>> {
-    let mut words = vec![String::new()];
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => words.last_mut().into_iter().for_each(|word| word.extend(characters.next())),
-            _ if character.is_whitespace() => words.push(String::new()),
-            _ => words.last_mut().into_iter().for_each(|word| word.push(character)),
-        }
-    }
-    let mut settings = Vec::new();
-    let mut words = words.into_iter().filter(|word| !word.is_empty());
-    while let Some(word) = words.next() {
-        let setting = match word.strip_prefix("-c").or_else(|| word.strip_prefix("--")) {
-            Some("") => words.next().unwrap_or_default(),
-            Some(rest) => rest.to_owned(),
-            None => String::new(),
-        };
-        let (name, value) = setting
-            .split_once('=')
-            .ok_or_else(|| Error::config("the parameter options must be of the form -c name=value"))?;
-        settings.push((name.replace('-', "_"), value.to_owned()));
-    }
-    Ok(settings)
-}
-
-/// Asks the server for its version, whether it is a standby, and which one it is.
-async fn greet(mut connection: PgConnection, pooled: bool, source: &SourceSpec, silence: Duration) -> Result<Session> {
-    let call = sqlx::raw_sql("select current_setting('server_version'), pg_is_in_recovery()::text");
-    let row = answered(silence, Doing::Connect, call.fetch_one(&mut connection)).await?;
-    let text = |index: usize| -> Result<String> {
-        row.try_get(index).map_err(|_| Error::internal("the server's greeting cannot be read"))
-    };
-    let (version, standby) = (text(0)?, text(1)? == "true");
+/// Asks the server for its version, whether it is a standby, what its settings have become, and which one it is.
+async fn greet(
+    (mut connection, mut pooled): (PgConnection, bool),
+    source: &SourceSpec,
+    settings: &Settings,
+    silence: Duration,
+) -> Result<Session> {
+    let sql = format!("select current_setting('server_version'), pg_is_in_recovery()::text; {}", Settings::present());
+    let call = sqlx::raw_sql(statement(&sql)).fetch_all(&mut connection);
+    let rows = answered(silence, Doing::Connect, call).await?;
+    let unreadable = || Error::internal("the server's greeting cannot be read");
+    let pair = |row: &PgRow| Ok((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?));
+    let pairs: sqlx::Result<Vec<(String, String)>> = rows.iter().map(pair).collect();
+    let mut pairs = pairs.map_err(|_| unreadable())?.into_iter();
+    let (version, standby) = pairs.next().ok_or_else(unreadable)?;
     new_enough(&version)?;
+    let present: BTreeMap<String, String> = pairs.collect();
+    let missed = settings.missed(&present);
+    if !pooled && !missed.is_empty() {
+        tracing::info!(
+            settings = missed.join(", "),
+            "something between drops settings; they are set in each transaction"
+        );
+        pooled = true;
+    }
+    let local = if pooled { settings.in_transaction(&present) } else { String::new() };
+    let rest = settings.after_start(&present);
+    if !pooled && !rest.is_empty() {
+        let call = sqlx::raw_sql(statement(&rest)).execute(&mut connection);
+        answered(silence, Doing::Connect, call).await?;
+    }
     let identity = identity::of(&mut connection, silence).await?;
     Ok(Session {
         connection,
         identity,
-        standby,
+        standby: standby == "true",
         server: format!("PostgreSQL {version}"),
         types: source.types.clone(),
         hide_unprivileged: is_set(&source.url.parameters, "hideUnprivilegedObjects"),
         silence,
         pooled,
+        begin: settings.begin(),
+        local,
         notes: Notes::default(),
     })
 }
@@ -421,14 +403,6 @@ mod tests {
         assert_eq!(modes(&[("ssl", "true"), ("sslfactory", "org.postgresql.ssl.NonValidatingFactory")]), "[Require]");
         assert!(modes(&[("sslfactory", "com.example.Own")]).contains("needs a JVM"));
         assert!(modes(&[("sslmode", "on")]).contains("cannot be `on`"));
-    }
-
-    #[test]
-    fn startup_options_are_split_as_the_server_does() {
-        let settings = startup_options(r"-c work_mem=64MB --geqo=off -csearch_path=a,\ b").unwrap();
-        let expected = [("work_mem", "64MB"), ("geqo", "off"), ("search_path", "a, b")];
-        assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert!(startup_options("-d 5").is_err());
     }
 
     #[test]

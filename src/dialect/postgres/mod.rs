@@ -1,4 +1,4 @@
-//! PostgreSQL, 12 and newer. The files: `connect` opens a session, `catalog` lists and describes,
+//! PostgreSQL, 12 and newer. The files: `connect` opens a session, `settings` says what it is set to, `catalog` lists and describes,
 //! `type_table` and `types` map types, `decode`, `numeric` and `cursor` read values, `fetch` runs pages,
 //! `explain` judges plans, `facts` judges cursor columns, `bind` writes parameters, `shown` names rows,
 //! `identity` says which server it is, `view` what its transactions do, `classify` sorts errors. A session only reads, in UTC.
@@ -15,6 +15,7 @@ mod fetch;
 mod identity;
 mod keys;
 mod numeric;
+mod settings;
 mod shown;
 mod type_table;
 mod types;
@@ -148,6 +149,10 @@ struct Session {
     silence: Duration,
     /// A pooler may stand between: no named statements, one transaction around each call.
     pooled: bool,
+    /// How a transaction of one call begins.
+    begin: String,
+    /// What a transaction sets first; empty where the session is set already.
+    local: String,
     notes: Notes,
 }
 
@@ -188,8 +193,9 @@ impl Session {
         }
         self.tidy().await?;
         if self.pooled {
-            self.run("begin read only").await?;
             self.notes.open_transaction = true;
+            let sql = format!("{}{}", self.begin, self.local);
+            self.run(&sql).await?;
         }
         Ok(())
     }
@@ -218,8 +224,8 @@ impl Session {
         Ok(())
     }
 
-    async fn run(&mut self, sql: &'static str) -> Result<()> {
-        let call = sqlx::raw_sql(sql).execute(&mut self.connection);
+    async fn run(&mut self, sql: &str) -> Result<()> {
+        let call = sqlx::raw_sql(statement(sql)).execute(&mut self.connection);
         answered(self.silence, Doing::Page, call).await.map(|_| ())
     }
 
@@ -423,6 +429,10 @@ impl SourceConnection for Session {
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
         Box::pin(view::end(self))
+    }
+
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        Box::pin(async move { matches!(tokio::time::timeout(GRACE, self.connection.ping()).await, Ok(Ok(()))) })
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

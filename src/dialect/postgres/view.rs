@@ -182,7 +182,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
     }
     session.tidy().await?;
     session.notes.in_view = true;
-    let mut sql = String::from("begin isolation level repeatable read, read only; ");
+    let mut sql = format!("begin isolation level repeatable read, read only; {}", session.local);
     let since = question.since;
     let from = format!("greatest({since}, pg_snapshot_xmin(v.n)::text::bigint)");
     let to = format!("least(pg_snapshot_xmax(v.n)::text::bigint, {from} + {CHUNK}) - 1");

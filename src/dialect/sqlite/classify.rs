@@ -70,7 +70,9 @@ fn kind(code: i32, message: &str, doing: Doing) -> (ErrorKind, &'static str) {
         8 | 14 | 26 => (ErrorKind::Config, "the database file cannot be opened"),
         11 => (ErrorKind::Io, "the database file is damaged"),
         20 => (ErrorKind::Value, "a value has the wrong type"),
-        _ => (ErrorKind::Query, "the statement failed"),
+        // Aborted, busy, locked, out of memory, interrupted, a disk that fails or is full, a race for locks: it may pass.
+        4..=7 | 9 | 10 | 13 | 15 => (ErrorKind::Query, "the statement failed"),
+        _ => (ErrorKind::SourceRefused, "the database refuses the statement"),
     }
 }
 
@@ -83,6 +85,10 @@ mod tests {
         for (code, message, doing, expected) in [
             (5, "database is locked", Doing::Page, ErrorKind::Query),
             (6, "database table is locked", Doing::Page, ErrorKind::Query),
+            (7, "out of memory", Doing::Page, ErrorKind::Query),
+            (10, "disk I/O error", Doing::Page, ErrorKind::Query),
+            (18, "string or blob too big", Doing::Page, ErrorKind::SourceRefused),
+            (21, "bad parameter or other API misuse", Doing::Page, ErrorKind::SourceRefused),
             (1, "no such table: t", Doing::Describe, ErrorKind::SourceSchema),
             (1, "no such column: t.a", Doing::Page, ErrorKind::SchemaChanged),
             (1, "no such module: fts9", Doing::Describe, ErrorKind::SourceSchema),

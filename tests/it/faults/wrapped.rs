@@ -175,6 +175,10 @@ impl SourceConnection for ScriptedConnection {
         self.inner.server_zones()
     }
 
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        self.inner.is_alive()
+    }
+
     fn cursor_facts<'a>(
         &'a mut self,
         relation: &'a Relation,

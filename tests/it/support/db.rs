@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
+use sqlx::mysql::MySqlRow;
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, Row, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use super::{Stack, unique};
@@ -56,6 +57,19 @@ impl Server {
             session.run(&sql).await.expect("run");
             session.close().await.expect("close");
         });
+    }
+
+    /// The first two columns of what a server of the MySQL family shows.
+    pub fn pairs(&self, sql: &str) -> Vec<(String, String)> {
+        let (server, sql) = (self.clone(), sqlx::raw_sql(AssertSqlSafe(sql.to_owned())));
+        block(async move {
+            let Session::MySql(mut connection) = server.connect().await.expect("connect") else {
+                panic!("another kind")
+            };
+            let rows = sql.fetch_all(&mut connection).await.expect("query");
+            let text = |row: &MySqlRow, index: usize| row.get_unchecked::<String, _>(index);
+            rows.iter().map(|row| (text(row, 0), text(row, 1))).collect()
+        })
     }
 
     /// Runs a query of one text column.
@@ -200,6 +214,17 @@ impl Held {
             session.run(&sql).await.expect("run");
             session
         }));
+    }
+
+    /// Whether the server takes a statement.
+    pub fn tries(&mut self, sql: &str) -> bool {
+        let (mut session, sql) = (self.0.take().expect("a session"), sql.to_owned());
+        let (session, taken) = block(async move {
+            let taken = session.run(&sql).await.is_ok();
+            (session, taken)
+        });
+        self.0 = Some(session);
+        taken
     }
 }
 

@@ -10,6 +10,7 @@ pub mod http;
 pub mod kafka;
 pub mod load;
 pub mod oracle;
+pub mod private;
 pub mod process;
 pub mod tls_files;
 pub mod tls_proxy;

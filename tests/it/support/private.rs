@@ -1,0 +1,50 @@
+//! A server of a test's own, for what would disturb others: settings of the whole server, stops, crashes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::unique;
+
+/// One service of `scripts/services`, stopped with the test.
+pub struct Private {
+    service: &'static str,
+    run: PathBuf,
+    exports: String,
+}
+
+impl Private {
+    /// Starts it on fresh data, which takes some seconds.
+    pub fn start(service: &'static str) -> Self {
+        let run = std::env::temp_dir().join(unique("rt-private"));
+        // Dropped, and with it stopped, also if the start fails.
+        let mut private = Self { service, run, exports: String::new() };
+        private.services(&["start", service]);
+        private.exports = private.services(&["env"]);
+        private
+    }
+
+    /// The value of one of its exports: `ROWTIDE_TEST_MYSQL_URL`.
+    pub fn address(&self, name: &str) -> String {
+        let export = format!("export {name}=");
+        let line = self.exports.lines().find_map(|line| line.strip_prefix(&export));
+        line.unwrap_or_else(|| panic!("no {name} in\n{}", self.exports)).trim_matches('\'').to_owned()
+    }
+
+    fn services(&self, words: &[&str]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
+        let mut command = Command::new(script);
+        // Whatever the services of this run are, this one is native.
+        command.args(words).env("ROWTIDE_RUN", &self.run).env_remove("ROWTIDE_TEST_SERVICES");
+        let output = command.output().expect("scripts/services");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() || words[0] == "stop", "scripts/services {words:?}: {out}\n{err}");
+        out.into_owned()
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        self.services(&["stop", "--hard", self.service]);
+        let _ = std::fs::remove_dir_all(&self.run);
+    }
+}
