@@ -24,6 +24,9 @@ use crate::model::{EncodedBatch, Relation, SourcePartition};
 use crate::offsets::{Loaded, StoredOffset};
 use crate::status::{ConnectorStatus, TableBoard};
 
+/// A connection that was idle for longer is asked whether it is still one before it is used.
+const IDLE: Duration = Duration::from_secs(10);
+
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
     stored: HashMap<SourcePartition, StoredOffset>,
@@ -32,6 +35,8 @@ pub(super) struct PollStage<'a> {
     /// The present connection leads to that server.
     recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
+    /// When the connection was last used.
+    used: Clock,
     /// What is open in the database the connection leads to.
     watch: Watch,
     relations: Vec<Polled>,
@@ -52,6 +57,7 @@ impl<'a> PollStage<'a> {
             remembered: None,
             recognised: false,
             connection: None,
+            used: Clock::now(),
             watch: Watch::default(),
             relations: Vec::new(),
             rhythm: Clock::now(),
@@ -81,6 +87,14 @@ impl<'a> PollStage<'a> {
     }
 
     async fn connect(&mut self) -> Result<()> {
+        if self.used.elapsed() > IDLE
+            && let Some(connection) = self.connection.as_deref_mut()
+            && !connection.is_alive().await
+        {
+            tracing::info!("the connection was closed while it was idle, connecting anew");
+            self.connection = None;
+        }
+        self.used = Clock::now();
         if self.connection.is_none() {
             self.step.waits_for(Waits::Connection);
             let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
@@ -289,13 +303,13 @@ impl<'a> PollStage<'a> {
                     polled.due = Clock::now() + pause;
                     polled.board.backing_off(&error);
                 }
-                None => polled.fail(error, spec.polling.table_interval, self.parts.once),
+                None => polled.fail(error, spec.polling.table_interval, self.parts),
             },
             Directive::Redescribe => match polled.redescribe(error) {
                 Ok(()) => {}
-                Err(error) => polled.fail(error, spec.polling.table_interval, self.parts.once),
+                Err(error) => polled.fail(error, spec.polling.table_interval, self.parts),
             },
-            Directive::Fail => polled.fail(error, spec.polling.table_interval, self.parts.once),
+            Directive::Fail => polled.fail(error, spec.polling.table_interval, self.parts),
         }
         Ok(())
     }

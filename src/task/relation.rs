@@ -393,7 +393,13 @@ impl Polled {
             return Err(error.of_unchanged(bound.binding.statement_advice()));
         }
         if self.redescribes > MAX_REDESCRIBES {
-            return Err(error.advise("the table's columns keep changing; restart the connector when they have settled"));
+            // What the server itself says of it is not about columns that were seen to change.
+            let is_server_s = std::error::Error::source(&error).is_some();
+            return Err(if is_server_s {
+                error.advise("the table can be described, but not read as it was described: see what the server says")
+            } else {
+                error.advise("the table's columns keep changing; restart the connector when they have settled")
+            });
         }
         if error.kind() == ErrorKind::Value {
             self.misfit = Some((bound.binding.definition, error));
@@ -405,16 +411,18 @@ impl Polled {
     }
 
     /// The relation is given up, but looked at again now and then: the operator may have mended it.
-    pub(super) fn fail(&mut self, error: Error, again_after: Duration, once: bool) {
+    pub(super) fn fail(&mut self, error: Error, again_after: Duration, parts: &Parts) {
         if self.failed.is_none() {
-            tracing::error!(table = %self.name, error = %error.report(), advice = error.advice(), "the table has failed; the others go on");
+            let others = parts.board.with(|status| status.tables.len() > 1);
+            let what = if others { "the table has failed; the others go on" } else { "the table has failed" };
+            tracing::error!(table = %self.name, error = %error.report(), advice = error.advice(), "{what}");
         }
         self.board.failed(&error);
         self.bound = None;
         self.misfit = None;
         self.due = Clock::now() + again_after;
         self.failed = Some(error);
-        self.done = once;
+        self.done = parts.once;
     }
 }
 

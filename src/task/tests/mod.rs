@@ -230,6 +230,24 @@ async fn an_idle_task_opens_no_transaction() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_is_closed_between_two_polls_is_made_again_without_a_word() {
+    let outside = Outside::default();
+    outside.close_idle();
+    outside.insert("t", 1..=5);
+    let task = Task::start(&outside, &["t"], &[("poll.interval.ms", "60000")]);
+    for second in 1..=300 {
+        pass(1).await;
+        assert_ne!(task.state("t"), Some(TableState::BackingOff), "after {second} s");
+        if second % 100 == 0 {
+            outside.insert("t", second..=second + 3);
+        }
+    }
+    pass(100).await;
+    task.stop().await.unwrap();
+    assert_exactly_once(&outside, "t");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stop_commits_what_is_open() {
     let outside = Outside::default();
     outside.insert("t", 1..=5);

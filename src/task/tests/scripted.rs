@@ -89,6 +89,8 @@ struct World {
     /// Such a row tells that the column is another one than described, and then it can be delivered.
     poison_teaches: bool,
     taught: bool,
+    /// Connections that are idle for half a minute are closed.
+    closes_idle: bool,
 }
 
 /// How the rows of tables share what they are polled by, and what the catalog says of it.
@@ -251,6 +253,14 @@ impl Outside {
         let is_poison = world.poison.contains(&id) && !definition.columns[1].field.optional;
         world.taught |= is_poison && world.poison_teaches;
         is_poison
+    }
+
+    pub(super) fn close_idle(&self) {
+        self.world().closes_idle = true;
+    }
+
+    pub(super) fn closes_idle(&self) -> bool {
+        self.world().closes_idle
     }
 
     pub(super) fn is_taught(&self) -> bool {

@@ -80,19 +80,33 @@ impl Dialect for Outside {
             self.visit(Step::Connect).await?;
             match self.fails_here(|fault| fault == SourceFault::Connect) {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
-                None => Ok(Box::new(Connection(self.clone(), self.identity())) as Box<dyn SourceConnection>),
+                None => {
+                    let connection = Connection(self.clone(), self.identity(), tokio::time::Instant::now());
+                    Ok(Box::new(connection) as Box<dyn SourceConnection>)
+                }
             }
         }
         .boxed()
     }
 }
 
-/// A connection stays with the server it was made to.
-struct Connection(Outside, Option<String>);
+/// A connection stays with the server it was made to; it knows when it was last used.
+struct Connection(Outside, Option<String>, tokio::time::Instant);
+
+impl Connection {
+    /// A server that closes idle connections has closed it.
+    fn is_closed(&self) -> bool {
+        self.0.closes_idle() && self.2.elapsed() > Duration::from_secs(30)
+    }
+}
 
 impl SourceConnection for Connection {
     fn server(&self) -> &str {
         "scripted"
+    }
+
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        async { !self.is_closed() }.boxed()
     }
 
     fn list_tables<'a>(&'a mut self, _: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
@@ -155,6 +169,10 @@ impl SourceConnection for Connection {
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         async move {
             self.0.count_statement();
+            if self.is_closed() {
+                return Err(Error::new(ErrorKind::Unreachable, "scripted"));
+            }
+            self.2 = tokio::time::Instant::now();
             match self.0.fails_here(|fault| matches!(fault, SourceFault::Statement | SourceFault::Changed)) {
                 Some(SourceFault::Changed) => return Err(Error::new(ErrorKind::SchemaChanged, "scripted")),
                 Some(_) => return Err(Error::new(ErrorKind::Query, "scripted")),
