@@ -205,7 +205,7 @@ impl<'a> PollStage<'a> {
             if !self.relations.iter().any(|polled| polled.relation == *relation) {
                 let mut polled = Polled::new(self.parts, relation.clone(), self.step.clone());
                 if let Some((error, left)) = self.refusals.of(&polled.name) {
-                    polled.fail(error, left, self.parts.once);
+                    polled.fail(error, left, self.parts);
                 }
                 self.relations.push(polled);
             }
