@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Unreachable,
     /// A statement failed in a way that may pass: deadlock, lock wait, time limit, cancelled.
     Query,
+    /// A statement ran into a time limit, of rowtide or of the server, or was cancelled there.
+    TimeLimit,
     /// A table or column is missing, or of a type that cannot serve.
     SourceSchema,
     /// The database says no to a statement or a session in a way that does not pass.
@@ -87,7 +89,7 @@ impl ErrorKind {
     pub fn directive(self) -> Directive {
         use ErrorKind::*;
         match self {
-            Unreachable | Query | Registry | Kafka => Directive::Retry,
+            Unreachable | Query | TimeLimit | Registry | Kafka => Directive::Retry,
             SchemaChanged | Value => Directive::Redescribe,
             TransactionAborted | OutcomeUnknown | EpochSpent => Directive::Rebuild,
             Config | Auth | Privilege | SourceSchema | SourceRefused | SchemaHeld | RecordTooLarge | Cursor
@@ -105,6 +107,7 @@ impl ErrorKind {
             Privilege => "grant the missing privilege to the connecting user, then restart the connector",
             Unreachable => "check host, port, firewall and whether the server is up",
             Query => "rowtide tries again by itself; if it persists, look at locks and statement time limits",
+            TimeLimit => "raise the limit, or look for a missing index with `rowtide explain`",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SourceRefused => {
                 "correct what the database names: the query, the view, the table, or a setting of the server"
@@ -162,7 +165,7 @@ impl ErrorKind {
             Unreachable | Registry | Kafka => 3,
             Fenced | ForeignServer | Refused | IncompatibleSchema => 4,
             Cancelled => 0,
-            Query | SchemaChanged | SchemaHeld | Value | RecordTooLarge | Cursor | TransactionAborted
+            Query | TimeLimit | SchemaChanged | SchemaHeld | Value | RecordTooLarge | Cursor | TransactionAborted
             | OutcomeUnknown | EpochSpent | Offsets | GivenUp | Internal => 1,
         }
     }

@@ -127,7 +127,12 @@ pub fn main() -> u8 {
         Ok(runtime) => runtime,
         Err(error) => return output::fail(&Error::internal("cannot start the runtime").caused_by(error)),
     };
-    let code = runtime.block_on(dispatch(cli.command, Context { bars }));
+    let code = runtime.block_on(async {
+        let code = dispatch(cli.command, Context { bars }).await;
+        // What was being read of a database is not read on for nobody.
+        crate::dialect::farewells().await;
+        code
+    });
     // Threads that still wait for a dead broker must not hold up the exit.
     runtime.shutdown_timeout(Duration::from_millis(500));
     code

@@ -18,6 +18,9 @@ pub async fn binding(
     connection: &mut dyn SourceConnection,
     relation: &Relation,
 ) -> Result<Binding> {
+    if let Some(vigil) = connection.vigil() {
+        vigil.bound_for(relation, spec.source.statement_timeout);
+    }
     let times = spec.mode.timestamp_columns(&relation.to_string());
     let described = connection.describe(relation, times).await;
     described

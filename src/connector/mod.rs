@@ -193,7 +193,7 @@ async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<
             }
             Err(error) => error,
         };
-        let passes = error.kind().exit_code() == 3 || error.kind() == ErrorKind::Query;
+        let passes = error.kind().exit_code() == 3 || matches!(error.kind(), ErrorKind::Query | ErrorKind::TimeLimit);
         if !passes || (options.once && started.elapsed() >= options.timeout) {
             return Err(error);
         }

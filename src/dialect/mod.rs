@@ -17,6 +17,7 @@ pub mod sqlite;
 mod stranger;
 pub mod syntax;
 mod tunnel;
+mod vigil;
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::model::{
 };
 use crate::zone::Zone;
 pub use syntax::SqlSyntax;
+pub use vigil::{Silence, Vigil, farewells};
 
 /// Every dialect rowtide knows.
 pub static DIALECTS: &[&dyn Dialect] =
@@ -224,7 +226,13 @@ pub trait SourceConnection: Send {
         Box::pin(async { true })
     }
 
-    /// Closes politely; dropping is enough otherwise.
+    /// What watches over its statements while they are silent; none where nothing is waited for.
+    fn vigil(&self) -> Option<&Vigil> {
+        None
+    }
+
+    /// Cancels the statement that runs, if a call was left in the middle of one, and closes politely. Dropping is
+    /// enough otherwise: what runs is cancelled in the background ([`farewells`]).
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 

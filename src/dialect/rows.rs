@@ -1,17 +1,15 @@
-//! The row loop that dialects share. Rows that have arrived are handed to the sink without awaiting; a
-//! server that says nothing for too long counts as lost. A dialect brings a [`RowReader`], bound to the
+//! The row loop that dialects share. Rows that have arrived are handed to the sink without awaiting; while none
+//! come, the session's [`Vigil`] decides how long they are waited for. A dialect brings a [`RowReader`], bound to the
 //! columns of one page, and row buffers keep their allocation from row to row.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tokio::time::{Instant, Sleep};
 
+use super::vigil::Vigil;
 use super::{Flow, RowSink, RowStream, StreamEnd};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,25 +23,18 @@ pub(super) trait RowReader: Send {
 
     /// Classifies an error of the driver.
     fn failed(&mut self, error: sqlx::Error) -> Error;
+
+    /// Says of which relation an error is.
+    fn located(&self, error: Error) -> Error;
 }
 
 /// The open result of a page.
 pub(super) struct Rows<'a, R: RowReader> {
     stream: BoxStream<'a, sqlx::Result<R::Row>>,
     reader: R,
-    silence: Duration,
+    vigil: Vigil,
+    has_rows: bool,
     ended: bool,
-}
-
-/// How long a database may say nothing, if statements may take `limit` (none if zero).
-pub(super) fn silence_after(limit: Duration, grace: Duration) -> Duration {
-    const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
-    if limit.is_zero() { FOR_EVER } else { limit.saturating_add(grace).min(FOR_EVER) }
-}
-
-/// The server gave no answer in time.
-pub(super) fn no_answer(limit: Duration) -> Error {
-    Error::new(ErrorKind::Unreachable, format!("the database gave no answer for {} s", limit.as_secs()))
 }
 
 /// What a TLS handshake that failed means, by OpenSSL's text. A certificate that does not hold, or a server without
@@ -56,43 +47,41 @@ pub(super) fn handshake_failure(text: &str) -> ErrorKind {
 }
 
 impl<'a, R: RowReader> Rows<'a, R> {
-    pub(super) fn new(stream: BoxStream<'a, sqlx::Result<R::Row>>, reader: R, silence: Duration) -> Self {
-        Self { stream, reader, silence, ended: false }
+    /// The result of a statement that is sent now.
+    pub(super) fn new(stream: BoxStream<'a, sqlx::Result<R::Row>>, reader: R, vigil: &Vigil) -> Self {
+        vigil.begins();
+        Self { stream, reader, vigil: vigil.clone(), has_rows: false, ended: false }
     }
 
-    fn poll_rows(
-        &mut self,
-        context: &mut Context<'_>,
-        sink: &mut dyn RowSink,
-        mut silence: Pin<&mut Sleep>,
-    ) -> Poll<Result<StreamEnd>> {
+    /// Ready when the sink pauses, at the end, and when no more rows have arrived behind those it has taken.
+    fn poll_rows(&mut self, context: &mut Context<'_>, sink: &mut dyn RowSink) -> Poll<Result<Option<StreamEnd>>> {
         let mut progressed = false;
         loop {
             match self.stream.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(row))) => {
-                    progressed = true;
+                    (progressed, self.has_rows) = (true, true);
                     match self.reader.hand_out(&row, sink) {
                         Ok(Flow::Continue) => {}
-                        Ok(Flow::Pause) => return Poll::Ready(Ok(StreamEnd::Paused)),
+                        Ok(Flow::Pause) => return Poll::Ready(Ok(Some(StreamEnd::Paused))),
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.ended = true;
-                    return Poll::Ready(Err(self.reader.failed(error)));
+                    let error = self.reader.failed(error);
+                    // Where the connection broke the server may not know yet.
+                    if error.kind() != ErrorKind::Unreachable {
+                        self.vigil.ends();
+                    }
+                    return Poll::Ready(Err(error));
                 }
                 Poll::Ready(None) => {
                     self.ended = true;
-                    return Poll::Ready(Ok(StreamEnd::Exhausted));
+                    self.vigil.ends();
+                    return Poll::Ready(Ok(Some(StreamEnd::Exhausted)));
                 }
-                Poll::Pending => {
-                    if progressed {
-                        silence.as_mut().reset(Instant::now() + self.silence);
-                    }
-                    ready!(silence.as_mut().poll(context));
-                    self.ended = true;
-                    return Poll::Ready(Err(no_answer(self.silence)));
-                }
+                Poll::Pending if progressed => return Poll::Ready(Ok(None)),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
@@ -104,8 +93,23 @@ impl<R: RowReader> RowStream for Rows<'_, R> {
             if self.ended {
                 return Ok(StreamEnd::Exhausted);
             }
-            let mut silence = pin!(tokio::time::sleep(self.silence));
-            poll_fn(|context| self.poll_rows(context, sink, silence.as_mut())).await
+            let vigil = self.vigil.clone();
+            // Only the wait for rows is measured, never what their reader waits for.
+            vigil.hears();
+            loop {
+                let has_rows = self.has_rows;
+                let next = poll_fn(|context| self.poll_rows(context, sink));
+                let answer = vigil.rows(has_rows, next).await;
+                match answer {
+                    Ok(Ok(Some(end))) => return Ok(end),
+                    Ok(Ok(None)) => vigil.hears(),
+                    Ok(Err(error)) => return Err(error),
+                    Err(error) => {
+                        self.ended = true;
+                        return Err(self.reader.located(error));
+                    }
+                }
+            }
         })
     }
 }

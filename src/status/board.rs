@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{
-    ConnectorState, ConnectorStatus, GuardStatus, LoadProgress, Millis, NothingSelected, Stage, TableState,
+    ConnectorState, ConnectorStatus, GuardStatus, Held, LoadProgress, Millis, NothingSelected, Stage, TableState,
     TableStatus, now_millis,
 };
 use crate::error::Error;
@@ -42,7 +42,10 @@ impl StatusBoard {
 
     /// The status now.
     pub fn snapshot(&self) -> ConnectorStatus {
-        self.sender.borrow().clone()
+        let mut status = self.sender.borrow().clone();
+        let now = now_millis();
+        status.tables.iter_mut().for_each(|table| table.age(now));
+        status
     }
 
     /// Looks at the status without copying it. `look` must be short: it holds up the stages.
@@ -147,6 +150,24 @@ pub struct Committed {
     pub newest: Option<Instant>,
 }
 
+/// What holds a table up, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// What does not answer, or is at work.
+    pub reason: String,
+    /// What to do.
+    pub advice: String,
+    /// It is only the database's work, which takes its time: no reason not to be ready.
+    pub at_work: bool,
+}
+
+impl Cause {
+    /// Something does not answer.
+    pub fn new(reason: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { reason: reason.into(), advice: advice.into(), at_work: false }
+    }
+}
+
 /// A table that is held up, as long as this lives.
 #[derive(Debug)]
 pub struct Stall {
@@ -163,11 +184,11 @@ impl Drop for Stall {
 
 impl TableBoard {
     /// Something does not answer, so the table does not move, whatever its last poll said.
-    pub fn stalled(&self, stage: Stage, reason: impl Into<String>, advice: &str) -> Stall {
+    pub fn stalled(&self, stage: Stage, cause: &Cause) -> Stall {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let why = (reason.into(), Some(advice.to_owned()));
-        self.update(|table, now| table.stall(stage, now, (number, why)));
+        let why = (cause.reason.clone(), Some(cause.advice.clone()));
+        self.update(|table, now| table.stall(stage, now, Held { by: number, why, at_work: cause.at_work }));
         Stall { board: self.clone(), stage, number }
     }
 
@@ -203,6 +224,25 @@ impl TableBoard {
                 (None, false) => TableState::Idle,
             };
             table.enter(state, now, None);
+        });
+    }
+
+    /// How long the last successful poll took.
+    pub fn took(&self, time: Duration) {
+        self.update(|table, _| table.poll_took = i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Part of a pass was read that would begin anew if it broke off. It counts as polled only if passes end (`proven`):
+    /// one that is repeated for ever moves rows too.
+    pub fn in_pass(&self, rows: u64, proven: bool) {
+        self.update(|table, now| {
+            if proven {
+                table.last_poll = Some(now);
+            }
+            table.rows_behind = table.load.as_ref().and_then(LoadProgress::left);
+            let state = if table.load.is_some() { TableState::Loading } else { TableState::Live };
+            let reason = || format!("a pass is under way, {rows} rows so far; the table is ready when it has ended");
+            table.enter(state, now, (!proven).then(|| (reason(), None)));
         });
     }
 

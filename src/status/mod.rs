@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::{CursorFact, Instant};
 
-pub use board::{Boards, Committed, Stall, StatusBoard, TableBoard};
+pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
 
 /// Milliseconds since the epoch.
 type Millis = i64;
@@ -170,7 +170,7 @@ pub struct TableStatus {
     #[serde(serialize_with = "instant")]
     pub newest: Option<Instant>,
     /// How much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is there.
-    /// None without a timestamp column.
+    /// While the table cannot be read it grows from the last successful poll on. None without a timestamp column.
     pub lag_seconds: Option<f64>,
     /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
     /// the last poll reached the end.
@@ -189,6 +189,9 @@ pub struct TableStatus {
     /// When waiting to be polled for the first time began.
     #[serde(skip)]
     known_since: Millis,
+    /// How long its last successful poll took: the next one may take as long.
+    #[serde(skip)]
+    poll_took: Millis,
     /// What it would be doing if nothing held it up, and why.
     #[serde(skip)]
     own: (TableState, Option<Why>),
@@ -197,8 +200,15 @@ pub struct TableStatus {
     stalls: [Option<Held>; Stage::COUNT],
 }
 
-/// What holds a table up: the number of who said so, who alone may take it back, and why.
-type Held = (u64, Why);
+/// What holds a table up.
+#[derive(Debug, Clone, PartialEq)]
+struct Held {
+    /// The number of who said so, who alone may take it back.
+    by: u64,
+    why: Why,
+    /// It is only the database's work, which takes its time.
+    at_work: bool,
+}
 
 /// A reason in words, and what to do.
 type Why = (String, Option<String>);
@@ -314,6 +324,8 @@ impl ConnectorStatus {
             return Some(with_reason(table.state.as_str().to_owned()));
         }
         let allowed = i64::try_from(self.allowance.as_millis()).unwrap_or(i64::MAX);
+        // Where a poll takes longer than that by its nature, three of them.
+        let allowed = allowed.max(table.poll_took.saturating_mul(3));
         match table.last_poll {
             Some(polled) if now.saturating_sub(polled) <= allowed => None,
             Some(polled) => Some(with_reason(format!(
@@ -369,6 +381,7 @@ impl TableStatus {
             guard: GuardStatus::default(),
             cursor_facts: Vec::new(),
             known_since: now,
+            poll_took: 0,
             own: (TableState::Idle, None),
             stalls: [None, None],
         }
@@ -388,19 +401,28 @@ impl TableStatus {
 
     /// It does not any more, unless somebody else has said so since.
     fn go_on(&mut self, stage: Stage, now: Millis, number: u64) {
-        self.stalls[stage as usize].take_if(|(by, _)| *by == number);
+        self.stalls[stage as usize].take_if(|held| held.by == number);
         self.show(now);
     }
 
     fn is_stalled(&self) -> bool {
-        self.state == TableState::Waiting && self.stalls.iter().any(Option::is_some)
+        self.state == TableState::Waiting && self.stalls.iter().flatten().any(|held| !held.at_work)
+    }
+
+    /// While it cannot be read, nobody knows what is new: the lag grows from the last successful poll on.
+    fn age(&mut self, now: Millis) {
+        let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed)
+            || self.stalls.iter().any(Option::is_some);
+        if let (Some(lag), Some(polled), true) = (&mut self.lag_seconds, self.last_poll, held_up) {
+            *lag += now.saturating_sub(polled).max(0) as f64 / 1000.0;
+        }
     }
 
     /// A table that is held up is not plainly live, whatever its last poll said.
     fn show(&mut self, now: Millis) {
         let (own, why) = &self.own;
         let moves = matches!(own, TableState::Loading | TableState::Live | TableState::Idle);
-        let stall = self.stalls.iter().flatten().next().map(|(_, why)| why).filter(|_| moves);
+        let stall = self.stalls.iter().flatten().next().map(|held| &held.why).filter(|_| moves);
         let (state, why) = stall.map_or((*own, why.as_ref()), |stall| (TableState::Waiting, Some(stall)));
         if self.state != state {
             self.state = state;
@@ -494,7 +516,7 @@ mod tests {
         let (board, table) = board();
         board.running();
         table.polled(true, true);
-        let stall = table.stalled(Stage::Commit, "Kafka has not answered", "look at the brokers");
+        let stall = table.stalled(Stage::Commit, &Cause::new("Kafka has not answered", "look at the brokers"));
         table.polled(false, true);
         let status = board.snapshot();
         let shown = status.table("public.t").unwrap();

@@ -26,6 +26,10 @@ use crate::status::{ConnectorStatus, TableBoard};
 
 /// A connection that was idle for longer is asked whether it is still one before it is used.
 const IDLE: Duration = Duration::from_secs(10);
+/// When a table is looked at again that was given up until the next start.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
+/// How long closing the connection may take.
+const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
@@ -99,6 +103,7 @@ impl<'a> PollStage<'a> {
             self.step.waits_for(Waits::Connection);
             let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
             tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
+            self.step.asks(connection.vigil());
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();
@@ -169,16 +174,21 @@ impl<'a> PollStage<'a> {
             let (step, boards, board) =
                 (self.step.clone(), Arc::clone(&self.boards), self.relations[index].board.clone());
             let name = Arc::clone(&self.relations[index].name);
-            // A cancelled read leaves the connection in an unknown state; it is dropped with the stage.
+            // A cancelled read leaves the connection in an unknown state; it is closed with the stage.
+            let began = Clock::now();
             let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 outcome = watched(self.poll(index), || poll_stalls(&step, &board, &name, &boards)) => outcome,
             };
+            if outcome.is_ok() {
+                self.relations[index].board.took(began.elapsed());
+            }
             self.settle(index, outcome)?;
         }
         if let Some(connection) = self.connection.take() {
-            let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+            // What still runs is cancelled at the server.
+            let _ = tokio::time::timeout(GOODBYE, connection.close()).await;
         }
         Ok(())
     }
@@ -245,6 +255,9 @@ impl<'a> PollStage<'a> {
         let Some(connection) = self.connection.as_deref_mut() else {
             return Err(Error::internal("no connection"));
         };
+        if let Some(vigil) = connection.vigil() {
+            vigil.bound_for(&polled.relation, polled.patience(self.parts.spec.source.statement_timeout));
+        }
         if polled.bound.is_none() {
             // What is described has to be as it is now.
             self.watch.release(connection).await?;
@@ -293,6 +306,14 @@ impl<'a> PollStage<'a> {
         if error.kind() == ErrorKind::Unreachable {
             self.connection = None;
         }
+        let error = match polled.broke_off(error, spec.polling.batch_max_rows) {
+            Ok(error) => error,
+            // Only an operator can raise that limit, and until then the same rows would come again and again.
+            Err(error) => {
+                polled.fail(error, NEVER, self.parts.once);
+                return Ok(());
+            }
+        };
         match error.kind().directive() {
             Directive::Rebuild => return Err(error),
             Directive::Retry => match polled.backoff.next(&spec.polling.retry) {

@@ -29,6 +29,8 @@ use crate::telemetry::TableMetrics;
 
 /// A page never has more rows, however far behind its relation is.
 pub(super) const MAX_PAGE_ROWS: usize = 65_536;
+/// How often a pass that begins anew each time may run into a time limit that rowtide does not set.
+const MAX_BROKEN_PASSES: u32 = 3;
 /// How often in a row a definition may change under a page before the relation is given up.
 const MAX_REDESCRIBES: u32 = 5;
 
@@ -62,6 +64,14 @@ pub(super) struct Polled {
     pub(super) more_promised: bool,
     /// The pass of a bulk load that is under way.
     pass: Option<Pass>,
+    /// How often the time of its statements was doubled.
+    doublings: u32,
+    /// A pass that cannot be gone on with is under way.
+    pub(super) in_pass: bool,
+    /// Such passes have come to their end until now, none has broken off since.
+    pub(super) passes_end: bool,
+    /// How often in a row such a pass ran into a time limit.
+    pub(super) broken_passes: u32,
     /// What a value did not fit; if describing again changes nothing, the relation fails with the error.
     pub(super) misfit: Option<(TableDefinition, Error)>,
     /// The columns a statement last failed with as changed.
@@ -112,6 +122,10 @@ impl Polled {
             redescribes: 0,
             more_promised: false,
             pass: None,
+            doublings: 0,
+            in_pass: false,
+            passes_end: false,
+            broken_passes: 0,
             misfit: None,
             disputed: None,
             facts: Known::default(),
@@ -378,6 +392,36 @@ impl Polled {
             false => now,
         };
         self.done = once && exhausted;
+    }
+
+    /// How long its statements may give no row, if that is `time` by the configuration.
+    pub(super) fn patience(&self, time: Duration) -> Duration {
+        time.saturating_mul(1 << self.doublings.min(16))
+    }
+
+    /// What an error means for the tries after it: a statement that needs more than its time gets twice as much, and
+    /// fewer rows to read; a pass that begins anew each time is not begun without end.
+    ///
+    /// # Errors
+    /// The table is to be given up.
+    pub(super) fn broke_off(&mut self, error: Error, base: usize) -> Result<Error> {
+        let in_pass = std::mem::take(&mut self.in_pass);
+        self.passes_end &= !in_pass;
+        if error.kind() != ErrorKind::TimeLimit {
+            return Ok(error);
+        }
+        if !in_pass {
+            (self.doublings, self.page_rows) = (self.doublings + 1, base);
+            return Ok(error);
+        }
+        self.broken_passes += 1;
+        if self.broken_passes < MAX_BROKEN_PASSES {
+            return Ok(error);
+        }
+        let limits = "raise the time limit of the server, role or proxy that ends the statement (statement_timeout, \
+                      max_statement_time, max_execution_time), then restart the connector";
+        let message = format!("a pass was ended by a time limit {MAX_BROKEN_PASSES} times, and each begins anew");
+        Err(Error::new(ErrorKind::TimeLimit, message).with("table", &self.name).advise(limits).caused_by(error))
     }
 
     /// Forgets what was bound, so that the next poll describes again.

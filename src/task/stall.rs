@@ -1,12 +1,14 @@
 //! Says in the status what keeps a stage when it takes long: a page's statement that does not return, brokers
-//! that do not take the rows. Nothing is cancelled here; the time limits of whoever does not answer do that.
+//! that do not take the rows. Nothing is cancelled here; the time limits of whoever does not answer do that. What a
+//! statement does meanwhile is known to the session's [`Vigil`].
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::status::{Stage, Stall, TableBoard};
+use crate::dialect::Vigil;
+use crate::status::{Cause, Stage, Stall, TableBoard};
 
 /// What takes longer is said. Statuses shall show within 30 s that nothing moves.
 const SLOW: Duration = Duration::from_secs(10);
@@ -25,14 +27,14 @@ impl Waits {
     const ALL: [Waits; 5] = [Waits::Connection, Waits::Database, Waits::Registry, Waits::Topic, Waits::Kafka];
 
     /// What is wrong, and what to do.
-    fn words(self) -> (&'static str, &'static str) {
-        match self {
+    fn cause(self) -> Cause {
+        let (reason, advice) = match self {
             Waits::Connection => {
                 ("the database does not accept the connection", "check host, port, firewall and connect.timeout.ms")
             }
             Waits::Database => (
                 "the database does not answer a statement",
-                "look at its load, at locks and for a missing index (`rowtide explain`); statement.timeout.ms ends the wait",
+                "look at its load, at locks and for a missing index (`rowtide explain`)",
             ),
             Waits::Registry => ("the schema registry does not answer", "check that the schema registry is up"),
             Waits::Topic => ("Kafka does not answer about the topic", "check that the brokers are up"),
@@ -40,21 +42,50 @@ impl Waits {
                 "Kafka has not confirmed the rows read before",
                 "check that the brokers are up, reachable at their advertised addresses, and can write",
             ),
-        }
+        };
+        Cause::new(reason, advice)
     }
 }
 
 /// Whom one table's poll waits for at the moment. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Step(Arc<AtomicU8>);
+pub(super) struct Step(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    whom: AtomicU8,
+    /// What watches over the statements of the present connection.
+    vigil: Mutex<Option<Vigil>>,
+    /// How often the log was told of this wait.
+    told: AtomicU32,
+}
 
 impl Step {
     pub(super) fn waits_for(&self, whom: Waits) {
-        self.0.store(whom as u8, Ordering::Relaxed);
+        self.0.whom.store(whom as u8, Ordering::Relaxed);
+        self.0.told.store(0, Ordering::Relaxed);
     }
 
-    fn get(&self) -> Waits {
-        Waits::ALL.get(usize::from(self.0.load(Ordering::Relaxed))).copied().unwrap_or(Waits::Database)
+    /// There is a new connection.
+    pub(super) fn asks(&self, vigil: Option<&Vigil>) {
+        *self.0.vigil.lock().unwrap_or_else(PoisonError::into_inner) = vigil.cloned();
+    }
+
+    fn cause(&self) -> Cause {
+        let whom = Waits::ALL.get(usize::from(self.0.whom.load(Ordering::Relaxed))).copied();
+        let whom = whom.unwrap_or(Waits::Database);
+        let vigil = self.0.vigil.lock().unwrap_or_else(PoisonError::into_inner);
+        match vigil.as_ref().filter(|_| whom == Waits::Database).and_then(Vigil::silence) {
+            Some(silence) => {
+                Cause { reason: silence.reason, advice: silence.advice.to_owned(), at_work: silence.at_work }
+            }
+            None => whom.cause(),
+        }
+    }
+
+    /// Whether the log is to be told now: again after twice the time each time.
+    fn is_news(&self) -> bool {
+        (self.0.told.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two()
     }
 }
 
@@ -79,15 +110,17 @@ pub(super) async fn watched<T>(work: impl Future<Output = T>, mut say: impl FnMu
 
 /// The poll of one table takes long, and the other tables of its task wait for their turn.
 pub(super) fn poll_stalls(step: &Step, polled: &TableBoard, name: &str, others: &[TableBoard]) -> Vec<Stall> {
-    let whom = step.get();
-    let (reason, advice) = whom.words();
-    tracing::warn!(table = name, reason, advice, "the poll takes long");
+    let cause = step.cause();
+    if step.is_news() {
+        tracing::warn!(table = name, reason = cause.reason, advice = cause.advice, "the poll takes long");
+    }
+    let behind = Cause { reason: format!("waits for its turn behind {name}: {}", cause.reason), ..cause.clone() };
     let mut stalls = Vec::with_capacity(others.len());
     for other in others {
         if other.name() == name {
-            stalls.push(polled.stalled(Stage::Poll, reason, advice));
+            stalls.push(polled.stalled(Stage::Poll, &cause));
         } else {
-            stalls.push(other.stalled(Stage::Poll, format!("waits for its turn behind {name}: {reason}"), advice));
+            stalls.push(other.stalled(Stage::Poll, &behind));
         }
     }
     stalls
@@ -95,8 +128,7 @@ pub(super) fn poll_stalls(step: &Step, polled: &TableBoard, name: &str, others: 
 
 /// A transaction takes long; `told`: what was found to be the reason, and what to do.
 pub(super) fn commit_stalls(tables: &[TableBoard], told: Option<(String, String)>) -> Vec<Stall> {
-    let (reason, advice) = Waits::Kafka.words();
-    let (reason, advice) = told.unwrap_or_else(|| (reason.to_owned(), advice.to_owned()));
-    tracing::warn!(reason, advice, "the transaction takes long");
-    tables.iter().map(|table| table.stalled(Stage::Commit, reason.as_str(), &advice)).collect()
+    let cause = told.map_or_else(|| Waits::Kafka.cause(), |(reason, advice)| Cause::new(reason, advice));
+    tracing::warn!(reason = cause.reason, advice = cause.advice, "the transaction takes long");
+    tables.iter().map(|table| table.stalled(Stage::Commit, &cause)).collect()
 }

@@ -68,18 +68,24 @@ impl Polled {
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
         let rule = rule(parts, &bound.binding.planner, None).whole();
         let query = bound.binding.planner.page(None, None, 0);
+        if let Some(vigil) = connection.vigil() {
+            // It would begin anew.
+            vigil.bound(None);
+        }
+        self.in_pass = true;
         let mut stream = connection.fetch(&bound.binding.definition, &query).await?;
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.page_bytes };
-        let (mut pass, mut has_misfits) = (Pass::default(), false);
+        let (mut pass, mut has_misfits, mut rows) = (Pass::default(), false, 0);
         loop {
             let permit = self.place(out).await?;
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
             has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
             let mut batch = page.batch;
+            rows += batch.len() as u64;
             batch.skipped = self.told(parts, page.left_out).await?;
             if let Some(ready) = pass.add(batch) {
                 permit.send(ready);
-                self.board.polled(true, false);
+                self.board.in_pass(rows, self.passes_end);
             }
             if page.ended {
                 break;
@@ -96,6 +102,7 @@ impl Polled {
             nothing
         };
         self.place(out).await?.send(pass.end().unwrap_or_else(end));
+        (self.in_pass, self.passes_end, self.broken_passes) = (false, true, 0);
         self.board.polled(false, true);
         Ok(true)
     }

@@ -189,6 +189,9 @@ impl Metrics {
                 if let Some(polled) = table.last_poll {
                     self.shared.last_poll.get_or_create_owned(&labels).set(polled as f64 / 1000.0);
                 }
+                if let Some(lag) = table.lag_seconds {
+                    self.shared.lag.get_or_create_owned(&labels).set(lag);
+                }
                 self.shared.observe_guard(&labels, &table.guard);
                 for state in TableState::ALL {
                     let gauge = self.shared.table_state.get_or_create_owned(&state_labels(&labels, state));

@@ -64,7 +64,7 @@ metrics! {
     POLL_SECONDS "rowtide_poll_seconds" Histogram ["connector", "table"]
         "Time from sending a poll's query to its last row";
     LAG "rowtide_lag_seconds" Gauge ["connector", "table"]
-        "Age of the newest emitted row by the database's clock, at the last poll";
+        "Age of the newest emitted row by the database's clock, at the last poll; grows while the table cannot be read";
     LATE_ROWS "rowtide_guard_late_rows_total" Counter ["connector", "table"]
         "Rows whose transaction committed after later rows were read, and which were caught";
     REREAD_ROWS "rowtide_guard_reread_rows_total" Counter ["connector", "table"]

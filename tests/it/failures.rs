@@ -197,7 +197,7 @@ fn a_locked_table_is_said_to_be_waited_for_within_the_statement_limit_and_recove
     let locked = std::time::Instant::now();
     let status = wait_for_state(&broken.address, "public.bad", "backing_off");
     assert!(locked.elapsed() < std::time::Duration::from_secs(10), "noticed after {:?}", locked.elapsed());
-    assert!(status["advice"].as_str().is_some_and(|advice| advice.contains("time limit")), "{status}");
+    assert!(status["reason"].as_str().is_some_and(|reason| reason.contains("for a lock held by session ")), "{status}");
     broken.database.run("insert into good (item) values ('while the other is locked')");
     wait_for_records(&broken.connector.topic("good"), 4);
     lock.run("commit");

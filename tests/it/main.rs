@@ -22,6 +22,7 @@ mod schemas;
 mod servers;
 mod sql;
 mod standalone;
+mod statements;
 mod support;
 mod tail;
 mod ties;

@@ -326,3 +326,26 @@ fn a_view_whose_definer_is_gone_is_named_with_the_reason() {
         once(&view, &[]).expect_says(&["seen", "runs as the user who defined it, and that user is gone"]);
     }
 }
+
+#[test]
+fn a_column_of_tidb_that_is_added_renamed_or_dropped_stops_its_table_for_seconds_only() {
+    let database = MySqlFamily::new("tidb");
+    database.run(
+        "create table t (id bigint primary key auto_increment, ts timestamp(6) not null default current_timestamp(6),
+           item varchar(20), key (ts, id));
+         insert into t (item) values ('first')",
+    );
+    let connector = connector(&database, "", "timestamp+incrementing").alone().set("table.whitelist", "t");
+    let running = Running::start(&connector.file(), &[]);
+    wait_for_records(&connector.topic("t"), 1);
+    let changes = ["add column extra int", "rename column extra to other", "drop column other", "add column last int"];
+    for (count, change) in changes.into_iter().enumerate() {
+        database.run(&format!("alter table t {change}; insert into t (item) values ('after')"));
+        let changed = std::time::Instant::now();
+        let found = wait_for_records(&connector.topic("t"), count + 2);
+        // What is read is half a second old; with the time that the test takes to look.
+        assert!(changed.elapsed() < std::time::Duration::from_secs(5), "{change}: {:?}", changed.elapsed());
+        assert_eq!(found.len(), count + 2, "{change}");
+    }
+    assert_eq!(running.terminate(), Some(0));
+}

@@ -59,8 +59,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "statement.timeout.ms",
         Kind::Long,
-        "How long a statement may go without an answer before it is called \
-         hung and tried again. The URL's `socketTimeout` counts where this key is absent.",
+        "How long a statement that reads part of a table may work without giving a row. Then it is cancelled at the \
+         server and tried again with twice the time. Queries, and tables that can only be read in one go, may take as \
+         long as the server works on them; of every statement this is also how long it may wait for a lock before its \
+         first row, and how long nobody may answer before the connection counts as lost. The URL's `socketTimeout` \
+         counts where this key is absent.",
     )
     .or("30000")
     .allow(Allowed::Range(1, 86_400_000))

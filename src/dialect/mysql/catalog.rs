@@ -247,7 +247,7 @@ async fn prove_readable(session: &mut Session, id: &TableId, columns: &[Describe
     if error.kind() != ErrorKind::Privilege {
         return Err(error);
     }
-    if let Some(advice) = roles::inactive(&mut session.connection, session.silence).await {
+    if let Some(advice) = roles::inactive(&mut session.connection, &session.vigil).await {
         return Err(error.advise(advice));
     }
     let granted: Vec<String> = columns.iter().map(|column| back_quoted(&column.name)).collect();
@@ -267,7 +267,7 @@ async fn missing(session: &mut Session, id: &TableId) -> Error {
         Err(error) => error,
     };
     if error.kind() == ErrorKind::Privilege
-        && let Some(advice) = roles::inactive(&mut session.connection, session.silence).await
+        && let Some(advice) = roles::inactive(&mut session.connection, &session.vigil).await
     {
         return error.advise(advice);
     }
@@ -286,7 +286,7 @@ async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described
     // In its own words: in another one's FROM some expressions have another type, which is not what Kafka Connect
     // registers.
     let call = (&mut session.connection).describe(statement(sql).into_sql_str());
-    let described = answered(session.silence, Doing::Describe, call).await?;
+    let described = answered(&session.vigil, Doing::Describe, call).await?;
     let mut columns: Vec<Described> = described
         .columns
         .iter()

@@ -145,9 +145,10 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
             "the server knows no such time zone; load its time zone tables (mysql_tzinfo_to_sql), or use an \
              offset such as +02:00",
         ),
-        1317 | 1907 | 1969 | 3024 => {
-            error.advise("the statement was cancelled or ran into its time limit; look for a missing index")
-        }
+        1317 | 1907 | 1969 | 3024 => error.advise(
+            "somebody cancelled the statement, or a time limit that rowtide does not set (sessionVariables of \
+             connection.url, a proxy's) is too short; raise it, or look for a missing index",
+        ),
         1356 => error.advise(
             "the view names a table, a column or a function that is not there or that its definer may not use; \
              `show create view` shows it",
@@ -206,6 +207,7 @@ fn kind(number: u16, state: &str, doing: Doing) -> ErrorKind {
         // The table was altered between two steps.
         1412 | 1615 | 8022 | 8028 | 8113 if doing == Doing::Page => ErrorKind::SchemaChanged,
         1052 | 1060 | 1222 | 1241 | 1248 | 1267 | 1271 | 1305 | 1349 => ErrorKind::SourceSchema,
+        1317 | 1907 | 1969 | 3024 => ErrorKind::TimeLimit,
         1264 | 1292 | 1365 | 1366 | 1367 | 1411 | 1525 | 1690 | 3140 | 3141 | 3156 => ErrorKind::Value,
         number if PASSES.iter().any(|group| group.contains(&number)) => ErrorKind::Query,
         // By class: a connection that is broken (a node of a cluster that is not in sync), a transaction rolled back.
@@ -232,7 +234,7 @@ mod tests {
             (1146, Doing::Page, ErrorKind::SchemaChanged),
             (1054, Doing::Page, ErrorKind::SchemaChanged),
             (1064, Doing::Describe, ErrorKind::Config),
-            (3024, Doing::Page, ErrorKind::Query),
+            (3024, Doing::Page, ErrorKind::TimeLimit),
             (1213, Doing::Page, ErrorKind::Query),
             (1053, Doing::Page, ErrorKind::Unreachable),
             (1365, Doing::Page, ErrorKind::Value),

@@ -2,15 +2,17 @@
 //! the driver's options, hosts are tried in order, and the server is asked what it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
-use super::super::rows::{no_answer, silence_after};
 use super::super::stranger::{Stranger, caught, or_stranger};
 use super::super::tunnel::{Protocol, Tunnel};
+use super::super::vigil::{Farewell, Vigil, no_answer};
 use super::super::{Doing, STATEMENTS_KEPT};
+use super::beside::{Beside, INSTANCE};
 use super::classify::{classify, number_of};
 use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, roles, settings, text};
 use crate::config::spec::{SourceSpec, ZeroDate};
@@ -31,7 +33,6 @@ fn is_set(parameters: &Parameters, name: &str, default: bool) -> bool {
 pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     let options = options(source);
     let (mode, trust) = (ssl_mode(&source.url.parameters)?, trust(&source.url.parameters)?);
-    let silence = silence_after(source.statement_timeout, GRACE);
     let mut hosts = source.url.hosts.clone();
     if hosts.is_empty() {
         hosts.push(("localhost".to_owned(), 3_306));
@@ -43,9 +44,9 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
             Some(path) => options.clone().socket(path),
             None => options.clone(),
         };
-        let connecting = connect(options, (host, *port), mode, &trust);
-        let connected = match tokio::time::timeout(source.connect_timeout, connecting).await {
-            Ok(Ok(Ok(connection))) => greet(connection, source, silence).await,
+        let way = Way { options, host: host.clone(), port: *port, mode, trust: trust.clone() };
+        let connected = match tokio::time::timeout(source.connect_timeout, way.connect()).await {
+            Ok(Ok(Ok(connection))) => greet(connection, way, source).await,
             Ok(Err(error)) => Err(error),
             Ok(Ok(Err(error))) => {
                 let error = not_let_in(classify(error, Doing::Connect), source);
@@ -103,7 +104,7 @@ async fn with_roles(
     let Ok(Ok(Ok(mut connection))) = tokio::time::timeout(source.connect_timeout, connecting).await else {
         return error;
     };
-    match roles::inactive(&mut connection, silence_after(source.statement_timeout, GRACE)).await {
+    match roles::inactive(&mut connection, &Vigil::blind(source.statement_timeout)).await {
         Some(advice) => error.advise(advice),
         None => error,
     }
@@ -158,7 +159,22 @@ fn trust(parameters: &Parameters) -> Result<Trust> {
     Ok(Trust { authorities, name: true, identity })
 }
 
-/// Connects to one host, through a tunnel where its certificate is verified.
+/// A server, and how a connection to it is secured.
+pub(super) struct Way {
+    options: MySqlConnectOptions,
+    host: String,
+    port: u16,
+    mode: MySqlSslMode,
+    trust: Trust,
+}
+
+impl Way {
+    /// Connects, through a tunnel where the server's certificate is verified.
+    pub(super) async fn connect(&self) -> Result<sqlx::Result<MySqlConnection>> {
+        connect(self.options.clone(), (&self.host, self.port), self.mode, &self.trust).await
+    }
+}
+
 async fn connect(
     options: MySqlConnectOptions,
     (host, port): (&str, u16),
@@ -204,19 +220,20 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
 }
 
 /// Asks the server what it is and puts the session in order.
-async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Duration) -> Result<Session> {
-    settings::make_readable(&mut connection, silence).await?;
-    let version = one(&mut connection, "select version()", silence).await?.unwrap_or_default();
+async fn greet(mut connection: MySqlConnection, way: Way, source: &SourceSpec) -> Result<Session> {
+    let vigil = &Vigil::blind(source.statement_timeout);
+    settings::make_readable(&mut connection, vigil).await?;
+    let version = one(&mut connection, "select version()", vigil).await?.unwrap_or_default();
     let (kind, shown) = recognise(&version)?;
     if source.url.dialect == "tidb" && kind != Server::TiDb {
         return Err(Error::config(format!("a tidb: URL, but the server is {} {shown}", kind.product()))
             .advise("write mysql: or mariadb: in connection.url, or name the TiDB server"));
     }
-    settings::apply(&mut connection, source, kind, silence).await?;
-    let zone = ZoneState::of(&mut connection, silence).await?;
-    let step = one(&mut connection, "select cast(@@session.auto_increment_increment as char)", silence).await;
+    settings::apply(&mut connection, source, kind, vigil).await?;
+    let zone = ZoneState::of(&mut connection, vigil).await?;
+    let step = one(&mut connection, "select cast(@@session.auto_increment_increment as char)", vigil).await;
     // A replica of TiDB reads for itself; the others lag behind their source.
-    let read_only = one(&mut connection, "select cast(@@global.read_only as char)", silence).await;
+    let read_only = one(&mut connection, "select cast(@@global.read_only as char)", vigil).await;
     let parameters = &source.url.parameters;
     let for_mariadb = source.url.dialect == "mariadb";
     let mut types = source.types.clone();
@@ -227,8 +244,12 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
             _ => None,
         };
     }
+    let id = one(&mut connection, "select cast(connection_id() as char)", vigil).await?;
+    let id = id.and_then(|id| id.parse().ok()).ok_or_else(|| Error::internal("the session has no number"))?;
+    let instance = one(&mut connection, INSTANCE, vigil).await?.unwrap_or_default();
+    let watched = Vigil::beside(source.statement_timeout, Arc::new(Beside { way, kind, id, instance }));
     Ok(Session {
-        identity: identity::of(&mut connection, kind, silence).await?,
+        identity: identity::of(&mut connection, kind, vigil).await?,
         connection,
         kind,
         server: format!("{} {shown}", kind.product()),
@@ -245,19 +266,16 @@ async fn greet(mut connection: MySqlConnection, source: &SourceSpec, silence: Du
         current_database_only: is_set(parameters, "nullDatabaseMeansCurrent", for_mariadb),
         id_step: step.ok().flatten().and_then(|step| step.parse().ok()).unwrap_or(1),
         replica: kind != Server::TiDb && read_only.ok().flatten().is_some_and(|text| text == "1"),
-        silence,
+        _farewell: Farewell(watched.clone()),
+        vigil: watched,
         zone,
         writers: Writers::default(),
         notes: Notes::default(),
     })
 }
 
-pub(super) async fn one(
-    connection: &mut MySqlConnection,
-    sql: &'static str,
-    silence: Duration,
-) -> Result<Option<String>> {
-    let row = answered(silence, Doing::Connect, sqlx::raw_sql(sql).fetch_one(connection)).await?;
+pub(super) async fn one(connection: &mut MySqlConnection, sql: &'static str, vigil: &Vigil) -> Result<Option<String>> {
+    let row = answered(vigil, Doing::Connect, sqlx::raw_sql(sql).fetch_one(connection)).await?;
     Ok(text(&row, 0)?.map(str::to_owned))
 }
 

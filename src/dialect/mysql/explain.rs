@@ -56,7 +56,7 @@ fn is_about_a_view(error: &Error) -> bool {
 
 async fn run(session: &mut Session, sql: &str, query: &PlannedQuery) -> Result<Vec<MySqlRow>> {
     let call = sqlx::query_with(statement(sql), bind::arguments(&query.binds)?).persistent(false);
-    answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await
+    answered(&session.vigil, Doing::Page, call.fetch_all(&mut session.connection)).await
 }
 
 /// The statement with each index of its table forced; none if it reads no table.

@@ -57,7 +57,7 @@ pub(super) async fn open<'a>(
 ) -> Result<Rows<'a, Reader<'a>>> {
     session.begin(&definition.relation).await?;
     let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?).persistent(query.recurs);
-    let Session { connection, types, zone, notes, silence, .. } = session;
+    let Session { connection, types, zone, notes, vigil, .. } = session;
     let stream = connection.fetch(call).boxed();
     let reader = Reader {
         definition,
@@ -69,7 +69,7 @@ pub(super) async fn open<'a>(
         values: Vec::new(),
         cursor: Vec::new(),
     };
-    Ok(Rows::new(stream, reader, *silence))
+    Ok(Rows::new(stream, reader, vigil))
 }
 
 impl RowReader for Reader<'_> {
@@ -98,6 +98,10 @@ impl RowReader for Reader<'_> {
         let error = classify(error, Doing::Page).with("table", &self.definition.relation);
         self.notes.learn(&error);
         error
+    }
+
+    fn located(&self, error: Error) -> Error {
+        error.with("table", &self.definition.relation)
     }
 }
 

@@ -3,11 +3,13 @@
 //! set to, `catalog` lists and describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
 //! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
 //! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
-//! since when, `past` reads TiDB as of a time; `bind` writes parameters, `classify` sorts errors.
+//! since when, `past` reads TiDB as of a time; `beside` asks the server about the session and cancels its statements,
+//! `bind` writes parameters, `classify` sorts errors.
 //!
 //! Tables are read in UTC, so that TIMESTAMP columns are instants also where the server's zone has an hour
 //! twice. A custom query runs in the zone it would have with Kafka Connect, since it may say `now()`.
 
+mod beside;
 mod bind;
 mod catalog;
 mod classify;
@@ -42,7 +44,7 @@ use self::types::ColumnType;
 use self::writers::Writers;
 use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
-use super::rows::no_answer;
+use super::vigil::{Farewell, Vigil};
 use super::{
     CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
 };
@@ -127,7 +129,7 @@ struct Quirks {
     vectors_are_text: bool,
 }
 
-/// How long the server may be late with its own time limit before the connection counts as dead.
+/// How long a goodbye may take.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// One open session.
@@ -146,11 +148,11 @@ struct Session {
     id_step: u64,
     /// The server only follows another one.
     replica: bool,
-    /// How long the server may say nothing.
-    silence: Duration,
+    vigil: Vigil,
     zone: ZoneState,
     writers: Writers,
     notes: Notes,
+    _farewell: Farewell,
 }
 
 /// What is remembered between calls.
@@ -174,12 +176,9 @@ fn statement(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.to_owned())
 }
 
-/// Waits for an answer of the server for `limit`.
-async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| classify(error, doing)),
-        Err(_) => Err(no_answer(limit)),
-    }
+/// Waits for an answer of the server.
+async fn answered<T>(vigil: &Vigil, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    vigil.answer(call).await?.map_err(|error| classify(error, doing))
 }
 
 /// A column's bytes; none for null. The driver calls zero dates null, this does not.
@@ -201,7 +200,7 @@ impl Session {
     async fn begin(&mut self, relation: &Relation) -> Result<()> {
         self.tidy().await?;
         if std::mem::take(&mut self.notes.stale) {
-            answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
+            answered(&self.vigil, Doing::Page, self.connection.clear_cached_statements()).await?;
         }
         self.set_zone(is_table(relation)).await
     }
@@ -228,7 +227,7 @@ impl Session {
 
     async fn run(&mut self, sql: &str) -> Result<()> {
         let call = sqlx::raw_sql(statement(sql)).execute(&mut self.connection);
-        answered(self.silence, Doing::Page, call).await.map(|_| ())
+        answered(&self.vigil, Doing::Page, call).await.map(|_| ())
     }
 
     /// Runs statements in one round trip, the first of which begins a transaction and the last of which ends it;
@@ -237,7 +236,7 @@ impl Session {
         self.tidy().await?;
         self.notes.open_transaction = true;
         let call = sqlx::raw_sql(statement(sql)).fetch_all(&mut self.connection);
-        let rows = answered(self.silence, Doing::Page, call).await?;
+        let rows = answered(&self.vigil, Doing::Page, call).await?;
         self.notes.open_transaction = false;
         Ok(rows)
     }
@@ -248,7 +247,7 @@ impl Session {
         for bind in binds {
             call = call.bind((*bind).to_owned());
         }
-        answered(self.silence, doing, call.fetch_all(&mut self.connection)).await
+        answered(&self.vigil, doing, call.fetch_all(&mut self.connection)).await
     }
 
     /// The clock: the instant, and the wall clock of the session's own zone.
@@ -259,7 +258,7 @@ impl Session {
         const CLOCK: &str = "select utc_timestamp(6), convert_tz(utc_timestamp(6), '+00:00', ?), @@global.time_zone";
         self.tidy().await?;
         let call = sqlx::query(CLOCK).bind(self.zone.name.clone()).fetch_one(&mut self.connection);
-        let row = answered(self.silence, Doing::Page, call).await?;
+        let row = answered(&self.vigil, Doing::Page, call).await?;
         let micros = |index: usize| -> Result<Option<i64>> {
             let Some(bytes) = bytes(&row, index).map_err(|error| classify(error, Doing::Page))? else {
                 return Ok(None);
@@ -374,7 +373,7 @@ impl SourceConnection for Session {
             let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
             self.tidy().await?;
             let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?).persistent(query.recurs);
-            let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
+            let row = answered(&self.vigil, Doing::Page, call.fetch_optional(&mut self.connection)).await;
             match row.map_err(|error| self.noted(error))? {
                 Some(row) => cursor_of(&row, kind).map_err(|error| self.noted(error)),
                 None => Ok(None),
@@ -441,8 +440,13 @@ impl SourceConnection for Session {
         Box::pin(async move { matches!(tokio::time::timeout(GRACE, self.connection.ping()).await, Ok(Ok(()))) })
     }
 
+    fn vigil(&self) -> Option<&Vigil> {
+        Some(&self.vigil)
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
+            self.vigil.cancel().await;
             let _ = tokio::time::timeout(GRACE, self.connection.close()).await;
         })
     }

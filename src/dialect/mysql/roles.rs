@@ -1,29 +1,27 @@
 //! Roles that are granted to an account and not active in its sessions: what they may read is denied all the same.
 
-use std::time::Duration;
-
 use sqlx::mysql::MySqlConnection;
 
 use super::super::Doing;
+use super::super::vigil::Vigil;
 use super::{answered, statement, text};
 use crate::error::Result;
 
 /// What would make the roles of the account active; none if it has none, or one is active.
-pub(super) async fn inactive(connection: &mut MySqlConnection, silence: Duration) -> Option<String> {
+pub(super) async fn inactive(connection: &mut MySqlConnection, vigil: &Vigil) -> Option<String> {
     // Whatever is not found out leaves the advice a general one.
-    found(connection, silence).await.ok().flatten()
+    found(connection, vigil).await.ok().flatten()
 }
 
-async fn found(connection: &mut MySqlConnection, silence: Duration) -> Result<Option<String>> {
+async fn found(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<Option<String>> {
     let session = sqlx::raw_sql("select current_role(), current_user(), version()").fetch_one(&mut *connection);
-    let session = answered(silence, Doing::Connect, session).await?;
+    let session = answered(vigil, Doing::Connect, session).await?;
     if text(&session, 0)?.is_some_and(|active| !active.is_empty() && active != "NONE") {
         return Ok(None);
     }
     let (user, host) = text(&session, 1)?.and_then(|account| account.rsplit_once('@')).unwrap_or(("", "%"));
     let word = if text(&session, 2)?.is_some_and(|version| version.contains("MariaDB")) { "FOR" } else { "TO" };
-    let grants =
-        answered(silence, Doing::Connect, sqlx::raw_sql(statement("show grants")).fetch_all(connection)).await?;
+    let grants = answered(vigil, Doing::Connect, sqlx::raw_sql(statement("show grants")).fetch_all(connection)).await?;
     let mut roles = Vec::new();
     for row in &grants {
         roles.extend(text(row, 0)?.and_then(role_of).map(str::to_owned));

@@ -6,12 +6,12 @@
 //! the zone of queries, `div_precision_increment`, `group_concat_max_len`, languages; and what only costs time.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use sqlx::mysql::MySqlConnection;
 
 use super::super::Doing;
 use super::super::syntax::single_quoted;
+use super::super::vigil::Vigil;
 use super::{Server, answered, statement, text};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, ErrorKind, Result};
@@ -75,9 +75,9 @@ const VARIABLES: &[Variable] = &[
 const PATIENT: u64 = 28_800;
 
 /// What has to be first: under a limit of rows the server would not even show its version and its variables.
-pub(super) async fn make_readable(connection: &mut MySqlConnection, silence: Duration) -> Result<()> {
+pub(super) async fn make_readable(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<()> {
     let sql = format!("set autocommit = 1, sql_select_limit = {ALL}, max_join_size = {ALL}, sql_big_selects = 1");
-    answered(silence, Doing::Connect, sqlx::raw_sql(statement(&sql)).execute(connection)).await.map(|_| ())
+    answered(vigil, Doing::Connect, sqlx::raw_sql(statement(&sql)).execute(connection)).await.map(|_| ())
 }
 
 /// Puts the session in order.
@@ -85,12 +85,12 @@ pub(super) async fn apply(
     connection: &mut MySqlConnection,
     source: &SourceSpec,
     kind: Server,
-    silence: Duration,
+    vigil: &Vigil,
 ) -> Result<()> {
     let parameters = &source.url.parameters;
     let own = split_variables(parameters.get("sessionVariables").map_or("", String::as_str));
     refuse_what_is_relied_on(&own)?;
-    let present = present(connection, silence).await?;
+    let present = present(connection, vigil).await?;
     let mut sql = assignments(source, kind, &present, &own);
     for variable in &own {
         let scope = if variable.starts_with('@') { "" } else { "session " };
@@ -102,9 +102,9 @@ pub(super) async fn apply(
     // One by one: a proxy may know a SET, but not several statements at once.
     for sql in sql {
         let call = sqlx::raw_sql(statement(&sql)).execute(&mut *connection);
-        answered(silence, Doing::Connect, call).await?;
+        answered(vigil, Doing::Connect, call).await?;
     }
-    let kept = self::present(connection, silence).await?;
+    let kept = self::present(connection, vigil).await?;
     let lost = VARIABLES
         .iter()
         .filter(|variable| !is_among(&own, variable.name))
@@ -120,11 +120,11 @@ pub(super) async fn apply(
 }
 
 /// The session's present values of what is looked after here.
-async fn present(connection: &mut MySqlConnection, silence: Duration) -> Result<BTreeMap<String, String>> {
+async fn present(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<BTreeMap<String, String>> {
     let names = VARIABLES.iter().map(|variable| variable.name).chain(["wait_timeout", "sql_mode"]);
     let names: Vec<String> = names.map(single_quoted).collect();
     let sql = format!("show session variables where variable_name in ({})", names.join(", "));
-    let rows = answered(silence, Doing::Connect, sqlx::raw_sql(statement(&sql)).fetch_all(connection)).await?;
+    let rows = answered(vigil, Doing::Connect, sqlx::raw_sql(statement(&sql)).fetch_all(connection)).await?;
     let pair =
         |row| Ok((text(row, 0)?.unwrap_or_default().to_lowercase(), text(row, 1)?.unwrap_or_default().to_owned()));
     rows.iter().map(pair).collect()
@@ -139,10 +139,10 @@ fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, Str
             values.push(format!("{name} = {set_to}"));
         }
     }
-    let limit = source.statement_timeout;
+    // A pass may take as long as it takes; what says nothing is found out by looking (`vigil`).
     values.push(match kind {
-        Server::MariaDb => format!("max_statement_time = {}.{:03}", limit.as_secs(), limit.subsec_millis()),
-        Server::MySql | Server::TiDb => format!("max_execution_time = {}", limit.as_millis()),
+        Server::MariaDb => "max_statement_time = 0".to_owned(),
+        Server::MySql | Server::TiDb => "max_execution_time = 0".to_owned(),
     });
     // While a result waits for Kafka the server must not hang up on its reader; nor between two polls.
     values.push("net_write_timeout = 600".to_owned());

@@ -229,7 +229,7 @@ async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransac
 async fn clock_only(session: &mut Session, is_stale: bool) -> Result<OpenTransactions> {
     session.tidy().await?;
     let call = sqlx::raw_sql(statement(&format!("select {CLOCK}"))).fetch_one(&mut session.connection);
-    let row = answered(session.silence, Doing::Page, call).await?;
+    let row = answered(&session.vigil, Doing::Page, call).await?;
     Ok(OpenTransactions { clock: number(&row, 0)?, is_stale, ..OpenTransactions::default() })
 }
 
@@ -381,7 +381,7 @@ async fn look_at_cluster(session: &mut Session) -> Result<Option<Look>> {
          select '', 'own', connection_id()"
     );
     let call = sqlx::raw_sql(statement(&sql)).fetch_all(&mut session.connection);
-    let rows = answered(session.silence, Doing::Page, call).await?;
+    let rows = answered(&session.vigil, Doing::Page, call).await?;
     listed(session.kind, &rows)
 }
 

@@ -1,13 +1,13 @@
 //! The zone of the session: what Kafka Connect's driver would see, and what rowtide sets for tables.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use chrono::{DateTime, Datelike, FixedOffset, Offset, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use sqlx::mysql::MySqlConnection;
 
 use super::super::Doing;
+use super::super::vigil::Vigil;
 use super::connect::one;
 use super::types::Kind;
 use super::{answered, text};
@@ -30,13 +30,13 @@ pub(super) struct ZoneState {
 const YEARS: &[i32] = &[1975, 1990, 2005, 2015, 2024, 2026];
 
 impl ZoneState {
-    pub(super) async fn of(connection: &mut MySqlConnection, silence: Duration) -> Result<Self> {
-        let name = one(connection, "select @@session.time_zone", silence).await?.unwrap_or_default();
+    pub(super) async fn of(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<Self> {
+        let name = one(connection, "select @@session.time_zone", vigil).await?.unwrap_or_default();
         let zone = match name.parse::<Zone>() {
             Ok(zone) => zone,
-            Err(_) => system_zone(connection, silence).await?,
+            Err(_) => system_zone(connection, vigil).await?,
         };
-        let global = one(connection, "select @@global.time_zone", silence).await?.unwrap_or_default();
+        let global = one(connection, "select @@global.time_zone", vigil).await?.unwrap_or_default();
         Ok(Self { is_utc: name == "+00:00", zone, name, global })
     }
 
@@ -48,9 +48,9 @@ impl ZoneState {
 }
 
 /// The zone of the server's operating system, which has no name that could be asked for: it is known by its offsets.
-async fn system_zone(connection: &mut MySqlConnection, silence: Duration) -> Result<Zone> {
+async fn system_zone(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<Zone> {
     let coarse = months();
-    let candidates = match offsets_at(connection, silence, &coarse).await? {
+    let candidates = match offsets_at(connection, vigil, &coarse).await? {
         offsets if offsets.iter().all(|offset| *offset == 0) => return Ok(Zone::UTC),
         offsets => Candidates::at(&coarse, &offsets),
     };
@@ -59,23 +59,19 @@ async fn system_zone(connection: &mut MySqlConnection, silence: Duration) -> Res
     if fine.is_empty() {
         return Ok(candidates.zone());
     }
-    let offsets = offsets_at(connection, silence, &fine).await?;
+    let offsets = offsets_at(connection, vigil, &fine).await?;
     Ok(candidates.that_agree(&fine, &offsets).zone())
 }
 
 /// How many seconds the session's wall clocks are ahead of UTC at some instants.
-async fn offsets_at(
-    connection: &mut MySqlConnection,
-    silence: Duration,
-    instants: &[DateTime<Utc>],
-) -> Result<Vec<i32>> {
+async fn offsets_at(connection: &mut MySqlConnection, vigil: &Vigil, instants: &[DateTime<Utc>]) -> Result<Vec<i32>> {
     let offset = |at: &DateTime<Utc>| {
         let at = at.format("%Y-%m-%d %H:%M:%S");
         format!("timestampdiff(second, '{at}', convert_tz('{at}', '+00:00', @@session.time_zone))")
     };
     let offsets: Vec<String> = instants.iter().map(offset).collect();
     let sql = format!("select concat_ws(',', {})", offsets.join(", "));
-    let row = answered(silence, Doing::Connect, sqlx::raw_sql(super::statement(&sql)).fetch_one(connection)).await?;
+    let row = answered(vigil, Doing::Connect, sqlx::raw_sql(super::statement(&sql)).fetch_one(connection)).await?;
     Ok(text(&row, 0)?.unwrap_or_default().split(',').filter_map(|offset| offset.parse().ok()).collect())
 }
 

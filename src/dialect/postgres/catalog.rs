@@ -52,7 +52,7 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
         .bind(filter.schema.as_deref().filter(|pattern| !pattern.is_empty()))
         .bind(filter.catalog.as_deref().filter(|pattern| !pattern.is_empty()))
         .persistent(false);
-    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
+    let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     rows.iter().map(|row| Ok(TableId { catalog: None, schema: Some(get(row, 0)?), name: get(row, 1)? })).collect()
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result
                from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                where n.nspname = $1 and c.relname = $2";
     let call = sqlx::query(sql).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name).persistent(false);
-    let row = answered(session.silence, Doing::Describe, call.fetch_optional(&mut session.connection)).await?;
+    let row = answered(&session.vigil, Doing::Describe, call.fetch_optional(&mut session.connection)).await?;
     let Some(row) = row else { return Ok(None) };
     let rows: i64 = get(&row, 0)?;
     Ok(u64::try_from(rows).ok().filter(|rows| *rows > 0))
@@ -99,7 +99,7 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
     // itself, and fails on those it does not know (multiranges, alone or in an array or a composite).
     let shape = format!("select t.* from (select 1) as one left join {base} as t on false");
     let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
-    let shape = match (answered(session.silence, Doing::Describe, call).await, relation) {
+    let shape = match (answered(&session.vigil, Doing::Describe, call).await, relation) {
         (Ok(shape), _) => shape,
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
             return Err(missing(session, id, error).await);
@@ -145,7 +145,7 @@ async fn with_granted_columns(session: &mut Session, id: &TableId, base: &str, e
                where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped
                  and has_column_privilege(c.oid, a.attnum, 'select') order by a.attnum";
     let call = sqlx::query(sql).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name).persistent(false);
-    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await;
+    let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await;
     let names = rows.and_then(|rows| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>>>());
     match names {
         Ok(names) if !names.is_empty() => {
@@ -159,6 +159,7 @@ async fn with_granted_columns(session: &mut Session, id: &TableId, base: &str, e
     }
 }
 
+/// A default is not spelled out to look for a sequence: for that the server names every column of its table anew.
 const CATALOG_COLUMNS: &str = "
     with recursive wanted as (
       select * from unnest($1::int4[], $2::int8[], $3::int4[], $4::int8[]) as w (position, relation, number, type)
@@ -172,7 +173,9 @@ const CATALOG_COLUMNS: &str = "
     select w.position, y.oid::int8, y.typname::text, case when y.typcategory = 'A' then 'a' else y.typtype::text end, t.modifier,
       pg_catalog.format_type(y.oid, t.modifier),
       coalesce(a.attnotnull, false),
-      coalesce(a.attidentity <> '' or pg_get_expr(d.adbin, d.adrelid) like '%nextval(%', false),
+      a.attnum is not null and (a.attidentity <> '' or exists (
+        select from regexp_matches(d.adbin::text, ':funcid (\\d+)', 'g') as f (called)
+        join pg_catalog.pg_proc p on p.oid = f.called[1]::oid and p.proname like '%nextval')),
       array_position(i.indkey::int2[], a.attnum),
       a.attnum is not null,
       case
@@ -202,7 +205,7 @@ async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<
         columns.iter().map(|column| column.type_info().oid().map_or(0, |oid| i64::from(oid.0))).collect();
     let call =
         sqlx::query(CATALOG_COLUMNS).bind(positions).bind(relations).bind(numbers).bind(&types).persistent(false);
-    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
+    let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     let mut described = Vec::with_capacity(columns.len());
     for ((column, oid), row) in columns.iter().zip(&types).zip(&rows) {
         if get::<i64>(row, 1)? != *oid {
@@ -240,7 +243,7 @@ async fn fill_in_modifiers(session: &mut Session, sql: &str, columns: &mut [Cata
     let sql = format!("explain (verbose, format json) {sql}");
     let call = sqlx::raw_sql(statement(&sql)).fetch_one(&mut session.connection);
     // Whatever is not found out leaves the column unconstrained.
-    let Ok(row) = answered(session.silence, Doing::Describe, call).await else { return };
+    let Ok(row) = answered(&session.vigil, Doing::Describe, call).await else { return };
     let Some(plan) = row.try_get_raw(0).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())) else { return };
     let Ok(plan) = serde_json::from_str::<serde_json::Value>(&plan) else { return };
     let output = plan.pointer("/0/Plan/Output").and_then(serde_json::Value::as_array);

@@ -127,7 +127,13 @@ fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) 
             "the server, the database or the role has all the sessions it may have; raise max_connections or the \
              CONNECTION LIMIT, or end some; rowtide tries again by itself",
         ),
-        "57014" => error.advise("the statement was cancelled or ran into its time limit; look for a missing index"),
+        "57014" => error.advise(
+            "somebody cancelled the statement, or a statement_timeout that rowtide does not set (options of \
+             connection.url, a pooler's) is too short; raise it, or look for a missing index",
+        ),
+        "55P03" => {
+            error.advise("it waited for a lock for as long as lock_timeout allows; rowtide tries again by itself")
+        }
         "42601" => error.advise("correct query or query.suffix; a query must be one SELECT without a semicolon"),
         "55000" if doing != Doing::Connect => error
             .advise("bring the object into the state the server asks for (a materialized view: REFRESH), then restart"),
@@ -161,6 +167,7 @@ fn kind(code: &str, routine: Option<&str>, doing: Doing) -> ErrorKind {
         "42P01" | "42703" | "42804" | "42883" | "42846" => missing,
         // The session is not what it was thought to be: another one behind a pooler.
         "26000" | "42P05" | "34000" | "25P02" => ErrorKind::Unreachable,
+        "57014" => ErrorKind::TimeLimit,
         "22023" if doing == Doing::Connect => ErrorKind::Config,
         "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "53300" => ErrorKind::Unreachable,
         code if PASSES.iter().any(|group| group.contains(&code)) => ErrorKind::Query,
@@ -201,7 +208,7 @@ mod tests {
             ("42P01", Doing::Describe, ErrorKind::SourceSchema),
             ("42703", Doing::Page, ErrorKind::SchemaChanged),
             ("42601", Doing::Describe, ErrorKind::Config),
-            ("57014", Doing::Page, ErrorKind::Query),
+            ("57014", Doing::Page, ErrorKind::TimeLimit),
             ("40P01", Doing::Page, ErrorKind::Query),
             ("40001", Doing::Page, ErrorKind::Query),
             ("55P03", Doing::Page, ErrorKind::Query),

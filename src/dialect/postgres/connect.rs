@@ -2,18 +2,20 @@
 //! are tried in order, and the server is asked what it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
-use super::super::rows::silence_after;
 use super::super::stranger::{Stranger, caught, or_stranger};
 use super::super::tunnel::{Protocol, Tunnel};
+use super::super::vigil::{Farewell, SideDoor, Vigil};
 use super::super::{Doing, STATEMENTS_KEPT};
+use super::beside::{Backend, Beside};
 use super::classify::{classify, is_of_server};
 use super::settings::Settings;
-use super::{GRACE, Notes, Session, answered, identity, statement};
+use super::{Notes, Session, answered, identity, statement};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
@@ -60,7 +62,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     }
     let per_host = seconds(parameters, "connectTimeout")?.unwrap_or(source.connect_timeout);
     let overall = seconds(parameters, "loginTimeout")?;
-    let silence = silence_after(source.statement_timeout, GRACE);
+    let silence = source.statement_timeout;
     let silence = seconds(parameters, "socketTimeout")?.map_or(silence, |limit| limit.min(silence));
     let settings = Settings::of(source)?;
     let search = search(source, &settings, per_host, silence);
@@ -89,7 +91,7 @@ async fn search(source: &SourceSpec, settings: &Settings, per_host: Duration, si
     for (host, port) in &hosts {
         let attempt = tokio::time::timeout(per_host, attempt(source, (host, *port), settings));
         let connected = match attempt.await.unwrap_or_else(|_| Err(late(per_host))) {
-            Ok(connected) => greet(connected, source, settings, silence).await,
+            Ok(opened) => greet(opened, source, settings, silence).await,
             Err(error) if error.kind() == ErrorKind::Unreachable && !is_of_server(&error) => {
                 Err(or_stranger(error, (host, *port), Stranger::Postgres).await)
             }
@@ -158,15 +160,23 @@ impl Target {
     }
 }
 
-/// One host, over each way of encryption that `sslmode` allows; and whether a pooler answered.
-async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Settings) -> Result<(PgConnection, bool)> {
+/// A connection, how another one is opened to the same place, and whether a pooler answered.
+struct Opened {
+    connection: PgConnection,
+    way: Way,
+    options: PgConnectOptions,
+    pooled: bool,
+}
+
+/// One host, over each way of encryption that `sslmode` allows.
+async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Settings) -> Result<Opened> {
     let parameters = &source.url.parameters;
     let mut pooled = parameter(parameters, "prepareThreshold") == Some("0")
         || parameter(parameters, "preferQueryMode").is_some_and(|mode| mode.starts_with("simple"));
     let (base, trust) = (base_options(source)?, trust(parameters)?);
     let mut failure = None;
     for mode in ssl_modes(parameters)? {
-        let way = Way { host, port, mode, trust: &trust };
+        let way = Way { host: host.to_owned(), port, mode, trust: trust.clone() };
         let mut result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         if !pooled && result.as_ref().err().is_some_and(may_refuse_options) {
             // If it was something else, that is still there without them.
@@ -174,7 +184,11 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
             result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         }
         match result {
-            Ok(connection) => return Ok((connection, pooled)),
+            Ok(connection) => {
+                // A pooler takes no settings, and a look at what goes on needs none.
+                let options = base.extra_float_digits(None);
+                return Ok(Opened { connection, way, options, pooled });
+            }
             Err(error) => {
                 let goes_on = matches!(error, sqlx::Error::Tls(_)) || code_of(&error) == Some("28000".to_owned());
                 let error = classify(error, Doing::Connect);
@@ -189,16 +203,17 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
 }
 
 /// A host and how the connection to it is secured.
-struct Way<'a> {
-    host: &'a str,
+pub(super) struct Way {
+    host: String,
     port: u16,
     mode: PgSslMode,
-    trust: &'a Trust,
+    trust: Trust,
 }
 
-impl Way<'_> {
-    async fn connect(&self, options: PgConnectOptions) -> Result<sqlx::Result<PgConnection>> {
-        let Self { host, port, mode, trust } = *self;
+impl Way {
+    pub(super) async fn connect(&self, options: PgConnectOptions) -> Result<sqlx::Result<PgConnection>> {
+        let Self { host, port, mode, trust } = self;
+        let (port, mode) = (*port, *mode);
         let is_socket = host.starts_with('/');
         if is_socket || !matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
             let mut options = options.host(host).port(port).ssl_mode(mode);
@@ -313,20 +328,24 @@ fn with_settings(options: PgConnectOptions, settings: &Settings, pooled: bool) -
 }
 
 /// Asks the server for its version, whether it is a standby, what its settings have become, and which one it is.
-async fn greet(
-    (mut connection, mut pooled): (PgConnection, bool),
-    source: &SourceSpec,
-    settings: &Settings,
-    silence: Duration,
-) -> Result<Session> {
-    let sql = format!("select current_setting('server_version'), pg_is_in_recovery()::text; {}", Settings::present());
+async fn greet(opened: Opened, source: &SourceSpec, settings: &Settings, silence: Duration) -> Result<Session> {
+    let Opened { mut connection, way, options, mut pooled } = opened;
+    let blind = &Vigil::blind(silence);
+    let sql = format!(
+        "select current_setting('server_version'), pg_is_in_recovery()::text; \
+         select pg_backend_pid()::text, extract(epoch from now())::text; \
+         select 'started', extract(epoch from pg_postmaster_start_time())::text; {}",
+        Settings::present()
+    );
     let call = sqlx::raw_sql(statement(&sql)).fetch_all(&mut connection);
-    let rows = answered(silence, Doing::Connect, call).await?;
+    let rows = answered(blind, Doing::Connect, call).await?;
     let unreadable = || Error::internal("the server's greeting cannot be read");
     let pair = |row: &PgRow| Ok((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?));
     let pairs: sqlx::Result<Vec<(String, String)>> = rows.iter().map(pair).collect();
     let mut pairs = pairs.map_err(|_| unreadable())?.into_iter();
     let (version, standby) = pairs.next().ok_or_else(unreadable)?;
+    let (pid, now) = pairs.next().ok_or_else(unreadable)?;
+    let (_, instance) = pairs.next().ok_or_else(unreadable)?;
     new_enough(&version)?;
     let present: BTreeMap<String, String> = pairs.collect();
     let missed = settings.missed(&present);
@@ -341,9 +360,14 @@ async fn greet(
     let rest = settings.after_start(&present);
     if !pooled && !rest.is_empty() {
         let call = sqlx::raw_sql(statement(&rest)).execute(&mut connection);
-        answered(silence, Doing::Connect, call).await?;
+        answered(blind, Doing::Connect, call).await?;
     }
-    let identity = identity::of(&mut connection, silence).await?;
+    let identity = identity::of(&mut connection, blind).await?;
+    let backend = Backend::parse(&pid, &now).filter(|_| !pooled);
+    let beside = Arc::new(Beside::new((way, options), pooled, instance, backend));
+    notice_lost_clients(&mut connection, blind, pooled).await;
+    let door: Arc<dyn SideDoor> = beside.clone();
+    let vigil = Vigil::beside(silence, door);
     Ok(Session {
         connection,
         identity,
@@ -351,12 +375,22 @@ async fn greet(
         server: format!("PostgreSQL {version}"),
         types: source.types.clone(),
         hide_unprivileged: is_set(&source.url.parameters, "hideUnprivilegedObjects"),
-        silence,
+        beside,
         pooled,
         begin: settings.begin(),
         local,
         notes: Notes::default(),
+        _farewell: Farewell(vigil.clone()),
+        vigil,
     })
+}
+
+/// The server shall not go on for a process that is gone (14 and newer, where its system can tell).
+async fn notice_lost_clients(connection: &mut PgConnection, vigil: &Vigil, pooled: bool) {
+    if !pooled {
+        let call = sqlx::raw_sql("set client_connection_check_interval = '10s'").execute(connection);
+        let _ = answered(vigil, Doing::Connect, call).await;
+    }
 }
 
 /// The oldest major version whose catalog is read.

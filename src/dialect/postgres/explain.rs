@@ -29,7 +29,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
 
 async fn rows(session: &mut Session, sql: &str, query: &PlannedQuery) -> Result<Vec<String>> {
     let call = sqlx::query_with(statement(sql), bind::arguments(&query.binds)?).persistent(false);
-    let rows = answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await?;
+    let rows = answered(&session.vigil, Doing::Page, call.fetch_all(&mut session.connection)).await?;
     rows.iter().map(text).collect()
 }
 

@@ -73,7 +73,7 @@ const ZONES: &str = "select setting from (
 
 pub(super) async fn server_zones(session: &mut Session) -> Result<Vec<Zone>> {
     let call = sqlx::query(ZONES).persistent(false).fetch_all(&mut session.connection);
-    let rows = answered(session.silence, Doing::Describe, call).await?;
+    let rows = answered(&session.vigil, Doing::Describe, call).await?;
     let name = |row: &PgRow| row.try_get::<String, _>(0).ok()?.parse().ok();
     Ok(rows.iter().filter_map(name).collect())
 }
@@ -81,7 +81,7 @@ pub(super) async fn server_zones(session: &mut Session) -> Result<Vec<Zone>> {
 async fn ask(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<Known>> {
     let schema = id.schema.as_deref().unwrap_or("public");
     let call = sqlx::query(FACTS).bind(schema).bind(&id.name).bind(columns).persistent(false);
-    let rows = answered(session.silence, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
+    let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     rows.iter()
         .map(|row| known(row).map_err(|_| Error::internal("the catalog answers in another form than expected")))
         .collect()

@@ -58,20 +58,20 @@ pub(super) async fn open<'a>(
     // Behind a pooler a limited page is taken into memory, so that no transaction stays open while
     // its rows are handed out.
     let (call, buffered) = if session.pooled && query.limit.is_some() {
-        let rows = answered(session.silence, Doing::Page, call.fetch_all(&mut session.connection)).await;
+        let rows = answered(&session.vigil, Doing::Page, call.fetch_all(&mut session.connection)).await;
         let rows = rows.map_err(|error| session.noted(error.with("table", &definition.relation)))?;
         session.end().await?;
         (None, rows)
     } else {
         (Some(call), Vec::new())
     };
-    let Session { connection, types, notes, silence, .. } = session;
+    let Session { connection, types, notes, vigil, .. } = session;
     let stream = match call {
         Some(call) => call.fetch(connection),
         None => stream::iter(buffered.into_iter().map(Ok)).boxed(),
     };
     let reader = Reader { definition, query, types, notes, layout: None, values: Vec::new(), cursor: Vec::new() };
-    Ok(Rows::new(stream, reader, *silence))
+    Ok(Rows::new(stream, reader, vigil))
 }
 
 impl RowReader for Reader<'_> {
@@ -100,6 +100,10 @@ impl RowReader for Reader<'_> {
         let error = classify(error, Doing::Page).with("table", &self.definition.relation);
         self.notes.stale |= error.kind() == ErrorKind::SchemaChanged;
         error
+    }
+
+    fn located(&self, error: Error) -> Error {
+        error.with("table", &self.definition.relation)
     }
 }
 

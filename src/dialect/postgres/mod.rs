@@ -1,8 +1,10 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `settings` says what it is set to, `catalog` lists and describes,
 //! `type_table` and `types` map types, `decode`, `numeric` and `cursor` read values, `fetch` runs pages,
 //! `explain` judges plans, `facts` judges cursor columns, `bind` writes parameters, `shown` names rows,
-//! `identity` says which server it is, `view` what its transactions do, `classify` sorts errors. A session only reads, in UTC.
+//! `identity` says which server it is, `view` what its transactions do,
+//! `beside` asks the server about the session and cancels its statements, `classify` sorts errors. A session only reads, in UTC.
 
+mod beside;
 mod bind;
 mod catalog;
 mod classify;
@@ -23,17 +25,19 @@ mod view;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Connection, Row, ValueRef};
 
+use self::beside::{Backend, Beside};
 use self::classify::classify;
 use self::cursor::CursorDecoder;
 use self::types::Wire;
-use super::rows::no_answer;
 use super::syntax::double_quoted;
+use super::vigil::{Farewell, Vigil};
 use super::{
     CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
 };
@@ -134,7 +138,7 @@ impl SqlSyntax for Syntax {
     }
 }
 
-/// How long the server may be late with its own time limit before the connection counts as dead.
+/// How long a goodbye may take.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// One open session.
@@ -145,8 +149,8 @@ struct Session {
     standby: bool,
     types: ColumnTypes,
     hide_unprivileged: bool,
-    /// How long the server may say nothing.
-    silence: Duration,
+    vigil: Vigil,
+    beside: Arc<Beside>,
     /// A pooler may stand between: no named statements, one transaction around each call.
     pooled: bool,
     /// How a transaction of one call begins.
@@ -154,6 +158,7 @@ struct Session {
     /// What a transaction sets first; empty where the session is set already.
     local: String,
     notes: Notes,
+    _farewell: Farewell,
 }
 
 /// What is remembered between calls.
@@ -177,12 +182,9 @@ fn statement(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.to_owned())
 }
 
-/// Waits for an answer of the server for `limit`.
-async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| classify(error, doing)),
-        Err(_) => Err(no_answer(limit)),
-    }
+/// Waits for an answer of the server.
+async fn answered<T>(vigil: &Vigil, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    vigil.answer(call).await?.map_err(|error| classify(error, doing))
 }
 
 impl Session {
@@ -194,8 +196,11 @@ impl Session {
         self.tidy().await?;
         if self.pooled {
             self.notes.open_transaction = true;
-            let sql = format!("{}{}", self.begin, self.local);
-            self.run(&sql).await?;
+            let who = "select pg_backend_pid()::text, extract(epoch from now())::text";
+            let sql = format!("{}{}{who}", self.begin, self.local);
+            let call = sqlx::raw_sql(statement(&sql)).fetch_one(&mut self.connection);
+            let row = answered(&self.vigil, Doing::Page, call).await?;
+            self.beside.is_served_by(Backend::of(&row)?);
         }
         Ok(())
     }
@@ -207,7 +212,7 @@ impl Session {
             self.notes.open_transaction = false;
         }
         if std::mem::take(&mut self.notes.stale) {
-            answered(self.silence, Doing::Page, self.connection.clear_cached_statements()).await?;
+            answered(&self.vigil, Doing::Page, self.connection.clear_cached_statements()).await?;
         }
         Ok(())
     }
@@ -226,13 +231,13 @@ impl Session {
 
     async fn run(&mut self, sql: &str) -> Result<()> {
         let call = sqlx::raw_sql(statement(sql)).execute(&mut self.connection);
-        answered(self.silence, Doing::Page, call).await.map(|_| ())
+        answered(&self.vigil, Doing::Page, call).await.map(|_| ())
     }
 
     async fn clock(&mut self) -> Result<i64> {
         self.begin().await?;
         let call = sqlx::query("select clock_timestamp()").persistent(!self.pooled).fetch_one(&mut self.connection);
-        let row = answered(self.silence, Doing::Page, call).await?;
+        let row = answered(&self.vigil, Doing::Page, call).await?;
         self.end().await?;
         match cursor_of(&row, CursorKind::Timestamp { zoned: true, digits: 6 })? {
             Some(CursorValue::Timestamp(micros)) => Ok(micros),
@@ -310,7 +315,7 @@ impl SourceConnection for Session {
             self.notes.stale = true;
             if self.pooled && definition.is_ok() {
                 self.notes.stale = false;
-                answered(self.silence, Doing::Describe, self.connection.clear_cached_statements()).await?;
+                answered(&self.vigil, Doing::Describe, self.connection.clear_cached_statements()).await?;
             }
             let definition = definition?;
             self.end().await?;
@@ -344,7 +349,7 @@ impl SourceConnection for Session {
             let arguments = bind::arguments(&query.binds)?;
             let call = sqlx::query_with(statement(&query.sql), arguments);
             let call = call.persistent(query.recurs && !self.pooled);
-            let row = answered(self.silence, Doing::Page, call.fetch_optional(&mut self.connection)).await;
+            let row = answered(&self.vigil, Doing::Page, call.fetch_optional(&mut self.connection)).await;
             let row = row.map_err(|error| self.noted(error))?;
             self.end().await?;
             match row {
@@ -435,8 +440,13 @@ impl SourceConnection for Session {
         Box::pin(async move { matches!(tokio::time::timeout(GRACE, self.connection.ping()).await, Ok(Ok(()))) })
     }
 
+    fn vigil(&self) -> Option<&Vigil> {
+        Some(&self.vigil)
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
+            self.vigil.cancel().await;
             let _ = tokio::time::timeout(GRACE, self.connection.close()).await;
         })
     }

@@ -93,7 +93,7 @@ async fn rights(session: &mut Session) -> Result<Rights> {
         Rights { views: standby.clone(), writers: standby }
     } else {
         let call = sqlx::query(RIGHTS).persistent(false).fetch_one(&mut session.connection);
-        let row = answered(session.silence, Doing::Describe, call).await?;
+        let row = answered(&session.vigil, Doing::Describe, call).await?;
         let is = |index| row.try_get::<Option<bool>, _>(index).map_err(unexpected);
         match (is(0)?, is(1)?) {
             (_, Some(false)) => Rights { views: writers.clone(), writers },
@@ -129,7 +129,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     };
     let schema = table.schema.as_deref().unwrap_or("public");
     let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(false);
-    let row = answered(session.silence, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
+    let row = answered(&session.vigil, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
     let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
     let is_elsewhere = is(3)? || is(4)?;
     let writers = if session.standby || !is_elsewhere {
@@ -159,7 +159,7 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
     let may_see = session.notes.rights.as_ref().is_none_or(|rights| rights.writers == Ability::yes());
     let sql = if session.standby || !may_see { CLOCK } else { OPEN };
     let call = sqlx::query(sql).persistent(!session.pooled).fetch_all(&mut session.connection);
-    let rows = answered(session.silence, Doing::Page, call).await?;
+    let rows = answered(&session.vigil, Doing::Page, call).await?;
     let text = |row: &PgRow, index: usize| row.try_get::<Option<String>, _>(index).map_err(unexpected);
     let number = |row: &PgRow, index: usize| -> Result<Option<i64>> {
         text(row, index)?.map(|digits| digits.parse().map_err(|_| unreadable())).transpose()
@@ -188,7 +188,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
     let to = format!("least(pg_snapshot_xmax(v.n)::text::bigint, {from} + {CHUNK}) - 1");
     push_question(&mut sql, &[(from, to)], question.hidden.ranges());
     let call = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut session.connection);
-    let row = answered(session.silence, Doing::Page, call).await?;
+    let row = answered(&session.vigil, Doing::Page, call).await?;
     let mut answer = read_answer(&row)?;
     // More ids than one statement should ask for; the transactions have to be looked at last.
     let View { xmin, xmax, .. } = answer.view;
@@ -198,7 +198,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
         let mut sql = String::new();
         push_question(&mut sql, &[(next.to_string(), (end - 1).to_string())], &[]);
         let call = sqlx::query(statement(&sql)).persistent(false).fetch_one(&mut session.connection);
-        let row = answered(session.silence, Doing::Page, call).await?;
+        let row = answered(&session.vigil, Doing::Page, call).await?;
         let more = read_answer(&row)?;
         answer.in_progress.extend(&more.in_progress);
         answer.is_settled &= more.is_settled;
@@ -233,7 +233,7 @@ pub(super) async fn storage(session: &mut Session, relation: &Relation) -> Resul
     let Relation::Table(id) = relation else { return Ok(String::new()) };
     let call = sqlx::query(STORAGE).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name);
     let call = call.persistent(!session.pooled).fetch_one(&mut session.connection);
-    let row = answered(session.silence, Doing::Page, call).await?;
+    let row = answered(&session.vigil, Doing::Page, call).await?;
     row.try_get(0).map_err(unexpected)
 }
 

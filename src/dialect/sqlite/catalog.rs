@@ -99,7 +99,7 @@ pub(super) async fn describe(
     };
     let sql = format!("select * from {base} as t");
     let prepare = (&mut session.connection).prepare(statement(&sql).into_sql_str());
-    let prepared = match (answered(session.silence, Doing::Describe, prepare).await, relation) {
+    let prepared = match (answered(&session.vigil, Doing::Describe, prepare).await, relation) {
         (Ok(prepared), _) => prepared,
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
             let all =

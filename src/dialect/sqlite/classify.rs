@@ -47,6 +47,10 @@ fn failure(code: i32, message: &str, doing: Doing) -> Error {
             "the file must exist and be readable; in WAL mode its -wal and -shm files must be readable too, \
              or the folder writable",
         ),
+        5 | 6 => error.advise(
+            "another connection has locked the database file for longer than busy_timeout; let it end its transaction, \
+             or let it use WAL mode, where writers do not lock readers out; rowtide tries again by itself",
+        ),
         _ => error,
     }
 }
@@ -69,6 +73,8 @@ fn kind(code: i32, message: &str, doing: Doing) -> (ErrorKind, &'static str) {
         3 | 23 => (ErrorKind::Privilege, "the privilege is missing"),
         8 | 14 | 26 => (ErrorKind::Config, "the database file cannot be opened"),
         11 => (ErrorKind::Io, "the database file is damaged"),
+        5 | 6 => (ErrorKind::Query, "the statement waited for a lock on the database file"),
+        9 => (ErrorKind::TimeLimit, "the statement was cancelled"),
         20 => (ErrorKind::Value, "a value has the wrong type"),
         // Aborted, busy, locked, out of memory, interrupted, a disk that fails or is full, a race for locks: it may pass.
         4..=7 | 9 | 10 | 13 | 15 => (ErrorKind::Query, "the statement failed"),

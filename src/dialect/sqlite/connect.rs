@@ -1,6 +1,8 @@
 //! Opens a database file for reading. The file is never created, and nothing is written to it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -8,13 +10,16 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 
 use super::super::Doing;
-use super::super::rows::silence_after;
-use super::{Notes, Session, answered, column};
+use super::super::vigil::{Farewell, Vigil};
+use super::{Beside, Notes, Session, answered, column};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The PRAGMAs that matter to a reader; others are accepted and have no effect.
 const PRAGMAS: &[&str] = &["cache_size", "mmap_size", "temp_store", "read_uncommitted", "case_sensitive_like"];
+
+/// How many steps of its virtual machine a statement makes between two looks at whether it is cancelled.
+const STEPS: i32 = 10_000;
 
 pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     let parameters = &source.url.parameters;
@@ -61,14 +66,22 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
             options = options.pragma(*name, value.to_owned());
         }
     }
-    let connection = answered(source.connect_timeout, Doing::Connect, options.connect()).await?;
+    let blind = Vigil::blind(source.connect_timeout);
+    let mut connection = answered(&blind, Doing::Connect, options.connect()).await?;
+    let beside = Beside::default();
+    let cancelled = Arc::clone(&beside.cancelled);
+    let mut handle = answered(&blind, Doing::Connect, connection.lock_handle()).await?;
+    handle.set_progress_handler(STEPS, move || !cancelled.load(Ordering::Relaxed));
+    drop(handle);
+    let vigil = Vigil::beside(source.statement_timeout, Arc::new(beside));
     let mut session = Session {
         connection,
         server: String::new(),
         types: source.types.clone(),
-        silence: silence_after(source.statement_timeout, Duration::from_secs(5)),
         per_second,
         notes: Notes::default(),
+        _farewell: Farewell(vigil.clone()),
+        vigil,
     };
     // Reads the file's first page: a file that is no database is found out here.
     let sql = "select sqlite_version() from (select count(*) from sqlite_schema)";

@@ -39,7 +39,7 @@ pub(super) fn open<'a>(
     query: &'a PlannedQuery,
 ) -> Result<Rows<'a, Reader<'a>>> {
     let call = sqlx::query_with(statement(&query.sql), arguments(&query.binds)?).persistent(false);
-    let Session { connection, types, silence, per_second, notes, .. } = session;
+    let Session { connection, types, vigil, per_second, notes, .. } = session;
     let reader = Reader {
         definition,
         query,
@@ -67,7 +67,7 @@ pub(super) fn open<'a>(
             }
         }
     });
-    Ok(Rows::new(rows.boxed(), reader, *silence))
+    Ok(Rows::new(rows.boxed(), reader, vigil))
 }
 
 impl RowReader for Reader<'_> {
@@ -92,6 +92,10 @@ impl RowReader for Reader<'_> {
 
     fn failed(&mut self, error: sqlx::Error) -> Error {
         classify(error, Doing::Page).with("table", &self.definition.relation)
+    }
+
+    fn located(&self, error: Error) -> Error {
+        error.with("table", &self.definition.relation)
     }
 }
 

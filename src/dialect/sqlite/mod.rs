@@ -13,6 +13,8 @@ mod types;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -20,8 +22,8 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Connection, Row};
 
 use self::classify::classify;
-use super::rows::no_answer;
 use super::syntax::double_quoted;
+use super::vigil::{Farewell, Seen, SideDoor, Vigil};
 use super::{
     Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
     SqlSyntax,
@@ -106,10 +108,33 @@ struct Session {
     connection: SqliteConnection,
     server: String,
     types: ColumnTypes,
-    silence: Duration,
+    vigil: Vigil,
     /// `date_precision`: units a second of integer times.
     per_second: u16,
     notes: Notes,
+    _farewell: Farewell,
+}
+
+/// The driver's thread, which looks at this between two steps of a statement.
+#[derive(Default)]
+struct Beside {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl SideDoor for Beside {
+    /// While the thread lives it is at work: without it the result ends with an error.
+    fn look(&self) -> BoxFuture<'_, Result<Seen>> {
+        Box::pin(async { Ok(Seen::AtWork) })
+    }
+
+    fn cancel(&self) -> BoxFuture<'_, Result<()>> {
+        self.cancelled.store(true, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn begins(&self) {
+        self.cancelled.store(false, Ordering::Relaxed);
+    }
 }
 
 /// What values have taught about columns, per relation.
@@ -127,12 +152,9 @@ fn statement(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.to_owned())
 }
 
-/// Waits for an answer for `limit`.
-async fn answered<T>(limit: Duration, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| classify(error, doing)),
-        Err(_) => Err(no_answer(limit)),
-    }
+/// Waits for an answer.
+async fn answered<T>(vigil: &Vigil, doing: Doing, call: impl Future<Output = sqlx::Result<T>>) -> Result<T> {
+    vigil.answer(call).await?.map_err(|error| classify(error, doing))
 }
 
 /// The arguments of a statement.
@@ -155,7 +177,7 @@ fn arguments(binds: &[Bind]) -> Result<SqliteArguments> {
 impl Session {
     async fn rows(&mut self, sql: &str, binds: SqliteArguments, doing: Doing) -> Result<Vec<SqliteRow>> {
         let call = sqlx::query_with(statement(sql), binds).persistent(false);
-        answered(self.silence, doing, call.fetch_all(&mut self.connection)).await
+        answered(&self.vigil, doing, call.fetch_all(&mut self.connection)).await
     }
 
     /// Makes the driver's thread look at the schema: SQLite finds out only while running a statement that
@@ -301,8 +323,13 @@ impl SourceConnection for Session {
         Box::pin(async move { Ok(OpenTransactions { clock: self.clock().await?, ..OpenTransactions::default() }) })
     }
 
+    fn vigil(&self) -> Option<&Vigil> {
+        Some(&self.vigil)
+    }
+
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
+            self.vigil.cancel().await;
             let _ = tokio::time::timeout(Duration::from_secs(5), self.connection.close()).await;
         })
     }

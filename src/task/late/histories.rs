@@ -11,8 +11,8 @@ use crate::guard::prints::Print;
 use crate::guard::{Way, gaps, history};
 use crate::model::{CursorValue, Micros, PastView, Position};
 
-/// A table may have been another one this long ago.
-const RECENT: Duration = Duration::from_secs(10);
+/// How far the clocks of the nodes of a cluster may differ from what passes here.
+const CLOCKS_APART: Duration = Duration::from_millis(200);
 
 impl Late {
     pub(super) async fn begin_history(
@@ -22,6 +22,10 @@ impl Late {
         watch: &mut Watch,
     ) -> Result<Sweep> {
         let (past, observed) = watch.past(connection, at.once).await?;
+        self.is_before_description = watch
+            .past_since()
+            .zip(self.judged_at)
+            .is_some_and(|(since, judged)| since.saturating_duration_since(judged) < past.settled_after + CLOCKS_APART);
         let planner = &at.binding.planner;
         let state = self.state.as_ref().and_then(State::history);
         let time = at.time()?;
@@ -72,11 +76,11 @@ impl Late {
         Ok(sweep)
     }
 
-    /// What an error of the poll means. Of a table that was made or altered a moment ago the past has other columns, and
-    /// soon has not: then it is tried again.
+    /// What an error of the poll means. What is read may be older than the description: of a table that was made or
+    /// altered a moment ago it has other columns, and soon has not, so it is tried again. Else it is the table that has
+    /// changed since it was described.
     pub(in crate::task) fn judge_error(&self, error: Error) -> Error {
-        let is_recent = self.judged_at.is_some_and(|judged| judged.elapsed() < RECENT);
-        if self.way() != Way::History || !is_another(&error) || !is_recent {
+        if self.way() != Way::History || !is_another(&error) || !self.is_before_description {
             return error;
         }
         Error::new(ErrorKind::Query, "the table was another one a moment ago, and that is what is read first")

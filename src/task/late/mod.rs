@@ -122,6 +122,8 @@ pub(super) struct Late {
     /// The connection it was judged on: on another one more, or less, may be seen.
     judged_on: u64,
     judged_at: Option<Clock>,
+    /// What the present poll reads was so before the table was described.
+    is_before_description: bool,
     state: Option<State>,
     /// What the last offset handed on holds, of a way whose state is of no use once it is old.
     stored: Option<State>,

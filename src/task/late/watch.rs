@@ -121,6 +121,11 @@ impl Watch {
         Ok((past, low))
     }
 
+    /// When the view of a time was begun that is open.
+    pub(super) fn past_since(&self) -> Option<Clock> {
+        self.view.as_ref().filter(|view| matches!(view.kind, Kind::Past(_))).map(|view| view.since)
+    }
+
     /// Begins the view of a time again, which was left for another.
     pub(super) async fn reopen(&mut self, connection: &mut dyn SourceConnection, past: PastView) -> Result<()> {
         let low = self.low.clone().ok_or_else(|| Error::internal("a view begins with an observation"))?;

@@ -167,7 +167,8 @@ pub(super) async fn a_slow_statement_ends_at_its_limit(database: &'static dyn Da
     let mut connection = place.connect().await;
     let definition = connection.describe(&slow, &[]).await.unwrap();
     let error = read(&mut *connection, &definition, &place.select(&definition, "")).await.err().unwrap();
-    assert_eq!(error.kind(), ErrorKind::Query, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::TimeLimit, "{error:?}");
+    assert!(error.advice().contains("statement.timeout.ms"), "{error:?}");
     // The session lives on.
     let quick = connection.describe(&Relation::Query("select 1 as a".to_owned()), &[]).await.unwrap();
     assert_eq!(read(&mut *connection, &quick, &place.select(&quick, "")).await.unwrap().rows.len(), 1);

@@ -8,6 +8,7 @@ use rowtide::model::{CursorKind, CursorValue, FieldType, Value};
 
 use super::place::{Place, read, refused};
 use super::sqlite::Sqlite;
+use crate::support::db::{Held, Server};
 
 #[tokio::test]
 async fn a_sqlite_integer_widens_when_a_value_needs_it() {
@@ -48,6 +49,23 @@ async fn sqlite_times_are_recognised_by_their_values() {
     assert_eq!((error.kind(), error.context("column")), (ErrorKind::SourceSchema, Some("d")));
     let error = connection.describe(&place.table("m"), &names(&["a"])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SourceSchema);
+}
+
+#[tokio::test]
+async fn a_sqlite_file_that_is_locked_says_so() {
+    let mut place = Place::new(&Sqlite, "create table t (a int); insert into t values (1);");
+    place.source.url.parameters.insert("busy_timeout".to_owned(), "100".to_owned());
+    let mut connection = place.connect().await;
+    let definition = connection.describe(&place.table("t"), &[]).await.unwrap();
+    let path = place.folder.path().join(std::path::Path::new(place.source.url.database.as_deref().unwrap()));
+    let mut writer = Held::on(Server::Sqlite(format!("sqlite://{}", path.display())));
+    writer.run("pragma journal_mode = delete");
+    writer.run("begin exclusive");
+    let error = read(&mut *connection, &definition, &place.select(&definition, "")).await.err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Query, "{error:?}");
+    assert!(error.report().contains("waited for a lock") && error.advice().contains("busy_timeout"), "{error:?}");
+    writer.run("rollback");
+    assert_eq!(read(&mut *connection, &definition, &place.select(&definition, "")).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
