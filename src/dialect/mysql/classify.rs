@@ -117,7 +117,9 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
         ErrorKind::SourceRefused => "the server refuses the statement",
         _ => "the statement failed",
     };
-    let message = if matches!(kind, ErrorKind::Value | ErrorKind::Query) || WITH_VALUES.contains(&number) {
+    let message = if matches!(kind, ErrorKind::Value | ErrorKind::Query | ErrorKind::TimeLimit)
+        || WITH_VALUES.contains(&number)
+    {
         without_quoted(message)
     } else {
         message.to_owned()
