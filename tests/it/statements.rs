@@ -112,8 +112,13 @@ fn once(connector: &Connector) -> Finished {
     run(&["run", "--once", &connector.file().display().to_string()])
 }
 
-fn ids(connector: &Connector) -> Vec<Json> {
-    records(&connector.keys["topic.prefix"]).iter().map(|record| record.field("id")).collect()
+/// In order; an expression of SQLite is text.
+fn ids(connector: &Connector) -> Vec<i64> {
+    let number = |id: Json| id.as_i64().or_else(|| id.as_str()?.parse().ok()).expect("a number");
+    let mut found: Vec<i64> =
+        records(&connector.keys["topic.prefix"]).iter().map(|record| number(record.field("id"))).collect();
+    found.sort_unstable();
+    found
 }
 
 #[test]
@@ -122,9 +127,7 @@ fn a_pass_takes_as_long_as_its_server_works_on_it_and_its_rows_come_once() {
         let database = Database::new(kind);
         let connector = database.connector(&database.slow_rows()).set("statement.timeout.ms", "300");
         once(&connector).expect_code(0);
-        let mut found: Vec<i64> = ids(&connector).iter().filter_map(Json::as_i64).collect();
-        found.sort_unstable();
-        assert_eq!(found, (1..=30).collect::<Vec<_>>(), "{kind}");
+        assert_eq!(ids(&connector), (1..=30).collect::<Vec<_>>(), "{kind}");
     }
 }
 
@@ -136,8 +139,14 @@ fn a_query_may_take_longer_than_the_limit_to_its_first_row_in_any_mode() {
         once(&bulk).expect_code(0);
         assert_eq!(ids(&bulk), [1], "{kind}");
         let pages = database.connector(&database.slow_row(2, "first")).set("statement.timeout.ms", "300");
+        if kind == "sqlite" {
+            // Its expressions are no ids.
+            continue;
+        }
         let pages = pages.set("mode", "incrementing").set("incrementing.column.name", "id");
-        once(&pages.set("validate.non.null", "false")).expect_code(0);
+        let pages = pages.set("validate.non.null", "false");
+        once(&pages).expect_code(0);
+        assert_eq!(ids(&pages), [1], "{kind}");
     }
 }
 
@@ -165,7 +174,8 @@ fn a_pass_that_a_limit_of_the_server_ends_each_time_is_not_repeated_for_ever() {
     let database = Database::new("postgresql");
     let connector = database.connector(&database.slow_rows());
     let url = format!("{}?options=-c%20statement_timeout=700", connector.keys["connection.url"]);
-    let mut running = Running::start(&connector.set("connection.url", &url).file(), &[]);
+    let connector = connector.set("connection.url", &url);
+    let mut running = Running::start(&connector.file(), &[]);
     assert_eq!(running.ended(), Some(1));
     let log = running.log();
     assert!(log.contains("ended by a time limit 3 times") && log.contains("statement_timeout"), "{log}");

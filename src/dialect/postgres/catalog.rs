@@ -173,9 +173,8 @@ const CATALOG_COLUMNS: &str = "
     select w.position, y.oid::int8, y.typname::text, case when y.typcategory = 'A' then 'a' else y.typtype::text end, t.modifier,
       pg_catalog.format_type(y.oid, t.modifier),
       coalesce(a.attnotnull, false),
-      a.attnum is not null and (a.attidentity <> '' or exists (
-        select from regexp_matches(d.adbin::text, ':funcid (\\d+)', 'g') as f (called)
-        join pg_catalog.pg_proc p on p.oid = f.called[1]::oid and p.proname like '%nextval')),
+      coalesce(a.attidentity <> '' or d.adbin::text ~ (
+        select ':funcid (' || string_agg(oid::text, '|') || ') ' from pg_catalog.pg_proc where proname like '%nextval'), false),
       array_position(i.indkey::int2[], a.attnum),
       a.attnum is not null,
       case
