@@ -104,6 +104,7 @@ impl<'a> PollStage<'a> {
             let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
             tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
             self.step.asks(connection.vigil());
+            self.step.waits_for(Waits::Database);
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();

@@ -14,7 +14,7 @@ use super::super::vigil::{Farewell, Vigil, no_answer};
 use super::super::{Doing, STATEMENTS_KEPT};
 use super::beside::{Beside, INSTANCE};
 use super::classify::{classify, number_of};
-use super::{GRACE, Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, roles, settings, text};
+use super::{Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, roles, settings, text};
 use crate::config::spec::{SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
