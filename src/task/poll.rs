@@ -311,7 +311,7 @@ impl<'a> PollStage<'a> {
             Ok(error) => error,
             // Only an operator can raise that limit, and until then the same rows would come again and again.
             Err(error) => {
-                polled.fail(error, NEVER, self.parts.once);
+                polled.fail(error, NEVER, self.parts);
                 return Ok(());
             }
         };

@@ -77,7 +77,7 @@ fn kind(code: i32, message: &str, doing: Doing) -> (ErrorKind, &'static str) {
         9 => (ErrorKind::TimeLimit, "the statement was cancelled"),
         20 => (ErrorKind::Value, "a value has the wrong type"),
         // Aborted, busy, locked, out of memory, interrupted, a disk that fails or is full, a race for locks: it may pass.
-        4..=7 | 9 | 10 | 13 | 15 => (ErrorKind::Query, "the statement failed"),
+        4..=7 | 10 | 13 | 15 => (ErrorKind::Query, "the statement failed"),
         _ => (ErrorKind::SourceRefused, "the database refuses the statement"),
     }
 }
