@@ -101,7 +101,7 @@ pub async fn of_rules(connection: &mut dyn SourceConnection, binding: &Binding) 
 /// What it means that rows may share an id, as far as the catalog knows.
 fn of_ties(planner: &Planner, id: Option<&String>) -> Option<CursorFact> {
     let is_timed = planner.time_kind().is_some();
-    let id = id.filter(|_| !planner.has_unique_ids() && !(is_timed && planner.unique_by().is_some()))?;
+    let id = id.filter(|_| !(planner.has_unique_ids() || is_timed && planner.unique_by().is_some()))?;
     let why = planner.none_because().map(|why| format!(" ({why})")).unwrap_or_default();
     let nothing = format!("nothing in the catalog says that it is unique{why}");
     let (weight, text) = match (is_timed, planner.unique_by()) {

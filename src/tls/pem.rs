@@ -108,7 +108,7 @@ mod tests {
             plain.replace('\n', "\n    "),
             plain.replace('\n', "\n\n"),
         ] {
-            assert_eq!(blocks(&text), [expected.clone()], "{text}");
+            assert_eq!(blocks(&text), std::slice::from_ref(&expected), "{text}");
         }
         assert_eq!(blocks(&plain.repeat(3)).len(), 3);
         assert_eq!(expected.pem(), plain.replace("AAAA\n", "AAAA"));

@@ -129,7 +129,7 @@ fn refused(
     error: openssl::ssl::Error,
 ) -> Error {
     if error.ssl_error().is_none_or(is_broken) {
-        let error = error.into_io_error().unwrap_or_else(|error| std::io::Error::other(error));
+        let error = error.into_io_error().unwrap_or_else(std::io::Error::other);
         return Error::new(ErrorKind::Unreachable, "the connection broke in the TLS handshake").caused_by(error);
     }
     if verdict == X509VerifyResult::OK {

@@ -266,5 +266,5 @@ async fn nobody_enters_a_loopback_without_its_key() {
 fn a_dsa_or_short_rsa_key_is_no_reason_to_panic() {
     let rsa = Rsa::generate(512).unwrap();
     let pem = rsa.private_key_to_pem().unwrap();
-    assert!(Identity::read(&[Input::text("", &String::from_utf8(pem).unwrap())]).is_err());
+    assert!(Identity::read(&[Input::text("", String::from_utf8(pem).unwrap())]).is_err());
 }
