@@ -45,7 +45,9 @@ impl Between {
     fn new() -> Self {
         let turn = broker_turn();
         let listens = address("ROWTIDE_TEST_BOOTSTRAP_PROXIED");
-        let listener = TcpListener::bind(&listens).expect("the port that the broker advertises");
+        // The one before may be about to let go of it.
+        let what = "the port that the broker advertises is free";
+        let listener = eventually(what, PATIENCE, || TcpListener::bind(&listens).ok());
         let way = Arc::new(Way {
             broker: address("ROWTIDE_TEST_BOOTSTRAP_UPSTREAM"),
             holds: AtomicBool::new(false),

@@ -104,10 +104,13 @@ impl Cell {
     /// The state that is needed to go on is in the offset, and where there is no guard nothing is that Connect has not.
     fn look_at_offset(&self, place: &Place, connector: &Connector) {
         let stored = stored_offset(connector, &place.full_name(self.relation)).expect("an offset");
+        // The second version of those that hold times is for columns of wall clocks.
         let word = match (place.kind, self.way) {
+            (Kind::TiDb, "snapshot") if self.mode.is_timed() => "history-2/",
             (Kind::TiDb, "snapshot") => "history-1/",
             (_, "snapshot") => "snapshot-1/",
-            (_, "window" | "hold" | "rescan") => "window-1/",
+            (Kind::Postgres, "window" | "hold" | "rescan") => "window-1/",
+            (_, "window" | "hold" | "rescan") => "window-2/",
             (_, "gaps") => "gaps-2/",
             _ => "",
         };
