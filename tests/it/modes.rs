@@ -298,7 +298,9 @@ fn the_table_lists_and_patterns_select_what_they_say() {
     assert_eq!(topics(&base().set("table.blacklist", "orders")), ["users", "audit"]);
     assert_eq!(topics(&base().set("schema.pattern", "oth%")), ["audit"]);
     let elsewhere = base().set("catalog.pattern", "another_database");
-    run(&["run", "--once", &elsewhere.file().display().to_string()]).expect_code(2).expect_says(&["no table is selected"]);
+    run(&["run", "--once", &elsewhere.file().display().to_string()])
+        .expect_code(2)
+        .expect_says(&["no table is selected"]);
     assert_eq!(topics(&base().set("catalog.pattern", &database.name)), ["orders", "users", "audit"]);
     let patterns = || {
         base()

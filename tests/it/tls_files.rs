@@ -57,7 +57,7 @@ impl Cases {
         let bundle = self.file("bundle.pem", Self::strangers() + &root);
         vec![
             ("a bundle", with_client(vec![("ssl.truststore.location", bundle)])),
-            ("authorities", with_client(vec![("ssl.truststore.location", self.file("both.pem", authorities))])),
+            ("authorities", with_client(vec![("ssl.truststore.location", self.file("authorities.pem", authorities))])),
             ("DER", with_client(vec![("ssl.truststore.location", self.file("root.der", files::der(&root)))])),
             (
                 "a trust store",
