@@ -70,7 +70,8 @@ impl Broken {
         );
         assert_eq!(get_json(&self.address, "/health/live").0, 200);
         assert!(metric(&self.address, "rowtide_table_state", &[r#"table="public.bad""#, r#"state="failed""#]) > 0.0);
-        let before = read_topic(&self.connector.topic("good")).len();
+        let before = self.database.count("good");
+        wait_for_records(&self.connector.topic("good"), before);
         self.database.run("insert into good (item) values ('while the other has failed')");
         wait_for_records(&self.connector.topic("good"), before + 1);
         assert_eq!(table(&self.address, "public.good").expect("a status")["reason"], Json::Null);

@@ -136,8 +136,10 @@ fn what_only_looks_like_a_parameter_works() {
                 ("select id::bigint::int as id from t where $x$?$x$ > E'\\'?' and id = 1 -/* ? */ 0".to_owned(), vec![1]),
             ]);
         } else if quote == '`' {
-            queries
-                .push(("select id from t, (select @n := 'it\\'s ?') as x where id = 1 # it's ?".to_owned(), vec![1]));
+            queries.push((
+                "select id from t, (select @n as n, 'it\\'s ?' as s) as x where id = 1 # it's ?".to_owned(),
+                vec![1],
+            ));
         }
         for (query, expected) in queries {
             for connector in [polling(&url, &query), loading(&url, &query)] {

@@ -139,7 +139,7 @@ fn pass_on(mut client: TcpStream, (host, port): &(String, u16), between: Between
     // The version of the protocol, then names and values, each with a zero behind it.
     let words: Vec<&[u8]> = startup[4..].split(|byte| *byte == 0).collect();
     let pairs = words.chunks(2).filter(|pair| pair.len() == 2 && !pair[0].is_empty());
-    let (settings, others): (Vec<&[&[u8]]>, Vec<&[&[u8]]>) = pairs.partition(|pair| pair[0] == b"options");
+    let (settings, others) = pairs.partition::<Vec<_>, _>(|pair| pair[0] == b"options");
     if let (Between::Refuses, false) = (between, settings.is_empty()) {
         let refusal = b"SFATAL\0VFATAL\0C0A000\0MDieser Proxy kennt keine Startoptionen\0\0";
         let length = u32::try_from(refusal.len() + 4).ok()?.to_be_bytes();
