@@ -6,7 +6,7 @@ use super::edge::Low;
 use crate::model::{CursorKind, Micros};
 use crate::zone::Zone;
 
-/// What a timestamp column holds: instants, or the wall clocks of a zone.
+/// The kind of times a timestamp column holds: instants, or the wall clocks of a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ColumnClock {
     /// The zone of the wall clocks; none for instants.
@@ -34,7 +34,7 @@ impl ColumnClock {
         self.zone.is_none_or(|zone| zone.is_utc())
     }
 
-    /// What the column shows of an instant.
+    /// The time the column holds for an instant.
     pub fn at(&self, instant: Micros) -> Micros {
         self.zone.map_or(instant, |zone| zone.instant_to_wall(instant))
     }

@@ -61,7 +61,7 @@ impl Ahead {
         Some(Self { by, explanation: explanation.map(|(_, setting)| setting.clone()) })
     }
 
-    /// What is told of so many rows.
+    /// The message about a number of such rows.
     pub fn text(&self, rows: i64) -> String {
         let most = i64::try_from(MOST_COUNTED).unwrap_or(i64::MAX);
         let rows = if rows > most { format!("more than {most} rows") } else { format!("{rows} row(s)") };

@@ -29,7 +29,7 @@ pub struct Judged {
     pub(super) by_content: bool,
     /// No two rows share a cursor.
     pub(super) is_unique: bool,
-    /// What the timestamp column holds.
+    /// The clock of the timestamp column.
     pub(super) clock: ColumnClock,
 }
 

@@ -235,7 +235,7 @@ impl Late {
         self.judged.as_ref().map_or(0, |judged| micros_of(judged.window))
     }
 
-    /// What the timestamp column holds.
+    /// The clock of the timestamp column.
     pub(super) fn clock(&self) -> ColumnClock {
         self.judged.as_ref().map_or_else(ColumnClock::instants, |judged| judged.clock)
     }
