@@ -143,8 +143,17 @@ impl Running {
 
     /// Waits until the log holds a text.
     pub fn wait_for_log(&mut self, text: &str) {
-        let alive = eventually(&format!("the log says `{text}`"), PATIENCE, || {
-            if self.log().contains(text) {
+        self.wait_for_log_in_order(&[text]);
+    }
+
+    /// Waits until the log holds texts one behind the other.
+    pub fn wait_for_log_in_order(&mut self, texts: &[&str]) {
+        let holds = |log: &str| {
+            let rest = texts.iter().try_fold(log, |rest, text| rest.split_once(text).map(|(_, rest)| rest));
+            rest.is_some()
+        };
+        let alive = eventually(&format!("the log says {texts:?}"), PATIENCE, || {
+            if holds(&self.log()) {
                 Some(true)
             } else if self.is_alive() {
                 None
@@ -152,7 +161,7 @@ impl Running {
                 Some(false)
             }
         });
-        assert!(alive || self.log().contains(text), "rowtide ended without saying `{text}`:\n{}", self.log());
+        assert!(alive || holds(&self.log()), "rowtide ended without saying {texts:?}:\n{}", self.log());
     }
 }
 
