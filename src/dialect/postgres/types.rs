@@ -57,9 +57,8 @@ impl Wire {
             Projection::Column => {}
         }
         let name = without_modifier(&column.database_type);
-        // A plain column of another type than these is an enum.
         let built_in = TYPES.iter().find(|row| matches!(row.of, Of::Oid(_)) && row.name == name);
-        built_in.map_or(Wire::Text, |row| row.wire)
+        built_in.map_or(Wire::Other, |row| row.wire)
     }
 }
 
@@ -175,6 +174,7 @@ impl CatalogType {
 fn mapping(maps: &Maps, modifier: i32, types: &TypeSpec) -> Mapping {
     match maps {
         Maps::To(field_type) => Mapping::plain(field_type.clone()),
+        Maps::Label => Mapping::text(),
         Maps::Numeric => Mapping::plain(match precision_and_scale(modifier) {
             None => unconstrained_type(types),
             // The reference misreads a negative scale as 2046; the values are integers.

@@ -167,7 +167,6 @@ const SOME: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-#[ignore = "the driver loses its unnamed statement while it looks up an enum: not mended yet"]
 async fn who_drops_or_refuses_settings_changes_nothing_on_postgresql() {
     let (role, database) = (Role::new(), Postgres::new());
     database.run(POSTGRES);
