@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::config;
 use crate::config::document::Document;
-use crate::convert::{decode, registry};
+use crate::convert::avro::decode;
+use crate::convert::registry;
 use crate::guard::{gaps, history, prints, sketch, snapshot, window};
 use crate::model::{Position, SourcePartition};
 use crate::offsets::{format, standalone};

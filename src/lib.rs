@@ -22,6 +22,7 @@ pub mod offsets;
 pub mod plan;
 pub mod reader;
 pub mod retry;
+pub mod setting;
 pub mod sql;
 pub mod status;
 pub mod task;

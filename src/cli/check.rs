@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, KeyMode};
-use crate::connector::{catalog, inspect, offset_tools, parts, standalone};
-use crate::convert::Role;
+use crate::connector::{catalog, inspect, offset_tools, standalone};
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicRole};
@@ -256,19 +255,18 @@ async fn left_by_a_standalone_worker(
 }
 
 async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {
-    let key = binding.key.as_ref().map(|(schema, _)| (Role::Key, &spec.key_converter, schema));
-    for (role, converter_spec, schema) in key.into_iter().chain([(Role::Value, &spec.value_converter, &binding.value)])
-    {
-        let what = format!("{} schema of {}", role.as_str(), binding.topic);
+    let key = binding.key_side().map(|side| (&spec.key_converter, side));
+    for (converter_spec, side) in key.into_iter().chain([(&spec.value_converter, binding.value_side())]) {
+        let what = format!("{} schema of {}", side.role.as_str(), binding.topic);
         let checked = async {
-            let converter = parts::converter(converter_spec)?;
-            converter.check(&binding.topic, role, schema).await?;
-            Ok(converter.preview(&binding.topic, role, schema)?.subject)
+            let converter = converter_spec.create()?;
+            converter.check(side).await?;
+            Ok(converter.preview(side)?.subject)
         };
         let checked = output::within(args.timeout, &output::registry_of(converter_spec), checked).await;
         findings.note(&what, checked, |subject| match subject {
             Some(subject) => format!("subject {subject} accepts it"),
-            None => "no registry".to_owned(),
+            None => format!("{} has no registry", converter_spec.definition.class),
         });
     }
 }

@@ -1,11 +1,10 @@
-//! `rowtide consume`: a topic's records as JSON lines, in the form of the Avro console consumer.
+//! `rowtide consume`: a topic's records as JSON lines, in the form that its converter prints: for Avro that of the console consumer.
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, output, run};
 use crate::config::spec::WorkerSpec;
-use crate::convert::decode::AvroDecoder;
 use crate::error::Result;
 use crate::kafka::consumer::{Start, TopicConsumer};
 
@@ -49,8 +48,8 @@ pub(super) async fn run(args: ConsumeArgs) -> u8 {
 
 async fn consume(args: &ConsumeArgs, worker: &WorkerSpec) -> Result<()> {
     let start = if args.from_beginning { Start::Beginning } else { Start::End };
-    let values = AvroDecoder::new(&worker.value_converter)?;
-    let keys = AvroDecoder::new(&worker.key_converter)?;
+    let values = worker.value_converter.decoder()?;
+    let keys = worker.key_converter.decoder()?;
     let timeout = args.config.timeout;
     output::reach(&worker.kafka, timeout).await?;
     let (registry, key_registry) =

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 
 use super::{ConfigArgs, check, output};
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
-use crate::connector::{catalog, inspect, offset_tools, parts};
-use crate::convert::{Role, SchemaPreview};
+use crate::connector::{catalog, inspect, offset_tools};
+use crate::convert::SchemaPreview;
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
 use crate::guard::Verdict;
@@ -146,13 +146,9 @@ async fn explain_table(
         None => None,
     };
     let (plan, query) = inspect::plan(spec, connection, &binding, position.as_ref()).await?;
-    let keys = parts::converter(&spec.key_converter)?;
-    let values = parts::converter(&spec.value_converter)?;
-    let key = match &binding.key {
-        Some((schema, _)) => Some(keys.preview(&binding.topic, Role::Key, schema)?),
-        None => None,
-    };
-    let value = values.preview(&binding.topic, Role::Value, &binding.value)?;
+    let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
+    let key = binding.key_side().map(|side| keys.preview(side)).transpose()?;
+    let value = values.preview(binding.value_side())?;
     let samples = match sample {
         0 => Vec::new(),
         count => samples(spec, connection, &binding, (key.as_ref(), &value), count).await?,
@@ -206,7 +202,7 @@ async fn samples(
     (key_schema, value_schema): (Option<&SchemaPreview>, &SchemaPreview),
     count: usize,
 ) -> Result<Vec<Sample>> {
-    let (keys, values) = (parts::converter(&spec.key_converter)?, parts::converter(&spec.value_converter)?);
+    let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
     let encoder = binding.sample_encoder(&*keys, &*values)?;
     let encode = |row: &[Value<'_>], batch: &mut EncodedBatch| encoder.encode(row, batch);
     let upper = inspect::upper(spec, connection, binding).await?;
@@ -251,13 +247,13 @@ impl Explanation {
         match &self.key {
             Some(key) => {
                 line("key subject", key.subject.as_deref().unwrap_or("none"));
-                line("key schema", &key.schema);
+                line("key schema", key.schema.as_deref().unwrap_or("none"));
             }
             None if matches!(spec.key.mode, KeyMode::None) => line("key", check::UNKEYED),
             None => line("key", "none"),
         }
         line("value subject", self.value.subject.as_deref().unwrap_or("none"));
-        line("value schema", &self.value.schema);
+        line("value schema", self.value.schema.as_deref().unwrap_or("none"));
         if !self.skipped.is_empty() {
             line("left out", &self.skipped.join(", "));
         }
@@ -299,7 +295,7 @@ impl Explanation {
     }
 
     fn json(&self) -> Json {
-        let preview = |preview: &SchemaPreview| json!({"subject": preview.subject, "schema": parsed(&preview.schema)});
+        let preview = |preview: &SchemaPreview| json!({"subject": preview.subject, "schema": preview.schema.as_deref().map(parsed)});
         json!({
             "table": self.table,
             "mode": self.mode,

@@ -149,8 +149,10 @@ pub(super) async fn reach(kafka: &KafkaSpec, timeout: Duration) -> Result<admin:
 
 /// The registry of a converter, fit to be shown.
 pub(super) fn registry_of(converter: &ConverterSpec) -> String {
-    let url = converter.settings.get("schema.registry.url").map(|url| config::masked("schema.registry.url", url));
-    format!("schema registry {}", url.unwrap_or_default())
+    match converter.settings.get("schema.registry.url") {
+        Some(url) => format!("schema registry {}", config::masked("schema.registry.url", url)),
+        None => converter.definition.class.to_owned(),
+    }
 }
 
 /// Bounds a step of a command that needs somebody else.

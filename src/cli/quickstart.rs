@@ -15,7 +15,6 @@ use super::{Context, output, run};
 use crate::config;
 use crate::config::spec::ConnectorSpec;
 use crate::connector::{self, RunOptions, offset_tools};
-use crate::convert::decode::AvroDecoder;
 use crate::embedded::{Brokers, DemoDatabase, SchemaRegistry, demo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::consumer::{Start, TopicConsumer};
@@ -129,7 +128,7 @@ impl Demo {
     /// Writes to the table step by step and prints each record when it arrives.
     async fn play(&mut self) -> Result<()> {
         let mut consumer = TopicConsumer::open(&self.spec.kafka, &[demo::TOPIC.to_owned()], Start::Beginning).await?;
-        let decoder = AvroDecoder::new(&self.spec.value_converter)?;
+        let decoder = self.spec.value_converter.decoder()?;
         let mut fastest = Duration::MAX;
         for (index, step) in demo::STEPS.iter().chain(demo::LATER).enumerate() {
             if index == demo::STEPS.len() {

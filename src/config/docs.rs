@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::keys::{Home, KeyDefinition, SECTIONS, Status};
 use super::values::allowed_text;
 use crate::config::keys::Allowed;
+use crate::convert::CONVERTERS;
 
 const INTRODUCTION: &str = "# Configuration
 
@@ -21,14 +22,26 @@ and may stand in the connector's file too. Values may contain `${env:NAME}`, `${
 pub fn docs_markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
     for section in SECTIONS {
-        // Writing to a string cannot fail.
-        let _ = write!(page, "\n## {}\n\n| key | type | default | allowed | where | meaning |\n", section.title);
-        page.push_str("|---|---|---|---|---|---|\n");
-        for definition in section.keys {
-            page.push_str(&row(definition));
-        }
+        table(&mut page, section.title, "", section.keys);
+    }
+    for converter in CONVERTERS {
+        let title = format!("Converter {}", converter.name);
+        table(&mut page, &title, &format!("`{}`: {}\n\n", converter.class, converter.doc), converter.settings);
     }
     page
+}
+
+fn table(page: &mut String, title: &str, introduction: &str, keys: &[KeyDefinition]) {
+    // Writing to a string cannot fail.
+    let _ = write!(page, "\n## {title}\n\n{introduction}");
+    if keys.is_empty() {
+        page.push_str("It has no settings.\n");
+        return;
+    }
+    page.push_str("| key | type | default | allowed | where | meaning |\n|---|---|---|---|---|---|\n");
+    for definition in keys {
+        page.push_str(&row(definition));
+    }
 }
 
 fn row(definition: &KeyDefinition) -> String {

@@ -67,7 +67,10 @@ impl fmt::Debug for Selection {
 
 impl fmt::Debug for ConverterSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConverterSpec").field("name", &self.name).field("settings", &Masked(&self.settings)).finish()
+        f.debug_struct("ConverterSpec")
+            .field("definition", &self.definition.name)
+            .field("settings", &Masked(&self.settings))
+            .finish()
     }
 }
 

@@ -11,6 +11,7 @@ use super::keys::{self, Home, KeyDefinition, Status};
 use super::layers::{Layers, Settings};
 use super::report::{Problem, Report};
 use super::values::{boolean, list, problem_of, words};
+use crate::convert::{CONVERTERS, ConverterDefinition, converter_of};
 
 /// Settings and what was found out about them.
 pub(super) struct Judge {
@@ -31,7 +32,7 @@ impl Judge {
         let levels = [(&judge.settings.connector, false), (&judge.settings.worker, true)];
         for (entries, is_worker) in levels {
             for (key, entry) in entries {
-                judge_entry(key, entry, is_worker, layers.strict, &mut judge.report);
+                judge_entry(entries, (key, entry), is_worker, layers.strict, &mut judge.report);
             }
         }
         judge.note_ignored(worker_only);
@@ -40,11 +41,17 @@ impl Judge {
 
     /// One note per reason, not one per key.
     fn note_ignored(&mut self, worker_only: bool) {
-        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let levels = [&self.settings.connector, &self.settings.worker];
-        for key in levels.into_iter().flat_map(Entries::keys).filter(|_| !worker_only) {
-            if let Some(KeyDefinition { status: Status::Ignored(reason), .. }) = keys::find(key) {
-                reasons.entry(reason).or_default().push(key);
+        let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for entries in [&self.settings.connector, &self.settings.worker] {
+            for key in entries.keys().filter(|_| !worker_only) {
+                let foreign = foreign_setting(entries, key);
+                let reason = foreign.or_else(|| match keys::find(key)?.status {
+                    Status::Ignored(reason) => Some(reason.to_owned()),
+                    Status::Honoured | Status::Refused(_) => None,
+                });
+                if let Some(reason) = reason {
+                    reasons.entry(reason).or_default().push(key);
+                }
             }
         }
         for (reason, keys) in reasons {
@@ -127,8 +134,30 @@ impl Judge {
     }
 }
 
-fn judge_entry(key: &str, entry: &Entry, is_worker: bool, strict: bool, report: &mut Report) {
-    let Some(definition) = keys::find(key) else {
+/// The converter that is configured beside a setting of converters, if it is known.
+fn converter_beside(entries: &Entries, role: &str) -> Option<&'static ConverterDefinition> {
+    let class = entries.get(role).map(|entry| entry.text.trim()).filter(|class| !class.is_empty());
+    class.map_or(CONVERTERS.first().copied(), converter_of)
+}
+
+/// Why a setting of another converter than the configured one has no effect; Kafka Connect passes over such, too.
+fn foreign_setting(entries: &Entries, key: &str) -> Option<String> {
+    let (role, setting) = keys::converter_setting(key)?;
+    let converter = converter_beside(entries, role)?;
+    let other = CONVERTERS.iter().find(|other| keys::setting_of(other, setting).is_some())?;
+    let is_own = keys::setting_of(converter, setting).is_some();
+    (!is_own).then(|| format!("a setting of {}, which {} does not know", other.class, converter.class))
+}
+
+/// The definition that counts for a key, by the converter that is configured beside it.
+fn definition_of(entries: &Entries, key: &str) -> Option<&'static KeyDefinition> {
+    let own = keys::converter_setting(key)
+        .and_then(|(role, setting)| keys::setting_of(converter_beside(entries, role)?, setting));
+    own.or_else(|| keys::find(key))
+}
+
+fn judge_entry(entries: &Entries, (key, entry): (&str, &Entry), is_worker: bool, strict: bool, report: &mut Report) {
+    let Some(definition) = definition_of(entries, key) else {
         let problem = Problem::new(key, "unknown key; it has no effect").at(&entry.place).meant(keys::nearest(key));
         // A variable may be meant for somebody else.
         let is_file = !entry.place.origin.starts_with("environment variable");
@@ -143,6 +172,9 @@ fn judge_entry(key: &str, entry: &Entry, is_worker: bool, strict: bool, report: 
         let known = keys::settings_of_columns().join(", ");
         let problem = Problem::new(key, format!("must end in a setting that a column can have: {known}"));
         report.problems.push(problem.at(&entry.place).meant(keys::nearest(key)));
+        return;
+    }
+    if foreign_setting(entries, key).is_some() {
         return;
     }
     if let Some(message) = problem_of(definition, &entry.text) {

@@ -13,33 +13,13 @@ use crate::retry::RetryPolicy;
 
 mod types;
 
+pub use crate::convert::ConverterSpec;
+pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
 pub use types::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
     TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
 };
-
-/// Text that is never printed.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text, for the one call that needs it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
-    }
-}
 
 /// One connector with all it needs to run.
 #[derive(Debug, Clone)]
@@ -370,15 +350,6 @@ pub enum KeyMode {
     PrimaryKey,
     /// The columns of the first entry whose pattern matches the table (dotted or bare name).
     Columns(Vec<(Regex, Vec<String>)>),
-}
-
-/// A converter with its settings.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ConverterSpec {
-    /// The registered name: `avro`.
-    pub name: String,
-    /// Its settings, prefix stripped (`schema.registry.url`, `auto.register.schemas`, ...).
-    pub settings: BTreeMap<String, String>,
 }
 
 /// The brokers and the clients' settings, still in Kafka's Java names where they come from the user.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, ConverterSpec, DeadLetterSpec, KafkaSpec, KeyMode};
-use crate::convert::{CONVERTERS, Converter};
+use crate::config::spec::{ConnectorSpec, DeadLetterSpec, KafkaSpec, KeyMode};
+use crate::convert::Converter;
 use crate::dialect::{Dialect, dialect_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kafka::RecordSink;
 use crate::kafka::limits::BatchLimit;
 use crate::kafka::producer::TransactionalProducer;
@@ -49,8 +49,8 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
     }
     Ok(ConnectorParts {
         dialect: dialect_of(&spec.source)?,
-        key_converter: converter(&spec.key_converter)?,
-        value_converter: converter(&spec.value_converter)?,
+        key_converter: spec.key_converter.create()?,
+        value_converter: spec.value_converter.create()?,
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         server: task::server::ServerGuard::new(options.accept_server),
         columns: task::columns::KnownColumns::default(),
@@ -58,19 +58,6 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         options: options.clone(),
         spec,
     })
-}
-
-/// The converter a specification names.
-///
-/// # Errors
-/// `Config`, with the converters that exist.
-pub fn converter(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
-    let found = CONVERTERS.iter().find(|(name, _, _)| *name == spec.name);
-    let (_, _, create) = found.ok_or_else(|| {
-        let known: Vec<_> = CONVERTERS.iter().map(|(name, _, _)| *name).collect();
-        Error::config(format!("no converter named {}; there are {}", spec.name, known.join(", ")))
-    })?;
-    create(spec)
 }
 
 impl ConnectorParts {

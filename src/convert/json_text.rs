@@ -1,7 +1,8 @@
-//! JSON text as Java's Jackson writes it: what the reference puts into schemas and what the console
-//! consumer prints. Appends to a `String`; knows nothing of Avro.
+//! JSON text as Java's Jackson writes it: in schemas, in what the console consumer prints, and in records.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+
+use super::text::Utf8;
 
 /// Appends `text` in quotes: `"`, `\` and control characters escaped, `/` and everything beyond ASCII raw.
 pub(super) fn push_string(out: &mut String, text: &str) {
@@ -21,71 +22,139 @@ pub(super) fn push_bytes(out: &mut String, bytes: &[u8]) {
     out.push('"');
 }
 
-fn push_character(out: &mut String, character: char) {
-    match character {
-        '"' => out.push_str("\\\""),
-        '\\' => out.push_str("\\\\"),
-        '\u{8}' => out.push_str("\\b"),
-        '\t' => out.push_str("\\t"),
-        '\n' => out.push_str("\\n"),
-        '\u{c}' => out.push_str("\\f"),
-        '\r' => out.push_str("\\r"),
-        '\0'..='\u{1f}' => {
-            let _ = write!(out, "\\u{:04X}", u32::from(character));
+fn push_character(out: &mut impl Write, character: char) {
+    // Writing to memory cannot fail.
+    let _ = match character {
+        '"' => out.write_str("\\\""),
+        '\\' => out.write_str("\\\\"),
+        '\u{8}' => out.write_str("\\b"),
+        '\t' => out.write_str("\\t"),
+        '\n' => out.write_str("\\n"),
+        '\u{c}' => out.write_str("\\f"),
+        '\r' => out.write_str("\\r"),
+        '\0'..='\u{1f}' => write!(out, "\\u{:04X}", u32::from(character)),
+        other => out.write_char(other),
+    };
+}
+
+/// Appends `text` in quotes as Jackson writes it to bytes: as [`push_string`], but characters beyond the basic plane are
+/// escaped as two surrogates.
+pub(super) fn push_utf8(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let is_raw = matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..0xf0);
+        if is_raw {
+            continue;
         }
-        other => out.push(other),
+        out.extend_from_slice(&bytes[written..at]);
+        let Some(character) = text[at..].chars().next() else { break };
+        if *byte >= 0xf0 {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a vector cannot fail.
+                let _ = write!(Utf8(out), "\\u{unit:04X}");
+            }
+        } else {
+            push_character(&mut Utf8(out), character);
+        }
+        written = at + character.len_utf8();
     }
+    out.extend_from_slice(&bytes[written..]);
+    out.push(b'"');
 }
 
 /// Appends a double as `Double.toString` gives it; what is not a number comes in quotes.
-pub(super) fn push_f64(out: &mut String, value: f64) {
-    if value.is_finite() {
-        push_decimal(out, &format!("{value:e}"));
-    } else {
-        push_not_finite(out, value);
+pub(super) fn push_f64(out: &mut impl Write, value: f64) {
+    push_quoted(out, value.is_finite(), |out| push_double(out, value));
+}
+
+/// Appends a float as `Float.toString` gives it; what is not a number comes in quotes.
+pub(super) fn push_f32(out: &mut impl Write, value: f32) {
+    push_quoted(out, value.is_finite(), |out| push_float(out, value));
+}
+
+fn push_quoted<W: Write>(out: &mut W, is_finite: bool, push: impl FnOnce(&mut W)) {
+    let quote = if is_finite { "" } else { "\"" };
+    let _ = out.write_str(quote);
+    push(out);
+    let _ = out.write_str(quote);
+}
+
+/// Appends a double as `Double.toString` gives it.
+pub(super) fn push_double(out: &mut impl Write, value: f64) {
+    match not_finite(value) {
+        Some(word) => drop(out.write_str(word)),
+        None => push_decimal(out, Digits::default().of(format_args!("{value:e}"))),
     }
 }
 
 /// Appends a float as `Float.toString` gives it.
-pub(super) fn push_f32(out: &mut String, value: f32) {
-    if value.is_finite() {
-        push_decimal(out, &format!("{value:e}"));
-    } else {
-        push_not_finite(out, f64::from(value));
+pub(super) fn push_float(out: &mut impl Write, value: f32) {
+    match not_finite(f64::from(value)) {
+        Some(word) => drop(out.write_str(word)),
+        None => push_decimal(out, Digits::default().of(format_args!("{value:e}"))),
     }
 }
 
-fn push_not_finite(out: &mut String, value: f64) {
-    out.push_str(match (value.is_nan(), value > 0.0) {
-        (true, _) => "\"NaN\"",
-        (false, true) => "\"Infinity\"",
-        (false, false) => "\"-Infinity\"",
-    });
+fn not_finite(value: f64) -> Option<&'static str> {
+    match (value.is_finite(), value.is_nan(), value > 0.0) {
+        (true, _, _) => None,
+        (false, true, _) => Some("NaN"),
+        (false, false, true) => Some("Infinity"),
+        (false, false, false) => Some("-Infinity"),
+    }
+}
+
+/// Room for the shortest form of a double.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Digits {
+    fn of(&mut self, text: fmt::Arguments<'_>) -> &str {
+        let _ = self.write_fmt(text);
+        std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
+}
+
+impl Write for Digits {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
 }
 
 /// `scientific` is Rust's shortest form, `-1.25e-7`; Java writes plain digits from 10^-3 up to 10^7.
-fn push_decimal(out: &mut String, scientific: &str) {
+fn push_decimal(out: &mut impl Write, scientific: &str) {
+    // Writing to memory cannot fail.
+    let _ = try_push_decimal(out, scientific);
+}
+
+fn try_push_decimal(out: &mut impl Write, scientific: &str) -> fmt::Result {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
-    out.push_str(sign);
+    out.write_str(sign)?;
     if !(-3..7).contains(&exponent) {
         let point = if mantissa.contains('.') { "" } else { ".0" };
-        let _ = write!(out, "{mantissa}{point}E{exponent}");
-        return;
+        return write!(out, "{mantissa}{point}E{exponent}");
     }
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if exponent < 0 {
-        out.push_str("0.");
-        (1..-exponent).for_each(|_| out.push('0'));
-        out.push_str(&digits);
-        return;
+        out.write_str("0.")?;
+        (1..-exponent).try_for_each(|_| out.write_char('0'))?;
+        return write!(out, "{first}{rest}");
     }
-    let whole = exponent as usize + 1;
-    if digits.len() > whole {
-        let _ = write!(out, "{}.{}", &digits[..whole], &digits[whole..]);
+    let whole = exponent as usize;
+    if rest.len() > whole {
+        write!(out, "{first}{}.{}", &rest[..whole], &rest[whole..])
     } else {
-        let _ = write!(out, "{digits:0<whole$}.0");
+        write!(out, "{first}{rest:0<whole$}.0")
     }
 }
 

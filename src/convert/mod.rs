@@ -1,27 +1,28 @@
-//! Converters: from a schema and values to the bytes of a key or value, and the registry that knows the
-//! schemas. A converter is bound once per schema; encoding a row then looks nothing up and never awaits.
+//! Converters: from a schema and values to the bytes of a record's key or value (Kafka Connect's `Converter`). A converter
+//! is bound once per schema; encoding a row then looks nothing up and never awaits.
 //!
-//! To add one: a file here and a line in [`CONVERTERS`].
+//! To add one: a file here with its [`ConverterDefinition`], and a line in [`CONVERTERS`]. Configuration, `check`,
+//! `explain`, `consume` and the reference page read that table.
 
 pub mod avro;
-mod avro_encoder;
-pub mod avro_schema;
-mod avro_writer;
-pub mod decode;
+mod json;
 mod json_text;
-#[cfg(test)]
-mod properties;
+mod primitive;
+mod problem;
 pub mod registry;
 #[cfg(test)]
 mod samples;
+mod string;
+mod text;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::config::spec::ConverterSpec;
 use crate::error::{Error, Result};
-use crate::model::{Schema, Value};
+use crate::model::{Field, Schema, TableDefinition, Value};
+use crate::setting::KeyDefinition;
 
 /// The key or the value of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,51 +43,157 @@ impl Role {
     }
 }
 
+/// A converter and its settings (`key.converter`, `value.converter`).
+#[derive(Clone)]
+pub struct ConverterSpec {
+    /// The converter.
+    pub definition: &'static ConverterDefinition,
+    /// Its settings, prefix stripped (`schema.registry.url`, `schemas.enable`, ...).
+    pub settings: BTreeMap<String, String>,
+}
+
+impl ConverterSpec {
+    /// The converter, made from its settings. Talks to nobody.
+    ///
+    /// # Errors
+    /// `Config`, with the setting that is wrong.
+    pub fn create(&self) -> Result<Arc<dyn Converter>> {
+        (self.definition.create)(self)
+    }
+
+    /// The decoder of what the converter writes. Talks to nobody.
+    ///
+    /// # Errors
+    /// `Config`, with the setting that is wrong.
+    pub fn decoder(&self) -> Result<Box<dyn Decoder>> {
+        (self.definition.decoder)(self)
+    }
+}
+
+/// An entry of the table of converters.
+#[derive(Debug)]
+pub struct ConverterDefinition {
+    /// The short name, for messages and documentation.
+    pub name: &'static str,
+    /// The Java class that it stands for.
+    pub class: &'static str,
+    /// The reference page's sentence about it.
+    pub doc: &'static str,
+    /// Its settings, under `value.converter.`; under `key.converter.` they are the same.
+    pub settings: &'static [KeyDefinition],
+    /// Settings that must be given, prefix stripped, each with the reason.
+    pub required: &'static [(&'static str, &'static str)],
+    /// The constructor.
+    pub create: fn(&ConverterSpec) -> Result<Arc<dyn Converter>>,
+    /// The constructor of the decoder.
+    pub decoder: fn(&ConverterSpec) -> Result<Box<dyn Decoder>>,
+}
+
+impl ConverterDefinition {
+    /// Whether a configured class means this converter: the full name, Kafka Connect's aliases for it
+    /// (`JsonConverter`, `Json`), or the short name.
+    pub fn is_meant_by(&self, class: &str) -> bool {
+        let simple = self.class.rsplit('.').next().unwrap_or_default();
+        [self.class, simple, simple.trim_end_matches("Converter"), self.name].contains(&class)
+    }
+
+    /// Its definition of a setting, by the name without prefix.
+    pub fn setting(&self, name: &str) -> Option<&'static KeyDefinition> {
+        let full = format!("value.converter.{name}");
+        let named = self.settings.iter().find(|definition| definition.name == full);
+        named.or_else(|| {
+            let is_of =
+                |definition: &&KeyDefinition| definition.family().is_some_and(|family| full.starts_with(family));
+            self.settings.iter().filter(is_of).max_by_key(|definition| definition.name.len())
+        })
+    }
+}
+
+/// The converters there are, the default first.
+pub static CONVERTERS: &[&ConverterDefinition] = &[
+    &avro::DEFINITION,
+    &json::DEFINITION,
+    &string::DEFINITION,
+    &primitive::BYTES,
+    &primitive::LONG,
+    &primitive::INTEGER,
+    &primitive::SHORT,
+    &primitive::DOUBLE,
+    &primitive::FLOAT,
+    &primitive::BOOLEAN,
+];
+
+/// The converter that a configured class means.
+pub fn converter_of(class: &str) -> Option<&'static ConverterDefinition> {
+    CONVERTERS.iter().copied().find(|definition| definition.is_meant_by(class))
+}
+
+/// One side of a table's records, as far as it is known before the first row.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// The topic of the records.
+    pub topic: &'a str,
+    /// Key or value.
+    pub role: Role,
+    /// The schema of this side.
+    pub schema: &'a Schema,
+    /// The index of each field of the schema in the rows that are encoded.
+    pub projection: &'a [usize],
+    /// The table or query: its name, its primary key, and the database's types of its columns.
+    pub table: &'a TableDefinition,
+}
+
+impl<'a> Side<'a> {
+    /// The fields, each with its index in the rows.
+    ///
+    /// # Errors
+    /// `Internal` if the projection does not cover the schema.
+    pub fn fields(self) -> Result<Vec<(&'a Field, usize)>> {
+        let fields = self.schema.fields();
+        if fields.len() != self.projection.len() {
+            return Err(Error::internal("the projection does not cover the schema"));
+        }
+        Ok(fields.iter().zip(self.projection.iter().copied()).collect())
+    }
+
+    /// The only field of a bare key or value; none for a record.
+    pub fn bare(self) -> Option<&'a Field> {
+        if let Schema::Field(field) = self.schema { Some(field) } else { None }
+    }
+}
+
 /// Makes encoders.
 pub trait Converter: Send + Sync {
-    /// Registers `schema` for the topic (or finds it, by the settings) and returns what encodes with it.
-    /// `projection[i]` is the index, in the rows that will be encoded, of the schema's i-th field.
+    /// The encoder of one side of a table's records. Registers its schema, or finds it, where the format has a registry.
     ///
     /// # Errors
     /// `Registry` (may pass), `RegistryRefused`, `IncompatibleSchema`, `Auth`, `Config`.
-    fn bind<'a>(
-        &'a self,
-        topic: &'a str,
-        role: Role,
-        schema: &'a Schema,
-        projection: &'a [usize],
-    ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>>;
+    fn bind<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Arc<dyn Encoder>>>;
 
-    /// What [`Converter::bind`] would register, without talking to anybody.
+    /// The schema that [`Converter::bind`] would register. Talks to nobody.
     ///
     /// # Errors
-    /// `Config` if the schema cannot be expressed (a name Avro does not allow).
-    fn preview(&self, topic: &str, role: Role, schema: &Schema) -> Result<SchemaPreview>;
+    /// `Config` if the format cannot express the schema.
+    fn preview(&self, side: Side<'_>) -> Result<SchemaPreview>;
 
     /// Asks the registry whether `bind` would succeed, without writing.
     ///
     /// # Errors
     /// As [`Converter::bind`].
-    fn check<'a>(&'a self, topic: &'a str, role: Role, schema: &'a Schema) -> BoxFuture<'a, Result<()>>;
+    fn check<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<()>>;
 
-    /// An encoder of the same bytes as [`Converter::bind`]'s but for a schema id of 0, without talking to
-    /// anybody: for `explain --sample`.
+    /// An encoder of the same bytes as [`Converter::bind`]'s but for a schema id of 0, for `explain --sample`. Talks to
+    /// nobody.
     ///
     /// # Errors
     /// As [`Converter::preview`].
-    fn bind_sample(&self, schema: &Schema, projection: &[usize]) -> Result<Arc<dyn Encoder>> {
-        let _ = (schema, projection);
-        Err(Error::internal("this converter makes no samples"))
-    }
+    fn bind_sample(&self, side: Side<'_>) -> Result<Arc<dyn Encoder>>;
 
-    /// The text form of what an encoder of [`Converter::bind_sample`] wrote.
+    /// The text form of bytes that an encoder of [`Converter::bind_sample`] wrote.
     ///
     /// # Errors
     /// `Value` if the bytes are not of the schema.
-    fn render_sample(&self, preview: &SchemaPreview, bytes: &[u8]) -> Result<String> {
-        let _ = (preview, bytes);
-        Err(Error::internal("this converter makes no samples"))
-    }
+    fn render_sample(&self, preview: &SchemaPreview, bytes: &[u8]) -> Result<String>;
 }
 
 /// Encodes rows; bound to one schema.
@@ -94,29 +201,30 @@ pub trait Encoder: Send + Sync {
     /// Appends the bytes of one row to `out`.
     ///
     /// # Errors
-    /// `Value`, with the field, if a value does not fit.
+    /// `Value`, with the field, if a value does not fit; `out` is then as before.
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()>;
 
-    /// Whether what would be encoded is null as a whole: one bare field that is null. It then travels as
-    /// Kafka's null (a null key), not as bytes, and [`Encoder::encode`] is not called.
+    /// Whether the row's side is Kafka's null (a null key) instead of bytes; [`Encoder::encode`] is not called then.
     fn is_null(&self, row: &[Value<'_>]) -> bool {
         let _ = row;
         false
     }
 }
 
-/// A schema as the registry would see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaPreview {
-    /// The subject, or none if the format has no registry.
-    pub subject: Option<String>,
-    /// The schema's text.
-    pub schema: String,
+/// Makes text of records, for `rowtide consume`.
+pub trait Decoder: Send + Sync {
+    /// The text of a key or value on one line, JSON where the format has a structure.
+    ///
+    /// # Errors
+    /// `Value` if the bytes are not of the format; those of the registry.
+    fn decode<'a>(&'a self, bytes: &'a [u8]) -> BoxFuture<'a, Result<String>>;
 }
 
-/// Makes a converter from its settings. Does not talk to anybody.
-pub type ConverterFactory = fn(&ConverterSpec) -> Result<Arc<dyn Converter>>;
-
-/// Every converter rowtide knows: the short name, the Java classes that mean it, and the factory.
-pub static CONVERTERS: &[(&str, &[&str], ConverterFactory)] =
-    &[("avro", &["io.confluent.connect.avro.AvroConverter"], avro::AvroConverter::create)];
+/// A schema as a consumer or the registry would see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaPreview {
+    /// The subject; none if the format has no registry.
+    pub subject: Option<String>,
+    /// The schema's text; none if the format has no schema.
+    pub schema: Option<String>,
+}

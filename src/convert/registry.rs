@@ -21,8 +21,8 @@ use serde_json::json;
 
 use self::failure::Failure;
 use self::settings::{Authorization, Options, Settings};
-use super::avro_schema::AvroSchema;
-use super::avro_writer::differences;
+use super::avro::schema::AvroSchema;
+use super::avro::writer::differences;
 use crate::error::{Error, ErrorKind, Result};
 use crate::retry::Backoff;
 

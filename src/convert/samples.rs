@@ -1,6 +1,24 @@
 //! The worked examples of the reference, as the tests of several files use them.
 
-use crate::model::{Field, FieldType, RecordSchema, Schema, Value};
+use super::{Role, Side};
+use crate::model::{Field, FieldType, RecordSchema, Relation, Schema, TableDefinition, TableId, UniqueKeys, Value};
+
+/// A table that nothing is known of.
+pub(super) fn definition() -> TableDefinition {
+    TableDefinition {
+        relation: Relation::Table(TableId { catalog: None, schema: None, name: "t".to_owned() }),
+        columns: Vec::new(),
+        skipped: Vec::new(),
+        primary_key: Vec::new(),
+        indexes: Vec::new(),
+        unique: UniqueKeys::default(),
+    }
+}
+
+/// The values of topic `t`.
+pub(super) fn side<'a>(schema: &'a Schema, projection: &'a [usize], table: &'a TableDefinition) -> Side<'a> {
+    Side { topic: "t", role: Role::Value, schema, projection, table }
+}
 
 pub(super) const TEST_TABLE: &str = r#"{"type":"record","name":"test_table","fields":[{"name":"seq","type":"int"},{"name":"ts","type":{"type":"long","connect.version":1,"connect.name":"org.apache.kafka.connect.data.Timestamp","logicalType":"timestamp-millis"}},{"name":"item","type":["null","string"],"default":null},{"name":"price","type":["null","int"],"default":null},{"name":"category","type":["null","string"],"default":null}],"connect.name":"test_table"}"#;
 pub(super) const TEST_TABLE_PLAIN: &str = r#"{"type":"record","name":"test_table","fields":[{"name":"seq","type":"int"},{"name":"ts","type":{"type":"long","logicalType":"timestamp-millis"}},{"name":"item","type":["null","string"],"default":null},{"name":"price","type":["null","int"],"default":null},{"name":"category","type":["null","string"],"default":null}]}"#;

@@ -120,6 +120,16 @@ pub enum Schema {
     Field(Field),
 }
 
+impl Schema {
+    /// The fields of a record, or the bare one.
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Schema::Record(record) => &record.fields,
+            Schema::Field(field) => std::slice::from_ref(field),
+        }
+    }
+}
+
 /// What the SELECT list must say so that a column arrives in the form its field type needs
 /// (`SqlSyntax::project`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
-use crate::convert::{Converter, Encoder, Role};
+use crate::convert::{Converter, Encoder, Role, Side};
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
@@ -31,6 +31,8 @@ pub struct Binding {
     pub key: Option<(Schema, Vec<usize>)>,
     /// The schema of its values.
     pub value: Schema,
+    /// The index of every column.
+    all: Vec<usize>,
 }
 
 /// Encodes rows of one binding.
@@ -72,7 +74,21 @@ impl Binding {
         let topic = topic_of(spec, &definition.relation)?;
         let key = key_of(spec, &definition)?;
         let value = Schema::Record(definition.value_schema());
-        Ok(Self { definition, planner, topic, key, value })
+        let all = (0..definition.columns.len()).collect();
+        Ok(Self { definition, planner, topic, key, value, all })
+    }
+
+    /// The key's side of the records; none if they have no key.
+    pub fn key_side(&self) -> Option<Side<'_>> {
+        let (schema, projection) = self.key.as_ref()?;
+        let (topic, table) = (&*self.topic, &self.definition);
+        Some(Side { topic, role: Role::Key, schema, projection, table })
+    }
+
+    /// The value's side of the records.
+    pub fn value_side(&self) -> Side<'_> {
+        let (topic, table, projection) = (&*self.topic, &self.definition, &*self.all);
+        Side { topic, role: Role::Value, schema: &self.value, projection, table }
     }
 
     /// Registers the schemas and binds the encoders.
@@ -80,12 +96,11 @@ impl Binding {
     /// # Errors
     /// Those of [`Converter::bind`].
     pub async fn encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
-        let key = match &self.key {
-            Some((schema, projection)) => Some(keys.bind(&self.topic, Role::Key, schema, projection).await?),
+        let key = match self.key_side() {
+            Some(side) => Some(keys.bind(side).await?),
             None => None,
         };
-        let all: Vec<usize> = (0..self.definition.columns.len()).collect();
-        let value = values.bind(&self.topic, Role::Value, &self.value, &all).await?;
+        let value = values.bind(self.value_side()).await?;
         Ok(RecordEncoder { key, value, limit: usize::MAX, omittable: Vec::new() })
     }
 
@@ -94,12 +109,8 @@ impl Binding {
     /// # Errors
     /// Those of [`Converter::bind_sample`].
     pub fn sample_encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
-        let key = match &self.key {
-            Some((schema, projection)) => Some(keys.bind_sample(schema, projection)?),
-            None => None,
-        };
-        let all: Vec<usize> = (0..self.definition.columns.len()).collect();
-        let value = values.bind_sample(&self.value, &all)?;
+        let key = self.key_side().map(|side| keys.bind_sample(side)).transpose()?;
+        let value = values.bind_sample(self.value_side())?;
         Ok(RecordEncoder { key, value, limit: usize::MAX, omittable: Vec::new() })
     }
 

@@ -12,7 +12,6 @@ use super::Parts;
 use super::binding::Binding;
 use super::relation::Polled;
 use crate::config::spec::{RowErrorSpec, TooLarge};
-use crate::convert::CONVERTERS;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
@@ -117,9 +116,7 @@ impl Failed<'_> {
         if self.error.kind() == ErrorKind::RecordTooLarge {
             return ("KAFKA_PRODUCE", "org.apache.kafka.clients.producer.KafkaProducer");
         }
-        let name = &self.parts.spec.value_converter.name;
-        let known = CONVERTERS.iter().find(|(known, ..)| known == name);
-        ("VALUE_CONVERTER", known.and_then(|(_, classes, _)| classes.first()).copied().unwrap_or_default())
+        ("VALUE_CONVERTER", self.parts.spec.value_converter.definition.class)
     }
 
     /// Connect's line. The row's values are there if the operator has asked for them.

@@ -14,7 +14,6 @@ use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
 use super::{Parts, facts, late};
 use crate::config::spec::{TimestampInitial, TooLarge};
-use crate::convert::Role;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -46,7 +45,7 @@ impl Polled {
             return Err(error);
         }
         let binding = Binding::new(&parts.spec, parts.dialect.syntax(), definition)?;
-        let preview = parts.value_converter.preview(&binding.topic, Role::Value, &binding.value)?;
+        let preview = parts.value_converter.preview(binding.value_side())?;
         let change = parts.columns.judge(&binding.definition, parts.spec.schema_change, preview.subject.as_deref())?;
         if let Some(change) = &change {
             let subject = preview.subject.as_deref();

@@ -9,6 +9,7 @@ mod dialects;
 mod exactly_once;
 mod failures;
 mod faults;
+mod formats;
 mod guard;
 mod kafka;
 mod late_demo;

@@ -7,7 +7,7 @@ use crate::config::spec::{
     DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeSpec, UnsignedBigint, Unsupported,
     ZeroDate,
 };
-use crate::convert::avro_schema::{AvroSchema, SchemaStyle};
+use crate::convert::avro::schema::{AvroSchema, SchemaStyle};
 use crate::dialect::{DIALECTS, Dialect, DocumentedType};
 use crate::error::{Error, Result};
 use crate::model::{Field, FieldType, Schema};

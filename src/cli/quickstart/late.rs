@@ -15,7 +15,7 @@ use super::{PATIENCE, run_connector, say, worker_settings};
 use crate::cli::output;
 use crate::config::spec::ConnectorSpec;
 use crate::config::{self, Document, Report, Surroundings};
-use crate::convert::decode::AvroDecoder;
+use crate::convert::Decoder;
 use crate::embedded::late::{connector_config, unused_name};
 use crate::embedded::{Brokers, LateTable, SchemaRegistry};
 use crate::error::{Error, ErrorKind, Result};
@@ -189,10 +189,10 @@ impl Stage {
         let ids = table.ids().await?;
         let mut delivered = Vec::new();
         for (spec, topic) in self.specs.iter().zip(self.topics()) {
-            let decoder = AvroDecoder::new(&spec.value_converter)?;
+            let decoder = spec.value_converter.decoder()?;
             let mut seen = Seen::new();
             for record in read_to_end(&spec.kafka, &topic).await? {
-                *seen.entry(id_of(&decoder, record.value).await?).or_default() += 1;
+                *seen.entry(id_of(&*decoder, record.value).await?).or_default() += 1;
             }
             delivered.push(Delivered::of(&ids, &seen));
         }
@@ -305,7 +305,7 @@ async fn play_load(table: &LateTable, topics: &mut Topics, bars: &MultiProgress)
 /// Both topics, as they are written.
 struct Topics {
     consumer: TopicConsumer,
-    decoder: AvroDecoder,
+    decoder: Box<dyn Decoder>,
     /// In the order of [`GUARDS`], as everything here.
     names: Vec<String>,
     seen: [Seen; 2],
@@ -314,11 +314,11 @@ struct Topics {
 impl Topics {
     async fn open(spec: &ConnectorSpec, names: Vec<String>) -> Result<Self> {
         let consumer = TopicConsumer::open(&spec.kafka, &names, Start::Beginning).await?;
-        Ok(Self { consumer, decoder: AvroDecoder::new(&spec.value_converter)?, names, seen: Default::default() })
+        Ok(Self { consumer, decoder: spec.value_converter.decoder()?, names, seen: Default::default() })
     }
 
     async fn take(&mut self, record: TopicRecord) -> Result<()> {
-        let id = id_of(&self.decoder, record.record.value).await?;
+        let id = id_of(&*self.decoder, record.record.value).await?;
         for (name, seen) in self.names.iter().zip(&mut self.seen) {
             if *name == record.topic {
                 *seen.entry(id).or_default() += 1;
@@ -340,7 +340,7 @@ impl Topics {
     }
 }
 
-async fn id_of(decoder: &AvroDecoder, value: Option<Vec<u8>>) -> Result<i64> {
+async fn id_of(decoder: &dyn Decoder, value: Option<Vec<u8>>) -> Result<i64> {
     let text = decoder.decode(&value.unwrap_or_default()).await?;
     let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     value["id"].as_i64().ok_or_else(|| Error::internal("a record has no id"))

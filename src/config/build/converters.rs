@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 
 use crate::config::document::{Entries, Entry};
 use crate::config::judge::Judge;
+use crate::config::keys::nearest_of;
 use crate::config::report::Problem;
 use crate::config::spec::ConverterSpec;
-
-/// The names and classes of the converters there are.
-const AVRO: [&str; 4] = ["io.confluent.connect.avro.AvroConverter", "AvroConverter", "Avro", "avro"];
-const URL: &str = "schema.registry.url";
+use crate::convert::{CONVERTERS, converter_of};
 
 /// One role's configuration before it is judged.
 struct Found {
@@ -85,18 +83,32 @@ fn level(entries: &Entries, role: &str) -> (Option<Entry>, BTreeMap<String, Stri
 }
 
 fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Box<Problem>> {
-    if let Some(class) = found.class.as_ref().filter(|class| !AVRO.contains(&class.text.trim())) {
-        let message = format!("this converter is not there yet; there is {}", AVRO[0]);
-        return Err(Box::new(Problem::new(role, message).of(class)));
-    }
-    if found.settings.get(URL).is_none_or(String::is_empty) {
+    let definition = match &found.class {
+        None => CONVERTERS.first().copied(),
+        Some(class) => converter_of(class.text.trim()),
+    };
+    let Some(definition) = definition else {
+        let known: Vec<&str> = CONVERTERS.iter().map(|converter| converter.class).collect();
+        let message = format!("this converter is not there; there are {}", known.join(", "));
+        let problem = Problem::new(role, message);
+        return Err(Box::new(match &found.class {
+            Some(class) => problem.of(class).meant(nearest_class(class.text.trim())),
+            None => problem,
+        }));
+    };
+    let is_missing = |name: &str| found.settings.get(name).is_none_or(String::is_empty);
+    if let Some((name, reason)) = definition.required.iter().find(|(name, _)| is_missing(name)) {
         let hint = match (found.shadows, &found.class) {
             (true, _) => format!("; the worker's settings do not count, because the connector's file sets {role}"),
             (false, Some(class)) => format!("; it must stand beside {role} at {}", class.place),
             (false, None) => String::new(),
         };
-        let key = format!("{role}.{URL}");
-        return Err(Box::new(Problem::new(&key, format!("is missing; Avro needs a schema registry{hint}"))));
+        return Err(Box::new(Problem::new(&format!("{role}.{name}"), format!("is missing; {reason}{hint}"))));
     }
-    Ok(ConverterSpec { name: "avro".to_owned(), settings: found.settings.clone() })
+    Ok(ConverterSpec { definition, settings: found.settings.clone() })
+}
+
+/// The known class most like an unknown one.
+fn nearest_class(class: &str) -> Option<String> {
+    nearest_of(class, CONVERTERS.iter().map(|converter| converter.class)).map(str::to_owned)
 }

@@ -14,99 +14,9 @@ mod tables;
 mod types;
 mod worker;
 
-/// One key, or a family of keys.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyDefinition {
-    /// The key; with a trailing `*` every key that begins so.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: Kind,
-    /// The value used where none is given; none: there is none.
-    pub default: Option<&'static str>,
-    /// The values that are taken.
-    pub allowed: Allowed,
-    /// Values that are valid in Kafka Connect and refused here, each with the reason.
-    pub refused: &'static [(&'static str, &'static str)],
-    /// Its weight, as Connect tells it.
-    pub importance: Importance,
-    /// Where it belongs.
-    pub home: Home,
-    /// What rowtide does with it.
-    pub status: Status,
-    /// What it does, in a sentence or two.
-    pub doc: &'static str,
-}
-
-/// The types of `ConfigDef` (`connector-config.md`, 1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Text, trimmed.
-    Text,
-    /// Text that is never shown.
-    Password,
-    /// `true` or `false`, in any case.
-    Boolean,
-    /// 32 bits.
-    Int,
-    /// 64 bits.
-    Long,
-    /// Elements separated by commas, without escaping.
-    List,
-    /// The name of a Java class; rowtide knows some by name.
-    Class,
-}
-
-/// The values a key takes.
-#[derive(Debug, Clone, Copy)]
-pub enum Allowed {
-    /// Whatever the type allows.
-    Any,
-    /// These words as they are.
-    Words(&'static [&'static str]),
-    /// These words in all-lower or all-upper case.
-    LowerOrUpper(&'static [&'static str]),
-    /// These words in any case.
-    AnyCase(&'static [&'static str]),
-    /// Numbers from, to.
-    Range(i64, i64),
-    /// A test, and what passes it in words.
-    Test(&'static str, fn(&str) -> bool),
-}
-
-/// Connect's importance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Importance {
-    /// HIGH.
-    High,
-    /// MEDIUM.
-    Medium,
-    /// LOW.
-    Low,
-}
-
-/// Where a key belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Home {
-    /// The connector's file.
-    Connector,
-    /// The connector's file; Kafka Connect does not know the key.
-    Rowtide,
-    /// The worker's file, its environment or `--set`.
-    Worker,
-    /// Either: the connector's wins as a whole.
-    Both,
-}
-
-/// What rowtide does with a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    /// It is honoured.
-    Honoured,
-    /// It is checked and has no effect, for this reason.
-    Ignored(&'static str),
-    /// A value that is not empty is a problem, for this reason.
-    Refused(&'static str),
-}
+use crate::convert::{CONVERTERS, ConverterDefinition};
+pub use crate::setting::{Allowed, Home, Importance, KeyDefinition, Kind, Status};
+use crate::setting::{key, own_key, worker_key};
 
 /// Keys that belong together.
 #[derive(Debug)]
@@ -130,28 +40,43 @@ pub static SECTIONS: &[Section] = &[
     Section { title: "Worker", keys: worker::KEYS },
 ];
 
-/// Every definition, in the order of the reference.
+/// Every definition, in the order of the reference: first the sections, then the settings of the converters.
 pub fn all() -> impl Iterator<Item = &'static KeyDefinition> {
-    SECTIONS.iter().flat_map(|section| section.keys)
+    let of_converters = CONVERTERS.iter().flat_map(|converter| converter.settings);
+    SECTIONS.iter().flat_map(|section| section.keys).chain(of_converters)
 }
 
-/// The definition of a key: its own, else that of the longest family it belongs to. The settings of the
-/// Avro converter are found under `key.` and `value.`, with and without `schema.registry.`, those of a column
-/// under `column.TABLE.COLUMN.`.
+/// The definition of a key: its own, else that of the longest family it belongs to. A setting of a converter is found
+/// under `key.` and `value.`, with and without `schema.registry.`, those of a column under `column.TABLE.COLUMN.`.
 pub fn find(key: &str) -> Option<&'static KeyDefinition> {
     let key = column_setting(key).map_or(key, |(_, setting)| setting);
-    let named = |name: &str| all().find(|definition| definition.name == name);
-    let family = |name: &str| {
-        all()
-            .filter(|definition| definition.family().is_some_and(|prefix| name.starts_with(prefix)))
+    if let Some((_, setting)) = converter_setting(key) {
+        return CONVERTERS.iter().find_map(|converter| setting_of(converter, setting));
+    }
+    let keys = || SECTIONS.iter().flat_map(|section| section.keys);
+    let family = || {
+        keys()
+            .filter(|definition| definition.family().is_some_and(|prefix| key.starts_with(prefix)))
             .max_by_key(|definition| definition.name.len())
     };
-    let Some(setting) = key.strip_prefix("key.converter.").or_else(|| key.strip_prefix("value.converter.")) else {
-        return named(key).or_else(|| family(key));
-    };
-    let full = format!("value.converter.{setting}");
-    let bare = format!("value.converter.{}", setting.strip_prefix("schema.registry.").unwrap_or(setting));
-    named(&full).or_else(|| named(&bare)).or_else(|| family(&full)).or_else(|| family(&bare))
+    keys().find(|definition| definition.name == key).or_else(family)
+}
+
+/// The key that names the converter, and the setting's name, of a key that is a setting of a converter.
+pub(super) fn converter_setting(key: &str) -> Option<(&'static str, &str)> {
+    ["key.converter", "value.converter"]
+        .into_iter()
+        .find_map(|role| Some((role, key.strip_prefix(role)?.strip_prefix('.')?)))
+}
+
+/// A converter's definition of a setting, with or without `schema.registry.`.
+pub(super) fn setting_of(converter: &ConverterDefinition, setting: &str) -> Option<&'static KeyDefinition> {
+    let bare = || converter.setting(setting.strip_prefix("schema.registry.")?);
+    let named = |name: &str| converter.setting(name).filter(|definition| definition.family().is_none());
+    named(setting)
+        .or_else(|| named(setting.strip_prefix("schema.registry.")?))
+        .or_else(|| converter.setting(setting))
+        .or_else(bare)
 }
 
 /// What stands between `column.` and the setting of a column, and that setting.
@@ -218,107 +143,6 @@ pub fn is_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     HINTS.iter().any(|hint| key.contains(hint)) && !key.ends_with(".url")
         || find(&key).is_some_and(|definition| definition.kind == Kind::Password)
-}
-
-impl KeyDefinition {
-    /// The common beginning, if this is a family.
-    pub fn family(&self) -> Option<&'static str> {
-        self.name.strip_suffix('*')
-    }
-
-    /// Whether the key belongs in the connector's file only.
-    pub fn is_of_connector(&self) -> bool {
-        matches!(self.home, Home::Connector | Home::Rowtide)
-    }
-
-    const fn or(mut self, default: &'static str) -> Self {
-        self.default = Some(default);
-        self
-    }
-
-    const fn allow(mut self, allowed: Allowed) -> Self {
-        self.allowed = allowed;
-        self
-    }
-
-    const fn refuse(mut self, refused: &'static [(&'static str, &'static str)]) -> Self {
-        self.refused = refused;
-        self
-    }
-
-    const fn high(mut self) -> Self {
-        self.importance = Importance::High;
-        self
-    }
-
-    const fn low(mut self) -> Self {
-        self.importance = Importance::Low;
-        self
-    }
-
-    const fn ignored(mut self, reason: &'static str) -> Self {
-        self.status = Status::Ignored(reason);
-        self
-    }
-
-    const fn not_there(mut self, reason: &'static str) -> Self {
-        self.status = Status::Refused(reason);
-        self
-    }
-
-    const fn home(mut self, home: Home) -> Self {
-        self.home = home;
-        self
-    }
-}
-
-/// A key of the connector that is honoured; the other properties follow as calls.
-const fn key(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
-    KeyDefinition {
-        name,
-        kind,
-        default: None,
-        allowed: Allowed::Any,
-        refused: &[],
-        importance: Importance::Medium,
-        home: Home::Connector,
-        status: Status::Honoured,
-        doc,
-    }
-}
-
-const fn worker_key(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
-    key(name, kind, doc).home(Home::Worker)
-}
-
-const fn own_key(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
-    key(name, kind, doc).home(Home::Rowtide)
-}
-
-impl Kind {
-    /// Connect's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Text => "STRING",
-            Kind::Password => "PASSWORD",
-            Kind::Boolean => "BOOLEAN",
-            Kind::Int => "INT",
-            Kind::Long => "LONG",
-            Kind::List => "LIST",
-            Kind::Class => "CLASS",
-        }
-    }
-}
-
-impl Importance {
-    /// Connect's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Importance::High => "HIGH",
-            Importance::Medium => "MEDIUM",
-            Importance::Low => "LOW",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -101,14 +101,23 @@ const CASES: &[Case<'_>] = &[
         "is the offsets topic",
     ),
     (&[("transaction.boundary", Some("connector"))], "transaction.boundary", "does not define transaction boundaries"),
-    (&[("value.converter", Some("org.apache.kafka.connect.json.JsonConverter"))], "value.converter", "AvroConverter"),
+    (
+        &[("value.converter", Some("org.apache.kafka.connect.json.JsonConvertor"))],
+        "value.converter",
+        "did you mean: org.apache.kafka.connect.json.JsonConverter",
+    ),
     (
         &[
-            ("key.converter", Some("org.apache.kafka.connect.storage.StringConverter")),
-            ("key.mode", Some("primary_key")),
+            ("value.converter", Some("org.apache.kafka.connect.json.JsonConverter")),
+            ("value.converter.decimal.format", Some("text")),
         ],
+        "value.converter.decimal.format",
+        "must be one of BASE64, NUMERIC (in any case)",
+    ),
+    (
+        &[("key.converter", Some("com.example.OwnConverter")), ("key.mode", Some("primary_key"))],
         "key.converter",
-        "there is io.confluent.connect.avro.AvroConverter",
+        "there are io.confluent.connect.avro.AvroConverter, org.apache.kafka.connect.json.JsonConverter,",
     ),
     (&[("bootstrap.servers", Some("other:1"))], "bootstrap.servers", "in two places with two values"),
     (&[("group.id", Some(""))], "group.id", "at least one character"),

@@ -128,7 +128,8 @@ fn the_connector_of_the_walkthrough_means_what_it_says() {
         ("rowtide-offsets", 25, 3)
     );
     assert_eq!(spec.kafka.transactional_id(&spec.name, 0), "rowtide-load-test-table-0");
-    assert_eq!(spec.value_converter, spec.key_converter);
+    assert_eq!(spec.value_converter.definition.name, "avro");
+    assert_eq!(format!("{:?}", spec.value_converter), format!("{:?}", spec.key_converter));
     let notes = spec.notes.join("\n");
     for default in
         ["value.converter: not set", "offset.storage.topic: not set, `rowtide-offsets`", "group.id: not set, `rowtide`"]
@@ -232,6 +233,33 @@ fn converters_come_from_one_level_as_a_whole() {
     assert_eq!(settings.into_iter().collect::<Vec<_>>(), [("schema.registry.url".to_owned(), "http://c:1".to_owned())]);
     let report = build(&[("value.converter", Some("io.confluent.connect.avro.AvroConverter"))]).unwrap_err();
     assert!(report.to_string().contains("the worker's settings do not count"), "{report}");
+}
+
+#[test]
+fn a_setting_of_another_converter_is_noted_and_has_no_effect() {
+    const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
+    const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+    let loaded = with(&[
+        ("value.converter", Some(JSON)),
+        ("value.converter.schemas.enable", Some("false")),
+        ("value.converter.schema.registry.url", Some("http://c:1")),
+        ("key.converter", Some("AvroConverter")),
+        ("key.converter.schema.registry.url", Some("http://c:1")),
+        ("key.converter.schemas.enable", Some("perhaps")),
+    ]);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(
+        (loaded.spec.key_converter.definition.class, loaded.spec.value_converter.definition.class),
+        (AVRO, JSON)
+    );
+    let notes = loaded.spec.notes.join("\n");
+    for (key, own, of) in
+        [("value.converter.schema.registry.url", JSON, AVRO), ("key.converter.schemas.enable", AVRO, JSON)]
+    {
+        let note = format!("{key}: accepted, without effect: a setting of {of}, which {own} does not know");
+        assert!(notes.contains(&note), "{notes}");
+    }
+    assert!(!notes.contains("value.converter.schemas.enable"), "{notes}");
 }
 
 #[test]

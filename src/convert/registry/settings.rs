@@ -10,9 +10,9 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, Proxy, Url};
 
 use super::tls;
-use crate::config::spec::Secret;
 use crate::error::{Error, Result};
 use crate::retry::RetryPolicy;
+use crate::setting::Secret;
 
 /// The converter's settings as the registry's client reads them.
 #[derive(Clone, Copy)]

@@ -9,11 +9,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value as Json;
 
-use super::super::avro::AvroConverter;
-use super::super::decode::AvroDecoder;
 use super::super::samples::*;
-use super::super::{Converter, Role};
-use crate::config::spec::ConverterSpec;
+use super::super::{Converter, ConverterSpec, Role, Side, avro};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{FieldType, Schema};
 
@@ -66,7 +63,7 @@ impl Served {
     }
 
     fn converter(&self, settings: &[(&str, &str)]) -> Arc<dyn Converter> {
-        AvroConverter::create(&self.spec(settings)).unwrap()
+        self.spec(settings).create().unwrap()
     }
 
     fn lines(&self) -> Vec<String> {
@@ -77,16 +74,13 @@ impl Served {
 fn spec(url: &str, settings: &[(&str, &str)]) -> ConverterSpec {
     let fixed = [("schema.registry.url", url), ("retries.wait.ms", "1"), ("retries.max.wait.ms", "1")];
     let all = fixed.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    ConverterSpec { name: "avro".to_owned(), settings: all.collect::<BTreeMap<_, _>>() }
+    ConverterSpec { definition: &avro::DEFINITION, settings: all.collect::<BTreeMap<_, _>>() }
 }
 
 async fn bind(converter: &Arc<dyn Converter>, topic: &str, schema: &Schema) -> Result<Vec<u8>> {
     let row = test_table_row();
-    let places: Vec<usize> = match schema {
-        Schema::Record(record) => (0..record.fields.len()).collect(),
-        Schema::Field(_) => vec![0],
-    };
-    let encoder = converter.bind(topic, Role::Value, schema, &places).await?;
+    let (table, places) = (definition(), (0..schema.fields().len()).collect::<Vec<_>>());
+    let encoder = converter.bind(Side { topic, ..side(schema, &places, &table) }).await?;
     let mut out = Vec::new();
     encoder.encode(&row, &mut out)?;
     Ok(out)
@@ -119,8 +113,9 @@ async fn a_schema_is_registered_once_verbatim_and_its_id_leads_the_record() {
 #[tokio::test]
 async fn subjects_follow_their_strategy() {
     let subject = |settings: &[(&str, &str)], role, schema: &Schema| {
-        let converter = AvroConverter::create(&spec("http://localhost", settings)).unwrap();
-        converter.preview("t", role, schema).map(|preview| preview.subject.unwrap())
+        let converter = spec("http://localhost", settings).create().unwrap();
+        let table = definition();
+        converter.preview(Side { role, ..side(schema, &[], &table) }).map(|preview| preview.subject.unwrap())
     };
     let record = [("value.subject.name.strategy", "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy")];
     assert_eq!(subject(&[], Role::Value, &test_table()).unwrap(), "t-value");
@@ -172,7 +167,7 @@ async fn an_unreachable_registry_may_pass_and_the_next_address_is_used() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let dead = format!("http://user:secret@{}", closed.local_addr().unwrap());
     drop(closed);
-    let converter = AvroConverter::create(&spec(&dead, &[])).unwrap();
+    let converter = spec(&dead, &[]).create().unwrap();
     let error = bind(&converter, "t", &test_table()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Registry);
     assert!(error.report().contains("onnection refused") && !error.report().contains("secret"), "{error:?}");
@@ -180,7 +175,7 @@ async fn an_unreachable_registry_may_pass_and_the_next_address_is_used() {
     let served = serve(&[(200, r#"{"id":1}"#)]).await;
     let both = format!("{dead},http://{}", served.address);
     for normalize in ["false", "true"] {
-        let converter = AvroConverter::create(&spec(&both, &[("normalize.schemas", normalize)])).unwrap();
+        let converter = spec(&both, &[("normalize.schemas", normalize)]).create().unwrap();
         bind(&converter, "t", &test_table()).await.unwrap();
     }
     assert_eq!(served.lines(), ["POST /subjects/t-value/versions", "POST /subjects/t-value/versions?normalize=true"]);
@@ -202,9 +197,9 @@ async fn credentials_reach_the_registry_whoever_makes_the_call() {
         }
     }
     let served = serve(&[(200, r#"{"id":1}"#)]).await;
-    let converter = AvroConverter::create(&spec(&format!("http://a:b@{}", served.address), &[])).unwrap();
+    let converter = spec(&format!("http://a:b@{}", served.address), &[]).create().unwrap();
     bind(&converter, "t", &test_table()).await.unwrap();
-    converter.check("t", Role::Value, &test_table()).await.unwrap();
+    converter.check(side(&test_table(), &[0, 1, 2, 3, 4], &definition())).await.unwrap();
     for call in served.script.calls.lock().unwrap().iter() {
         assert_eq!(call.authorization.as_deref(), Some("Basic YTpi"));
     }
@@ -230,7 +225,7 @@ async fn a_check_looks_but_does_not_register() {
     let unknown = (404, r#"{"error_code":40403,"message":"Schema not found"}"#);
     let check = async |answers: &[(u16, &'static str)]| {
         let served = serve(answers).await;
-        let outcome = served.converter(&[]).check("t", Role::Value, &test_table()).await;
+        let outcome = served.converter(&[]).check(side(&test_table(), &[0, 1, 2, 3, 4], &definition())).await;
         assert!(!served.lines().iter().any(|line| line.ends_with("/versions")));
         outcome
     };
@@ -281,7 +276,7 @@ async fn options_that_would_change_the_bytes_unseen_are_refused() {
         ("value.subject.name.strategy", "x.AssociatedNameStrategy"),
         ("connect.meta.data", "perhaps"),
     ] {
-        let error = AvroConverter::create(&spec("http://localhost", &[(key, value)])).err().unwrap();
+        let error = spec("http://localhost", &[(key, value)]).create().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(key));
     }
@@ -291,29 +286,31 @@ async fn options_that_would_change_the_bytes_unseen_are_refused() {
         ("generalized.sum.type.support", "true"),
         ("use.latest.version", "true"),
     ] {
-        AvroConverter::create(&spec("http://localhost", &[(key, value)])).unwrap();
+        spec("http://localhost", &[(key, value)]).create().unwrap();
     }
 }
 
 #[tokio::test]
 async fn records_are_decoded_with_one_call_per_schema() {
     let served = serve(&[(200, r#"{"schema":"[\"null\",\"int\"]"}"#)]).await;
-    let decoder = AvroDecoder::new(&served.spec(&[])).unwrap();
+    let decoder = served.spec(&[]).decoder().unwrap();
     for _ in 0..2 {
         assert_eq!(decoder.decode(&[0, 0, 0, 0, 3, 2, 4]).await.unwrap(), "2");
     }
     assert_eq!(served.lines(), ["GET /schemas/ids/3?deleted=true"]);
     assert_eq!(decoder.decode(b"{}").await.unwrap_err().kind(), ErrorKind::Value);
     let served = serve(&[(200, r#"{"schema":"{}","schemaType":"JSON"}"#)]).await;
-    let error = AvroDecoder::new(&served.spec(&[])).unwrap().decode(&[0, 0, 0, 0, 3, 2]).await.unwrap_err();
+    let error = served.spec(&[]).decoder().unwrap().decode(&[0, 0, 0, 0, 3, 2]).await.unwrap_err();
     assert_eq!((error.kind(), error.context("schema id")), (ErrorKind::RegistryRefused, Some("3")));
 }
 
 #[tokio::test]
 async fn a_sample_is_encoded_and_printed_without_any_call() {
-    let converter = AvroConverter::create(&spec("http://localhost:1", &[])).unwrap();
-    let preview = converter.preview("t", Role::Value, &test_table()).unwrap();
-    let encoder = converter.bind_sample(&test_table(), &[0, 1, 2, 3, 4]).unwrap();
+    let converter = spec("http://localhost:1", &[]).create().unwrap();
+    let (schema, table) = (test_table(), definition());
+    let side = side(&schema, &[0, 1, 2, 3, 4], &table);
+    let preview = converter.preview(side).unwrap();
+    let encoder = converter.bind_sample(side).unwrap();
     let mut bytes = Vec::new();
     encoder.encode(&test_table_row(), &mut bytes).unwrap();
     assert!(converter.render_sample(&preview, &bytes).unwrap().starts_with(r#"{"seq":1,"ts":"#));

@@ -6,7 +6,7 @@
 use super::types::{CatalogKind, Wire};
 use crate::model::FieldType;
 
-use Maps::{Bit, Date, Label, Money, Numeric, Time, Timestamp, To, Unsupported};
+use Maps::{Bit, Date, Money, Numeric, Text, Time, Timestamp, To, Unsupported};
 use Of::{Extension, Kind, Oid, Rest};
 
 /// One type, or one kind of types.
@@ -39,9 +39,9 @@ pub(super) enum Of {
 #[derive(Debug, PartialEq)]
 pub(super) enum Maps {
     To(FieldType),
-    /// The label of an enum, which the server makes text of: the driver would look the type up between the preparation
+    /// Text that the server makes of it: the driver does not know the type, and would look it up between the preparation
     /// of an unnamed statement and its use, which ends the statement.
-    Label,
+    Text,
     /// By precision and scale.
     Numeric,
     Money,
@@ -116,8 +116,8 @@ pub(super) static TYPES: &[TypeRow] = &[
     row(Oid(114), "json", Wire::Text, To(FieldType::String), Serves::Nothing, ""),
     row(Oid(3802), "jsonb", Wire::Jsonb, To(FieldType::String), Serves::Text, ""),
     row(Oid(4072), "jsonpath", Wire::Other, Unsupported, Serves::Nothing, LEFT_OUT),
-    row(Oid(142), "xml", Wire::Text, To(FieldType::String), Serves::Nothing, ""),
-    row(Kind(CatalogKind::Enum), "an enum", Wire::Text, Label, Serves::Text, ""),
+    row(Oid(142), "xml", Wire::Text, Text, Serves::Nothing, ""),
+    row(Kind(CatalogKind::Enum), "an enum", Wire::Text, Text, Serves::Text, ""),
     row(Kind(CatalogKind::Domain), "a domain over integer", Wire::Int4, To(FieldType::Int32), Serves::Integer, AS_BASE),
     row(Kind(CatalogKind::Array), "an array", Wire::Other, Unsupported, Serves::Nothing, LEFT_OUT),
     row(Kind(CatalogKind::Composite), "a composite type", Wire::Other, Unsupported, Serves::Nothing, LEFT_OUT),

@@ -174,7 +174,7 @@ impl CatalogType {
 fn mapping(maps: &Maps, modifier: i32, types: &TypeSpec) -> Mapping {
     match maps {
         Maps::To(field_type) => Mapping::plain(field_type.clone()),
-        Maps::Label => Mapping::text(),
+        Maps::Text => Mapping::text(),
         Maps::Numeric => Mapping::plain(match precision_and_scale(modifier) {
             None => unconstrained_type(types),
             // The reference misreads a negative scale as 2046; the values are integers.
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn types_without_a_fixed_oid_are_told_by_name_or_kind() {
         let of = |name: &str, kind| CatalogType { oid: 99_999, name: name.to_owned(), kind, modifier: -1 };
-        assert_eq!(of("mood", CatalogKind::Enum).mapping(&TypeSpec::default()), Mapping::plain(FieldType::String));
+        assert_eq!(of("mood", CatalogKind::Enum).mapping(&TypeSpec::default()), Mapping::text());
         assert_eq!(of("mood", CatalogKind::Enum).cursor(), Some(CursorKind::Text));
         assert_eq!(of("citext", CatalogKind::Base).cursor(), Some(CursorKind::Text));
         assert_eq!(of("citext", CatalogKind::Composite).cursor(), None);

@@ -10,14 +10,14 @@ use futures_util::future::BoxFuture;
 use super::schedule::{Effect, Step};
 use super::scripted::{Outside, SourceFault};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
-use crate::convert::{Converter, Encoder, Role, SchemaPreview};
+use crate::convert::{Converter, Encoder, SchemaPreview, Side};
 use crate::dialect::{
     Dialect, DocumentedType, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, Schema,
-    TableDefinition, TableId, UniqueKeys, Value,
+    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, TableDefinition,
+    TableId, UniqueKeys, Value,
 };
 
 /// Writes the key as text.
@@ -35,13 +35,7 @@ impl Encoder for Plain {
 }
 
 impl Converter for Registry {
-    fn bind<'a>(
-        &'a self,
-        _: &'a str,
-        _: Role,
-        _: &'a Schema,
-        _: &'a [usize],
-    ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
+    fn bind<'a>(&'a self, _: Side<'a>) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
         async {
             self.0.visit(Step::Bind).await?;
             Ok(Arc::new(Plain) as Arc<dyn Encoder>)
@@ -49,12 +43,20 @@ impl Converter for Registry {
         .boxed()
     }
 
-    fn preview(&self, _: &str, _: Role, _: &Schema) -> Result<SchemaPreview> {
-        Ok(SchemaPreview { subject: None, schema: String::new() })
+    fn preview(&self, _: Side<'_>) -> Result<SchemaPreview> {
+        Ok(SchemaPreview { subject: None, schema: None })
     }
 
-    fn check<'a>(&'a self, _: &'a str, _: Role, _: &'a Schema) -> BoxFuture<'a, Result<()>> {
+    fn check<'a>(&'a self, _: Side<'a>) -> BoxFuture<'a, Result<()>> {
         async { Ok(()) }.boxed()
+    }
+
+    fn bind_sample(&self, _: Side<'_>) -> Result<Arc<dyn Encoder>> {
+        Ok(Arc::new(Plain))
+    }
+
+    fn render_sample(&self, _: &SchemaPreview, bytes: &[u8]) -> Result<String> {
+        Ok(String::from_utf8_lossy(bytes).into_owned())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
-use rowtide::convert::{Converter, Encoder, Role, SchemaPreview};
+use rowtide::convert::{Converter, Encoder, SchemaPreview, Side};
 use rowtide::dialect::{
     CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, RowSink, RowStream, SourceConnection,
     SqlSyntax, StreamEnd,
@@ -16,7 +16,7 @@ use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
     CursorKind, CursorValue, EncodedBatch, KafkaRecord, Micros, OffsetDelta, OpenTransactions, PastView, PlannedQuery,
-    Relation, RowText, Schema, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
+    Relation, RowText, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -268,26 +268,28 @@ struct ScriptedConverter {
 }
 
 impl Converter for ScriptedConverter {
-    fn bind<'a>(
-        &'a self,
-        topic: &'a str,
-        role: Role,
-        schema: &'a Schema,
-        projection: &'a [usize],
-    ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
+    fn bind<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
         async move {
             self.asking.at(Step::Bind).await?;
-            self.inner.bind(topic, role, schema, projection).await
+            self.inner.bind(side).await
         }
         .boxed()
     }
 
-    fn preview(&self, topic: &str, role: Role, schema: &Schema) -> Result<SchemaPreview> {
-        self.inner.preview(topic, role, schema)
+    fn preview(&self, side: Side<'_>) -> Result<SchemaPreview> {
+        self.inner.preview(side)
     }
 
-    fn check<'a>(&'a self, topic: &'a str, role: Role, schema: &'a Schema) -> BoxFuture<'a, Result<()>> {
-        self.inner.check(topic, role, schema)
+    fn check<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<()>> {
+        self.inner.check(side)
+    }
+
+    fn bind_sample(&self, side: Side<'_>) -> Result<Arc<dyn Encoder>> {
+        self.inner.bind_sample(side)
+    }
+
+    fn render_sample(&self, preview: &SchemaPreview, bytes: &[u8]) -> Result<String> {
+        self.inner.render_sample(preview, bytes)
     }
 }
 

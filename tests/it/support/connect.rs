@@ -1,21 +1,38 @@
 //! Kafka Connect's own classes, out of the libraries that the broker came with.
 
+use std::io::{Seek, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::address;
 
 /// Runs `connect/ConnectOffsets.java`; its lines.
 #[track_caller]
 pub fn java(words: &[&str]) -> Vec<String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/connect/ConnectOffsets.java");
+    run("ConnectOffsets", words, Stdio::null())
+}
+
+/// Runs `connect/ConnectConverters.java` on lines of records; its lines.
+#[track_caller]
+pub fn converters(lines: &str) -> Vec<String> {
+    let mut input = tempfile::tempfile().expect("a file");
+    input.write_all(lines.as_bytes()).expect("write");
+    input.rewind().expect("rewind");
+    let lines_out = run("ConnectConverters", &[], Stdio::from(input));
+    assert_eq!(lines_out.len(), lines.lines().count());
+    lines_out
+}
+
+#[track_caller]
+fn run(class: &str, words: &[&str], input: Stdio) -> Vec<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/connect/{class}.java"));
     let classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
     let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
     // The first compiler alone starts twice as fast.
-    command.args(["-XX:TieredStopAtLevel=1", "-cp", &classes]).arg(source).args(words);
-    let output = command.output().expect("start java");
+    command.args(["-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-cp", &classes]).arg(source).args(words);
+    let output = command.stdin(input).output().expect("start java");
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-    assert!(output.status.success(), "java {words:?}: {}", text(output.stderr));
+    assert!(output.status.success(), "java {class} {words:?}: {}", text(output.stderr));
     text(output.stdout).lines().map(str::to_owned).collect()
 }
 

@@ -12,8 +12,8 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
-use rowtide::config::spec::{ConverterSpec, KafkaSpec};
-use rowtide::convert::decode::AvroDecoder;
+use rowtide::config::spec::KafkaSpec;
+use rowtide::convert::{CONVERTERS, ConverterSpec};
 use serde_json::Value as Json;
 
 use super::db::block;
@@ -251,9 +251,9 @@ pub fn total_ends(topics: impl Iterator<Item = String>) -> Vec<i64> {
 /// Decodes Avro records through the registry.
 pub fn decode(raw: Vec<Raw>) -> Vec<Record> {
     let settings = [("schema.registry.url".to_owned(), Stack::get().registry)];
-    let spec = ConverterSpec { name: "avro".into(), settings: settings.into_iter().collect() };
+    let spec = ConverterSpec { definition: CONVERTERS[0], settings: settings.into_iter().collect() };
     block(async move {
-        let decoder = AvroDecoder::new(&spec).expect("a decoder");
+        let decoder = spec.decoder().expect("a decoder");
         let mut records = Vec::new();
         for record in raw {
             let key = match record.key {

@@ -2,6 +2,7 @@
 //! the zones: server, session and `db.timezone` against each other.
 
 mod avro;
+mod converters;
 mod matrix;
 mod mysql;
 mod mysql_columns;

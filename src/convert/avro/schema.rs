@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::Regex;
 
-use super::json_text::push_string;
+use super::super::json_text::push_string;
 use crate::error::{Error, Result};
 use crate::model::{Field, FieldType, RecordSchema, Schema};
 
@@ -220,7 +220,7 @@ fn push_decimal(text: &mut String, precision: Option<i32>, scale: i32, style: Sc
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{TEST_TABLE, TEST_TABLE_PLAIN, WIDE, field, key, test_table, wide};
+    use super::super::super::samples::{TEST_TABLE, TEST_TABLE_PLAIN, WIDE, field, key, test_table, wide};
     use super::*;
 
     fn text(schema: &Schema) -> String {

@@ -1,12 +1,11 @@
 //! Rows to Avro bytes. Everything that can be decided once per schema is: an encoder is a flat list of
 //! operations, and a row is one pass over it that looks nothing up and allocates nothing.
 
-use super::Encoder;
-use crate::error::{Error, ErrorKind, Result};
+use super::super::Encoder;
+use super::super::problem::{Problem, range_of};
+use crate::error::Result;
 use crate::model::{FieldType, Value};
 
-/// Milliseconds of a day; Connect's `Time` may be equal to it.
-const DAY_MILLIS: i64 = 86_400_000;
 /// Room for a branch and a varint (11 bytes), of a size the compiler copies in one move.
 const SCRATCH: usize = 16;
 
@@ -32,14 +31,18 @@ pub(super) enum Write {
 impl Write {
     /// How a field type is written as its own Avro type.
     pub(super) fn of(field_type: &FieldType) -> Self {
-        let integer = |min: i64, max: i64| Write::Integer { min, max };
         match field_type {
             FieldType::Boolean => Write::Boolean,
-            FieldType::Int8 => integer(i8::MIN.into(), i8::MAX.into()),
-            FieldType::Int16 => integer(i16::MIN.into(), i16::MAX.into()),
-            FieldType::Int32 | FieldType::Date => integer(i32::MIN.into(), i32::MAX.into()),
-            FieldType::Int64 | FieldType::Timestamp => integer(i64::MIN, i64::MAX),
-            FieldType::Time => integer(0, DAY_MILLIS),
+            FieldType::Int8
+            | FieldType::Int16
+            | FieldType::Int32
+            | FieldType::Int64
+            | FieldType::Date
+            | FieldType::Time
+            | FieldType::Timestamp => {
+                let (min, max) = range_of(field_type);
+                Write::Integer { min, max }
+            }
             FieldType::Float32 => Write::Float,
             FieldType::Float64 => Write::Double,
             FieldType::String => Write::Text,
@@ -135,30 +138,6 @@ impl AvroEncoder {
         }
         Ok(())
     }
-
-    #[cold]
-    fn error(&self, at: usize, problem: Problem) -> Error {
-        let (kind, message) = match problem {
-            Problem::Missing => (ErrorKind::Internal, "a row is shorter than its schema"),
-            Problem::Type => (ErrorKind::Value, "a value is not of the type of its column"),
-            Problem::Range => (ErrorKind::Value, "a value is out of the range of its column's type"),
-            Problem::Null => (ErrorKind::Value, "null in a field that cannot be null"),
-        };
-        let error = Error::new(kind, message);
-        match self.names.get(at) {
-            Some(name) => error.with("field", name),
-            None => error,
-        }
-    }
-}
-
-/// Why a value cannot be written.
-#[derive(Debug, Clone, Copy)]
-enum Problem {
-    Missing,
-    Type,
-    Range,
-    Null,
 }
 
 impl Encoder for AvroEncoder {
@@ -166,7 +145,7 @@ impl Encoder for AvroEncoder {
         let start = out.len();
         self.encode_row(row, out).map_err(|(at, problem)| {
             out.truncate(start);
-            self.error(at, problem)
+            problem.error(self.names.get(at).map(String::as_str))
         })
     }
 
@@ -207,10 +186,11 @@ fn push_fixed<const N: usize>(out: &mut Vec<u8>, mut scratch: [u8; SCRATCH], use
 
 #[cfg(test)]
 mod tests {
-    use super::super::avro_schema::{AvroSchema, SchemaStyle};
-    use super::super::avro_writer::Source;
-    use super::super::samples::*;
+    use super::super::super::samples::*;
+    use super::super::schema::{AvroSchema, SchemaStyle};
+    use super::super::writer::Source;
     use super::*;
+    use crate::error::ErrorKind;
     use crate::model::{RecordSchema, Schema};
 
     fn bind(schema: &Schema) -> AvroEncoder {

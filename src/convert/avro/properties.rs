@@ -4,10 +4,10 @@
 use apache_avro::types::Value as Avro;
 use proptest::prelude::*;
 
-use super::avro_schema::{AvroSchema, SchemaStyle};
-use super::avro_writer::Source;
+use super::super::{Encoder, samples};
 use super::decode::decode_with;
-use super::{Encoder, samples};
+use super::schema::{AvroSchema, SchemaStyle};
+use super::writer::Source;
 use crate::model::{FieldType, RecordSchema, Schema, Value};
 
 fn field_type() -> impl Strategy<Value = FieldType> {

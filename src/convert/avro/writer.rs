@@ -3,8 +3,8 @@
 
 use serde_json::Value as Json;
 
-use super::avro_encoder::{AvroEncoder, Branches, Op, Write};
-use super::avro_schema::AvroSchema;
+use super::encoder::{AvroEncoder, Branches, Op, Write};
+use super::schema::AvroSchema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Field, FieldType, Schema};
 
@@ -19,10 +19,7 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     /// The fields with their Avro names and their places in the row.
     fn fields(self) -> Result<Vec<(&'a Field, &'a str, usize)>> {
-        let fields: &[Field] = match self.schema {
-            Schema::Record(record) => &record.fields,
-            Schema::Field(field) => std::slice::from_ref(field),
-        };
+        let fields = self.schema.fields();
         if fields.len() != self.projection.len() || fields.len() != self.avro.field_names.len() {
             return Err(Error::internal("the projection does not cover the schema"));
         }
@@ -210,7 +207,7 @@ pub(super) fn short(node: &Json) -> String {
 }
 
 /// What differs between two record schemas, field by field, in words; empty if either is no record.
-pub(super) fn differences(registered: &str, ours: &str) -> Vec<String> {
+pub(in crate::convert) fn differences(registered: &str, ours: &str) -> Vec<String> {
     let (Ok(registered), Ok(ours)) = (serde_json::from_str::<Json>(registered), serde_json::from_str::<Json>(ours))
     else {
         return Vec::new();
@@ -244,9 +241,9 @@ pub(super) fn differences(registered: &str, ours: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Encoder;
-    use super::super::avro_schema::SchemaStyle;
-    use super::super::samples::*;
+    use super::super::super::Encoder;
+    use super::super::super::samples::*;
+    use super::super::schema::SchemaStyle;
     use super::*;
     use crate::model::{RecordSchema, Value};
 

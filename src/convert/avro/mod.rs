@@ -1,22 +1,43 @@
 //! The Avro converter: writes schemas and rows as Kafka Connect's AvroConverter does, so that subjects
 //! and topics can change hands. Binding talks to the registry once per schema; encoding never does.
 
+pub mod decode;
+mod encoder;
+#[cfg(test)]
+mod properties;
+pub mod schema;
+mod settings;
+pub(super) mod writer;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 
-use super::avro_encoder::AvroEncoder;
-use super::avro_schema::{AvroSchema, SchemaStyle};
-use super::avro_writer::Source;
-use super::decode::decode_with;
+use self::decode::{AvroDecoder, decode_with};
+use self::encoder::AvroEncoder;
+use self::schema::{AvroSchema, SchemaStyle};
+use self::writer::Source;
 use super::registry::settings::Options;
 use super::registry::{Registered, Registry};
-use super::{Converter, Encoder, Role, SchemaPreview};
-use crate::config::spec::ConverterSpec;
+use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, Role, SchemaPreview, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Schema;
+
+/// `io.confluent.connect.avro.AvroConverter`.
+pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
+    name: "avro",
+    class: "io.confluent.connect.avro.AvroConverter",
+    doc: "Avro with schemas of a schema registry.",
+    settings: settings::KEYS,
+    required: &[("schema.registry.url", "Avro needs a schema registry")],
+    create: |spec| Ok(Arc::new(AvroConverter::new(spec)?)),
+    decoder: |spec| {
+        let decoder: Box<dyn Decoder> = Box::new(AvroDecoder::new(spec)?);
+        Ok(decoder)
+    },
+};
 
 /// Encodes with schemas of a registry, in the wire format with a prefix.
 pub struct AvroConverter {
@@ -69,14 +90,6 @@ impl fmt::Debug for AvroConverter {
 }
 
 impl AvroConverter {
-    /// Makes the converter from its settings. Talks to nobody.
-    ///
-    /// # Errors
-    /// `Config` with the option that is wrong or not supported.
-    pub fn create(spec: &ConverterSpec) -> Result<Arc<dyn Converter>> {
-        Ok(Arc::new(Self::new(spec)?))
-    }
-
     fn new(spec: &ConverterSpec) -> Result<Self> {
         let options = Options(&spec.settings);
         let choice = choice(options)?;
@@ -118,10 +131,16 @@ impl AvroConverter {
         })
     }
 
-    async fn bind_anew(&self, topic: &str, role: Role, schema: &Schema, projection: &[usize]) -> Result<AvroEncoder> {
-        let avro = AvroSchema::write(schema, self.style).map_err(|error| error.with("topic", topic))?;
-        let source = Source { schema, avro: &avro, projection };
-        let subject = self.subject(topic, role, &avro)?;
+    /// The schema of a side, and its subject.
+    fn described(&self, side: Side<'_>) -> Result<(AvroSchema, String)> {
+        let avro = AvroSchema::write(side.schema, self.style).map_err(|error| error.with("topic", side.topic))?;
+        let subject = self.subject(side.topic, side.role, &avro)?;
+        Ok((avro, subject))
+    }
+
+    async fn bind_anew(&self, side: Side<'_>) -> Result<AvroEncoder> {
+        let (avro, subject) = self.described(side)?;
+        let source = Source { schema: side.schema, avro: &avro, projection: side.projection };
         if self.choice == Choice::Register {
             let id = self.registry.register(&subject, &avro).await?;
             return source.bind(id);
@@ -145,59 +164,58 @@ impl AvroConverter {
             .map_err(|error| error.with("subject", subject).with("schema id", fetched.id))
     }
 
-    fn cached(&self, topic: &str, role: Role, schema: &Schema, projection: &[usize]) -> Option<Arc<dyn Encoder>> {
+    fn cached(&self, side: Side<'_>) -> Option<Arc<dyn Encoder>> {
         let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |entry: &&Bound| entry.role == role && entry.projection == projection && entry.schema == *schema;
-        bound.get(topic)?.iter().find(same).map(|entry| entry.encoder.clone())
+        let same = |entry: &&Bound| {
+            entry.role == side.role && entry.projection == side.projection && entry.schema == *side.schema
+        };
+        bound.get(side.topic)?.iter().find(same).map(|entry| entry.encoder.clone())
     }
 }
 
 impl Converter for AvroConverter {
-    fn bind<'a>(
-        &'a self,
-        topic: &'a str,
-        role: Role,
-        schema: &'a Schema,
-        projection: &'a [usize],
-    ) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
+    fn bind<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
         Box::pin(async move {
-            if let Some(encoder) = self.cached(topic, role, schema, projection) {
+            if let Some(encoder) = self.cached(side) {
                 return Ok(encoder);
             }
-            let encoder: Arc<dyn Encoder> = Arc::new(self.bind_anew(topic, role, schema, projection).await?);
-            let entry =
-                Bound { role, schema: schema.clone(), projection: projection.to_vec(), encoder: encoder.clone() };
+            let encoder: Arc<dyn Encoder> = Arc::new(self.bind_anew(side).await?);
+            let entry = Bound {
+                role: side.role,
+                schema: side.schema.clone(),
+                projection: side.projection.to_vec(),
+                encoder: encoder.clone(),
+            };
             let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
-            bound.entry(topic.to_owned()).or_default().push(entry);
+            bound.entry(side.topic.to_owned()).or_default().push(entry);
             Ok(encoder)
         })
     }
 
-    fn preview(&self, topic: &str, role: Role, schema: &Schema) -> Result<SchemaPreview> {
-        let avro = AvroSchema::write(schema, self.style).map_err(|error| error.with("topic", topic))?;
-        Ok(SchemaPreview { subject: Some(self.subject(topic, role, &avro)?), schema: avro.text })
+    fn preview(&self, side: Side<'_>) -> Result<SchemaPreview> {
+        let (avro, subject) = self.described(side)?;
+        Ok(SchemaPreview { subject: Some(subject), schema: Some(avro.text) })
     }
 
-    fn check<'a>(&'a self, topic: &'a str, role: Role, schema: &'a Schema) -> BoxFuture<'a, Result<()>> {
+    fn check<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let avro = AvroSchema::write(schema, self.style).map_err(|error| error.with("topic", topic))?;
-            let subject = self.subject(topic, role, &avro)?;
+            let (avro, subject) = self.described(side)?;
             if self.choice == Choice::Register {
                 return self.registry.check(&subject, &avro).await;
             }
-            let projection: Vec<usize> = (0..avro.field_names.len()).collect();
-            let source = Source { schema, avro: &avro, projection: &projection };
+            let source = Source { schema: side.schema, avro: &avro, projection: side.projection };
             self.bind_existing(&subject, source).await.map(|_| ())
         })
     }
 
-    fn bind_sample(&self, schema: &Schema, projection: &[usize]) -> Result<Arc<dyn Encoder>> {
-        let avro = AvroSchema::write(schema, self.style)?;
-        Ok(Arc::new(Source { schema, avro: &avro, projection }.bind(0)?))
+    fn bind_sample(&self, side: Side<'_>) -> Result<Arc<dyn Encoder>> {
+        let avro = AvroSchema::write(side.schema, self.style)?;
+        Ok(Arc::new(Source { schema: side.schema, avro: &avro, projection: side.projection }.bind(0)?))
     }
 
     fn render_sample(&self, preview: &SchemaPreview, bytes: &[u8]) -> Result<String> {
-        decode_with(&preview.schema, bytes)
+        let schema = preview.schema.as_deref().ok_or_else(|| Error::internal("an Avro record has a schema"))?;
+        decode_with(schema, bytes)
     }
 }
 

@@ -7,11 +7,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apache_avro::types::Value as Avro;
+use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
-use super::json_text::{push_bytes, push_f32, push_f64, push_string};
-use super::registry::Registry;
-use crate::config::spec::ConverterSpec;
+use super::super::json_text::{push_bytes, push_f32, push_f64, push_string};
+use super::super::registry::Registry;
+use super::super::{ConverterSpec, Decoder};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Magic byte and schema id.
@@ -38,11 +39,7 @@ impl AvroDecoder {
         Ok(Self { registry: Registry::create(&spec.settings)?, readers: Mutex::default() })
     }
 
-    /// The JSON text of a key or value.
-    ///
-    /// # Errors
-    /// `Value` if the bytes are not in the wire format or not of their schema; those of the registry.
-    pub async fn decode(&self, bytes: &[u8]) -> Result<String> {
+    async fn read(&self, bytes: &[u8]) -> Result<String> {
         let (id, payload) = split(bytes)?;
         let cached = self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
         let reader = match cached {
@@ -55,6 +52,13 @@ impl AvroDecoder {
             }
         };
         reader.read(payload).map_err(|error| error.with("schema id", id))
+    }
+}
+
+/// The JSON text of a key or value in the wire format.
+impl Decoder for AvroDecoder {
+    fn decode<'a>(&'a self, bytes: &'a [u8]) -> BoxFuture<'a, Result<String>> {
+        Box::pin(self.read(bytes))
     }
 }
 
@@ -205,6 +209,8 @@ struct Shape {
     nodes: Vec<Node>,
     /// Full names of records, enums and fixed, with their nodes; their reduced name is `t<node>`.
     named: HashMap<String, usize>,
+    /// The records whose fields are being walked.
+    open: Vec<usize>,
 }
 
 impl Shape {
@@ -220,7 +226,12 @@ impl Shape {
             Json::String(name) if is_primitive(name) => Ok((self.push(Node::Leaf), json!(name))),
             Json::String(name) => {
                 let known = self.named.get(&full_name(name, namespace)).or_else(|| self.named.get(name));
-                known.map(|node| (*node, json!(reduced_name(*node)))).ok_or_else(|| unknown_type(name))
+                let node = *known.ok_or_else(|| unknown_type(name))?;
+                // How deep its records are only they tell, and reading goes as deep.
+                if self.open.contains(&node) {
+                    return Err(unknown_type(&format!("record {name}, which contains itself")));
+                }
+                Ok((node, json!(reduced_name(node))))
             }
             Json::Array(branches) => {
                 let mut names = Vec::with_capacity(branches.len());
@@ -281,12 +292,14 @@ impl Shape {
         let inner_namespace = full_name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
         let mut fields = Vec::new();
         let mut reduced = Vec::new();
+        self.open.push(node);
         for field in schema.get("fields").and_then(Json::as_array).into_iter().flatten() {
             let name = field.get("name").and_then(Json::as_str).unwrap_or_default();
             let (item, form) = self.add(field.get("type").unwrap_or(&Json::Null), inner_namespace)?;
             reduced.push(json!({ "name": format!("f{}", fields.len()), "type": form }));
             fields.push((name.to_owned(), item));
         }
+        self.open.pop();
         self.nodes[node] = Node::Record(fields);
         Ok((node, json!({ "type": "record", "name": reduced_name(node), "fields": reduced })))
     }
@@ -343,7 +356,7 @@ fn not_of_the_schema() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::*;
+    use super::super::super::samples::*;
     use super::*;
 
     fn decode(schema: &str, payload: &str) -> Result<String> {
@@ -364,6 +377,18 @@ mod tests {
                 "\"c_ts\":{\"long\":1700000000123},\"c_num\":{\"bytes\":\"\u{80}\"},\"c_num_old\":\"\\u0012Ö\u{87}\",\"c_num_unb\":null}"
             )
         );
+    }
+
+    #[test]
+    fn a_schema_that_contains_itself_is_refused() {
+        for field in [r#""r""#, r#"["null","r"]"#, r#"{"type":"array","items":"r"}"#] {
+            let schema = format!(r#"{{"type":"record","name":"r","fields":[{{"name":"next","type":{field}}}]}}"#);
+            let error = decode(&schema, "00").unwrap_err();
+            assert!(error.to_string().contains("contains itself"), "{error}");
+        }
+        let twice = r#"{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"record","name":"i","fields":[]}},
+                        {"name":"b","type":"i"}]}"#;
+        assert_eq!(decode(twice, "").unwrap(), r#"{"a":{},"b":{}}"#);
     }
 
     #[test]

@@ -1,0 +1,49 @@
+//! Reasons why a value cannot be written, which all formats share.
+
+use crate::error::{Error, ErrorKind};
+use crate::model::FieldType;
+
+/// Milliseconds of a day; Connect's `Time` may be equal to it.
+const DAY_MILLIS: i64 = 86_400_000;
+
+/// Why a value cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// The row is shorter than the schema.
+    Missing,
+    /// The value is of another type than its column.
+    Type,
+    /// The value is out of the range of its column's type.
+    Range,
+    /// A null where the schema has none.
+    Null,
+}
+
+impl Problem {
+    /// The error, with the name of the field.
+    #[cold]
+    pub(super) fn error(self, field: Option<&str>) -> Error {
+        let (kind, message) = match self {
+            Problem::Missing => (ErrorKind::Internal, "a row is shorter than its schema"),
+            Problem::Type => (ErrorKind::Value, "a value is not of the type of its column"),
+            Problem::Range => (ErrorKind::Value, "a value is out of the range of its column's type"),
+            Problem::Null => (ErrorKind::Value, "null in a field that cannot be null"),
+        };
+        let error = Error::new(kind, message);
+        match field {
+            Some(name) => error.with("field", name),
+            None => error,
+        }
+    }
+}
+
+/// The least and the greatest integer of a type; all of 64 bits for types that hold none.
+pub(super) fn range_of(field_type: &FieldType) -> (i64, i64) {
+    match field_type {
+        FieldType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        FieldType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        FieldType::Int32 | FieldType::Date => (i32::MIN.into(), i32::MAX.into()),
+        FieldType::Time => (0, DAY_MILLIS),
+        _ => (i64::MIN, i64::MAX),
+    }
+}
