@@ -10,11 +10,13 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::proxy::{Proxies, Side, Trouble};
-use super::rig::{Loaded, Rig};
+use super::rig::{Loaded, MariaDb, MySql, Rig, TiDb};
 use super::script::Fault;
-use crate::support::db::{MySqlFamily, Postgres};
+use crate::support::connect::move_leaders;
+use crate::support::db::{Postgres, Sqlite};
 use crate::support::load::random;
 use crate::support::process::Running;
+use crate::support::replication;
 
 /// What one kind of fault has done.
 #[derive(Default)]
@@ -36,18 +38,34 @@ enum Trial {
     Network(Side, Trouble, bool),
     /// A server is crashed and started again.
     Crash(&'static str),
+    /// Each broker is stopped and started again, one after the other.
+    Roll,
+    /// The leaders of all partitions go to other brokers.
+    MoveLeaders,
+}
+
+/// The brokers of a cluster of three, or the one.
+fn brokers() -> &'static [&'static str] {
+    if replication() == 3 { &["kafka", "kafka2", "kafka3"] } else { &["kafka"] }
 }
 
 impl Trial {
-    fn random(rng: &mut Rng, database: &'static str) -> Self {
+    fn random(rng: &mut Rng, database: Option<&'static str>, proxies: &Proxies) -> Self {
+        let brokers = brokers();
         match rng.u8(..20) {
-            0..9 => Self::Step(Fault::random(rng)),
-            9..13 => Self::Kill,
-            13..18 => {
-                let side = Side::ALL[rng.usize(..3)];
+            0..8 => Self::Step(Fault::random(rng)),
+            8..12 => Self::Kill,
+            12..17 => {
+                let sides: Vec<Side> = Side::ALL.into_iter().filter(|side| proxies.reaches(*side)).collect();
+                let side = sides[rng.usize(..sides.len())];
                 Self::Network(side, Trouble::ALL[rng.usize(..Trouble::ALL.len())], rng.bool())
             }
-            _ => Self::Crash([database, "kafka"][rng.usize(..2)]),
+            17 if brokers.len() > 1 && rng.bool() => Self::Roll,
+            17 if brokers.len() > 1 => Self::MoveLeaders,
+            _ => match database.filter(|_| rng.bool()) {
+                Some(database) => Self::Crash(database),
+                None => Self::Crash(brokers[rng.usize(..brokers.len())]),
+            },
         }
     }
 
@@ -59,7 +77,10 @@ impl Trial {
                 let then = if *killed { ", then killed" } else { "" };
                 format!("network to {side:?}: {trouble:?}{then}").to_lowercase()
             }
+            Self::Crash(service) if service.starts_with("kafka") => "a broker crashed".to_owned(),
             Self::Crash(service) => format!("{service} crashed"),
+            Self::Roll => "brokers restarted one by one".to_owned(),
+            Self::MoveLeaders => "leaders moved".to_owned(),
         }
     }
 }
@@ -99,6 +120,8 @@ fn live_through<D: Loaded>(rig: &Rig<D>, proxies: &Proxies, trial: &Trial, rng: 
             proxies.heal(*side);
         }
         Trial::Crash(service) => services(&["restart", "--hard", service]),
+        Trial::Roll => brokers().iter().for_each(|broker| services(&["restart", broker])),
+        Trial::MoveLeaders => assert!(move_leaders() > 0, "no partition is replicated"),
     }
     assert!(running.is_alive(), "rowtide ended by itself:\n{}", running.log());
     if matches!(trial, Trial::Kill) {
@@ -109,8 +132,9 @@ fn live_through<D: Loaded>(rig: &Rig<D>, proxies: &Proxies, trial: &Trial, rng: 
     assert_eq!(code, Some(0));
 }
 
-fn long_run<D: Loaded>(database: &'static str) {
-    let faults = std::env::var("ROWTIDE_TEST_FAULTS").ok().and_then(|faults| faults.parse().ok()).unwrap_or(500);
+/// `crashes`: the service that is crashed now and then, if the database is one.
+fn long_run<D: Loaded>(database: &str, crashes: Option<&'static str>) {
+    let faults = std::env::var("ROWTIDE_TEST_FAULTS").ok().and_then(|faults| faults.parse().ok()).unwrap_or(300);
     let mut rng = random();
     let (proxies, mut rig) = Proxies::with_rig::<D>(true, |connector| {
         // Black holes outlast it.
@@ -123,7 +147,7 @@ fn long_run<D: Loaded>(database: &'static str) {
     assert!(rig.look().none());
     let mut summary: BTreeMap<String, Line> = BTreeMap::new();
     for number in 1..=faults {
-        let trial = Trial::random(&mut rng, database);
+        let trial = Trial::random(&mut rng, crashes, &proxies);
         let writer = rig.load(rng.fork());
         let lived = catch_unwind(AssertUnwindSafe(|| live_through(&rig, &proxies, &trial, &mut rng)));
         for side in Side::ALL {
@@ -161,14 +185,18 @@ fn show(summary: &BTreeMap<String, Line>, database: &str, records: usize) {
     println!("| all, {records} records | {} | {} | {} | {} |", all.times, all.lost, all.repeated, all.wrong);
 }
 
-#[test]
-#[ignore = "takes half an hour and crashes services: scripts/test --long"]
-fn hundreds_of_random_faults_lose_nothing_and_repeat_nothing_on_postgresql() {
-    long_run::<Postgres>("postgres");
+macro_rules! long_run {
+    ($name:ident, $database:ty, $title:literal, $crashes:expr) => {
+        #[test]
+        #[ignore = "takes an hour and crashes services: scripts/test --long"]
+        fn $name() {
+            long_run::<$database>($title, $crashes);
+        }
+    };
 }
 
-#[test]
-#[ignore = "takes half an hour and crashes services: scripts/test --long"]
-fn hundreds_of_random_faults_lose_nothing_and_repeat_nothing_on_mysql() {
-    long_run::<MySqlFamily>("mysql");
-}
+long_run!(hundreds_of_random_faults_lose_and_repeat_nothing_on_postgresql, Postgres, "PostgreSQL", Some("postgres"));
+long_run!(hundreds_of_random_faults_lose_and_repeat_nothing_on_mysql, MySql, "MySQL", Some("mysql"));
+long_run!(hundreds_of_random_faults_lose_and_repeat_nothing_on_mariadb, MariaDb, "MariaDB", Some("mariadb"));
+long_run!(hundreds_of_random_faults_lose_and_repeat_nothing_on_tidb, TiDb, "TiDB", Some("tidb"));
+long_run!(hundreds_of_random_faults_lose_and_repeat_nothing_on_sqlite, Sqlite, "SQLite", None);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value as Json;
 
 use super::proxy::{Proxies, Side, Trouble};
-use super::rig::{Loaded, Rig, TABLES};
-use crate::support::db::{MySqlFamily, Postgres};
+use super::rig::{Loaded, MySql, Rig, TABLES};
+use crate::support::db::Postgres;
 use crate::support::http::get_json;
 use crate::support::load::random;
 use crate::support::process::Running;
@@ -94,7 +94,7 @@ fn a_network_to_postgresql_that_breaks_in_any_way_shows_and_loses_nothing() {
 
 #[test]
 fn a_network_to_mysql_that_breaks_in_any_way_shows_and_loses_nothing() {
-    survives::<MySqlFamily>(Side::Database, &["database"]);
+    survives::<MySql>(Side::Database, &["database"]);
 }
 
 #[test]

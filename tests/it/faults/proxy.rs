@@ -113,9 +113,11 @@ pub fn broker_turn() -> MutexGuard<'static, ()> {
 
 /// The proxies of one connector.
 pub struct Proxies {
-    database: Proxy,
+    /// None for a file.
+    database: Option<Proxy>,
     registry: Proxy,
-    broker: Option<Proxy>,
+    /// One for each, or none.
+    brokers: Vec<Proxy>,
     _broker_turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -132,11 +134,16 @@ impl Proxies {
         let registry = Proxy::new("127.0.0.1:0", host_of(&registry_url));
         let turn = through_broker.then(broker_turn);
         let proxied = through_broker.then(|| address("ROWTIDE_TEST_BOOTSTRAP_PROXIED"));
-        let broker = proxied.as_ref().map(|listen| Proxy::new(listen, &address("ROWTIDE_TEST_BOOTSTRAP_UPSTREAM")));
+        let upstream = address("ROWTIDE_TEST_BOOTSTRAP_UPSTREAM");
+        let ways = proxied.iter().flat_map(|proxied| proxied.split(',').zip(upstream.split(',')));
+        let brokers = ways.map(|(listen, upstream)| Proxy::new(listen, upstream)).collect();
         let rig = Rig::new(|connector| {
             let url = connector.keys["connection.url"].clone();
-            let proxy = database.insert(Proxy::new("127.0.0.1:0", host_of(&url)));
-            let connector = change(connector).set("connection.url", &url.replace(host_of(&url), &proxy.listen));
+            let mut connector = change(connector);
+            if url.contains("://") {
+                let proxy = database.insert(Proxy::new("127.0.0.1:0", host_of(&url)));
+                connector = connector.set("connection.url", &url.replace(host_of(&url), &proxy.listen));
+            }
             let connector = match proxied {
                 Some(proxied) => connector.set("bootstrap.servers", &proxied),
                 None => connector,
@@ -146,22 +153,34 @@ impl Proxies {
                 connector.set(&format!("{role}.converter.schema.registry.url"), &registry)
             })
         });
-        (Self { database: database.expect("a proxy"), registry, broker, _broker_turn: turn }, rig)
+        (Self { database, registry, brokers, _broker_turn: turn }, rig)
     }
 
-    fn of(&self, side: Side) -> &Proxy {
+    fn of(&self, side: Side) -> Vec<&Proxy> {
         match side {
-            Side::Database => &self.database,
-            Side::Registry => &self.registry,
-            Side::Broker => self.broker.as_ref().expect("a proxy of the broker"),
+            Side::Database => self.database.iter().collect(),
+            Side::Registry => vec![&self.registry],
+            Side::Broker => self.brokers.iter().collect(),
         }
     }
 
+    /// Whether there is anything on the way that can break.
+    pub fn reaches(&self, side: Side) -> bool {
+        !self.of(side).is_empty()
+    }
+
+    /// All ways to that side, or one of them.
     pub fn breaks(&self, side: Side, trouble: Trouble, rng: &mut Rng) {
-        self.of(side).breaks(trouble, rng);
+        let mut proxies = self.of(side);
+        if proxies.len() > 1 && rng.bool() {
+            let one = rng.usize(..proxies.len());
+            proxies = vec![proxies[one]];
+        }
+        assert!(!proxies.is_empty(), "no proxy of {side:?}");
+        proxies.into_iter().for_each(|proxy| proxy.breaks(trouble, rng));
     }
 
     pub fn heal(&self, side: Side) {
-        self.of(side).heal();
+        self.of(side).into_iter().for_each(Proxy::heal);
     }
 }

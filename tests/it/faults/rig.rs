@@ -20,7 +20,7 @@ use super::script::{Effect, Fault, Script};
 use super::wrapped::scripted;
 use crate::support::PATIENCE;
 use crate::support::config::Connector;
-use crate::support::db::{MySqlFamily, Postgres, Source, runtime};
+use crate::support::db::{MySqlFamily, Postgres, Server, Source, Sqlite, runtime};
 use crate::support::load::{Writer, inserts_and_updates};
 use crate::support::oracle::{Delivered, Findings};
 
@@ -57,15 +57,61 @@ impl Loaded for Postgres {
     }
 }
 
-impl Loaded for MySqlFamily {
+/// A database of one kind of the family.
+pub struct Family<const KIND: usize>(MySqlFamily);
+
+const KINDS: [&str; 3] = ["mysql", "mariadb", "tidb"];
+pub type MySql = Family<0>;
+pub type MariaDb = Family<1>;
+pub type TiDb = Family<2>;
+
+impl<const KIND: usize> Source for Family<KIND> {
+    fn server(&self) -> Server {
+        self.0.server()
+    }
+
+    fn full_name(&self, table: &str) -> String {
+        self.0.full_name(table)
+    }
+
+    fn rows(&self, table: &str, order: &str) -> Vec<(i64, i64, String)> {
+        self.0.rows(table, order)
+    }
+}
+
+impl<const KIND: usize> Loaded for Family<KIND> {
     const TOUCH: &'static str = ", ts = current_timestamp(6)";
 
     fn with_tables() -> Self {
-        let database = Self::new("mysql");
+        let database = MySqlFamily::new(KINDS[KIND]);
         for table in TABLES {
             database.run(&format!(
                 "create table {table} (seq bigint auto_increment primary key, ts datetime(6) not null default current_timestamp(6),
                    item varchar(256), key (ts, seq))"
+            ));
+        }
+        Self(database)
+    }
+
+    fn address(&self) -> String {
+        self.0.jdbc_url()
+    }
+
+    fn execute(&self, sql: &str) {
+        self.0.run(sql);
+    }
+}
+
+impl Loaded for Sqlite {
+    const TOUCH: &'static str = ", ts = strftime('%Y-%m-%d %H:%M:%f', 'now')";
+
+    fn with_tables() -> Self {
+        let database = Self::new();
+        for table in TABLES {
+            database.run(&format!(
+                "create table {table} (seq integer primary key autoincrement,
+                   ts timestamp not null default (strftime('%Y-%m-%d %H:%M:%f', 'now')), item varchar(256));
+                 create index {table}_ts on {table} (ts, seq)"
             ));
         }
         database

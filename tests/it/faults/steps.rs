@@ -2,9 +2,9 @@
 
 use fastrand::Rng;
 
-use super::rig::{Loaded, Rig};
+use super::rig::{Loaded, MySql, Rig};
 use super::script::{Effect, Fault, Step};
-use crate::support::db::{MySqlFamily, Postgres};
+use crate::support::db::Postgres;
 use crate::support::load::random;
 
 /// Lives through the faults, one after the other, under load; then everything is there once.
@@ -35,7 +35,7 @@ fn an_error_a_panic_and_a_hang_at_every_step_lose_nothing_and_repeat_nothing_on_
 #[test]
 fn random_faults_at_random_steps_lose_nothing_and_repeat_nothing_on_mysql() {
     let mut rng = random();
-    let mut rig = Rig::<MySqlFamily>::new(|connector| connector);
+    let mut rig = Rig::<MySql>::new(|connector| connector);
     for _ in 0..4 {
         let faults = [(); 3].map(|()| Fault::random(&mut rng));
         survives(&mut rig, &faults, &mut rng);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Stack, unique};
+use super::{Stack, replication, unique};
 
 /// A connector configuration on its way to a file.
 pub struct Connector {
@@ -26,7 +26,7 @@ impl Connector {
             ("bootstrap.servers", &stack.brokers),
             ("offset.storage.topic", "rowtide-test-offsets"),
             ("offset.storage.partitions", "5"),
-            ("offset.storage.replication.factor", "1"),
+            ("offset.storage.replication.factor", &replication().to_string()),
             ("value.converter", "io.confluent.connect.avro.AvroConverter"),
             ("value.converter.schema.registry.url", &stack.registry),
             ("key.converter", "io.confluent.connect.avro.AvroConverter"),

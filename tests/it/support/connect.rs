@@ -12,6 +12,13 @@ pub fn java(words: &[&str]) -> Vec<String> {
     run("ConnectOffsets", words, Stdio::null())
 }
 
+/// Moves the leaders of all replicated partitions to other brokers; how many.
+#[track_caller]
+pub fn move_leaders() -> usize {
+    let lines = run("MoveLeaders", &[&address("ROWTIDE_TEST_BOOTSTRAP")], Stdio::null());
+    lines.first().and_then(|count| count.parse().ok()).expect("a number")
+}
+
 /// Runs `connect/ConnectConverters.java` on lines of records; its lines.
 #[track_caller]
 pub fn converters(lines: &str) -> Vec<String> {

@@ -364,6 +364,24 @@ impl Drop for MySqlUser {
     }
 }
 
+impl Source for Sqlite {
+    fn server(&self) -> Server {
+        sqlite(&self.path())
+    }
+
+    fn full_name(&self, table: &str) -> String {
+        table.to_owned()
+    }
+
+    fn rows(&self, table: &str, order: &str) -> Vec<(i64, i64, String)> {
+        let sql = format!(
+            "select seq || '|' || (unixepoch(ts) * 1000000 + cast(substr(ts, 21, 3) as integer) * 1000) || '|' || coalesce(item, '')
+             from {table} order by {order}"
+        );
+        sqlite(&self.path()).texts(&sql).iter().map(|line| row(line)).collect()
+    }
+}
+
 /// A SQLite file.
 pub struct Sqlite {
     folder: tempfile::TempDir,

@@ -41,6 +41,11 @@ impl Stack {
     }
 }
 
+/// How often topics are replicated: on three brokers thrice, which `min.insync.replicas=2` makes count.
+pub fn replication() -> usize {
+    address("ROWTIDE_TEST_BOOTSTRAP").split(',').count().min(3)
+}
+
 /// A name nobody else has: the topic, connector, database and transactional id of one test hang on it.
 pub fn unique(stem: &str) -> String {
     format!("{stem}_{:08x}", fastrand::u32(..))

@@ -233,6 +233,17 @@ const MYSQL_FAILS: &[(&str, &str)] = &[];
 const MARIADB_FAILS: &[(&str, &str)] = &[
     ("max_session_mem_used", "how much memory a session may have is the server's to say"),
     ("sort_buffer_size", "so is how much of it a sort may have"),
+    ("tmp_disk_table_size", "and how much of a disk"),
 ];
-const TIDB_FAILS: &[(&str, &str)] =
-    &[("tidb_mem_quota_query", "how much memory a query may have is the server's to say")];
+const TIDB_FAILS: &[(&str, &str)] = &[
+    ("tidb_mem_quota_query", "how much memory a query may have is the server's to say"),
+    ("tx_isolation='SERIALIZABLE'", REFUSES_EVERYBODY),
+    ("tx_isolation='READ-UNCOMMITTED'", REFUSES_EVERYBODY),
+    ("transaction_isolation='SERIALIZABLE'", REFUSES_EVERYBODY),
+    ("transaction_isolation='READ-UNCOMMITTED'", REFUSES_EVERYBODY),
+    ("tx_read_only=1", REFUSES_EVERYBODY),
+    ("transaction_read_only=1", REFUSES_EVERYBODY),
+    ("tidb_enable_cascades_planner=1", "an experiment that breaks off with an error of its own"),
+];
+
+const REFUSES_EVERYBODY: &str = "init_connect fails by it, and with it every connection";

@@ -213,4 +213,8 @@ async fn an_option_that_would_break_reading_is_refused_on_postgresql() {
 }
 
 /// What may stop a session from reading, and why it is left to the server.
-const POSTGRES_FAILS: &[(&str, &str)] = &[("role", "whoever the role becomes needs the privileges")];
+const POSTGRES_FAILS: &[(&str, &str)] = &[
+    ("role", "whoever the role becomes needs the privileges"),
+    ("statement_timeout=1", "behind a pooler: the first statement of a session has no more than a millisecond"),
+    ("idle_session_timeout=1", "behind a pooler: the session ends before the second statement"),
+];
