@@ -28,4 +28,5 @@ pub mod status;
 pub mod task;
 pub mod telemetry;
 pub mod tls;
+pub mod transform;
 pub mod zone;

@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{ConfigArgs, output};
-use crate::config::spec::{ConnectorSpec, KeyMode};
-use crate::connector::{catalog, inspect, offset_tools, standalone};
+use crate::config::spec::ConnectorSpec;
+use crate::connector::{catalog, inspect, offset_tools, parts, standalone};
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicRole};
@@ -63,7 +63,7 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
         for note in &spec.notes {
             let _ = output::print(&format!("note     {note}\n"));
         }
-        if matches!(spec.key.mode, KeyMode::None) {
+        if parts::is_keyless(spec) {
             let _ = output::print(&format!("note     {UNKEYED}\n"));
         }
         if !args.offline {

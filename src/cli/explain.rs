@@ -52,6 +52,8 @@ struct Explanation {
     guard: Verdict,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
+    /// What each transform changes.
+    transforms: Vec<String>,
     samples: Vec<Sample>,
 }
 
@@ -168,6 +170,7 @@ async fn explain_table(
         facts,
         guard: late::judge(spec, connection, &binding).await?.verdict,
         offset,
+        transforms: binding.notes.clone(),
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
         samples,
     })
@@ -244,6 +247,9 @@ impl Explanation {
         line("index", &self.index_verdict());
         line("pages end", &self.ends);
         line("topic", &self.topic);
+        if !self.transforms.is_empty() {
+            line("transforms", &self.transforms.join("\n"));
+        }
         match &self.key {
             Some(key) => {
                 line("key subject", key.subject.as_deref().unwrap_or("none"));
@@ -309,6 +315,7 @@ impl Explanation {
             "topic": self.topic,
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),
+            "transforms": self.transforms,
             "left_out": self.skipped,
             "cursor_facts": self.facts,
             "guard": self.guard.to_string(),

@@ -6,6 +6,7 @@ use super::keys::{Home, KeyDefinition, SECTIONS, Status};
 use super::values::allowed_text;
 use crate::config::keys::Allowed;
 use crate::convert::CONVERTERS;
+use crate::transform::{ABSENT, PREDICATES, Setting, TRANSFORMS, Target};
 
 const INTRODUCTION: &str = "# Configuration
 
@@ -28,7 +29,39 @@ pub fn docs_markdown() -> String {
         let title = format!("Converter {}", converter.name);
         table(&mut page, &title, &format!("`{}`: {}\n\n", converter.class, converter.doc), converter.settings);
     }
+    transforms(&mut page);
     page
+}
+
+/// The transforms and predicates, each with its settings.
+fn transforms(page: &mut String) {
+    page.push_str("\n## Transforms and predicates\n\n");
+    page.push_str("| class | what it does | settings |\n|---|---|---|\n");
+    for definition in TRANSFORMS {
+        let nested = if definition.targets == [Target::Record] { "" } else { "`$Key`, `$Value`" };
+        page.push_str(&transform(definition.class, nested, definition.doc, definition.settings));
+    }
+    for definition in PREDICATES {
+        page.push_str(&transform(definition.class, "", definition.doc, definition.settings));
+    }
+    page.push_str("\nThese are refused, each with what works instead:\n\n| class | instead |\n|---|---|\n");
+    for (class, instead) in ABSENT {
+        page.push_str(&format!("| `{class}` | {instead} |\n"));
+    }
+}
+
+fn transform(class: &str, nested: &str, doc: &str, settings: &[Setting]) -> String {
+    let settings: Vec<String> = settings
+        .iter()
+        .map(|setting| {
+            let default = match setting.default {
+                None | Some("") => String::new(),
+                Some(default) => format!(" (`{default}`)"),
+            };
+            format!("`{}`{default}: {}", setting.name, setting.doc)
+        })
+        .collect();
+    format!("| `{class}` {nested} | {doc} | {} |\n", settings.join("<br>").replace('|', "\\|"))
 }
 
 fn table(page: &mut String, title: &str, introduction: &str, keys: &[KeyDefinition]) {
@@ -85,7 +118,8 @@ mod tests {
         for definition in keys::all() {
             assert_eq!(page.matches(&format!("<a id=\"{}\">", definition.name)).count(), 1, "{}", definition.name);
         }
-        let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| ")).collect();
+        let keys = page.split("\n## Transforms").next().unwrap();
+        let rows: Vec<_> = keys.lines().filter(|line| line.starts_with("| ")).collect();
         assert!(rows.iter().all(|row| row.replace("\\|", "").matches('|').count() == 7), "a cell breaks its row");
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::retry::RetryPolicy;
+use crate::transform::ChainSpec;
 
 mod types;
 
@@ -58,6 +59,8 @@ pub struct ConnectorSpec {
     pub offsets: OffsetsSpec,
     /// `topic.creation.*`.
     pub topics: TopicSpec,
+    /// `transforms` and `predicates`.
+    pub transforms: ChainSpec,
     /// What becomes of rows that cannot be delivered.
     pub errors: RowErrorSpec,
     /// What to say at start: defaults that differ from Connect's, keys accepted and ignored.

@@ -103,7 +103,7 @@ impl ConnectorParts {
                     }
                     let mut of_topic = None;
                     if spec.offsets.automatic_creation {
-                        if letters.is_none() && matches!(spec.key.mode, KeyMode::None) {
+                        if letters.is_none() && is_keyless(&spec) {
                             admin::require_no_compaction(&spec.kafka, &topic).await?;
                         }
                         of_topic = limits::of_topic(&spec.kafka, &topic).await;
@@ -159,4 +159,9 @@ fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
     let queue = number("buffer.memory").unwrap_or(usize::MAX).min(queue_bytes).max(largest);
     kafka.producer.insert("buffer.memory".to_owned(), queue.to_string());
     kafka
+}
+
+/// Whether records have no key.
+pub fn is_keyless(spec: &ConnectorSpec) -> bool {
+    matches!(spec.key.mode, KeyMode::None) && !spec.transforms.makes_keys()
 }

@@ -24,6 +24,8 @@ use crate::error::{Error, Result};
 use crate::model::{Field, Schema, TableDefinition, Value};
 use crate::setting::KeyDefinition;
 
+pub use self::string::java_text;
+
 /// The key or the value of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {

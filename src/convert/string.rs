@@ -121,6 +121,14 @@ impl StringEncoder {
     }
 }
 
+/// The text of a value as Java's `toString` gives it; none for bytes, for what is not of its type, and for times that no
+/// calendar here holds.
+pub fn java_text(field_type: &FieldType, value: &Value<'_>) -> Option<String> {
+    let mut out = Vec::new();
+    append(field_type, value, &mut out).ok()?;
+    String::from_utf8(out).ok()
+}
+
 fn append(field_type: &FieldType, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
     match (field_type, value) {
         (FieldType::String, Value::Text(text)) => out.extend_from_slice(text.as_bytes()),

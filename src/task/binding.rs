@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
+use crate::transform::{BoundChain, Computation};
 
 /// A relation, resolved.
 #[derive(Debug)]
@@ -29,14 +30,18 @@ pub struct Binding {
     pub topic: Arc<str>,
     /// Its key: schema, and the columns of the row that make it.
     pub key: Option<(Schema, Vec<usize>)>,
-    /// The schema of its values.
-    pub value: Schema,
-    /// The index of every column.
-    all: Vec<usize>,
+    /// The schema of its values, and where its fields are in the row.
+    pub value: (Schema, Vec<usize>),
+    /// What transforms compute for each row; it stands behind its columns.
+    computations: Arc<[Computation]>,
+    /// What each transform changes, in words.
+    pub notes: Vec<String>,
 }
 
 /// Encodes rows of one binding.
 pub struct RecordEncoder {
+    /// What transforms compute for each row.
+    computations: Arc<[Computation]>,
     key: Option<Arc<dyn Encoder>>,
     value: Arc<dyn Encoder>,
     /// The largest record, [`OVERHEAD`] included.
@@ -71,11 +76,15 @@ impl Binding {
                 .with("table", &definition.relation)
                 .advise("remove incrementing.initial: the table is read from the beginning"));
         }
-        let topic = topic_of(spec, &definition.relation)?;
-        let key = key_of(spec, &definition)?;
-        let value = Schema::Record(definition.value_schema());
-        let all = (0..definition.columns.len()).collect();
-        Ok(Self { definition, planner, topic, key, value, all })
+        let all: Vec<usize> = (0..definition.columns.len()).collect();
+        let (key, value) = (key_of(spec, &definition)?, Schema::Record(definition.value_schema()));
+        let of_key = key.as_ref().map(|(schema, projection)| (schema, projection.as_slice()));
+        let topic = plain_topic(spec, &definition.relation)?;
+        let bound = spec.transforms.bind(topic, of_key, (&value, &all), all.len());
+        let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
+        let topic = valid_topic(spec, &definition.relation, bound.topic)?;
+        let BoundChain { key, value, computations, notes, .. } = bound;
+        Ok(Self { definition, planner, topic, key, value, computations: computations.into(), notes })
     }
 
     /// The key's side of the records; none if they have no key.
@@ -87,8 +96,8 @@ impl Binding {
 
     /// The value's side of the records.
     pub fn value_side(&self) -> Side<'_> {
-        let (topic, table, projection) = (&*self.topic, &self.definition, &*self.all);
-        Side { topic, role: Role::Value, schema: &self.value, projection, table }
+        let (topic, table, (schema, projection)) = (&*self.topic, &self.definition, &self.value);
+        Side { topic, role: Role::Value, schema, projection, table }
     }
 
     /// Registers the schemas and binds the encoders.
@@ -101,7 +110,8 @@ impl Binding {
             None => None,
         };
         let value = values.bind(self.value_side()).await?;
-        Ok(RecordEncoder { key, value, limit: usize::MAX, omittable: Vec::new() })
+        let computations = Arc::clone(&self.computations);
+        Ok(RecordEncoder { computations, key, value, limit: usize::MAX, omittable: Vec::new() })
     }
 
     /// Encoders for looking only: nothing is registered, and the records carry no real schema id.
@@ -111,7 +121,8 @@ impl Binding {
     pub fn sample_encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
         let key = self.key_side().map(|side| keys.bind_sample(side)).transpose()?;
         let value = values.bind_sample(self.value_side())?;
-        Ok(RecordEncoder { key, value, limit: usize::MAX, omittable: Vec::new() })
+        let computations = Arc::clone(&self.computations);
+        Ok(RecordEncoder { computations, key, value, limit: usize::MAX, omittable: Vec::new() })
     }
 
     /// The columns a record can do without: those that may be null and are not of the key.
@@ -167,6 +178,17 @@ impl RecordEncoder {
     }
 
     fn append(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
+        if !self.computations.is_empty() {
+            let mut row = values.to_vec();
+            for computation in self.computations.iter() {
+                row.push(computation.expr.eval(values)?);
+            }
+            return self.push(&row, batch);
+        }
+        self.push(values, batch)
+    }
+
+    fn push(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
         let key = self.key.as_ref().filter(|key| !key.is_null(values));
         let key = key.map(|key| |out: &mut Vec<u8>| key.encode(values, out));
         batch.push(key, |out| self.value.encode(values, out))
@@ -215,28 +237,37 @@ fn weight(value: &Value<'_>) -> usize {
     }
 }
 
-/// The topic of a relation (`connector-config.md`, 8).
+/// The topic of a relation (`connector-config.md`, 8), behind the transforms.
 ///
 /// # Errors
-/// `Config` for a query without `topic.prefix`.
+/// `Config` for a query without `topic.prefix`, and for a name that no topic of records can have.
 pub fn topic_of(spec: &ConnectorSpec, relation: &Relation) -> Result<Arc<str>> {
-    let name = match relation {
-        Relation::Table(id) => format!("{}{}", spec.topic_prefix, id.name),
-        Relation::Query(_) => spec.topic_prefix.clone(),
-    };
-    if name.is_empty() {
-        return Err(Error::config("topic.prefix is the whole topic name with `query`, and is empty"));
+    valid_topic(spec, relation, spec.transforms.route(plain_topic(spec, relation)?))
+}
+
+/// The topic before any transform.
+fn plain_topic(spec: &ConnectorSpec, relation: &Relation) -> Result<String> {
+    match relation {
+        Relation::Table(id) => Ok(format!("{}{}", spec.topic_prefix, id.name)),
+        Relation::Query(_) if spec.topic_prefix.is_empty() => {
+            Err(Error::config("topic.prefix is the whole topic name with `query`, and is empty"))
+        }
+        Relation::Query(_) => Ok(spec.topic_prefix.clone()),
     }
+}
+
+fn valid_topic(spec: &ConnectorSpec, relation: &Relation, name: String) -> Result<Arc<str>> {
+    let other = if spec.transforms.is_empty() { "topic.prefix" } else { "topic.prefix, or another transform," };
     if name == spec.offsets.topic {
         // E7: no target topic may be the offsets topic.
         return Err(Error::config(format!("the records of {relation} would go to the offsets topic `{name}`"))
-            .advise("choose another topic.prefix or offset.storage.topic"));
+            .advise(format!("choose another {other} or offset.storage.topic")));
     }
     if spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.topic == name) {
         return Err(Error::config(format!("the records of {relation} would go to the dead letter topic `{name}`"))
-            .advise("choose another topic.prefix or errors.deadletterqueue.topic.name"));
+            .advise(format!("choose another {other} or errors.deadletterqueue.topic.name")));
     }
-    if name.len() > 249 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
+    if name.is_empty() || name.len() > 249 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
         return Err(Error::config(format!("`{name}` is not a valid topic name"))
             .with("table", relation)
             .advise("Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them"));
@@ -384,7 +415,8 @@ mod tests {
     fn a_record_too_large_goes_without_its_largest_columns_until_it_fits() {
         let omittable = [(1, "a".to_owned()), (2, "b".to_owned()), (3, "c".to_owned())];
         let encoder = |limit: usize, omittable: &[(usize, String)]| {
-            let encoder = RecordEncoder { key: None, value: Arc::new(Texts), limit: 0, omittable: Vec::new() };
+            let (key, value, computations) = (None, Arc::new(Texts), Arc::default());
+            let encoder = RecordEncoder { computations, key, value, limit: 0, omittable: Vec::new() };
             encoder.within(limit + OVERHEAD, omittable.to_vec())
         };
         let row = ["id", "a".repeat(200).as_str(), "b".repeat(300).as_str(), "c".repeat(400).as_str()]

@@ -18,6 +18,7 @@ use crate::kafka::limits::{OVERHEAD, header_size};
 use crate::model::{EncodedBatch, Instant, RowText, Schema, Skipped};
 use crate::reader::{LeftOut, Tolerance};
 use crate::status::now_millis;
+use crate::transform;
 
 const NO_ROOM: &str = "the row is left out here, because this record would be too large with it";
 
@@ -112,9 +113,12 @@ struct Failed<'a> {
 
 impl Failed<'_> {
     /// Connect's words for where a record failed: the stage, and the class that does its work there.
-    fn stage(&self) -> (&'static str, &'static str) {
+    fn stage(&self) -> (&'static str, &str) {
         if self.error.kind() == ErrorKind::RecordTooLarge {
             return ("KAFKA_PRODUCE", "org.apache.kafka.clients.producer.KafkaProducer");
+        }
+        if let Some(class) = self.error.context(transform::CLASS) {
+            return ("TRANSFORMATION", class);
         }
         ("VALUE_CONVERTER", self.parts.spec.value_converter.definition.class)
     }

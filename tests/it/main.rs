@@ -28,6 +28,7 @@ mod support;
 mod tail;
 mod ties;
 mod tls_files;
+mod transforms;
 mod type_settings;
 mod types;
 mod walkthrough;

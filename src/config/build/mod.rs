@@ -11,6 +11,7 @@ mod mode;
 mod selection;
 mod source;
 mod topics;
+mod transforms;
 mod types;
 
 use super::judge::Judge;
@@ -30,7 +31,9 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let selection = selection::build(judge, grammar);
     let mode = mode::build(judge);
     let key = key::build(judge);
-    let converters = converters::build(judge, matches!(key.mode, super::spec::KeyMode::None));
+    let transforms = transforms::build(judge);
+    let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys();
+    let converters = converters::build(judge, keyless);
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
@@ -63,6 +66,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         kafka,
         offsets,
         topics,
+        transforms,
         errors,
         notes: judge.notes.clone(),
     })

@@ -3,8 +3,6 @@
 use super::{Allowed, KeyDefinition, Kind, key};
 use crate::config::values::{is_connector_name, is_count, is_topic_text};
 
-const NO_TRANSFORMS: &str =
-    "transforms are not there yet, and leaving them out would change the records; see key.mode for record keys";
 const OWN_RETRIES: &str = "rowtide retries by itself what may pass, and stops at what may not";
 
 pub(super) static KEYS: &[KeyDefinition] = &[
@@ -30,13 +28,15 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::AnyCase(&["none", "restart"]))
         .low()
         .ignored("no provider of secrets here has leases"),
-    key("transforms", Kind::List, "Names of transforms.").or("").low().not_there(NO_TRANSFORMS),
-    key("transforms.*", Kind::Text, "Settings of a transform.").low().ignored("there are no transforms"),
-    key("predicates", Kind::List, "Names of predicates.")
-        .or("")
-        .low()
-        .not_there("predicates need transforms, which are not there yet"),
-    key("predicates.*", Kind::Text, "Settings of a predicate.").low().ignored("there are no predicates"),
+    key("transforms", Kind::List, "Names of transforms, in the order in which they are applied.").or(""),
+    key(
+        "transforms.*",
+        Kind::Text,
+        "`transforms.NAME.type` is the class of a transform, `.predicate` and `.negate` say when it is applied, the rest are its \
+         settings: see [Transforms](#transforms-and-predicates).",
+    ),
+    key("predicates", Kind::List, "Names of predicates.").or("").low(),
+    key("predicates.*", Kind::Text, "`predicates.NAME.type` is the class of a predicate, the rest are its settings.").low(),
     key(
         "errors.tolerance",
         Kind::Text,

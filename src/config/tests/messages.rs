@@ -84,7 +84,30 @@ const CASES: &[Case<'_>] = &[
     (&[("transaction.isolation.mode", Some("SQL_SERVER_SNAPSHOT"))], "transaction.isolation.mode", "SQL Server"),
     (&[("batch.max.rows", Some("0"))], "batch.max.rows", "must be from 1"),
     (&[("poll.interval.ms", Some("5s"))], "poll.interval.ms", "must be a whole number of at most 32 bits"),
-    (&[("transforms", Some("a"))], "transforms", "not there yet"),
+    (&[("transforms", Some("a"))], "transforms.a.type", "is missing; `transforms` names `a`"),
+    (&[("transforms", Some("a,a"))], "transforms", "names `a` twice"),
+    (
+        &[("transforms", Some("a")), ("transforms.a.type", Some("org.apache.kafka.connect.transforms.ValueToKeys"))],
+        "transforms.a.type",
+        "did you mean org.apache.kafka.connect.transforms.ValueToKey?",
+    ),
+    (
+        &[("transforms", Some("a")), ("transforms.a.type", Some("org.apache.kafka.connect.transforms.Cast"))],
+        "transforms.a.type",
+        "must end in $Key or $Value",
+    ),
+    (
+        &[("transforms", Some("a")), ("transforms.a.type", Some("io.debezium.transforms.ByLogicalTableRouter"))],
+        "transforms.a.type",
+        "use org.apache.kafka.connect.transforms.RegexRouter",
+    ),
+    (&[("transforms", Some("a")), ("transforms.a.type", Some("ValueToKey"))], "transforms.a", "fields: is missing"),
+    (
+        &[("transforms", Some("a")), ("transforms.a.type", Some("Filter")), ("transforms.a.predicate", Some("p"))],
+        "transforms.a.predicate",
+        "names the predicate `p`, which `predicates` does not",
+    ),
+    (&[("predicates", Some("p")), ("predicates.p.type", Some("x"))], "predicates.p.type", "must be one of org.apache"),
     (
         &[("errors.deadletterqueue.topic.name", Some("d"))],
         "errors.deadletterqueue.topic.name",
@@ -231,7 +254,7 @@ fn all_mistakes_of_all_places_stand_in_one_report() {
             "mode",
             "offset.storage.partitions",
             "tasks.max",
-            "transforms",
+            "transforms.z.type",
             "value.converter.schema.registry.url",
         ]
     );

@@ -63,7 +63,7 @@ fn every_wrong_key_is_named_with_what_was_found_and_what_is_allowed() {
             &["connector.class", "io.confluent.connect.jdbc.JdbcSourceConnector"],
         ),
         (&[("connection.url", Some("jdbc:oracle:thin:@h:1:x"))], &["connection.url", "postgresql"]),
-        (&[("transforms", Some("a"))], &["transforms"]),
+        (&[("transforms", Some("a"))], &["transforms.a.type: is missing"]),
         (&[("key.mode", Some("colums"))], &["key.mode: must be one of"]),
     ];
     for (changes, says) in cases {

@@ -22,10 +22,21 @@ pub fn move_leaders() -> usize {
 /// Runs `connect/ConnectConverters.java` on lines of records; its lines.
 #[track_caller]
 pub fn converters(lines: &str) -> Vec<String> {
+    fed("ConnectConverters", lines)
+}
+
+/// Runs `connect/ConnectTransforms.java` on lines of chains and records; its lines.
+#[track_caller]
+pub fn transforms(lines: &str) -> Vec<String> {
+    fed("ConnectTransforms", lines)
+}
+
+#[track_caller]
+fn fed(class: &str, lines: &str) -> Vec<String> {
     let mut input = tempfile::tempfile().expect("a file");
     input.write_all(lines.as_bytes()).expect("write");
     input.rewind().expect("rewind");
-    let lines_out = run("ConnectConverters", &[], Stdio::from(input));
+    let lines_out = run(class, &[], Stdio::from(input));
     assert_eq!(lines_out.len(), lines.lines().count());
     lines_out
 }

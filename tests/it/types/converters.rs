@@ -8,12 +8,12 @@ use rowtide::model::{Field, FieldType, RecordSchema, Relation, Schema, TableDefi
 
 use crate::support::connect;
 
-const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
+pub(super) const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
 const STRING: &str = "org.apache.kafka.connect.storage.StringConverter";
 
 const PRIMITIVES: [&str; 7] = ["ByteArray", "Long", "Integer", "Short", "Double", "Float", "Boolean"];
 
-fn table() -> TableDefinition {
+pub(super) fn table() -> TableDefinition {
     TableDefinition {
         relation: Relation::Table(TableId { catalog: None, schema: None, name: "t".to_owned() }),
         columns: Vec::new(),
@@ -56,7 +56,7 @@ fn line(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> Stri
 
 const TYPES: usize = 13;
 
-fn type_of(rng: &mut fastrand::Rng) -> FieldType {
+pub(super) fn type_of(rng: &mut fastrand::Rng) -> FieldType {
     match rng.usize(..TYPES) {
         0 => FieldType::Boolean,
         1 => FieldType::Int8,
@@ -74,7 +74,7 @@ fn type_of(rng: &mut fastrand::Rng) -> FieldType {
     }
 }
 
-fn value_of(field_type: &FieldType, rng: &mut fastrand::Rng) -> Value<'static> {
+pub(super) fn value_of(field_type: &FieldType, rng: &mut fastrand::Rng) -> Value<'static> {
     // Near nothing, near the ends, and anywhere.
     let mut integer = |low: i64, high: i64| {
         let drawn = match rng.u8(..4) {
@@ -129,7 +129,7 @@ fn value_of(field_type: &FieldType, rng: &mut fastrand::Rng) -> Value<'static> {
 }
 
 /// A value and its field; some of the optional ones are null.
-fn column(at: usize, rng: &mut fastrand::Rng) -> (Field, Value<'static>) {
+pub(super) fn column(at: usize, rng: &mut fastrand::Rng) -> (Field, Value<'static>) {
     let field_type = type_of(rng);
     let optional = rng.bool();
     let value = if optional && rng.u8(..4) == 0 { Value::Null } else { value_of(&field_type, rng) };
@@ -208,13 +208,18 @@ fn shown(hex: &str) -> String {
 
 /// Whether two texts are the same where every number is the double it stands for.
 fn same_but_doubles(one: &str, other: &str) -> bool {
-    let parts = |hex: &str| -> Option<Vec<String>> {
-        let text = text(hex)?;
-        let numbers = text.split([',', ':', '}', '{', '=']).map(|part| match part.parse::<f64>() {
-            Ok(number) if part.contains(['.', 'E']) => format!("{:e}", number as f32),
-            _ => part.to_owned(),
-        });
-        Some(numbers.collect())
-    };
-    parts(one).is_some() && parts(one) == parts(other)
+    match (text(one), text(other)) {
+        (Some(one), Some(other)) => with_short_numbers(&one) == with_short_numbers(&other),
+        _ => false,
+    }
+}
+
+/// A text with every number that has a point or an exponent in its shortest form, as a float: Java 17 prints some longer
+/// than they need to be (JDK-4511638).
+pub(super) fn with_short_numbers(text: &str) -> Vec<String> {
+    let parts = text.split([',', ':', '}', '{', '=', '"']).map(|part| match part.parse::<f64>() {
+        Ok(number) if part.contains(['.', 'E']) => format!("{:e}", number as f32),
+        _ => part.to_owned(),
+    });
+    parts.collect()
 }

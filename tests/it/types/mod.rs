@@ -10,4 +10,5 @@ mod postgres;
 mod postgres_columns;
 mod render;
 mod sqlite;
+mod transforms;
 mod zones;

@@ -1,0 +1,181 @@
+//! The chain of transforms of a connector, and what it makes of a table's records.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::predicate::{Predicate, PredicateSpec};
+use super::settings::Settings;
+use super::shape::{CLASS, Computation, Expr, Part, Shape};
+use super::{Target, Transform, TransformDefinition, value_to_key};
+use crate::error::{Error, Result};
+use crate::model::Schema;
+
+/// A configured transform.
+#[derive(Debug, Clone)]
+pub struct StepSpec {
+    /// Its name in the configuration.
+    pub alias: String,
+    /// The transform.
+    pub definition: &'static TransformDefinition,
+    /// What it works on.
+    pub target: Target,
+    /// Its settings.
+    pub settings: BTreeMap<String, String>,
+    /// The predicate, and whether it is negated.
+    pub predicate: Option<(PredicateSpec, bool)>,
+}
+
+/// The transforms of a connector in order (`transforms`), ready to be applied.
+#[derive(Clone, Default)]
+pub struct ChainSpec {
+    steps: Arc<[Step]>,
+}
+
+struct Step {
+    alias: String,
+    class: String,
+    transform: Box<dyn Transform>,
+    predicate: Option<(Box<dyn Predicate>, bool)>,
+}
+
+impl fmt::Debug for ChainSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.steps.iter().map(|step| &step.alias)).finish()
+    }
+}
+
+impl Step {
+    fn new(spec: &StepSpec) -> Result<Self> {
+        let at = |error: Error, prefix: &str, alias: &str| error.with("key", format!("{prefix}.{alias}"));
+        let transform = (spec.definition.create)(spec.target, Settings(&spec.settings))
+            .map_err(|error| at(error, "transforms", &spec.alias))?;
+        let predicate = match &spec.predicate {
+            Some((predicate, negate)) => {
+                let made = (predicate.definition.create)(Settings(&predicate.settings))
+                    .map_err(|error| at(error, "predicates", &predicate.alias))?;
+                Some((made, *negate))
+            }
+            None => None,
+        };
+        let nested = match spec.target {
+            Target::Key => "$Key",
+            Target::Value => "$Value",
+            Target::Record => "",
+        };
+        Ok(Self {
+            alias: spec.alias.clone(),
+            class: format!("{}{nested}", spec.definition.class),
+            transform,
+            predicate,
+        })
+    }
+
+    fn is_applied(&self, topic: &str, shape: Option<&Shape>) -> bool {
+        self.predicate.as_ref().is_none_or(|(predicate, negate)| predicate.test(topic, shape) != *negate)
+    }
+}
+
+impl ChainSpec {
+    /// Makes the transforms.
+    ///
+    /// # Errors
+    /// `Config` with the key of the transform or predicate, and the setting that is wrong.
+    pub fn new(steps: &[StepSpec]) -> Result<Self> {
+        Ok(Self { steps: steps.iter().map(Step::new).collect::<Result<Vec<_>>>()?.into() })
+    }
+
+    /// Whether it makes keys of values.
+    pub fn makes_keys(&self) -> bool {
+        self.steps.iter().any(|step| step.class == value_to_key::DEFINITION.class)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The topic behind the chain.
+    pub fn route(&self, topic: String) -> String {
+        self.steps.iter().fold(
+            topic,
+            |topic, step| {
+                if step.is_applied(&topic, None) { step.transform.route(topic) } else { topic }
+            },
+        )
+    }
+
+    /// What the chain makes of records whose key and value are columns of rows with so many.
+    ///
+    /// # Errors
+    /// `Config`, naming the transform, where it would fail on every record.
+    pub fn bind(
+        &self,
+        topic: String,
+        key: Option<(&Schema, &[usize])>,
+        value: (&Schema, &[usize]),
+        columns: usize,
+    ) -> Result<BoundChain> {
+        let key = key.map_or(Part::Absent, |(schema, projection)| Part::of(schema, projection));
+        let mut shape = Shape { topic, key, value: Part::of(value.0, value.1) };
+        let mut notes = Vec::new();
+        for step in self.steps.iter() {
+            if !step.is_applied(&shape.topic, Some(&shape)) {
+                notes.push(format!("{}: not applied, its predicate says no", step.alias));
+                continue;
+            }
+            let before = (shape.topic.clone(), shape.key.schema(), shape.value.schema());
+            shape = step
+                .transform
+                .apply(shape)
+                .map_err(|error| error.with(CLASS, format!("{} ({})", step.alias, step.class)))?;
+            let changed = [
+                ("topic", before.0 != shape.topic),
+                ("key", before.1 != shape.key.schema()),
+                ("value", before.2 != shape.value.schema()),
+            ];
+            let changed: Vec<&str> =
+                changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(name, _)| name).collect();
+            notes.push(match changed.as_slice() {
+                [] => format!("{}: no other schema", step.alias),
+                changed => format!("{}: another {}", step.alias, changed.join(" and ")),
+            });
+        }
+        BoundChain::new(shape, columns, notes)
+    }
+}
+
+/// What the chain makes of a table's records.
+#[derive(Debug, Clone)]
+pub struct BoundChain {
+    /// The topic.
+    pub topic: String,
+    /// The key's schema, and where its fields are in the row; none if there is no key.
+    pub key: Option<(Schema, Vec<usize>)>,
+    /// The value's.
+    pub value: (Schema, Vec<usize>),
+    /// What has to be computed for each row; it stands behind the row's columns.
+    pub computations: Vec<Computation>,
+    /// What each transform changes, for `explain`.
+    pub notes: Vec<String>,
+}
+
+impl BoundChain {
+    fn new(shape: Shape, columns: usize, notes: Vec<String>) -> Result<Self> {
+        let mut computations = Vec::new();
+        let mut placed = |part: &Part| -> Option<(Schema, Vec<usize>)> {
+            let places = part.slots().iter().map(|slot| match &slot.expr {
+                Expr::Column(index) => *index,
+                expr => {
+                    computations.push(Computation { name: slot.field.name.clone(), expr: expr.clone() });
+                    columns + computations.len() - 1
+                }
+            });
+            let places = places.collect();
+            part.schema().map(|schema| (schema, places))
+        };
+        let key = placed(&shape.key);
+        let value = placed(&shape.value).ok_or_else(|| Error::internal("a record has a value"))?;
+        Ok(Self { topic: shape.topic, key, value, computations, notes })
+    }
+}

@@ -1,0 +1,122 @@
+//! Transforms: Kafka Connect's single message transforms and predicates (`delivery-and-runtime.md`, 8). A chain is bound once
+//! per schema: what it makes of topic, key and value is a function of their schemas alone, so it is worked out before the
+//! first row ([`Shape`]). What is left for a row are the few values that are computed; moved, renamed and dropped fields
+//! cost nothing.
+//!
+//! To add one: a file here with its [`TransformDefinition`], and a line in [`TRANSFORMS`].
+
+mod cast;
+mod chain;
+mod extract_field;
+mod fields;
+mod filter;
+mod flatten;
+mod hoist_field;
+mod insert_field;
+mod java_regex;
+mod mask_field;
+mod predicate;
+mod replace_field;
+mod route;
+mod schema_metadata;
+mod settings;
+mod shape;
+mod value_to_key;
+
+use crate::error::Result;
+
+pub use self::chain::{BoundChain, ChainSpec, StepSpec};
+pub use self::predicate::{PREDICATES, PredicateDefinition, PredicateSpec};
+pub use self::settings::{Setting, Settings};
+pub use self::shape::{Applied, CLASS, Computation, Expr, Part, Shape, Slot};
+
+/// A part of a record that a transform works on: its class ends in `$Key` or `$Value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+    /// The record as a whole.
+    Record,
+}
+
+/// Changes what records look like.
+pub trait Transform: Send + Sync {
+    /// The shape of the records behind the transform.
+    ///
+    /// # Errors
+    /// `Config`, where the transform would fail on every record: a field that is not there, a type it cannot work on.
+    fn apply(&self, shape: Shape) -> Result<Shape>;
+
+    /// The topic behind the transform, which does not depend on the record.
+    fn route(&self, topic: String) -> String {
+        topic
+    }
+}
+
+/// An entry of the table of transforms.
+#[derive(Debug)]
+pub struct TransformDefinition {
+    /// The Java class, without `$Key` or `$Value`.
+    pub class: &'static str,
+    /// What it works on; two classes where it is key or value.
+    pub targets: &'static [Target],
+    /// The reference page's sentence about it.
+    pub doc: &'static str,
+    /// Its settings, under `transforms.ALIAS.`.
+    pub settings: &'static [Setting],
+    /// The constructor.
+    pub create: fn(Target, Settings<'_>) -> Result<Box<dyn Transform>>,
+}
+
+/// The transforms there are.
+pub static TRANSFORMS: &[&TransformDefinition] = &[
+    &cast::DEFINITION,
+    &extract_field::DEFINITION,
+    &filter::DEFINITION,
+    &flatten::DEFINITION,
+    &hoist_field::DEFINITION,
+    &insert_field::DEFINITION,
+    &mask_field::DEFINITION,
+    &replace_field::DEFINITION,
+    &route::DEFINITION,
+    &schema_metadata::DEFINITION,
+    &value_to_key::DEFINITION,
+];
+
+/// Transforms that people use and that are not there, each with what works instead.
+pub static ABSENT: &[(&str, &str)] = &[
+    ("org.apache.kafka.connect.transforms.TimestampConverter", "timestamp.granularity writes times in other forms"),
+    (
+        "org.apache.kafka.connect.transforms.TimestampRouter",
+        "records of a JDBC source have no timestamp, so it fails on each",
+    ),
+    ("org.apache.kafka.connect.transforms.InsertHeader", "headers by transforms are not there yet"),
+    ("org.apache.kafka.connect.transforms.HeaderFrom", "headers by transforms are not there yet"),
+    ("org.apache.kafka.connect.transforms.DropHeaders", "headers by transforms are not there yet"),
+    ("io.debezium.transforms.ByLogicalTableRouter", "use org.apache.kafka.connect.transforms.RegexRouter"),
+    ("io.confluent.connect.transforms.Drop", "use org.apache.kafka.connect.transforms.ReplaceField or key.mode=none"),
+    ("io.confluent.connect.transforms.TombstoneHandler", "a JDBC source makes no tombstones"),
+    ("io.confluent.connect.transforms.MessageTimestampRouter", "use org.apache.kafka.connect.transforms.RegexRouter"),
+    ("io.confluent.connect.transforms.ExtractTopic", "use org.apache.kafka.connect.transforms.RegexRouter"),
+    ("io.aiven.kafka.connect.transforms.ExtractTimestamp", "records of a JDBC source have no timestamp"),
+    ("io.aiven.kafka.connect.transforms.ConcatFields", "concatenate in `query`, or in a generated column"),
+];
+
+/// The transform that a configured class means, and what it works on: the full name, or the alias that Kafka Connect has
+/// for classes that are not nested (`RegexRouter`).
+pub fn transform_of(class: &str) -> Option<(&'static TransformDefinition, Target)> {
+    let (outer, nested) = class.split_once('$').map_or((class, None), |(outer, nested)| (outer, Some(nested)));
+    TRANSFORMS.iter().find_map(|definition| {
+        let simple = definition.class.rsplit('.').next().unwrap_or_default();
+        let target = match nested {
+            Some("Key") => Target::Key,
+            Some("Value") => Target::Value,
+            None => Target::Record,
+            Some(_) => return None,
+        };
+        let is_named = outer == definition.class || (target == Target::Record && outer == simple);
+        (is_named && definition.targets.contains(&target)).then_some((*definition, target))
+    })
+}

@@ -1,0 +1,143 @@
+//! What records of a table look like at a place in the chain: topic, and key and value as fields, each with where its
+//! values come from.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::model::{Field, RecordSchema, Schema, Value};
+
+/// The context of an error in which a transform's class stands.
+pub const CLASS: &str = "transform";
+
+/// Makes a value of another; null stays null and does not get here.
+pub(super) type Function = Arc<dyn Fn(&Value<'_>) -> Result<Value<'static>> + Send + Sync>;
+
+/// Where the values of a field come from.
+#[derive(Clone)]
+pub enum Expr {
+    /// The column of the row at this index.
+    Column(usize),
+    /// The same value in each record.
+    Constant(Value<'static>),
+    /// A function of another one, by a transform of this class.
+    Apply(Applied, Box<Expr>),
+}
+
+/// A function, and the class of the transform that applies it.
+#[derive(Clone)]
+pub struct Applied {
+    pub(super) function: Function,
+    pub(super) class: &'static str,
+}
+
+impl Expr {
+    /// The value of a row.
+    ///
+    /// # Errors
+    /// `Value` if a function cannot take its argument.
+    pub fn eval<'v>(&self, row: &[Value<'v>]) -> Result<Value<'v>> {
+        Ok(match self {
+            Expr::Column(index) => row.get(*index).cloned().unwrap_or(Value::Null),
+            Expr::Constant(value) => value.clone(),
+            Expr::Apply(applied, argument) => match argument.eval(row)? {
+                Value::Null => Value::Null,
+                value => (applied.function)(&value).map_err(|error| error.with(CLASS, applied.class))?,
+            },
+        })
+    }
+}
+
+impl fmt::Debug for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Expr::Column(index) => write!(f, "Column({index})"),
+            Expr::Constant(_) => f.write_str("Constant"),
+            Expr::Apply(_, argument) => write!(f, "Apply({argument:?})"),
+        }
+    }
+}
+
+/// A field and its values.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// Name, type and optionality.
+    pub field: Field,
+    /// Its values.
+    pub expr: Expr,
+}
+
+/// A key or a value.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// There is none: null, without a schema.
+    Absent,
+    /// One bare field.
+    Bare(Slot),
+    /// A record.
+    Record {
+        /// The schema's name.
+        name: Option<String>,
+        /// The fields in order.
+        slots: Vec<Slot>,
+    },
+}
+
+impl Part {
+    /// The part of a schema, whose fields are columns of the row.
+    pub fn of(schema: &Schema, projection: &[usize]) -> Self {
+        let slot = |(field, index): (&Field, &usize)| Slot { field: field.clone(), expr: Expr::Column(*index) };
+        let mut slots: Vec<Slot> = schema.fields().iter().zip(projection).map(slot).collect();
+        match schema {
+            Schema::Record(record) => Part::Record { name: record.name.clone(), slots },
+            Schema::Field(_) => slots.pop().map_or(Part::Absent, Part::Bare),
+        }
+    }
+
+    /// Its schema; none if there is none.
+    pub fn schema(&self) -> Option<Schema> {
+        match self {
+            Part::Absent => None,
+            Part::Bare(slot) => Some(Schema::Field(slot.field.clone())),
+            Part::Record { name, slots } => Some(Schema::Record(RecordSchema {
+                name: name.clone(),
+                fields: slots.iter().map(|slot| slot.field.clone()).collect(),
+            })),
+        }
+    }
+
+    /// Its fields.
+    pub fn slots(&self) -> &[Slot] {
+        match self {
+            Part::Absent => &[],
+            Part::Bare(slot) => std::slice::from_ref(slot),
+            Part::Record { slots, .. } => slots,
+        }
+    }
+}
+
+/// What records look like at a place in the chain.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// The topic.
+    pub topic: String,
+    /// The key.
+    pub key: Part,
+    /// The value.
+    pub value: Part,
+}
+
+/// A value that is computed for each row, and stands behind the row's columns.
+#[derive(Debug, Clone)]
+pub struct Computation {
+    /// Its field's name, for messages.
+    pub name: String,
+    /// How it is computed.
+    pub expr: Expr,
+}
+
+/// A text as a value of its own.
+pub(super) fn text(text: impl Into<Cow<'static, str>>) -> Value<'static> {
+    Value::Text(text.into())
+}

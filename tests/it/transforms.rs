@@ -1,0 +1,143 @@
+//! Chains of transforms from the database to the topic, as configurations in the wild have them.
+
+use crate::support::config::Connector;
+use crate::support::db::Postgres;
+use crate::support::kafka::{Raw, read_topic, topics};
+use crate::support::process::run;
+use crate::support::{PATIENCE, eventually};
+
+const TRANSFORMS: &str = "org.apache.kafka.connect.transforms";
+
+fn database() -> Postgres {
+    let database = Postgres::new();
+    database.run(
+        "create table orders (id bigint primary key, customer text not null, amount numeric(10,2), card text, note text);
+         insert into orders values (1, 'ann', 1.50, '4111', '7'), (2, 'bob', null, '4222', 'x')",
+    );
+    database
+}
+
+/// A transform: name, class and settings.
+type Step<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn connector(database: &Postgres, chain: &[Step<'_>]) -> Connector {
+    let names: Vec<&str> = chain.iter().map(|(name, ..)| *name).collect();
+    let mut connector = Connector::new(&database.jdbc_url())
+        .set("mode", "incrementing")
+        .set("incrementing.column.name", "id")
+        .set("table.whitelist", "orders")
+        .set("key.converter", "org.apache.kafka.connect.storage.StringConverter")
+        .set("value.converter", "org.apache.kafka.connect.json.JsonConverter")
+        .set("value.converter.schemas.enable", "false")
+        .set("value.converter.decimal.format", "NUMERIC")
+        .set("transforms", &names.join(","))
+        .alone();
+    for (name, class, settings) in chain {
+        connector = connector.set(&format!("transforms.{name}.type"), &format!("{TRANSFORMS}.{class}"));
+        for (key, value) in *settings {
+            connector = connector.set(&format!("transforms.{name}.{key}"), value);
+        }
+    }
+    connector
+}
+
+fn texts(topic: &str, count: usize) -> Vec<(String, String)> {
+    let raw = eventually("the records", PATIENCE, || Some(read_topic(topic)).filter(|raw| raw.len() == count));
+    let text = |bytes: Option<Vec<u8>>| String::from_utf8(bytes.expect("a part")).expect("UTF-8");
+    raw.into_iter().map(|Raw { key, value, .. }| (text(key), text(value))).collect()
+}
+
+#[test]
+fn the_usual_chain_keys_routes_masks_and_adds_fields() {
+    let database = database();
+    let connector = connector(
+        &database,
+        &[
+            ("createKey", "ValueToKey", &[("fields", "id")]),
+            ("extractKey", "ExtractField$Key", &[("field", "id")]),
+            ("mask", "MaskField$Value", &[("fields", "card"), ("replacement", "****")]),
+            ("drop", "ReplaceField$Value", &[("blacklist", "note"), ("renames", "customer:name")]),
+            (
+                "source",
+                "InsertField$Value",
+                &[("static.field", "source"), ("static.value", "shop"), ("topic.field", "topic")],
+            ),
+            ("text", "Cast$Value", &[("spec", "amount:string,id:int32")]),
+            ("route", "RegexRouter", &[("regex", "(.*)_orders"), ("replacement", "$1.shop.orders.v1")]),
+        ],
+    );
+    let file = connector.file().display().to_string();
+    let topic = format!("{}.shop.orders.v1", connector.name);
+    run(&["check", &file]).expect_code(0).expect_says(&[&topic]);
+    run(&["run", "--once", &file]).expect_code(0);
+    let of = connector.topic("orders");
+    let first = format!(r#"{{"id":1,"name":"ann","amount":"1.50","card":"****","topic":"{of}","source":"shop"}}"#);
+    let second = format!(r#"{{"id":2,"name":"bob","amount":null,"card":"****","topic":"{of}","source":"shop"}}"#);
+    assert_eq!(texts(&topic, 2), [("1".to_owned(), first), ("2".to_owned(), second)]);
+    assert!(!topics().contains(&of), "the topic before the route is not made");
+    let explained = run(&["explain", &file]).expect_code(0);
+    explained.expect_says(&[&topic, "createKey: another key", "route: another topic", "mask: no other schema"]);
+}
+
+#[test]
+fn a_value_that_cannot_be_cast_stops_its_table_or_becomes_a_dead_letter_of_the_transformation_stage() {
+    let database = database();
+    let chain: [Step<'_>; 2] =
+        [("key", "ValueToKey", &[("fields", "customer")]), ("number", "Cast$Value", &[("spec", "note:int32")])];
+    let strict = connector(&database, &chain);
+    let file = strict.file().display().to_string();
+    let says = ["cannot be cast", "note", "org.apache.kafka.connect.transforms.Cast"];
+    run(&["run", "--once", &file]).expect_code(1).expect_says(&says);
+    let letters = format!("{}_letters", strict.name);
+    let tolerant = connector(&database, &chain)
+        .set("errors.tolerance", "all")
+        .set("errors.deadletterqueue.topic.name", &letters)
+        .set("errors.deadletterqueue.topic.replication.factor", "1")
+        .set("errors.deadletterqueue.context.headers.enable", "true");
+    run(&["run", "--once", &tolerant.file().display().to_string()]).expect_code(0);
+    let delivered = texts(&tolerant.topic("orders"), 1);
+    assert!(delivered[0].1.ends_with(r#""note":7}"#), "{delivered:?}");
+    let letter = eventually("a letter", PATIENCE, || read_topic(&letters).pop());
+    let header = |name: &str| letter.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(header("__connect.errors.stage"), Some("TRANSFORMATION"));
+    assert_eq!(header("__connect.errors.class.name"), Some("org.apache.kafka.connect.transforms.Cast"));
+}
+
+#[test]
+fn what_would_fail_on_every_record_is_said_by_check_with_the_transform() {
+    let database = database();
+    for (class, settings, says) in [
+        ("ValueToKey", &[("fields", "ident")][..], &["no field `ident`", "its fields are id, customer"][..]),
+        ("ExtractField$Key", &[("field", "id")], &[]),
+        ("MaskField$Value", &[("fields", "amount")], &["`amount` has a type that cannot be masked"]),
+        ("RegexRouter", &[("regex", ".*"), ("replacement", "no topic")], &["`no topic` is not a valid topic name"]),
+    ] {
+        let connector = connector(&database, &[("one", class, settings)]);
+        let checked = run(&["check", &connector.file().display().to_string()]);
+        let code = if says.is_empty() { 0 } else { 2 };
+        checked.expect_code(code).expect_says(says);
+    }
+}
+
+#[test]
+fn a_predicate_decides_by_the_topic_at_its_place() {
+    let database = database();
+    let connector = connector(
+        &database,
+        &[
+            ("key", "ValueToKey", &[("fields", "id")]),
+            ("id", "ExtractField$Key", &[("field", "id")]),
+            ("route", "RegexRouter", &[("regex", "(.*)"), ("replacement", "$1-routed")]),
+            ("never", "ReplaceField$Value", &[("exclude", "note"), ("predicate", "plain")]),
+            ("always", "ReplaceField$Value", &[("exclude", "card"), ("predicate", "plain"), ("negate", "true")]),
+            ("nothing", "Filter", &[("predicate", "deleted")]),
+        ],
+    )
+    .set("predicates", "plain,deleted")
+    .set("predicates.plain.type", "TopicNameMatches")
+    .set("predicates.plain.pattern", "(?!.*-routed).*")
+    .set("predicates.deleted.type", "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone");
+    run(&["run", "--once", &connector.file().display().to_string()]).expect_code(0);
+    let delivered = texts(&format!("{}-routed", connector.topic("orders")), 2);
+    assert_eq!(delivered[0].1, r#"{"id":1,"customer":"ann","amount":1.50,"note":"7"}"#);
+}
