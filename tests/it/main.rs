@@ -18,6 +18,7 @@ mod modes;
 mod moves;
 mod mysql_family;
 mod rows;
+mod not_text;
 mod schema_change;
 mod schemas;
 mod servers;

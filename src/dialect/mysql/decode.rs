@@ -15,6 +15,11 @@ use crate::zone::{Overlap, Zone};
 const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
 const NO_DATE: Problem =
     Problem::new("the value is a zero date or a date without month or day").unless("zero.date=null");
+const NOT_CONVERTED: Problem = Problem::new(
+    "the value is a zero date or a date without month or day; zeroDateTimeBehavior=CONVERT_TO_NULL makes null of those in \
+     columns that may be NULL, and this one is NOT NULL",
+)
+.unless("zero.date=null");
 const NO_TIME: Problem =
     Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
 const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
@@ -96,6 +101,8 @@ pub(super) enum NoDate {
 }
 
 impl NoDate {
+    /// The same, although the URL asks for null.
+    NotConverted,
     fn of(types: &TypeSpec, optional: bool) -> Self {
         match types.zero_date {
             Some(ZeroDate::Epoch) => NoDate::Epoch,
@@ -105,6 +112,7 @@ impl NoDate {
             _ => NoDate::Fail,
         }
     }
+            Some(ZeroDate::IfNullable) => NoDate::NotConverted,
 
     /// The day to put in its place; none for null.
     fn day(self) -> Result<Option<i64>, Problem> {
@@ -116,6 +124,7 @@ impl NoDate {
         }
     }
 }
+            NoDate::NotConverted => Err(NOT_CONVERTED),
 
 impl Decoder {
     /// The decoder from a column to its field; none if the two do not go together. `session` is the
@@ -454,6 +463,8 @@ mod tests {
             assert_eq!(with(None, false, bytes), Err(NO_DATE));
             assert_eq!(with(Some(ZeroDate::Epoch), false, bytes), Ok(Some(0)));
             assert_eq!(with(Some(ZeroDate::Fail), true, bytes), Err(NO_DATE));
+            assert_eq!(with(Some(ZeroDate::IfNullable), true, bytes), Ok(None));
+            assert_eq!(with(Some(ZeroDate::IfNullable), false, bytes), Err(NOT_CONVERTED));
         }
         assert!(CursorDecoder::DateTime.decode(&zero).is_err());
     }

@@ -43,7 +43,7 @@ impl Infinite {
             Some(ZeroDate::Null) => Infinite::Null,
             Some(ZeroDate::Epoch) => Infinite::Epoch,
             None if column.field.optional => Infinite::Null,
-            None | Some(ZeroDate::Fail | ZeroDate::Text | ZeroDate::Round) => Infinite::Fail,
+            None | Some(ZeroDate::Fail | ZeroDate::Text | ZeroDate::Round | ZeroDate::IfNullable) => Infinite::Fail,
         }
     }
 }
