@@ -4,7 +4,7 @@ use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::{ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
-use crate::task::binding::Binding;
+use crate::task::binding::{Binding, describe};
 use crate::task::facts;
 use crate::task::server::{ServerGuard, Verdict};
 
@@ -21,8 +21,7 @@ pub async fn binding(
     if let Some(vigil) = connection.vigil() {
         vigil.bound_for(relation, spec.source.statement_timeout);
     }
-    let times = spec.mode.timestamp_columns(&relation.to_string());
-    let described = connection.describe(relation, times).await;
+    let described = describe(spec, connection, relation).await;
     described
         .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
         .map_err(|error| error.with("table", relation))

@@ -438,7 +438,8 @@ fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax) -> String {
         let plain = format!("{ALIAS}.{}", syntax.quote(&column.field.name));
         syntax.project(&plain, column)
     };
-    if definition.skipped.is_empty() && definition.columns.iter().all(|column| projected(column).is_none()) {
+    let is_plain = |column: &ColumnDefinition| column.is_visible && projected(column).is_none();
+    if definition.skipped.is_empty() && definition.columns.iter().all(is_plain) {
         return format!("{ALIAS}.*");
     }
     let list: Vec<String> = definition

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
-use super::binding::{Binding, stored_for};
+use super::binding::{Binding, describe, stored_for};
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
@@ -30,9 +30,8 @@ impl Polled {
         if self.bound.is_some() {
             return Ok(());
         }
-        let times = parts.spec.mode.timestamp_columns(&self.name);
         self.step.waits_for(Waits::Database);
-        let described = connection.describe(&self.relation, times).await;
+        let described = describe(&parts.spec, connection, &self.relation).await;
         if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
             parts.server.vanished(&self.partition);
         }

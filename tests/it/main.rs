@@ -11,6 +11,7 @@ mod failures;
 mod faults;
 mod formats;
 mod guard;
+mod invisible;
 mod kafka;
 mod late_demo;
 mod lifecycle;

@@ -78,6 +78,7 @@ struct Described {
     name: String,
     of: ColumnType,
     not_null: bool,
+    is_visible: bool,
     auto_increment: bool,
     collation: Option<String>,
 }
@@ -125,10 +126,6 @@ async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Descri
     for row in &rows {
         let part = |index| Ok::<_, Error>(text(row, index)?.unwrap_or_default().to_owned());
         let extra = part(3)?.to_ascii_lowercase();
-        // `select *` leaves it out, and so does Kafka Connect.
-        if extra.contains("invisible") {
-            continue;
-        }
         columns.push(Described {
             name: part(0)?,
             of: ColumnType::of_catalog(&part(1)?),
@@ -141,6 +138,7 @@ async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Descri
 }
 
 fn is_binary(collation: &str) -> bool {
+            is_visible: !extra.contains("invisible"),
     collation == "binary" || collation.ends_with("_bin")
 }
 
@@ -304,6 +302,7 @@ async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described
     fill_in_scales(session, &format!("select * from (\n{inner}\n) as t"), &mut columns).await?;
     Ok(columns)
 }
+            is_visible: true,
 
 /// A text of a result compares by a collation that the driver does not name; most of them ignore case.
 fn of_result(column: &MySqlColumn) -> Option<String> {
@@ -376,6 +375,8 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
             (None, Unsupported::Fail) => {
                 return Err(Error::new(ErrorKind::SourceSchema, format!("no mapping for type {}", column.of.name))
                     .with("column", &column.name)
+            // Whatever it is, nobody asked for it.
+            (None, _) if !column.is_visible => continue,
                     .advise("set type.unsupported to text or skip"));
             }
         };
@@ -398,6 +399,9 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
 
 #[cfg(test)]
 mod tests {
+            is_visible: column.is_visible,
+            has_broken_dates: false,
+            may_be_null: !column.not_null,
     use super::*;
 
     #[test]

@@ -349,6 +349,9 @@ fn define(
             seen_in: None,
             projection,
             not_null: column.not_null || (is_table && column.key_position.is_some()),
+            is_visible: true,
+            has_broken_dates: false,
+            may_be_null: !(column.not_null && matches!(relation, Relation::Table(_))),
             auto_increment: column.auto_increment,
         });
     }

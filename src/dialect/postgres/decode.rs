@@ -257,6 +257,9 @@ mod tests {
             database_type: String::new(),
             projection,
             not_null: true,
+            is_visible: true,
+            has_broken_dates: false,
+            may_be_null: false,
             auto_increment: false,
             cursor: None,
         }
