@@ -18,6 +18,8 @@ use crate::model::{
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
 
+use super::odd;
+
 /// A relation, resolved.
 #[derive(Debug)]
 pub struct Binding {
@@ -61,8 +63,11 @@ impl Binding {
             quote: spec.source.quote_identifiers,
             unqualified: matches!(&spec.selection, Selection::Tables(filter) if filter.unqualified),
             suffix: spec.polling.suffix.as_deref(),
+            zone: spec.source.types.all.zone,
         };
         let planner = Planner::new(&definition, &mode, style)?;
+        let floor = odd::floor(spec, &planner)?;
+        let planner = planner.above(floor);
         if let (Some((column, database_type)), Some(_)) = (planner.text_id(), spec.mode.incrementing_initial) {
             let message = format!(
                 "incrementing.initial is a number, and the incrementing column `{column}` is of type {database_type}"
@@ -136,7 +141,7 @@ impl Binding {
     /// Whether a row of this relation can lack a cursor value.
     pub fn cursor_is_nullable(&self) -> bool {
         let nullable = |name: &String| {
-            self.definition.column_index(name).is_none_or(|index| !self.definition.columns[index].not_null)
+            self.definition.column_index(name).is_none_or(|index| self.definition.columns[index].may_be_null)
         };
         match self.planner.mode() {
             Mode::Bulk => false,
@@ -215,11 +220,6 @@ fn weight(value: &Value<'_>) -> usize {
     }
 }
 
-/// The topic of a relation (`connector-config.md`, 8).
-///
-/// # Errors
-/// `Config` for a query without `topic.prefix`.
-pub fn topic_of(spec: &ConnectorSpec, relation: &Relation) -> Result<Arc<str>> {
 /// Describes a relation, as far as its records, its key and its cursor need it: what `select *` does not give is left
 /// out unless key or cursor are made of it.
 ///
@@ -250,6 +250,11 @@ pub async fn describe(
     Ok(definition)
 }
 
+/// The topic of a relation (`connector-config.md`, 8).
+///
+/// # Errors
+/// `Config` for a query without `topic.prefix`.
+pub fn topic_of(spec: &ConnectorSpec, relation: &Relation) -> Result<Arc<str>> {
     let name = match relation {
         Relation::Table(id) => format!("{}{}", spec.topic_prefix, id.name),
         Relation::Query(_) => spec.topic_prefix.clone(),

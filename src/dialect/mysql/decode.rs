@@ -20,6 +20,9 @@ const NOT_CONVERTED: Problem = Problem::new(
      columns that may be NULL, and this one is NOT NULL",
 )
 .unless("zero.date=null");
+/// Described again, the column is known for it, and its rows are read in another way.
+pub(super) const NO_ORDER: Problem =
+    Problem::new("a date that is none has no place in the order in which rows are read");
 const NO_TIME: Problem =
     Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
 const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
@@ -98,21 +101,21 @@ pub(super) enum NoDate {
     /// Connector/J's ROUND: the first day of the first year.
     FirstDay,
     Fail,
+    /// The same, although the URL asks for null.
+    NotConverted,
 }
 
 impl NoDate {
-    /// The same, although the URL asks for null.
-    NotConverted,
     fn of(types: &TypeSpec, optional: bool) -> Self {
         match types.zero_date {
             Some(ZeroDate::Epoch) => NoDate::Epoch,
             Some(ZeroDate::Round) => NoDate::FirstDay,
             Some(ZeroDate::Fail) => NoDate::Fail,
             _ if optional => NoDate::Null,
+            Some(ZeroDate::IfNullable) => NoDate::NotConverted,
             _ => NoDate::Fail,
         }
     }
-            Some(ZeroDate::IfNullable) => NoDate::NotConverted,
 
     /// The day to put in its place; none for null.
     fn day(self) -> Result<Option<i64>, Problem> {
@@ -121,10 +124,10 @@ impl NoDate {
             NoDate::Epoch => Ok(Some(0)),
             NoDate::FirstDay => Ok(Some(days_from_civil(1, 1, 1))),
             NoDate::Fail => Err(NO_DATE),
+            NoDate::NotConverted => Err(NOT_CONVERTED),
         }
     }
 }
-            NoDate::NotConverted => Err(NOT_CONVERTED),
 
 impl Decoder {
     /// The decoder from a column to its field; none if the two do not go together. `session` is the
@@ -307,10 +310,7 @@ impl CursorDecoder {
                 let text = utf8(bytes)?;
                 CursorValue::Integer(text.parse().map_err(|_| Problem::new("the id is beyond 64 bits"))?)
             }
-            CursorDecoder::DateTime => CursorValue::Timestamp(
-                wall(bytes)?
-                    .ok_or(Problem::new("the timestamp column holds a zero date, which is no time to poll by"))?,
-            ),
+            CursorDecoder::DateTime => CursorValue::Timestamp(wall(bytes)?.ok_or(NO_ORDER)?),
             CursorDecoder::Text => CursorValue::Text(Cow::Borrowed(utf8(bytes)?)),
         })
     }
