@@ -309,11 +309,10 @@ fn out_of_order(what: &str) -> Error {
     )
 }
 
-/// The error of a row (or a relation) with a NULL cursor.
-pub fn null_cursor() -> Error {
-    Error::new(ErrorKind::Cursor, "the cursor column holds NULL, so its row can never be polled").advise(
-        "fill the column, or set cursor.null=ignore to go on without such rows (as Kafka Connect does in silence)",
-    )
+/// The error of a row with a NULL cursor.
+fn null_cursor() -> Error {
+    Error::new(ErrorKind::Cursor, "the cursor column holds NULL, so its row can never be polled")
+        .advise("fill the column, or set cursor.null=ignore to go on without such rows (as Kafka Connect does)")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::ConnectorSpec;
+use crate::connector::inspect::CursorKnown;
 use crate::connector::{catalog, inspect, offset_tools, parts, standalone};
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
@@ -171,19 +172,16 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
             let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
             // Who may not read the table learns it here.
             let (plan, _) = inspect::plan(spec, &mut *connection, &binding, None).await?;
-            let facts = inspect::cursor_facts(spec, &mut *connection, &binding).await?;
-            Ok((binding, plan, facts))
+            let cursor = inspect::cursor(spec, &mut *connection, &binding).await?;
+            Ok((binding, plan, cursor))
         };
         let read = output::within(args.timeout, &what, read).await;
         let noted = findings.note(&format!("table {relation}"), read, |(binding, ..)| {
             let columns = output::count(binding.definition.columns.len(), "column");
             format!("{columns}, mode {}, to topic {}", binding.planner.mode().as_str(), binding.topic)
         });
-        let Some((binding, plan, facts)) = noted else { continue };
-        for CursorFact { column, weight, text } in facts {
-            let word = weight.as_str();
-            let _ = output::print(&format!("{word:<9}table {relation}, column {column}: {text}\n"));
-        }
+        let Some((binding, plan, cursor)) = noted else { continue };
+        about_cursor(&relation, &cursor);
         if !plan.index_serves && !matches!(binding.planner.mode(), Mode::Bulk) {
             let _ = output::print(&format!(
                 "note     table {relation}: no index serves its polls; `rowtide explain` shows the one that would\n"
@@ -193,6 +191,23 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
     }
     connection.close().await;
     (bindings, identity)
+}
+
+/// The lines about a table's cursor columns.
+fn about_cursor(relation: &Relation, cursor: &CursorKnown) {
+    for CursorFact { column, weight, text } in &cursor.facts {
+        let word = weight.as_str();
+        let _ = output::print(&format!("{word:<9}table {relation}, column {column}: {text}\n"));
+    }
+    for rows in &cursor.not_polled {
+        let _ = output::print(&format!("warning  table {relation}: {}\n", rows.text));
+    }
+    if let Some(error) = &cursor.blind {
+        let why = error.report();
+        let _ = output::print(&format!(
+            "note     table {relation}: rows that are not polled could not be counted: {why}\n"
+        ));
+    }
 }
 
 /// Whether the stored offsets can be read, belong to this server, and are there if they should be.

@@ -8,12 +8,13 @@ use serde_json::{Value as Json, json};
 
 use super::{ConfigArgs, check, output};
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
+use crate::connector::inspect::CursorKnown;
 use crate::connector::{catalog, inspect, offset_tools};
 use crate::convert::SchemaPreview;
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
 use crate::guard::Verdict;
-use crate::model::{CursorFact, CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition, Value};
+use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition, Value};
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
@@ -48,7 +49,7 @@ struct Explanation {
     topic: String,
     key: Option<SchemaPreview>,
     value: SchemaPreview,
-    facts: Vec<CursorFact>,
+    cursor: CursorKnown,
     guard: Verdict,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
@@ -139,7 +140,7 @@ async fn explain_table(
     sample: usize,
 ) -> Result<Explanation> {
     let binding = inspect::binding(spec, dialect, connection, relation).await?;
-    let facts = inspect::cursor_facts(spec, connection, &binding).await?;
+    let cursor = inspect::cursor(spec, connection, &binding).await?;
     let zone = &spec.source.types.all.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
     let offset = stored_for(spec, relation, &by_partition).map(|(_, stored)| stored.clone());
@@ -167,7 +168,7 @@ async fn explain_table(
         topic: binding.topic.to_string(),
         key,
         value,
-        facts,
+        cursor,
         guard: late::judge(spec, connection, &binding).await?.verdict,
         offset,
         transforms: binding.notes.clone(),
@@ -263,8 +264,14 @@ impl Explanation {
         if !self.skipped.is_empty() {
             line("left out", &self.skipped.join(", "));
         }
-        for fact in &self.facts {
+        for fact in &self.cursor.facts {
             line("cursor", &fact.to_string());
+        }
+        for rows in &self.cursor.not_polled {
+            line("not polled", &rows.text);
+        }
+        if let Some(error) = &self.cursor.blind {
+            line("not polled", &format!("could not be counted: {}", error.report()));
         }
         line("guard", &self.guard.to_string());
         match &self.offset {
@@ -317,7 +324,8 @@ impl Explanation {
             "value": preview(&self.value),
             "transforms": self.transforms,
             "left_out": self.skipped,
-            "cursor_facts": self.facts,
+            "cursor_facts": self.cursor.facts,
+            "not_polled": self.cursor.not_polled,
             "guard": self.guard.to_string(),
             "stored_offset": self.offset.as_ref().map(|stored| json!({
                 "position": stored.offset.to_string(),

@@ -14,6 +14,7 @@ use crate::config::spec::ConnectorSpec;
 use crate::connector::{self, Failure, RunOptions};
 use crate::error::Error;
 use crate::http::{self, HttpState, Server};
+use crate::model::OddCursor;
 use crate::status::{Boards, StatusBoard, allowance};
 use crate::telemetry::Metrics;
 
@@ -126,22 +127,30 @@ async fn supervise(
 
 /// How many rows were committed since the start, and how many were there that were not read.
 fn say_done(boards: &Boards, connector: &str) {
-    let (mut rows, mut ahead) = (0, 0);
+    let (mut rows, mut ahead, mut odd) = (0, 0, 0);
     boards.for_each(|status| {
-        if status.name == connector {
-            rows += status.tables.iter().map(|table| table.rows).sum::<u64>();
-            ahead += status.tables.iter().map(|table| table.rows_ahead).sum::<u64>();
+        for table in status.tables.iter().filter(|_| status.name == connector) {
+            rows += table.rows;
+            for left in &table.not_polled {
+                *(if left.reason == OddCursor::Ahead { &mut ahead } else { &mut odd }) += left.rows;
+            }
         }
     });
-    if ahead > 0 {
-        tracing::warn!(
+    match (ahead, odd) {
+        (0, 0) => tracing::info!(connector, rows, "done"),
+        (_, 0) => tracing::warn!(
             connector,
             rows,
             rows_ahead = ahead,
             "done, but for rows with times ahead of the clock that bounds polls; `rowtide check` says which clock"
-        );
-    } else {
-        tracing::info!(connector, rows, "done");
+        ),
+        _ => tracing::warn!(
+            connector,
+            rows,
+            rows_ahead = ahead,
+            rows_not_polled = odd,
+            "done, but for rows that no poll reads because of their cursor values; `rowtide check` says which"
+        ),
     }
 }
 

@@ -225,12 +225,32 @@ pub struct ModeSpec {
     pub incrementing_initial: Option<i64>,
     /// `validate.non.null`.
     pub validate_non_null: bool,
+    /// The fate of rows whose cursor values no poll reads.
+    pub odd: OddCursorSpec,
+}
+
+/// `cursor.null`, `cursor.zero.date`, `cursor.before.epoch`, `cursor.future`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OddCursorSpec {
     /// `cursor.null=fail`.
     pub null_fails: bool,
+    /// `cursor.zero.date=fail`.
+    pub zero_date_fails: bool,
+    /// `cursor.before.epoch`.
+    pub before_epoch: BeforeEpoch,
     /// `cursor.future=fail`.
     pub future_fails: bool,
-    /// `cursor.before.epoch=fail`.
-    pub before_epoch_fails: bool,
+}
+
+/// `cursor.before.epoch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeforeEpoch {
+    /// Such rows are not polled.
+    Ignore,
+    /// They stop the table.
+    Fail,
+    /// They are read as others are.
+    Read,
 }
 
 /// `mode`.
@@ -266,6 +286,8 @@ pub struct PollSpec {
     pub batch_max_rows: usize,
     /// `timestamp.delay.interval.ms`.
     pub delay: Duration,
+    /// The distance beyond the clock up to which rows are read: the same, if it is negative.
+    pub lead: Duration,
     /// `query.suffix`.
     pub suffix: Option<String>,
     /// Backoff of a failing relation; `query.retry.attempts` is its limit.

@@ -2,10 +2,11 @@
 
 use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
-use crate::error::{ErrorKind, Result};
-use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
-use crate::task::binding::Binding;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorFact, CursorValue, NotPolled, PlannedQuery, Position, Relation};
+use crate::task::binding::{Binding, describe};
 use crate::task::facts;
+use crate::task::odd;
 use crate::task::server::{ServerGuard, Verdict};
 
 /// Describes a relation and resolves it against the configuration.
@@ -21,26 +22,44 @@ pub async fn binding(
     if let Some(vigil) = connection.vigil() {
         vigil.bound_for(relation, spec.source.statement_timeout);
     }
-    let times = spec.mode.timestamp_columns(&relation.to_string());
-    let described = connection.describe(relation, times).await;
+    let described = describe(spec, connection, relation).await;
     described
         .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
         .map_err(|error| error.with("table", relation))
 }
 
-/// What is known of the cursor columns of a binding.
+/// Cursor columns, and the rows that no poll reads because of them.
+#[derive(Debug)]
+pub struct CursorKnown {
+    /// The meaning of the database's rules, and of the values, for them.
+    pub facts: Vec<CursorFact>,
+    /// Rows that no poll reads because of their values.
+    pub not_polled: Vec<NotPolled>,
+    /// The reason why such rows could not be looked for.
+    pub blind: Option<Error>,
+}
+
+/// The cursor columns of a binding, as a running task judges them.
 ///
 /// # Errors
-/// `SourceSchema` and `Cursor` if a column cannot serve; those of the connection.
-pub async fn cursor_facts(
+/// `SourceSchema` and `Cursor` if a column cannot serve, or rows stop the table; those of the connection.
+pub async fn cursor(
     spec: &ConnectorSpec,
     connection: &mut dyn SourceConnection,
     binding: &Binding,
-) -> Result<Vec<CursorFact>> {
-    let mut known = facts::of_rules(connection, binding).await?;
-    known.extend(facts::of_ids(connection, binding).await?);
-    known.extend(facts::of_times(connection, binding, &spec.source.types.all.zone).await?.fact);
-    Ok(known)
+) -> Result<CursorKnown> {
+    let mut facts = facts::of_rules(connection, binding).await?;
+    facts.extend(facts::of_ids(connection, binding).await?);
+    let times = facts::of_times(spec, connection, binding).await?;
+    facts.extend(times.fact.clone());
+    match odd::find(spec, connection, binding, &times, spec.source.statement_timeout).await {
+        Ok(not_polled) => {
+            odd::judge(spec, binding, &times, &not_polled)?;
+            Ok(CursorKnown { facts, not_polled, blind: None })
+        }
+        Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
+        Err(error) => Ok(CursorKnown { facts, not_polled: Vec::new(), blind: Some(error) }),
+    }
 }
 
 /// Up to where a poll would read now; none without a timestamp.
@@ -53,7 +72,7 @@ pub async fn upper(
     binding: &Binding,
 ) -> Result<Option<CursorValue<'static>>> {
     match binding.planner.time_kind() {
-        Some(kind) => connection.upper_bound(kind, spec.polling.delay).await.map(Some),
+        Some(kind) => facts::bound_of_polls(connection, kind, &spec.polling).await.map(Some),
         None => Ok(None),
     }
 }

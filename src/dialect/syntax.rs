@@ -1,7 +1,28 @@
 //! How a dialect writes SQL: the little that differs, pure, so that plans can be tested without a database.
 
-use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
+use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Micros, Projection};
 use crate::sql::Grammar;
+use crate::zone::Zone;
+
+/// The first time of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeastTime {
+    /// A wall clock, whatever the zone.
+    Wall(Micros),
+    /// An instant.
+    Instant(Micros),
+}
+
+/// The way from times with and without a zone to one column; `{}` in the SQL is the column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mixed {
+    /// Those without a zone become instants by this.
+    AsInstants(String),
+    /// Those with a zone become wall clocks by this.
+    AsWallClocks(String),
+    /// The database would not do it exactly; this does it in a query, as its author may know.
+    No(String),
+}
 
 /// The differences between SQL dialects that planning needs.
 pub trait SqlSyntax: Send + Sync {
@@ -78,6 +99,33 @@ pub trait SqlSyntax: Send + Sync {
     fn checksum(&self, columns: &[String]) -> Option<String> {
         let _ = columns;
         None
+    }
+
+    /// The first time that a column of this type holds, where the database also keeps dates that are none
+    /// (`0000-00-00`), which sort before it.
+    fn least_time(&self, database_type: &str) -> Option<LeastTime> {
+        let _ = database_type;
+        None
+    }
+
+    /// The condition that a value is of another class than a cursor of this kind, where a column keeps any (SQLite) and
+    /// the database sorts those first: such a row is read, so that it is seen.
+    fn is_of_other_class(&self, kind: CursorKind, expression: &str) -> Option<String> {
+        let _ = (kind, expression);
+        None
+    }
+
+    /// The condition that an expression is a date that exists, for a column that has others, too.
+    fn is_date(&self, expression: &str) -> Option<String> {
+        let _ = expression;
+        None
+    }
+
+    /// The form in which times with and without a zone are one column; `zone` is `db.timezone`, `session` the zone whose wall clocks
+    /// the server's own `now()` writes.
+    fn mixed(&self, zone: &Zone, session: &Zone) -> Mixed {
+        let _ = (zone, session);
+        Mixed::No("{}".to_owned())
     }
 
     /// Whether `(a, b) > (x, y)` is understood and served by an index.

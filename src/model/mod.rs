@@ -2,6 +2,7 @@
 
 pub mod cursor;
 pub mod fact;
+pub mod not_polled;
 pub mod offset;
 pub mod order;
 pub mod query;
@@ -13,6 +14,7 @@ pub mod value;
 
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
+pub use not_polled::{NotPolled, OddCursor};
 pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use order::{ColumnOrder, TupleOrder};
 pub use query::{Bind, CursorColumn, PlannedQuery};

@@ -164,6 +164,12 @@ pub struct ColumnDefinition {
     pub projection: Projection,
     /// Declared NOT NULL or member of the primary key.
     pub not_null: bool,
+    /// `select *` gives it. One that is declared INVISIBLE is no part of the records, but may be of key and cursor.
+    pub is_visible: bool,
+    /// It has given a date that is none, and not the zero date (`2024-00-15`): no place in an order.
+    pub has_broken_dates: bool,
+    /// NULL may be in it, whatever is declared: SQLite allows it in most primary keys.
+    pub may_be_null: bool,
     /// Filled by the database (serial, identity, AUTOINCREMENT).
     pub auto_increment: bool,
     /// How the column can serve as a cursor; none if its type has no usable order.
@@ -251,6 +257,13 @@ impl TableDefinition {
             Relation::Table(id) => Some(id.name.clone()),
             Relation::Query(_) => None,
         };
-        RecordSchema { name, fields: self.columns.iter().map(|column| column.field.clone()).collect() }
+        let visible = self.columns.iter().filter(|column| column.is_visible);
+        RecordSchema { name, fields: visible.map(|column| column.field.clone()).collect() }
+    }
+
+    /// The columns of a record: their indexes, in the order of [`TableDefinition::value_schema`].
+    pub fn visible(&self) -> Vec<usize> {
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| column.is_visible).map(|(index, _)| index).collect()
     }
 }

@@ -1,19 +1,16 @@
-//! Rows with times above the clock that bounds polls: how many there are, and how that is told. They are not lost, they
+//! Rows with times above the clock that bounds polls: how far they are ahead, and how that is told. They are not lost, they
 //! are read when their time has come; mostly it is a column of wall clocks that is read in the wrong zone.
 
-use std::fmt::Write as _;
-
-use super::statement::Statement;
-use super::{ALIAS, CursorRole, Planner};
-use crate::model::{CursorColumn, CursorKind, CursorValue, Micros, PlannedQuery};
+use crate::model::{CursorKind, Micros};
 use crate::zone::Zone;
 
-/// More rows are not counted.
-const MOST_COUNTED: usize = 10_000;
 /// A writer's clock may be ahead by so much without a word.
 const AHEAD: Micros = 60_000_000;
 /// No two zones are further apart, give or take a write.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
+const DAY: Micros = 24 * 3_600_000_000;
+/// PostgreSQL's `infinity` is the end of all times.
+const FOR_EVER: Micros = 200_000 * 365 * DAY;
 
 /// The rows that wait for their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +19,6 @@ pub struct Ahead {
     by: Micros,
     /// A zone whose wall clocks the times may be, and the setting that says so.
     explanation: Option<String>,
-}
-
-impl Planner {
-    /// How many rows are at or above a time, up to a limit; none where the mode has no timestamp.
-    pub fn ahead_probe(&self, upper: &CursorValue<'static>) -> Option<PlannedQuery> {
-        let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
-        let mut counting = Statement::new(self);
-        counting.sql = format!("select count(*) from (select 1 as n from {} as {ALIAS}", self.source);
-        counting.compare(time, ">=", upper);
-        let _ = write!(counting.sql, " limit {}) as counted", MOST_COUNTED + 1);
-        let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
-        Some(PlannedQuery { sql: counting.sql, binds: counting.binds, cursor, hidden: 1, limit: Some(1), recurs: true })
-    }
 }
 
 impl Ahead {
@@ -61,21 +45,33 @@ impl Ahead {
         Some(Self { by, explanation: explanation.map(|(_, setting)| setting.clone()) })
     }
 
-    /// The message about a number of such rows.
-    pub fn text(&self, rows: i64) -> String {
-        let most = i64::try_from(MOST_COUNTED).unwrap_or(i64::MAX);
-        let rows = if rows > most { format!("more than {most} rows") } else { format!("{rows} row(s)") };
-        // Rounded up: what is read a moment after it was written is not less far ahead.
-        let minutes = (self.by + 59_999_999) / 60_000_000;
-        let (hours, minutes) = (minutes / 60, minutes % 60);
-        let text = format!(
-            "{rows} with times up to {hours} h {minutes} min ahead of the clock that bounds polls, to be read when their \
-             time has come"
-        );
+    /// The zone that explains it, and the setting that says so.
+    pub fn explanation(&self) -> Option<&str> {
+        self.explanation.as_deref()
+    }
+
+    /// The message about so many rows, in words.
+    pub fn text(&self, rows: &str) -> String {
+        let by = match self.by {
+            FOR_EVER.. => "without end".to_owned(),
+            by if by >= 2 * DAY => format!("up to {} days", by / DAY),
+            // Rounded up: what is read a moment after it was written is not less far ahead.
+            by => {
+                let minutes = (by + 59_999_999) / 60_000_000;
+                format!("up to {} h {} min", minutes / 60, minutes % 60)
+            }
+        };
+        let text =
+            format!("{rows} with times {by} ahead of the clock that bounds polls, to be read when their time has come");
         match &self.explanation {
             Some(setting) => format!("{text}; {setting}"),
             None => text,
         }
+    }
+
+    /// The greatest time of a column is further ahead of the database's clock than any confusion of zones.
+    pub fn is_far(greatest: Micros, clock: Micros) -> bool {
+        greatest.saturating_sub(clock) > DAY
     }
 }
 
@@ -92,15 +88,17 @@ mod tests {
         let zones = [zone("America/New_York"), zone("Europe/Berlin"), zone("Asia/Tokyo")];
         // Noon of 2026-07-01.
         let now = 1_782_907_200_000_000;
-        let text = |greatest: Micros| Ahead::of(kind, greatest, now, now, &zones).map(|ahead| ahead.text(3));
+        let text = |greatest: Micros| Ahead::of(kind, greatest, now, now, &zones).map(|ahead| ahead.text("3 row(s)"));
         assert_eq!(text(now), None);
         assert_eq!(text(now + 50_000_000), None, "a clock may be ahead by a little");
         let berlin = text(now + 2 * HOUR).unwrap();
         assert!(berlin.contains("3 row(s) with times up to 2 h 0 min ahead"), "{berlin}");
         assert!(berlin.ends_with("set db.timezone=Europe/Berlin"), "{berlin}");
         assert!(text(now + 3 * HOUR).unwrap().ends_with("Asia/Tokyo"));
+        assert!(text(now + 72 * HOUR).unwrap().contains("up to 3 days ahead"));
+        assert!(text(Micros::MAX).unwrap().contains("without end ahead"));
         assert!(text(now + 20 * HOUR).unwrap().ends_with("has come"), "no zone explains it");
         let zoned = CursorKind::Timestamp { zoned: true, digits: 6 };
-        assert!(Ahead::of(zoned, now + HOUR, now, now, &zones).unwrap().text(1).ends_with("has come"));
+        assert!(Ahead::of(zoned, now + HOUR, now, now, &zones).unwrap().text("1 row(s)").ends_with("has come"));
     }
 }

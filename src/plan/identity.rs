@@ -56,6 +56,44 @@ pub fn is_beyond_numbers(text: &str) -> bool {
     ["NaN", "Infinity"].contains(&text)
 }
 
+const DAY: i64 = 86_400_000;
+/// Neither kind of id that tells its time is older.
+const BEGIN: i64 = 1_262_304_000_000;
+
+/// The time that an id tells in its first 48 bits, in milliseconds since 1970, and whether it is certain that it does: a
+/// UUID of version 7, or a ULID.
+fn told_time(text: &str) -> Option<(i64, bool)> {
+    if let Some((7, form)) = uuid_version(text) {
+        let digits: String = text.trim_start_matches("\\x").trim_start_matches("0x").replace(['-', '{'], "");
+        return Some((i64::from_str_radix(digits.get(..12)?, 16).ok()?, form == UuidForm::Canonical));
+    }
+    const DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let digit = |character: char| DIGITS.find(character.to_ascii_uppercase());
+    let is_ulid =
+        text.len() == 26 && text.starts_with(|c| ('0'..='7').contains(&c)) && text.chars().all(|c| digit(c).is_some());
+    let millis = text.chars().take(10).filter_map(digit).fold(0, |millis, digit| millis * 32 + digit as i64);
+    is_ulid.then_some((millis, false))
+}
+
+/// Whether the greatest id tells a time more than a day ahead: every id to come would sort before it. Where it may be no
+/// time, the smallest has to be one of today or before.
+pub fn is_far_ahead(lowest: &str, highest: &str, now: i64) -> bool {
+    let is_time = |millis: i64| (BEGIN..=now + DAY).contains(&millis);
+    match (told_time(lowest), told_time(highest)) {
+        (lowest, Some((highest, is_certain))) => {
+            highest > now + DAY && (is_certain || lowest.is_some_and(|(lowest, _)| is_time(lowest)))
+        }
+        _ => false,
+    }
+}
+
+/// The error of an id that is far ahead: the rows after it would not be read.
+pub fn far_ahead(column: &str) -> Error {
+    let message =
+        format!("column `{column}` holds an id of a time more than a day ahead, which sorts after the ids to come");
+    Error::new(ErrorKind::Cursor, message).advise("correct the row, and the clock of the host that made its id")
+}
+
 /// What the values say of a column of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
@@ -109,6 +147,20 @@ mod tests {
         {
             assert_eq!(uuid_version(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_id_that_tells_a_time_far_ahead_hides_the_ids_to_come() {
+        // 2026-07-01.
+        let now = 1_782_864_000_000;
+        let (ulid, far) = ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "3FZZZZZZZZTSV4RRFFQ69G5FAV");
+        let uuid = "7fffffff-ffff-7cc3-98c4-dc0c0c07398f";
+        assert!(!is_far_ahead(V7, V7, now) && !is_far_ahead(V4, V4, now) && !is_far_ahead(ulid, ulid, now));
+        assert!(is_far_ahead(V7, uuid, now) && is_far_ahead(uuid, uuid, now) && is_far_ahead(ulid, far, now));
+        assert!(is_far_ahead(&V7.replace('-', ""), &uuid.replace('-', ""), now));
+        assert!(!is_far_ahead(far, far, now), "it may be anything");
+        let dated = ["20240229120000000000000001", "20260229120000000000000001"];
+        assert!(!is_far_ahead(dated[0], dated[1], now), "a date is no ULID");
     }
 
     #[test]

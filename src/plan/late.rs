@@ -94,8 +94,10 @@ impl Planner {
     fn between(&self, low: &CursorValue<'static>, upto: &Position) -> Option<Statement<'_>> {
         let first = self.tuple.first()?;
         let mut sql = Statement::new(self);
-        sql.compare(first, ">=", low);
+        let floor = self.floor.as_ref().filter(|floor| low < floor);
+        sql.compare(first, ">=", floor.unwrap_or(low));
         sql.upto(&upto.0);
+        sql.dates_only();
         Some(sql)
     }
 }

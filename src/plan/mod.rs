@@ -4,9 +4,11 @@
 //! one tuple are read together, to the last ([`Planner::tie`]).
 
 pub mod ahead;
+mod coalesce;
 pub mod cursor;
 pub mod identity;
 mod late;
+pub mod odd;
 mod order;
 mod statement;
 #[cfg(test)]
@@ -15,7 +17,7 @@ mod ties;
 
 use std::fmt::Write as _;
 
-use self::order::usable_kind;
+use self::coalesce::Coalesced;
 use self::statement::Statement;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +58,8 @@ struct TupleColumn {
     is_plain: bool,
     order: ColumnOrder,
     is_nullable: bool,
+    /// The condition that its value is a date, where others are known to be there.
+    is_date: Option<String>,
     /// [`ColumnDefinition::seen_in`].
     seen_in: Option<Zone>,
     /// Where it stands in the result.
@@ -73,6 +77,8 @@ pub struct SqlStyle<'a> {
     pub unqualified: bool,
     /// `query.suffix`.
     pub suffix: Option<&'a str>,
+    /// `db.timezone`.
+    pub zone: Zone,
 }
 
 /// Plans the pages of one relation.
@@ -91,6 +97,8 @@ pub struct Planner {
     /// How many columns a page's result has.
     width: usize,
     tuple: Vec<TupleColumn>,
+    /// No page has rows with times below it.
+    floor: Option<CursorValue<'static>>,
     /// How its values compare.
     order: TupleOrder,
     /// The key that keeps rows of one tuple apart.
@@ -133,6 +141,7 @@ impl Planner {
             hidden: 0,
             width: 0,
             tuple: Vec::new(),
+            floor: None,
             order: TupleOrder::default(),
             unique_by: None,
             none_because: definition.unique.none_because,
@@ -149,7 +158,7 @@ impl Planner {
         let wanted =
             if *mode == Mode::Bulk && style.suffix.is_some() { Vec::new() } else { wanted_tuple(definition, mode) };
         for (role, names) in wanted {
-            let column = tuple_column(definition, role, names, style.syntax, &cursor_name, &mut hidden)?;
+            let column = tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?;
             planner.tuple.push(column);
         }
         planner.order = TupleOrder(planner.tuple.iter().map(|column| column.order).collect());
@@ -218,10 +227,13 @@ impl Planner {
         let mut sql = Statement::new(self);
         if let Some(after) = after {
             sql.after(&after.0);
+        } else if let (Some(floor), Some(time)) = (&self.floor, self.tuple.first()) {
+            sql.at_or_above(time, floor);
         }
         if let (Some(upper), Some(time)) = (upper, self.tuple.first()) {
             sql.compare(time, "<", upper);
         }
+        sql.dates_only();
         // Without any bound a NULL cursor would be delivered once, out of order; and a NULL id behind a timestamp could
         // fill page after page with rows that are passed over.
         if let Some(id) = self.id() {
@@ -236,24 +248,10 @@ impl Planner {
         sql.finish(limit)
     }
 
-    /// Whether any row has no cursor value at all.
-    pub fn null_probe(&self) -> Option<PlannedQuery> {
-        let condition = match &self.mode {
-            Mode::Bulk => return None,
-            Mode::Incrementing { .. } | Mode::Timestamp { .. } => format!("{} is null", self.tuple.first()?.expression),
-            Mode::TimestampIncrementing { .. } => {
-                format!("({} is null or {} is null)", self.tuple.first()?.expression, self.tuple.get(1)?.expression)
-            }
-        };
-        let sql = format!("select 1 from {} as {ALIAS} where {condition} limit 1", self.source);
-        let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
-        Some(PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1), recurs: true })
-    }
-
-    /// The smallest (`lowest`) or greatest timestamp of the relation, or id where the mode has no timestamp.
-    pub fn extreme_probe(&self, lowest: bool) -> Option<PlannedQuery> {
+    /// The greatest timestamp of the relation, or id where the mode has no timestamp.
+    pub fn extreme_probe(&self) -> Option<PlannedQuery> {
         let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
-        Some(self.extreme(column, lowest, 0))
+        Some(self.extreme(column, false, 0))
     }
 
     /// The smallest (`lowest`) or greatest id but `skip`, where the mode has nothing but an id that is carried as
@@ -267,12 +265,16 @@ impl Planner {
         let TupleColumn { expression, output, .. } = column;
         let direction = if lowest { "asc" } else { "desc" };
         let offset = if skip > 0 { format!(" offset {skip}") } else { String::new() };
-        let sql = format!(
-            "select {output} from {} as {ALIAS} where {expression} is not null order by {expression} {direction} limit 1{offset}",
-            self.source
-        );
+        let mut sql = Statement::new(self);
+        sql.sql = format!("select {output} from {} as {ALIAS}", self.source);
+        sql.condition(&format!("{expression} is not null"));
+        if let Some(floor) = self.floor.as_ref().filter(|_| column.role == CursorRole::Timestamp) {
+            sql.at_or_above(column, floor);
+            sql.dates_only();
+        }
+        let _ = write!(sql.sql, " order by {expression} {direction} limit 1{offset}");
         let cursor = vec![CursorColumn { index: 0, kind: column.kind }];
-        PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1), recurs: true }
+        PlannedQuery { sql: sql.sql, binds: sql.binds, cursor, hidden: 1, limit: Some(1), recurs: true }
     }
 
     fn id(&self) -> Option<&TupleColumn> {
@@ -328,10 +330,11 @@ fn tuple_column(
     definition: &TableDefinition,
     role: CursorRole,
     names: Vec<String>,
-    syntax: &dyn SqlSyntax,
+    style: SqlStyle<'_>,
     quote: &impl Fn(&str) -> String,
     hidden: &mut Vec<String>,
 ) -> Result<TupleColumn> {
+    let syntax = style.syntax;
     let mut columns = Vec::new();
     for name in &names {
         let index = definition.column_index(name).ok_or_else(|| {
@@ -343,23 +346,9 @@ fn tuple_column(
     let Some(&(first_index, first)) = columns.first() else {
         return Err(Error::internal("a cursor column without a name"));
     };
-    let mut kind = usable_kind(definition, role, first)?;
-    for (_, other) in &columns[1..] {
-        if let Some(both) = other.cursor.and_then(|other| coalesced_kind(kind, other)) {
-            kind = both;
-            continue;
-        }
-        let message = format!(
-            "the timestamp columns `{}` ({}) and `{}` ({}) cannot be coalesced into one cursor",
-            first.field.name, first.database_type, other.field.name, other.database_type
-        );
-        return Err(Error::new(ErrorKind::SourceSchema, message)
-            .with("table", &definition.relation)
-            .advise("name columns of one and the same type"));
-    }
-    let qualified: Vec<String> = names.iter().map(|name| format!("{ALIAS}.{}", quote(name))).collect();
-    let plain =
-        if let [only] = qualified.as_slice() { only.clone() } else { format!("coalesce({})", qualified.join(", ")) };
+    let members: Vec<(String, &ColumnDefinition)> =
+        (names.iter().zip(&columns)).map(|(name, (_, column))| (format!("{ALIAS}.{}", quote(name)), *column)).collect();
+    let Coalesced { plain, kind, typed_as, seen_in } = coalesce::of(definition, role, &members, style)?;
     let expression = match (role, &first.collation) {
         // A tie-break keeps the key's own collation, under which it is unique, so that its index serves.
         (CursorRole::Incrementing, Some(collation)) => syntax.in_byte_order(&plain, first).ok_or_else(|| {
@@ -373,37 +362,30 @@ fn tuple_column(
     let mut index = first_index;
     let as_text = kind == CursorKind::Text;
     let is_plain = names.len() == 1 && expression == plain;
-    let order = syntax.order_of(kind, first, expression != plain);
+    let order = syntax.order_of(kind, typed_as, expression != plain);
     let output = if as_text { syntax.as_text(&plain, &first.database_type) } else { plain };
-    if as_text || qualified.len() > 1 || first.projection != Projection::Column {
+    if as_text || names.len() > 1 || first.projection != Projection::Column {
         index = definition.columns.len() + hidden.len();
         hidden.push(output.clone());
     }
     Ok(TupleColumn {
         role,
         names,
-        expression,
         output,
         kind,
-        database_type: first.database_type.clone(),
+        database_type: typed_as.database_type.clone(),
         is_plain,
         order,
-        is_nullable: !first.not_null,
-        seen_in: first.seen_in,
+        is_date: columns
+            .iter()
+            .any(|(_, column)| column.has_broken_dates)
+            .then(|| syntax.is_date(&expression))
+            .flatten(),
+        is_nullable: columns.iter().all(|(_, column)| column.may_be_null),
+        expression,
+        seen_in,
         index,
     })
-}
-
-/// The kind of a COALESCE of two columns, if the database compares them as one type.
-fn coalesced_kind(one: CursorKind, other: CursorKind) -> Option<CursorKind> {
-    match (one, other) {
-        (CursorKind::Timestamp { zoned, digits }, CursorKind::Timestamp { zoned: same, digits: more })
-            if zoned == same =>
-        {
-            Some(CursorKind::Timestamp { zoned, digits: digits.max(more) })
-        }
-        _ => (one == other).then_some(one),
-    }
 }
 
 /// A name that every database takes without quotes for what it is.
@@ -438,7 +420,8 @@ fn select_list(definition: &TableDefinition, syntax: &dyn SqlSyntax) -> String {
         let plain = format!("{ALIAS}.{}", syntax.quote(&column.field.name));
         syntax.project(&plain, column)
     };
-    if definition.skipped.is_empty() && definition.columns.iter().all(|column| projected(column).is_none()) {
+    let is_plain = |column: &ColumnDefinition| column.is_visible && projected(column).is_none();
+    if definition.skipped.is_empty() && definition.columns.iter().all(is_plain) {
         return format!("{ALIAS}.*");
     }
     let list: Vec<String> = definition

@@ -81,6 +81,24 @@ impl<'a> Statement<'a> {
         self.condition(&format!("({})", branches.join(" or ")));
     }
 
+    /// Rows at or above a time, and those whose value is no time of the kind.
+    pub(super) fn at_or_above(&mut self, column: &TupleColumn, floor: &CursorValue<'static>) {
+        let other = self.planner.syntax.is_of_other_class(column.kind, &column.expression);
+        let placeholder = self.bind(column, floor);
+        let condition = format!("{} >= {placeholder}", column.expression);
+        self.condition(&match other {
+            Some(other) => format!("({condition} or {other})"),
+            None => condition,
+        });
+    }
+
+    /// Rows whose time is a date that exists.
+    pub(super) fn dates_only(&mut self) {
+        if let Some(condition) = self.planner.tuple.first().and_then(|time| time.is_date.as_deref()) {
+            self.condition(condition);
+        }
+    }
+
     pub(super) fn order(&mut self) {
         if self.planner.tuple.is_empty() {
             return;

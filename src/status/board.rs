@@ -12,7 +12,7 @@ use super::{
     TableStatus, now_millis,
 };
 use crate::error::Error;
-use crate::model::{CursorFact, Instant};
+use crate::model::{CursorFact, Instant, NotPolled};
 
 /// Where the status of one connector is published. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -285,9 +285,9 @@ impl TableBoard {
         self.update(|table, _| table.skipped_columns = columns);
     }
 
-    /// How many rows wait until their time has come.
-    pub fn rows_ahead(&self, rows: u64) {
-        self.update(|table, _| table.rows_ahead = rows);
+    /// Rows that no poll reads because of their cursor values; replaces what was known before.
+    pub fn not_polled(&self, rows: Vec<NotPolled>) {
+        self.update(|table, _| table.not_polled = rows);
     }
 
     /// What is known of the cursor columns; replaces what was known before.

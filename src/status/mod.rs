@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{CursorFact, Instant};
+use crate::model::{CursorFact, Instant, NotPolled};
 
 pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
 
@@ -175,8 +175,8 @@ pub struct TableStatus {
     /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
     /// the last poll reached the end.
     pub rows_behind: Option<u64>,
-    /// Rows with times above the clock that bounds polls, as of the last look: they are read when their time has come.
-    pub rows_ahead: u64,
+    /// Rows that no poll reads because of their cursor values, by reason, as of the last look.
+    pub not_polled: Vec<NotPolled>,
     /// The first load, while it runs.
     pub load: Option<LoadProgress>,
     /// Columns left out of the records, and why.
@@ -375,7 +375,7 @@ impl TableStatus {
             newest: None,
             lag_seconds: None,
             rows_behind: None,
-            rows_ahead: 0,
+            not_polled: Vec::new(),
             load: None,
             skipped_columns: Vec::new(),
             guard: GuardStatus::default(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
 use crate::convert::{Converter, Encoder, Role, Side};
-use crate::dialect::SqlSyntax;
+use crate::dialect::{SourceConnection, SqlSyntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
 use crate::model::{
@@ -18,6 +18,8 @@ use crate::model::{
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
 use crate::transform::{BoundChain, Computation};
+
+use super::odd;
 
 /// A relation, resolved.
 #[derive(Debug)]
@@ -66,8 +68,11 @@ impl Binding {
             quote: spec.source.quote_identifiers,
             unqualified: matches!(&spec.selection, Selection::Tables(filter) if filter.unqualified),
             suffix: spec.polling.suffix.as_deref(),
+            zone: spec.source.types.all.zone,
         };
         let planner = Planner::new(&definition, &mode, style)?;
+        let floor = odd::floor(spec, &planner)?;
+        let planner = planner.above(floor);
         if let (Some((column, database_type)), Some(_)) = (planner.text_id(), spec.mode.incrementing_initial) {
             let message = format!(
                 "incrementing.initial is a number, and the incrementing column `{column}` is of type {database_type}"
@@ -76,11 +81,11 @@ impl Binding {
                 .with("table", &definition.relation)
                 .advise("remove incrementing.initial: the table is read from the beginning"));
         }
-        let all: Vec<usize> = (0..definition.columns.len()).collect();
+        let all = definition.visible();
         let (key, value) = (key_of(spec, &definition)?, Schema::Record(definition.value_schema()));
         let of_key = key.as_ref().map(|(schema, projection)| (schema, projection.as_slice()));
         let topic = plain_topic(spec, &definition.relation)?;
-        let bound = spec.transforms.bind(topic, of_key, (&value, &all), all.len());
+        let bound = spec.transforms.bind(topic, of_key, (&value, &all), definition.columns.len());
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
         let topic = valid_topic(spec, &definition.relation, bound.topic)?;
         let BoundChain { key, value, computations, notes, .. } = bound;
@@ -129,7 +134,7 @@ impl Binding {
     pub fn omittable(&self) -> Vec<(usize, String)> {
         let of_key = |index: &usize| self.key.as_ref().is_some_and(|(_, projection)| projection.contains(index));
         let columns = self.definition.columns.iter().enumerate();
-        let omittable = columns.filter(|(index, column)| column.field.optional && !of_key(index));
+        let omittable = columns.filter(|(index, column)| column.field.optional && column.is_visible && !of_key(index));
         omittable.map(|(index, column)| (index, column.field.name.clone())).collect()
     }
 
@@ -147,7 +152,7 @@ impl Binding {
     /// Whether a row of this relation can lack a cursor value.
     pub fn cursor_is_nullable(&self) -> bool {
         let nullable = |name: &String| {
-            self.definition.column_index(name).is_none_or(|index| !self.definition.columns[index].not_null)
+            self.definition.column_index(name).is_none_or(|index| self.definition.columns[index].may_be_null)
         };
         match self.planner.mode() {
             Mode::Bulk => false,
@@ -237,6 +242,36 @@ fn weight(value: &Value<'_>) -> usize {
     }
 }
 
+/// Describes a relation, as far as its records, its key and its cursor need it: what `select *` does not give is left
+/// out unless key or cursor are made of it.
+///
+/// # Errors
+/// Those of [`SourceConnection::describe`].
+pub async fn describe(
+    spec: &ConnectorSpec,
+    connection: &mut dyn SourceConnection,
+    relation: &Relation,
+) -> Result<TableDefinition> {
+    let times = spec.mode.timestamp_columns(&relation.to_string());
+    let mut definition = connection.describe(relation, times).await?;
+    if definition.columns.iter().all(|column| column.is_visible) {
+        return Ok(definition);
+    }
+    let mut needed = definition.primary_key.clone();
+    needed.extend(key_columns(spec, &definition).unwrap_or_default());
+    match spec.mode.resolve(&definition) {
+        Ok(Mode::Incrementing { column }) => needed.push(column),
+        Ok(Mode::Timestamp { columns }) => needed.extend(columns),
+        Ok(Mode::TimestampIncrementing { columns, column }) => needed.extend(columns.into_iter().chain([column])),
+        // What is wrong with the mode is said when the relation is bound.
+        Ok(Mode::Bulk) | Err(_) => {}
+    }
+    let needed: Vec<usize> = needed.iter().filter_map(|name| definition.column_index(name)).collect();
+    let mut index = 0..;
+    definition.columns.retain(|column| index.next().is_some_and(|index| column.is_visible || needed.contains(&index)));
+    Ok(definition)
+}
+
 /// The topic of a relation (`connector-config.md`, 8), behind the transforms.
 ///
 /// # Errors
@@ -299,32 +334,39 @@ pub fn stored_for<'a, T>(
     }
 }
 
-fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(Schema, Vec<usize>)>> {
-    let relation = &definition.relation;
-    let names: Vec<String> = match &spec.key.mode {
-        KeyMode::None => return Ok(None),
-        KeyMode::PrimaryKey if definition.primary_key.is_empty() => {
-            return Err(Error::new(
-                ErrorKind::SourceSchema,
-                "key.mode=primary_key, but the relation has no primary key",
-            )
-            .with("table", relation)
-            .advise("use key.mode=columns with message.key.columns, or key.mode=none"));
-        }
-        KeyMode::PrimaryKey => definition.primary_key.clone(),
+/// The columns the key is made of; none where records have no key, empty where the relation has none of the kind.
+fn key_columns(spec: &ConnectorSpec, definition: &TableDefinition) -> Option<Vec<String>> {
+    match &spec.key.mode {
+        KeyMode::None => None,
+        KeyMode::PrimaryKey => Some(definition.primary_key.clone()),
         KeyMode::Columns(entries) => {
-            let dotted = relation.to_string();
-            let bare = match relation {
+            let dotted = definition.relation.to_string();
+            let bare = match &definition.relation {
                 Relation::Table(id) => id.name.clone(),
                 Relation::Query(_) => dotted.clone(),
             };
             let matching = entries.iter().find(|(pattern, _)| pattern.is_match(&dotted) || pattern.is_match(&bare));
-            matching.map(|(_, columns)| columns.clone()).ok_or_else(|| {
-                Error::new(ErrorKind::SourceSchema, "message.key.columns has no entry for this table")
-                    .with("table", relation)
-            })?
+            Some(matching.map(|(_, columns)| columns.clone()).unwrap_or_default())
         }
-    };
+    }
+}
+
+fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(Schema, Vec<usize>)>> {
+    let relation = &definition.relation;
+    let Some(names) = key_columns(spec, definition) else { return Ok(None) };
+    if names.is_empty() {
+        let (what, advice) = match &spec.key.mode {
+            KeyMode::PrimaryKey => (
+                "key.mode=primary_key, but the relation has no primary key",
+                "use key.mode=columns with message.key.columns, or key.mode=none",
+            ),
+            _ => (
+                "message.key.columns has no entry for this table",
+                "add one: the first whose pattern matches the dotted or the bare name counts",
+            ),
+        };
+        return Err(Error::new(ErrorKind::SourceSchema, what).with("table", relation).advise(advice));
+    }
     let mut projection = Vec::new();
     for name in &names {
         let index = definition.column_index(name).ok_or_else(|| {

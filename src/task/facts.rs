@@ -5,12 +5,15 @@
 use std::time::Duration;
 
 use super::binding::Binding;
+use crate::config::spec::{ConnectorSpec, PollSpec};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorValue, FactWeight, Mode, Relation};
+use crate::model::{CursorFact, CursorKind, CursorValue, FactWeight, Mode, Relation, micros_of};
 use crate::plan::Planner;
 use crate::plan::ahead::Ahead;
-use crate::plan::identity::{Ids, UuidForm, against_version, is_beyond_numbers, judge, not_a_number, uuid_version};
+use crate::plan::identity::{
+    Ids, UuidForm, against_version, far_ahead, is_beyond_numbers, is_far_ahead, judge, not_a_number, uuid_version,
+};
 use crate::status::TableBoard;
 use crate::zone::Zone;
 
@@ -39,11 +42,7 @@ impl Known {
         self.ids = fact;
     }
 
-    /// Rows that are ahead are fewer and less far ahead at each look, and said once.
     pub(super) fn found_in_times(&mut self, fact: Option<CursorFact>) {
-        if self.times.is_some() {
-            self.logged.extend(fact.clone());
-        }
         self.times = fact;
     }
 
@@ -145,6 +144,12 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
         let hides_the_rest = is_beyond_numbers(&highest);
         return if hides_the_rest { Err(not_a_number(column).with("table", relation)) } else { Ok(None) };
     }
+    let clock = connection.upper_bound(CursorKind::Timestamp { zoned: true, digits: 6 }, Duration::ZERO).await?;
+    if let CursorValue::Timestamp(now) = clock
+        && is_far_ahead(&lowest, &highest, now / 1_000)
+    {
+        return Err(far_ahead(column).with("table", relation));
+    }
     match judge(&lowest, &highest) {
         Ids::Unremarkable => Ok(None),
         Ids::TimeOrdered(version) => Ok(Some(fact(format!(
@@ -163,51 +168,84 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
     }
 }
 
-/// The greatest time of a relation, and what is to be said of it.
+/// The upper bound of a poll: the database's clock less `timestamp.delay.interval.ms`, which may be negative.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn bound_of_polls(
+    connection: &mut dyn SourceConnection,
+    kind: CursorKind,
+    polling: &PollSpec,
+) -> Result<CursorValue<'static>> {
+    let bound = connection.upper_bound(kind, polling.delay).await?;
+    if polling.lead.is_zero() {
+        return Ok(bound);
+    }
+    kind.from_column_time(kind.column_time(&bound)?.saturating_add(micros_of(polling.lead)))
+}
+
+/// The greatest time of a relation, the clock, and what is to be said of the two.
 #[derive(Debug, Default)]
 pub struct Times {
     /// The greatest; none if no row has one.
     pub highest: Option<CursorValue<'static>>,
-    /// The bound of a poll without a delay.
+    /// The database's clock.
     pub now: Option<CursorValue<'static>>,
-    /// How many rows wait for their time, if any.
-    pub ahead: u64,
-    /// The same, in words.
+    /// The bound of polls that read beyond it.
+    pub beyond: Option<CursorValue<'static>>,
+    /// The distance of the greatest from the clock, where that is worth a word.
+    pub ahead: Option<Ahead>,
+    /// The warning of a negative delay.
     pub fact: Option<CursorFact>,
 }
 
-/// What the times of a relation say of themselves; `zone` is `db.timezone`.
+/// The greatest time of a relation beside the clock.
 ///
 /// # Errors
 /// Those of the connection.
-pub async fn of_times(connection: &mut dyn SourceConnection, binding: &Binding, zone: &Zone) -> Result<Times> {
-    let planner = &binding.planner;
-    let (Some(kind), Some(probe)) = (planner.time_kind(), planner.extreme_probe(false)) else {
+pub async fn of_times(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Times> {
+    let (planner, zone) = (&binding.planner, &spec.source.types.all.zone);
+    let (Some(kind), Some(probe)) = (planner.time_kind(), planner.extreme_probe()) else {
         return Ok(Times::default());
     };
-    let highest = connection.probe(&probe).await?.filter(|value| *value != CursorValue::Null);
+    let highest = match connection.probe(&probe).await {
+        // A date that is none. A page comes to its row and says so.
+        Err(error) if error.kind() == ErrorKind::Cursor => None,
+        highest => highest?.filter(|value| *value != CursorValue::Null),
+    };
     // Asked for afterwards: what has come until then is not ahead.
     let now = connection.upper_bound(kind, Duration::ZERO).await?;
-    let mut times = Times { highest, now: Some(now.clone()), ..Times::default() };
-    let Some(highest) = &times.highest else { return Ok(times) };
-    let (greatest, clock) = (kind.column_time(highest)?, kind.column_time(&now)?);
-    if !Ahead::is_worth_a_word(greatest, clock) {
-        return Ok(times);
+    let clock = kind.column_time(&now)?;
+    let greatest = highest.as_ref().map(|highest| kind.column_time(highest)).transpose()?;
+    let mut times = Times { highest, ..Times::default() };
+    if let Some(greatest) = greatest.filter(|greatest| Ahead::is_worth_a_word(*greatest, clock)) {
+        let (bound_by, zones) = zones(connection, zone).await?;
+        let instant = kind.to_instant(&now, &bound_by)?.micros();
+        times.ahead = Ahead::of(kind, greatest, clock, instant, &zones);
     }
-    let (bound_by, zones) = zones(connection, zone).await?;
-    let instant = kind.to_instant(&now, &bound_by)?.micros();
-    let ahead = Ahead::of(kind, greatest, clock, instant, &zones);
-    if let (Some(ahead), Some(probe)) = (ahead, planner.ahead_probe(&now))
-        && let Some(CursorValue::Integer(rows)) = connection.probe(&probe).await?
-    {
-        let column = match planner.mode() {
-            Mode::Timestamp { columns } | Mode::TimestampIncrementing { columns, .. } => columns.join(", "),
-            Mode::Bulk | Mode::Incrementing { .. } => String::new(),
-        };
-        times.ahead = u64::try_from(rows).unwrap_or(0);
-        times.fact = Some(CursorFact { column, weight: FactWeight::Warning, text: ahead.text(rows) });
+    if !spec.polling.lead.is_zero() {
+        times.beyond = Some(kind.from_column_time(clock.saturating_add(micros_of(spec.polling.lead)))?);
+        times.fact = Some(of_a_lead(planner, times.ahead.as_ref()));
     }
+    times.now = Some(now);
     Ok(times)
+}
+
+/// The warning of a negative `timestamp.delay.interval.ms`, and what to set instead.
+fn of_a_lead(planner: &Planner, ahead: Option<&Ahead>) -> CursorFact {
+    let column = match planner.mode() {
+        Mode::Timestamp { columns } | Mode::TimestampIncrementing { columns, .. } => columns.join(", "),
+        Mode::Bulk | Mode::Incrementing { .. } => String::new(),
+    };
+    let instead = match ahead.and_then(Ahead::explanation) {
+        Some(setting) => format!("; {setting}, and remove timestamp.delay.interval.ms"),
+        None => String::new(),
+    };
+    let text = format!(
+        "timestamp.delay.interval.ms is negative: rows with times ahead of the database's clock are read, and one that comes \
+         later with an earlier time than those read is missed, as in Kafka Connect{instead}"
+    );
+    CursorFact { column, weight: FactWeight::Warning, text }
 }
 
 /// The zone that polls are bound by, and those that may explain other times, with what to set for them.

@@ -13,6 +13,7 @@ pub mod facts;
 mod fence;
 pub mod late;
 pub mod memory;
+pub mod odd;
 mod older;
 mod pass;
 mod poll;

@@ -68,8 +68,12 @@ impl Polled {
         vanished: bool,
     ) -> Result<Option<Error>> {
         let (planner, zone) = (&binding.planner, &parts.spec.source.types.all.zone);
-        let Some(probe) = planner.extreme_probe(false) else { return Ok(None) };
-        let greatest = connection.probe(&probe).await?.filter(|greatest| *greatest != CursorValue::Null);
+        let Some(probe) = planner.extreme_probe() else { return Ok(None) };
+        let greatest = match connection.probe(&probe).await {
+            // It is a date that is none, which tells nothing; a page comes to its row and says so.
+            Err(error) if error.kind() == ErrorKind::Cursor => return Ok(None),
+            greatest => greatest?.filter(|greatest| *greatest != CursorValue::Null),
+        };
         if is_configured(&parts.spec.mode, planner, position, zone)? {
             return Ok(None);
         }

@@ -265,7 +265,7 @@ impl<'a> PollStage<'a> {
         }
         polled.bind(self.parts, connection, self.watch.life()).await?;
         polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
-        polled.check_cursor(self.parts, connection).await?;
+        polled.check_cursor(self.parts, connection, &mut self.watch).await?;
         let outcome = polled.poll(self.parts, connection, &mut self.watch, &self.out).await;
         polled.late.settle(outcome.is_ok());
         match outcome {

@@ -10,8 +10,9 @@ use tokio::time::Instant as Clock;
 
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
-use super::facts::Known;
+use super::facts::{Known, bound_of_polls};
 use super::late::{At, Late, Phase, Sweep, Watch};
+use super::odd::Looks;
 use super::pass::Pass;
 use super::skipped::{Skipping, tolerance};
 use super::stall::{Step, Waits};
@@ -19,7 +20,7 @@ use crate::dialect::{RowStream, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CursorValue, EncodedBatch, Joins, Micros, Mode, OffsetDelta, PlannedQuery, Position, Relation, SourceOffset,
-    SourcePartition, TableDefinition, Value,
+    SourcePartition, TableDefinition, Value, micros_of,
 };
 use crate::plan::Planner;
 use crate::reader::{CutRule, Limits, Ordered, Page, read_page};
@@ -77,6 +78,7 @@ pub(super) struct Polled {
     /// The columns a statement last failed with as changed.
     disputed: Option<TableDefinition>,
     pub(super) facts: Known,
+    pub(super) looks: Looks,
     pub(super) skipping: Skipping,
     pub(super) late: Late,
     /// The newest time the table had when it was looked for.
@@ -129,6 +131,7 @@ impl Polled {
             misfit: None,
             disputed: None,
             facts: Known::default(),
+            looks: Looks::default(),
             skipping: Skipping::default(),
             late: Late::default(),
             newest: None,
@@ -169,7 +172,7 @@ impl Polled {
             }
         };
         let upper = match (planner.time_kind(), &self.fixed_upper) {
-            (Some(kind), None) => Some(connection.upper_bound(kind, parts.spec.polling.delay).await?),
+            (Some(kind), None) => Some(bound_of_polls(connection, kind, &parts.spec.polling).await?),
             (_, fixed) => fixed.clone(),
         };
         if parts.once {
@@ -369,7 +372,7 @@ impl Polled {
                 Some(newest) => kind.to_instant(newest, zone)?,
                 None => now,
             };
-            let lag = (now.micros() - newest.micros()) as f64 / 1e6;
+            let lag = (now.micros() - newest.micros() - micros_of(parts.spec.polling.lead)).max(0) as f64 / 1e6;
             self.metrics.lag(lag);
             self.board.lag(lag);
         }
@@ -479,7 +482,7 @@ pub(super) fn rule<'a>(parts: &Parts, planner: &'a Planner, after: Option<&'a Po
         is_cut_blindly: planner.suffix_cuts_ties(),
     };
     let page = (planner.tuple_len() > 0).then_some(ordered);
-    CutRule { page, null_fails: parts.spec.mode.null_fails, tolerance: tolerance(&parts.spec.errors) }
+    CutRule { page, null_fails: parts.spec.mode.odd.null_fails, tolerance: tolerance(&parts.spec.errors) }
 }
 
 /// The beat that is nearest to a time.

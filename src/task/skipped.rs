@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use tokio::sync::OnceCell;
 
 use super::Parts;
-use super::binding::Binding;
+use super::binding::{Binding, describe};
 use super::relation::Polled;
 use crate::config::spec::{RowErrorSpec, TooLarge};
 use crate::dialect::SourceConnection;
@@ -62,8 +62,7 @@ impl Polled {
     /// field) describes another table now.
     pub(super) async fn confirm(&self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let times = parts.spec.mode.timestamp_columns(&self.name);
-        if connection.describe(&self.relation, times).await? != bound.binding.definition {
+        if describe(&parts.spec, connection, &self.relation).await? != bound.binding.definition {
             return Err(Error::new(ErrorKind::SchemaChanged, "a value does not fit the columns as described before"));
         }
         Ok(())

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
-use super::binding::{Binding, stored_for};
+use super::binding::{Binding, describe, stored_for};
+use super::late::Watch;
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
@@ -16,13 +17,8 @@ use super::{Parts, facts, late};
 use crate::config::spec::{TimestampInitial, TooLarge};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{
-    CursorKind, CursorValue, EncodedBatch, Instant, Mode, OffsetDelta, PlannedQuery, SourceOffset, SourcePartition,
-};
+use crate::model::{EncodedBatch, Instant, Mode, OffsetDelta, SourceOffset, SourcePartition};
 use crate::offsets::StoredOffset;
-use crate::plan::cursor::TimeLimits;
-use crate::reader::null_cursor;
-use crate::zone::Zone;
 
 impl Polled {
     /// Describes the relation and registers its schemas, once per definition; `life` is the number of the connection.
@@ -30,9 +26,8 @@ impl Polled {
         if self.bound.is_some() {
             return Ok(());
         }
-        let times = parts.spec.mode.timestamp_columns(&self.name);
         self.step.waits_for(Waits::Database);
-        let described = connection.describe(&self.relation, times).await;
+        let described = describe(&parts.spec, connection, &self.relation).await;
         if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
             parts.server.vanished(&self.partition);
         }
@@ -74,6 +69,7 @@ impl Polled {
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
         self.late.judged(&self.name, judged, life, &self.board);
+        self.looks.again();
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }
@@ -188,48 +184,30 @@ impl Polled {
     }
 
     /// Looks for rows that could never be polled: at the first poll, and whenever the catalog is listed.
-    pub(super) async fn check_cursor(&mut self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
+    pub(super) async fn check_cursor(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        watch: &mut Watch,
+    ) -> Result<()> {
         if self.checked.is_some_and(|checked| checked.elapsed() < parts.spec.polling.table_interval) {
             return Ok(());
         }
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let (planner, mode, zone) = (&bound.binding.planner, &parts.spec.mode, &parts.spec.source.types.all.zone);
-        if mode.null_fails
-            && bound.binding.cursor_is_nullable()
-            && let Some(probe) = planner.null_probe()
-            && connection.probe(&probe).await?.is_some()
-        {
-            return Err(null_cursor());
-        }
         let of_ids = facts::of_ids(connection, &bound.binding).await?;
-        if let Some(kind) = planner.time_kind() {
-            let limits = TimeLimits { before_epoch_fails: mode.before_epoch_fails, future_fails: mode.future_fails };
-            let lowest =
-                if self.position.is_none() { extreme(connection, planner.extreme_probe(true)).await? } else { None };
-            let times = facts::of_times(connection, &bound.binding, zone).await?;
-            if let Some(now) = instant(kind, times.now, zone)? {
-                limits.check(instant(kind, lowest, zone)?, instant(kind, times.highest.clone(), zone)?, now)?;
-            }
-            self.newest = times.highest.map(|highest| kind.column_time(&highest)).transpose()?;
-            self.facts.found_in_times(times.fact);
-            self.board.rows_ahead(times.ahead);
+        let times = facts::of_times(&parts.spec, connection, &bound.binding).await?;
+        if let Some(kind) = bound.binding.planner.time_kind() {
+            self.newest = times.highest.as_ref().map(|highest| kind.column_time(highest)).transpose()?;
+        }
+        self.facts.found_in_ids(of_ids);
+        self.facts.found_in_times(times.fact.clone());
+        self.facts.show(&self.name, &self.board);
+        if self.looks_for_odd_rows() {
+            // What fails in a view would spoil it.
+            watch.release(connection).await?;
+            self.look_for_odd_rows(parts, connection, &times).await?;
         }
         self.checked = Some(Clock::now());
-        self.facts.found_in_ids(of_ids);
-        self.facts.show(&self.name, &self.board);
         Ok(())
     }
-}
-
-/// The smallest or greatest time of a relation; none if it has no row with one.
-async fn extreme(
-    connection: &mut dyn SourceConnection,
-    probe: Option<PlannedQuery>,
-) -> Result<Option<CursorValue<'static>>> {
-    let Some(probe) = probe else { return Ok(None) };
-    Ok(connection.probe(&probe).await?.filter(|value| *value != CursorValue::Null))
-}
-
-fn instant(kind: CursorKind, value: Option<CursorValue<'_>>, zone: &Zone) -> Result<Option<Instant>> {
-    value.map(|value| kind.to_instant(&value, zone)).transpose()
 }

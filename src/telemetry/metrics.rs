@@ -15,6 +15,7 @@ use prometheus_client::registry::Registry;
 
 use super::names::*;
 use crate::error::ErrorKind;
+use crate::model::{NotPolled, OddCursor};
 use crate::status::{ConnectorState, ConnectorStatus, GuardStatus, TableState};
 
 /// The media type of [`Metrics::encode`].
@@ -36,6 +37,13 @@ struct StateLabels {
     connector: String,
     table: String,
     state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    connector: String,
+    table: String,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -85,6 +93,7 @@ struct Shared {
     rows: Family<TableLabels, Counter>,
     bytes: Family<TableLabels, Counter>,
     rows_skipped: Family<TableLabels, Counter>,
+    not_polled: Family<ReasonLabels, Gauge>,
     polls: Family<ResultLabels, Counter>,
     poll_seconds: Histograms<TableLabels>,
     lag: Family<TableLabels, FloatGauge>,
@@ -137,6 +146,7 @@ impl Metrics {
             rows: register(r, ROWS, Family::default()),
             bytes: register(r, BYTES, Family::default()),
             rows_skipped: register(r, ROWS_SKIPPED, Family::default()),
+            not_polled: register(r, NOT_POLLED, Family::default()),
             polls: register(r, POLLS, Family::default()),
             poll_seconds: register(r, POLL_SECONDS, Family::new_with_constructor(histogram as fn() -> Histogram)),
             lag: register(r, LAG, Family::default()),
@@ -193,6 +203,7 @@ impl Metrics {
                     self.shared.lag.get_or_create_owned(&labels).set(lag);
                 }
                 self.shared.observe_guard(&labels, &table.guard);
+                self.shared.observe_not_polled(&labels, &table.not_polled);
                 for state in TableState::ALL {
                     let gauge = self.shared.table_state.get_or_create_owned(&state_labels(&labels, state));
                     gauge.set((table.state == state).into());
@@ -250,11 +261,27 @@ impl Shared {
         }
     }
 
+    fn observe_not_polled(&self, labels: &TableLabels, found: &[NotPolled]) {
+        for reason in OddCursor::ALL {
+            let (connector, table) = (labels.connector.clone(), labels.table.clone());
+            let labels = ReasonLabels { connector, table, reason: reason.as_str() };
+            match found.iter().find(|rows| rows.reason == reason) {
+                Some(rows) => {
+                    self.not_polled.get_or_create_owned(&labels).set(i64::try_from(rows.rows).unwrap_or(i64::MAX));
+                }
+                None => {
+                    self.not_polled.remove(&labels);
+                }
+            }
+        }
+    }
+
     /// The gauges of a table that is gone would stay as they were; its counters may.
     fn forget(&self, labels: TableLabels) {
         self.lag.remove(&labels);
         self.last_poll.remove(&labels);
         self.observe_guard(&labels, &GuardStatus::default());
+        self.observe_not_polled(&labels, &[]);
         for level in GUARD_LEVELS {
             self.guard_level.remove(&level_labels(&labels, level));
         }
@@ -409,6 +436,14 @@ mod tests {
             oldest_transaction_seconds: Some(2.0),
             ..GuardStatus::default()
         });
+        let (example, text) = (Some("id=1".to_owned()), "1 row(s)".to_owned());
+        board.table("t").not_polled(vec![NotPolled {
+            reason: OddCursor::Null,
+            rows: 1,
+            or_more: false,
+            example,
+            text,
+        }]);
         metrics.observe(&[board.snapshot()]);
         (metrics, board)
     }

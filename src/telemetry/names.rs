@@ -59,6 +59,8 @@ metrics! {
         "Bytes of keys and values committed to Kafka, before compression";
     ROWS_SKIPPED "rowtide_rows_skipped_total" Counter ["connector", "table"]
         "Rows that cannot be delivered and were left out, those in the dead letter topic included";
+    NOT_POLLED "rowtide_rows_not_polled" Gauge ["connector", "table", "reason"]
+        "Rows that no poll reads because of their cursor values, at the last look, up to 10,000: null, zero_date, before_1970, ahead";
     POLLS "rowtide_polls_total" Counter ["connector", "table", "result"]
         "Polls by result: rows, empty, waiting (rows are held back until an older transaction ends), error";
     POLL_SECONDS "rowtide_poll_seconds" Histogram ["connector", "table"]

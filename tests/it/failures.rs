@@ -108,7 +108,7 @@ fn a_value_that_fits_no_schema_stops_its_table_until_the_row_is_mended() {
 #[test]
 fn a_row_without_a_cursor_value_stops_its_table_until_it_has_one() {
     let database = tables();
-    let connector = connector(&database);
+    let connector = connector(&database).set("cursor.null", "fail");
     let mut broken = Broken::after_the_first_rows(database, connector);
     broken.database.run("insert into bad (ts, item) values (null, 'poison')");
     broken.fails("holds NULL", "cursor.null=ignore");
@@ -118,7 +118,7 @@ fn a_row_without_a_cursor_value_stops_its_table_until_it_has_one() {
 #[test]
 fn a_row_from_the_far_future_stops_its_table_until_it_is_mended() {
     let database = tables();
-    let connector = connector(&database);
+    let connector = connector(&database).set("cursor.future", "fail");
     let mut broken = Broken::after_the_first_rows(database, connector);
     broken.database.run("insert into bad (ts, item) values (now() + interval '10 years', 'poison')");
     broken.fails("far in the future", "cursor.future=wait");
@@ -129,7 +129,7 @@ fn a_row_from_the_far_future_stops_its_table_until_it_is_mended() {
 fn a_row_from_before_1970_stops_its_table_until_it_is_mended() {
     let database = tables();
     database.run("insert into bad (ts, item) values ('1969-12-31 23:59:59', 'poison')");
-    let connector = connector(&database);
+    let connector = connector(&database).set("cursor.before.epoch", "fail");
     let mut broken = Broken::start(database, connector);
     wait_for_records(&broken.connector.topic("good"), 3);
     broken.fails("before 1970", "cursor.before.epoch=read");
@@ -217,27 +217,6 @@ fn a_single_run_reads_the_good_tables_and_names_the_bad_one() {
     database.run("update bad set n = 0 where seq = 2");
     once(&connector).expect_code(0);
     assert_exactly_once(&database, &connector, "bad", true);
-}
-
-#[test]
-fn the_cursor_keys_let_a_table_go_on_without_its_bad_row() {
-    let cases = [
-        ("null", "cursor.null", "ignore", 3, "holds NULL"),
-        ("now() + interval '10 years'", "cursor.future", "wait", 3, "far in the future"),
-        ("timestamp '1969-12-31 23:59:59'", "cursor.before.epoch", "read", 4, "before 1970"),
-    ];
-    for (value, key, word, records, reason) in cases {
-        let database = tables();
-        database.run(&format!("insert into bad (ts, item) values ({value}, 'poison')"));
-        let connector = connector(&database);
-        let once = |connector: &Connector| run(&["run", "--once", connector.file().to_str().expect("a path")]);
-        once(&connector).expect_code(1).expect_says(&["public.bad", reason, &format!("{key}={word}")]);
-        assert!(read_topic(&connector.topic("bad")).is_empty(), "{key}");
-        let connector = connector.set(key, word);
-        once(&connector).expect_code(0);
-        once(&connector).expect_code(0);
-        assert_eq!(read_topic(&connector.topic("bad")).len(), records, "{key}");
-    }
 }
 
 #[test]

@@ -196,7 +196,8 @@ fn a_row_whose_cursor_cannot_be_read_stops_its_table_whatever_is_tolerated() {
     let connector = tolerant(connector(&database.jdbc_url()))
         .set("mode", "timestamp")
         .set("timestamp.column.name", "ts")
-        .set("validate.non.null", "false");
+        .set("validate.non.null", "false")
+        .set("cursor.zero.date", "fail");
     once(&connector).expect_code(1).expect_says(&["zero date", "no time to poll by"]);
     assert!(letters(&connector).is_empty());
 }

@@ -5,76 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
+use crate::support::any::Any;
 use crate::support::config::Connector;
-use crate::support::db::{Held, MySqlFamily, Postgres, Server, Source, Sqlite};
+use crate::support::db::{Held, MySqlFamily, Postgres, Sqlite};
 use crate::support::kafka::{records, wait_for_records};
 use crate::support::oracle::stored_offset;
 use crate::support::process::{Running, run};
 use crate::support::{PATIENCE, eventually};
-
-/// A database of any kind.
-enum Any {
-    Postgres(Postgres),
-    MySql(&'static str, MySqlFamily),
-    Sqlite(Sqlite),
-}
-
-impl Any {
-    fn all() -> Vec<Self> {
-        let family = ["mysql", "mariadb", "tidb"].map(|kind| Self::MySql(kind, MySqlFamily::new(kind)));
-        [Self::Postgres(Postgres::new()), Self::Sqlite(Sqlite::new())].into_iter().chain(family).collect()
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Postgres(_) => "postgres",
-            Self::MySql(kind, _) => kind,
-            Self::Sqlite(_) => "sqlite",
-        }
-    }
-
-    fn run(&self, sql: &str) {
-        match self {
-            Self::Postgres(database) => database.run(sql),
-            Self::MySql(_, database) => database.run(sql),
-            Self::Sqlite(database) => database.run(sql),
-        }
-    }
-
-    fn server(&self) -> Server {
-        match self {
-            Self::Postgres(database) => database.server(),
-            Self::MySql(_, database) => database.server(),
-            Self::Sqlite(database) => database.server(),
-        }
-    }
-
-    fn connector(&self) -> Connector {
-        let url = match self {
-            Self::Postgres(database) => database.jdbc_url(),
-            Self::MySql(_, database) => database.jdbc_url(),
-            Self::Sqlite(database) => database.jdbc_url(),
-        };
-        Connector::new(&url)
-    }
-
-    /// A table polled by the column `id`.
-    fn by_id(&self, table: &str, rows: usize) -> Connector {
-        self.connector()
-            .set("mode", "incrementing")
-            .set("incrementing.column.name", "id")
-            .set("table.whitelist", table)
-            .set("batch.max.rows", &rows.to_string())
-    }
-
-    fn full_name(&self, table: &str) -> String {
-        match self {
-            Self::Postgres(database) => database.full_name(table),
-            Self::MySql(_, database) => database.full_name(table),
-            Self::Sqlite(_) => table.to_owned(),
-        }
-    }
-}
 
 /// `(1, 1), (1, 2), ...` of one id.
 fn pairs(id: i64, values: std::ops::Range<i64>) -> String {

@@ -58,7 +58,12 @@ pub(super) fn build(judge: &mut Judge, dialect: Option<&str>, mode: Option<&Mode
         judge.problem("commit.guard", "gaps are those of ids: it needs mode=incrementing", &["mode"]);
     } else if way == GuardChoice::Delay && judge.number("timestamp.delay.interval.ms") <= 0 {
         let other = "timestamp.delay.interval.ms";
-        judge.problem("commit.guard", "delay needs timestamp.delay.interval.ms", &[other]);
+        judge.problem("commit.guard", "delay needs timestamp.delay.interval.ms above 0", &[other]);
+    }
+    let other = "timestamp.delay.interval.ms";
+    if !matches!(way, GuardChoice::Auto | GuardChoice::Delay | GuardChoice::Off) && judge.number(other) < 0 {
+        let message = format!("{word} is not possible with a negative {other}, which reads beyond the clock");
+        judge.problem("commit.guard", message, &[other]);
     }
     if !matches!(way, GuardChoice::Auto | GuardChoice::Delay | GuardChoice::Off) && judge.is_given("query.suffix") {
         let message = format!("{word} is not possible with query.suffix, which may leave rows out");

@@ -4,7 +4,7 @@ use regex::Regex;
 
 use super::selection::has_query;
 use crate::config::judge::Judge;
-use crate::config::spec::{ModeName, ModeSpec, TimestampInitial};
+use crate::config::spec::{BeforeEpoch, ModeName, ModeSpec, OddCursorSpec, TimestampInitial};
 use crate::config::values::list;
 
 pub(super) fn build(judge: &mut Judge) -> Option<ModeSpec> {
@@ -41,9 +41,16 @@ pub(super) fn build(judge: &mut Judge) -> Option<ModeSpec> {
         timestamp_initial,
         incrementing_initial: judge.given("incrementing.initial").and_then(|text| text.parse().ok()),
         validate_non_null: judge.flag("validate.non.null"),
-        null_fails: says("cursor.null", "fail"),
-        future_fails: says("cursor.future", "fail"),
-        before_epoch_fails: says("cursor.before.epoch", "fail"),
+        odd: OddCursorSpec {
+            null_fails: says("cursor.null", "fail"),
+            zero_date_fails: says("cursor.zero.date", "fail"),
+            before_epoch: match () {
+                () if says("cursor.before.epoch", "fail") => BeforeEpoch::Fail,
+                () if says("cursor.before.epoch", "read") => BeforeEpoch::Read,
+                () => BeforeEpoch::Ignore,
+            },
+            future_fails: says("cursor.future", "fail"),
+        },
     })
 }
 

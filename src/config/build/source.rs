@@ -110,6 +110,10 @@ fn isolation(text: &str) -> Option<Isolation> {
     }
 }
 
+const DELAY: &str = "timestamp.delay.interval.ms";
+/// Beyond it nobody has rows, and calendars have an end.
+const LONGEST_LEAD: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
     let is_aiven = judge.text("connector.class") == AIVEN;
     let rows = match judge.given("batch.max.rows") {
@@ -122,7 +126,8 @@ pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
         interval: millis(judge, "poll.interval.ms"),
         table_interval: millis(judge, "table.poll.interval.ms"),
         batch_max_rows: usize::try_from(rows).unwrap_or(1000),
-        delay: millis(judge, "timestamp.delay.interval.ms"),
+        delay: millis(judge, DELAY),
+        lead: Duration::from_millis(judge.number(DELAY).min(0).unsigned_abs()).min(LONGEST_LEAD),
         suffix,
         retry: RetryPolicy { attempts, ..RetryPolicy::default() },
     }

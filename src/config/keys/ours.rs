@@ -44,25 +44,39 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "cursor.null",
         Kind::Text,
-        "A row whose cursor column is NULL is never read by Connect. `fail` stops the table, `ignore` skips and counts it.",
+        "Rows whose cursor column is NULL, which Connect never reads. `ignore`: they are not polled, and that is said: \
+         counted in the status and the metrics, warned of once with the key of one, told by `rowtide check`. `fail` stops \
+         the table.",
     )
-    .or("fail")
-    .allow(Allowed::AnyCase(&["fail", "ignore"])),
+    .or("ignore")
+    .allow(Allowed::AnyCase(&["ignore", "fail"])),
+    own_key(
+        "cursor.zero.date",
+        Kind::Text,
+        "Rows whose timestamp is MySQL's `0000-00-00`, which is no time to poll by and which Connect never reads. `ignore`: \
+         they are not polled, and that is said as with `cursor.null`. `fail` stops the table.",
+    )
+    .or("ignore")
+    .allow(Allowed::AnyCase(&["ignore", "fail"])),
     own_key(
         "cursor.future",
         Kind::Text,
-        "An id or time far beyond the present would hide the rows after it. `fail` stops the table, `wait` leaves the row \
-         until its time has come.",
+        "Rows with a time above the database's clock. `wait`: they are read when their time has come, as in Connect, and \
+         until then that is said as with `cursor.null`. `fail`: a time more than a day ahead stops the table. An id beyond \
+         those to come (NaN, infinity, a UUIDv7 or ULID of more than a day ahead) hides their rows and stops the table in any \
+         case.",
     )
-    .or("fail")
-    .allow(Allowed::AnyCase(&["fail", "wait"])),
+    .or("wait")
+    .allow(Allowed::AnyCase(&["wait", "fail"])),
     own_key(
         "cursor.before.epoch",
         Kind::Text,
-        "Rows with a time before 1970 are never read by Connect. `fail` stops the table, `read` reads them.",
+        "Rows with a time before 1970, where Connect's first read begins. `ignore`: they are not polled, and that is said as \
+         with `cursor.null`. `fail` stops the table, `read` reads them. Of no meaning where `timestamp.initial` says where \
+         reading begins.",
     )
-    .or("fail")
-    .allow(Allowed::AnyCase(&["fail", "read"])),
+    .or("ignore")
+    .allow(Allowed::AnyCase(&["ignore", "fail", "read"])),
     own_key(
         "row.too.large",
         Kind::Text,

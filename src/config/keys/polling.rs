@@ -30,10 +30,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "timestamp.delay.interval.ms",
         Kind::Long,
-        "Rows younger than this are left for later, so that transactions in flight can commit.",
+        "Rows younger than this are left for later, so that transactions in flight can commit. A negative one, a folk remedy \
+         for columns whose wall clocks are those of another zone than `db.timezone`, reads so far beyond the clock, as in \
+         Connect; the guard against late commits is off then.",
     )
-    .or("0")
-    .allow(Allowed::Range(0, i64::MAX)),
+    .or("0"),
     key(
         "db.timezone",
         Kind::Text,

@@ -131,6 +131,9 @@ pub enum ZeroDate {
     Fail,
     /// 0001-01-01: `zeroDateTimeBehavior=ROUND` of a MySQL URL, no word of this setting.
     Round,
+    /// Null in columns that may be NULL, and only there: `zeroDateTimeBehavior=CONVERT_TO_NULL` of a MySQL URL, no word of
+    /// this setting. The same as no setting, but for what is said of the others.
+    IfNullable,
 }
 
 /// `type.unsupported`: what becomes of a column whose type Connect's source has no mapping for.

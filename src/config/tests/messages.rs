@@ -54,7 +54,7 @@ const CASES: &[Case<'_>] = &[
         "commit.guard",
         "must be one of auto, snapshot, window, hold, gaps, rescan, delay, off",
     ),
-    (&[("commit.guard", Some("delay"))], "commit.guard", "delay needs timestamp.delay.interval.ms"),
+    (&[("commit.guard", Some("delay"))], "commit.guard", "delay needs timestamp.delay.interval.ms above 0"),
     (
         &[("commit.guard", Some("snapshot")), ("connection.url", Some("jdbc:sqlite:/f"))],
         "commit.guard",
@@ -208,7 +208,7 @@ const CASES: &[Case<'_>] = &[
         "connection.password",
         "${env:NO_SUCH}: the environment variable",
     ),
-    (&[("cursor.null", Some("skip"))], "cursor.null", "must be one of fail, ignore"),
+    (&[("cursor.null", Some("skip"))], "cursor.null", "must be one of ignore, fail"),
     (&[("decimal.handling", Some("text"))], "decimal.handling", "must be one of avro-decimal, string, double"),
     (
         &[("column.public.t.a.zero.date", Some("nul"))],

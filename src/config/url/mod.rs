@@ -102,6 +102,8 @@ enum Meaning {
     Keep(&'static str, String),
     /// It is accepted and has no effect.
     Ignore,
+    /// It is accepted and has no effect, for this reason.
+    Note(String),
     /// It is refused, with the reason.
     Refuse(String),
     /// Nobody knows it.
@@ -161,6 +163,9 @@ impl Connection {
                 self.url.parameters.insert(name.to_owned(), value);
             }
             Meaning::Ignore => self.ignored.push(name.clone()),
+            Meaning::Note(reason) => {
+                self.warnings.push(Problem::new(key, format!("{name}={} has no effect: {reason}", parameter.value)));
+            }
             Meaning::Refuse(reason) => self.problems.push(refused(parameter, &reason)),
             Meaning::Unknown if parameter.value.is_empty() => {
                 // It may be the rest of a password that was not escaped: it is not named.

@@ -78,11 +78,12 @@ struct Described {
     name: String,
     of: ColumnType,
     not_null: bool,
+    is_visible: bool,
     auto_increment: bool,
     collation: Option<String>,
 }
 
-pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
+pub(super) async fn describe(session: &mut Session, relation: &Relation, times: &[String]) -> Result<TableDefinition> {
     let (columns, keys) = match relation {
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
@@ -96,7 +97,15 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
         }
         Relation::Query(sql) => (query_columns(session, sql).await?, Keys::none_because("it is a query")),
     };
-    define(session, relation, columns, keys)
+    let mut definition = define(session, relation, columns, keys)?;
+    let broken = session.notes.broken_dates.get(relation);
+    for column in definition.columns.iter_mut().filter(|column| broken.is_some_and(|b| b.contains(&column.field.name)))
+    {
+        // As a timestamp it is polled without such rows; a key that may hold them cannot tell where a page ends.
+        column.has_broken_dates = times.iter().any(|name| name.eq_ignore_ascii_case(&column.field.name));
+        column.cursor = column.cursor.filter(|_| column.has_broken_dates);
+    }
+    Ok(definition)
 }
 
 async fn is_view(session: &mut Session, id: &TableId) -> Result<bool> {
@@ -125,14 +134,11 @@ async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Descri
     for row in &rows {
         let part = |index| Ok::<_, Error>(text(row, index)?.unwrap_or_default().to_owned());
         let extra = part(3)?.to_ascii_lowercase();
-        // `select *` leaves it out, and so does Kafka Connect.
-        if extra.contains("invisible") {
-            continue;
-        }
         columns.push(Described {
             name: part(0)?,
             of: ColumnType::of_catalog(&part(1)?),
             not_null: part(2)? == "NO",
+            is_visible: !extra.contains("invisible"),
             auto_increment: extra.contains("auto_increment") || extra.contains("auto_random"),
             collation: text(row, 4)?.filter(|collation| !is_binary(collation)).map(str::to_owned),
         });
@@ -296,6 +302,7 @@ async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described
             name: column.name().to_owned(),
             of: ColumnType::of_result(column.type_info()),
             not_null: described.nullable.get(index).copied().flatten() == Some(false),
+            is_visible: true,
             auto_increment: false,
             collation: of_result(column),
         })
@@ -368,6 +375,8 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
         let types = session.types.of(relation, &column.name);
         let (field_type, projection) = match (column.of.mapping(&types, &session.quirks), types.unsupported) {
             (Some(mapping), _) => mapping,
+            // Whatever it is, nobody asked for it.
+            (None, _) if !column.is_visible => continue,
             (None, Unsupported::Text) => (FieldType::String, Projection::Text),
             (None, Unsupported::Skip) => {
                 definition.skipped.push(SkippedColumn { name: column.name, database_type: column.of.name });
@@ -390,6 +399,9 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
             seen_in: session.zone.seen_in(column.of.kind, &session.types.all.zone).filter(|_| instants),
             projection,
             not_null: column.not_null,
+            is_visible: column.is_visible,
+            has_broken_dates: false,
+            may_be_null: !column.not_null,
             auto_increment: column.auto_increment,
         });
     }

@@ -241,6 +241,7 @@ async fn greet(mut connection: MySqlConnection, way: Way, source: &SourceSpec) -
         types.all.zero_date = match parameter(parameters, "zeroDateTimeBehavior") {
             Some("EXCEPTION") => Some(ZeroDate::Fail),
             Some("ROUND") => Some(ZeroDate::Round),
+            Some("CONVERT_TO_NULL") => Some(ZeroDate::IfNullable),
             _ => None,
         };
     }

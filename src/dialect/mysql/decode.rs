@@ -15,6 +15,14 @@ use crate::zone::{Overlap, Zone};
 const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
 const NO_DATE: Problem =
     Problem::new("the value is a zero date or a date without month or day").unless("zero.date=null");
+const NOT_CONVERTED: Problem = Problem::new(
+    "the value is a zero date or a date without month or day; zeroDateTimeBehavior=CONVERT_TO_NULL makes null of those in \
+     columns that may be NULL, and this one is NOT NULL",
+)
+.unless("zero.date=null");
+/// Described again, the column is known for it, and its rows are read in another way.
+pub(super) const NO_ORDER: Problem =
+    Problem::new("a date that is none has no place in the order in which rows are read");
 const NO_TIME: Problem =
     Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
 const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
@@ -93,6 +101,8 @@ pub(super) enum NoDate {
     /// Connector/J's ROUND: the first day of the first year.
     FirstDay,
     Fail,
+    /// The same, although the URL asks for null.
+    NotConverted,
 }
 
 impl NoDate {
@@ -102,6 +112,7 @@ impl NoDate {
             Some(ZeroDate::Round) => NoDate::FirstDay,
             Some(ZeroDate::Fail) => NoDate::Fail,
             _ if optional => NoDate::Null,
+            Some(ZeroDate::IfNullable) => NoDate::NotConverted,
             _ => NoDate::Fail,
         }
     }
@@ -113,6 +124,7 @@ impl NoDate {
             NoDate::Epoch => Ok(Some(0)),
             NoDate::FirstDay => Ok(Some(days_from_civil(1, 1, 1))),
             NoDate::Fail => Err(NO_DATE),
+            NoDate::NotConverted => Err(NOT_CONVERTED),
         }
     }
 }
@@ -298,10 +310,7 @@ impl CursorDecoder {
                 let text = utf8(bytes)?;
                 CursorValue::Integer(text.parse().map_err(|_| Problem::new("the id is beyond 64 bits"))?)
             }
-            CursorDecoder::DateTime => CursorValue::Timestamp(
-                wall(bytes)?
-                    .ok_or(Problem::new("the timestamp column holds a zero date, which is no time to poll by"))?,
-            ),
+            CursorDecoder::DateTime => CursorValue::Timestamp(wall(bytes)?.ok_or(NO_ORDER)?),
             CursorDecoder::Text => CursorValue::Text(Cow::Borrowed(utf8(bytes)?)),
         })
     }
@@ -454,6 +463,8 @@ mod tests {
             assert_eq!(with(None, false, bytes), Err(NO_DATE));
             assert_eq!(with(Some(ZeroDate::Epoch), false, bytes), Ok(Some(0)));
             assert_eq!(with(Some(ZeroDate::Fail), true, bytes), Err(NO_DATE));
+            assert_eq!(with(Some(ZeroDate::IfNullable), true, bytes), Ok(None));
+            assert_eq!(with(Some(ZeroDate::IfNullable), false, bytes), Err(NOT_CONVERTED));
         }
         assert!(CursorDecoder::DateTime.decode(&zero).is_err());
     }

@@ -168,6 +168,8 @@ struct Notes {
     forgotten: Micros,
     /// Columns described NOT NULL that gave a null (outer joins), per relation.
     nullable: HashMap<Relation, HashSet<String>>,
+    /// Columns of dates that gave one which is none where it had to tell an order, per relation.
+    broken_dates: HashMap<Relation, HashSet<String>>,
 }
 
 /// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
@@ -337,12 +339,12 @@ impl SourceConnection for Session {
     fn describe<'a>(
         &'a mut self,
         relation: &'a Relation,
-        _time_columns: &'a [String],
+        time_columns: &'a [String],
     ) -> BoxFuture<'a, Result<TableDefinition>> {
         Box::pin(async move {
             self.notes.stale = true;
             self.begin(relation).await?;
-            catalog::describe(self, relation).await.map_err(|error| error.with("table", relation))
+            catalog::describe(self, relation, time_columns).await.map_err(|error| error.with("table", relation))
         })
     }
 

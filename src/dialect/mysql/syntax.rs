@@ -2,9 +2,12 @@
 //! them answers.
 
 use super::super::SqlSyntax;
+use super::super::calendar::{MICROS_PER_DAY, days_from_civil};
+use super::super::syntax::{LeastTime, Mixed};
 use super::types::{ColumnType, Kind};
 use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
 use crate::sql::Grammar;
+use crate::zone::Zone;
 
 pub(super) struct Syntax;
 
@@ -79,6 +82,30 @@ impl SqlSyntax for Syntax {
         let told: Vec<String> = columns.iter().map(|column| format!("isnull({column}), {column}")).collect();
         let row = format!("conv(left(md5(concat_ws(0x01, {})), 16), 16, 10)", told.join(", "));
         Some(format!("cast(concat(count(*), ':', bit_xor(cast({row} as unsigned))) as char)"))
+    }
+
+    fn least_time(&self, database_type: &str) -> Option<LeastTime> {
+        match ColumnType::of_catalog(database_type).kind {
+            // MySQL takes an earlier bound for the zero date itself, and `>=` finds it.
+            Kind::Timestamp => Some(LeastTime::Instant(1_000_000)),
+            Kind::DateTime | Kind::Date => Some(LeastTime::Wall(days_from_civil(0, 1, 1) * MICROS_PER_DAY)),
+            _ => None,
+        }
+    }
+
+    fn is_date(&self, expression: &str) -> Option<String> {
+        // NULL for those without month.
+        Some(format!("dayofmonth({expression}) between 1 and dayofmonth(last_day({expression}))"))
+    }
+
+    fn mixed(&self, _: &Zone, session: &Zone) -> Mixed {
+        // The session of a table shows instants in UTC.
+        match session {
+            session if session.is_utc() => Mixed::AsWallClocks("{}".to_owned()),
+            Zone::Fixed(offset) => Mixed::AsWallClocks(format!("convert_tz({{}}, '+00:00', '{offset}')")),
+            // It needs tables that the server may not have. A query runs in the session's own zone, as in Kafka Connect.
+            Zone::Named(_) => Mixed::No("{}".to_owned()),
+        }
     }
 
     fn has_row_values(&self) -> bool {

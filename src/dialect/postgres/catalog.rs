@@ -53,7 +53,16 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
         .bind(filter.catalog.as_deref().filter(|pattern| !pattern.is_empty()))
         .persistent(false);
     let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
-    rows.iter().map(|row| Ok(TableId { catalog: None, schema: Some(get(row, 0)?), name: get(row, 1)? })).collect()
+    rows.iter().map(|row| Ok(TableId { catalog: None, schema: Some(name(row, 0)?), name: name(row, 1)? })).collect()
+}
+
+/// A name, which in a database of the encoding SQL_ASCII need not be text in UTF-8: such a table is listed, for it may
+/// not be selected at all, but not found under the name that is left of its own.
+fn name(row: &PgRow, index: usize) -> Result<String> {
+    let unexpected = |_| Error::internal("the catalog answers in another form than expected");
+    let raw = row.try_get_raw(index).map_err(unexpected)?;
+    let bytes = raw.as_bytes().map_err(|_| Error::internal("the catalog has a table without a name"))?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// The rows a table had when it was last vacuumed or analyzed; none if it never was, or was empty.
@@ -122,6 +131,12 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
 
 /// The error of a table that is not there, with the names that are near it.
 async fn missing(session: &mut Session, id: &TableId, error: Error) -> Error {
+    if id.parts().any(|part| part.contains(char::REPLACEMENT_CHARACTER)) {
+        return error.advise(
+            "the name is not text in UTF-8, which a database of the encoding SQL_ASCII does not ask for: rename the table, or \
+             leave it out (table.exclude.list, table.blacklist)",
+        );
+    }
     if session.pooled {
         return error;
     }
@@ -334,6 +349,9 @@ fn define(
             seen_in: None,
             projection,
             not_null: column.not_null || (is_table && column.key_position.is_some()),
+            is_visible: true,
+            has_broken_dates: false,
+            may_be_null: !(column.not_null && matches!(relation, Relation::Table(_))),
             auto_increment: column.auto_increment,
         });
     }

@@ -43,7 +43,7 @@ impl Infinite {
             Some(ZeroDate::Null) => Infinite::Null,
             Some(ZeroDate::Epoch) => Infinite::Epoch,
             None if column.field.optional => Infinite::Null,
-            None | Some(ZeroDate::Fail | ZeroDate::Text | ZeroDate::Round) => Infinite::Fail,
+            None | Some(ZeroDate::Fail | ZeroDate::Text | ZeroDate::Round | ZeroDate::IfNullable) => Infinite::Fail,
         }
     }
 }
@@ -257,6 +257,9 @@ mod tests {
             database_type: String::new(),
             projection,
             not_null: true,
+            is_visible: true,
+            has_broken_dates: false,
+            may_be_null: false,
             auto_increment: false,
             cursor: None,
         }

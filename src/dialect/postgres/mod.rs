@@ -36,7 +36,7 @@ use self::beside::{Backend, Beside};
 use self::classify::classify;
 use self::cursor::CursorDecoder;
 use self::types::Wire;
-use super::syntax::double_quoted;
+use super::syntax::{Mixed, double_quoted, single_quoted};
 use super::vigil::{Farewell, Vigil};
 use super::{
     CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
@@ -96,6 +96,14 @@ struct Syntax;
 impl SqlSyntax for Syntax {
     fn grammar(&self) -> Grammar {
         Grammar::Postgres
+    }
+
+    fn mixed(&self, zone: &Zone, _: &Zone) -> Mixed {
+        // A wall clock that comes twice is the later instant, as Java reads it.
+        Mixed::AsInstants(match zone {
+            Zone::Named(zone) => format!("{{}} at time zone {}", single_quoted(zone.name())),
+            Zone::Fixed(offset) => format!("{{}} at time zone interval '{offset}'"),
+        })
     }
 
     fn quote(&self, identifier: &str) -> String {

@@ -42,6 +42,12 @@ const IF_KNOWN: &[(&str, &str)] = &[("idle_session_timeout", "0"), ("transaction
 const OF_THE_DRIVER: &[(&str, &str)] =
     &[("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("TimeZone", "UTC"), ("extra_float_digits", "3")];
 
+/// The encoding of the database's text.
+const ENCODING: &str = "server_encoding";
+/// Any bytes. Asked for text in UTF-8 the server fails the whole statement for bytes that are none, and does not say in
+/// which row; as they are they come with the row that they are in.
+const ANY_BYTES: &str = "SQL_ASCII";
+
 /// What rowtide itself relies on, and why.
 const RELIED_ON: &[(&str, &str)] = &[
     ("quote_all_identifiers", "the names of types would be other ones"),
@@ -101,7 +107,7 @@ impl Settings {
     pub(super) fn present() -> String {
         let ours = [AT_START, IF_KNOWN, OF_THE_DRIVER].into_iter().flatten().map(|(name, _)| *name);
         let names: Vec<String> =
-            ours.chain(["default_transaction_isolation", "statement_timeout"]).map(single_quoted).collect();
+            ours.chain(["default_transaction_isolation", "statement_timeout", ENCODING]).map(single_quoted).collect();
         format!("select name, setting from pg_catalog.pg_settings where name in ({})", names.join(", "))
     }
 
@@ -117,7 +123,9 @@ impl Settings {
     /// The statements that set what could not be sent at the start.
     pub(super) fn after_start(&self, present: &BTreeMap<String, String>) -> String {
         let known = IF_KNOWN.iter().filter(|(name, _)| present.contains_key(*name) && find(&self.own, name).is_none());
-        known.fold(String::new(), |sql, (name, value)| sql + &format!("set {name} = '{value}'; "))
+        let known = known.map(|(name, value)| (*name, *value));
+        let encoding = holds_any_bytes(present).then_some(("client_encoding", ANY_BYTES));
+        known.chain(encoding).fold(String::new(), |sql, (name, value)| sql + &format!("set {name} = '{value}'; "))
     }
 
     /// The statements that set all of it until the end of the transaction.
@@ -133,8 +141,10 @@ impl Settings {
         let ours = ours.map(|(name, value)| (*name, value.as_str()));
         let rest = IF_KNOWN.iter().copied().filter(|(name, _)| find(&self.own, name).is_none());
         for (name, value) in ours.chain(rest).chain(OF_THE_DRIVER.iter().copied()) {
-            if present.contains_key(name) {
-                set(name, value);
+            match name {
+                "client_encoding" if holds_any_bytes(present) => set(name, ANY_BYTES),
+                name if present.contains_key(name) => set(name, value),
+                _ => {}
             }
         }
         self.own.iter().for_each(|(name, value)| set(name, value));
@@ -145,6 +155,11 @@ impl Settings {
     pub(super) fn begin(&self) -> String {
         format!("begin isolation level {}, read only, not deferrable; ", self.isolation)
     }
+}
+
+/// The database takes any bytes for text.
+fn holds_any_bytes(present: &BTreeMap<String, String>) -> bool {
+    present.get(ENCODING).is_some_and(|encoding| encoding == ANY_BYTES)
 }
 
 fn find<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {

@@ -277,6 +277,9 @@ async fn define(
         seen_in: None,
         projection,
         not_null: origin.not_null || (is_own && origin.key > 0),
+        is_visible: true,
+        has_broken_dates: false,
+        may_be_null: !(is_own && origin.never_null),
         auto_increment: is_own && origin.is_rowid,
         cursor,
     })

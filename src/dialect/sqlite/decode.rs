@@ -310,6 +310,9 @@ mod tests {
             database_type: String::new(),
             projection: Projection::Column,
             not_null: false,
+            is_visible: true,
+            has_broken_dates: false,
+            may_be_null: true,
             auto_increment: false,
             cursor: None,
         };

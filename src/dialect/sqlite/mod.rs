@@ -68,6 +68,11 @@ impl Dialect for Sqlite {
 struct Syntax;
 
 impl SqlSyntax for Syntax {
+    fn is_of_other_class(&self, kind: CursorKind, expression: &str) -> Option<String> {
+        // Numbers come before text. What an empty table will hold is a guess.
+        matches!(kind, CursorKind::TextTimestamp(_)).then(|| format!("typeof({expression}) in ('integer', 'real')"))
+    }
+
     fn grammar(&self) -> Grammar {
         Grammar::Sqlite
     }

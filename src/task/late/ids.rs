@@ -53,7 +53,7 @@ impl Late {
         if self.observed.0 != watch.life() {
             // What begins from now on gets greater ones.
             self.past = gaps::Past::default();
-            self.greatest = match planner.extreme_probe(false) {
+            self.greatest = match planner.extreme_probe() {
                 Some(probe) => number(connection.probe(&probe).await?.as_ref()),
                 None => None,
             };

@@ -61,6 +61,8 @@ struct Place {
     is_counted: bool,
     has_suffix: bool,
     has_delay: bool,
+    /// Rows are read beyond the clock.
+    has_lead: bool,
     window: Duration,
 }
 
@@ -109,6 +111,7 @@ impl Place {
             is_counted: matches!(planner.id_kind(), Some(CursorKind::Integer | CursorKind::Unsigned)),
             has_suffix: planner.has_suffix(),
             has_delay: spec.polling.delay > Duration::ZERO,
+            has_lead: spec.polling.lead > Duration::ZERO,
             window: spec.guard.window,
         }
     }
@@ -167,6 +170,14 @@ impl Judged {
 /// The way asked for, or the best that is possible; what it lacks if it is not.
 fn decide(choice: GuardChoice, place: &Place, support: &LateSupport) -> Result<Judged, Lack> {
     let only = match choice {
+        _ if place.is_timed && place.has_lead => {
+            let raise =
+                "remove timestamp.delay.interval.ms, and set db.timezone to the zone of the column's wall clocks";
+            let uncovered = "timestamp.delay.interval.ms is negative, so rows are read ahead of the clock, and one that comes \
+                             later with an earlier time is missed, as in the reference";
+            let (uncovered, raise) = (uncovered.to_owned(), Some(raise.to_owned()));
+            return Ok(Judged::new(Verdict { way: Way::Off, is_partial: false, uncovered, raise }, support, place));
+        }
         GuardChoice::Auto => None,
         GuardChoice::Snapshot if !matches!(support.past, Ability::No { .. }) => Some(Way::History),
         GuardChoice::Snapshot => Some(Way::Snapshot),
@@ -350,6 +361,7 @@ mod tests {
             is_counted: true,
             has_suffix: false,
             has_delay: false,
+            has_lead: false,
             window: Duration::from_secs(600),
         }
     }

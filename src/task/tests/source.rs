@@ -130,6 +130,9 @@ impl SourceConnection for Connection {
                 database_type: "any".into(),
                 projection: Projection::Column,
                 not_null: true,
+                is_visible: true,
+                has_broken_dates: false,
+                may_be_null: false,
                 collation: None,
                 seen_in: None,
                 auto_increment: name == "id",
@@ -254,6 +257,8 @@ impl Row {
 
 /// Which rows a page asks for, by its bounds.
 struct Wanted {
+    /// Where reading begins.
+    from: Option<CursorValue<'static>>,
     after: Vec<CursorValue<'static>>,
     below: Option<CursorValue<'static>>,
     /// Of one cursor only.
@@ -267,17 +272,19 @@ impl Wanted {
         let mut binds: Vec<CursorValue<'static>> = query.binds.iter().map(|bind| bind.value.clone()).collect();
         let cursor = query.cursor.iter().map(|column| column.index).collect();
         if query.sql.contains(" = $") {
-            return Self { after: Vec::new(), below: None, tie: binds, cursor };
+            return Self { from: None, after: Vec::new(), below: None, tie: binds, cursor };
         }
+        let from = query.sql.contains(" >= $1").then(|| binds.remove(0));
         let below = query.sql.contains(" < $").then(|| binds.pop()).flatten();
-        Self { after: binds, below, tie: Vec::new(), cursor }
+        Self { from, after: binds, below, tie: Vec::new(), cursor }
     }
 
     fn has(&self, row: &Row) -> bool {
         let values: Vec<_> = self.cursor.iter().map(|index| row.value(*index)).collect();
         let after = self.after.is_empty() || values[..self.after.len()] > self.after[..];
         let is_of_tie = self.tie.iter().zip(&values).all(|(tie, value)| tie == value);
-        after && is_of_tie && self.below.as_ref().is_none_or(|below| values[0] < *below)
+        let is_from = self.from.as_ref().is_none_or(|from| values[0] >= *from);
+        after && is_from && is_of_tie && self.below.as_ref().is_none_or(|below| values[0] < *below)
     }
 }
 

@@ -218,7 +218,13 @@ impl Place {
     }
 
     pub fn planner(&self, definition: &TableDefinition, mode: &Mode) -> Result<Planner> {
-        let style = SqlStyle { syntax: self.syntax(), quote: true, unqualified: false, suffix: None };
+        let style = SqlStyle {
+            syntax: self.syntax(),
+            quote: true,
+            unqualified: false,
+            suffix: None,
+            zone: rowtide::zone::Zone::UTC,
+        };
         Planner::new(definition, mode, style)
     }
 

@@ -83,8 +83,13 @@ impl Reader {
 
     async fn read(&self, connection: &mut dyn SourceConnection, relation: Relation, mode: &Mode) -> Result<String> {
         let definition = connection.describe(&relation, &["ts".to_owned()]).await?;
-        let style =
-            SqlStyle { syntax: dialect_of(&self.source)?.syntax(), quote: true, unqualified: false, suffix: None };
+        let style = SqlStyle {
+            syntax: dialect_of(&self.source)?.syntax(),
+            quote: true,
+            unqualified: false,
+            suffix: None,
+            zone: rowtide::zone::Zone::UTC,
+        };
         let planner = Planner::new(&definition, mode, style)?;
         let upper = match planner.time_kind() {
             Some(kind) => Some(connection.upper_bound(kind, Duration::ZERO).await?),

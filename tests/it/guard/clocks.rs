@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use serde_json::Value as Json;
+
 use super::Arrived;
 use super::place::{Kind, Mode, Place};
 use crate::support::clocked::Clocked;
@@ -215,7 +217,8 @@ fn rows_ahead_of_the_clock_that_bounds_polls_are_told_with_the_zone_that_explain
     let address = running.address();
     let name = database.full_name("t");
     eventually("the status says so", PATIENCE, || {
-        http::table(&address, &name).filter(|table| table["rows_ahead"] == 3).map(drop)
+        let is_told = |table: &Json| table["not_polled"][0]["reason"] == "ahead" && table["not_polled"][0]["rows"] == 3;
+        http::table(&address, &name).filter(is_told).map(drop)
     });
     assert_eq!(running.terminate(), Some(0));
     let connector = connector.set("db.timezone", "Asia/Tokyo");

@@ -126,6 +126,14 @@ impl Postgres {
         database
     }
 
+    /// One of the encoding SQL_ASCII, which takes any bytes for text.
+    pub fn of_any_bytes() -> Self {
+        let database = Self { server: Stack::get().postgres, name: unique("rt") };
+        let how = "encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'";
+        run_on_postgres(&database.server, &format!("create database {} {how}", database.name));
+        database
+    }
+
     /// The W1 table, exactly as `migrations/postgres` makes it for users.
     pub fn with_test_table() -> Self {
         let database = Self::new();

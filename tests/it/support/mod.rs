@@ -1,6 +1,7 @@
 //! The test house: where the services are, databases and names of a test's own, runs of the real binary,
 //! reads of topics, and the one oracle for delivery. Isolation is by name, so all tests run in parallel.
 
+pub mod any;
 pub mod clocked;
 pub mod config;
 pub mod connect;

@@ -10,7 +10,7 @@
 //!   `blobsAreStrings`, `functionsNeverReturnBlobs`, `nullDatabaseMeansCurrent`: true, false
 //! - `zeroDateTimeBehavior`: EXCEPTION, CONVERT_TO_NULL, ROUND
 //! - `sessionVariables`: as written; `sessionZone`: a value of `time_zone`
-//! - `connectionCollation`: a collation of utf8mb4; `socket`: the path of a Unix socket
+//! - `connectionCollation`: a collation, kept if it is one of utf8mb4; `socket`: the path of a Unix socket
 
 use std::time::Duration;
 
@@ -335,17 +335,22 @@ fn file(name: &'static str, value: &str) -> Meaning {
     Meaning::Keep(name, path)
 }
 
-/// Text is utf8mb4 on the way here, so its collation must be one of that; those of the three-byte utf8 have
-/// a namesake there.
+/// Text is utf8mb4 on the way here, so that a collation of another character set cannot be the session's; those of the
+/// three-byte utf8 have a namesake there.
 fn collation(value: &str) -> Meaning {
     let lower = value.to_lowercase();
     let is_name = lower.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
     let order = ["utf8mb4_", "utf8mb3_", "utf8_"].iter().find_map(|charset| lower.strip_prefix(charset));
-    match order.filter(|order| is_name && !order.is_empty()) {
-        Some(order) => Meaning::Keep("connectionCollation", format!("utf8mb4_{order}")),
-        None => {
-            Meaning::Refuse("must be the name of a collation of utf8mb4; without it the server's counts".to_owned())
+    match (order, lower.split_once('_')) {
+        _ if !is_name => Meaning::Refuse("must be the name of a collation".to_owned()),
+        (Some(order), _) if !order.is_empty() => Meaning::Keep("connectionCollation", format!("utf8mb4_{order}")),
+        (None, Some((charset, order))) if !charset.is_empty() && !order.is_empty() => Meaning::Note(
+            "text comes as utf8mb4, so that the collation is the server's own for it; columns keep theirs".to_owned(),
+        ),
+        _ if lower == "binary" => {
+            Meaning::Note("text comes as utf8mb4, so that the collation is the server's own for it".to_owned())
         }
+        _ => Meaning::Refuse("must be the name of a collation".to_owned()),
     }
 }
 

@@ -191,8 +191,8 @@ fn what_cannot_be_honoured_is_refused_with_a_reason() {
         ("maxRows=10", "batch.max.rows"),
         ("connectTimeout=10s", "milliseconds"),
         ("useSSL=maybe", "true or false"),
-        ("connectionCollation=latin1_swedish_ci", "collation of utf8mb4"),
-        ("connectionCollation=utf8mb4_bin;drop", "collation of utf8mb4"),
+        ("connectionCollation=utf8mb4_bin;drop", "name of a collation"),
+        ("connectionCollation=utf8mb4", "name of a collation"),
         ("socket=mysqld.sock", "whole path"),
         ("trustCertificateKeyStoreUrl=https://a/b", "must be a file"),
         ("serverSslCert=classpath:ca.pem", "must be a file"),
@@ -231,6 +231,16 @@ fn what_only_steers_the_java_driver_is_ignored() {
         "serverTimezone",
     ];
     assert_eq!(found.ignored, expected);
+}
+
+#[test]
+fn a_collation_of_another_character_set_is_noted() {
+    for parameter in ["connectionCollation=latin1_swedish_ci", "connectionCollation=binary", "collation=cp1251_bin"] {
+        let found = with(&format!("jdbc:mysql://h/d?{parameter}"), &[]);
+        assert!(found.url.parameters.is_empty() && found.problems.is_empty(), "{parameter}");
+        let message = &found.warnings[0].message;
+        assert!(message.starts_with(parameter) && message.contains("text comes as utf8mb4"), "{message}");
+    }
 }
 
 #[test]
