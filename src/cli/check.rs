@@ -11,6 +11,7 @@ use crate::kafka::admin::{self, TopicRole};
 use crate::kafka::{client, probe, topics};
 use crate::model::{CursorFact, Mode, Relation};
 use crate::task::binding::Binding;
+use crate::task::driver_types::DriverChoice;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -180,6 +181,9 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
             format!("{columns}, mode {}, to topic {}", binding.planner.mode().as_str(), binding.topic)
         });
         let Some((binding, plan, facts)) = noted else { continue };
+        for DriverChoice { column, text } in &binding.by_driver {
+            let _ = output::print(&format!("note     table {relation}, column {column}: {text}\n"));
+        }
         for CursorFact { column, weight, text } in facts {
             let word = weight.as_str();
             let _ = output::print(&format!("{word:<9}table {relation}, column {column}: {text}\n"));

@@ -17,6 +17,7 @@ use crate::model::{CursorFact, CursorValue, EncodedBatch, PlannedQuery, Relation
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
+use crate::task::driver_types::DriverChoice;
 use crate::task::late;
 
 #[derive(Debug, Args)]
@@ -52,6 +53,7 @@ struct Explanation {
     guard: Verdict,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
+    by_driver: Vec<DriverChoice>,
     samples: Vec<Sample>,
 }
 
@@ -169,6 +171,7 @@ async fn explain_table(
         guard: late::judge(spec, connection, &binding).await?.verdict,
         offset,
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
+        by_driver: binding.by_driver,
         samples,
     })
 }
@@ -257,6 +260,9 @@ impl Explanation {
         if !self.skipped.is_empty() {
             line("left out", &self.skipped.join(", "));
         }
+        for DriverChoice { column, text } in &self.by_driver {
+            line("type", &format!("{column}: {text}"));
+        }
         for fact in &self.facts {
             line("cursor", &fact.to_string());
         }
@@ -310,6 +316,7 @@ impl Explanation {
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),
             "left_out": self.skipped,
+            "driver_types": self.by_driver.iter().map(|choice| (choice.column.clone(), json!(choice.text))).collect::<serde_json::Map<_, _>>(),
             "cursor_facts": self.facts,
             "guard": self.guard.to_string(),
             "stored_offset": self.offset.as_ref().map(|stored| json!({

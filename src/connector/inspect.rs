@@ -1,10 +1,12 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
+use super::parts;
 use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
-use crate::task::binding::Binding;
+use crate::task::binding::{Binding, topic_of};
+use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
 use crate::task::server::{ServerGuard, Verdict};
 
@@ -22,10 +24,15 @@ pub async fn binding(
         vigil.bound_for(relation, spec.source.statement_timeout);
     }
     let times = spec.mode.timestamp_columns(&relation.to_string());
-    let described = connection.describe(relation, times).await;
-    described
-        .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
-        .map_err(|error| error.with("table", relation))
+    let bound = async {
+        let definition = connection.describe(relation, times).await?;
+        let values = spec.value_converter.create()?;
+        let topic = topic_of(spec, relation)?;
+        let (definition, by_driver) = DriverChoices::default().settle(definition, &topic, &*values).await?;
+        let binding = Binding::new(spec, dialect.syntax(), definition)?;
+        Ok(Binding { by_driver, ..binding })
+    };
+    bound.await.map_err(|error: Error| error.with("table", relation))
 }
 
 /// What is known of the cursor columns of a binding.

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::driver_types::DriverChoice;
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
 use crate::convert::{Converter, Encoder, Role, Side};
 use crate::dialect::SqlSyntax;
@@ -33,6 +34,8 @@ pub struct Binding {
     pub value: Schema,
     /// The index of every column.
     all: Vec<usize>,
+    /// Its columns whose types depend on the JDBC driver, where that has been looked into.
+    pub by_driver: Vec<DriverChoice>,
 }
 
 /// Encodes rows of one binding.
@@ -75,7 +78,7 @@ impl Binding {
         let key = key_of(spec, &definition)?;
         let value = Schema::Record(definition.value_schema());
         let all = (0..definition.columns.len()).collect();
-        Ok(Self { definition, planner, topic, key, value, all })
+        Ok(Self { definition, planner, topic, key, value, all, by_driver: Vec::new() })
     }
 
     /// The key's side of the records; none if they have no key.

@@ -62,7 +62,8 @@ impl Polled {
     pub(super) async fn confirm(&self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let times = parts.spec.mode.timestamp_columns(&self.name);
-        if connection.describe(&self.relation, times).await? != bound.binding.definition {
+        let described = connection.describe(&self.relation, times).await?;
+        if parts.driver_choices.settled(described) != bound.binding.definition {
             return Err(Error::new(ErrorKind::SchemaChanged, "a value does not fit the columns as described before"));
         }
         Ok(())
