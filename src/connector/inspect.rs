@@ -1,11 +1,11 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
-use super::parts;
+use super::{catalog, parts};
 use crate::config::spec::{ConnectorSpec, ModeName};
-use crate::dialect::{Dialect, PlanReport, SourceConnection};
+use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorValue, PlannedQuery, Position, Relation};
-use crate::task::binding::{Binding, topic_of};
+use crate::model::{CursorFact, CursorValue, Instant, PlannedQuery, Position, Relation, SourcePartition};
+use crate::task::binding::{Binding, partition_of, topic_of};
 use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
 use crate::task::server::{ServerGuard, Verdict};
@@ -33,6 +33,28 @@ pub async fn binding(
         Ok(Binding { by_driver, ..binding })
     };
     bound.await.map_err(|error: Error| error.with("table", relation))
+}
+
+/// The time to store for a table that is to go on after an instant. Where Kafka Connect stores another one
+/// ([`crate::model::ColumnDefinition::seen_in`]), the database is asked which.
+///
+/// # Errors
+/// Those of the connection and of [`binding`].
+pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, instant: Instant) -> Result<Instant> {
+    let dialect = dialect_of(&spec.source)?;
+    if !dialect.stores_times_of_sessions() {
+        return Ok(instant);
+    }
+    let mut connection = dialect.connect(&spec.source).await?;
+    let relations = catalog::relations(spec, dialect, &mut *connection).await?;
+    let Some(relation) = relations.iter().find(|relation| partition_of(spec, relation) == *partition) else {
+        let error =
+            Error::config(format!("the connector does not select {partition}, so the zone of its times is unknown"));
+        return Err(error.advise("give the position of a table that the connector polls"));
+    };
+    let bound = binding(spec, dialect, &mut *connection, relation).await?;
+    connection.close().await;
+    Ok(bound.planner.stored(instant, &spec.source.types.all.zone))
 }
 
 /// What is known of the cursor columns of a binding.

@@ -189,7 +189,7 @@ impl Planner {
     }
 
     /// An instant as Kafka Connect stores it.
-    fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
+    pub fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
         session.map_or(instant, |session| moved(instant, |micros| shifted(micros, &session, zone)))
     }

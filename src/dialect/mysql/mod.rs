@@ -104,6 +104,10 @@ macro_rules! dialect {
                 types::documented($server, types)
             }
 
+            fn stores_times_of_sessions(&self) -> bool {
+                true
+            }
+
             fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
                 Box::pin(async move {
                     let session = connect::open(source).await?;

@@ -8,6 +8,7 @@ use super::{CONFLUENT, connector, delivered, left, stored};
 use crate::support::config::Connector;
 use crate::support::db::{MySqlFamily, Postgres};
 use crate::support::kafka::seed;
+use crate::support::process::run;
 
 const FAMILY: [&str; 3] = ["mysql", "mariadb", "tidb"];
 
@@ -125,6 +126,20 @@ fn a_time_of_another_zone_goes_there_and_back_without_a_row_lost_or_repeated() {
                 assert_eq!(delivered(&connector), [ids(11..=24), ids(31..=33)].concat(), "{place}");
             }
         }
+    }
+}
+
+#[test]
+fn a_position_that_is_set_by_a_time_is_that_time_in_any_zone() {
+    for (session, zone) in [("+00:00", "Asia/Tokyo"), ("America/New_York", "UTC")] {
+        let zones = Zones::new("mysql", session, zone);
+        zones.insert(1..=24, "2024-02-29 12:00:00", 60);
+        let connector = zones.connector("timestamp+incrementing").alone();
+        let file = connector.file().display().to_string();
+        let tenth = "2024-02-29T21:00:00.00001Z";
+        let words = ["offsets", "set", &file, "--table", "t", "--timestamp", tenth, "--incrementing", "10", "--yes"];
+        run(&words).expect_code(0);
+        assert_eq!(delivered(&connector), ids(11..=24), "{session} {zone}");
     }
 }
 
