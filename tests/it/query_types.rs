@@ -6,9 +6,9 @@ use serde_json::Value as Json;
 use crate::support::config::Connector;
 use crate::support::db::MySqlFamily;
 use crate::support::kafka::records;
-use crate::support::process::run;
-use crate::support::registry::fields;
-use crate::support::unique;
+use crate::support::process::{Running, run};
+use crate::support::registry::{fields, versions};
+use crate::support::{PATIENCE, eventually, unique};
 
 const TABLE: &str = "create table t (id integer not null primary key, a int, s tinyint, sm smallint, m mediumint, b bigint,
       mu mediumint unsigned, u int unsigned, bu bigint unsigned, z int(5) unsigned zerofill, f float, d double, n decimal(10,2),
@@ -152,5 +152,34 @@ fn a_query_has_the_types_of_its_own_result_in_every_mode() {
             assert_eq!(read[0], read[1], "{kind}: {query}");
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn a_user_variable_has_one_type_whatever_value_it_has_got() {
+    // TiDB does not set variables where it reads as of a time.
+    for kind in ["mysql", "mariadb"] {
+        let database = MySqlFamily::new(kind);
+        database.run("create table t (id integer not null primary key); insert into t values (1), (2), (3)");
+        let query = "select t.id, @r := @r + 1 as r from t, (select @r := 0) as i";
+        for connector in connectors(&database.jdbc_url(), query) {
+            let topic = connector.keys["topic.prefix"].clone();
+            let is_whole = connector.keys["mode"] == "bulk";
+            let running = Running::start(&connector.file(), &[]);
+            for pass in 1..=3_usize {
+                if pass > 1 && !is_whole {
+                    database.run(&format!("insert into t values ({})", pass + 2));
+                }
+                let count = if is_whole { 3 * pass } else { 2 + pass };
+                eventually("a pass", PATIENCE, || (records(&topic).len() >= count).then_some(()));
+            }
+            assert_eq!(running.terminate(), Some(0));
+            assert_eq!(versions(&format!("{topic}-value")), [1], "{kind} {}", connector.keys["mode"]);
+            assert_eq!(fields(&format!("{topic}-value"))[1], ("r".to_owned(), "double?".to_owned()), "{kind}");
+            assert_eq!(records(&topic)[1].field("r").as_f64(), Some(2.0), "{kind}");
+            if !is_whole {
+                database.run("delete from t where id > 3");
+            }
+        }
     }
 }

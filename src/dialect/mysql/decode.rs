@@ -55,6 +55,11 @@ pub(super) enum Decoder {
     BitBoolean,
     Float,
     Double,
+    /// An integer where its column was described as a double.
+    DoubleOfInteger {
+        wire: Wire,
+        signed: bool,
+    },
     /// `float(M,D)`, as the server shows it.
     ShownFloat {
         digits: u8,
@@ -199,6 +204,7 @@ impl Decoder {
             Decoder::Integer { .. } | Decoder::UnsignedLong => Some(Decoder::Narrowed { wire, signed, most }),
             Decoder::Narrowed { most, .. } => Some(Decoder::Narrowed { wire, signed, most }),
             Decoder::Boolean { .. } => Some(Decoder::Boolean { wire, signed }),
+            Decoder::Double | Decoder::ShownDouble { .. } => Some(Decoder::DoubleOfInteger { wire, signed }),
             Decoder::Year { no_date, .. } => Some(Decoder::Year { wire, no_date }),
             Decoder::YearNumber { .. } => Some(Decoder::YearNumber { wire }),
             _ => None,
@@ -235,6 +241,7 @@ impl Decoder {
             Decoder::BitsText => Value::Text(Cow::Owned(bits(bytes)?.to_string())),
             Decoder::Float => Value::Float32(f32::from_le_bytes(fixed(bytes)?)),
             Decoder::Double => Value::Float64(f64::from_le_bytes(fixed(bytes)?)),
+            Decoder::DoubleOfInteger { wire, signed } => Value::Float64(integer(*wire, *signed, bytes)? as f64),
             Decoder::ShownFloat { digits } => {
                 Value::Float32(shown_number(f64::from(f32::from_le_bytes(fixed(bytes)?)), *digits) as f32)
             }

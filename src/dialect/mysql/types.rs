@@ -256,10 +256,11 @@ impl ColumnType {
     }
 
     /// Whether a result column of this type can be read for one of a query that is `other` by the query's own account.
-    /// MySQL and its relatives make integers of other widths of some expressions in a derived table.
+    /// MySQL and its relatives make integers of other widths of some expressions in a derived table, and an integer of a
+    /// user variable that was a double before it had a value.
     pub(super) fn stands_for(&self, other: &Self) -> bool {
         let is_integer = |of: &Self| matches!(of.wire(), Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong);
-        is_integer(self) && is_integer(other) && self.kind != Kind::Year
+        is_integer(self) && self.kind != Kind::Year && (is_integer(other) || other.kind == Kind::Double)
     }
 
     /// A date that may be no date: zero, or without month or day.
