@@ -1,6 +1,5 @@
 //! JDBC drivers for MySQL, MariaDB and TiDB: their versions, and the table of the columns that they deliver
-//! differently (`driver-types.md`, measured with real connectors). Where a cell was read in a driver's source and not
-//! measured, it says so. Data only.
+//! differently (`driver-types.md`, measured with real connectors). Data only.
 
 use std::fmt;
 
@@ -73,10 +72,6 @@ pub enum Form {
     Bytes,
     /// Connect STRING.
     Text,
-    /// Connect Decimal with the precision of the column.
-    Decimal,
-    /// Connect Decimal with one more digit.
-    WiderDecimal,
     /// Not at all.
     LeftOut,
 }
@@ -98,8 +93,6 @@ pub enum DriverCase {
     Bits,
     /// `uuid` of MariaDB.
     Uuid,
-    /// `decimal unsigned` of TiDB.
-    TiDbDecimalUnsigned,
 }
 
 /// Parameters of the URL that change what a driver delivers.
@@ -133,12 +126,11 @@ const fn row(case: DriverCase, when: When, forms: [Form; 6]) -> Difference {
     Difference { case, when, forms }
 }
 
-/// The table. The rows of `transformedBitIsBoolean=false`, of which only MariaDB's drivers from 3 on take notice, are
-/// those of the drivers' sources; so is the boolean of Connector/J 8.0 for `tinyint(1) unsigned`. Drivers of MariaDB on
-/// TiDB were not measured; their precision is the column's.
+/// The table. The rows of `transformedBitIsBoolean` that the page does not have were asked of the drivers themselves
+/// (8.0.33, 8.4.0, 9.7.0, 2.7.12, 3.3.3, 3.5.11).
 const TABLE: &[Difference] = {
     use DriverCase as C;
-    use Form::{Boolean, Bytes, Decimal, Int8, Int16, Int32, Int64, LeftOut, Text, WiderDecimal};
+    use Form::{Boolean, Bytes, Int8, Int16, Int32, Int64, LeftOut, Text};
     use When::{Always, BitIsBoolean, TinyIsNoBit};
     &[
         //                                        mysql 8.0  8.4     9.7     mariadb 2.7  3.3  3.5
@@ -147,7 +139,7 @@ const TABLE: &[Difference] = {
         row(C::TinyInt1, BitIsBoolean(false), [Int8; 6]),
         row(C::TinyInt1, TinyIsNoBit, [Int8; 6]),
         row(C::TinyInt1Unsigned, Always, [Int8, Int16, Int16, Int8, Boolean, Boolean]),
-        row(C::TinyInt1Unsigned, BitIsBoolean(true), [Boolean, Int16, Int16, Int8, Boolean, Boolean]),
+        row(C::TinyInt1Unsigned, BitIsBoolean(true), [Int16, Int16, Int16, Int8, Boolean, Boolean]),
         row(C::TinyInt1Unsigned, BitIsBoolean(false), [Int8, Int16, Int16, Int8, Int8, Int8]),
         row(C::TinyInt1Unsigned, TinyIsNoBit, [Int16, Int16, Int16, Int16, Int32, Int16]),
         row(C::TinyIntUnsigned, Always, [Int16, Int16, Int16, Int16, Int32, Int16]),
@@ -157,7 +149,6 @@ const TABLE: &[Difference] = {
         // Every int8 of more than 7 bits fails its task beyond 127.
         row(C::Bits, Always, [Bytes, Int8, Int8, Bytes, Int8, Int8]),
         row(C::Uuid, Always, [Text, Text, Text, Text, LeftOut, LeftOut]),
-        row(C::TiDbDecimalUnsigned, Always, [WiderDecimal, WiderDecimal, WiderDecimal, Decimal, Decimal, Decimal]),
     ]
 };
 

@@ -86,7 +86,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "driver.types",
         Kind::Text,
         "MySQL, MariaDB and TiDB: the JDBC driver whose types columns have where drivers differ (`tinyint(1)`, unsigned \
-         `tinyint` and `smallint`, `bit`, `uuid`, TiDB's unsigned `decimal`). `auto` takes the one that the subject's newest \
+         `tinyint` and `smallint`, `bit`, `uuid`). `auto` takes the one that the subject's newest \
          schema is of, column by column; where it has none, the newest driver of the URL's kind, with integers for `bit(n)` \
          that hold its values. `mysql` and `mariadb` are the newest of each.",
     )

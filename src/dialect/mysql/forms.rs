@@ -9,7 +9,7 @@ use crate::model::{DriverForm, FieldType};
 
 impl ColumnType {
     /// The row of the table of drivers that a column is of; none where all drivers agree.
-    fn case(&self, quirks: &Quirks) -> Option<DriverCase> {
+    fn case(&self) -> Option<DriverCase> {
         Some(match (self.kind, self.size, self.unsigned) {
             (Kind::TinyInt, 1, false) => DriverCase::TinyInt1,
             (Kind::TinyInt, 1, true) => DriverCase::TinyInt1Unsigned,
@@ -18,7 +18,6 @@ impl ColumnType {
             (Kind::Bit, ..=1, _) => DriverCase::Bit1,
             (Kind::Bit, ..) => DriverCase::Bits,
             (Kind::Uuid, ..) => DriverCase::Uuid,
-            (Kind::Decimal, _, true) if quirks.unsigned_decimals_are_wider => DriverCase::TiDbDecimalUnsigned,
             _ => return None,
         })
     }
@@ -26,7 +25,7 @@ impl ColumnType {
     /// The forms of a column, the one to take where no registered schema decides first; none where drivers agree.
     /// `exceeds`: it has shown values that the narrowest of them does not hold.
     pub(super) fn forms(&self, types: &TypeSpec, quirks: &Quirks, exceeds: bool) -> Vec<DriverForm> {
-        let Some(case) = self.case(quirks) else { return Vec::new() };
+        let Some(case) = self.case() else { return Vec::new() };
         let Some((widest, _)) = self.mapping(types, quirks) else { return Vec::new() };
         let named = types.drivers.named();
         let drivers: Vec<Driver> = match named {
@@ -35,7 +34,7 @@ impl ColumnType {
         };
         let mut found: Vec<(Option<FieldType>, Vec<Driver>)> = Vec::new();
         for driver in drivers {
-            let form = self.field_type(driver.form(case, quirks.parameters), types);
+            let form = field_type(driver.form(case, quirks.parameters));
             match found.iter_mut().find(|(known, _)| *known == form) {
                 Some((_, of)) => of.push(driver),
                 None => found.push((form, vec![driver])),
@@ -65,21 +64,20 @@ impl ColumnType {
         }
         forms
     }
+}
 
-    fn field_type(&self, form: Form, types: &TypeSpec) -> Option<FieldType> {
-        Some(match form {
-            Form::Boolean => FieldType::Boolean,
-            Form::Int8 => FieldType::Int8,
-            Form::Int16 => FieldType::Int16,
-            Form::Int32 => FieldType::Int32,
-            Form::Int64 => FieldType::Int64,
-            Form::Bytes => FieldType::Bytes,
-            Form::Text => FieldType::String,
-            Form::Decimal => self.decimal(types),
-            Form::WiderDecimal => Self { size: self.size + 1, ..self.clone() }.decimal(types),
-            Form::LeftOut => return None,
-        })
-    }
+/// The type of a form; none where the column is left out.
+fn field_type(form: Form) -> Option<FieldType> {
+    Some(match form {
+        Form::Boolean => FieldType::Boolean,
+        Form::Int8 => FieldType::Int8,
+        Form::Int16 => FieldType::Int16,
+        Form::Int32 => FieldType::Int32,
+        Form::Int64 => FieldType::Int64,
+        Form::Bytes => FieldType::Bytes,
+        Form::Text => FieldType::String,
+        Form::LeftOut => return None,
+    })
 }
 
 /// Whose form it is: those of the maker that the URL is of, if it is one of theirs.

@@ -110,7 +110,7 @@ const TYPES: &[TypeRow] = &[
     row("double(10,3)", Kind::Double, ALL, "rounded as the server shows it, as in Connect"),
     row("decimal", Kind::Decimal, NONE, ""),
     row("decimal(10,2)", Kind::Decimal, ALL, "numeric.mapping has no effect, as in Connect"),
-    row("decimal(10,2) unsigned", Kind::Decimal, TIDB, BY_DRIVER),
+    row("decimal(10,2) unsigned", Kind::Decimal, TIDB, ""),
     row("decimal(65,30)", Kind::Decimal, ALL, ""),
     row("bit", Kind::Bit, NONE, ""),
     row("bit(1)", Kind::Bit, ALL, BY_DRIVER),
@@ -324,6 +324,10 @@ impl ColumnType {
             Kind::BigInt => FieldType::Int64,
             Kind::Float => FieldType::Float32,
             Kind::Double => FieldType::Float64,
+            // All drivers take the place of the sign for one of a digit.
+            Kind::Decimal if self.unsigned && quirks.unsigned_decimals_are_wider => {
+                Self { size: self.size + 1, ..self.clone() }.decimal(types)
+            }
             Kind::Decimal => self.decimal(types),
             Kind::Bit => self.bits(types),
             Kind::Date | Kind::DateTime | Kind::Timestamp if dates_as_text => {
@@ -346,7 +350,7 @@ impl ColumnType {
     }
 
     /// DECIMAL is always a Decimal, whatever `numeric.mapping` says: so it is with both drivers.
-    pub(super) fn decimal(&self, types: &TypeSpec) -> FieldType {
+    fn decimal(&self, types: &TypeSpec) -> FieldType {
         let (precision, scale) = (self.size as i32, self.scale as i32);
         match types.decimal {
             DecimalHandling::AvroDecimal => {
