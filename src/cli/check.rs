@@ -12,6 +12,7 @@ use crate::kafka::admin::{self, TopicRole};
 use crate::kafka::{client, probe, topics};
 use crate::model::{CursorFact, Mode, Relation};
 use crate::task::binding::Binding;
+use crate::task::driver_types::DriverChoice;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -181,6 +182,9 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
             format!("{columns}, mode {}, to topic {}", binding.planner.mode().as_str(), binding.topic)
         });
         let Some((binding, plan, cursor)) = noted else { continue };
+        for DriverChoice { column, text } in &binding.by_driver {
+            let _ = output::print(&format!("note     table {relation}, column {column}: {text}\n"));
+        }
         about_cursor(&relation, &cursor);
         if !plan.index_serves && !matches!(binding.planner.mode(), Mode::Bulk) {
             let _ = output::print(&format!(

@@ -18,6 +18,7 @@ use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePart
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
+use crate::task::driver_types::DriverChoice;
 use crate::task::late;
 
 #[derive(Debug, Args)]
@@ -55,6 +56,7 @@ struct Explanation {
     skipped: Vec<String>,
     /// What each transform changes.
     transforms: Vec<String>,
+    by_driver: Vec<DriverChoice>,
     samples: Vec<Sample>,
 }
 
@@ -173,6 +175,7 @@ async fn explain_table(
         offset,
         transforms: binding.notes.clone(),
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
+        by_driver: binding.by_driver,
         samples,
     })
 }
@@ -264,6 +267,9 @@ impl Explanation {
         if !self.skipped.is_empty() {
             line("left out", &self.skipped.join(", "));
         }
+        for DriverChoice { column, text } in &self.by_driver {
+            line("type", &format!("{column}: {text}"));
+        }
         for fact in &self.cursor.facts {
             line("cursor", &fact.to_string());
         }
@@ -324,6 +330,7 @@ impl Explanation {
             "value": preview(&self.value),
             "transforms": self.transforms,
             "left_out": self.skipped,
+            "driver_types": self.by_driver.iter().map(|choice| (choice.column.clone(), json!(choice.text))).collect::<serde_json::Map<_, _>>(),
             "cursor_facts": self.cursor.facts,
             "not_polled": self.cursor.not_polled,
             "guard": self.guard.to_string(),

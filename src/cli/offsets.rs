@@ -11,8 +11,8 @@ use serde_json::json;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, ModeName, Selection};
-use crate::connector::catalog;
 use crate::connector::offset_tools::{self, Stored};
+use crate::connector::{catalog, inspect};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
@@ -365,6 +365,14 @@ async fn set(
         let message = "the ids of this table are no numbers, so --incrementing cannot name one";
         return Err(Error::config(message).advise("`rowtide offsets reset` reads the table from the beginning").into());
     }
+    let timestamp = match timestamp {
+        Some(instant) => {
+            let what = format!("database {}", spec.source.url);
+            let asked = inspect::stored_time(&spec, &partition, instant);
+            Some(output::within(target.config.timeout, &what, asked).await?)
+        }
+        None => None,
+    };
     let after = SourceOffset {
         incrementing: incrementing.or(before.incrementing),
         timestamp: timestamp.or(before.timestamp),

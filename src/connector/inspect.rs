@@ -1,10 +1,12 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
+use super::catalog;
 use crate::config::spec::{ConnectorSpec, ModeName};
-use crate::dialect::{Dialect, PlanReport, SourceConnection};
+use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorValue, NotPolled, PlannedQuery, Position, Relation};
-use crate::task::binding::{Binding, describe};
+use crate::model::{CursorFact, CursorValue, Instant, NotPolled, PlannedQuery, Position, Relation, SourcePartition};
+use crate::task::binding::{Binding, describe, partition_of, topic_of};
+use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
 use crate::task::odd;
 use crate::task::server::{ServerGuard, Verdict};
@@ -22,10 +24,38 @@ pub async fn binding(
     if let Some(vigil) = connection.vigil() {
         vigil.bound_for(relation, spec.source.statement_timeout);
     }
-    let described = describe(spec, connection, relation).await;
-    described
-        .and_then(|definition| Binding::new(spec, dialect.syntax(), definition))
-        .map_err(|error| error.with("table", relation))
+    let bound = async {
+        let definition = describe(spec, connection, relation).await?;
+        let values = spec.value_converter.create()?;
+        let topic = topic_of(spec, relation)?;
+        let (definition, by_driver) = DriverChoices::default().settle(definition, &topic, &*values).await?;
+        let mut binding = Binding::new(spec, dialect.syntax(), definition)?;
+        binding.by_driver = by_driver;
+        Ok(binding)
+    };
+    bound.await.map_err(|error: Error| error.with("table", relation))
+}
+
+/// The time to store for a table that is to go on after an instant. Where Kafka Connect stores another one
+/// ([`crate::model::ColumnDefinition::seen_in`]), the database is asked which.
+///
+/// # Errors
+/// Those of the connection and of [`binding`].
+pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, instant: Instant) -> Result<Instant> {
+    let dialect = dialect_of(&spec.source)?;
+    if !dialect.stores_times_of_sessions() {
+        return Ok(instant);
+    }
+    let mut connection = dialect.connect(&spec.source).await?;
+    let relations = catalog::relations(spec, dialect, &mut *connection).await?;
+    let Some(relation) = relations.iter().find(|relation| partition_of(spec, relation) == *partition) else {
+        let error =
+            Error::config(format!("the connector does not select {partition}, so the zone of its times is unknown"));
+        return Err(error.advise("give the position of a table that the connector polls"));
+    };
+    let bound = binding(spec, dialect, &mut *connection, relation).await?;
+    connection.close().await;
+    Ok(bound.planner.stored(instant, &spec.source.types.all.zone))
 }
 
 /// Cursor columns, and the rows that no poll reads because of them.

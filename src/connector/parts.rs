@@ -34,6 +34,8 @@ pub struct ConnectorParts {
     pub server: task::server::ServerGuard,
     /// The columns its tables have had in this run.
     columns: task::columns::KnownColumns,
+    /// The forms they have had that depend on the JDBC driver.
+    driver_choices: task::driver_types::DriverChoices,
     /// The memory of each task; as many as the configuration allows until it is known how many there are.
     memory: task::memory::Share,
     options: RunOptions,
@@ -54,6 +56,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         server: task::server::ServerGuard::new(options.accept_server),
         columns: task::columns::KnownColumns::default(),
+        driver_choices: task::driver_types::DriverChoices::default(),
         memory: task::memory::Share::among(1, spec.memory_max)?,
         options: options.clone(),
         spec,
@@ -129,6 +132,7 @@ impl ConnectorParts {
             fence,
             server: self.server.clone(),
             columns: self.columns.clone(),
+            driver_choices: self.driver_choices.clone(),
             memory: self.memory,
             spec: Arc::clone(&self.spec),
         })

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+pub use self::avro::registered::RegisteredFields;
 use crate::error::{Error, Result};
 use crate::model::{Field, Schema, TableDefinition, Value};
 use crate::setting::KeyDefinition;
@@ -183,6 +184,15 @@ pub trait Converter: Send + Sync {
     /// # Errors
     /// As [`Converter::bind`].
     fn check<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<()>>;
+
+    /// The newest schema under the subject that [`Converter::bind`] would write to; none if the format has no registry.
+    ///
+    /// # Errors
+    /// `Registry` (may pass), `Auth`, `RegistryRefused`.
+    fn registered<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Option<RegisteredFields>>> {
+        let _ = side;
+        Box::pin(async { Ok(None) })
+    }
 
     /// An encoder of the same bytes as [`Converter::bind`]'s but for a schema id of 0, for `explain --sample`. Talks to
     /// nobody.

@@ -178,6 +178,18 @@ impl Registry {
         }
     }
 
+    /// Number and text of the newest version under a subject, to look at; none if there is no such subject, or it holds
+    /// another format than Avro.
+    ///
+    /// # Errors
+    /// As [`Registry::lookup`].
+    pub async fn newest(&self, subject: &str) -> Result<Option<(u32, Arc<str>)>> {
+        let path = format!("/subjects/{}/versions/latest", segment(subject));
+        let found = self.found(self.get::<SchemaAnswer>(&path).await, subject)?;
+        let found = found.filter(|answer| answer.schema_type.as_ref().is_none_or(|kind| kind == "AVRO"));
+        Ok(found.map(|answer| (answer.version.unwrap_or(0), answer.schema.into())))
+    }
+
     /// The schema of an id, for `use.schema.id`.
     ///
     /// # Errors
@@ -351,6 +363,7 @@ struct IdAnswer {
 #[serde(rename_all = "camelCase")]
 struct SchemaAnswer {
     id: Option<u32>,
+    version: Option<u32>,
     schema: String,
     schema_type: Option<String>,
     references: Option<Vec<serde_json::Value>>,

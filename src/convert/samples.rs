@@ -9,6 +9,7 @@ pub(super) fn definition() -> TableDefinition {
         relation: Relation::Table(TableId { catalog: None, schema: None, name: "t".to_owned() }),
         columns: Vec::new(),
         skipped: Vec::new(),
+        by_driver: Vec::new(),
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique: UniqueKeys::default(),

@@ -1,6 +1,7 @@
 //! The vocabulary every other module speaks. Plain data and pure functions: no I/O, no clock, no driver.
 
 pub mod cursor;
+pub mod drivers;
 pub mod fact;
 pub mod not_polled;
 pub mod offset;
@@ -21,8 +22,8 @@ pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use ranges::RangeSet;
 pub use record::{EncodedBatch, Joins, KafkaRecord, RowText, Skipped};
 pub use schema::{
-    ColumnDefinition, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema, SkippedColumn,
-    TableDefinition, TableId, UniqueKeys,
+    ColumnDefinition, DriverColumn, DriverForm, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema,
+    SkippedColumn, TableDefinition, TableId, UniqueKeys,
 };
 pub use transactions::{
     Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion, micros_of,

@@ -91,6 +91,30 @@ pub enum FieldType {
     },
 }
 
+/// Connect's name of the type, in small letters.
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FieldType::Boolean => "boolean",
+            FieldType::Int8 => "int8",
+            FieldType::Int16 => "int16",
+            FieldType::Int32 => "int32",
+            FieldType::Int64 => "int64",
+            FieldType::Float32 => "float32",
+            FieldType::Float64 => "float64",
+            FieldType::String => "string",
+            FieldType::Bytes => "bytes",
+            FieldType::Date => "Date",
+            FieldType::Time => "Time",
+            FieldType::Timestamp => "Timestamp",
+            FieldType::Decimal { precision: None, scale } => return write!(f, "Decimal of scale {scale}"),
+            FieldType::Decimal { precision: Some(precision), scale } => {
+                return write!(f, "Decimal({precision},{scale})");
+            }
+        })
+    }
+}
+
 /// A named, typed place in a record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
@@ -176,6 +200,28 @@ pub struct ColumnDefinition {
     pub cursor: Option<CursorKind>,
 }
 
+/// A form in which some JDBC drivers deliver a column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DriverForm {
+    /// Its type; none where they leave the column out.
+    pub field_type: Option<FieldType>,
+    /// Whose form it is, as the end of a sentence: `as MySQL Connector/J 8.0 delivers it`.
+    pub because: String,
+}
+
+/// A column that JDBC drivers deliver in different forms (`driver.types`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DriverColumn {
+    /// The column; its type is that of the first form that delivers it.
+    pub column: ColumnDefinition,
+    /// Where it is among the delivered columns, or would be.
+    pub place: usize,
+    /// The forms; the first is taken where no registered schema has one of the others.
+    pub forms: Vec<DriverForm>,
+    /// A registered schema is asked; else a setting has decided.
+    pub is_open: bool,
+}
+
 /// A column left out on request (`type.unsupported=skip`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SkippedColumn {
@@ -195,6 +241,9 @@ pub struct TableDefinition {
     pub columns: Vec<ColumnDefinition>,
     /// The columns left out.
     pub skipped: Vec<SkippedColumn>,
+    /// The columns, delivered or left out, whose type depends on the JDBC driver. Each is in the first of its forms until a
+    /// registered schema says otherwise ([`TableDefinition::take_forms`]).
+    pub by_driver: Vec<DriverColumn>,
     /// Names of the primary key's columns in key order; empty if there is none or it is a query.
     pub primary_key: Vec<String>,
     /// The indexes that could serve an order, where the dialect must be told which one to use
@@ -249,6 +298,35 @@ impl TableDefinition {
                 _ => None,
             }
         })
+    }
+
+    /// Delivers each column of [`TableDefinition::by_driver`] in one of its forms.
+    pub fn take_forms(&mut self, forms: &[usize]) {
+        // The last first, so that those before it stay where they are.
+        for (column, form) in forms.iter().enumerate().rev() {
+            self.take_form(column, *form);
+        }
+    }
+
+    fn take_form(&mut self, column: usize, form: usize) {
+        let Some(DriverColumn { column, place, forms, .. }) = self.by_driver.get(column) else { return };
+        let Some(form) = forms.get(form) else { return };
+        let name = &column.field.name;
+        let delivered = self.columns.get(*place).is_some_and(|at| at.field.name == *name);
+        match (&form.field_type, delivered) {
+            (Some(field_type), true) => self.columns[*place].field.field_type = field_type.clone(),
+            (Some(field_type), false) => {
+                self.skipped.retain(|skipped| skipped.name != *name);
+                let mut column = column.clone();
+                column.field.field_type = field_type.clone();
+                self.columns.insert((*place).min(self.columns.len()), column);
+            }
+            (None, true) => {
+                let column = self.columns.remove(*place);
+                self.skipped.push(SkippedColumn { name: column.field.name, database_type: column.database_type });
+            }
+            (None, false) => {}
+        }
     }
 
     /// The schema of the record values (`connector-config.md`, 8).

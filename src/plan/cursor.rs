@@ -8,7 +8,7 @@ use super::identity::{is_beyond_numbers, not_a_number};
 use super::{CursorRole, Planner, TupleColumn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffset, TableDefinition};
-use crate::zone::Zone;
+use crate::zone::{Overlap, Zone};
 
 impl Planner {
     /// Where to go on from a stored offset; none: from the very beginning.
@@ -188,17 +188,16 @@ impl Planner {
         })
     }
 
-    /// An instant as Kafka Connect stores it: read as a wall clock in its session's zone, taken for one in
-    /// `db.timezone`.
-    fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
+    /// An instant as Kafka Connect stores it.
+    pub fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
-        session.map_or(instant, |session| shifted(instant, &session, zone))
+        session.map_or(instant, |session| moved(instant, |micros| shifted(micros, &session, zone)))
     }
 
     /// The instant that Kafka Connect means by a stored one.
     fn unstored(&self, stored: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
-        session.map_or(stored, |session| shifted(stored, zone, &session))
+        session.map_or(stored, |session| moved(stored, |micros| shifted_back(micros, &session, zone)))
     }
 
     /// The id of Connect's field as the column's own value.
@@ -230,10 +229,34 @@ impl Planner {
     }
 }
 
-/// The instant whose wall clock in `to` is that of `instant` in `from`.
-fn shifted(instant: Instant, from: &Zone, to: &Zone) -> Instant {
-    let moved = Instant::from_micros(to.wall_to_instant(from.instant_to_wall(instant.micros())));
+/// An instant with other microseconds.
+fn moved(instant: Instant, by: impl Fn(i64) -> i64) -> Instant {
+    let moved = Instant::from_micros(by(instant.micros()));
     Instant { nanos: moved.nanos + instant.nanos % 1_000, ..moved }
+}
+
+/// What Kafka Connect stores of an instant: its wall clock in the session's zone, taken for one in `db.timezone`.
+///
+/// Connect goes on after the wall clock of what is stored, which the server takes for the first of two where it comes
+/// twice in the session's zone: rows come again. A wall clock that `db.timezone` skips would be stored as one after the
+/// gap, and Connect would leave the rows between out: it is stored as one before it, and they come again.
+fn shifted(instant: i64, session: &Zone, zone: &Zone) -> i64 {
+    let wall = session.instant_to_wall(instant);
+    let stored = zone.wall_to_instant(wall);
+    stored.saturating_sub(zone.instant_to_wall(stored).saturating_sub(wall).max(0))
+}
+
+/// The instant that Kafka Connect has stored so. Where there are several it is the first of them, so that rows of an
+/// hour come again and none is left out: those whose wall clock comes twice in the session's zone, and the two wall
+/// clocks of which `db.timezone` has one, because it skips the other.
+fn shifted_back(stored: i64, session: &Zone, zone: &Zone) -> i64 {
+    const DAY: i64 = 86_400_000_000;
+    let wall = zone.instant_to_wall(stored);
+    let before = stored.saturating_sub(DAY);
+    let skipped = zone.instant_to_wall(before).saturating_add(stored.saturating_sub(before));
+    let is_skipped = skipped < wall && zone.wall_to_instant(skipped) == stored;
+    let wall = if is_skipped { skipped } else { wall };
+    session.wall_to_instant_by(wall, Overlap::Earlier).unwrap_or(wall)
 }
 
 fn number_of(value: &CursorValue<'_>) -> Option<i128> {

@@ -44,6 +44,7 @@ pub(super) fn orders() -> TableDefinition {
             column("big", "bigint unsigned", Some(CursorKind::Unsigned)),
         ],
         skipped: Vec::new(),
+        by_driver: Vec::new(),
         primary_key: vec!["id".into()],
         indexes: Vec::new(),
         unique: unique(&[&["id"], &["seq"], &["label"], &["exactly"], &["big"]]),
@@ -325,11 +326,54 @@ fn instants_are_stored_as_the_wall_clock_connect_would_have_seen() {
     assert_eq!(stored.timestamp, Some(Instant::from_micros(1_579_100_400_123_456 - 5 * 3_600_000_000)));
     assert_eq!(stored.exact, None);
     assert_eq!(planner.position_of(&stored, &Zone::UTC).unwrap(), Some(winter));
-    // 2024-11-03 05:30 UTC is the first 01:30 of that night in New York, which Connect cannot tell from the second.
-    let twice = at(1_730_611_800_000_000);
+    // 2024-11-03 06:30 UTC is the second 01:30 of that night in New York, which Connect cannot tell from the first.
+    let twice = at(1_730_615_400_000_000);
     let stored = offset(&twice);
     assert!(stored.exact.is_some());
     assert_eq!(planner.position_of(&stored, &Zone::UTC).unwrap(), Some(twice));
+    let of_connect = SourceOffset { exact: None, ..stored };
+    let first = at(1_730_611_800_000_000);
+    assert_eq!(planner.position_of(&of_connect, &Zone::UTC).unwrap(), Some(first), "rows come again, none is lost");
+}
+
+#[test]
+fn a_wall_clock_that_db_timezone_skips_is_stored_before_the_gap_and_read_as_the_first_it_may_be() {
+    // The session is in UTC; New York has no 02:30 on 2024-03-10, and 03:30 EDT is 07:30 UTC.
+    let mut definition = orders();
+    let time = CursorKind::Timestamp { zoned: true, digits: 6 };
+    definition.columns[3] =
+        ColumnDefinition { seen_in: Some(Zone::UTC), ..column("changed", "timestamp(6)", Some(time)) };
+    let style = SqlStyle { syntax: Postgres.syntax(), quote: true, unqualified: false, suffix: None, zone: Zone::UTC };
+    let planner = Planner::new(&definition, &both(), style).unwrap();
+    let zone: Zone = "America/New_York".parse().unwrap();
+    let at = |wall: &str| {
+        let micros =
+            chrono::NaiveDateTime::parse_from_str(wall, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_micros();
+        Position(vec![CursorValue::Timestamp(micros), CursorValue::Integer(7)])
+    };
+    let instant = |text: &str| {
+        let Position(values) = at(text);
+        let CursorValue::Timestamp(micros) = values[0] else { panic!("a time") };
+        Some(Instant::from_micros(micros))
+    };
+    for (wall, stored_as, read_as) in [
+        // Five hours ahead in winter, four in summer.
+        ("2024-02-29 12:00", "2024-02-29 17:00", "2024-02-29 12:00"),
+        ("2024-07-01 12:00", "2024-07-01 16:00", "2024-07-01 12:00"),
+        ("2024-03-10 01:59", "2024-03-10 06:59", "2024-03-10 01:59"),
+        // Connect would store 07:30 and go on after 03:30.
+        ("2024-03-10 02:30", "2024-03-10 06:30", "2024-03-10 01:30"),
+        ("2024-03-10 03:30", "2024-03-10 07:30", "2024-03-10 02:30"),
+        ("2024-03-10 04:00", "2024-03-10 08:00", "2024-03-10 04:00"),
+        // The second 01:30 of the night, as Java has it; both are one wall clock of the session.
+        ("2024-11-03 01:30", "2024-11-03 06:30", "2024-11-03 01:30"),
+    ] {
+        let stored = planner.offset_of(&at(wall), None, None, &zone).unwrap();
+        assert_eq!(stored.timestamp, instant(stored_as), "{wall}");
+        assert_eq!(planner.position_of(&stored, &zone).unwrap(), Some(at(wall)), "{wall} of rowtide itself");
+        let of_connect = SourceOffset { exact: None, ..stored };
+        assert_eq!(planner.position_of(&of_connect, &zone).unwrap(), Some(at(read_as)), "{wall} of Connect");
+    }
 }
 
 fn incrementing(column: &str) -> Mode {

@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::driver_types::DriverChoice;
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
 use crate::convert::{Converter, Encoder, Role, Side};
 use crate::dialect::{SourceConnection, SqlSyntax};
@@ -38,6 +39,8 @@ pub struct Binding {
     computations: Arc<[Computation]>,
     /// What each transform changes, in words.
     pub notes: Vec<String>,
+    /// Its columns whose types depend on the JDBC driver, where that has been looked into.
+    pub by_driver: Vec<DriverChoice>,
 }
 
 /// Encodes rows of one binding.
@@ -89,7 +92,8 @@ impl Binding {
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
         let topic = valid_topic(spec, &definition.relation, bound.topic)?;
         let BoundChain { key, value, computations, notes, .. } = bound;
-        Ok(Self { definition, planner, topic, key, value, computations: computations.into(), notes })
+        let (computations, by_driver) = (computations.into(), Vec::new());
+        Ok(Self { definition, planner, topic, key, value, computations, notes, by_driver })
     }
 
     /// The key's side of the records; none if they have no key.
@@ -267,8 +271,14 @@ pub async fn describe(
         Ok(Mode::Bulk) | Err(_) => {}
     }
     let needed: Vec<usize> = needed.iter().filter_map(|name| definition.column_index(name)).collect();
-    let mut index = 0..;
-    definition.columns.retain(|column| index.next().is_some_and(|index| column.is_visible || needed.contains(&index)));
+    let keeps = |(index, column): (usize, &ColumnDefinition)| column.is_visible || needed.contains(&index);
+    let kept: Vec<bool> = definition.columns.iter().enumerate().map(keeps).collect();
+    let mut keeps = kept.iter();
+    definition.columns.retain(|_| keeps.next() == Some(&true));
+    definition.by_driver.retain(|column| kept.get(column.place) != Some(&false));
+    for column in &mut definition.by_driver {
+        column.place = kept.iter().take(column.place).filter(|is_kept| **is_kept).count();
+    }
     Ok(definition)
 }
 

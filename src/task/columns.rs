@@ -123,6 +123,7 @@ mod tests {
             relation: Relation::Table(TableId { catalog: None, schema: None, name: "t".into() }),
             columns: columns.iter().map(column).collect(),
             skipped: Vec::new(),
+            by_driver: Vec::new(),
             primary_key: Vec::new(),
             indexes: Vec::new(),
             unique: UniqueKeys::default(),

@@ -9,6 +9,7 @@
 pub mod binding;
 pub mod columns;
 mod commit;
+pub mod driver_types;
 pub mod facts;
 mod fence;
 pub mod late;
@@ -48,6 +49,7 @@ use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
 
 use self::columns::KnownColumns;
+use self::driver_types::DriverChoices;
 pub use self::fence::Fence;
 use self::memory::Share;
 use self::refused::Refusals;
@@ -101,6 +103,8 @@ pub struct Parts {
     pub server: ServerGuard,
     /// The columns its tables have had in this run.
     pub columns: KnownColumns,
+    /// The forms in which they deliver columns that JDBC drivers deliver differently.
+    pub driver_choices: DriverChoices,
     /// The memory it may use.
     pub memory: Share,
 }

@@ -62,7 +62,8 @@ impl Polled {
     /// field) describes another table now.
     pub(super) async fn confirm(&self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
         let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        if describe(&parts.spec, connection, &self.relation).await? != bound.binding.definition {
+        let described = describe(&parts.spec, connection, &self.relation).await?;
+        if parts.driver_choices.settled(described) != bound.binding.definition {
             return Err(Error::new(ErrorKind::SchemaChanged, "a value does not fit the columns as described before"));
         }
         Ok(())

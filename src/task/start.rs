@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
-use super::binding::{Binding, describe, stored_for};
+use super::binding::{Binding, describe, stored_for, topic_of};
+use super::driver_types::DriverChoice;
 use super::late::Watch;
 use super::older::Age;
 use super::relation::{Bound, Polled, closed};
@@ -17,7 +18,7 @@ use super::{Parts, facts, late};
 use crate::config::spec::{TimestampInitial, TooLarge};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Instant, Mode, OffsetDelta, SourceOffset, SourcePartition};
+use crate::model::{EncodedBatch, Instant, Mode, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
 use crate::offsets::StoredOffset;
 
 impl Polled {
@@ -31,7 +32,7 @@ impl Polled {
         if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
             parts.server.vanished(&self.partition);
         }
-        let definition = described?;
+        let (definition, by_driver) = self.settle(parts, described?).await?;
         if let Some((misfit, error)) = self.misfit.take()
             && misfit == definition
         {
@@ -68,10 +69,26 @@ impl Polled {
         }
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
+        for DriverChoice { column, text } in by_driver {
+            tracing::info!(table = %self.name, column, "{text}");
+        }
         self.late.judged(&self.name, judged, life, &self.board);
         self.looks.again();
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
+    }
+
+    /// Settles in which form columns are delivered that JDBC drivers deliver differently.
+    async fn settle(
+        &mut self,
+        parts: &Parts,
+        definition: TableDefinition,
+    ) -> Result<(TableDefinition, Vec<DriverChoice>)> {
+        let topic = topic_of(&parts.spec, &self.relation)?;
+        self.step.waits_for(Waits::Registry);
+        let settled = parts.driver_choices.settle(definition, &topic, &*parts.value_converter).await;
+        self.step.waits_for(Waits::Database);
+        settled
     }
 
     /// Finds where to read on under a new definition; if that fails it is tried again at the next poll.

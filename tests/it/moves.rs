@@ -1,6 +1,8 @@
 //! Coming from Kafka Connect and going back: positions as its connectors wrote them, literal bytes in the offsets
 //! topic, are gone on with exactly, and what is there afterwards is what those connectors look for.
 
+mod zones;
+
 use serde_json::{Value as Json, json};
 
 use crate::support::Stack;

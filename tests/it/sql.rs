@@ -5,10 +5,10 @@ use serde_json::{Value as Json, json};
 
 use crate::modes::sources;
 use crate::support::config::Connector;
-use crate::support::db::{MySqlFamily, Postgres, Sqlite, block};
+use crate::support::db::{MySqlFamily, Postgres, Sqlite};
 use crate::support::kafka::{records, wait_for_records};
 use crate::support::process::{Finished, run};
-use crate::support::{Stack, unique};
+use crate::support::unique;
 
 fn file(connector: &Connector) -> String {
     connector.file().display().to_string()
@@ -318,88 +318,6 @@ fn modifiers_of_a_select_work_in_every_mode() {
                 assert_eq!(read, [1, 2, 3, 4, 5], "{kind}: {query}");
                 run(&["check", &file(&connector)]).expect_code(0);
             }
-        }
-    }
-}
-
-/// The fields of the schema that a query's subject holds: `long`, `int?`, `Date?`.
-fn registered(connector: &Connector) -> Vec<(String, String)> {
-    let topic = &connector.keys["topic.prefix"];
-    let url = format!("{}/subjects/{topic}-value/versions/latest", Stack::get().registry);
-    let body: Json = block(async move { reqwest::get(url).await.expect("GET").json().await.expect("JSON") });
-    let schema: Json = serde_json::from_str(body["schema"].as_str().expect("a schema")).expect("JSON");
-    let name = |of: &Json| {
-        let logical = of["connect.name"].as_str().or(of["type"].as_str()).or(of.as_str()).unwrap_or("?");
-        logical.rsplit('.').next().unwrap_or_default().to_owned()
-    };
-    let fields = schema["fields"].as_array().expect("fields").iter();
-    fields
-        .map(|field| {
-            let of = match field["type"].as_array() {
-                Some(union) => format!("{}?", name(&union[1])),
-                None => name(&field["type"]),
-            };
-            (field["name"].as_str().expect("a name").to_owned(), of)
-        })
-        .collect()
-}
-
-#[test]
-fn a_query_has_the_types_of_its_own_result_in_every_mode() {
-    // Measured with Kafka Connect and the newest drivers: MySQL, MariaDB, TiDB.
-    let expressions = [
-        ("1", ["long", "int", "long"]),
-        ("true", ["long", "int", "long"]),
-        ("-5", ["long", "int", "long"]),
-        ("10000000000", ["long", "long", "long"]),
-        ("if(a > 1, 1, 0)", ["long", "int?", "long?"]),
-        ("case when a > 1 then 1 else 0 end", ["long", "int?", "long?"]),
-        ("isnull(a)", ["long", "int", "long"]),
-        ("coalesce(s, 0)", ["long", "int", "long"]),
-        ("s + 1", ["long?", "int?", "long?"]),
-        ("cast(s as signed)", ["long?", "int?", "long?"]),
-        ("a div 2", ["long?", "long?", "long?"]),
-        ("a % 2", ["long?", "long?", "long?"]),
-        ("u + 1", ["long?", "long?", "long?"]),
-        ("m + 1", ["long?", "long?", "long?"]),
-        ("year(ts)", ["Date?", "int?", "long?"]),
-        ("concat(a, 'x')", ["string?", "string?", "string?"]),
-    ];
-    for (place, kind) in ["mysql", "mariadb", "tidb"].into_iter().enumerate() {
-        let database = MySqlFamily::new(kind);
-        database.run(
-            "create table t (id integer not null primary key, a int, s tinyint, m mediumint, u int unsigned, ts timestamp(6) null);
-             insert into t values (1, 2, 3, 4, 5, '2024-02-29 12:00:00'), (2, 0, 0, 0, 0, null), (3, null, null, null, null, null)",
-        );
-        let list: Vec<String> =
-            expressions.iter().enumerate().map(|(index, (sql, _))| format!("{sql} as x{index}")).collect();
-        let expected =
-            expressions.iter().enumerate().map(|(index, (_, of))| (format!("x{index}"), of[place].to_owned()));
-        let expected: Vec<(String, String)> =
-            [("id".to_owned(), "int".to_owned())].into_iter().chain(expected).collect();
-        let narrow = [("id".to_owned(), "int".to_owned()), ("x".to_owned(), expressions[0].1[place].to_owned())];
-        let counted = [("id".to_owned(), "int".to_owned()), ("x".to_owned(), "long".to_owned())];
-        for (query, expected) in [
-            (format!("select id, {} from t", list.join(", ")), expected.as_slice()),
-            ("select distinct id, 1 as x from t".to_owned(), &narrow),
-            ("select id, 1 as x from t where id < 2 union all select id, 2 from t where id > 1".to_owned(), &narrow),
-            ("select id, count(*) as x from t group by id".to_owned(), &counted),
-        ] {
-            let mut read = Vec::new();
-            for connector in [
-                loading(&database.jdbc_url(), &query),
-                polling(&database.jdbc_url(), &query).set("batch.max.rows", "2"),
-            ] {
-                once(&connector).expect_code(0);
-                assert_eq!(registered(&connector), expected, "{kind}: {query}");
-                let values: Vec<Vec<Json>> = records(&connector.keys["topic.prefix"])
-                    .iter()
-                    .map(|record| expected.iter().map(|(name, _)| record.field(name)).collect())
-                    .collect();
-                assert_eq!(values.len(), 3, "{kind}: {query}");
-                read.push(values);
-            }
-            assert_eq!(read[0], read[1], "{kind}: {query}");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::config::spec::{
 use crate::convert::avro::schema::{AvroSchema, SchemaStyle};
 use crate::dialect::{DIALECTS, Dialect, DocumentedType};
 use crate::error::{Error, Result};
+use crate::model::drivers::{Driver, DriverTypes};
 use crate::model::{Field, FieldType, Schema};
 
 const INTRODUCTION: &str = "# Types
@@ -18,11 +19,18 @@ const INTRODUCTION: &str = "# Types
 
 The Avro type of a NOT NULL column; a column that may be null becomes a union with `null`. The settings are described in
 [configuration.md](configuration.md#numeric.mapping); `decimal.handling`, `unsigned.bigint`, `time.handling`, `zero.date`,
-`dst.overlap`, `type.unsupported` and `type.mismatch` can be set for one column too, as `column.TABLE.COLUMN.SETTING`.
+`dst.overlap`, `type.unsupported`, `type.mismatch` and `driver.types` can be set for one column too, as
+`column.TABLE.COLUMN.SETTING`.
 `numeric.precision.mapping=true` is `numeric.mapping=precision_only`. Aiven's connector leaves the parameter
 `connect.decimal.precision` out, and so does rowtide under its class name. A value that its field cannot hold stops its
 table with a message that names table, column, row and setting. Connect's Timestamp and Time hold milliseconds and cut finer
 digits here as there; `timestamp.granularity` and `time.handling` keep them.
+
+Users of Kafka Connect bring their own JDBC driver, and drivers for MySQL and MariaDB differ. Where they do, the schema that
+the subject has already says whose type a column goes on with (`driver.types=auto`): a table that Connect has delivered keeps
+its types, whatever the driver was. The default below is what a new subject gets. `rowtide check` and `rowtide explain` name
+each such column, its type and the reason. `tinyInt1isBit`, `transformedBitIsBoolean` and `yearIsDateType` in `connection.url` mean
+what they mean to the driver.
 
 The last column says where the default differs from Kafka Connect's source; where it is empty, schema and values are the
 same.
@@ -53,6 +61,12 @@ const CHOICES: &[Choice] = &[
     ("type.unsupported", "fail", |types| types.unsupported = Unsupported::Fail),
     ("type.unsupported", "skip", |types| types.unsupported = Unsupported::Skip),
     ("type.mismatch", "text", |types| types.mismatch = Mismatch::Text),
+    ("driver.types", "mysql-8.0", |types| types.drivers = DriverTypes::Named(Driver::MySql80)),
+    ("driver.types", "mysql-8.4", |types| types.drivers = DriverTypes::Named(Driver::MySql84)),
+    ("driver.types", "mysql-9.7", |types| types.drivers = DriverTypes::Named(Driver::MySql97)),
+    ("driver.types", "mariadb-2.7", |types| types.drivers = DriverTypes::Named(Driver::MariaDb27)),
+    ("driver.types", "mariadb-3.3", |types| types.drivers = DriverTypes::Named(Driver::MariaDb33)),
+    ("driver.types", "mariadb-3.5", |types| types.drivers = DriverTypes::Named(Driver::MariaDb35)),
 ];
 
 /// The page `rowtide docs types` prints.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{AIVEN, types};
 use crate::config::judge::Judge;
-use crate::config::spec::{Isolation, PollSpec, Secret, SourceSpec};
+use crate::config::spec::{ColumnTypes, Isolation, PollSpec, Secret, SourceSpec};
 use crate::config::url;
 use crate::retry::RetryPolicy;
 use crate::sql::{self, Grammar, Reading};
@@ -32,6 +32,7 @@ pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
         judge.notes.push(format!("connection.url: ignored parameters that only tune the Java driver: {names}"));
     }
     check_dialect(judge, &connection.url.dialect);
+    check_drivers(judge, &connection.url.dialect, &types);
     // User and password are taken as they are, with the spaces they may have.
     let as_written =
         |key: &str| judge.settings.get(key).map(|entry| entry.text.clone()).filter(|text| !text.is_empty());
@@ -86,6 +87,14 @@ fn check_dialect(judge: &mut Judge, dialect: &str) {
     if !named.contains(&dialect) {
         let message = format!("is the dialect of {}, but connection.url is one of {dialect}", named.join(", "));
         judge.problem("dialect.name", message, &["connection.url"]);
+    }
+}
+
+/// `driver.types` names drivers of one family.
+fn check_drivers(judge: &mut Judge, dialect: &str, types: &ColumnTypes) {
+    if types.names_a_driver() && !["mysql", "mariadb", "tidb"].contains(&dialect) {
+        let message = format!("names a driver for MySQL, MariaDB and TiDB, but connection.url is one of {dialect}");
+        judge.problem("driver.types", message, &["connection.url"]);
     }
 }
 

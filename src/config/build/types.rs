@@ -7,6 +7,7 @@ use crate::config::spec::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, Overlap, TimeHandling,
     TypeChange, TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
 };
+use crate::model::drivers::DriverTypes;
 use crate::zone::Zone;
 
 pub(super) fn build(judge: &mut Judge) -> ColumnTypes {
@@ -71,6 +72,7 @@ fn change(setting: &str, text: &str) -> Option<TypeChange> {
         ("type.unsupported", "skip") => TypeChange::Unsupported(Unsupported::Skip),
         ("type.mismatch", "fail") => TypeChange::Mismatch(Mismatch::Fail),
         ("type.mismatch", "text") => TypeChange::Mismatch(Mismatch::Text),
+        ("driver.types", word) => TypeChange::Drivers(DriverTypes::of(word)?),
         _ => return None,
     })
 }
@@ -111,6 +113,6 @@ mod tests {
                 seen.push(change);
             }
         }
-        assert_eq!(seen.len(), 20);
+        assert_eq!(seen.len(), 29);
     }
 }

@@ -1,6 +1,7 @@
 //! How database types become field types (`connector-config.md`, 2.5).
 
 use super::{Allowed, KeyDefinition, Kind, key, own_key};
+use crate::model::drivers::DRIVER_TYPES;
 
 pub(super) static KEYS: &[KeyDefinition] = &[
     key("numeric.mapping", Kind::Text, "What becomes of NUMERIC columns: decimals, or integers and doubles that fit.")
@@ -82,10 +83,20 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("fail")
     .allow(Allowed::AnyCase(&["fail", "text"])),
     own_key(
+        "driver.types",
+        Kind::Text,
+        "MySQL, MariaDB and TiDB: the JDBC driver whose types columns have where drivers differ (`tinyint(1)`, unsigned \
+         `tinyint` and `smallint`, `bit`, `uuid`). `auto` takes the one that the subject's newest \
+         schema is of, column by column; where it has none, the newest driver of the URL's kind, with integers for `bit(n)` \
+         that hold its values. `mysql` and `mariadb` are the newest of each.",
+    )
+    .or("auto")
+    .allow(Allowed::AnyCase(&DRIVER_TYPES)),
+    own_key(
         "column.*",
         Kind::Text,
         "A setting of one column, `column.TABLE.COLUMN.SETTING`: `type.unsupported`, `decimal.handling`, `unsigned.bigint`, \
-         `time.handling`, `zero.date`, `dst.overlap` or `type.mismatch`. The table is the dotted name that `explain` shows, \
+         `time.handling`, `zero.date`, `dst.overlap`, `type.mismatch` or `driver.types`. The table is the dotted name that `explain` shows, \
          or the bare one; that of a query is `query`.",
     ),
 ];
@@ -99,4 +110,5 @@ pub(super) static OF_COLUMNS: &[&str] = &[
     "zero.date",
     "dst.overlap",
     "type.mismatch",
+    "driver.types",
 ];

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::model::Relation;
+use crate::model::drivers::DriverTypes;
 use crate::zone::{Overlap, Zone};
 
 /// How the types of one column, or of all, become field types.
@@ -31,6 +32,8 @@ pub struct TypeSpec {
     pub unsupported: Unsupported,
     /// `type.mismatch`.
     pub mismatch: Mismatch,
+    /// `driver.types`: MySQL, MariaDB and TiDB only.
+    pub drivers: DriverTypes,
     /// `date.calendar.system`: dates before 1582-10-15 by the hybrid calendar (false: proleptic).
     pub legacy_calendar: bool,
 }
@@ -50,6 +53,7 @@ impl Default for TypeSpec {
             zero_date: None,
             unsupported: Unsupported::Text,
             mismatch: Mismatch::Fail,
+            drivers: DriverTypes::Auto,
             legacy_calendar: true,
         }
     }
@@ -192,6 +196,8 @@ pub enum TypeChange {
     Unsupported(Unsupported),
     /// `type.mismatch`.
     Mismatch(Mismatch),
+    /// `driver.types`.
+    Drivers(DriverTypes),
 }
 
 impl TypeChange {
@@ -205,6 +211,7 @@ impl TypeChange {
             TypeChange::Time(time) => types.time = time,
             TypeChange::Unsupported(unsupported) => types.unsupported = unsupported,
             TypeChange::Mismatch(mismatch) => types.mismatch = mismatch,
+            TypeChange::Drivers(drivers) => types.drivers = drivers,
         }
     }
 }
@@ -220,6 +227,12 @@ impl ColumnTypes {
     /// What holds for all columns, and what is said of single ones.
     pub fn new(all: TypeSpec, columns: Vec<ColumnSetting>) -> Self {
         Self { all, columns }
+    }
+
+    /// Whether any column is to be as a certain driver delivers it.
+    pub fn names_a_driver(&self) -> bool {
+        let of_columns = self.columns.iter().any(|setting| matches!(setting.change, TypeChange::Drivers(_)));
+        of_columns || self.all.drivers != DriverTypes::Auto
     }
 
     /// What holds for one column. A setting with the table's dotted name wins over one with its bare name.

@@ -5,6 +5,7 @@ pub mod decode;
 mod encoder;
 #[cfg(test)]
 mod properties;
+pub mod registered;
 pub mod schema;
 mod settings;
 pub(super) mod writer;
@@ -17,8 +18,9 @@ use futures_util::future::BoxFuture;
 
 use self::decode::{AvroDecoder, decode_with};
 use self::encoder::AvroEncoder;
+use self::registered::RegisteredFields;
 use self::schema::{AvroSchema, SchemaStyle};
-use self::writer::Source;
+use self::writer::{Source, find_record};
 use super::registry::settings::Options;
 use super::registry::{Registered, Registry};
 use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, Role, SchemaPreview, Side};
@@ -208,6 +210,25 @@ impl Converter for AvroConverter {
         })
     }
 
+    fn registered<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Option<RegisteredFields>>> {
+        Box::pin(async move {
+            let avro = AvroSchema::write(side.schema, self.style).map_err(|error| error.with("topic", side.topic))?;
+            let subject = self.subject(side.topic, side.role, &avro)?;
+            let (place, text) = match self.choice {
+                Choice::Pinned(id) => (
+                    format!("schema id {id} of subject {subject}"),
+                    Some(self.registry.pinned(&subject, id).await?.schema),
+                ),
+                Choice::Register | Choice::Lookup | Choice::Latest => match self.registry.newest(&subject).await? {
+                    Some((version, text)) => (format!("subject {subject} version {version}"), Some(text)),
+                    None => (format!("subject {subject}"), None),
+                },
+            };
+            let fields = text.and_then(|text| fields_of(&text));
+            Ok(Some(RegisteredFields { place, fields, style: self.style }))
+        })
+    }
+
     fn bind_sample(&self, side: Side<'_>) -> Result<Arc<dyn Encoder>> {
         let avro = AvroSchema::write(side.schema, self.style)?;
         Ok(Arc::new(Source { schema: side.schema, avro: &avro, projection: side.projection }.bind(0)?))
@@ -217,6 +238,14 @@ impl Converter for AvroConverter {
         let schema = preview.schema.as_deref().ok_or_else(|| Error::internal("an Avro record has a schema"))?;
         decode_with(schema, bytes)
     }
+}
+
+/// Names and types of the fields of a record's schema; none of anything else.
+fn fields_of(schema: &str) -> Option<Vec<(String, serde_json::Value)>> {
+    let root = serde_json::from_str(schema).ok()?;
+    let (_, fields) = find_record(&root).ok()?;
+    let named = |field: &serde_json::Value| Some((field.get("name")?.as_str()?.to_owned(), field.get("type")?.clone()));
+    Some(fields.iter().filter_map(named).collect())
 }
 
 fn not_registered(subject: &str) -> Error {

@@ -71,7 +71,7 @@ fn write_record(record: &RecordSchema, style: SchemaStyle) -> Result<AvroSchema>
     text.push_str(",\"fields\":[");
     let mut field_names = Vec::with_capacity(record.fields.len());
     for (index, field) in record.fields.iter().enumerate() {
-        let field_name = if style.scrub { scrub(&field.name) } else { field.name.clone() };
+        let field_name = field_name(&field.name, style);
         if !is_valid_name(&field_name) {
             return Err(invalid_name("column", &field.name));
         }
@@ -142,6 +142,21 @@ fn refuse_duplicates(record: &RecordSchema, names: &[String]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The Avro name of a column's field.
+pub(super) fn field_name(column: &str, style: SchemaStyle) -> String {
+    if style.scrub { scrub(column) } else { column.to_owned() }
+}
+
+/// The text of a type, without null.
+///
+/// # Errors
+/// `Config` if it cannot be written.
+pub(super) fn type_text(field_type: &FieldType, style: SchemaStyle) -> Result<String> {
+    let mut text = String::new();
+    push_type(&mut text, field_type, style)?;
+    Ok(text)
 }
 
 /// One segment of a name by the rules of `scrub.invalid.names`.

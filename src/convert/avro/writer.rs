@@ -96,7 +96,7 @@ impl<'a> Source<'a> {
 }
 
 /// The fields of a record schema, and the branch it is in a union.
-fn find_record(root: &Json) -> Result<(Option<u8>, &Vec<Json>)> {
+pub(super) fn find_record(root: &Json) -> Result<(Option<u8>, &Vec<Json>)> {
     let fields_of = |node: &'_ Json| node.get("type").and_then(Json::as_str) == Some("record");
     let (branch, record) = match root {
         Json::Array(branches) => match branches.iter().position(fields_of) {

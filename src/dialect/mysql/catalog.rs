@@ -13,9 +13,10 @@ use super::types::{ColumnType, Kind};
 use super::{Server, Session, answered, roles, statement, text};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::drivers::DriverTypes;
 use crate::model::{
-    ColumnDefinition, Field, FieldType, Index, Projection, Relation, SkippedColumn, TableDefinition, TableId,
-    UniqueKeys,
+    ColumnDefinition, DriverColumn, DriverForm, Field, FieldType, Index, Projection, Relation, SkippedColumn,
+    TableDefinition, TableId, UniqueKeys,
 };
 use crate::sql::{Grammar, without_modifiers};
 
@@ -91,8 +92,9 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation, times: 
             (query_columns(session, &sql).await?, Keys::none_because("it is a view"))
         }
         Relation::Table(id) => {
-            let columns = table_columns(session, id).await?;
+            let mut columns = table_columns(session, id).await?;
             prove_readable(session, id, &columns).await?;
+            fill_in_widths(session, id, &mut columns).await?;
             (columns, keys(session, id).await?)
         }
         Relation::Query(sql) => (query_columns(session, sql).await?, Keys::none_because("it is a query")),
@@ -289,6 +291,23 @@ async fn missing(session: &mut Session, id: &TableId) -> Error {
     }
 }
 
+/// The display width of `tinyint(1) unsigned`, which MySQL's catalog keeps to itself and its results tell.
+async fn fill_in_widths(session: &mut Session, id: &TableId, columns: &mut [Described]) -> Result<()> {
+    let is_unsigned = |column: &Described| column.of.kind == Kind::TinyInt && column.of.unsigned;
+    let places: Vec<usize> = (0..columns.len()).filter(|place| is_unsigned(&columns[*place])).collect();
+    if session.kind != Server::MySql || places.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = places.iter().map(|place| back_quoted(&columns[*place].name)).collect();
+    let sql = format!("select {} from {}", names.join(", "), sql_name(id));
+    let call = (&mut session.connection).describe(statement(&sql).into_sql_str());
+    let described = answered(&session.vigil, Doing::Describe, call).await?;
+    for (place, found) in places.into_iter().zip(&described.columns) {
+        columns[place].of.size = ColumnType::of_result(found.type_info()).size;
+    }
+    Ok(())
+}
+
 async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described>> {
     // In its own words: in another one's FROM some expressions have another type, which is not what Kafka Connect
     // registers.
@@ -318,14 +337,15 @@ fn of_result(column: &MySqlColumn) -> Option<String> {
     is_text.then(|| "of the result".to_owned())
 }
 
-/// The scale of a query's decimals. The driver drops it from the result's description, so a zero is put
-/// into a column of each one's type, and shows as many digits as the type has. Not a row is read.
+/// The digits after the point of a query's numbers. The driver drops them from the result's description, so a zero is
+/// put into a column of each one's type, and shows as many digits as the type has. Not a row is read.
 async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Described]) -> Result<()> {
-    let decimals: Vec<usize> = (0..columns.len()).filter(|index| columns[*index].of.kind == Kind::Decimal).collect();
-    if decimals.is_empty() {
+    let has_point = |of: &ColumnType| matches!(of.kind, Kind::Decimal | Kind::Float | Kind::Double);
+    let numbers: Vec<usize> = (0..columns.len()).filter(|index| has_point(&columns[*index].of)).collect();
+    if numbers.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = decimals.iter().map(|index| format!("w.{}", back_quoted(&columns[*index].name))).collect();
+    let names: Vec<String> = numbers.iter().map(|index| format!("w.{}", back_quoted(&columns[*index].name))).collect();
     let none = match session.kind {
         // In FROM, MySQL would run a query of one row while it plans; in the list, TiDB would.
         Server::MySql => {
@@ -337,30 +357,26 @@ async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Des
             format!("select {} from ({wrapped}) as w where 1 = 0", names.join(", "))
         }
     };
-    let sql = format!("{none} union distinct select {}", vec!["0"; decimals.len()].join(", "));
-    let rows = session.rows(&sql, &[], Doing::Describe).await?;
+    let sql = format!("{none} union distinct select {}", vec!["0"; numbers.len()].join(", "));
+    let rows = session.texts(&sql, Doing::Describe).await?;
     let row = rows.first().ok_or_else(|| Error::internal("a select without a table gave no row"))?;
-    for (place, index) in decimals.into_iter().enumerate() {
+    for (place, index) in numbers.into_iter().enumerate() {
         let shown = text(row, place)?.unwrap_or_default();
         let scale = shown.split_once('.').map_or(0, |(_, fraction)| fraction.len() as u32);
-        let of = &mut columns[index].of;
-        // Its width counts the point and the sign, TiDB's also where there is none.
-        let extra = u32::from(!of.unsigned || session.kind == Server::TiDb) + u32::from(scale > 0);
-        of.size = of.size.saturating_sub(extra).clamp(scale.max(1), 65);
-        of.scale = scale;
-        let sign = if of.unsigned { " unsigned" } else { "" };
-        of.name = format!("decimal({},{scale}){sign}", of.size);
+        columns[index].of.take_scale(scale, session.kind);
     }
     Ok(())
 }
 
 fn define(session: &Session, relation: &Relation, described: Vec<Described>, keys: Keys) -> Result<TableDefinition> {
     let gave_null = session.notes.nullable.get(relation);
+    let exceeding = session.notes.exceeding.get(relation);
     let instants = super::is_table(relation);
     let mut definition = TableDefinition {
         relation: relation.clone(),
         columns: Vec::new(),
         skipped: Vec::new(),
+        by_driver: Vec::new(),
         primary_key: keys.primary,
         indexes: keys.indexes,
         unique: keys.unique,
@@ -391,7 +407,9 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
         let optional = !column.not_null
             || gave_null.is_some_and(|columns| columns.contains(&column.name))
             || (types.zero_date == Some(ZeroDate::Null) && column.of.may_be_no_date());
-        definition.columns.push(ColumnDefinition {
+        let exceeds = exceeding.is_some_and(|columns| columns.contains(&column.name));
+        let forms = column.of.forms(&types, &session.quirks, exceeds);
+        let column = ColumnDefinition {
             cursor: column.of.cursor(instants),
             field: Field { optional, field_type, name: column.name },
             database_type: column.of.name,
@@ -403,9 +421,34 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
             has_broken_dates: false,
             may_be_null: !column.not_null,
             auto_increment: column.auto_increment,
-        });
+        };
+        deliver(&mut definition, column, forms, types.drivers);
     }
     Ok(definition)
+}
+
+/// Puts a column into a definition, in the first of its forms if drivers differ.
+fn deliver(
+    definition: &mut TableDefinition,
+    mut column: ColumnDefinition,
+    forms: Vec<DriverForm>,
+    setting: DriverTypes,
+) {
+    let place = definition.columns.len();
+    if let Some(delivered) = forms.iter().find_map(|form| form.field_type.clone()) {
+        column.field.field_type = delivered;
+    }
+    let is_left_out = forms.first().is_some_and(|form| form.field_type.is_none());
+    if forms.len() > 1 || setting != DriverTypes::Auto && !forms.is_empty() {
+        let is_open = setting == DriverTypes::Auto;
+        definition.by_driver.push(DriverColumn { column: column.clone(), place, forms, is_open });
+    }
+    if is_left_out {
+        let (name, database_type) = (column.field.name, column.database_type);
+        definition.skipped.push(SkippedColumn { name, database_type });
+    } else {
+        definition.columns.push(column);
+    }
 }
 
 #[cfg(test)]

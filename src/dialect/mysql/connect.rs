@@ -17,6 +17,7 @@ use super::classify::{classify, number_of};
 use super::{Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, roles, settings, text};
 use crate::config::spec::{SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::drivers::{DriverParameters, Maker};
 use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
 
 type Parameters = BTreeMap<String, String>;
@@ -26,7 +27,12 @@ fn parameter<'a>(parameters: &'a Parameters, name: &str) -> Option<&'a str> {
 }
 
 fn is_set(parameters: &Parameters, name: &str, default: bool) -> bool {
-    parameters.get(name).map_or(default, |value| value.is_empty() || value.eq_ignore_ascii_case("true"))
+    flag(parameters, name).unwrap_or(default)
+}
+
+/// A parameter that is true or false; none if it is not given.
+fn flag(parameters: &Parameters, name: &str) -> Option<bool> {
+    parameters.get(name).map(|value| value.is_empty() || value.eq_ignore_ascii_case("true"))
 }
 
 /// Opens a session on the first host that can be reached.
@@ -257,11 +263,14 @@ async fn greet(mut connection: MySqlConnection, way: Way, source: &SourceSpec) -
         database: source.url.database.clone(),
         types,
         quirks: Quirks {
-            tiny_is_boolean: is_set(parameters, "transformedBitIsBoolean", false)
-                && is_set(parameters, "tinyInt1isBit", true),
+            maker: if for_mariadb { Maker::MariaDb } else { Maker::MySql },
+            parameters: DriverParameters {
+                tiny_is_bit: flag(parameters, "tinyInt1isBit"),
+                bit_is_boolean: flag(parameters, "transformedBitIsBoolean"),
+            },
+            unsigned_decimals_are_wider: kind == Server::TiDb,
             year_is_date: is_set(parameters, "yearIsDateType", true),
             blobs_are_strings: is_set(parameters, "blobsAreStrings", false),
-            bits_are_bytes: for_mariadb,
             vectors_are_text: kind == Server::TiDb,
         },
         current_database_only: is_set(parameters, "nullDatabaseMeansCurrent", for_mariadb),

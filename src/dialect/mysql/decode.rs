@@ -3,16 +3,16 @@
 
 use std::borrow::Cow;
 
-use super::super::calendar::{MICROS_PER_DAY, civil_from_days, days_from_civil, hybrid_day};
+use super::super::calendar::{MICROS_PER_DAY, days_from_civil, hybrid_day};
 use super::super::decimal::parse_at_scale;
 use super::super::instant::{TimestampEncoder, time_of_day};
 use super::super::problem::Problem;
+use super::binary::{MALFORMED, bits, fixed, integer, shown_number, time, unscaled, utf8, wall};
 use super::types::{ColumnType, Kind, Wire};
 use crate::config::spec::{TypeSpec, ZeroDate};
 use crate::model::{CursorKind, CursorValue, Field, FieldType, Instant, Value};
 use crate::zone::{Overlap, Zone};
 
-const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
 const NO_DATE: Problem =
     Problem::new("the value is a zero date or a date without month or day").unless("zero.date=null");
 const NOT_CONVERTED: Problem = Problem::new(
@@ -26,10 +26,10 @@ pub(super) const NO_ORDER: Problem =
 const NO_TIME: Problem =
     Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
 const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
-const TOO_WIDE: Problem = Problem::new("the value is beyond the type that the query has for its column");
+/// The reader describes such a column anew, with a type that holds more if there is one.
+pub(super) const TOO_WIDE: Problem = Problem::new("the value is beyond the type that its column is delivered as");
 const AMBIGUOUS: Problem =
     Problem::new("the wall clock comes twice when daylight saving time ends").unless("dst.overlap=later");
-const NOT_UTF8: Problem = Problem::new("the text is not UTF-8");
 
 /// How one column's values become record values.
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +49,33 @@ pub(super) enum Decoder {
     UnsignedDecimal,
     UnsignedText,
     /// BIT: big-endian bits, as a number.
-    Bits,
+    Bits {
+        most: u64,
+    },
     BitsDecimal,
     BitsText,
-    Boolean,
+    /// An integer of which zero is false.
+    Boolean {
+        wire: Wire,
+        signed: bool,
+    },
+    /// BIT of which none is false.
+    BitBoolean,
     Float,
     Double,
+    /// An integer where its column was described as a double.
+    DoubleOfInteger {
+        wire: Wire,
+        signed: bool,
+    },
+    /// `float(M,D)`, as the server shows it.
+    ShownFloat {
+        digits: u8,
+    },
+    /// `double(M,D)`, as the server shows it.
+    ShownDouble {
+        digits: u8,
+    },
     Text,
     Bytes,
     Decimal {
@@ -137,7 +158,10 @@ impl Decoder {
         let signed = !column.unsigned;
         let field_type = &field.field_type;
         Some(match (column.kind, field_type) {
-            (Kind::TinyInt, FieldType::Boolean) => Decoder::Boolean,
+            (Kind::TinyInt, FieldType::Boolean) => Decoder::Boolean { wire: Wire::Tiny, signed },
+            (Kind::TinyInt, FieldType::Int8) if column.unsigned => {
+                Decoder::Narrowed { wire: Wire::Tiny, signed, most: i64::from(i8::MAX) }
+            }
             (Kind::BigInt, FieldType::Int64) if column.unsigned => Decoder::UnsignedLong,
             (Kind::BigInt, FieldType::Decimal { .. }) => Decoder::UnsignedDecimal,
             (Kind::BigInt, FieldType::String) => Decoder::UnsignedText,
@@ -148,9 +172,15 @@ impl Decoder {
             (Kind::Bit, FieldType::Bytes) => Decoder::Bytes,
             (Kind::Bit, FieldType::Decimal { .. }) => Decoder::BitsDecimal,
             (Kind::Bit, FieldType::String) => Decoder::BitsText,
-            (Kind::Bit, _) => Decoder::Bits,
-            (Kind::Float, FieldType::Float32) => Decoder::Float,
-            (Kind::Double, FieldType::Float64) => Decoder::Double,
+            (Kind::Bit, FieldType::Boolean) => Decoder::BitBoolean,
+            (Kind::Bit, FieldType::Int8) => Decoder::Bits { most: 127 },
+            (Kind::Bit, _) => Decoder::Bits { most: u64::MAX },
+            (Kind::Float, FieldType::Float32) => {
+                column.shown_digits().map_or(Decoder::Float, |digits| Decoder::ShownFloat { digits })
+            }
+            (Kind::Double, FieldType::Float64) => {
+                column.shown_digits().map_or(Decoder::Double, |digits| Decoder::ShownDouble { digits })
+            }
             (Kind::Decimal, FieldType::Decimal { scale, .. }) => Decoder::Decimal { scale: *scale },
             (Kind::Decimal, FieldType::Float64) => Decoder::DecimalDouble,
             (Kind::Year, FieldType::Date) => Decoder::Year { wire: Wire::Short, no_date },
@@ -184,6 +214,9 @@ impl Decoder {
         };
         match self {
             Decoder::Integer { .. } | Decoder::UnsignedLong => Some(Decoder::Narrowed { wire, signed, most }),
+            Decoder::Narrowed { most, .. } => Some(Decoder::Narrowed { wire, signed, most }),
+            Decoder::Boolean { .. } => Some(Decoder::Boolean { wire, signed }),
+            Decoder::Double | Decoder::ShownDouble { .. } => Some(Decoder::DoubleOfInteger { wire, signed }),
             Decoder::Year { no_date, .. } => Some(Decoder::Year { wire, no_date }),
             Decoder::YearNumber { .. } => Some(Decoder::YearNumber { wire }),
             _ => None,
@@ -204,18 +237,27 @@ impl Decoder {
             }
             Decoder::Text => Value::Text(Cow::Borrowed(utf8(bytes)?)),
             Decoder::Bytes => Value::Bytes(Cow::Borrowed(bytes)),
-            Decoder::Boolean => Value::Boolean(integer(Wire::Tiny, true, bytes)? != 0),
+            Decoder::Boolean { wire, signed } => Value::Boolean(integer(*wire, *signed, bytes)? != 0),
+            Decoder::BitBoolean => Value::Boolean(bits(bytes)? != 0),
             Decoder::UnsignedLong => {
                 let value = u64::from_le_bytes(fixed(bytes)?);
                 Value::Integer(i64::try_from(value).map_err(|_| TOO_LARGE)?)
             }
             Decoder::UnsignedDecimal => unscaled(u64::from_le_bytes(fixed(bytes)?)),
             Decoder::UnsignedText => Value::Text(Cow::Owned(u64::from_le_bytes(fixed(bytes)?).to_string())),
-            Decoder::Bits => Value::Integer(i64::try_from(bits(bytes)?).map_err(|_| TOO_LARGE)?),
+            Decoder::Bits { most } => match bits(bytes)? {
+                value if value > *most => return Err(TOO_WIDE),
+                value => Value::Integer(i64::try_from(value).map_err(|_| TOO_LARGE)?),
+            },
             Decoder::BitsDecimal => unscaled(bits(bytes)?),
             Decoder::BitsText => Value::Text(Cow::Owned(bits(bytes)?.to_string())),
             Decoder::Float => Value::Float32(f32::from_le_bytes(fixed(bytes)?)),
             Decoder::Double => Value::Float64(f64::from_le_bytes(fixed(bytes)?)),
+            Decoder::DoubleOfInteger { wire, signed } => Value::Float64(integer(*wire, *signed, bytes)? as f64),
+            Decoder::ShownFloat { digits } => {
+                Value::Float32(shown_number(f64::from(f32::from_le_bytes(fixed(bytes)?)), *digits) as f32)
+            }
+            Decoder::ShownDouble { digits } => Value::Float64(shown_number(f64::from_le_bytes(fixed(bytes)?), *digits)),
             Decoder::Decimal { scale } => {
                 let (negative, magnitude) = parse_at_scale(utf8(bytes)?, *scale)
                     .ok_or(Problem::new("the value has more digits than the column's scale"))?;
@@ -316,96 +358,6 @@ impl CursorDecoder {
     }
 }
 
-#[inline]
-fn integer(wire: Wire, signed: bool, bytes: &[u8]) -> Result<i64, Problem> {
-    Ok(match (wire, signed) {
-        (Wire::Long, true) => i64::from(i32::from_le_bytes(fixed(bytes)?)),
-        (Wire::LongLong, true) => i64::from_le_bytes(fixed(bytes)?),
-        (Wire::Tiny, true) => i64::from(i8::from_le_bytes(fixed(bytes)?)),
-        (Wire::Tiny, false) => i64::from(u8::from_le_bytes(fixed(bytes)?)),
-        (Wire::Short, true) => i64::from(i16::from_le_bytes(fixed(bytes)?)),
-        (Wire::Short, false) => i64::from(u16::from_le_bytes(fixed(bytes)?)),
-        (Wire::Long, false) => i64::from(u32::from_le_bytes(fixed(bytes)?)),
-        _ => return Err(MALFORMED),
-    })
-}
-
-#[inline]
-pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Problem> {
-    bytes.try_into().map_err(|_| MALFORMED)
-}
-
-#[inline]
-fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(bytes).map_err(|_| NOT_UTF8)
-}
-
-/// Up to eight bytes, most significant first.
-pub(super) fn bits(bytes: &[u8]) -> Result<u64, Problem> {
-    if bytes.len() > 8 {
-        return Err(MALFORMED);
-    }
-    Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-}
-
-/// A decimal of scale 0.
-fn unscaled(value: u64) -> Value<'static> {
-    let bytes = [&[0][..], &value.to_be_bytes()].concat();
-    let redundant = bytes.windows(2).take_while(|pair| pair[0] == 0 && pair[1] & 0x80 == 0).count();
-    Value::Decimal(Cow::Owned(bytes[redundant..].to_vec()))
-}
-
-/// The parts of a date and time on the wire: length, year, month, day, hour, minute, second, microseconds.
-pub(super) struct Parts {
-    pub(super) date: (i64, i64, i64),
-    /// Microseconds of the day.
-    pub(super) time: i64,
-}
-
-impl Parts {
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, Problem> {
-        let (length, body) = bytes.split_first().ok_or(MALFORMED)?;
-        if usize::from(*length) != body.len() {
-            return Err(MALFORMED);
-        }
-        let byte = |index: usize| body.get(index).map_or(0, |byte| i64::from(*byte));
-        let year = byte(0) | byte(1) << 8;
-        let micros = byte(7) | byte(8) << 8 | byte(9) << 16 | byte(10) << 24;
-        let seconds = byte(4) * 3_600 + byte(5) * 60 + byte(6);
-        Ok(Self { date: (year, byte(2), byte(3)), time: seconds * 1_000_000 + micros })
-    }
-}
-
-/// Microseconds since the epoch of a wall clock read as UTC; none for what is no date.
-#[inline]
-fn wall(bytes: &[u8]) -> Result<Option<i64>, Problem> {
-    let parts = Parts::read(bytes)?;
-    let (year, month, day) = parts.date;
-    if !(1..=12).contains(&month) || day == 0 {
-        return Ok(None);
-    }
-    let days = days_from_civil(year, month, day);
-    if day > 28 && civil_from_days(days) != (year, month, day) {
-        return Ok(None);
-    }
-    Ok(Some(days * MICROS_PER_DAY + parts.time))
-}
-
-/// Microseconds of the day; none below zero or from 24 hours on.
-fn time(bytes: &[u8]) -> Result<Option<i64>, Problem> {
-    let (length, body) = bytes.split_first().ok_or(MALFORMED)?;
-    if usize::from(*length) != body.len() {
-        return Err(MALFORMED);
-    }
-    let byte = |index: usize| body.get(index).map_or(0, |byte| i64::from(*byte));
-    let days = byte(1) | byte(2) << 8 | byte(3) << 16 | byte(4) << 24;
-    if byte(0) != 0 || days != 0 {
-        return Ok(None);
-    }
-    let micros = byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
-    Ok(Some((byte(5) * 3_600 + byte(6) * 60 + byte(7)) * 1_000_000 + micros))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,6 +374,11 @@ mod tests {
         assert_eq!(decode("int unsigned", FieldType::Int64, &[0xff; 4]), Ok(Value::Integer(4_294_967_295)));
         assert_eq!(decode("tinyint unsigned", FieldType::Int16, &[0xff]), Ok(Value::Integer(255)));
         assert_eq!(decode("bit(12)", FieldType::Int16, &[0x0f, 0xff]), Ok(Value::Integer(4_095)));
+        assert_eq!(decode("bit(12)", FieldType::Int8, &[0, 0x7f]), Ok(Value::Integer(127)));
+        assert_eq!(decode("bit(12)", FieldType::Int8, &[0, 0x80]), Err(TOO_WIDE));
+        assert_eq!(decode("tinyint(1) unsigned", FieldType::Int8, &[0x80]), Err(TOO_WIDE));
+        assert_eq!(decode("tinyint(1)", FieldType::Boolean, &[5]), Ok(Value::Boolean(true)));
+        assert_eq!(decode("bit(1)", FieldType::Boolean, &[0]), Ok(Value::Boolean(false)));
         assert_eq!(decode("year", FieldType::Date, &1970_u16.to_le_bytes()), Ok(Value::Integer(0)));
         assert_eq!(decode("bigint unsigned", FieldType::Int64, &[0xff; 8]), Err(TOO_LARGE));
         let decimal = FieldType::Decimal { precision: None, scale: 0 };
@@ -429,6 +386,26 @@ mod tests {
         assert_eq!(decode("bigint unsigned", decimal.clone(), &[0xff; 8]), Ok(widest));
         assert_eq!(decode("bigint unsigned", decimal, &5_u64.to_le_bytes()), Ok(Value::Decimal(vec![5].into())));
         assert_eq!(decode("json", FieldType::String, b"{}"), Ok(Value::Text("{}".into())));
+    }
+
+    #[test]
+    fn numbers_with_so_many_digits_are_rounded_as_the_server_shows_them() {
+        let double = |column: &str, value: f64| decode(column, FieldType::Float64, &value.to_le_bytes()).map(owned);
+        assert_eq!(double("double(10,3)", -0.001_000_000_000_000_000_9), Ok(Value::Float64(-0.001)));
+        assert_eq!(double("double(10,0)", 2.000_000_1), Ok(Value::Float64(2.0)));
+        assert_eq!(double("double", 0.100_000_000_000_000_02), Ok(Value::Float64(0.100_000_000_000_000_02)));
+        assert_eq!(double("double(255,30)", -f64::MAX), Ok(Value::Float64(-f64::MAX)));
+        let float = |value: f32| decode("float(7,3)", FieldType::Float32, &value.to_le_bytes()).map(owned);
+        assert_eq!(float(1.234_6), Ok(Value::Float32(1.235)));
+        assert_eq!(float(f32::MAX), Ok(Value::Float32(f32::MAX)));
+    }
+
+    fn owned(value: Value<'_>) -> Value<'static> {
+        match value {
+            Value::Float32(value) => Value::Float32(value),
+            Value::Float64(value) => Value::Float64(value),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::super::problem::{Problem, in_row, is_of_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
 use super::super::{Doing, Flow, RowSink};
 use super::classify::classify;
-use super::decode::{CursorDecoder, Decoder, NO_ORDER, shown};
+use super::decode::{CursorDecoder, Decoder, NO_ORDER, TOO_WIDE, shown};
 use super::raw::raw;
 use super::types::{ColumnType, Wire};
 use super::{Notes, Session, bind, bytes, statement};
@@ -204,7 +204,13 @@ impl Reader<'_> {
         let relation = &self.definition.relation;
         match failure {
             Failure::Driver(error) => classify(error, Doing::Page),
-            Failure::Value(index, problem) => problem.error(ErrorKind::Value, relation, name(index)),
+            Failure::Value(index, problem) => {
+                if problem == TOO_WIDE {
+                    let known = self.notes.exceeding.entry(relation.clone()).or_default();
+                    known.insert(name(index).to_owned());
+                }
+                problem.error(ErrorKind::Value, relation, name(index))
+            }
             Failure::Cursor(index, NO_ORDER) if index < self.definition.columns.len() => {
                 let known = self.notes.broken_dates.entry(relation.clone()).or_default();
                 known.insert(name(index).to_owned());

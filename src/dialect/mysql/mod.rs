@@ -1,6 +1,6 @@
 //! MySQL 8 and newer, MariaDB, and TiDB. One dialect with three names: which server answers is read from
 //! its version, whatever the URL says. The files: `connect` opens a session, `settings` says what it is
-//! set to, `catalog` lists and describes, `types` maps types, `decode` and `raw` read values, `fetch` runs pages, `explain` judges plans,
+//! set to, `catalog` lists and describes, `types` maps types, `forms` knows how drivers differ, `decode`, `binary` and `raw` read values, `fetch` runs pages, `explain` judges plans,
 //! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
 //! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
 //! since when, `past` reads TiDB as of a time; `beside` asks the server about the session and cancels its statements,
@@ -10,6 +10,7 @@
 //! twice. A custom query runs in the zone it would have with Kafka Connect, since it may say `now()`.
 
 mod beside;
+mod binary;
 mod bind;
 mod catalog;
 mod classify;
@@ -18,12 +19,14 @@ mod decode;
 mod explain;
 mod facts;
 mod fetch;
+mod forms;
 mod identity;
 mod late;
 mod past;
 mod raw;
 mod roles;
 mod settings;
+mod shape;
 mod starts;
 mod syntax;
 mod types;
@@ -50,6 +53,7 @@ use super::{
 };
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::drivers::{DriverParameters, Maker};
 use crate::model::{
     CursorKind, CursorValue, Micros, OpenTransactions, PastView, PlannedQuery, Relation, TableDefinition, TableId,
     micros_of,
@@ -100,6 +104,10 @@ macro_rules! dialect {
                 types::documented($server, types)
             }
 
+            fn stores_times_of_sessions(&self) -> bool {
+                true
+            }
+
             fn connect<'a>(&'a self, source: &'a SourceSpec) -> BoxFuture<'a, Result<Box<dyn SourceConnection>>> {
                 Box::pin(async move {
                     let session = connect::open(source).await?;
@@ -115,16 +123,18 @@ dialect!(MariaDb, "mariadb", Server::MariaDb);
 dialect!(TiDb, "tidb", Server::TiDb);
 
 /// What parameters of the URL, and the driver they are meant for, change about types.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Quirks {
-    /// `transformedBitIsBoolean`: TINYINT(1) is a boolean.
-    tiny_is_boolean: bool,
+    /// Whose driver the URL is for.
+    maker: Maker,
+    /// What drivers look at where they differ.
+    parameters: DriverParameters,
+    /// Drivers see a digit more in an unsigned decimal of TiDB.
+    unsigned_decimals_are_wider: bool,
     /// `yearIsDateType`, true by default.
     year_is_date: bool,
     /// `blobsAreStrings`.
     blobs_are_strings: bool,
-    /// BIT(n) as MariaDB's driver has it.
-    bits_are_bytes: bool,
     /// TiDB's vectors have a text form only.
     vectors_are_text: bool,
 }
@@ -170,6 +180,8 @@ struct Notes {
     nullable: HashMap<Relation, HashSet<String>>,
     /// Columns of dates that gave one which is none where it had to tell an order, per relation.
     broken_dates: HashMap<Relation, HashSet<String>>,
+    /// Columns that gave a value beyond the narrowest type in which a driver delivers them, per relation.
+    exceeding: HashMap<Relation, HashSet<String>>,
 }
 
 /// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
@@ -241,6 +253,13 @@ impl Session {
         let rows = answered(&self.vigil, Doing::Page, call).await?;
         self.notes.open_transaction = false;
         Ok(rows)
+    }
+
+    /// The rows of a statement, every value as text.
+    async fn texts(&mut self, sql: &str, doing: Doing) -> Result<Vec<MySqlRow>> {
+        self.tidy().await?;
+        let call = sqlx::raw_sql(statement(sql)).fetch_all(&mut self.connection);
+        answered(&self.vigil, doing, call).await
     }
 
     async fn rows(&mut self, sql: &str, binds: &[&str], doing: Doing) -> Result<Vec<MySqlRow>> {

@@ -2,7 +2,8 @@
 //! here, also a date that is none, else the bytes. Interprets nothing and never fails.
 
 use super::super::problem::hex;
-use super::decode::{Parts, bits, fixed, shown};
+use super::binary::{Parts, bits, fixed};
+use super::decode::shown;
 use super::types::{ColumnType, Kind, Wire};
 
 /// The text of a value that is not null.

@@ -2,14 +2,15 @@
 //! it becomes (`querying.md`, 10.2), how it can serve as a cursor, and which form its values have on the
 //! wire.
 
-use serde::Deserialize;
 use sqlx::mysql::MySqlTypeInfo;
 
 use super::super::DocumentedType;
 use super::super::decimal::numeric_type;
 use super::super::instant::timestamp_type;
+use super::shape::Shape;
 use super::{Quirks, Server};
 use crate::config::spec::{DecimalHandling, NumericMapping, TimeHandling, TypeSpec, UnsignedBigint, ZeroDate};
+use crate::model::drivers::{DriverParameters, Maker};
 use crate::model::{CursorKind, FieldType, Projection};
 
 /// The binary form of a value.
@@ -81,17 +82,22 @@ const fn row(name: &'static str, kind: Kind, servers: &'static [Server], note: &
 const ALL: &[Server] = &[Server::MySql, Server::MariaDb, Server::TiDb];
 const NOT_TIDB: &[Server] = &[Server::MySql, Server::MariaDb];
 const MARIADB: &[Server] = &[Server::MariaDb];
+const TIDB: &[Server] = &[Server::TiDb];
 const VECTORS: &[Server] = &[Server::MySql, Server::TiDb];
 /// Another name or form of a type that has a row of its own.
 const NONE: &[Server] = &[];
 
+const BY_DRIVER: &str = "by the JDBC driver, see `driver.types`";
+const BITS: &str = "by the JDBC driver, see `driver.types`; those that have an int8 fail beyond 127, where here the next integer is taken";
+
 /// Every type: columns are mapped by it, and the reference page shows it.
 const TYPES: &[TypeRow] = &[
     row("tinyint", Kind::TinyInt, ALL, ""),
-    row("tinyint(1)", Kind::TinyInt, ALL, "a boolean with transformedBitIsBoolean=true, as in Connect"),
-    row("tinyint unsigned", Kind::TinyInt, ALL, ""),
+    row("tinyint(1)", Kind::TinyInt, ALL, BY_DRIVER),
+    row("tinyint(1) unsigned", Kind::TinyInt, ALL, BY_DRIVER),
+    row("tinyint unsigned", Kind::TinyInt, ALL, BY_DRIVER),
     row("smallint", Kind::SmallInt, ALL, ""),
-    row("smallint unsigned", Kind::SmallInt, ALL, ""),
+    row("smallint unsigned", Kind::SmallInt, ALL, BY_DRIVER),
     row("mediumint", Kind::MediumInt, ALL, ""),
     row("mediumint unsigned", Kind::MediumInt, ALL, ""),
     row("int", Kind::Int, ALL, ""),
@@ -99,16 +105,19 @@ const TYPES: &[TypeRow] = &[
     row("bigint", Kind::BigInt, ALL, ""),
     row("bigint unsigned", Kind::BigInt, ALL, "Connect fails beyond 2^63 - 1"),
     row("float", Kind::Float, ALL, ""),
+    row("float(7,3)", Kind::Float, ALL, "rounded as the server shows it, as in Connect"),
     row("double", Kind::Double, ALL, ""),
+    row("double(10,3)", Kind::Double, ALL, "rounded as the server shows it, as in Connect"),
     row("decimal", Kind::Decimal, NONE, ""),
     row("decimal(10,2)", Kind::Decimal, ALL, "numeric.mapping has no effect, as in Connect"),
+    row("decimal(10,2) unsigned", Kind::Decimal, TIDB, ""),
     row("decimal(65,30)", Kind::Decimal, ALL, ""),
     row("bit", Kind::Bit, NONE, ""),
-    row("bit(1)", Kind::Bit, ALL, ""),
-    row("bit(7)", Kind::Bit, ALL, ""),
-    row("bit(8)", Kind::Bit, ALL, "Connect's driver for MySQL wraps values beyond 127; MariaDB's has bytes"),
-    row("bit(16)", Kind::Bit, ALL, "Connect's driver for MySQL fails beyond 255; MariaDB's has bytes"),
-    row("bit(64)", Kind::Bit, ALL, "Connect's driver for MySQL fails beyond 255; MariaDB's has bytes"),
+    row("bit(1)", Kind::Bit, ALL, BY_DRIVER),
+    row("bit(7)", Kind::Bit, ALL, BY_DRIVER),
+    row("bit(8)", Kind::Bit, ALL, BITS),
+    row("bit(16)", Kind::Bit, ALL, BITS),
+    row("bit(64)", Kind::Bit, ALL, BITS),
     row("year", Kind::Year, ALL, "the first day of the year, as in Connect; a number with yearIsDateType=false"),
     row("date", Kind::Date, ALL, "Connect fails on zero and partial dates"),
     row("datetime", Kind::DateTime, ALL, "Connect fails on zero and partial dates"),
@@ -147,10 +156,16 @@ const TYPES: &[TypeRow] = &[
     row("geometrycollection", Kind::Geometry, NOT_TIDB, ""),
     row("geomcollection", Kind::Geometry, NONE, ""),
     row("vector", Kind::Vector, VECTORS, ""),
-    row("uuid", Kind::Uuid, MARIADB, ""),
+    row("uuid", Kind::Uuid, MARIADB, "MariaDB's drivers from 3 on leave it out, see `driver.types`"),
     row("inet4", Kind::Inet, MARIADB, ""),
     row("inet6", Kind::Inet, MARIADB, ""),
 ];
+
+/// The widest number with a floating point.
+const LONGEST_NUMBER: u32 = 255;
+
+/// The most digits after the point that the server keeps to.
+const MOST_DIGITS: u8 = 30;
 
 /// A column's type, as the catalog or a result describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,9 +174,9 @@ pub(super) struct ColumnType {
     /// The type in full: `bigint(20) unsigned`.
     pub(super) name: String,
     pub(super) unsigned: bool,
-    /// Digits of a decimal, bits of a bit, display width of a tinyint.
+    /// Digits of a decimal or of a `double(M,D)`, bits of a bit, display width of a tinyint.
     pub(super) size: u32,
-    /// Fraction digits of a decimal.
+    /// Fraction digits of the same.
     pub(super) scale: u32,
     /// Fraction digits of a time.
     pub(super) digits: u8,
@@ -192,7 +207,7 @@ impl ColumnType {
         }
     }
 
-    /// Of a result column; the scale of a decimal is not known from it.
+    /// Of a result column; how many digits a number has after the point is not known from it.
     pub(super) fn of_result(info: &MySqlTypeInfo) -> Self {
         let shape = Shape::of(info);
         let kind = shape.kind();
@@ -205,7 +220,8 @@ impl ColumnType {
             kind,
             name,
             unsigned: shape.unsigned(),
-            size: shape.max_size,
+            // Of a number with a floating point it says nothing.
+            size: if matches!(kind, Kind::Float | Kind::Double) { 0 } else { shape.max_size },
             scale: 0,
             // `2024-02-29 12:00:00` has 19 characters.
             digits: if is_time { shape.max_size.saturating_sub(20).min(6) as u8 } else { 0 },
@@ -240,10 +256,11 @@ impl ColumnType {
     }
 
     /// Whether a result column of this type can be read for one of a query that is `other` by the query's own account.
-    /// MySQL and its relatives make integers of other widths of some expressions in a derived table.
+    /// MySQL and its relatives make integers of other widths of some expressions in a derived table, and an integer of a
+    /// user variable that was a double before it had a value.
     pub(super) fn stands_for(&self, other: &Self) -> bool {
         let is_integer = |of: &Self| matches!(of.wire(), Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong);
-        is_integer(self) && is_integer(other) && self.kind != Kind::Year
+        is_integer(self) && self.kind != Kind::Year && (is_integer(other) || other.kind == Kind::Double)
     }
 
     /// A date that may be no date: zero, or without month or day.
@@ -251,11 +268,37 @@ impl ColumnType {
         matches!(self.kind, Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Year)
     }
 
-    /// The field type and how the column is selected; none where the reference has no mapping.
+    /// Takes the digits after the point of a result column, which the driver does not tell.
+    pub(super) fn take_scale(&mut self, scale: u32, server: Server) {
+        let sign = if self.unsigned { " unsigned" } else { "" };
+        match self.kind {
+            Kind::Decimal => {
+                // Its width counts the point and the sign, TiDB's also where there is none.
+                let extra = u32::from(!self.unsigned || server == Server::TiDb) + u32::from(scale > 0);
+                self.size = self.size.saturating_sub(extra).clamp(scale.max(1), 65);
+                self.scale = scale;
+                self.name = format!("decimal({},{scale}){sign}", self.size);
+            }
+            Kind::Float | Kind::Double if scale > 0 => {
+                (self.size, self.scale) = (LONGEST_NUMBER, scale);
+                let word = if self.kind == Kind::Float { "float" } else { "double" };
+                self.name = format!("{word}({LONGEST_NUMBER},{scale}){sign}");
+            }
+            _ => {}
+        }
+    }
+
+    /// The digits after the point that the server shows of a `double(M,D)` or `float(M,D)`.
+    pub(super) fn shown_digits(&self) -> Option<u8> {
+        let is_fixed = matches!(self.kind, Kind::Float | Kind::Double) && self.size > 0;
+        u8::try_from(self.scale).ok().filter(|digits| is_fixed && *digits <= MOST_DIGITS)
+    }
+
+    /// The field type and how the column is selected; none where the reference has no mapping. Where drivers differ
+    /// (`forms`) it holds every value.
     pub(super) fn mapping(&self, types: &TypeSpec, quirks: &Quirks) -> Option<(FieldType, Projection)> {
         let dates_as_text = types.zero_date == Some(ZeroDate::Text);
         let field_type = match self.kind {
-            Kind::TinyInt if self.size == 1 && !self.unsigned && quirks.tiny_is_boolean => FieldType::Boolean,
             Kind::TinyInt => {
                 if self.unsigned {
                     FieldType::Int16
@@ -281,8 +324,12 @@ impl ColumnType {
             Kind::BigInt => FieldType::Int64,
             Kind::Float => FieldType::Float32,
             Kind::Double => FieldType::Float64,
+            // All drivers take the place of the sign for one of a digit.
+            Kind::Decimal if self.unsigned && quirks.unsigned_decimals_are_wider => {
+                Self { size: self.size + 1, ..self.clone() }.decimal(types)
+            }
             Kind::Decimal => self.decimal(types),
-            Kind::Bit => self.bits(types, quirks),
+            Kind::Bit => self.bits(types),
             Kind::Date | Kind::DateTime | Kind::Timestamp if dates_as_text => {
                 return Some((FieldType::String, Projection::Text));
             }
@@ -314,13 +361,10 @@ impl ColumnType {
         }
     }
 
-    /// One bit is an INT8, as with the reference. More are bytes with MariaDB's driver; MySQL's wraps
-    /// or fails beyond 7 bits, so there they are the smallest integer that holds them.
-    fn bits(&self, types: &TypeSpec, quirks: &Quirks) -> FieldType {
+    /// The smallest integer that holds so many bits.
+    fn bits(&self, types: &TypeSpec) -> FieldType {
         match self.size {
-            ..=1 => FieldType::Int8,
-            _ if quirks.bits_are_bytes => FieldType::Bytes,
-            2..=7 => FieldType::Int8,
+            ..=7 => FieldType::Int8,
             8..=15 => FieldType::Int16,
             16..=31 => FieldType::Int32,
             32..=63 => FieldType::Int64,
@@ -372,95 +416,29 @@ fn unsigned_bigint(types: &TypeSpec) -> FieldType {
 /// The rows of the reference page.
 pub(super) fn documented(server: Server, types: &TypeSpec) -> Vec<DocumentedType> {
     let quirks = Quirks {
+        maker: if server == Server::MariaDb { Maker::MariaDb } else { Maker::MySql },
+        parameters: DriverParameters::default(),
+        unsigned_decimals_are_wider: server == Server::TiDb,
         year_is_date: true,
-        bits_are_bytes: server == Server::MariaDb,
+        blobs_are_strings: false,
         vectors_are_text: server == Server::TiDb,
-        ..Quirks::default()
     };
     let shown = TYPES.iter().filter(|row| row.servers.contains(&server));
     shown
         .map(|row| {
             let column = ColumnType::of_catalog(row.name);
+            let field = match column.forms(types, &quirks, false).into_iter().next() {
+                Some(form) => form.field_type,
+                None => column.mapping(types, &quirks).map(|(field_type, _)| field_type),
+            };
             DocumentedType {
                 name: row.name.to_owned(),
-                field: column.mapping(types, &quirks).map(|(field_type, _)| field_type),
+                field,
                 optional: types.zero_date == Some(ZeroDate::Null) && column.may_be_no_date(),
-                // The driver that a mariadb URL stands for has the same bytes.
-                note: if column.kind == Kind::Bit && quirks.bits_are_bytes { "" } else { row.note },
+                note: row.note,
             }
         })
         .collect()
-}
-
-/// What the driver knows of a result column and hands out only in this form.
-#[derive(Debug, Deserialize)]
-struct Shape {
-    r#type: String,
-    flags: String,
-    collation: serde_json::Value,
-    #[serde(default)]
-    max_size: u32,
-}
-
-/// The collation of bytes.
-const BINARY: u64 = 63;
-
-impl Shape {
-    fn of(info: &MySqlTypeInfo) -> Self {
-        let parsed = serde_json::to_value(info).ok().and_then(|value| serde_json::from_value(value).ok());
-        parsed.unwrap_or(Self {
-            r#type: String::new(),
-            flags: String::new(),
-            collation: serde_json::Value::Null,
-            max_size: 0,
-        })
-    }
-
-    fn has(&self, flag: &str) -> bool {
-        self.flags.split('|').any(|known| known.trim() == flag)
-    }
-
-    fn unsigned(&self) -> bool {
-        let is_number = ["Tiny", "Short", "Long", "Int24", "LongLong", "NewDecimal", "Decimal", "Float", "Double"]
-            .contains(&self.r#type.as_str());
-        is_number && self.has("UNSIGNED")
-    }
-
-    fn kind(&self) -> Kind {
-        let is_binary = self.collation.as_u64() == Some(BINARY);
-        match self.r#type.as_str() {
-            "Tiny" => Kind::TinyInt,
-            "Short" => Kind::SmallInt,
-            "Int24" => Kind::MediumInt,
-            "Long" => Kind::Int,
-            "LongLong" => Kind::BigInt,
-            "Float" => Kind::Float,
-            "Double" => Kind::Double,
-            "Decimal" | "NewDecimal" => Kind::Decimal,
-            "Bit" => Kind::Bit,
-            "Year" => Kind::Year,
-            "Date" => Kind::Date,
-            "Datetime" => Kind::DateTime,
-            "Timestamp" => Kind::Timestamp,
-            "Time" => Kind::Time,
-            "Json" => Kind::Json,
-            "Geometry" => Kind::Geometry,
-            "Enum" => Kind::Enum,
-            "Set" => Kind::Set,
-            "String" | "VarChar" | "VarString" | "TinyBlob" | "Blob" | "MediumBlob" | "LongBlob" => {
-                if self.has("ENUM") {
-                    Kind::Enum
-                } else if self.has("SET") {
-                    Kind::Set
-                } else if is_binary {
-                    Kind::Bytes
-                } else {
-                    Kind::Text
-                }
-            }
-            _ => Kind::Other,
-        }
-    }
 }
 
 #[cfg(test)]

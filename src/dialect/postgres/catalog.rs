@@ -314,6 +314,7 @@ fn define(
         relation: relation.clone(),
         columns: Vec::new(),
         skipped: Vec::new(),
+        by_driver: Vec::new(),
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique,

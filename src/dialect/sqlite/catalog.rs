@@ -117,6 +117,7 @@ pub(super) async fn describe(
         relation: relation.clone(),
         columns: Vec::new(),
         skipped: Vec::new(),
+        by_driver: Vec::new(),
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique: UniqueKeys::none_because("it is a query"),

@@ -19,6 +19,7 @@ use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Registry;
 use super::columns::KnownColumns;
 use super::commit::CommitStage;
+use super::driver_types::DriverChoices;
 use super::memory::Share;
 use super::refused::Refusals;
 use super::server::ServerGuard;
@@ -78,6 +79,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         fence: Fence::among(1).remove(0),
         server: ServerGuard::new(false),
         columns: KnownColumns::default(),
+        driver_choices: DriverChoices::default(),
         memory: Share::among(1, 256 << 20).unwrap(),
     }
 }

@@ -148,6 +148,7 @@ impl SourceConnection for Connection {
                 relation: relation.clone(),
                 columns,
                 skipped: vec![],
+                by_driver: vec![],
                 primary_key: self.0.primary_key(),
                 indexes: vec![],
                 unique: UniqueKeys { keys: self.0.unique_keys(), none_because: None },

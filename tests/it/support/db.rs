@@ -323,6 +323,11 @@ impl MySqlFamily {
     pub fn run(&self, sql: &str) {
         run_on_mysql(&self.url(), sql);
     }
+
+    /// Runs a query of one text column.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        self.server().texts(sql)
+    }
 }
 
 impl Source for MySqlFamily {

@@ -27,6 +27,8 @@ pub struct Raw {
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
     pub headers: Vec<(String, String)>,
+    /// When it was made, in milliseconds since the epoch.
+    pub at: i64,
 }
 
 /// One record, decoded through the registry.
@@ -133,6 +135,7 @@ pub fn read_on(topic: &str, from: &HashMap<i32, i64>) -> Vec<Raw> {
                     key: message.key().map(<[u8]>::to_vec),
                     value: message.payload().map(<[u8]>::to_vec),
                     headers: headers(&message),
+                    at: message.timestamp().to_millis().expect("a time"),
                 });
             }
         }

@@ -13,6 +13,7 @@ pub mod load;
 pub mod oracle;
 pub mod private;
 pub mod process;
+pub mod registry;
 pub mod tls_files;
 pub mod tls_proxy;
 pub mod web;

@@ -18,8 +18,6 @@ const ZERO: &[(&str, &str)] =
 /// What all three have, under the settings that hold by default.
 const COLUMNS: &[Column] = &[
     of("tinyint", "int8", &["-128", "127", "0"]),
-    of("tinyint(1)", "int8", &["-128", "5", "1"]),
-    of("bool", "int8", &["true", "false"]),
     of("tinyint unsigned", "int16", &["255", "0"]),
     of("tinyint not null", "int8", &["-1"]),
     of("smallint", "int16", &["-32768", "32767"]),
@@ -33,6 +31,8 @@ const COLUMNS: &[Column] = &[
     of("bigint unsigned", "long", &["9223372036854775807", "0"])
         .refuses(&[("9223372036854775808", "unsigned.bigint"), ("18446744073709551615", "unsigned.bigint")]),
     of("float", "float", &["0.1", "-3.4028234e38", "1.17549435e-38", "16777217"]),
+    of("float(7,3)", "float", &["1.2345", "-0.0005", "9999.999"]).same("round({got}, 3) <=> concat({col}) + 0"),
+    of("double(10,3)", "double", &["-0.001", "1234567.0005", "0"]).same("{got} <=> concat({col}) + 0e0"),
     of("double", "double", &["0.1", "-1.7976931348623157e308", "2.2250738585072014e-308", "9007199254740993"]),
     of("decimal(10,2)", "decimal(2)", &["0", "-99999999.99", "99999999.99", "0.01"]),
     of("decimal(10,2) unsigned", "decimal(2)", &["99999999.99"]),
@@ -82,12 +82,27 @@ const COLUMNS: &[Column] = &[
 ];
 
 const BITS: &[Column] = &[
-    of("bit(1)", "int8", &["b'0'", "b'1'"]),
     of("bit(7)", "int8", &["b'1111111'", "0"]),
     of("bit(8)", "int16", &["255", "0"]),
     of("bit(31)", "int", &["2147483647"]),
     of("bit(63)", "long", &["9223372036854775807"]),
     of("bit(64)", "long", &["9223372036854775807", "0"]).refuses(&[("18446744073709551615", "unsigned.bigint")]),
+];
+
+/// As the newest driver for MySQL has them.
+const FLAGS: &[Column] = &[
+    of("tinyint(1)", "int8", &["-128", "5", "1"]),
+    of("bool", "int8", &["true", "false"]),
+    of("tinyint(1) unsigned", "int16", &["255", "0"]),
+    of("bit(1)", "int8", &["b'0'", "b'1'"]),
+];
+
+/// As the newest driver for MariaDB has them.
+const BOOLEANS: &[Column] = &[
+    of("tinyint(1)", "boolean", &["-128", "5", "1", "0"]).same("{got} <=> ({col} <> 0)"),
+    of("bool", "boolean", &["true", "false"]),
+    of("tinyint(1) unsigned", "boolean", &["255", "0"]).same("{got} <=> ({col} <> 0)"),
+    of("bit(1)", "boolean", &["b'0'", "b'1'"]),
 ];
 
 const GEOMETRY: &[Column] = &[
@@ -107,6 +122,7 @@ const JSON: &[Column] =
 /// All of each server, in groups.
 pub const OF_MYSQL: &[&[Column]] = &[
     COLUMNS,
+    FLAGS,
     BITS,
     GEOMETRY,
     JSON,
@@ -120,13 +136,11 @@ pub const OF_MYSQL: &[&[Column]] = &[
 
 pub const OF_MARIADB: &[&[Column]] = &[
     COLUMNS,
+    BOOLEANS,
+    BITS,
     GEOMETRY,
     JSON,
     &[
-        of("bit(1)", "int8", &["b'0'", "b'1'"]),
-        of("bit(7)", "bytes", &["b'1111111'", "0"]),
-        of("bit(8)", "bytes", &["255", "0"]),
-        of("bit(64)", "bytes", &["18446744073709551615", "0"]),
         of("uuid", "string", &["'00112233-4455-6677-8899-AABBCCDDEEFF'", "'00000000-0000-0000-0000-000000000000'"]),
         of("inet6", "string", &["'::'", "'2001:db8::ff00:42:8329'", "'::ffff:1.2.3.4'"]),
         of("inet4", "string", &["'0.0.0.0'", "'255.255.255.255'"]),
@@ -138,6 +152,7 @@ pub const OF_MARIADB: &[&[Column]] = &[
 
 pub const OF_TIDB: &[&[Column]] = &[
     COLUMNS,
+    FLAGS,
     BITS,
     JSON,
     &[
