@@ -273,9 +273,15 @@ pub async fn describe(
     let needed: Vec<usize> = needed.iter().filter_map(|name| definition.column_index(name)).collect();
     let keeps = |(index, column): (usize, &ColumnDefinition)| column.is_visible || needed.contains(&index);
     let kept: Vec<bool> = definition.columns.iter().enumerate().map(keeps).collect();
-    let mut keeps = kept.iter();
-    definition.columns.retain(|_| keeps.next() == Some(&true));
-    definition.by_driver.retain(|column| kept.get(column.place) != Some(&false));
+    let (mut keeps, mut left_out) = (kept.iter(), Vec::new());
+    definition.columns.retain(|column| {
+        let keeps = keeps.next() == Some(&true);
+        if !keeps {
+            left_out.push(column.field.name.clone());
+        }
+        keeps
+    });
+    definition.by_driver.retain(|column| !left_out.contains(&column.column.field.name));
     for column in &mut definition.by_driver {
         column.place = kept.iter().take(column.place).filter(|is_kept| **is_kept).count();
     }
