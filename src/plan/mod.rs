@@ -6,6 +6,7 @@
 pub mod ahead;
 pub mod cursor;
 pub mod identity;
+mod landmark;
 mod late;
 mod order;
 mod statement;

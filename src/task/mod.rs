@@ -9,6 +9,7 @@
 pub mod binding;
 pub mod columns;
 mod commit;
+mod continuity;
 pub mod facts;
 mod fence;
 pub mod late;

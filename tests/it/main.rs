@@ -17,6 +17,7 @@ mod lifecycle;
 mod modes;
 mod moves;
 mod mysql_family;
+mod recreated;
 mod rows;
 mod schema_change;
 mod schemas;
