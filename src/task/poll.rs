@@ -112,6 +112,8 @@ impl<'a> PollStage<'a> {
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();
+            // Where it leads now, tables may be others.
+            self.looks = Looks::default();
         }
         Ok(())
     }
@@ -260,6 +262,9 @@ impl<'a> PollStage<'a> {
     /// Looks at what identifies the tables, if it is time; at the one that is polled, if that was not done before.
     async fn look(&mut self, index: usize) -> Result<()> {
         let is_due = self.looks.is_due();
+        if !is_due && self.relations[index].continuity.has_looked() {
+            return Ok(());
+        }
         let is_wanted = |place: usize, polled: &Polled| is_due || place == index && !polled.continuity.has_looked();
         let relations = self.relations.iter().enumerate().filter(|(place, polled)| is_wanted(*place, polled));
         let asked: Vec<(usize, Counted)> =
