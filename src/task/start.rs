@@ -71,6 +71,7 @@ impl Polled {
         self.facts.found_rules(rules);
         self.facts.show(&self.name, &self.board);
         self.late.judged(&self.name, judged, life, &self.board);
+        self.continuity.described();
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }

@@ -95,6 +95,11 @@ impl Continuity {
         Some(TableMark { incarnation, landmarks: self.landmarks.kept().to_vec() })
     }
 
+    /// It was described anew, so it may be another one than at the last look.
+    pub(super) fn described(&mut self) {
+        self.has_looked = false;
+    }
+
     pub(super) fn has_looked(&self) -> bool {
         self.has_looked
     }
