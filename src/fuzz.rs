@@ -10,7 +10,7 @@ use crate::convert::avro::decode;
 use crate::convert::registry;
 use crate::guard::{gaps, history, prints, sketch, snapshot, window};
 use crate::model::{Position, SourcePartition};
-use crate::offsets::{format, standalone};
+use crate::offsets::{format, server, standalone, table};
 use crate::tls::{Certificates, Identity, Input};
 
 /// A parser under its name, which is that of its folder of inputs.
@@ -74,6 +74,11 @@ fn stored_offset(bytes: &[u8]) {
     let _ = format::connector_of(key);
     let (connector, partition) = format::parse_key(key).unwrap_or(("c".to_owned(), SourcePartition::query()));
     assert_eq!(format::parse_key(&format::key(&connector, &partition)), Some((connector.clone(), partition.clone())));
+    let _ = server::parse(&connector, value);
+    if let Ok(Some(mark)) = table::parse(&connector, &partition, value) {
+        let again = table::parse(&connector, &partition, table::value(&mark).as_bytes());
+        assert!(matches!(again, Ok(Some(_))), "what is remembered of a table goes round");
+    }
     if let Ok(Some(offset)) = format::parse_value(&connector, &partition, value) {
         let again = format::parse_value(&connector, &partition, &format::value(&offset));
         assert_eq!(again.ok().flatten(), Some(offset));

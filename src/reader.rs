@@ -7,10 +7,13 @@ use std::cmp::Ordering;
 
 use crate::dialect::{Flow, RowSink, RowStream, StreamEnd};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, EncodedBatch, Position, RowText, TupleOrder, Value};
+use crate::model::{CursorValue, EncodedBatch, Position, RowText, Sample, TupleOrder, Value};
 
 /// Encodes one row to the end of a buffer; what the convert module's encoders are, without naming them.
 pub type EncodeRow<'a> = &'a (dyn Fn(&[Value<'_>], &mut EncodedBatch) -> Result<()> + Sync);
+
+/// So many rows at the beginning of a batch are noted ([`Page::samples`]); of those behind them every so manieth part.
+const SAMPLED: usize = 16;
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +98,8 @@ pub struct Page {
     pub ended: bool,
     /// Rows of this one cursor fill the whole page, and there may be more of them: read them as a tie.
     pub unfinished_tie: Option<Position>,
+    /// Some of the rows: the first ones, and fewer and fewer behind them.
+    pub samples: Vec<Sample>,
 }
 
 /// Reads from the stream until the limits, its end, or an error. A page goes on to the first row beyond the limits: if
@@ -141,6 +146,9 @@ struct Pager<'a> {
     ends_between: bool,
     /// Rows handed over, kept or not.
     seen: usize,
+    samples: Vec<Sample>,
+    /// How many records the batch has with the next sample.
+    next_sample: usize,
 }
 
 /// What becomes of a row before it is read.
@@ -160,6 +168,9 @@ impl RowSink for Pager<'_> {
             Entry::Refused => return Ok(Flow::Pause),
         }
         (self.encode)(values, &mut self.batch)?;
+        if self.batch.len() >= self.next_sample {
+            self.sample(values, cursor);
+        }
         Ok(self.passed(cursor))
     }
 
@@ -189,6 +200,8 @@ impl RowSink for Pager<'_> {
 impl<'a> Pager<'a> {
     fn new(encode: EncodeRow<'a>, rule: CutRule<'a>, limits: Limits, batch: EncodedBatch) -> Self {
         Self {
+            samples: Vec::new(),
+            next_sample: batch.len() + 1,
             encode,
             rule,
             limits,
@@ -205,6 +218,12 @@ impl<'a> Pager<'a> {
             ends_between: false,
             seen: 0,
         }
+    }
+
+    #[cold]
+    fn sample(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) {
+        self.samples.push(Sample::of(self.batch.len(), values, cursor));
+        self.next_sample = self.batch.len() + 1 + self.batch.len() / SAMPLED;
     }
 
     /// Looks at a row's cursor before the row is taken; entering the same row twice changes nothing.
@@ -272,7 +291,9 @@ impl<'a> Pager<'a> {
             }
             self.last = self.before;
         }
+        self.samples.retain(|sample| sample.records <= self.batch.len());
         Page {
+            samples: self.samples,
             batch: self.batch,
             left_out: self.left_out,
             position: (!self.last.is_empty()).then_some(Position(self.last)),

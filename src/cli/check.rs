@@ -10,7 +10,7 @@ use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicRole};
 use crate::kafka::{client, probe, topics};
-use crate::model::{CursorFact, Mode, Relation};
+use crate::model::{CursorFact, Mode, Relation, Server};
 use crate::task::binding::Binding;
 use crate::task::driver_types::DriverChoice;
 
@@ -86,9 +86,9 @@ pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one 
      compaction and KTables do not work; key.mode=primary_key mends it";
 
 async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
-    let (bindings, identity) = database(spec, args, findings).await;
+    let (bindings, server) = database(spec, args, findings).await;
     if brokers(spec, args, &bindings, findings).await {
-        offsets(spec, args, (&bindings, identity.as_deref()), findings).await;
+        offsets(spec, args, (&bindings, server.as_ref()), findings).await;
         let relations: Vec<_> = bindings.iter().map(|binding| binding.definition.relation.clone()).collect();
         left_by_a_standalone_worker(spec, args, &relations, findings).await;
     }
@@ -143,7 +143,7 @@ fn collision(topic: &str, other: &str) -> Error {
 }
 
 /// What can be polled, and which server it is.
-async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> (Vec<Binding>, Option<String>) {
+async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> (Vec<Binding>, Option<Server>) {
     let what = format!("database {}", spec.source.url);
     let mut bindings = Vec::new();
     let dialect = match dialect_of(&spec.source) {
@@ -157,7 +157,8 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
     let Some(mut connection) = findings.note(&what, connected, |connection| connection.server().to_owned()) else {
         return (bindings, None);
     };
-    let identity = connection.identity().map(str::to_owned);
+    let server = inspect::server_of(spec.identity.server, &mut *connection);
+    let server = output::within(args.timeout, &what, server).await.ok().flatten();
     let listed = output::within(args.timeout, &what, catalog::selected(spec, dialect, &mut *connection)).await;
     let listed = listed.and_then(|mut selected| selected.nothing.take().map_or(Ok(selected), Err));
     let selected = findings.note("tables", listed, |selected| format!("{} selected", selected.relations.len()));
@@ -194,7 +195,7 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
         bindings.push(binding);
     }
     connection.close().await;
-    (bindings, identity)
+    (bindings, server)
 }
 
 /// The lines about a table's cursor columns.
@@ -218,7 +219,7 @@ fn about_cursor(relation: &Relation, cursor: &CursorKnown) {
 async fn offsets(
     spec: &ConnectorSpec,
     args: &ConfigArgs,
-    (bindings, identity): (&[Binding], Option<&str>),
+    (bindings, server): (&[Binding], Option<&Server>),
     findings: &mut Findings,
 ) {
     let stored = match output::within(args.timeout, "the offsets topic", offset_tools::load(spec)).await {
@@ -228,8 +229,8 @@ async fn offsets(
             return;
         }
     };
-    if let Some(identity) = identity {
-        findings.note("server", inspect::server(spec, Some(identity), stored.server.as_deref()), String::clone);
+    if let Some(server) = server {
+        findings.note("server", inspect::server(spec, Some(server), stored.server.as_ref()), String::clone);
     }
     if !stored.offsets.is_empty() {
         return;

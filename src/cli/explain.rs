@@ -101,7 +101,9 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let stored = output::within(timeout, "the offsets topic", offset_tools::load(spec)).await?;
     if !args.json {
         output::print(&format!("connector {} on {} ({})\n", spec.name, spec.source.url, connection.server()))?;
-        let server = inspect::server(spec, connection.identity(), stored.server.as_deref());
+        let found = inspect::server_of(spec.identity.server, &mut *connection);
+        let found = output::within(timeout, &what, found).await?;
+        let server = inspect::server(spec, found.as_ref(), stored.server.as_ref());
         output::print(&format!("server {}\n", server.unwrap_or_else(|error| error.report())))?;
     }
     let mut tables = Vec::new();
@@ -127,7 +129,8 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
             }
         }
     }
-    let server = json!({"identity": connection.identity(), "remembered": stored.server});
+    let remembered = stored.server.map(|server| server.identity);
+    let server = json!({"identity": connection.identity(), "remembered": remembered});
     connection.close().await;
     let source = spec.source.url.to_string();
     Ok((json!({"connector": spec.name, "source": source, "server": server, "tables": tables}), code))

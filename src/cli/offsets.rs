@@ -185,13 +185,13 @@ async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Resu
     for spec in &specs {
         let stored = load(spec, config).await?;
         if as_json {
-            let server = stored.server.as_deref();
+            let server = stored.server.as_ref().map(|server| server.identity.as_str());
             documents.extend(stored.offsets.iter().map(|(partition, stored)| entry(spec, partition, stored, server)));
             continue;
         }
         let mut text = format!("connector {} in topic {}\n", spec.name, spec.offsets.topic);
         if let Some(server) = &stored.server {
-            text.push_str(&format!("  server: {server}\n"));
+            text.push_str(&format!("  server: {}\n", server.identity));
         }
         if stored.offsets.is_empty() {
             text.push_str("  no offsets stored\n");
@@ -444,7 +444,9 @@ async fn apply(
     for (partition, after) in &changes {
         let before = match stored.offsets.get(partition) {
             Some(stored) => stored.offset.to_string(),
-            None if *partition == SourcePartition::server() => stored.server.clone().unwrap_or_else(none),
+            None if *partition == SourcePartition::server() => {
+                stored.server.as_ref().map_or_else(none, |server| server.identity.clone())
+            }
             None => none(),
         };
         let after = after.as_ref().map_or_else(none, ToString::to_string);

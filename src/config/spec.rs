@@ -12,11 +12,13 @@ use regex::Regex;
 use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
+mod identity;
 mod types;
 
 pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
+pub use identity::{IdentitySpec, Recreated, ServerIdentity};
 pub use types::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
     TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
@@ -31,6 +33,8 @@ pub struct ConnectorSpec {
     pub origin: String,
     /// The database.
     pub source: SourceSpec,
+    /// Whether it still is the one that was read.
+    pub identity: IdentitySpec,
     /// Which tables, or the query.
     pub selection: Selection,
     /// How new rows are recognised.

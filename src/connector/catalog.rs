@@ -7,6 +7,7 @@ use std::future::pending;
 use regex::Regex;
 use tokio::sync::watch;
 
+use super::inspect;
 use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
@@ -337,7 +338,8 @@ async fn list(
 ) -> Result<(Vec<Relation>, Option<Error>)> {
     let Selection::Tables(filter) = &spec.selection else { return Ok((Vec::new(), None)) };
     let mut connection = dialect.connect(&spec.source).await?;
-    server.agrees(connection.identity())?;
+    let found = inspect::server_of(spec.identity.server, &mut *connection).await?;
+    server.agrees(found.as_ref())?;
     let listed = connection.list_tables(&filter.catalog).await?;
     connection.close().await;
     let home = Home::of(&spec.source.url);

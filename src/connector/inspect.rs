@@ -1,10 +1,12 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
 use super::catalog;
-use crate::config::spec::{ConnectorSpec, ModeName};
+use crate::config::spec::{ConnectorSpec, ModeName, ServerIdentity};
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorValue, Instant, NotPolled, PlannedQuery, Position, Relation, SourcePartition};
+use crate::model::{
+    CursorFact, CursorValue, Instant, NotPolled, PlannedQuery, Position, Relation, Server, SourcePartition,
+};
 use crate::task::binding::{Binding, describe, partition_of, topic_of};
 use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
@@ -111,16 +113,35 @@ pub async fn upper(
 ///
 /// # Errors
 /// `ForeignServer` if they belong to another.
-pub fn server(spec: &ConnectorSpec, identity: Option<&str>, remembered: Option<&str>) -> Result<String> {
-    let Some(identity) = identity else { return Ok("has no identity that could be remembered".to_owned()) };
+pub fn server(spec: &ConnectorSpec, found: Option<&Server>, remembered: Option<&Server>) -> Result<String> {
+    let Some(found) = found else { return Ok("has no identity that could be remembered".to_owned()) };
+    let identity = &found.identity;
     if spec.mode.mode == ModeName::Bulk {
         return Ok(format!("{identity}; mode=bulk has no offsets that would belong to it"));
     }
-    Ok(match (ServerGuard::new(false).judge(remembered, identity)?, remembered) {
+    if spec.identity.server == ServerIdentity::Off {
+        return Ok(format!("{identity}; server.identity=off takes any"));
+    }
+    Ok(match (ServerGuard::new(false, spec.identity.server).judge(remembered, found)?, remembered) {
         (Verdict::Known, _) => format!("{identity}, as remembered"),
-        (Verdict::Remember, Some(remembered)) => format!("{identity}, remembered as `{remembered}`"),
-        (Verdict::Remember, None) => format!("{identity}, not remembered yet; the first run does"),
+        (Verdict::Remember(_), Some(remembered)) if remembered.identity == *identity => {
+            format!("{identity}, as remembered; the next run remembers its cluster too")
+        }
+        (Verdict::Remember(_), Some(remembered)) => format!("{identity}, remembered as `{}`", remembered.identity),
+        (Verdict::Remember(_), None) => format!("{identity}, not remembered yet; the first run does"),
     })
+}
+
+/// The server that a connection leads to, as far as the configuration wants to know; none where it has no identity.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn server_of(by: ServerIdentity, connection: &mut dyn SourceConnection) -> Result<Option<Server>> {
+    let Some(mut server) = connection.identity().map(Server::host) else { return Ok(None) };
+    if by == ServerIdentity::Cluster {
+        server.lineage = connection.lineage().await?;
+    }
+    Ok(Some(server))
 }
 
 /// The database's plan of the page after `position`. It needs the privilege to read, and reads nothing.

@@ -10,7 +10,7 @@ use crate::kafka::RecordSink;
 use crate::kafka::admin;
 use crate::kafka::lease::Lease;
 use crate::kafka::producer::TransactionalProducer;
-use crate::model::{SourceOffset, SourcePartition};
+use crate::model::{Server, SourceOffset, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::{OffsetStore, Owner, StoredOffset};
 
@@ -19,8 +19,8 @@ use crate::offsets::{OffsetStore, Owner, StoredOffset};
 pub struct Stored {
     /// Every offset, by partition, tables no longer selected included.
     pub offsets: BTreeMap<SourcePartition, StoredOffset>,
-    /// The identity of the server they were read from.
-    pub server: Option<String>,
+    /// The server they were read from.
+    pub server: Option<Server>,
 }
 
 /// Everything stored of the connector.

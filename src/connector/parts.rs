@@ -54,7 +54,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         key_converter: spec.key_converter.create()?,
         value_converter: spec.value_converter.create()?,
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
-        server: task::server::ServerGuard::new(options.accept_server),
+        server: task::server::ServerGuard::new(options.accept_server, spec.identity.server),
         columns: task::columns::KnownColumns::default(),
         driver_choices: task::driver_types::DriverChoices::default(),
         memory: task::memory::Share::among(1, spec.memory_max)?,

@@ -27,8 +27,8 @@ use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::error::{Error, Result};
 pub use crate::model::{CursorFact, FactWeight};
 use crate::model::{
-    CursorKind, CursorValue, FieldType, Micros, OpenTransactions, PastView, PlannedQuery, Relation, RowText,
-    TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
+    CursorKind, CursorValue, FieldType, Incarnation, Lineage, Micros, OpenTransactions, PastView, PlannedQuery,
+    Relation, RowText, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
 };
 use crate::zone::Zone;
 pub use syntax::SqlSyntax;
@@ -159,6 +159,22 @@ pub trait SourceConnection: Send {
         None
     }
 
+    /// Whose transactions the server has executed, by which the servers of one replication cluster know each other. Empty
+    /// where it does not tell, and where all of them have one [`SourceConnection::identity`].
+    fn lineage<'a>(&'a mut self) -> BoxFuture<'a, Result<Lineage>> {
+        Box::pin(async { Ok(Lineage::default()) })
+    }
+
+    /// What identifies each of these tables now, in their order; none of one that is not there or has no identity, as a
+    /// view. Beside a table stands the column whose ids the database hands out, if it is polled by one. Not inside a view
+    /// of the database.
+    ///
+    /// # Errors
+    /// `Unreachable` if the tables are somewhere else now than where the connection leads.
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(async move { Ok(vec![None; tables.len()]) })
+    }
+
     /// Whether it is a standby, which may lag behind what was read from another server.
     fn is_replica(&self) -> bool {
         false
@@ -240,6 +256,9 @@ pub trait SourceConnection: Send {
     /// enough otherwise: what runs is cancelled in the background ([`farewells`]).
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
+
+/// A table, and the column whose ids the database hands out, if it is polled by one.
+pub type Counted = (TableId, Option<String>);
 
 /// By what late rows of a relation can be found.
 #[derive(Debug, Clone, PartialEq, Eq)]

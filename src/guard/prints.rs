@@ -6,6 +6,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
+pub use crate::model::Hash;
+
 /// What a row is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Print {
@@ -14,10 +16,6 @@ pub struct Print {
     /// All that it holds; the same for every row where that does not matter.
     pub content: u32,
 }
-
-/// A hash that stays what it is from build to build, for nobody attacks it: FNV-1a.
-#[derive(Debug, Clone, Copy)]
-pub struct Hash(u64);
 
 /// Rows that have been seen; of rows that nothing tells apart it is known how many there were.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,37 +40,12 @@ impl Hasher for Hashed {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        self.0 = Hash(self.0).with(bytes).whole();
+        self.0 = Hash::default().with(&self.0.to_le_bytes()).with(bytes).whole();
     }
 
     fn write_u64(&mut self, number: u64) {
         // Both ends of it are used.
         self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (number >> 32);
-    }
-}
-
-impl Default for Hash {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Hash {
-    /// With these bytes.
-    #[must_use]
-    pub fn with(self, bytes: &[u8]) -> Self {
-        let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        Self(bytes.iter().fold(self.0, step))
-    }
-
-    /// All of it.
-    pub fn whole(self) -> u64 {
-        self.0
-    }
-
-    /// Half as long.
-    pub fn half(self) -> u32 {
-        (self.0 ^ (self.0 >> 32)) as u32
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod cursor;
 pub mod drivers;
 pub mod fact;
+pub mod hash;
+pub mod incarnation;
 pub mod not_polled;
 pub mod offset;
 pub mod order;
@@ -15,12 +17,14 @@ pub mod value;
 
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
+pub use hash::Hash;
+pub use incarnation::{Incarnation, Landmark, Lineage, Sample, Server, TableMark};
 pub use not_polled::{NotPolled, OddCursor};
 pub use offset::{Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
 pub use order::{ColumnOrder, TupleOrder};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use ranges::RangeSet;
-pub use record::{EncodedBatch, Joins, KafkaRecord, RowText, Skipped};
+pub use record::{EncodedBatch, Joins, KafkaRecord, Memos, RowText, Skipped};
 pub use schema::{
     ColumnDefinition, DriverColumn, DriverForm, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema,
     SkippedColumn, TableDefinition, TableId, UniqueKeys,

@@ -74,6 +74,22 @@ impl SourcePartition {
         Self::from_pairs([("rowtide", "owner")])
     }
 
+    /// Where it is kept which table an offset of this partition belongs to; Kafka Connect never asks for it either.
+    #[must_use]
+    pub fn mark(&self) -> Self {
+        Self::from_pairs([("rowtide", "table"), ("table", self.0.get("table").map_or("", String::as_str))])
+    }
+
+    /// Whether it is one of rowtide's own, which hold no offset.
+    pub fn is_own(&self) -> bool {
+        self.0.contains_key("rowtide")
+    }
+
+    /// Whether it is the [`SourcePartition::mark`] of some table.
+    pub fn is_mark(&self) -> bool {
+        self.0.get("rowtide").is_some_and(|kind| kind == "table")
+    }
+
     fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
@@ -83,6 +99,7 @@ impl SourcePartition {
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
+            (Some(table), _) if self.is_mark() => write!(f, "what is remembered of {table}"),
             (Some(table), _) => f.write_str(table),
             (None, Some(_)) => f.write_str("query"),
             (None, None) if *self == Self::server() => f.write_str("server"),

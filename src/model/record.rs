@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::cursor::Instant;
-use super::offset::OffsetDelta;
+use super::incarnation::{Server, TableMark};
+use super::offset::{OffsetDelta, SourcePartition};
 
 /// Records of one relation, encoded, in one allocation, with the offset step they carry. The batch is
 /// the unit of progress: its records and its delta are committed together or not at all (E3).
@@ -24,12 +25,28 @@ pub struct EncodedBatch {
     pub exhausted: bool,
     /// Whether a transaction may end behind it.
     pub joins: Joins,
-    /// The identity of the server the rows come from, where it is to be remembered.
-    pub server: Option<Arc<str>>,
+    /// What is to be remembered with the rows.
+    pub memos: Memos,
     /// Rows that were read and are not among the records.
     pub skipped: Option<Box<Skipped>>,
     /// Headers of the few records that have any, in the order of the records.
     headers: Vec<RecordHeader>,
+}
+
+/// What is remembered of server and table, in the transaction of the rows.
+#[derive(Debug, Clone, Default)]
+pub struct Memos {
+    /// The server the rows come from.
+    pub server: Option<Arc<Server>>,
+    /// The table they come from, with the partition of its offset.
+    pub table: Option<Arc<(SourcePartition, TableMark)>>,
+}
+
+impl Memos {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.server.is_none() && self.table.is_none()
+    }
 }
 
 /// A row's delivered columns as the database gives them, not interpreted: name and text, none for NULL.
@@ -98,7 +115,7 @@ impl EncodedBatch {
             newest: None,
             exhausted: false,
             joins: Joins::Free,
-            server: None,
+            memos: Memos::default(),
             skipped: None,
             headers: Vec::new(),
         }

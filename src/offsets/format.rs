@@ -87,8 +87,8 @@ pub fn to_rest<'a>(offsets: impl IntoIterator<Item = (&'a SourcePartition, Optio
     out
 }
 
-/// The reverse of [`to_rest`], as `PATCH /connectors/NAME/offsets` takes it; a null offset resets. The
-/// server's identity and the owner, which Connect lists among the offsets, are none of them and are left out.
+/// The reverse of [`to_rest`], as `PATCH /connectors/NAME/offsets` takes it; a null offset resets. The server's
+/// identity, the owner and what is remembered of tables, which Connect lists among the offsets, are left out.
 ///
 /// # Errors
 /// `Config` if the document has another shape, `Offsets` if an offset cannot be one.
@@ -109,7 +109,7 @@ pub fn from_rest(connector: &str, text: &str) -> Result<Vec<(SourcePartition, Op
         let Some(partition) = parse_partition(map) else {
             return Err(shape(&format!("entry {index}: the fields of `partition` must be strings")));
         };
-        if partition == SourcePartition::server() || partition == SourcePartition::owner() {
+        if partition.is_own() {
             continue;
         }
         let offset = match entry.get("offset") {

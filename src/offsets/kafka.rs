@@ -10,12 +10,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all, try_join};
 
-use super::{Loaded, OffsetStore, Owner, StoredOffset, format, owner, server};
+use super::{Loaded, OffsetStore, Owner, StoredOffset, format, owner, server, table};
 use crate::config::spec::{KafkaSpec, OffsetsSpec};
 use crate::error::Result;
 use crate::kafka::tail::Tail;
 use crate::kafka::topic_log::LogRecord;
-use crate::model::{KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
+use crate::model::{KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
 
 /// How long open transactions of other connectors may hold the topic's end back: longer than the
 /// `transaction.timeout.ms` that Kafka Connect's producers have by default.
@@ -37,14 +37,18 @@ impl KafkaOffsetStore {
         Self { kafka, topic: offsets.topic.clone(), worker_topic, tails: Mutex::default() }
     }
 
-    /// The records that set an offset, or reset it: one for each topic that is read.
+    /// The records that set an offset, or reset it: one for each topic that is read, and one that forgets which table
+    /// the offset before it belonged to.
     pub fn assign(
         &self,
         connector: &str,
         partition: &SourcePartition,
         offset: Option<&SourceOffset>,
     ) -> Vec<KafkaRecord> {
-        self.topics().map(|topic| format::record(topic, connector, partition, offset)).collect()
+        let is_table = !partition.is_own() && partition.0.contains_key("table");
+        let mark = is_table.then(|| table::record(&self.topic, connector, partition, None));
+        let offsets = self.topics().map(|topic| format::record(topic, connector, partition, offset));
+        offsets.chain(mark).collect()
     }
 
     fn topics(&self) -> impl Iterator<Item = &String> {
@@ -101,8 +105,12 @@ impl OffsetStore for KafkaOffsetStore {
         format::record(&self.topic, connector, &delta.partition, Some(&delta.to))
     }
 
-    fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord> {
-        self.topics().map(|topic| server::record(topic, connector, identity)).collect()
+    fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {
+        self.topics().map(|topic| server::record(topic, connector, server)).collect()
+    }
+
+    fn stage_table(&self, connector: &str, partition: &SourcePartition, mark: &TableMark) -> KafkaRecord {
+        table::record(&self.topic, connector, partition, Some(mark))
     }
 
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {
@@ -171,6 +179,12 @@ fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<Loade
             loaded.owner = owner::parse(connector, &value).map_err(|error| error.with("topic", topic))?;
             continue;
         }
+        if partition.is_mark() {
+            let of = SourcePartition::table(partition.0.get("table").map_or("", String::as_str));
+            let mark = table::parse(connector, &of, &value).map_err(|error| error.with("topic", topic))?;
+            loaded.tables.extend(mark.map(|mark| (of, mark)));
+            continue;
+        }
         let Some(offset) =
             format::parse_value(connector, &partition, &value).map_err(|error| error.with("topic", topic))?
         else {
@@ -234,7 +248,7 @@ mod tests {
         let key = r#"["c",{"rowtide":"server"}]"#;
         let server = |value| newest(vec![record(0, 1, 1, key, value)], "offsets", "c").unwrap();
         let loaded = server(Some(r#"{"identity":"system 7"}"#));
-        assert_eq!((loaded.server.as_deref(), loaded.offsets.len()), (Some("system 7"), 0));
+        assert_eq!((loaded.server, loaded.offsets.len()), (Some(Server::host("system 7")), 0));
         assert_eq!(server(None), Loaded::default());
     }
 

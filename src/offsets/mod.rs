@@ -5,6 +5,7 @@ pub mod kafka;
 mod owner;
 pub mod server;
 pub mod standalone;
+pub mod table;
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use futures_util::future::{BoxFuture, pending, ready};
 
 pub use self::owner::Owner;
 use crate::error::Result;
-use crate::model::{KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
+use crate::model::{KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
 
 /// An offset as stored, with its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +36,10 @@ pub struct StoredOffset {
 pub struct Loaded {
     /// Its offsets, tables no longer selected included.
     pub offsets: HashMap<SourcePartition, StoredOffset>,
-    /// The identity of the server they were read from; none before the first run, and after Kafka Connect.
-    pub server: Option<String>,
+    /// What is remembered of the tables they are of, under the partitions of the offsets ([`SourcePartition::table`]).
+    pub tables: HashMap<SourcePartition, TableMark>,
+    /// The server they were read from; none before the first run, and after Kafka Connect.
+    pub server: Option<Server>,
     /// The process it belongs to; none before the first run, and after Kafka Connect.
     pub owner: Option<Owner>,
 }
@@ -64,8 +67,11 @@ pub trait OffsetStore: Send + Sync {
     /// The record that makes `delta.to` the stored offset.
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord;
 
-    /// The records that remember the server's identity.
-    fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord>;
+    /// The records that remember the server.
+    fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord>;
+
+    /// The record that remembers the table of an offset's partition.
+    fn stage_table(&self, connector: &str, partition: &SourcePartition, mark: &TableMark) -> KafkaRecord;
 
     /// The record that says which process the connector belongs to.
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord;

@@ -5,36 +5,46 @@ use serde_json::Value;
 
 use super::format;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{KafkaRecord, SourcePartition};
+use crate::model::{KafkaRecord, Lineage, Server, SourcePartition};
 
-/// The record that remembers an identity: `["<connector>",{"rowtide":"server"}]`, `{"identity":"…"}`.
-pub fn record(topic: &str, connector: &str, identity: &str) -> KafkaRecord {
-    let mut value = String::with_capacity(identity.len() + 16);
+/// The record that remembers a server: `["<connector>",{"rowtide":"server"}]`, `{"identity":"…"}`, and with
+/// `server.identity=cluster` `"cluster":["…"]`.
+pub fn record(topic: &str, connector: &str, server: &Server) -> KafkaRecord {
+    let mut value = String::with_capacity(server.identity.len() + 16);
     value.push_str("{\"identity\":");
-    format::push_string(&mut value, identity);
-    value.push('}');
+    format::push_string(&mut value, &server.identity);
+    for (index, source) in server.lineage.sources.iter().enumerate() {
+        value.push_str(if index == 0 { ",\"cluster\":[" } else { "," });
+        format::push_string(&mut value, source);
+    }
+    value.push_str(if server.lineage.sources.is_empty() { "}" } else { "]}" });
     let key = format::key(connector, &SourcePartition::server());
     KafkaRecord { topic: topic.to_owned(), key, value: Some(value.into_bytes()) }
 }
 
-/// The identity in a value; none for the JSON literal `null`.
+/// The server in a value; none for the JSON literal `null`.
 ///
 /// # Errors
 /// `Offsets` if the value is anything else: a check that cannot be made must not pass.
-pub fn parse(connector: &str, bytes: &[u8]) -> Result<Option<String>> {
+pub fn parse(connector: &str, bytes: &[u8]) -> Result<Option<Server>> {
     let wrong = || {
         Error::new(ErrorKind::Offsets, "the remembered server cannot be read")
             .with("connector", connector)
             .advise("use the rowtide that wrote it, or forget it with `rowtide offsets reset`")
     };
-    match serde_json::from_slice(bytes).map_err(|error| wrong().caused_by(error))? {
-        Value::Null => Ok(None),
-        Value::Object(map) => match map.get("identity") {
-            Some(Value::String(identity)) => Ok(Some(identity.clone())),
-            _ => Err(wrong()),
-        },
-        _ => Err(wrong()),
-    }
+    let map = match serde_json::from_slice(bytes).map_err(|error| wrong().caused_by(error))? {
+        Value::Null => return Ok(None),
+        Value::Object(map) => map,
+        _ => return Err(wrong()),
+    };
+    let Some(Value::String(identity)) = map.get("identity") else { return Err(wrong()) };
+    let source = |source: &Value| source.as_str().map(str::to_owned);
+    let sources = match map.get("cluster") {
+        None => Vec::new(),
+        Some(Value::Array(sources)) => sources.iter().map(source).collect::<Option<_>>().ok_or_else(wrong)?,
+        Some(_) => return Err(wrong()),
+    };
+    Ok(Some(Server { identity: identity.clone(), lineage: Lineage { sources, own: None } }))
 }
 
 #[cfg(test)]
@@ -43,12 +53,23 @@ mod tests {
 
     #[test]
     fn the_identity_is_one_record_beside_the_offsets() {
-        let record = record("offsets", "c", "postgresql database \"d\" (5), system 7");
+        let server = Server::host("postgresql database \"d\" (5), system 7");
+        let record = record("offsets", "c", &server);
         assert_eq!(record.key, br#"["c",{"rowtide":"server"}]"#);
         let value = record.value.unwrap();
         assert_eq!(value, br#"{"identity":"postgresql database \"d\" (5), system 7"}"#);
-        assert_eq!(parse("c", &value).unwrap().as_deref(), Some("postgresql database \"d\" (5), system 7"));
+        assert_eq!(parse("c", &value).unwrap(), Some(server));
         assert_eq!(format::parse_key(&record.key), Some(("c".to_owned(), SourcePartition::server())));
+    }
+
+    #[test]
+    fn a_cluster_goes_round() {
+        let lineage = Lineage { sources: vec!["a".into(), "b\"".into()], own: None };
+        let server = Server { lineage, ..Server::host("mysql server b") };
+        let value = record("offsets", "c", &server).value.unwrap();
+        assert_eq!(value, br#"{"identity":"mysql server b","cluster":["a","b\""]}"#);
+        assert_eq!(parse("c", &value).unwrap(), Some(server));
+        assert!(parse("c", br#"{"identity":"b","cluster":[1]}"#).is_err());
     }
 
     #[test]
@@ -61,7 +82,7 @@ mod tests {
     #[test]
     fn an_identity_that_cannot_be_read_is_no_identity_at_all() {
         assert_eq!(parse("c", b"null").unwrap(), None);
-        for broken in [&b"{}"[..], b"{\"identity\":5}", b"[]", b"x"] {
+        for broken in [&b"{}"[..], b"{\"identity\":5}", b"[]", b"x", b"{\"identity\":\"a\",\"cluster\":1}"] {
             assert_eq!(parse("c", broken).unwrap_err().kind(), ErrorKind::Offsets);
         }
     }

@@ -114,7 +114,7 @@ pub fn of_connector(connector: &str, entries: &[Entry]) -> Result<Found> {
                 continue;
             }
         };
-        if partition == SourcePartition::server() {
+        if partition.is_own() {
             continue;
         }
         let offset = match value {
@@ -132,8 +132,7 @@ pub fn of_connector(connector: &str, entries: &[Entry]) -> Result<Found> {
 /// A table, a query, or what rowtide itself keeps there.
 fn is_known(partition: &SourcePartition) -> bool {
     let fields: Vec<&str> = partition.0.keys().map(String::as_str).collect();
-    matches!(fields.as_slice(), ["protocol", "table"] | ["table"] | ["query"])
-        || *partition == SourcePartition::server()
+    matches!(fields.as_slice(), ["protocol", "table"] | ["table"] | ["query"]) || partition.is_own()
 }
 
 /// The entries with these offsets as the connector's only ones; those of others stay as they are.

@@ -7,6 +7,7 @@ pub mod ahead;
 mod coalesce;
 pub mod cursor;
 pub mod identity;
+mod landmark;
 mod late;
 pub mod odd;
 mod order;

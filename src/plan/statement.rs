@@ -121,6 +121,11 @@ impl<'a> Statement<'a> {
         self.planned(None)
     }
 
+    /// Without the suffix, once, and so many rows at most.
+    pub(super) fn finish_some(self, limit: usize) -> PlannedQuery {
+        PlannedQuery { recurs: false, ..self.planned(Some(limit)) }
+    }
+
     fn planned(mut self, limit: Option<usize>) -> PlannedQuery {
         if let Some(limit) = limit {
             let _ = write!(self.sql, " limit {limit}");

@@ -655,3 +655,36 @@ fn an_id_that_may_be_null_is_not_passed_over_page_after_page() {
     assert!(planner.page(Some(&after), Some(&UPPER), 2).sql.contains(" and t.seq is not null order by"));
     assert!(!with_keys(&[&["seq"]], &both()).page(Some(&after), Some(&UPPER), 2).sql.contains("null"));
 }
+
+#[test]
+fn a_remembered_row_is_asked_for_by_its_key_and_without_its_time_where_that_is_one() {
+    let at = [CursorValue::Timestamp(5), CursorValue::Integer(7)];
+    let by_id = planner(&both()).landmark(&at);
+    assert_eq!(by_id.sql, r#"select t.* from "shop"."Or""ders" as t where t."seq" = $1 limit 16"#);
+    let mut shared = orders();
+    (shared.unique, shared.primary_key) = (UniqueKeys::default(), Vec::new());
+    let style = SqlStyle {
+        syntax: Postgres.syntax(),
+        quote: true,
+        unqualified: false,
+        suffix: Some("limit 1"),
+        zone: Zone::UTC,
+    };
+    let planner = Planner::new(&shared, &both(), style).unwrap();
+    let by_both = planner.landmark(&at);
+    assert_eq!(
+        by_both.sql,
+        r#"select t.* from "shop"."Or""ders" as t where t."changed" = $1 and t."seq" = $2 limit 16"#
+    );
+    let upto = planner.upto_probe(&Position(at.to_vec()));
+    assert_eq!(
+        (upto.sql.as_str(), upto.binds.len(), upto.recurs),
+        (r#"select 1 from "shop"."Or""ders" as t where (t."changed", t."seq") <= ($1, $2) limit 1"#, 2, false)
+    );
+    assert_eq!(planner.counted(&shared), None, "the time comes first");
+    let mut counting = orders();
+    counting.columns[1].auto_increment = true;
+    let ids = Mode::Incrementing { column: "SEQ".into() };
+    let planner = Planner::new(&counting, &ids, style).unwrap();
+    assert_eq!(planner.counted(&counting), Some("seq"));
+}

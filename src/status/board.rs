@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{
-    ConnectorState, ConnectorStatus, GuardStatus, Held, LoadProgress, Millis, NothingSelected, Stage, TableState,
-    TableStatus, now_millis,
+    BeganAnew, ConnectorState, ConnectorStatus, GuardStatus, Held, LoadProgress, Millis, NothingSelected, Stage,
+    TableState, TableStatus, now_millis,
 };
 use crate::error::Error;
 use crate::model::{CursorFact, Instant, NotPolled};
@@ -278,6 +278,15 @@ impl TableBoard {
     pub fn position(&self, text: impl Into<String>) {
         let text = text.into();
         self.update(|table, _| table.position = Some(text));
+    }
+
+    /// The table begins anew and is read from its beginning.
+    pub fn began_anew(&self) {
+        self.update(|table, now| {
+            let times = table.began_anew.as_ref().map_or(0, |began| began.times) + 1;
+            table.began_anew = Some(BeganAnew { at: now, times });
+            table.position = Some("the beginning".to_owned());
+        });
     }
 
     /// Columns that are left out of the records (`type.unsupported=skip`).

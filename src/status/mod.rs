@@ -99,6 +99,16 @@ impl LoadProgress {
     }
 }
 
+/// A table that began anew while it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BeganAnew {
+    /// When that was noticed last.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Millis,
+    /// How often since the connector was started.
+    pub times: u32,
+}
+
 /// What is promised about rows that commit late, and what the guard has to do for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct GuardStatus {
@@ -177,6 +187,9 @@ pub struct TableStatus {
     pub rows_behind: Option<u64>,
     /// Rows that no poll reads because of their cursor values, by reason, as of the last look.
     pub not_polled: Vec<NotPolled>,
+    /// That the table began anew and was read from its beginning (`table.recreated=follow`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began_anew: Option<BeganAnew>,
     /// The first load, while it runs.
     pub load: Option<LoadProgress>,
     /// Columns left out of the records, and why.
@@ -376,6 +389,7 @@ impl TableStatus {
             lag_seconds: None,
             rows_behind: None,
             not_polled: Vec::new(),
+            began_anew: None,
             load: None,
             skipped_columns: Vec::new(),
             guard: GuardStatus::default(),

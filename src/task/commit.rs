@@ -16,7 +16,7 @@ use super::stall::{commit_stalls, watched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::topics::TopicTrouble;
-use crate::model::{EncodedBatch, Joins, KafkaRecord, OffsetDelta, Offsets, SourcePartition};
+use crate::model::{EncodedBatch, Joins, KafkaRecord, OffsetDelta, Offsets, Server, SourcePartition, TableMark};
 use crate::retry::Backoff;
 use crate::status::{Committed, Stall};
 
@@ -48,7 +48,8 @@ struct Open {
     rows: usize,
     bytes: usize,
     deltas: HashMap<SourcePartition, OffsetDelta>,
-    server: Option<Arc<str>>,
+    server: Option<Arc<Server>>,
+    tables: HashMap<SourcePartition, Arc<(SourcePartition, TableMark)>>,
     relations: HashMap<String, Share>,
     /// The last batch of some relation was not its last.
     more_coming: bool,
@@ -80,7 +81,7 @@ impl<'a> CommitStage<'a> {
     /// Commits what arrives until the channel is closed and empty.
     pub(super) async fn run(mut self, mut batches: mpsc::Receiver<EncodedBatch>) -> Result<()> {
         while let Some(first) = batches.recv().await {
-            if first.is_empty() && first.delta.is_none() && first.server.is_none() && first.skipped.is_none() {
+            if first.is_empty() && first.delta.is_none() && first.memos.is_empty() && first.skipped.is_none() {
                 // Only the end of a promise; an idle poll opens no transaction.
                 continue;
             }
@@ -155,7 +156,8 @@ impl<'a> CommitStage<'a> {
         let (store, connector) = (&self.parts.store, &self.parts.spec.name);
         let staged = |delta| [Some(store.stage(connector, delta)), store.mirror(connector, delta)];
         let mut offsets: Vec<KafkaRecord> =
-            open.server.iter().flat_map(|identity| store.stage_server(connector, identity)).collect();
+            open.server.iter().flat_map(|server| store.stage_server(connector, server)).collect();
+        offsets.extend(open.tables.values().map(|table| store.stage_table(connector, &table.0, &table.1)));
         offsets.extend(open.deltas.values().flat_map(staged).flatten());
         let commit = self.sink.commit(offsets);
         taken_by_brokers(self.parts, &self.carried, commit).await?;
@@ -264,6 +266,7 @@ impl Open {
             bytes: 0,
             deltas: HashMap::new(),
             server: None,
+            tables: HashMap::new(),
             relations: HashMap::new(),
             more_coming: false,
             joins: Joins::Free,
@@ -284,8 +287,11 @@ impl Open {
             share.committed.skip_reason = Some(skipped.reason.clone());
             self.bytes += skipped.letters.as_ref().map_or(0, EncodedBatch::bytes);
         }
-        if let Some(identity) = &batch.server {
-            self.server = Some(Arc::clone(identity));
+        if let Some(server) = &batch.memos.server {
+            self.server = Some(Arc::clone(server));
+        }
+        if let Some(table) = &batch.memos.table {
+            self.tables.insert(table.0.clone(), Arc::clone(table));
         }
         if let Some(delta) = &batch.delta {
             share.committed.position = Some(delta.to.to_string());

@@ -9,6 +9,7 @@
 pub mod binding;
 pub mod columns;
 mod commit;
+mod continuity;
 pub mod driver_types;
 pub mod facts;
 mod fence;

@@ -136,7 +136,7 @@ const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR
 
 /// A position that was configured, not read from a row, may lie beyond every row: `timestamp.initial` (of
 /// "now" only the form is known), `incrementing.initial`.
-fn is_configured(mode: &ModeSpec, planner: &Planner, position: &Position, zone: &Zone) -> Result<bool> {
+pub(super) fn is_configured(mode: &ModeSpec, planner: &Planner, position: &Position, zone: &Zone) -> Result<bool> {
     let time = match (planner.time_kind(), mode.timestamp_initial) {
         (Some(kind), Some(TimestampInitial::Millis(millis))) => {
             Some(kind.from_instant(Instant::from_millis(millis), zone)?)

@@ -3,7 +3,6 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +11,16 @@ use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::Parts;
+use super::continuity::Looks;
 use super::late::Watch;
 use super::refused::Refusals;
 use super::relation::{Polled, closed};
 use super::server::Verdict;
 use super::stall::{Step, Waits, poll_stalls, watched};
 use crate::config::spec::{ModeName, SchemaChange};
-use crate::dialect::SourceConnection;
+use crate::dialect::{Counted, SourceConnection};
 use crate::error::{Directive, Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Relation, SourcePartition};
+use crate::model::{EncodedBatch, Relation, Server};
 use crate::offsets::{Loaded, StoredOffset};
 use crate::status::{ConnectorStatus, TableBoard};
 
@@ -28,14 +28,17 @@ use crate::status::{ConnectorStatus, TableBoard};
 const IDLE: Duration = Duration::from_secs(10);
 /// When a table is looked at again that was given up until the next start.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
+/// How soon a table that was there and is not is looked for.
+const MISSED_PAUSE: Duration = Duration::from_millis(250);
+/// The same once it has failed.
+const MISSED_AGAIN: Duration = Duration::from_secs(5);
 /// How long closing the connection may take.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
-    stored: HashMap<SourcePartition, StoredOffset>,
-    /// The identity of the server the stored offsets belong to.
-    remembered: Option<String>,
+    /// Offsets, what is known of their tables, and the server they belong to.
+    stored: Loaded,
     /// The present connection leads to that server.
     recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
@@ -44,6 +47,8 @@ pub(super) struct PollStage<'a> {
     /// What is open in the database the connection leads to.
     watch: Watch,
     relations: Vec<Polled>,
+    /// When its tables are looked at.
+    looks: Looks,
     /// When the stage was made; relations with a guard are due in its rhythm.
     rhythm: Clock,
     /// Those of `relations`, for whoever watches them while they are polled.
@@ -57,13 +62,13 @@ impl<'a> PollStage<'a> {
     pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<EncodedBatch>, refusals: &'a Refusals) -> Self {
         Self {
             parts,
-            stored: HashMap::new(),
-            remembered: None,
+            stored: Loaded::default(),
             recognised: false,
             connection: None,
             used: Clock::now(),
             watch: Watch::default(),
             relations: Vec::new(),
+            looks: Looks::default(),
             rhythm: Clock::now(),
             boards: Arc::new([]),
             step: Step::default(),
@@ -86,8 +91,7 @@ impl<'a> PollStage<'a> {
 
     /// The offsets to continue from; nothing was polled before.
     pub(super) fn start_from(&mut self, loaded: Loaded) {
-        self.stored = loaded.offsets;
-        self.remembered = loaded.server;
+        self.stored = loaded;
     }
 
     async fn connect(&mut self) -> Result<()> {
@@ -108,6 +112,8 @@ impl<'a> PollStage<'a> {
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();
+            // Where it leads now, tables may be others.
+            self.looks = Looks::default();
         }
         Ok(())
     }
@@ -115,23 +121,27 @@ impl<'a> PollStage<'a> {
     /// Whether each new connection leads to the server the offsets belong to; a server that is to be
     /// remembered goes down the way of the rows (E3), in the transaction of what this relation has to say.
     async fn recognise(&mut self, index: usize) -> Result<()> {
-        let identity = self.connection.as_ref().and_then(|connection| connection.identity());
-        let (Some(identity), false) = (identity, self.recognised) else { return Ok(()) };
-        if self.parts.spec.mode.mode == ModeName::Bulk {
-            // No offset that would belong to it.
+        let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
+        let Some(identity) = connection.identity() else { return Ok(()) };
+        if self.parts.spec.mode.mode == ModeName::Bulk || self.parts.server.is_off() {
+            // No offset that would belong to it, or to it alone.
             return Ok(());
         }
-        let identity: Arc<str> = identity.into();
-        if self.parts.server.judge(self.remembered.as_deref(), &identity)? == Verdict::Remember {
+        let mut found = Server::host(identity);
+        if self.parts.server.wants_lineage() {
+            found.lineage = connection.lineage().await?;
+        }
+        if let Verdict::Remember(server) = self.parts.server.judge(self.stored.server.as_ref(), &found)? {
             self.step.waits_for(Waits::Kafka);
             let polled = &mut self.relations[index];
-            tracing::info!(identity = %identity, replaces = self.remembered.as_deref(), "the server is remembered");
+            let replaces = self.stored.server.as_ref().map(|server| server.identity.as_str());
+            tracing::info!(identity = %server.identity, replaces, "the server is remembered");
             let mut batch = EncodedBatch::new(Arc::clone(&polled.name), "".into(), 0, 0);
-            batch.server = Some(Arc::clone(&identity));
+            batch.memos.server = Some(Arc::new(server.clone()));
             self.out.send(batch).await.map_err(|_| closed())?;
             self.step.waits_for(Waits::Database);
             polled.more_promised = true;
-            self.remembered = Some(identity.to_string());
+            self.stored.server = Some(server);
         }
         self.recognised = true;
         Ok(())
@@ -206,10 +216,11 @@ impl<'a> PollStage<'a> {
             // What comes back under its name may be another table.
             self.parts.server.vanished(&polled.partition);
             // One that comes back goes on where it was, not where it was when the session began.
+            self.stored.tables.extend(polled.continuity.to_mark().map(|mark| (polled.stored_as.clone(), mark)));
             if let Some(offset) = polled.offset {
                 let topic = self.parts.spec.offsets.topic.clone();
                 let stored = StoredOffset { offset, topic, partition: -1, kafka_offset: -1, written_at: None };
-                self.stored.insert(polled.stored_as, stored);
+                self.stored.offsets.insert(polled.stored_as, stored);
             }
         }
         for relation in wanted {
@@ -248,6 +259,36 @@ impl<'a> PollStage<'a> {
         open.min_by_key(|(_, polled)| (polled.due, polled.turn)).map(|(index, _)| index)
     }
 
+    /// Looks at what identifies the tables, if it is time; at the one that is polled, if that was not done before.
+    async fn look(&mut self, index: usize) -> Result<()> {
+        let is_due = self.looks.is_due();
+        if !is_due && self.relations[index].continuity.has_looked() {
+            return Ok(());
+        }
+        let is_wanted = |place: usize, polled: &Polled| is_due || place == index && !polled.continuity.has_looked();
+        let relations = self.relations.iter().enumerate().filter(|(place, polled)| is_wanted(*place, polled));
+        let asked: Vec<(usize, Counted)> =
+            relations.filter_map(|(place, polled)| Some((place, polled.counted()?))).collect();
+        let Some(connection) = self.connection.as_deref_mut().filter(|_| !asked.is_empty()) else { return Ok(()) };
+        let began = Clock::now();
+        self.watch.release(connection).await?;
+        let (places, tables): (Vec<usize>, Vec<Counted>) = asked.into_iter().unzip();
+        let found = match connection.incarnations(&tables).await {
+            Err(error) if error.kind() != ErrorKind::Unreachable => {
+                tracing::debug!(error = %error.report(), "the tables could not be looked at");
+                vec![None; tables.len()]
+            }
+            found => found?,
+        };
+        for (place, found) in places.into_iter().zip(found) {
+            self.relations[place].continuity.looked(found);
+        }
+        if is_due {
+            self.looks.made(began);
+        }
+        Ok(())
+    }
+
     /// One page of one relation. True if nothing newer is left.
     async fn poll(&mut self, index: usize) -> Result<bool> {
         self.connect().await?;
@@ -264,7 +305,16 @@ impl<'a> PollStage<'a> {
             self.watch.release(connection).await?;
         }
         polled.bind(self.parts, connection, self.watch.life()).await?;
+        self.look(index).await?;
+        let polled = &mut self.relations[index];
+        let Some(connection) = self.connection.as_deref_mut() else {
+            return Err(Error::internal("no connection"));
+        };
         polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
+        if polled.continuity.is_in_doubt() {
+            self.watch.release(connection).await?;
+        }
+        polled.settle_doubt(self.parts, connection, &self.out).await?;
         polled.check_cursor(self.parts, connection, &mut self.watch).await?;
         let outcome = polled.poll(self.parts, connection, &mut self.watch, &self.out).await;
         polled.late.settle(outcome.is_ok());
@@ -331,7 +381,14 @@ impl<'a> PollStage<'a> {
                 Ok(()) => {}
                 Err(error) => polled.fail(error, spec.polling.table_interval, self.parts),
             },
-            Directive::Fail => polled.fail(error, spec.polling.table_interval, self.parts),
+            Directive::Fail if polled.is_missed(&error, self.parts) => {
+                polled.due = Clock::now() + MISSED_PAUSE;
+                polled.board.backing_off(&error);
+            }
+            Directive::Fail => {
+                let again_after = if polled.missed.is_some() { MISSED_AGAIN } else { spec.polling.table_interval };
+                polled.fail(error, again_after.min(spec.polling.table_interval), self.parts);
+            }
         }
         Ok(())
     }

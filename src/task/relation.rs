@@ -10,6 +10,7 @@ use tokio::time::Instant as Clock;
 
 use super::Parts;
 use super::binding::{Binding, RecordEncoder, partition_of};
+use super::continuity::Continuity;
 use super::facts::{Known, bound_of_polls};
 use super::late::{At, Late, Phase, Sweep, Watch};
 use super::odd::Looks;
@@ -81,6 +82,13 @@ pub(super) struct Polled {
     pub(super) looks: Looks,
     pub(super) skipping: Skipping,
     pub(super) late: Late,
+    /// Whether it is still the table that was read.
+    pub(super) continuity: Continuity,
+    /// It is read from its beginning, and nothing has been handed on yet: Kafka Connect's fields of the offset before mean
+    /// another table.
+    pub(super) begins_anew: bool,
+    /// Since when it is not there, of a table that was.
+    pub(super) missed: Option<Clock>,
     /// The newest time the table had when it was looked for.
     pub(super) newest: Option<Micros>,
     /// Part of a step has been handed on, the rest not yet: an error now is one of the whole transaction.
@@ -134,6 +142,9 @@ impl Polled {
             looks: Looks::default(),
             skipping: Skipping::default(),
             late: Late::default(),
+            continuity: Continuity::default(),
+            begins_anew: false,
+            missed: None,
             newest: None,
             is_torn: AtomicBool::new(false),
             failed: None,
@@ -237,6 +248,11 @@ impl Polled {
             let is_outdated = self.late.finish(place, sweep, began.elapsed(), &self.board) && self.position.is_some();
             must_store = is_outdated || self.is_torn.load(Ordering::Relaxed);
         }
+        if !page.batch.is_empty() {
+            self.note_rows(parts, connection, watch, &mut page).await?;
+        }
+        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
+        let planner = &bound.binding.planner;
         if has_misfits || !page.left_out.is_empty() {
             // What the columns are now is not to be seen in a view of before.
             watch.release(connection).await?;
@@ -331,11 +347,14 @@ impl Polled {
             batch.newest = Some(kind.to_instant(newest, zone)?);
         }
         if !matches!(planner.mode(), Mode::Bulk) {
-            let mut to = planner.offset_of(&position, page.settled.as_deref(), self.offset.as_ref(), zone)?;
+            let before = self.offset.as_ref().filter(|_| !self.begins_anew);
+            let mut to = planner.offset_of(&position, page.settled.as_deref(), before, zone)?;
             to.guard = self.late.stored_with(&position, identity);
             batch.delta =
                 Some(OffsetDelta { partition: self.stored_as.clone(), from: self.offset.clone(), to: to.clone() });
             self.offset = Some(to);
+            self.begins_anew = false;
+            batch.memos.table = self.continuity.memo(&self.stored_as);
         }
         self.position = Some(position);
         Ok(batch)
@@ -386,8 +405,7 @@ impl Polled {
             tracing::info!(table = %self.name, "polling works again");
         }
         self.backoff.reset();
-        self.redescribes = 0;
-        self.disputed = None;
+        (self.redescribes, self.disputed, self.missed) = (0, None, None);
         let now = Clock::now();
         self.due = match exhausted {
             true if self.late.observes() => beat_near(rhythm, interval, now + interval),

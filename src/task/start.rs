@@ -1,7 +1,6 @@
 //! How the polling of a relation begins: describe and bind it, find where to read on, and look for rows
 //! that could never be polled.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +14,11 @@ use super::older::Age;
 use super::relation::{Bound, Polled, closed};
 use super::stall::Waits;
 use super::{Parts, facts, late};
-use crate::config::spec::{TimestampInitial, TooLarge};
+use crate::config::spec::{Recreated, TimestampInitial, TooLarge};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Instant, Mode, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
-use crate::offsets::StoredOffset;
+use crate::model::{EncodedBatch, Instant, Mode, OffsetDelta, SourceOffset, TableDefinition};
+use crate::offsets::Loaded;
 
 impl Polled {
     /// Describes the relation and registers its schemas, once per definition; `life` is the number of the connection.
@@ -73,7 +72,9 @@ impl Polled {
             tracing::info!(table = %self.name, column, "{text}");
         }
         self.late.judged(&self.name, judged, life, &self.board);
+        self.checked = None;
         self.looks.again();
+        self.continuity.described();
         self.bound = Some(Bound { binding, encoder, start_known: false });
         Ok(())
     }
@@ -91,12 +92,17 @@ impl Polled {
         settled
     }
 
+    /// Whether it is followed if it begins anew, which may be the case.
+    fn follows(&self, parts: &Parts) -> bool {
+        parts.spec.identity.recreated == Recreated::Follow && self.continuity.is_in_doubt()
+    }
+
     /// Finds where to read on under a new definition; if that fails it is tried again at the next poll.
     pub(super) async fn find_start(
         &mut self,
         parts: &Parts,
         connection: &mut dyn SourceConnection,
-        stored: &HashMap<SourcePartition, StoredOffset>,
+        stored: &Loaded,
         out: &mpsc::Sender<EncodedBatch>,
     ) -> Result<()> {
         let Some(mut bound) = self.bound.take() else { return Err(Error::internal("not bound")) };
@@ -116,7 +122,7 @@ impl Polled {
         parts: &Parts,
         connection: &mut dyn SourceConnection,
         binding: &Binding,
-        stored: &HashMap<SourcePartition, StoredOffset>,
+        stored: &Loaded,
         out: &mpsc::Sender<EncodedBatch>,
     ) -> Result<()> {
         let planner = &binding.planner;
@@ -128,25 +134,30 @@ impl Polled {
         }
         if let Some(offset) = &self.offset {
             // The cursor's type may be another one now; the offset says the same in its terms.
-            let position = planner.position_of(offset, zone)?;
-            if parts.server.has_vanished(&self.partition) {
+            let position = if self.begins_anew { None } else { planner.position_of(offset, zone)? };
+            if parts.server.has_vanished(&self.partition) && !self.follows(parts) {
                 self.age_of(parts, connection, binding, offset, position.as_ref()).await?;
             }
             self.position = position;
             return Ok(());
         }
-        if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, stored) {
+        if let Some((found_as, found)) = stored_for(&parts.spec, &self.relation, &stored.offsets) {
             let position = planner.position_of(&found.offset, zone)?;
-            let age = self.age_of(parts, connection, binding, &found.offset, position.as_ref()).await?;
-            let guard = found.offset.guard.as_deref();
-            self.late.resume(&self.name, guard, position.as_ref(), connection.identity())?;
-            self.position = position;
             // Progress is counted per partition name; a start under protocol 0 begins a new count. One under the name
             // with the database goes on under it, so that the release that wrote it finds it when it comes back.
             if found_as.0.contains_key("protocol") {
                 self.stored_as.clone_from(found_as);
             }
-            self.offset = stored.get(&self.stored_as).map(|own| own.offset.clone());
+            self.continuity.load(stored.tables.get(&self.stored_as));
+            let age = if self.follows(parts) {
+                Age::Fine
+            } else {
+                self.age_of(parts, connection, binding, &found.offset, position.as_ref()).await?
+            };
+            let guard = found.offset.guard.as_deref();
+            self.late.resume(&self.name, guard, position.as_ref(), connection.identity())?;
+            self.position = position;
+            self.offset = stored.offsets.get(&self.stored_as).map(|own| own.offset.clone());
             self.board.position(found.offset.to_string());
             tracing::info!(table = %self.name, position = %found.offset, partition = %found_as, topic = %found.topic, "continuing");
             if age == Age::Accepted {
@@ -166,7 +177,7 @@ impl Polled {
         match &self.position {
             None => {
                 tracing::info!(table = %self.name, "no stored offset, reading from the beginning");
-                if stored.is_empty() && (parts.holds_records)(Arc::clone(&binding.topic)).await == Some(true) {
+                if stored.offsets.is_empty() && (parts.holds_records)(Arc::clone(&binding.topic)).await == Some(true) {
                     tracing::warn!(
                         table = %self.name, topic = %binding.topic, offsets = parts.spec.offsets.topic,
                         advice = "if the connector has run before: was the offsets topic deleted, or is the name, group.id or \

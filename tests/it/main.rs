@@ -22,6 +22,7 @@ mod mysql_family;
 mod not_text;
 mod odd;
 mod query_types;
+mod recreated;
 mod rows;
 mod schema_change;
 mod schemas;

@@ -15,7 +15,7 @@ mod transforms;
 mod types;
 
 use super::judge::Judge;
-use super::spec::{ConnectorSpec, SchemaChange, WorkerSpec};
+use super::spec::{ConnectorSpec, IdentitySpec, Recreated, SchemaChange, ServerIdentity, WorkerSpec};
 use crate::sql::Grammar;
 
 /// Aiven's class; some defaults follow from it.
@@ -48,6 +48,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         name: judge.text("name").to_owned(),
         origin: judge.report.origin.clone(),
         source: source?,
+        identity: identity(judge),
         selection,
         mode: mode?,
         polling,
@@ -70,6 +71,20 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         errors,
         notes: judge.notes.clone(),
     })
+}
+
+fn identity(judge: &Judge) -> IdentitySpec {
+    IdentitySpec {
+        server: match judge.text("server.identity").to_ascii_lowercase().as_str() {
+            "cluster" => ServerIdentity::Cluster,
+            "off" => ServerIdentity::Off,
+            _ => ServerIdentity::Host,
+        },
+        recreated: match judge.text("table.recreated").to_ascii_lowercase().as_str() {
+            "follow" => Recreated::Follow,
+            _ => Recreated::Fail,
+        },
+    }
 }
 
 /// The worker alone, if nothing is wrong with it.

@@ -34,6 +34,24 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("evolve")
     .allow(Allowed::AnyCase(&["evolve", "pause-table", "fail"])),
     own_key(
+        "table.recreated",
+        Kind::Text,
+        "When a table begins anew under its name (TRUNCATE that restarts its ids, DROP and CREATE, another SQLite file), its \
+         rows lie before the position and would never be read. `fail` stops the table and says so; `follow` reads it from \
+         its beginning, its offset moves with its first rows. What only writes a table anew (VACUUM FULL, OPTIMIZE, ALTER, \
+         online schema changes) goes on.",
+    )
+    .or("fail")
+    .allow(Allowed::AnyCase(&["fail", "follow"])),
+    own_key(
+        "server.identity",
+        Kind::Text,
+        "Which servers the stored offsets belong to; another one stops the connector. `host`: the one they were read from. \
+         `cluster`: also a promoted replica of it, which MySQL and MariaDB prove by GTIDs (docs/guarantees.md). `off`: any.",
+    )
+    .or("host")
+    .allow(Allowed::AnyCase(&["host", "cluster", "off"])),
+    own_key(
         "memory.max.bytes",
         Kind::Long,
         "About how much memory the process may use, whatever the size of the tables and however slow the brokers: pages and \

@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use sqlx::Arguments;
 use sqlx::mysql::MySqlArguments;
+use sqlx::query::Query;
 
 use crate::error::{Error, Result};
 use crate::model::{Bind, CursorKind, CursorValue};
@@ -34,6 +35,14 @@ fn date_time(micros: i64) -> NaiveDateTime {
         None if micros < 0 => lowest,
         None => highest,
     }
+}
+
+/// A statement with texts.
+pub(super) fn texts<'q>(
+    call: Query<'q, sqlx::MySql, MySqlArguments>,
+    texts: &[impl AsRef<str>],
+) -> Query<'q, sqlx::MySql, MySqlArguments> {
+    texts.iter().fold(call, |call, text| call.bind(text.as_ref().to_owned()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! Which server answers, such that a copy restored elsewhere is another one.
+//! Which server answers, such that a copy restored elsewhere is another one; and whose transactions it has executed, such
+//! that a promoted replica is known by those of the server it has replaced.
 
 use sqlx::mysql::MySqlConnection;
 
 use super::super::Doing;
 use super::super::vigil::Vigil;
-use super::{Server, answered, text};
+use super::{Server, Session, answered, text};
 use crate::error::{ErrorKind, Result};
+use crate::model::Lineage;
 
 /// `server_uuid` of MySQL, `server_uid` of MariaDB (from 10.10 on), the cluster id of TiDB; none where the
 /// server has none or does not tell.
@@ -23,4 +25,32 @@ pub(super) async fn of(connection: &mut MySqlConnection, kind: Server, vigil: &V
         Err(error) if error.kind() != ErrorKind::Unreachable => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// MySQL: the servers, or groups, whose transactions `gtid_executed` names. MariaDB: the last transaction of each server and
+/// domain that its binary log or its replication knows. Empty where GTIDs are off. TiDB has one identity a cluster.
+pub(super) async fn lineage(session: &mut Session) -> Result<Lineage> {
+    let sql = match session.kind {
+        Server::MySql => "select @@global.gtid_executed, @@global.server_uuid",
+        Server::MariaDb => {
+            "select concat_ws(',', @@global.gtid_binlog_state, @@global.gtid_slave_pos), cast(@@global.server_id as char)"
+        }
+        Server::TiDb => return Ok(Lineage::default()),
+    };
+    let rows = match session.rows(sql, &[], Doing::Describe).await {
+        // A proxy, or a server of another kind, that knows no such variable.
+        Err(error) if error.kind() != ErrorKind::Unreachable => return Ok(Lineage::default()),
+        rows => rows?,
+    };
+    let Some(row) = rows.first() else { return Ok(Lineage::default()) };
+    let executed = text(row, 0)?.unwrap_or_default();
+    let source = |set: &str| match session.kind {
+        // `uuid:1-77:tag:1-5`.
+        Server::MySql => set.split(':').next().unwrap_or_default().trim().to_ascii_lowercase(),
+        _ => set.trim().to_owned(),
+    };
+    let mut sources: Vec<String> = executed.split(',').map(source).filter(|source| !source.is_empty()).collect();
+    sources.sort();
+    sources.dedup();
+    Ok(Lineage { sources, own: text(row, 1)?.map(str::to_ascii_lowercase) })
 }

@@ -1,7 +1,8 @@
 //! MySQL 8 and newer, MariaDB, and TiDB. One dialect with three names: which server answers is read from
 //! its version, whatever the URL says. The files: `connect` opens a session, `settings` says what it is
-//! set to, `catalog` lists and describes, `types` maps types, `forms` knows how drivers differ, `decode`, `binary` and `raw` read values, `fetch` runs pages, `explain` judges plans,
-//! `facts` knows how ids are handed out, `identity` which server it is, `zone` which zone its session has;
+//! set to, `catalog` lists and describes, `types` maps types, `forms` knows how drivers differ, `decode`, `binary` and `raw`
+//! read values, `fetch` runs pages, `explain` judges plans, `facts` knows how ids are handed out, `identity` which server
+//! it is, `incarnation` which table, `zone` which zone its session has;
 //! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
 //! since when, `past` reads TiDB as of a time; `beside` asks the server about the session and cancels its statements,
 //! `bind` writes parameters, `classify` sorts errors.
@@ -21,6 +22,7 @@ mod facts;
 mod fetch;
 mod forms;
 mod identity;
+mod incarnation;
 mod late;
 mod past;
 mod raw;
@@ -49,14 +51,15 @@ use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
 use super::vigil::{Farewell, Vigil};
 use super::{
-    CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+    Counted, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
+    SqlSyntax,
 };
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::drivers::{DriverParameters, Maker};
 use crate::model::{
-    CursorKind, CursorValue, Micros, OpenTransactions, PastView, PlannedQuery, Relation, TableDefinition, TableId,
-    micros_of,
+    CursorKind, CursorValue, Incarnation, Lineage, Micros, OpenTransactions, PastView, PlannedQuery, Relation,
+    TableDefinition, TableId, micros_of,
 };
 use crate::zone::Zone;
 
@@ -182,6 +185,10 @@ struct Notes {
     broken_dates: HashMap<Relation, HashSet<String>>,
     /// Columns that gave a value beyond the narrowest type in which a driver delivers them, per relation.
     exceeding: HashMap<Relation, HashSet<String>>,
+    /// The catalog's statistics are made anew when they are asked for.
+    fresh_statistics: bool,
+    /// InnoDB does not show the ids of its tables to the account.
+    hides_engine: bool,
 }
 
 /// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
@@ -264,10 +271,7 @@ impl Session {
 
     async fn rows(&mut self, sql: &str, binds: &[&str], doing: Doing) -> Result<Vec<MySqlRow>> {
         self.tidy().await?;
-        let mut call = sqlx::query(statement(sql)).persistent(false);
-        for bind in binds {
-            call = call.bind((*bind).to_owned());
-        }
+        let call = bind::texts(sqlx::query(statement(sql)), binds).persistent(false);
         answered(&self.vigil, doing, call.fetch_all(&mut self.connection)).await
     }
 
@@ -341,6 +345,14 @@ impl SourceConnection for Session {
 
     fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    fn lineage<'a>(&'a mut self) -> BoxFuture<'a, Result<Lineage>> {
+        Box::pin(identity::lineage(self))
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(incarnation::of(self, tables))
     }
 
     fn is_replica(&self) -> bool {

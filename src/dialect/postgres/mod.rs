@@ -1,7 +1,7 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `settings` says what it is set to, `catalog` lists and describes,
 //! `type_table` and `types` map types, `decode`, `numeric` and `cursor` read values, `fetch` runs pages,
 //! `explain` judges plans, `facts` judges cursor columns, `bind` writes parameters, `shown` names rows,
-//! `identity` says which server it is, `view` what its transactions do,
+//! `identity` says which server it is, `incarnation` which table, `view` what its transactions do,
 //! `beside` asks the server about the session and cancels its statements, `classify` sorts errors. A session only reads, in UTC.
 
 mod beside;
@@ -15,6 +15,7 @@ mod explain;
 mod facts;
 mod fetch;
 mod identity;
+mod incarnation;
 mod keys;
 mod numeric;
 mod settings;
@@ -39,13 +40,14 @@ use self::types::Wire;
 use super::syntax::{Mixed, double_quoted, single_quoted};
 use super::vigil::{Farewell, Vigil};
 use super::{
-    CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection, SqlSyntax,
+    Counted, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
+    SqlSyntax,
 };
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, ColumnOrder, CursorKind, CursorValue, OpenTransactions, PlannedQuery, Relation, TableDefinition,
-    TableId, ViewAnswer, ViewQuestion, micros_of,
+    ColumnDefinition, ColumnOrder, CursorKind, CursorValue, Incarnation, OpenTransactions, PlannedQuery, Relation,
+    TableDefinition, TableId, ViewAnswer, ViewQuestion, micros_of,
 };
 use crate::sql::Grammar;
 use crate::zone::Zone;
@@ -298,6 +300,10 @@ impl SourceConnection for Session {
             self.end().await?;
             Ok(last)
         })
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(incarnation::of(self, tables))
     }
 
     fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 
 use super::super::Doing;
 use super::super::vigil::{Farewell, Vigil};
-use super::{Beside, Notes, Session, answered, column};
+use super::{Beside, Notes, Session, answered, column, incarnation};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -66,6 +66,8 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
             options = options.pragma(*name, value.to_owned());
         }
     }
+    // Before it is opened: if it is replaced meanwhile, the next look says so, and it is opened again.
+    let file = incarnation::file(&path).await;
     let blind = Vigil::blind(source.connect_timeout);
     let mut connection = answered(&blind, Doing::Connect, options.connect()).await?;
     let beside = Beside::default();
@@ -76,6 +78,8 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     let vigil = Vigil::beside(source.statement_timeout, Arc::new(beside));
     let mut session = Session {
         connection,
+        path,
+        file,
         server: String::new(),
         types: source.types.clone(),
         per_second,

@@ -1,6 +1,6 @@
 //! SQLite. The files: `connect` opens the file, `catalog` lists and describes, `types` maps declared
-//! types, `decode` and `text` read values, `facts` judges cursor columns, `fetch` runs pages, `classify` sorts errors. The file is
-//! only read; the driver keeps a thread for each connection.
+//! types, `decode` and `text` read values, `facts` judges cursor columns, `fetch` runs pages, `incarnation` says which
+//! table it is, `classify` sorts errors. The file is only read; the driver keeps a thread for each connection.
 
 mod catalog;
 mod classify;
@@ -8,11 +8,13 @@ mod connect;
 mod decode;
 mod facts;
 mod fetch;
+mod incarnation;
 mod text;
 mod types;
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,13 +27,13 @@ use self::classify::classify;
 use super::syntax::double_quoted;
 use super::vigil::{Farewell, Seen, SideDoor, Vigil};
 use super::{
-    Ability, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
+    Ability, Counted, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
     SqlSyntax,
 };
 use crate::config::spec::{CatalogFilter, ColumnTypes, SourceSpec, TypeSpec};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    Bind, ColumnDefinition, CursorKind, CursorValue, Instant, OpenTransactions, PlannedQuery, Relation,
+    Bind, ColumnDefinition, CursorKind, CursorValue, Incarnation, Instant, OpenTransactions, PlannedQuery, Relation,
     TableDefinition, TableId, micros_of,
 };
 use crate::sql::Grammar;
@@ -111,6 +113,9 @@ impl SqlSyntax for Syntax {
 /// One open file.
 struct Session {
     connection: SqliteConnection,
+    path: PathBuf,
+    /// The file that is open, by [`incarnation::file`].
+    file: Option<String>,
     server: String,
     types: ColumnTypes,
     vigil: Vigil,
@@ -215,6 +220,10 @@ where
 impl SourceConnection for Session {
     fn server(&self) -> &str {
         &self.server
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(incarnation::of(self, tables))
     }
 
     fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {

@@ -21,7 +21,7 @@ impl Late {
         connection: &mut dyn SourceConnection,
         watch: &mut Watch,
     ) -> Result<Sweep> {
-        let (past, observed) = watch.past(connection, at.once).await?;
+        let (past, observed) = watch.past(connection, at.once, std::mem::take(&mut self.is_anew)).await?;
         self.is_before_description = watch
             .past_since()
             .zip(self.judged_at)

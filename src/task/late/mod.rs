@@ -127,6 +127,8 @@ pub(super) struct Late {
     state: Option<State>,
     /// What the last offset handed on holds, of a way whose state is of no use once it is old.
     stored: Option<State>,
+    /// The table has just begun anew: it is not read as of a time before.
+    is_anew: bool,
     /// The life of the connection and the number of the last observation used.
     observed: (u64, u64),
     /// The database's clock then.
@@ -228,6 +230,20 @@ impl Late {
         }
         self.judged = Some(judged);
         board.guard(self.status.clone());
+    }
+
+    /// The table begins anew: of what was seen of it until now nothing is true any more.
+    pub(in crate::task) fn begin_anew(&mut self) {
+        *self = Self {
+            judged: self.judged.take(),
+            judged_on: self.judged_on,
+            judged_at: self.judged_at,
+            is_before_description: self.is_before_description,
+            clock_at: self.clock_at,
+            status: std::mem::take(&mut self.status),
+            is_anew: true,
+            ..Self::default()
+        };
     }
 
     /// How far back late rows are looked for where nothing better is known.

@@ -101,8 +101,16 @@ impl Watch {
     }
 
     /// The same as of a time: that of the view that is open already, or the latest that is final. With `once` it is not
-    /// before now at the first time: what is committed by then is read.
-    pub(super) async fn past(&mut self, connection: &mut dyn SourceConnection, once: bool) -> Result<(PastView, Low)> {
+    /// before now at the first time: what is committed by then is read. The same with `fresh`.
+    pub(super) async fn past(
+        &mut self,
+        connection: &mut dyn SourceConnection,
+        once: bool,
+        fresh: bool,
+    ) -> Result<(PastView, Low)> {
+        if fresh {
+            self.release(connection).await?;
+        }
         if let Some(View { low, since, kind: Kind::Past(past) }) = &self.view
             && since.elapsed() < LONGEST_USE
         {
@@ -112,7 +120,7 @@ impl Watch {
         let low = self.low(connection, Duration::ZERO).await?;
         let since = Clock::now();
         let mut past = connection.begin_past(None).await?;
-        if once && !std::mem::replace(&mut self.has_waited, true) {
+        if fresh || once && !std::mem::replace(&mut self.has_waited, true) {
             connection.end_view().await?;
             tokio::time::sleep(past.settled_after).await;
             past = connection.begin_past(None).await?;

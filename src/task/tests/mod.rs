@@ -25,6 +25,7 @@ use super::refused::Refusals;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::spec::ConnectorSpec;
+use crate::config::spec::ServerIdentity;
 use crate::config::{Document, Surroundings, connector};
 use crate::error::{ErrorKind, Result};
 use crate::model::{EncodedBatch, Joins, Offsets, Relation, TableId};
@@ -77,7 +78,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         once,
         task: 0,
         fence: Fence::among(1).remove(0),
-        server: ServerGuard::new(false),
+        server: ServerGuard::new(false, ServerIdentity::Host),
         columns: KnownColumns::default(),
         driver_choices: DriverChoices::default(),
         memory: Share::among(1, 256 << 20).unwrap(),

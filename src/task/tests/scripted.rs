@@ -13,7 +13,9 @@ use serde_json::Value as Json;
 use super::schedule::{Effect, Planned, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
-use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition, TableDefinition};
+use crate::model::{
+    EncodedBatch, KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableDefinition, TableMark,
+};
 use crate::offsets::{Loaded, OffsetStore, Owner, StoredOffset, format};
 
 /// What goes wrong at a step of the sink; each is used up by the first step it fits, those of a transaction by the
@@ -533,13 +535,18 @@ impl OffsetStore for Outside {
             self.visit(Step::Load).await?;
             let world = self.world();
             let offsets = world.offsets.iter().map(stored).collect();
-            Ok(Loaded { offsets, server: world.remembered.clone(), owner: world.owner.clone() })
+            let server = world.remembered.clone().map(Server::host);
+            Ok(Loaded { offsets, server, owner: world.owner.clone(), ..Loaded::default() })
         }
         .boxed()
     }
 
-    fn stage_server(&self, _connector: &str, identity: &str) -> Vec<KafkaRecord> {
-        let value = Some(identity.into());
+    fn stage_table(&self, _: &str, partition: &SourcePartition, _: &TableMark) -> KafkaRecord {
+        KafkaRecord { topic: "offsets".into(), key: partition.mark().to_string().into(), value: None }
+    }
+
+    fn stage_server(&self, _connector: &str, server: &Server) -> Vec<KafkaRecord> {
+        let value = Some(server.identity.clone().into());
         vec![KafkaRecord { topic: "offsets".into(), key: SERVER.into(), value }]
     }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// A run to the end of `t`.
 async fn once(outside: &Outside, accept: bool) -> Result<()> {
-    let parts = Parts { server: ServerGuard::new(accept), ..parts(outside, true, &[]) };
+    let parts = Parts { server: ServerGuard::new(accept, ServerIdentity::Host), ..parts(outside, true, &[]) };
     run(parts, tables(&["t"]), CancellationToken::new()).await
 }
 
@@ -66,7 +66,7 @@ async fn another_server_is_not_read_until_it_is_accepted() {
 #[tokio::test(start_paused = true)]
 async fn a_reconnect_that_leads_elsewhere_stops_the_task_also_where_the_first_server_was_accepted() {
     let outside = outside();
-    let parts = Parts { server: ServerGuard::new(true), ..parts(&outside, false, &[]) };
+    let parts = Parts { server: ServerGuard::new(true, ServerIdentity::Host), ..parts(&outside, false, &[]) };
     let task = tokio::spawn(run(parts, tables(&["t"]), CancellationToken::new()));
     pass(5).await;
     outside.lead_to("server b");

@@ -9,14 +9,15 @@ use futures_util::future::BoxFuture;
 use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use rowtide::convert::{Converter, Encoder, SchemaPreview, Side};
 use rowtide::dialect::{
-    CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, RowSink, RowStream, SourceConnection,
+    Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, RowSink, RowStream, SourceConnection,
     SqlSyntax, StreamEnd,
 };
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
-    CursorKind, CursorValue, EncodedBatch, KafkaRecord, Micros, OffsetDelta, OpenTransactions, PastView, PlannedQuery,
-    Relation, RowText, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
+    CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, Micros, OffsetDelta, OpenTransactions,
+    PastView, PlannedQuery, Relation, RowText, Server, SourcePartition, TableDefinition, TableId, TableMark, Value,
+    ViewAnswer, ViewQuestion,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -161,6 +162,14 @@ impl SourceConnection for ScriptedConnection {
 
     fn identity(&self) -> Option<&str> {
         self.inner.identity()
+    }
+
+    fn lineage<'a>(&'a mut self) -> BoxFuture<'a, Result<Lineage>> {
+        self.inner.lineage()
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        self.inner.incarnations(tables)
     }
 
     fn is_replica(&self) -> bool {
@@ -311,8 +320,12 @@ impl OffsetStore for ScriptedStore {
         self.inner.stage(connector, delta)
     }
 
-    fn stage_server(&self, connector: &str, identity: &str) -> Vec<KafkaRecord> {
-        self.inner.stage_server(connector, identity)
+    fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {
+        self.inner.stage_server(connector, server)
+    }
+
+    fn stage_table(&self, connector: &str, partition: &SourcePartition, mark: &TableMark) -> KafkaRecord {
+        self.inner.stage_table(connector, partition, mark)
     }
 
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {

@@ -9,15 +9,21 @@ use super::unique;
 pub struct Private {
     service: &'static str,
     run: PathBuf,
+    settings: String,
     exports: String,
 }
 
 impl Private {
     /// Starts it on fresh data, which takes some seconds.
     pub fn start(service: &'static str) -> Self {
+        Self::start_with(service, "")
+    }
+
+    /// The same with further lines of the configuration of MySQL or MariaDB.
+    pub fn start_with(service: &'static str, settings: &str) -> Self {
         let run = std::env::temp_dir().join(unique("rt-private"));
         // Dropped, and with it stopped, also if the start fails.
-        let mut private = Self { service, run, exports: String::new() };
+        let mut private = Self { service, run, settings: settings.to_owned(), exports: String::new() };
         private.services(&["start", service]);
         private.exports = private.services(&["env"]);
         private
@@ -34,7 +40,11 @@ impl Private {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
         let mut command = Command::new(script);
         // Whatever the services of this run are, this one is native.
-        command.args(words).env("ROWTIDE_RUN", &self.run).env_remove("ROWTIDE_TEST_SERVICES");
+        command
+            .args(words)
+            .env("ROWTIDE_RUN", &self.run)
+            .env("ROWTIDE_MYSQL_SETTINGS", &self.settings)
+            .env_remove("ROWTIDE_TEST_SERVICES");
         let output = command.output().expect("scripts/services");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() || words[0] == "stop", "scripts/services {words:?}: {out}\n{err}");

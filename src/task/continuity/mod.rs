@@ -1,0 +1,397 @@
+//! Whether a table is still the one its position belongs to. What identifies the tables of a task is looked at every two
+//! seconds, all by one statement. What has changed is a doubt, no more: also VACUUM FULL and ALTER TABLE write a table anew.
+//! Then remembered rows decide ([`verdict`]). A table that begins anew stops, or is read from its beginning
+//! (`table.recreated`). What is known of a table is stored with its rows, so that a restart asks the same question.
+
+mod landmarks;
+mod rows;
+mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant as Clock;
+
+use self::landmarks::Landmarks;
+use self::verdict::{Found, Verdict};
+use super::Parts;
+use super::binding::Binding;
+use super::late::Watch;
+use super::relation::{Polled, closed};
+use super::stall::Waits;
+use crate::config::spec::Recreated;
+use crate::dialect::{Counted, SourceConnection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EncodedBatch, Incarnation, Landmark, Mode, Relation, Sample, SourcePartition, TableMark};
+use crate::reader::Page;
+
+/// How often the tables are looked at, and how much more time than a look takes passes between two.
+const EVERY: Duration = Duration::from_secs(2);
+const SHARE: u32 = 50;
+/// New landmarks are stored with rows, not more often.
+const STORED_EVERY: Duration = Duration::from_secs(30);
+
+/// How long a table that was there may be away before it has failed: between DROP and CREATE.
+const MISSED: Duration = Duration::from_secs(5);
+
+/// When the tables of a task are looked at again.
+pub(super) struct Looks(Clock);
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self(Clock::now())
+    }
+}
+
+impl Looks {
+    pub(super) fn is_due(&self) -> bool {
+        self.0 <= Clock::now()
+    }
+
+    /// One has been made that began then.
+    pub(super) fn made(&mut self, began: Clock) {
+        self.0 = Clock::now() + EVERY.max(began.elapsed() * SHARE);
+    }
+}
+
+/// What is known of one relation's identity.
+#[derive(Default)]
+pub(super) struct Continuity {
+    /// The table that was read.
+    known: Option<Incarnation>,
+    /// The one that was there at the last look.
+    found: Option<Incarnation>,
+    has_looked: bool,
+    landmarks: Landmarks,
+    /// It was found without rows up to the position: what comes there would be passed over.
+    is_emptied: bool,
+    /// When it was handed on to be stored, and whether there is something new since.
+    stored: Option<Clock>,
+    has_news: bool,
+    /// It cannot be told, and that was said.
+    has_said: bool,
+}
+
+impl Continuity {
+    /// Takes what is stored with the offset; nothing was known before.
+    pub(super) fn load(&mut self, mark: Option<&TableMark>) {
+        let Some(mark) = mark else { return };
+        let found = self.found.take();
+        *self = Self {
+            known: Some(mark.incarnation.clone()),
+            landmarks: Landmarks::from_stored(mark.landmarks.clone()),
+            has_looked: self.has_looked,
+            stored: Some(Clock::now()),
+            ..Self::default()
+        };
+        self.found = found;
+        self.compare();
+    }
+
+    /// What is known, for a relation that is dropped and may come back.
+    pub(super) fn to_mark(&self) -> Option<TableMark> {
+        let incarnation = self.known.clone()?;
+        Some(TableMark { incarnation, landmarks: self.landmarks.kept().to_vec() })
+    }
+
+    /// It was described anew, so it may be another one than at the last look.
+    pub(super) fn described(&mut self) {
+        self.has_looked = false;
+    }
+
+    pub(super) fn has_looked(&self) -> bool {
+        self.has_looked
+    }
+
+    /// Takes a look.
+    pub(super) fn looked(&mut self, found: Option<Incarnation>) {
+        (self.has_looked, self.found) = (true, found);
+        self.compare();
+    }
+
+    /// Where nothing is in doubt, what is there now is what is known.
+    fn compare(&mut self) {
+        let Some(found) = &self.found else { return };
+        match &self.known {
+            Some(known) if found.differs_from(known) => {}
+            Some(known) => {
+                self.has_news |= found.made != known.made;
+                self.known = Some(found.clone());
+                self.landmarks.confirm();
+                if self.is_emptied && !self.landmarks.kept().is_empty() {
+                    // It goes on behind the position.
+                    (self.is_emptied, self.has_news) = (false, true);
+                }
+            }
+            None => {
+                self.known = Some(found.clone());
+                self.has_news = true;
+                self.landmarks.confirm();
+            }
+        }
+    }
+
+    /// Whether the table may be another one than that which was read.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_replaced() || self.is_emptied
+    }
+
+    /// What is there is not what is known.
+    fn is_replaced(&self) -> bool {
+        matches!((&self.known, &self.found), (Some(known), Some(found)) if found.differs_from(known))
+    }
+
+    /// The table that is there is the one that is read from now on.
+    fn adopt(&mut self) {
+        self.known.clone_from(&self.found);
+        (self.is_emptied, self.has_news, self.has_said) = (false, true, false);
+    }
+
+    /// It begins anew, and nothing of it has been read.
+    fn begin_anew(&mut self) {
+        self.landmarks = Landmarks::default();
+        self.adopt();
+    }
+
+    /// Takes rows that were read; it is not sure yet of which table.
+    pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, binding: &Binding) {
+        if self.known.is_some() {
+            self.landmarks.add(samples, records, binding);
+        }
+    }
+
+    /// Whether something is to be stored with the next rows, if the table is looked at before.
+    fn wants_storing(&self, is_last: bool) -> bool {
+        let is_old = self.stored.is_none_or(|stored| stored.elapsed() >= STORED_EVERY);
+        self.known.is_some() && (self.has_news || self.is_emptied || is_old || is_last)
+    }
+
+    /// What is to be stored with rows, if anything is.
+    pub(super) fn memo(&mut self, partition: &SourcePartition) -> Option<Arc<(SourcePartition, TableMark)>> {
+        if !self.has_news || self.is_emptied || self.is_in_doubt() {
+            return None;
+        }
+        (self.has_news, self.stored) = (false, Some(Clock::now()));
+        self.to_mark().map(|mark| Arc::new((partition.clone(), mark)))
+    }
+}
+
+impl Polled {
+    /// The table as a dialect is asked for its identity; none of a query, and of what has no position.
+    pub(super) fn counted(&self) -> Option<Counted> {
+        let (Relation::Table(id), Some(bound)) = (&self.relation, &self.bound) else { return None };
+        let planner = &bound.binding.planner;
+        let is_polled = !matches!(planner.mode(), Mode::Bulk);
+        is_polled.then(|| (id.clone(), planner.counted(&bound.binding.definition).map(str::to_owned)))
+    }
+
+    /// Remembers some rows of a page, to know the table again by them.
+    pub(in crate::task) async fn note_rows(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        watch: &mut Watch,
+        page: &mut Page,
+    ) -> Result<()> {
+        let Some(bound) = &self.bound else { return Ok(()) };
+        self.continuity.add(std::mem::take(&mut page.samples), page.batch.len(), &bound.binding);
+        if !self.looks_after(parts, page.ended) {
+            return Ok(());
+        }
+        // Inside a view tables are as they were.
+        watch.release(connection).await?;
+        self.look_after(parts, connection).await
+    }
+
+    /// Whether it may be made again any moment: a table that was read is not there.
+    pub(super) fn is_missed(&mut self, error: &Error, parts: &Parts) -> bool {
+        let was_read = self.offset.is_some() || self.position.is_some();
+        error.kind() == ErrorKind::SourceSchema
+            && was_read
+            && parts.server.has_vanished(&self.partition)
+            && self.missed.get_or_insert_with(Clock::now).elapsed() < MISSED
+    }
+
+    /// Whether the identity is looked at once more between the rows of a page and their way: where rows of a table that
+    /// begins anew would come again, and where what is known of the table is to be stored with them.
+    fn looks_after(&self, parts: &Parts, is_last: bool) -> bool {
+        let follows = parts.spec.identity.recreated == Recreated::Follow;
+        self.continuity.known.is_some() && (follows || self.continuity.wants_storing(is_last && parts.once))
+    }
+
+    /// Looks at the table after a page with rows, of which something is stored then.
+    ///
+    /// # Errors
+    /// `Query` if the table is in doubt: whose rows they are is not known. Those of the connection.
+    async fn look_after(&mut self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
+        let Some(table) = self.counted() else { return Ok(()) };
+        self.continuity.has_news |= self.continuity.stored.is_none_or(|stored| stored.elapsed() >= STORED_EVERY);
+        self.continuity.has_news |= parts.once;
+        let tables = [table];
+        match connection.incarnations(&tables).await {
+            Ok(found) => self.continuity.looked(found.into_iter().next().flatten()),
+            Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+            Err(error) => {
+                tracing::debug!(table = %self.name, error = %error.report(), "the table could not be looked at")
+            }
+        }
+        if self.continuity.is_replaced() {
+            return Err(Error::new(ErrorKind::Query, "the table was written anew while it was read"));
+        }
+        Ok(())
+    }
+
+    /// Decides about a table in doubt: it goes on, is read from its beginning, or stops.
+    ///
+    /// # Errors
+    /// `Cursor` if it begins anew and is not followed; those of the connection.
+    pub(super) async fn settle_doubt(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        out: &mpsc::Sender<EncodedBatch>,
+    ) -> Result<()> {
+        let Some(found) = self.continuity.found.clone() else { return Ok(()) };
+        if !self.continuity.is_in_doubt() {
+            parts.server.knows_table(&self.partition, &found.storage);
+            return Ok(());
+        }
+        if self.position.is_none() {
+            self.continuity.begin_anew();
+            return Ok(());
+        }
+        if self.continuity.is_emptied && !self.continuity.is_replaced() {
+            return self.wait_for_rows(parts, connection, &found, out).await;
+        }
+        let evidence = match self.evidence(parts, connection).await {
+            Ok(evidence) => evidence,
+            // With other columns it is described again.
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::SchemaChanged) => {
+                return Err(error);
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.continuity.has_said, true) {
+                    tracing::warn!(
+                        table = %self.name, error = %error.report(),
+                        "the table was written anew, and its rows could not be compared with those that were read; it is tried again"
+                    );
+                }
+                return Ok(());
+            }
+        };
+        let verdict = evidence.verdict();
+        tracing::debug!(table = %self.name, ?verdict, ?evidence, "the identity of the table has changed");
+        match verdict {
+            Verdict::Same => {
+                self.go_on(evidence.rows);
+                Ok(())
+            }
+            Verdict::Emptied => {
+                self.continuity.landmarks = Landmarks::default();
+                self.continuity.adopt();
+                self.continuity.is_emptied = true;
+                Ok(())
+            }
+            Verdict::Unknown => {
+                tracing::warn!(
+                    table = %self.name,
+                    "the table was written anew, and no row is remembered by which it could be known; it is gone on with"
+                );
+                self.go_on(Vec::new());
+                Ok(())
+            }
+            Verdict::Anew => self.meet_anew(parts, connection, &found, out).await,
+        }
+    }
+
+    /// It is the table that was read.
+    fn go_on(&mut self, rows: Vec<Found>) {
+        let kept = rows.into_iter().filter_map(|row| {
+            let now = row.now?;
+            Some(if now.is_unreadable { row.landmark } else { Landmark { columns: now.columns, ..row.landmark } })
+        });
+        self.continuity.landmarks.replace(kept.collect());
+        self.continuity.landmarks.confirm();
+        self.continuity.adopt();
+    }
+
+    /// A table without rows up to the position: it goes on behind it, or begins anew up to it.
+    async fn wait_for_rows(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        found: &Incarnation,
+        out: &mpsc::Sender<EncodedBatch>,
+    ) -> Result<()> {
+        let (Some(bound), Some(position)) = (&self.bound, &self.position) else { return Ok(()) };
+        if self.continuity.landmarks.has_pending() {
+            return Ok(());
+        }
+        match connection.probe(&bound.binding.planner.upto_probe(position)).await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => self.meet_anew(parts, connection, found, out).await,
+            Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
+            // The page will say so, too.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// A table that begins anew.
+    async fn meet_anew(
+        &mut self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        found: &Incarnation,
+        out: &mpsc::Sender<EncodedBatch>,
+    ) -> Result<()> {
+        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
+        let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
+        let position = self.position.as_ref().and_then(|position| position.0.first());
+        let shown = position.map_or(Ok("the beginning".to_owned()), |value| planner.shown(value, zone))?;
+        if parts.server.accepts_table(&self.partition, &found.storage) {
+            tracing::warn!(table = %self.name, position = shown, "{BEGINS_ANEW}; accepted with --accept-server");
+            parts.server.reappeared(&self.partition);
+            self.continuity.begin_anew();
+            return self.store_memo(out).await;
+        }
+        if parts.spec.identity.recreated == Recreated::Fail {
+            let error = Error::new(ErrorKind::Cursor, BEGINS_ANEW).with("table", &self.name).with("position", shown);
+            let error = match connection.identity() {
+                Some(identity) => error.with("server", identity),
+                None => error,
+            };
+            return Err(error.advise(ADVICE));
+        }
+        tracing::warn!(
+            table = %self.name, position = shown,
+            "{BEGINS_ANEW}; it is read from its beginning (table.recreated=follow)"
+        );
+        parts.server.reappeared(&self.partition);
+        self.board.began_anew();
+        self.late.begin_anew();
+        self.continuity.begin_anew();
+        (self.position, self.begins_anew, self.checked, self.newest) = (None, true, None, None);
+        self.page_rows = parts.spec.polling.batch_max_rows;
+        Ok(())
+    }
+
+    /// Stores what is known of the table by itself.
+    async fn store_memo(&mut self, out: &mpsc::Sender<EncodedBatch>) -> Result<()> {
+        let mut batch = EncodedBatch::new(Arc::clone(&self.name), "".into(), 0, 0);
+        batch.memos.table = self.continuity.memo(&self.stored_as);
+        self.step.waits_for(Waits::Kafka);
+        out.send(batch).await.map_err(|_| closed())?;
+        self.step.waits_for(Waits::Database);
+        // An empty poll ends the transaction.
+        self.more_promised = true;
+        Ok(())
+    }
+}
+
+const BEGINS_ANEW: &str = "the table has begun anew: what has its name now was truncated, or dropped and created, since its \
+                           rows up to the position were read";
+
+const ADVICE: &str = "its rows up to the position would never be read: `rowtide offsets reset CONNECTOR --table TABLE` reads it \
+     from the beginning, and table.recreated=follow does so by itself whenever it happens; `rowtide run CONNECTOR \
+     --accept-server` goes on at the position";
