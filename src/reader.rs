@@ -147,7 +147,7 @@ struct Pager<'a> {
     /// Rows handed over, kept or not.
     seen: usize,
     samples: Vec<Sample>,
-    /// How many records the batch has with the next sample.
+    /// The number of records that the batch has with the next sample.
     next_sample: usize,
 }
 

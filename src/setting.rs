@@ -20,9 +20,9 @@ pub struct KeyDefinition {
     pub importance: Importance,
     /// Where it belongs.
     pub home: Home,
-    /// What rowtide does with it.
+    /// The treatment it gets.
     pub status: Status,
-    /// What it does, in a sentence or two.
+    /// Its effect, in a sentence or two.
     pub doc: &'static str,
 }
 
@@ -86,7 +86,7 @@ pub enum Home {
     Both,
 }
 
-/// What rowtide does with a key.
+/// The treatment of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// It is honoured.

@@ -54,7 +54,7 @@ struct Explanation {
     guard: Verdict,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
-    /// What each transform changes.
+    /// The changes that each transform makes, in words.
     transforms: Vec<String>,
     by_driver: Vec<DriverChoice>,
     samples: Vec<Sample>,

@@ -165,7 +165,7 @@ fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
     kafka
 }
 
-/// Whether records have no key.
+/// True if records have no key.
 pub fn is_keyless(spec: &ConnectorSpec) -> bool {
     matches!(spec.key.mode, KeyMode::None) && !spec.transforms.makes_keys()
 }

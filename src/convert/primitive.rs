@@ -80,7 +80,7 @@ struct BareConverter {
 impl BareConverter {
     fn encoder(&self, side: Side<'_>) -> Result<BareEncoder> {
         let role = side.role.as_str();
-        let wants = format!("{} writes one bare value of type {}", self.class, name_of(&self.field_type));
+        let wants = format!("{} writes one bare value of type {}", self.class, self.field_type);
         let refused = |what: String, advice: String| {
             Err(Error::config(format!("{wants}, and {what}")).with("table", &side.table.relation).advise(advice))
         };
@@ -93,7 +93,7 @@ impl BareConverter {
                 form: self.form,
             }),
             (Some(field), _) => refused(
-                format!("column `{}` is of type {}", field.name, name_of(&field.field_type)),
+                format!("column `{}` is of type {}", field.name, field.field_type),
                 format!("use another {role}.converter, such as org.apache.kafka.connect.storage.StringConverter"),
             ),
             (None, _) if role == "key" => refused(
@@ -102,25 +102,6 @@ impl BareConverter {
             ),
             (None, _) => refused("values are records".to_owned(), "use another value.converter".to_owned()),
         }
-    }
-}
-
-/// Kafka Connect's word for a type.
-fn name_of(field_type: &FieldType) -> &'static str {
-    match field_type {
-        FieldType::Boolean => "boolean",
-        FieldType::Int8 => "int8",
-        FieldType::Int16 => "int16",
-        FieldType::Int32 => "int32",
-        FieldType::Int64 => "int64",
-        FieldType::Float32 => "float32",
-        FieldType::Float64 => "float64",
-        FieldType::String => "string",
-        FieldType::Bytes => "bytes",
-        FieldType::Date => "Date",
-        FieldType::Time => "Time",
-        FieldType::Timestamp => "Timestamp",
-        FieldType::Decimal { .. } => "Decimal",
     }
 }
 

@@ -159,13 +159,13 @@ pub trait SourceConnection: Send {
         None
     }
 
-    /// Whose transactions the server has executed, by which the servers of one replication cluster know each other. Empty
+    /// The origins of the transactions that the server has executed, by which the servers of one replication cluster know each other. Empty
     /// where it does not tell, and where all of them have one [`SourceConnection::identity`].
     fn lineage<'a>(&'a mut self) -> BoxFuture<'a, Result<Lineage>> {
         Box::pin(async { Ok(Lineage::default()) })
     }
 
-    /// What identifies each of these tables now, in their order; none of one that is not there or has no identity, as a
+    /// The incarnation of each of these tables as it is now, in their order; none of one that is not there or has no identity, as a
     /// view. Beside a table stands the column whose ids the database hands out, if it is polled by one. Not inside a view
     /// of the database.
     ///

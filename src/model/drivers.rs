@@ -20,7 +20,7 @@ pub enum Driver {
     MariaDb35,
 }
 
-/// Whose driver it is.
+/// The maker of a JDBC driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Maker {
     /// MySQL Connector/J.
@@ -153,7 +153,7 @@ const TABLE: &[Difference] = {
 };
 
 impl Driver {
-    /// Whose it is.
+    /// Its maker.
     pub fn maker(self) -> Maker {
         DRIVERS[self as usize].2
     }

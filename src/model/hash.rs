@@ -2,7 +2,7 @@
 
 use super::Value;
 
-/// How many bytes of a long value count.
+/// The number of bytes of a long value that count.
 const COUNTED: usize = 4_096;
 
 /// A hash that goes on.

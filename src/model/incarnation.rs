@@ -9,9 +9,9 @@ pub struct Incarnation {
     /// Where its rows are stored: another place after TRUNCATE, after DROP and CREATE, and after everything that writes the
     /// table anew.
     pub storage: String,
-    /// What changes together with `storage` unless that was a TRUNCATE; none where nothing tells the two apart.
+    /// The part that changes together with `storage` unless that was a TRUNCATE; none where nothing tells the two apart.
     pub made: Option<String>,
-    /// What hands out its ids: another one once they begin anew, or its settings have changed.
+    /// The source of its ids: another one once they begin anew, or its settings have changed.
     pub counter: Option<String>,
     /// The last id handed out.
     pub last_id: Option<i64>,
@@ -47,13 +47,13 @@ impl Incarnation {
 pub struct Landmark {
     /// Its cursor.
     pub at: Position,
-    /// How many rows of the table had been read with it.
+    /// The number of rows of the table that had been read with it.
     pub read: u64,
     /// Hashes of the names of its columns, those of the cursor left out, and of what they held.
     pub columns: Vec<(u32, u32)>,
 }
 
-/// What is remembered of a table beside its offset.
+/// The mark of a table that is remembered beside its offset.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TableMark {
     /// The table that was read.
@@ -74,7 +74,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// How many columns of a row are looked at.
+    /// The number of columns of a row that are looked at.
     pub const COLUMNS: usize = 32;
 
     /// Of a row.
@@ -87,12 +87,12 @@ impl Sample {
     }
 }
 
-/// What proves that two servers belong to one replication cluster: whose transactions a server has executed.
+/// The origins of the transactions that a server has executed, which prove that two servers belong to one replication cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Lineage {
     /// The servers of the transactions, each as the database names it, sorted; or the last transaction of each.
     pub sources: Vec<String>,
-    /// How the server itself is named there; not remembered.
+    /// The server's own name there; not remembered.
     pub own: Option<String>,
 }
 

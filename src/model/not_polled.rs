@@ -40,7 +40,7 @@ impl OddCursor {
 pub struct NotPolled {
     /// Why.
     pub reason: OddCursor,
-    /// How many.
+    /// The number of them.
     pub rows: u64,
     /// There are more, which were not counted.
     pub or_more: bool,

@@ -25,7 +25,7 @@ pub struct EncodedBatch {
     pub exhausted: bool,
     /// Whether a transaction may end behind it.
     pub joins: Joins,
-    /// What is to be remembered with the rows.
+    /// Marks of server and table to be stored with the rows.
     pub memos: Memos,
     /// Rows that were read and are not among the records.
     pub skipped: Option<Box<Skipped>>,
@@ -33,7 +33,7 @@ pub struct EncodedBatch {
     headers: Vec<RecordHeader>,
 }
 
-/// What is remembered of server and table, in the transaction of the rows.
+/// Marks of server and table, stored in the transaction of the rows.
 #[derive(Debug, Clone, Default)]
 pub struct Memos {
     /// The server the rows come from.

@@ -205,7 +205,7 @@ pub struct ColumnDefinition {
 pub struct DriverForm {
     /// Its type; none where they leave the column out.
     pub field_type: Option<FieldType>,
-    /// Whose form it is, as the end of a sentence: `as MySQL Connector/J 8.0 delivers it`.
+    /// The driver that delivers it, as the end of a sentence: `as MySQL Connector/J 8.0 delivers it`.
     pub because: String,
 }
 

@@ -36,7 +36,7 @@ pub struct StoredOffset {
 pub struct Loaded {
     /// Its offsets, tables no longer selected included.
     pub offsets: HashMap<SourcePartition, StoredOffset>,
-    /// What is remembered of the tables they are of, under the partitions of the offsets ([`SourcePartition::table`]).
+    /// The marks of the tables they are of, under the partitions of the offsets ([`SourcePartition::table`]).
     pub tables: HashMap<SourcePartition, TableMark>,
     /// The server they were read from; none before the first run, and after Kafka Connect.
     pub server: Option<Server>,

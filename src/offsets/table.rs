@@ -1,4 +1,4 @@
-//! What tells whether a table is still the one its offset belongs to, remembered beside the offset: one record a table,
+//! Marks that tell whether a table is still the one its offset belongs to, stored beside the offset: one record a table,
 //! under a source partition Kafka Connect never asks for. Pure.
 
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ pub fn value(mark: &TableMark) -> String {
     fields.to_string()
 }
 
-/// What a value says; none for the JSON literal `null`.
+/// The mark of a value; none for the JSON literal `null`.
 ///
 /// # Errors
 /// `Offsets` if the value is anything else: a check that cannot be made must not pass.

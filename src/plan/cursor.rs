@@ -235,7 +235,7 @@ fn moved(instant: Instant, by: impl Fn(i64) -> i64) -> Instant {
     Instant { nanos: moved.nanos + instant.nanos % 1_000, ..moved }
 }
 
-/// What Kafka Connect stores of an instant: its wall clock in the session's zone, taken for one in `db.timezone`.
+/// The time that Kafka Connect stores of an instant: its wall clock in the session's zone, taken for one in `db.timezone`.
 ///
 /// Connect goes on after the wall clock of what is stored, which the server takes for the first of two where it comes
 /// twice in the session's zone: rows come again. A wall clock that `db.timezone` skips would be stored as one after the

@@ -1,10 +1,10 @@
-//! What is asked of a table to know it again: rows by their key, and whether there is any up to a position.
+//! Queries by which a table is known again: rows by their key, and whether there is any up to a position.
 
 use super::statement::Statement;
 use super::{ALIAS, CursorRole, Planner};
 use crate::model::{CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, TableDefinition};
 
-/// How many rows of one key are looked at, where it is not unique.
+/// The number of rows of one key that are looked at, where it is not unique.
 const MOST: usize = 16;
 
 impl Planner {

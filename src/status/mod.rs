@@ -105,7 +105,7 @@ pub struct BeganAnew {
     /// When that was noticed last.
     #[serde(serialize_with = "rfc3339")]
     pub at: Millis,
-    /// How often since the connector was started.
+    /// The number of times since the connector was started.
     pub times: u32,
 }
 

@@ -35,9 +35,9 @@ pub struct Binding {
     pub key: Option<(Schema, Vec<usize>)>,
     /// The schema of its values, and where its fields are in the row.
     pub value: (Schema, Vec<usize>),
-    /// What transforms compute for each row; it stands behind its columns.
+    /// The values that transforms compute for each row; they stand behind its columns.
     computations: Arc<[Computation]>,
-    /// What each transform changes, in words.
+    /// The changes that each transform makes, in words.
     pub notes: Vec<String>,
     /// Its columns whose types depend on the JDBC driver, where that has been looked into.
     pub by_driver: Vec<DriverChoice>,
@@ -45,7 +45,7 @@ pub struct Binding {
 
 /// Encodes rows of one binding.
 pub struct RecordEncoder {
-    /// What transforms compute for each row.
+    /// The values that transforms compute for each row.
     computations: Arc<[Computation]>,
     key: Option<Arc<dyn Encoder>>,
     value: Arc<dyn Encoder>,

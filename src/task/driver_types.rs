@@ -91,7 +91,7 @@ impl DriverChoices {
     }
 }
 
-/// What to do about a column that drivers leave out.
+/// Advice about a column that drivers leave out.
 const DELIVER_IT: &str = "driver.types=mariadb-2.7, for the column or for all, delivers it";
 
 /// The form a column is known to be delivered in, if it still has it.

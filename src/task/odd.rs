@@ -20,7 +20,7 @@ use crate::plan::ahead::Ahead;
 use crate::plan::odd::{MOST_COUNTED, OddRows};
 use crate::zone::Zone;
 
-/// How long all that is looked for in one table may take.
+/// The time that all looks into one table may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A look is not worth more of a connection's time than one part in so many.
 const SELDOM: u32 = 100;

@@ -28,7 +28,7 @@ use crate::status::{ConnectorStatus, TableBoard};
 const IDLE: Duration = Duration::from_secs(10);
 /// When a table is looked at again that was given up until the next start.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
-/// How soon a table that was there and is not is looked for.
+/// The interval at which a table that is away is looked for.
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);

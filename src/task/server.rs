@@ -20,7 +20,7 @@ pub struct ServerGuard {
     tables: Arc<Mutex<Tables>>,
 }
 
-/// What this run knows of tables.
+/// The knowledge of tables in this run.
 #[derive(Debug, Default)]
 struct Tables {
     /// Those whose stored position was held against the table: once a run, rows may be deleted later.
@@ -109,7 +109,7 @@ impl ServerGuard {
             || self.wants_lineage() && succeeds(known, found)
     }
 
-    /// What is stored of a server: in a cluster also those before it, so that it is known when it comes back.
+    /// The stored form of a server: in a cluster also those before it, so that it is known when it comes back.
     fn remembering(&self, before: Option<&Server>, found: &Server) -> Server {
         let mut wanted = Server::host(found.identity.clone());
         if !self.wants_lineage() {
@@ -168,7 +168,7 @@ impl ServerGuard {
         self.tables().vanished.insert(partition.clone());
     }
 
-    /// What is there now is known to be the table, or begins anew and is read so.
+    /// Notes that the table that is there now is known, or begins anew and is read so.
     pub(super) fn reappeared(&self, partition: &SourcePartition) {
         self.tables().vanished.remove(partition);
     }
@@ -256,7 +256,7 @@ mod tests {
         Server { identity: identity.to_owned(), lineage }
     }
 
-    /// What a run on one server of a cluster leaves to a run on another.
+    /// The record that a run on one server of a cluster leaves to a run on another.
     fn after(remembered: Option<&Server>, found: &Server) -> Result<Option<Server>> {
         match ServerGuard::new(false, ServerIdentity::Cluster).judge(remembered, found)? {
             Verdict::Known => Ok(None),

@@ -213,7 +213,7 @@ fn parsed(text: &str, to: &FieldType) -> Option<Value<'static>> {
     }
 }
 
-/// What `Double.parseDouble` takes, but for hexadecimal numbers, as Rust takes it.
+/// A number that `Double.parseDouble` takes, but for hexadecimal numbers, as Rust takes it.
 fn java_float(text: &str) -> Option<&str> {
     let text = text.trim_matches(|c: char| c <= ' ');
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);

@@ -18,7 +18,7 @@ pub struct StepSpec {
     pub alias: String,
     /// The transform.
     pub definition: &'static TransformDefinition,
-    /// What it works on.
+    /// The part of a record it works on.
     pub target: Target,
     /// Its settings.
     pub settings: BTreeMap<String, String>,
@@ -105,7 +105,7 @@ impl ChainSpec {
         )
     }
 
-    /// What the chain makes of records whose key and value are columns of rows with so many.
+    /// The chain applied to records whose key and value are columns of rows with so many.
     ///
     /// # Errors
     /// `Config`, naming the transform, where it would fail on every record.
@@ -145,7 +145,7 @@ impl ChainSpec {
     }
 }
 
-/// What the chain makes of a table's records.
+/// The chain applied to a table's records.
 #[derive(Debug, Clone)]
 pub struct BoundChain {
     /// The topic.
@@ -154,9 +154,9 @@ pub struct BoundChain {
     pub key: Option<(Schema, Vec<usize>)>,
     /// The value's.
     pub value: (Schema, Vec<usize>),
-    /// What has to be computed for each row; it stands behind the row's columns.
+    /// The values to be computed for each row; they stand behind the row's columns.
     pub computations: Vec<Computation>,
-    /// What each transform changes, for `explain`.
+    /// The changes that each transform makes, for `explain`.
     pub notes: Vec<String>,
 }
 

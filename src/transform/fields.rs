@@ -1,4 +1,4 @@
-//! What transforms of fields share.
+//! Access to the fields of a key or value, for transforms.
 
 use super::Target;
 use super::shape::{Part, Shape, Slot};

@@ -60,7 +60,7 @@ pub trait Transform: Send + Sync {
 pub struct TransformDefinition {
     /// The Java class, without `$Key` or `$Value`.
     pub class: &'static str,
-    /// What it works on; two classes where it is key or value.
+    /// The parts of a record it works on; two classes where it is key or value.
     pub targets: &'static [Target],
     /// The reference page's sentence about it.
     pub doc: &'static str,

@@ -11,7 +11,7 @@ pub struct Setting {
     pub name: &'static str,
     /// Its default; none: there is none.
     pub default: Option<&'static str>,
-    /// What it does.
+    /// Its effect.
     pub doc: &'static str,
 }
 

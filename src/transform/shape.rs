@@ -1,4 +1,4 @@
-//! What records of a table look like at a place in the chain: topic, and key and value as fields, each with where its
+//! The shape of a table's records at a place in the chain: topic, and key and value as fields, each with where its
 //! values come from.
 
 use std::borrow::Cow;
@@ -117,7 +117,7 @@ impl Part {
     }
 }
 
-/// What records look like at a place in the chain.
+/// The shape of records at a place in the chain.
 #[derive(Debug, Clone)]
 pub struct Shape {
     /// The topic.
@@ -133,7 +133,7 @@ pub struct Shape {
 pub struct Computation {
     /// Its field's name, for messages.
     pub name: String,
-    /// How it is computed.
+    /// Its expression.
     pub expr: Expr,
 }
 

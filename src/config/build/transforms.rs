@@ -100,7 +100,7 @@ fn step(judge: &mut Judge, alias: &str, predicates: &[PredicateSpec]) -> Option<
     Some(StepSpec { alias: alias.to_owned(), definition, target, settings, predicate })
 }
 
-/// What is said of a class that is no transform here.
+/// The message about a class that is no transform here.
 fn unknown(class: &str) -> String {
     let outer = class.split('$').next().unwrap_or_default();
     if let Some((_, instead)) = ABSENT.iter().find(|(known, _)| *known == outer) {

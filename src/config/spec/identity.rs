@@ -1,4 +1,4 @@
-//! How it is recognised that offsets still belong to what is read.
+//! Settings that say how offsets are recognised as those of the server and the table that are read.
 
 /// By what a server is recognised as the one the offsets belong to, and what is done about a table that begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum ServerIdentity {
     Off,
 }
 
-/// What is done about a table that begins anew.
+/// `table.recreated`: the treatment of a table that begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recreated {
     /// The table stops.

@@ -6,7 +6,7 @@ use super::schema::{SchemaStyle, field_name, type_text};
 use super::writer::short;
 use crate::model::FieldType;
 
-/// What a subject holds.
+/// The latest schema of a subject.
 #[derive(Debug, Clone)]
 pub struct RegisteredFields {
     /// The subject, and which schema of it: `subject orders-value version 3`.
@@ -51,7 +51,7 @@ fn not_null(written: &Json) -> &Json {
     branches.iter().find(|branch| branch.as_str() != Some("null")).unwrap_or(written)
 }
 
-/// How values of a type are written, whatever else is said of it.
+/// The form in which values of an Avro type are written.
 fn plain(written: &Json) -> Option<Json> {
     written.get("logicalType").or(written.get("type")).or(Some(written)).filter(|word| word.is_string()).cloned()
 }

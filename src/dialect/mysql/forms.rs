@@ -80,7 +80,7 @@ fn field_type(form: Form) -> Option<FieldType> {
     })
 }
 
-/// Whose form it is: those of the maker that the URL is of, if it is one of theirs.
+/// The maker of the drivers that count: those of the maker that the URL is of, if it is one of theirs.
 fn because(drivers: &[Driver], does: [&str; 2], setting: DriverTypes, maker: Maker) -> String {
     let own: Vec<Driver> = drivers.iter().copied().filter(|driver| driver.maker() == maker).collect();
     let drivers = if own.is_empty() { drivers } else { own.as_slice() };

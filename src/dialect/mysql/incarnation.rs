@@ -1,4 +1,4 @@
-//! What identifies tables: the ids that InnoDB or TiDB has given them, when they were made, and how far their ids have been
+//! Incarnations of tables: the ids that InnoDB or TiDB has given them, when they were made, and how far their ids have been
 //! counted.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::model::Incarnation;
 /// MariaDB finds a table in its catalog without looking at all the others only if it is asked for one by its name.
 const MOST_BY_NAME: usize = 50;
 
-/// What the catalog says of a table.
+/// A table as the catalog has it.
 #[derive(Default)]
 struct Shown {
     made: Option<String>,
@@ -92,7 +92,7 @@ async fn ask<'n>(session: &mut Session, names: &[(&'n str, &'n str)], of_engine:
     Ok(found)
 }
 
-/// How the engine names a table.
+/// The engine's name of a table.
 fn inner_name((schema, name): (&str, &str)) -> Option<String> {
     Some(format!("{}/{}", encoded(schema)?, encoded(name)?))
 }

@@ -128,9 +128,9 @@ dialect!(TiDb, "tidb", Server::TiDb);
 /// What parameters of the URL, and the driver they are meant for, change about types.
 #[derive(Debug, Clone)]
 struct Quirks {
-    /// Whose driver the URL is for.
+    /// The maker of the driver that the URL is for.
     maker: Maker,
-    /// What drivers look at where they differ.
+    /// Parameters of the URL by which drivers differ.
     parameters: DriverParameters,
     /// Drivers see a digit more in an unsigned decimal of TiDB.
     unsigned_decimals_are_wider: bool,

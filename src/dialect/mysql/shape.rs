@@ -5,7 +5,7 @@ use sqlx::mysql::MySqlTypeInfo;
 
 use super::types::Kind;
 
-/// What the driver knows of a result column and hands out only in this form.
+/// The metadata of a result column, which the driver hands out only in this form.
 #[derive(Debug, Deserialize)]
 pub(super) struct Shape {
     r#type: String,

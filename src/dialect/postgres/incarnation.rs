@@ -1,4 +1,4 @@
-//! What identifies tables: their files, those of their partitions and children, and the sequences behind their ids.
+//! Incarnations of tables: their files, those of their partitions and children, and the sequences behind their ids.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;

@@ -1,4 +1,4 @@
-//! What identifies tables: the file, its schema's version, and the ids it has handed out.
+//! Incarnations of tables: the file, its schema's version, and the ids it has handed out.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

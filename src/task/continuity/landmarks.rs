@@ -3,7 +3,7 @@
 use crate::model::{ColumnDefinition, CursorValue, Hash, Landmark, Position, Sample};
 use crate::task::binding::Binding;
 
-/// How many are kept.
+/// The number of landmarks that are kept.
 const KEPT: usize = 6;
 
 /// Rows that are remembered, the oldest first.
@@ -12,7 +12,7 @@ pub(super) struct Landmarks {
     kept: Vec<Landmark>,
     /// Rows that were read since the table was looked at: of which table they are is not known yet.
     pending: Vec<Landmark>,
-    /// How many rows have been read.
+    /// The number of rows that have been read.
     read: u64,
 }
 

@@ -26,13 +26,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Incarnation, Landmark, Mode, Relation, Sample, SourcePartition, TableMark};
 use crate::reader::Page;
 
-/// How often the tables are looked at, and how much more time than a look takes passes between two.
+/// The interval at which tables are looked at, and how much more time than a look takes passes between two.
 const EVERY: Duration = Duration::from_secs(2);
 const SHARE: u32 = 50;
 /// New landmarks are stored with rows, not more often.
 const STORED_EVERY: Duration = Duration::from_secs(30);
 
-/// How long a table that was there may be away before it has failed: between DROP and CREATE.
+/// The time that a table may be away before it has failed: between DROP and CREATE.
 const MISSED: Duration = Duration::from_secs(5);
 
 /// When the tables of a task are looked at again.
@@ -55,7 +55,7 @@ impl Looks {
     }
 }
 
-/// What is known of one relation's identity.
+/// The identity of one relation, as far as it is known.
 #[derive(Default)]
 pub(super) struct Continuity {
     /// The table that was read.
@@ -89,7 +89,7 @@ impl Continuity {
         self.compare();
     }
 
-    /// What is known, for a relation that is dropped and may come back.
+    /// The knowledge of a relation that is dropped and may come back.
     pub(super) fn to_mark(&self) -> Option<TableMark> {
         let incarnation = self.known.clone()?;
         Some(TableMark { incarnation, landmarks: self.landmarks.kept().to_vec() })
@@ -137,7 +137,7 @@ impl Continuity {
         self.is_replaced() || self.is_emptied
     }
 
-    /// What is there is not what is known.
+    /// Notes that the table that is there is not the one that is known.
     fn is_replaced(&self) -> bool {
         matches!((&self.known, &self.found), (Some(known), Some(found)) if found.differs_from(known))
     }
@@ -167,7 +167,7 @@ impl Continuity {
         self.known.is_some() && (self.has_news || self.is_emptied || is_old || is_last)
     }
 
-    /// What is to be stored with rows, if anything is.
+    /// The mark to be stored with rows, if there is one.
     pub(super) fn memo(&mut self, partition: &SourcePartition) -> Option<Arc<(SourcePartition, TableMark)>> {
         if !self.has_news || self.is_emptied || self.is_in_doubt() {
             return None;

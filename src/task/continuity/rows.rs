@@ -1,4 +1,4 @@
-//! What is asked of a table in doubt: by its key each row that was remembered, and whether there is one up to the position.
+//! Questions to a table in doubt: by its key each row that was remembered, and whether there is one up to the position.
 //! A few short statements; a row that cannot be decoded is there all the same.
 
 use super::landmarks::Names;

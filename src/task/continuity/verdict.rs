@@ -6,14 +6,14 @@
 
 use crate::model::Landmark;
 
-/// What speaks for a table or against it.
+/// The evidence for a table and against it.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     /// Nothing but a TRUNCATE that restarts the ids explains what the database shows.
     pub(super) is_truncated: bool,
-    /// What the database says of its ids.
+    /// The database's word on its ids.
     pub(super) ids: Ids,
-    /// What has become of the remembered rows.
+    /// The fate of the remembered rows.
     pub(super) rows: Vec<Found>,
     /// There are rows up to the position.
     pub(super) has_rows_before: bool,
@@ -21,7 +21,7 @@ pub(super) struct Evidence {
     pub(super) is_configured: bool,
 }
 
-/// What the database says of the ids of a table that is polled by them.
+/// The database's word on the ids of a table that is polled by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Ids {
     /// They are counted on.

@@ -19,24 +19,24 @@ pub fn move_leaders() -> usize {
     lines.first().and_then(|count| count.parse().ok()).expect("a number")
 }
 
-/// Runs `connect/ConnectConverters.java` on lines of records; its lines.
+/// Runs `connect/ConnectRecords.java` on lines of converters and records; its lines.
 #[track_caller]
 pub fn converters(lines: &str) -> Vec<String> {
-    fed("ConnectConverters", lines)
+    fed("converters", lines)
 }
 
-/// Runs `connect/ConnectTransforms.java` on lines of chains and records; its lines.
+/// Runs `connect/ConnectRecords.java` on lines of chains and records; its lines.
 #[track_caller]
 pub fn transforms(lines: &str) -> Vec<String> {
-    fed("ConnectTransforms", lines)
+    fed("transforms", lines)
 }
 
 #[track_caller]
-fn fed(class: &str, lines: &str) -> Vec<String> {
+fn fed(what: &str, lines: &str) -> Vec<String> {
     let mut input = tempfile::tempfile().expect("a file");
     input.write_all(lines.as_bytes()).expect("write");
     input.rewind().expect("rewind");
-    let lines_out = run(class, &[], Stdio::from(input));
+    let lines_out = run("ConnectRecords", &[what], Stdio::from(input));
     assert_eq!(lines_out.len(), lines.lines().count());
     lines_out
 }

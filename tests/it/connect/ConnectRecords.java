@@ -4,41 +4,76 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
+import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaAndValue;
 import org.apache.kafka.connect.data.Struct;
+import org.apache.kafka.connect.errors.DataException;
 import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.source.SourceRecord;
+import org.apache.kafka.connect.storage.Converter;
 import org.apache.kafka.connect.transforms.Transformation;
 
 /**
- * What Kafka Connect's own transforms make of records. Each line of the input is a chain as JSON, a list of maps of which
- * `type` is the class, the topic, and in base64 key and value as JsonConverter writes them with their schemas; a key of
- * `-` is none. For each there is a line with topic, key and value likewise, `dropped`, or `failed` and why.
+ * What Kafka Connect's own classes make of records. The records stand in the lines of the input, in base64 as JsonConverter
+ * writes them with their schemas; for each line there is one of the output.
+ *
+ * converters: a line is a class, its settings as a=b,c=d or nothing, and a record. The answer is its bytes in hexadecimal,
+ * `null`, or `refused`.
+ * transforms: a line is a chain as JSON, a list of maps of which `type` is the class, the topic, the key (`-` is none) and the
+ * value. The answer is topic, key and value likewise, `dropped`, or `failed` and why.
  */
-public class ConnectTransforms {
+public class ConnectRecords {
     private static final JsonConverter JSON = new JsonConverter();
+    private static final ObjectMapper MAPPER = new ObjectMapper();
+    private static final Map<String, Converter> CONVERTERS = new HashMap<>();
 
     public static void main(String[] args) throws Exception {
         JSON.configure(Map.of("schemas.enable", "true"), false);
-        ObjectMapper mapper = new ObjectMapper();
         BufferedReader lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         StringBuilder out = new StringBuilder();
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
             String[] words = line.split("\t", -1);
-            List<Map<String, String>> chain =
-                mapper.readValue(words[0], new TypeReference<List<Map<String, String>>>() { });
-            try {
-                out.append(applied(chain, words[1], words[2], words[3]));
-            } catch (Exception failed) {
-                out.append("failed ").append(String.valueOf(failed).replaceAll("\\s+", " "));
-            }
-            out.append('\n');
+            out.append(args[0].equals("converters") ? converted(words) : transformed(words)).append('\n');
         }
         System.out.print(out);
+    }
+
+    private static String converted(String[] words) {
+        Converter converter = CONVERTERS.computeIfAbsent(words[0] + words[1], name -> converter(words));
+        SchemaAndValue record = read(words[2]);
+        try {
+            byte[] bytes = converter.fromConnectData("t", record.schema(), record.value());
+            return bytes == null ? "null" : HexFormat.of().formatHex(bytes);
+        } catch (DataException | ClassCastException refused) {
+            return "refused";
+        }
+    }
+
+    private static Converter converter(String[] words) {
+        try {
+            Converter converter = (Converter) Class.forName(words[0]).getDeclaredConstructor().newInstance();
+            Map<String, String> settings = new HashMap<>();
+            for (String setting : words[1].isEmpty() ? new String[0] : words[1].split(",")) {
+                settings.put(setting.split("=")[0], setting.split("=")[1]);
+            }
+            converter.configure(settings, false);
+            return converter;
+        } catch (ReflectiveOperationException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+
+    private static String transformed(String[] words) {
+        try {
+            return applied(MAPPER.readValue(words[0], new TypeReference<>() { }), words[1], words[2], words[3]);
+        } catch (Exception failed) {
+            return "failed " + String.valueOf(failed).replaceAll("\\s+", " ");
+        }
     }
 
     private static String applied(List<Map<String, String>> chain, String topic, String key, String value)
