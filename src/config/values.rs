@@ -131,7 +131,6 @@ mod tests {
             ),
             ("tasks.max", &["1"], &["0", "many"]),
             ("offset.storage.partitions", &["-1", "25"], &["0", "-2"]),
-            ("transforms", &["", " "], &["a"]),
             ("errors.tolerance", &["none", "ALL"], &["some"]),
         ] {
             let definition = find(key).unwrap();

@@ -18,6 +18,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// Magic byte and schema id.
 const PREFIX: usize = 5;
 
+/// The longest record that is read of a schema that contains itself, and the stack that a level of it may take.
+const LONGEST_RECURSIVE: usize = 1_024;
+const STACK_OF_LEVEL: usize = 262_144;
+
 /// Decodes records of any topic of a registry.
 pub struct AvroDecoder {
     registry: Registry,
@@ -100,6 +104,8 @@ struct Reader {
     root: usize,
     /// The root is bytes: its payload has no length in front.
     raw: bool,
+    /// A record may contain one of its own kind.
+    is_recursive: bool,
     schema: apache_avro::Schema,
 }
 
@@ -109,10 +115,29 @@ impl Reader {
         let mut shape = Shape::default();
         let (root, reduced) = shape.add(&json, "")?;
         let schema = apache_avro::Schema::parse(&reduced).map_err(not_a_schema)?;
-        Ok(Self { nodes: shape.nodes, root, raw: schema == apache_avro::Schema::Bytes, schema })
+        let (raw, is_recursive) = (schema == apache_avro::Schema::Bytes, shape.is_recursive);
+        Ok(Self { nodes: shape.nodes, root, raw, is_recursive, schema })
     }
 
     fn read(&self, payload: &[u8]) -> Result<String> {
+        if !self.is_recursive {
+            return self.read_here(payload);
+        }
+        // Reading goes as deep as the record, which takes a byte at least for each level.
+        if payload.len() > LONGEST_RECURSIVE {
+            let message = format!("a record that may contain others of its kind has {} bytes", payload.len());
+            return Err(Error::new(ErrorKind::Value, message)
+                .advise(format!("rowtide prints such records up to {LONGEST_RECURSIVE} bytes; use another tool")));
+        }
+        std::thread::scope(|scope| {
+            let deep = std::thread::Builder::new().stack_size((payload.len() + 4) * STACK_OF_LEVEL);
+            let reading = deep.spawn_scoped(scope, || self.read_here(payload));
+            let failed = |_| Error::internal("no thread to read a record in");
+            reading.map_err(|_| Error::internal("no thread to read a record in"))?.join().map_err(failed)?
+        })
+    }
+
+    fn read_here(&self, payload: &[u8]) -> Result<String> {
         let mut text = String::with_capacity(payload.len() * 3);
         if self.raw {
             push_bytes(&mut text, payload);
@@ -209,8 +234,11 @@ struct Shape {
     nodes: Vec<Node>,
     /// Full names of records, enums and fixed, with their nodes; their reduced name is `t<node>`.
     named: HashMap<String, usize>,
-    /// The records whose fields are being walked.
-    open: Vec<usize>,
+    /// The records whose fields are being walked, each with how many unions, arrays and maps it is in.
+    open: Vec<(usize, usize)>,
+    /// The unions, arrays and maps that are being walked.
+    choices: usize,
+    is_recursive: bool,
 }
 
 impl Shape {
@@ -227,20 +255,24 @@ impl Shape {
             Json::String(name) => {
                 let known = self.named.get(&full_name(name, namespace)).or_else(|| self.named.get(name));
                 let node = *known.ok_or_else(|| unknown_type(name))?;
-                // How deep its records are only they tell, and reading goes as deep.
-                if self.open.contains(&node) {
-                    return Err(unknown_type(&format!("record {name}, which contains itself")));
+                if let Some((_, choices)) = self.open.iter().find(|(open, _)| *open == node) {
+                    if *choices == self.choices {
+                        return Err(unknown_type(&format!("record {name}, which contains itself always")));
+                    }
+                    self.is_recursive = true;
                 }
                 Ok((node, json!(reduced_name(node))))
             }
             Json::Array(branches) => {
                 let mut names = Vec::with_capacity(branches.len());
                 let mut reduced = Vec::with_capacity(branches.len());
+                self.choices += 1;
                 for branch in branches {
                     let (node, form) = self.add(branch, namespace)?;
                     names.push((self.branch_name(branch, namespace), node));
                     reduced.push(form);
                 }
+                self.choices -= 1;
                 Ok((self.push(Node::Union(names)), Json::Array(reduced)))
             }
             Json::Object(_) => self.add_object(schema, namespace),
@@ -256,11 +288,11 @@ impl Shape {
         let part = |name: &str| schema.get(name).ok_or_else(|| unknown_type(kind));
         match kind {
             "array" => {
-                let (item, form) = self.add(part("items")?, namespace)?;
+                let (item, form) = self.add_inside(part("items")?, namespace)?;
                 Ok((self.push(Node::Array(item)), json!({ "type": "array", "items": form })))
             }
             "map" => {
-                let (item, form) = self.add(part("values")?, namespace)?;
+                let (item, form) = self.add_inside(part("values")?, namespace)?;
                 Ok((self.push(Node::Map(item)), json!({ "type": "map", "values": form })))
             }
             "record" | "error" => self.add_record(schema, namespace),
@@ -286,13 +318,21 @@ impl Shape {
         }
     }
 
+    /// The type of the elements of an array or a map, of which there may be none.
+    fn add_inside(&mut self, schema: &Json, namespace: &str) -> Result<(usize, Json)> {
+        self.choices += 1;
+        let added = self.add(schema, namespace);
+        self.choices -= 1;
+        added
+    }
+
     fn add_record(&mut self, schema: &Json, namespace: &str) -> Result<(usize, Json)> {
         let node = self.push(Node::Record(Vec::new()));
         let full_name = self.name(schema, namespace, node);
         let inner_namespace = full_name.rsplit_once('.').map_or("", |(namespace, _)| namespace);
         let mut fields = Vec::new();
         let mut reduced = Vec::new();
-        self.open.push(node);
+        self.open.push((node, self.choices));
         for field in schema.get("fields").and_then(Json::as_array).into_iter().flatten() {
             let name = field.get("name").and_then(Json::as_str).unwrap_or_default();
             let (item, form) = self.add(field.get("type").unwrap_or(&Json::Null), inner_namespace)?;
@@ -380,15 +420,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_that_contains_itself_is_refused() {
-        for field in [r#""r""#, r#"["null","r"]"#, r#"{"type":"array","items":"r"}"#] {
-            let schema = format!(r#"{{"type":"record","name":"r","fields":[{{"name":"next","type":{field}}}]}}"#);
-            let error = decode(&schema, "00").unwrap_err();
-            assert!(error.to_string().contains("contains itself"), "{error}");
-        }
-        let twice = r#"{"type":"record","name":"r","fields":[{"name":"a","type":{"type":"record","name":"i","fields":[]}},
-                        {"name":"b","type":"i"}]}"#;
-        assert_eq!(decode(twice, "").unwrap(), r#"{"a":{},"b":{}}"#);
+    fn a_schema_that_contains_itself_is_read_as_deep_as_its_records_are() {
+        let of = |field: &str| format!(r#"{{"type":"record","name":"r","fields":[{{"name":"next","type":{field}}}]}}"#);
+        assert!(decode(&of(r#""r""#), "00").unwrap_err().to_string().contains("contains itself always"));
+        assert_eq!(decode(&of(r#"["null","r"]"#), "020200").unwrap(), r#"{"next":{"r":{"next":{"r":{"next":null}}}}}"#);
+        assert_eq!(decode(&of(r#"{"type":"array","items":"r"}"#), "020000").unwrap(), r#"{"next":[{"next":[]}]}"#);
+        let deep = format!("{}00", "02".repeat(LONGEST_RECURSIVE - 1));
+        assert!(decode(&of(r#"["null","r"]"#), &deep).unwrap().contains("null}}}"), "to the bottom");
+        assert!(decode(&of(r#"["null","r"]"#), &format!("02{deep}")).unwrap_err().to_string().contains("of its kind"));
     }
 
     #[test]
