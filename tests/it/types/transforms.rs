@@ -150,7 +150,7 @@ fn chains_of_transforms_make_the_records_of_kafka_connect_s_own_classes() {
     for ((chain, ours, what, has_null), theirs) in expected.iter().zip(&theirs) {
         let same = match ours {
             // A value that is left out behind its cast is not cast here.
-            Ok(_) if theirs.contains("Invalid value") => chain.contains("Cast") && chain.contains("ReplaceField"),
+            Ok(_) if theirs.starts_with("failed") => chain.contains("Cast") && chain.contains("ReplaceField"),
             Ok(ours) => ours == theirs || with_short_numbers(&shown(ours)) == with_short_numbers(&shown(theirs)),
             // What fails on every value but a null is refused before the first row, and so is a mask whose scale no
             // converter takes.
