@@ -135,7 +135,10 @@ fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) 
             error.advise("it waited for a lock for as long as lock_timeout allows; rowtide tries again by itself")
         }
         "42601" => error.advise("correct query or query.suffix; a query must be one SELECT without a semicolon"),
-        "55000" if doing != Doing::Connect => error
+        "55000" if doing == Doing::Connect => error.advise(
+            "the database takes no connections for now (ALTER DATABASE ... ALLOW_CONNECTIONS); rowtide tries again by itself",
+        ),
+        "55000" => error
             .advise("bring the object into the state the server asks for (a materialized view: REFRESH), then restart"),
         _ => error,
     }
@@ -169,6 +172,7 @@ fn kind(code: &str, routine: Option<&str>, doing: Doing) -> ErrorKind {
         "26000" | "42P05" | "34000" | "25P02" => ErrorKind::Unreachable,
         "57014" => ErrorKind::TimeLimit,
         "22023" if doing == Doing::Connect => ErrorKind::Config,
+        "55000" if doing == Doing::Connect => ErrorKind::Unreachable,
         "25P03" | "25P04" | "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "53300" => ErrorKind::Unreachable,
         code if PASSES.iter().any(|group| group.contains(&code)) => ErrorKind::Query,
         _ => match code.get(..2).unwrap_or_default() {
@@ -203,6 +207,8 @@ mod tests {
             ("28000", Doing::Connect, ErrorKind::Auth),
             ("3D000", Doing::Connect, ErrorKind::Config),
             ("57P03", Doing::Connect, ErrorKind::Unreachable),
+            ("55000", Doing::Connect, ErrorKind::Unreachable),
+            ("55000", Doing::Page, ErrorKind::SourceRefused),
             ("53300", Doing::Connect, ErrorKind::Unreachable),
             ("42501", Doing::Page, ErrorKind::Privilege),
             ("42P01", Doing::Describe, ErrorKind::SourceSchema),
@@ -232,8 +238,7 @@ mod tests {
 
     #[test]
     fn what_does_not_pass_is_not_waited_for() {
-        for code in ["21000", "2200F", "39P01", "54001", "54023", "55000", "P0001", "XX001", "F0000", "HV000", "99999"]
-        {
+        for code in ["21000", "2200F", "39P01", "54001", "54023", "P0001", "XX001", "F0000", "HV000", "99999"] {
             for doing in [Doing::Connect, Doing::Describe, Doing::Page] {
                 let error = server_error(code, None, "no", doing);
                 assert_ne!(error.kind().directive(), Directive::Retry, "{code} {doing:?}");
