@@ -87,7 +87,7 @@ pub(super) struct Polled {
     /// It is read from its beginning, and nothing has been handed on yet: Kafka Connect's fields of the offset before mean
     /// another table.
     pub(super) begins_anew: bool,
-    /// Since when it is not there, of a table that was.
+    /// The time since which the table, which was there, is missing.
     pub(super) missed: Option<Clock>,
     /// The newest time the table had when it was looked for.
     pub(super) newest: Option<Micros>,

@@ -71,8 +71,8 @@ impl Step {
         })
     }
 
-    fn is_applied(&self, topic: &str, shape: Option<&Shape>) -> bool {
-        self.predicate.as_ref().is_none_or(|(predicate, negate)| predicate.test(topic, shape) != *negate)
+    fn is_applied(&self, topic: &str) -> bool {
+        self.predicate.as_ref().is_none_or(|(predicate, negate)| predicate.test(topic) != *negate)
     }
 }
 
@@ -100,7 +100,7 @@ impl ChainSpec {
         self.steps.iter().fold(
             topic,
             |topic, step| {
-                if step.is_applied(&topic, None) { step.transform.route(topic) } else { topic }
+                if step.is_applied(&topic) { step.transform.route(topic) } else { topic }
             },
         )
     }
@@ -120,7 +120,7 @@ impl ChainSpec {
         let mut shape = Shape { topic, key, value: Part::of(value.0, value.1) };
         let mut notes = Vec::new();
         for step in self.steps.iter() {
-            if !step.is_applied(&shape.topic, Some(&shape)) {
+            if !step.is_applied(&shape.topic) {
                 notes.push(format!("{}: not applied, its predicate says no", step.alias));
                 continue;
             }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use super::java_regex::JavaRegex;
 use super::settings::{Setting, Settings};
-use super::shape::Shape;
 use crate::error::Result;
 
 /// Decides whether a transform is applied.
 pub trait Predicate: Send + Sync {
-    /// The answer for records of this shape.
-    fn test(&self, topic: &str, shape: Option<&Shape>) -> bool;
+    /// The answer for records of this topic.
+    fn test(&self, topic: &str) -> bool;
 }
 
 /// An entry of the table of predicates.
@@ -72,7 +71,7 @@ pub struct PredicateSpec {
 struct TopicNameMatches(JavaRegex);
 
 impl Predicate for TopicNameMatches {
-    fn test(&self, topic: &str, _: Option<&Shape>) -> bool {
+    fn test(&self, topic: &str) -> bool {
         self.0.matches(topic)
     }
 }
@@ -80,7 +79,7 @@ impl Predicate for TopicNameMatches {
 struct Never;
 
 impl Predicate for Never {
-    fn test(&self, _: &str, _: Option<&Shape>) -> bool {
+    fn test(&self, _: &str) -> bool {
         false
     }
 }

@@ -8,7 +8,7 @@ use crate::support::config::Connector;
 use crate::support::db::{MySqlFamily, Postgres, Sqlite};
 use crate::support::http::{metric, table, wait_for_state};
 use crate::support::kafka::{records, wait_for_records};
-use crate::support::process::{Finished, Running, run};
+use crate::support::process::{Running, checked, once};
 use crate::support::{PATIENCE, eventually};
 
 const LISTEN: &[&str] = &["--listen", "127.0.0.1:0"];
@@ -56,16 +56,6 @@ fn by_time(database: &Any, mode: &str) -> Connector {
         .set("zero.date", "null")
         .alone();
     if mode == "timestamp" { connector } else { connector.set("incrementing.column.name", "id") }
-}
-
-#[track_caller]
-fn once(connector: &Connector) -> Finished {
-    run(&["run", "--once", connector.file().to_str().expect("a path")])
-}
-
-#[track_caller]
-fn checked(connector: &Connector) -> Finished {
-    run(&["check", connector.file().to_str().expect("a path")])
 }
 
 /// The `v` of every record of a topic.

@@ -6,18 +6,8 @@ use crate::support::config::Connector;
 use crate::support::db::{MySqlFamily, Postgres};
 use crate::support::http::table;
 use crate::support::kafka::records;
-use crate::support::process::{Finished, Running, run};
+use crate::support::process::{Running, checked, once, run};
 use crate::support::{PATIENCE, eventually};
-
-#[track_caller]
-fn once(connector: &Connector) -> Finished {
-    run(&["run", "--once", connector.file().to_str().expect("a path")])
-}
-
-#[track_caller]
-fn checked(connector: &Connector) -> Finished {
-    run(&["check", connector.file().to_str().expect("a path")])
-}
 
 fn ids(topic: &str) -> Vec<i64> {
     records(topic).iter().map(|record| record.field("id").as_i64().expect("a number")).collect()

@@ -1,6 +1,6 @@
 //! Whether a table in doubt is the one that was read. Pure: what was found goes in, a verdict comes out.
 //!
-//! What writes a table anew moves its rows, what replaces it leaves other rows or none. So rows that were remembered decide,
+//! A statement that writes a table anew moves its rows; one that replaces it leaves other rows or none. So rows that were remembered decide,
 //! unless the database itself says that the table was truncated, or that its ids go on or begin anew. Rows that users
 //! delete or change prove nothing against a table; it takes rows up to the position that would be passed over.
 

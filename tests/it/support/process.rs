@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use super::config::Connector;
 use super::{PATIENCE, eventually};
 
 /// The binary with no environment of its own that could steer it.
@@ -21,6 +22,18 @@ pub fn rowtide() -> Command {
 /// Runs a command to its end.
 pub fn run(arguments: &[&str]) -> Finished {
     finish(rowtide().args(arguments))
+}
+
+/// `rowtide run --once` of a connector.
+#[track_caller]
+pub fn once(connector: &Connector) -> Finished {
+    run(&["run", "--once", connector.file().to_str().expect("a path")])
+}
+
+/// `rowtide check` of a connector.
+#[track_caller]
+pub fn checked(connector: &Connector) -> Finished {
+    run(&["check", connector.file().to_str().expect("a path")])
 }
 
 /// Runs a command to its end, within the patience.
