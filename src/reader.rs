@@ -398,7 +398,7 @@ mod tests {
         let page = Some(Ordered { order: &order, after, told_len: 1, is_cut_blindly: false });
         let rule = CutRule { page, null_fails: true, tolerance };
         let limits = Limits { rows: limit, bytes: usize::MAX };
-        let batch = EncodedBatch::new("t".into(), "t".into(), 8, 8);
+        let batch = EncodedBatch::new("t".into(), 8, 8);
         read_page(&mut stream, &encode, rule, limits, batch, Some(limit + 1)).await
     }
 
@@ -520,11 +520,11 @@ mod tests {
         let limits = Limits { rows: 9, bytes: usize::MAX };
         for (rows, kept, tie) in [(vec![(1, 1), (2, 2), (2, 3)], 1, None), (vec![(2, 2), (2, 3)], 0, at(2, None))] {
             let mut stream = Rows(rows.into_iter(), 1);
-            let batch = EncodedBatch::new("t".into(), "t".into(), 8, 8);
+            let batch = EncodedBatch::new("t".into(), 8, 8);
             let page = read_page(&mut stream, &encode, rule, limits, batch, None).await.unwrap();
             assert_eq!((page.batch.len(), page.unfinished_tie, page.ended), (kept, tie, false));
         }
-        let batch = EncodedBatch::new("t".into(), "t".into(), 8, 8);
+        let batch = EncodedBatch::new("t".into(), 8, 8);
         let nothing = read_page(&mut Rows(vec![].into_iter(), 1), &encode, rule, limits, batch, None).await.unwrap();
         assert!(nothing.ended);
     }
@@ -542,7 +542,7 @@ mod tests {
             (true, true, ErrorKind::Cursor, false),
         ] {
             let rule = CutRule { tolerance: Tolerance { values, too_large, texts: false }, ..rule };
-            let mut pager = Pager::new(&encode, rule, limits, EncodedBatch::new("t".into(), "t".into(), 1, 1));
+            let mut pager = Pager::new(&encode, rule, limits, EncodedBatch::new("t".into(), 1, 1));
             let text = || panic!("not asked for");
             let outcome = pager.left_out(Error::new(kind, "scripted"), &[time(1)], &text);
             assert_eq!(outcome.is_ok(), tolerated, "{kind:?}");

@@ -148,7 +148,7 @@ async fn explain_table(
     let cursor = inspect::cursor(spec, connection, &binding).await?;
     let zone = &spec.source.types.all.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
-    let offset = stored_for(spec, relation, &by_partition).map(|(_, stored)| stored.clone());
+    let offset = stored_for(&spec.for_table(relation), &by_partition).map(|(_, stored)| stored.clone());
     let position = match &offset {
         Some(stored) => binding.planner.position_of(&stored.offset, zone)?,
         None => None,
@@ -174,7 +174,7 @@ async fn explain_table(
         key,
         value,
         cursor,
-        guard: late::judge(spec, connection, &binding).await?.verdict,
+        guard: late::judge(&spec.for_table(relation), connection, &binding).await?.verdict,
         offset,
         transforms: binding.notes.clone(),
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
@@ -217,7 +217,7 @@ async fn samples(
     let encode = |row: &[Value<'_>], batch: &mut EncodedBatch| encoder.encode(row, batch);
     let upper = inspect::upper(spec, connection, binding).await?;
     let query = binding.planner.page(None, upper.as_ref(), count);
-    let batch = EncodedBatch::new("sample".into(), binding.topic.clone(), count, 64);
+    let batch = EncodedBatch::new(binding.topic.clone(), count, 64);
     let rule = CutRule { page: None, null_fails: false, tolerance: Tolerance::default() };
     let limits = Limits { rows: count, bytes: usize::MAX };
     let mut stream = connection.fetch(&binding.definition, &query).await?;

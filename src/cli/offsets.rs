@@ -17,7 +17,6 @@ use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, format};
-use crate::task::binding::partition_of;
 
 #[derive(Debug, Args)]
 pub(super) struct OffsetsArgs {
@@ -332,7 +331,7 @@ async fn future(spec: &ConnectorSpec, table: Option<&str>, config: &ConfigArgs) 
         Ok(relations)
     };
     let relations = output::within(config.timeout, &what, look).await?;
-    let mut found: Vec<_> = relations.iter().map(|relation| partition_of(spec, relation)).collect();
+    let mut found: Vec<_> = relations.iter().map(|relation| spec.source_partition(relation)).collect();
     let names: Vec<String> = found.iter().map(ToString::to_string).collect();
     found.retain(|partition| matches(partition, table));
     match (found.pop(), table) {

@@ -1,9 +1,9 @@
 //! What a specification says about one table: whether it is selected, and which mode with which columns it is
 //! polled in. Pure; the table comes as the database described it.
 
-use super::spec::{ModeName, ModeSpec, TableFilter};
+use super::spec::{ModeName, ModeSpec, TableFilter, TableMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Mode, TableDefinition, TableId};
+use crate::model::{Mode, Relation, TableDefinition, TableId};
 
 impl TableFilter {
     /// Whether the connector's lists let this table through (`connector-config.md`, 5.3 and 5.4).
@@ -21,33 +21,39 @@ impl TableFilter {
 }
 
 impl ModeSpec {
-    /// The timestamp columns configured for a table or query, before it is described.
-    pub fn timestamp_columns(&self, dotted_name: &str) -> &[String] {
-        match self.mode {
-            ModeName::Bulk | ModeName::Incrementing => &[],
-            ModeName::Timestamp | ModeName::TimestampIncrementing => self
-                .timestamp_mapping
-                .iter()
-                .find(|(pattern, _)| pattern.is_match(dotted_name))
-                .map_or(&self.timestamp, |(_, columns)| columns),
+    /// The mode of one table or query, before it is described: the first pattern that matches its dotted name counts.
+    pub fn for_table(&self, relation: &Relation) -> TableMode {
+        let dotted = relation.to_string();
+        let incrementing = self.incrementing_mapping.iter().find(|(pattern, _)| pattern.is_match(&dotted));
+        let timestamp = self.timestamp_mapping.iter().find(|(pattern, _)| pattern.is_match(&dotted));
+        let is_timed = matches!(self.mode, ModeName::Timestamp | ModeName::TimestampIncrementing);
+        let timestamp = timestamp.map_or(&self.timestamp, |(_, columns)| columns);
+        TableMode {
+            mode: self.mode,
+            incrementing: incrementing.map(|(_, column)| column).or(self.incrementing.as_ref()).cloned(),
+            timestamp: if is_timed { timestamp.clone() } else { Vec::new() },
+            timestamp_initial: self.timestamp_initial,
+            incrementing_initial: self.incrementing_initial,
+            validate_non_null: self.validate_non_null,
+            odd: self.odd,
         }
     }
+}
 
-    /// The mode of one described relation, its column names as the relation spells them.
+impl TableMode {
+    /// The mode of the described table, its column names as the table spells them.
     ///
     /// # Errors
     /// `SourceSchema` with the table and column if one is missing, or no auto-increment column is found.
     pub fn resolve(&self, definition: &TableDefinition) -> Result<Mode> {
-        let table = definition.relation.to_string();
         let columns = self
-            .timestamp_columns(&table)
+            .timestamp
             .iter()
             .map(|name| self.existing(definition, name, "timestamp.column.name"))
             .collect::<Result<Vec<_>>>()?;
         if columns.is_empty() && matches!(self.mode, ModeName::Timestamp | ModeName::TimestampIncrementing) {
-            return Err(
-                Error::config(format!("mode {} needs timestamp.column.name", self.mode.as_str())).with("table", table)
-            );
+            let message = format!("mode {} needs timestamp.column.name", self.mode.as_str());
+            return Err(Error::config(message).with("table", &definition.relation));
         }
         Ok(match self.mode {
             ModeName::Bulk => Mode::Bulk,
@@ -60,16 +66,13 @@ impl ModeSpec {
     }
 
     fn incrementing_column(&self, definition: &TableDefinition) -> Result<String> {
-        let table = definition.relation.to_string();
-        let mapped =
-            self.incrementing_mapping.iter().find(|(pattern, _)| pattern.is_match(&table)).map(|(_, column)| column);
-        if let Some(name) = mapped.or(self.incrementing.as_ref()) {
+        if let Some(name) = &self.incrementing {
             return self.existing(definition, name, "incrementing.column.name");
         }
         let automatic = definition.columns.iter().find(|column| column.auto_increment);
         automatic.map(|column| column.field.name.clone()).ok_or_else(|| {
             Error::new(ErrorKind::SourceSchema, "the table has no auto-increment column")
-                .with("table", table)
+                .with("table", &definition.relation)
                 .advise("name the column in incrementing.column.name")
         })
     }

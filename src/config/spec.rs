@@ -13,12 +13,16 @@ use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
 mod identity;
+mod table;
+mod task;
 mod types;
 
 pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
+pub use table::{KeyColumns, TableKey, TableMode, TableSpec};
+pub use task::TaskSpec;
 pub use types::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
     TypeSpec, UnsignedBigint, Unsupported, ZeroDate,

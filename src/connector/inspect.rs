@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
     CursorFact, CursorValue, Instant, NotPolled, PlannedQuery, Position, Relation, Server, SourcePartition,
 };
-use crate::task::binding::{Binding, describe, partition_of, topic_of};
+use crate::task::binding::{Binding, describe};
 use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
 use crate::task::odd;
@@ -27,11 +27,12 @@ pub async fn binding(
         vigil.bound_for(relation, spec.source.statement_timeout);
     }
     let bound = async {
-        let definition = describe(spec, connection, relation).await?;
+        let table = spec.for_table(relation);
+        let definition = describe(&table, connection).await?;
         let values = spec.value_converter.create()?;
-        let topic = topic_of(spec, relation)?;
+        let topic = table.topic()?;
         let (definition, by_driver) = DriverChoices::default().settle(definition, &topic, &*values).await?;
-        let mut binding = Binding::new(spec, dialect.syntax(), definition)?;
+        let mut binding = Binding::new(&table, dialect.syntax(), definition)?;
         binding.by_driver = by_driver;
         Ok(binding)
     };
@@ -50,7 +51,7 @@ pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, inst
     }
     let mut connection = dialect.connect(&spec.source).await?;
     let relations = catalog::relations(spec, dialect, &mut *connection).await?;
-    let Some(relation) = relations.iter().find(|relation| partition_of(spec, relation) == *partition) else {
+    let Some(relation) = relations.iter().find(|relation| spec.source_partition(relation) == *partition) else {
         let error =
             Error::config(format!("the connector does not select {partition}, so the zone of its times is unknown"));
         return Err(error.advise("give the position of a table that the connector polls"));
@@ -80,13 +81,14 @@ pub async fn cursor(
     connection: &mut dyn SourceConnection,
     binding: &Binding,
 ) -> Result<CursorKnown> {
+    let table = &spec.for_table(&binding.definition.relation);
     let mut facts = facts::of_rules(connection, binding).await?;
     facts.extend(facts::of_ids(connection, binding).await?);
-    let times = facts::of_times(spec, connection, binding).await?;
+    let times = facts::of_times(table, connection, binding).await?;
     facts.extend(times.fact.clone());
-    match odd::find(spec, connection, binding, &times, spec.source.statement_timeout).await {
+    match odd::find(table, connection, binding, &times, table.statement_timeout).await {
         Ok(not_polled) => {
-            odd::judge(spec, binding, &times, &not_polled)?;
+            odd::judge(table, binding, &times, &not_polled)?;
             Ok(CursorKnown { facts, not_polled, blind: None })
         }
         Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),

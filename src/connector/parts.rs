@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, DeadLetterSpec, KafkaSpec, KeyMode};
+use crate::config::spec::{ConnectorSpec, DeadLetterSpec, KafkaSpec, KeyMode, TaskSpec};
 use crate::convert::Converter;
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::Result;
@@ -134,7 +134,7 @@ impl ConnectorParts {
             columns: self.columns.clone(),
             driver_choices: self.driver_choices.clone(),
             memory: self.memory,
-            spec: Arc::clone(&self.spec),
+            spec: TaskSpec::new(Arc::clone(&self.spec)),
         })
     }
 

@@ -54,7 +54,7 @@ pub fn positions<'a>(spec: &ConnectorSpec, relations: &'a [Relation]) -> Result<
     let found =
         standalone::of_connector(&spec.name, &read(file)?).map_err(|error| error.with("file", file.display()))?;
     let offsets: HashMap<_, _> = found.offsets.into_iter().collect();
-    let position = |relation| Some((relation, stored_for(spec, relation, &offsets)?.1.clone()));
+    let position = |relation| Some((relation, stored_for(&spec.for_table(relation), &offsets)?.1.clone()));
     Ok(relations.iter().filter_map(position).collect())
 }
 
@@ -69,7 +69,7 @@ pub fn passed_over<'a>(
     stored: &HashMap<SourcePartition, StoredOffset>,
 ) -> Result<Vec<Left<'a>>> {
     let mut missing = left;
-    missing.retain(|(relation, _)| stored_for(spec, relation, stored).is_none());
+    missing.retain(|(relation, _)| stored_for(&spec.for_table(relation), stored).is_none());
     let Some(file) = spec.offsets.standalone_file.as_ref().filter(|_| stored.is_empty() && !missing.is_empty()) else {
         return Ok(missing);
     };

@@ -224,10 +224,7 @@ impl Worker {
             headers = rest;
             self.send_one(&batch.topic, record.key, Some(record.value), own)?;
         }
-        match batch.skipped.as_ref().and_then(|skipped| skipped.letters.as_ref()) {
-            Some(letters) => self.send(letters),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Hands one record over, waiting for room as long as it takes: librdkafka fails records that wait
@@ -462,7 +459,7 @@ mod tests {
         producer.begin().await.unwrap();
         producer.commit(vec![record(b"v")]).await.unwrap();
         producer.begin().await.unwrap();
-        let mut batch = EncodedBatch::new("t".into(), "t".into(), 1, 8);
+        let mut batch = EncodedBatch::new("t".into(), 1, 8);
         batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, |_| Ok::<(), Error>(())).unwrap();
         producer.send(batch).await.unwrap();
         // Of a transaction without records the brokers know nothing. These show what is not committed.

@@ -1,52 +1,17 @@
-//! What travels from the poll stage to the commit stage: encoded records beside the step they make.
+//! Encoded records of one topic, ready to be sent.
 
 use std::sync::Arc;
 
-use super::cursor::Instant;
-use super::incarnation::{Server, TableMark};
-use super::offset::{OffsetDelta, SourcePartition};
-
-/// Records of one relation, encoded, in one allocation, with the offset step they carry. The batch is
-/// the unit of progress: its records and its delta are committed together or not at all (E3).
+/// Records of one topic, encoded, in one allocation.
 #[derive(Debug)]
 pub struct EncodedBatch {
-    /// What the rows were read from, for status and metrics.
-    pub relation: Arc<str>,
     /// Where the records go.
     pub topic: Arc<str>,
     /// Keys and values back to back.
     bytes: Vec<u8>,
     records: Vec<Span>,
-    /// The step; none in `bulk` mode, which has no offset.
-    pub delta: Option<OffsetDelta>,
-    /// The newest cursor time in the batch, for lag.
-    pub newest: Option<Instant>,
-    /// Nothing newer was there when the batch was read.
-    pub exhausted: bool,
-    /// Whether a transaction may end behind it.
-    pub joins: Joins,
-    /// Marks of server and table to be stored with the rows.
-    pub memos: Memos,
-    /// Rows that were read and are not among the records.
-    pub skipped: Option<Box<Skipped>>,
     /// Headers of the few records that have any, in the order of the records.
     headers: Vec<RecordHeader>,
-}
-
-/// Marks of server and table, stored in the transaction of the rows.
-#[derive(Debug, Clone, Default)]
-pub struct Memos {
-    /// The server the rows come from.
-    pub server: Option<Arc<Server>>,
-    /// The table they come from, with the partition of its offset.
-    pub table: Option<Arc<(SourcePartition, TableMark)>>,
-}
-
-impl Memos {
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.server.is_none() && self.table.is_none()
-    }
 }
 
 /// A row's delivered columns as the database gives them, not interpreted: name and text, none for NULL.
@@ -61,29 +26,6 @@ pub struct RecordHeader {
     pub name: &'static str,
     /// Its value, sent as UTF-8.
     pub value: String,
-}
-
-/// Rows of a batch that cannot be delivered and were left out (`errors.tolerance`, `row.too.large`).
-#[derive(Debug)]
-pub struct Skipped {
-    /// How many.
-    pub rows: u64,
-    /// What was wrong with the last one.
-    pub reason: String,
-    /// What the dead letter topic is told about them, if there is one; travels in the transaction of the batch.
-    pub letters: Option<EncodedBatch>,
-}
-
-/// How a batch hangs together with the next one of its relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Joins {
-    /// It may be committed without it.
-    #[default]
-    Free,
-    /// It is committed together with it as far as the limits of a transaction allow: a pass of a bulk load.
-    Should,
-    /// It is not committed without it, however large the transaction gets: there is no position between the two.
-    Must,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,20 +47,9 @@ pub struct EncodedRecord<'a> {
 
 impl EncodedBatch {
     /// An empty batch with room for `rows` records of about `row_bytes` each.
-    pub fn new(relation: Arc<str>, topic: Arc<str>, rows: usize, row_bytes: usize) -> Self {
-        Self {
-            relation,
-            topic,
-            bytes: Vec::with_capacity(rows * row_bytes),
-            records: Vec::with_capacity(rows),
-            delta: None,
-            newest: None,
-            exhausted: false,
-            joins: Joins::Free,
-            memos: Memos::default(),
-            skipped: None,
-            headers: Vec::new(),
-        }
+    pub fn new(topic: Arc<str>, rows: usize, row_bytes: usize) -> Self {
+        let (bytes, records) = (Vec::with_capacity(rows * row_bytes), Vec::with_capacity(rows));
+        Self { topic, bytes, records, headers: Vec::new() }
     }
 
     /// Appends a record: `encode_key` (if there is a key) and `encode_value` append to the buffer they get.
@@ -242,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_failed_or_truncated_record_leaves_no_bytes() {
-        let mut batch = EncodedBatch::new("t".into(), "t".into(), 4, 8);
+        let mut batch = EncodedBatch::new("t".into(), 4, 8);
         let key: Append = |out| {
             out.extend(b"k");
             Ok(())
@@ -267,7 +198,7 @@ mod tests {
 
     #[test]
     fn headers_follow_their_records() {
-        let mut batch = EncodedBatch::new("t".into(), "t".into(), 4, 8);
+        let mut batch = EncodedBatch::new("t".into(), 4, 8);
         let value: Append = |_| Ok(());
         for _ in 0..3 {
             batch.push(None::<Append>, value).unwrap();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::driver_types::DriverChoice;
-use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
+use crate::config::spec::{KeyColumns, TableSpec};
 use crate::convert::{Converter, Encoder, Role, Side};
 use crate::dialect::{SourceConnection, SqlSyntax};
 use crate::error::{Error, ErrorKind, Result};
@@ -60,7 +60,7 @@ impl Binding {
     ///
     /// # Errors
     /// `SourceSchema` and `Config`, naming table, column and key.
-    pub fn new(spec: &ConnectorSpec, syntax: &'static dyn SqlSyntax, definition: TableDefinition) -> Result<Self> {
+    pub fn new(spec: &TableSpec, syntax: &'static dyn SqlSyntax, definition: TableDefinition) -> Result<Self> {
         check_settings(spec, &definition)?;
         let mode = spec.mode.resolve(&definition)?;
         if spec.mode.validate_non_null {
@@ -68,10 +68,10 @@ impl Binding {
         }
         let style = SqlStyle {
             syntax,
-            quote: spec.source.quote_identifiers,
-            unqualified: matches!(&spec.selection, Selection::Tables(filter) if filter.unqualified),
+            quote: spec.quote_identifiers,
+            unqualified: spec.unqualified,
             suffix: spec.polling.suffix.as_deref(),
-            zone: spec.source.types.all.zone,
+            zone: spec.types.all.zone,
         };
         let planner = Planner::new(&definition, &mode, style)?;
         let floor = odd::floor(spec, &planner)?;
@@ -87,10 +87,9 @@ impl Binding {
         let all = definition.visible();
         let (key, value) = (key_of(spec, &definition)?, Schema::Record(definition.value_schema()));
         let of_key = key.as_ref().map(|(schema, projection)| (schema, projection.as_slice()));
-        let topic = plain_topic(spec, &definition.relation)?;
-        let bound = spec.transforms.bind(topic, of_key, (&value, &all), definition.columns.len());
+        let bound = spec.transforms.bind(spec.plain_topic()?, of_key, (&value, &all), definition.columns.len());
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
-        let topic = valid_topic(spec, &definition.relation, bound.topic)?;
+        let topic = spec.valid_topic(bound.topic)?;
         let BoundChain { key, value, computations, notes, .. } = bound;
         let (computations, by_driver) = (computations.into(), Vec::new());
         Ok(Self { definition, planner, topic, key, value, computations, notes, by_driver })
@@ -251,18 +250,13 @@ fn weight(value: &Value<'_>) -> usize {
 ///
 /// # Errors
 /// Those of [`SourceConnection::describe`].
-pub async fn describe(
-    spec: &ConnectorSpec,
-    connection: &mut dyn SourceConnection,
-    relation: &Relation,
-) -> Result<TableDefinition> {
-    let times = spec.mode.timestamp_columns(&relation.to_string());
-    let mut definition = connection.describe(relation, times).await?;
+pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -> Result<TableDefinition> {
+    let mut definition = connection.describe(&spec.relation, &spec.mode.timestamp).await?;
     if definition.columns.iter().all(|column| column.is_visible) {
         return Ok(definition);
     }
     let mut needed = definition.primary_key.clone();
-    needed.extend(key_columns(spec, &definition).unwrap_or_default());
+    needed.extend(key_columns(spec, &definition).unwrap_or_default().iter().cloned());
     match spec.mode.resolve(&definition) {
         Ok(Mode::Incrementing { column }) => needed.push(column),
         Ok(Mode::Timestamp { columns }) => needed.extend(columns),
@@ -288,91 +282,33 @@ pub async fn describe(
     Ok(definition)
 }
 
-/// The topic of a relation (`connector-config.md`, 8), behind the transforms.
-///
-/// # Errors
-/// `Config` for a query without `topic.prefix`, and for a name that no topic of records can have.
-pub fn topic_of(spec: &ConnectorSpec, relation: &Relation) -> Result<Arc<str>> {
-    valid_topic(spec, relation, spec.transforms.route(plain_topic(spec, relation)?))
-}
-
-/// The topic before any transform.
-fn plain_topic(spec: &ConnectorSpec, relation: &Relation) -> Result<String> {
-    match relation {
-        Relation::Table(id) => Ok(format!("{}{}", spec.topic_prefix, id.name)),
-        Relation::Query(_) if spec.topic_prefix.is_empty() => {
-            Err(Error::config("topic.prefix is the whole topic name with `query`, and is empty"))
-        }
-        Relation::Query(_) => Ok(spec.topic_prefix.clone()),
-    }
-}
-
-fn valid_topic(spec: &ConnectorSpec, relation: &Relation, name: String) -> Result<Arc<str>> {
-    let other = if spec.transforms.is_empty() { "topic.prefix" } else { "topic.prefix, or another transform," };
-    if name == spec.offsets.topic {
-        // E7: no target topic may be the offsets topic.
-        return Err(Error::config(format!("the records of {relation} would go to the offsets topic `{name}`"))
-            .advise(format!("choose another {other} or offset.storage.topic")));
-    }
-    if spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.topic == name) {
-        return Err(Error::config(format!("the records of {relation} would go to the dead letter topic `{name}`"))
-            .advise(format!("choose another {other} or errors.deadletterqueue.topic.name")));
-    }
-    if name.is_empty() || name.len() > 249 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)) {
-        return Err(Error::config(format!("`{name}` is not a valid topic name"))
-            .with("table", relation)
-            .advise("Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them"));
-    }
-    Ok(name.into())
-}
-
-/// The source partition an offset of this relation is stored under.
-pub fn partition_of(spec: &ConnectorSpec, relation: &Relation) -> SourcePartition {
-    match (relation, &spec.selection) {
-        (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => SourcePartition::table(&id.name),
-        (Relation::Table(id), _) => SourcePartition::table(&id.to_string()),
-        (Relation::Query(_), _) => SourcePartition::query(),
-    }
-}
-
-/// The stored offset a relation continues from, also one written under an older name.
+/// The stored offset a table continues from, also one written under an older name.
 pub fn stored_for<'a, T>(
-    spec: &ConnectorSpec,
-    relation: &Relation,
+    spec: &TableSpec,
     loaded: &'a HashMap<SourcePartition, T>,
 ) -> Option<(&'a SourcePartition, &'a T)> {
-    match (relation, &spec.selection) {
-        (Relation::Query(_), _) => loaded.get_key_value(&SourcePartition::query()),
-        (Relation::Table(id), Selection::Tables(filter)) if filter.unqualified => {
-            resolve(loaded, &id.name, &id.name, None)
-        }
-        (Relation::Table(id), _) => resolve(loaded, &id.to_string(), &id.name, spec.source.url.database.as_deref()),
+    match &spec.relation {
+        Relation::Query(_) => loaded.get_key_value(&SourcePartition::query()),
+        Relation::Table(id) if spec.unqualified => resolve(loaded, &id.name, &id.name, None),
+        Relation::Table(id) => resolve(loaded, &id.to_string(), &id.name, spec.database.as_deref()),
     }
 }
 
-/// The columns the key is made of; none where records have no key, empty where the relation has none of the kind.
-fn key_columns(spec: &ConnectorSpec, definition: &TableDefinition) -> Option<Vec<String>> {
-    match &spec.key.mode {
-        KeyMode::None => None,
-        KeyMode::PrimaryKey => Some(definition.primary_key.clone()),
-        KeyMode::Columns(entries) => {
-            let dotted = definition.relation.to_string();
-            let bare = match &definition.relation {
-                Relation::Table(id) => id.name.clone(),
-                Relation::Query(_) => dotted.clone(),
-            };
-            let matching = entries.iter().find(|(pattern, _)| pattern.is_match(&dotted) || pattern.is_match(&bare));
-            Some(matching.map(|(_, columns)| columns.clone()).unwrap_or_default())
-        }
+/// The columns the key is made of; none where records have no key, empty where the table has none of the kind.
+fn key_columns<'a>(spec: &'a TableSpec, definition: &'a TableDefinition) -> Option<&'a [String]> {
+    match &spec.key.columns {
+        KeyColumns::None => None,
+        KeyColumns::PrimaryKey => Some(&definition.primary_key),
+        KeyColumns::Named(columns) => Some(columns),
     }
 }
 
-fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(Schema, Vec<usize>)>> {
+fn key_of(spec: &TableSpec, definition: &TableDefinition) -> Result<Option<(Schema, Vec<usize>)>> {
     let relation = &definition.relation;
     let Some(names) = key_columns(spec, definition) else { return Ok(None) };
     if names.is_empty() {
-        let (what, advice) = match &spec.key.mode {
-            KeyMode::PrimaryKey => (
+        let (what, advice) = match &spec.key.columns {
+            KeyColumns::PrimaryKey => (
                 "key.mode=primary_key, but the relation has no primary key",
                 "use key.mode=columns with message.key.columns, or key.mode=none",
             ),
@@ -384,7 +320,7 @@ fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(
         return Err(Error::new(ErrorKind::SourceSchema, what).with("table", relation).advise(advice));
     }
     let mut projection = Vec::new();
-    for name in &names {
+    for name in names {
         let index = definition.column_index(name).ok_or_else(|| {
             let columns: Vec<&str> = definition.columns.iter().map(|column| column.field.name.as_str()).collect();
             Error::new(ErrorKind::SourceSchema, format!("message.key.columns: there is no column `{name}`"))
@@ -407,12 +343,12 @@ fn key_of(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<Option<(
 }
 
 /// A setting of a column that is not there would have no effect, in silence.
-fn check_settings(spec: &ConnectorSpec, definition: &TableDefinition) -> Result<()> {
+fn check_settings(spec: &TableSpec, definition: &TableDefinition) -> Result<()> {
     let all = || {
         let delivered = definition.columns.iter().map(|column| column.field.name.as_str());
         delivered.chain(definition.skipped.iter().map(|column| column.name.as_str()))
     };
-    let lost = spec.source.types.without_column(&definition.relation, |name| all().any(|known| known == name));
+    let lost = spec.types.without_column(&definition.relation, |name| all().any(|known| known == name));
     let Some((setting, column)) = lost else { return Ok(()) };
     let names: Vec<&str> = all().collect();
     Err(Error::new(ErrorKind::SourceSchema, format!("{}: there is no column `{column}`", setting.key))
@@ -479,7 +415,7 @@ mod tests {
         };
         let row = ["id", "a".repeat(200).as_str(), "b".repeat(300).as_str(), "c".repeat(400).as_str()]
             .map(|text| Value::Text(text.to_owned().into()));
-        let mut batch = EncodedBatch::new("t".into(), "topic".into(), 4, 64);
+        let mut batch = EncodedBatch::new("topic".into(), 4, 64);
         encoder(902, &omittable).encode(&row, &mut batch).unwrap();
         assert_eq!((batch.last_len(), batch.headers()), (902, &[][..]));
         // `c` is the largest, but its schema demands it; the header counts, too.

@@ -11,12 +11,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use super::Parts;
+use super::handoff::{Handoff, MarkedTable, Step, StepEnd};
 use super::refused::Refusals;
 use super::stall::{commit_stalls, watched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::topics::TopicTrouble;
-use crate::model::{EncodedBatch, Joins, KafkaRecord, OffsetDelta, Offsets, Server, SourcePartition, TableMark};
+use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, Offsets, Server, SourcePartition};
 use crate::retry::Backoff;
 use crate::status::{Committed, Stall};
 
@@ -36,8 +37,8 @@ pub(super) struct CommitStage<'a> {
     offsets: Offsets,
     backoff: &'a mut Backoff,
     refusals: &'a Refusals,
-    /// The tables of the open transaction, with the topics of their records.
-    carried: Vec<(String, String)>,
+    /// The tables with records in the open transaction, each with their topics.
+    carried: Vec<(Arc<str>, Arc<str>)>,
     /// When a pass of a bulk load is committed although its end has not come.
     longest_pass: Duration,
 }
@@ -48,20 +49,17 @@ struct Open {
     rows: usize,
     bytes: usize,
     deltas: HashMap<SourcePartition, OffsetDelta>,
-    server: Option<Arc<Server>>,
-    tables: HashMap<SourcePartition, Arc<(SourcePartition, TableMark)>>,
-    relations: HashMap<String, Share>,
-    /// The last batch of some relation was not its last.
-    more_coming: bool,
-    /// The strongest bond of any relation to its next batch.
-    joins: Joins,
+    server: Option<Server>,
+    marks: HashMap<SourcePartition, MarkedTable>,
+    tables: HashMap<Arc<str>, Share>,
+    /// The strongest bond of any table to its next step.
+    end: StepEnd,
 }
 
 #[derive(Default)]
 struct Share {
     committed: Committed,
-    exhausted: bool,
-    joins: Joins,
+    end: StepEnd,
 }
 
 impl<'a> CommitStage<'a> {
@@ -73,21 +71,21 @@ impl<'a> CommitStage<'a> {
         refusals: &'a Refusals,
     ) -> Self {
         // Half of what the brokers allow leaves time for the commit.
-        let timeout = parts.spec.kafka.producer.get("transaction.timeout.ms").and_then(|value| value.parse().ok());
-        let longest_pass = timeout.map_or(MAX_PASS, |millis| MAX_PASS.min(Duration::from_millis(millis) / 2));
+        let timeout = parts.spec.transaction_timeout();
+        let longest_pass = timeout.map_or(MAX_PASS, |timeout| MAX_PASS.min(timeout / 2));
         Self { parts, sink, offsets, backoff, refusals, carried: Vec::new(), longest_pass }
     }
 
     /// Commits what arrives until the channel is closed and empty.
-    pub(super) async fn run(mut self, mut batches: mpsc::Receiver<EncodedBatch>) -> Result<()> {
-        while let Some(first) = batches.recv().await {
-            if first.is_empty() && first.delta.is_none() && first.memos.is_empty() && first.skipped.is_none() {
-                // Only the end of a promise; an idle poll opens no transaction.
+    pub(super) async fn run(mut self, mut handoffs: mpsc::Receiver<Handoff>) -> Result<()> {
+        while let Some(first) = handoffs.recv().await {
+            if let Handoff::CaughtUp { .. } = first {
+                // An idle poll opens no transaction.
                 continue;
             }
             self.carried.clear();
-            let outcome = self.transaction(first, &mut batches).await;
-            let first_pause = self.parts.spec.polling.table_interval;
+            let outcome = self.transaction(first, &mut handoffs).await;
+            let first_pause = self.parts.spec.polling().table_interval;
             outcome.map_err(|error| self.refusals.judge(error, &self.carried, first_pause))?;
             self.backoff.reset();
             // Everything is committed and known to be: the next session begins where this one ends.
@@ -98,26 +96,26 @@ impl<'a> CommitStage<'a> {
         Ok(())
     }
 
-    async fn transaction(&mut self, first: EncodedBatch, batches: &mut mpsc::Receiver<EncodedBatch>) -> Result<()> {
+    async fn transaction(&mut self, first: Handoff, handoffs: &mut mpsc::Receiver<Handoff>) -> Result<()> {
         let mut open = Open::new();
-        let relation = Arc::clone(&first.relation);
-        watched(self.sink.begin(), || stalls(self.parts, [&*relation], &Told::default())).await?;
+        let table = Arc::clone(first.table());
+        watched(self.sink.begin(), || stalls(self.parts, [&table], &Told::default())).await?;
         self.absorb(first, &mut open).await?;
         while !self.is_full(&open) {
-            let next = match batches.try_recv() {
-                Ok(batch) => Some(batch),
-                // What must not be committed without the next batch waits for it, or for the end of the stage.
-                Err(mpsc::error::TryRecvError::Empty) if open.joins == Joins::Must => batches.recv().await,
-                Err(mpsc::error::TryRecvError::Empty) if open.more_coming => {
+            let next = match handoffs.try_recv() {
+                Ok(handoff) => Some(handoff),
+                // What must not be committed without the next step waits for it, or for the end of the stage.
+                Err(mpsc::error::TryRecvError::Empty) if open.end == StepEnd::Torn => handoffs.recv().await,
+                Err(mpsc::error::TryRecvError::Empty) if open.end != StepEnd::CaughtUp => {
                     let left = self.longest(&open).saturating_sub(open.since.elapsed());
-                    tokio::time::timeout(left, batches.recv()).await.ok().flatten()
+                    tokio::time::timeout(left, handoffs.recv()).await.ok().flatten()
                 }
                 Err(_) => None,
             };
-            let Some(batch) = next else { break };
-            self.absorb(batch, &mut open).await?;
+            let Some(handoff) = next else { break };
+            self.absorb(handoff, &mut open).await?;
         }
-        if open.joins == Joins::Must {
+        if open.end == StepEnd::Torn {
             // E3: rows without their delta would come again. The rest does not come any more.
             tracing::info!("polling ended in the middle of a step, none of its rows is committed");
             return self.sink.abort().await;
@@ -126,8 +124,8 @@ impl<'a> CommitStage<'a> {
     }
 
     fn is_full(&self, open: &Open) -> bool {
-        match open.joins {
-            Joins::Must => false,
+        match open.end {
+            StepEnd::Torn => false,
             _ if self.refusals.one_at_a_time() => true,
             _ => open.rows >= MAX_ROWS || open.bytes >= MAX_BYTES || open.since.elapsed() >= self.longest(open),
         }
@@ -135,45 +133,64 @@ impl<'a> CommitStage<'a> {
 
     /// How old a transaction may get while more is coming.
     fn longest(&self, open: &Open) -> Duration {
-        if open.joins == Joins::Should { self.longest_pass } else { MAX_AGE }
+        if open.end == StepEnd::InPass { self.longest_pass } else { MAX_AGE }
     }
 
-    async fn absorb(&mut self, batch: EncodedBatch, open: &mut Open) -> Result<()> {
-        open.add(&batch)?;
-        let letters = batch.skipped.as_ref().and_then(|skipped| skipped.letters.as_ref());
-        for topic in [Some(&batch.topic), letters.map(|letters| &letters.topic)].into_iter().flatten() {
-            let pair = (batch.relation.to_string(), topic.to_string());
-            if !topic.is_empty() && !self.carried.contains(&pair) {
+    async fn absorb(&mut self, handoff: Handoff, open: &mut Open) -> Result<()> {
+        let share = open.tables.entry(Arc::clone(handoff.table())).or_default();
+        share.end = handoff.end();
+        match handoff {
+            Handoff::Step(step) => self.send(*step, open).await?,
+            Handoff::Offset { delta, .. } => {
+                share.committed.position = Some(delta.to.to_string());
+                chain(&mut open.deltas, delta)?;
+            }
+            Handoff::Server { server, .. } => open.server = Some(server),
+            Handoff::Table { mark, .. } => open.mark(mark),
+            Handoff::CaughtUp { .. } => {}
+        }
+        open.end = open.tables.values().map(|share| share.end).max().unwrap_or_default();
+        Ok(())
+    }
+
+    /// Sends the records of a step, and those of its rows that were left out.
+    async fn send(&mut self, step: Step, open: &mut Open) -> Result<()> {
+        let table = Arc::clone(&step.table);
+        let (rows, letters) = open.add(step)?;
+        for records in [Some(rows), letters].into_iter().flatten() {
+            let pair = (Arc::clone(&table), Arc::clone(&records.topic));
+            if !self.carried.contains(&pair) {
                 self.carried.push(pair);
             }
+            let send = self.sink.send(records);
+            taken_by_brokers(self.parts, &self.carried, open, send).await?;
         }
-        let send = self.sink.send(batch);
-        taken_by_brokers(self.parts, &self.carried, send).await
+        Ok(())
     }
 
     async fn commit(&mut self, open: Open) -> Result<()> {
         // E3: the offsets ride in the same transaction, last.
-        let (store, connector) = (&self.parts.store, &self.parts.spec.name);
+        let (store, connector) = (&self.parts.store, self.parts.spec.connector());
         let staged = |delta| [Some(store.stage(connector, delta)), store.mirror(connector, delta)];
         let mut offsets: Vec<KafkaRecord> =
             open.server.iter().flat_map(|server| store.stage_server(connector, server)).collect();
-        offsets.extend(open.tables.values().map(|table| store.stage_table(connector, &table.0, &table.1)));
+        offsets.extend(open.marks.values().map(|mark| store.stage_table(connector, &mark.0, &mark.1)));
         offsets.extend(open.deltas.values().flat_map(staged).flatten());
         let commit = self.sink.commit(offsets);
-        taken_by_brokers(self.parts, &self.carried, commit).await?;
-        self.refusals.taken(open.relations.keys());
+        taken_by_brokers(self.parts, &self.carried, &open, commit).await?;
+        self.refusals.taken(open.tables.keys());
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
             self.offsets.try_apply(delta)?;
         }
         self.parts.metrics.committed(open.since.elapsed());
-        for (relation, share) in open.relations {
-            let metrics = self.parts.metrics.table(&relation);
+        for (table, share) in open.tables {
+            let metrics = self.parts.metrics.table(&table);
             metrics.committed(share.committed.rows, share.committed.bytes);
             metrics.skipped(share.committed.skipped);
-            let board = self.parts.board.table(&relation);
+            let board = self.parts.board.table(&table);
             board.committed(share.committed);
-            if share.exhausted {
+            if share.end == StepEnd::CaughtUp {
                 board.caught_up();
             }
         }
@@ -184,19 +201,19 @@ impl<'a> CommitStage<'a> {
 /// What the brokers were found to say of a topic.
 type Told = Mutex<Option<(String, String)>>;
 
-/// Waits until the brokers have taken something; while that takes long it looks whether they can, at the topics of
-/// `carried` and at the offsets topic.
+/// Waits until the brokers have taken something of an open transaction; while that takes long it looks whether they can,
+/// at the topics of `carried` and at the offsets topic.
 ///
 /// # Errors
 /// Those of `work`; `TransactionAborted` if a topic is gone, `Offsets` if that of the offsets is.
 async fn taken_by_brokers<T>(
     parts: &Parts,
-    carried: &[(String, String)],
+    carried: &[(Arc<str>, Arc<str>)],
+    open: &Open,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let told = Told::default();
-    let tables = || carried.iter().map(|(table, _)| table.as_str());
-    let work = watched(work, || stalls(parts, tables(), &told));
+    let work = watched(work, || stalls(parts, open.tables.keys(), &told));
     tokio::select! {
         biased;
         outcome = work => outcome,
@@ -205,9 +222,9 @@ async fn taken_by_brokers<T>(
 }
 
 /// Looks at topics until one is gone; notes what else is wrong with them.
-async fn topics_gone(parts: &Parts, carried: &[(String, String)], told: &Told) -> Error {
-    let offsets: Arc<str> = parts.spec.offsets.topic.as_str().into();
-    let mut topics: Vec<Arc<str>> = carried.iter().map(|(_, topic)| topic.as_str().into()).collect();
+async fn topics_gone(parts: &Parts, carried: &[(Arc<str>, Arc<str>)], told: &Told) -> Error {
+    let offsets: Arc<str> = parts.spec.offsets_topic().into();
+    let mut topics: Vec<Arc<str>> = carried.iter().map(|(_, topic)| Arc::clone(topic)).collect();
     topics.push(Arc::clone(&offsets));
     topics.sort();
     topics.dedup();
@@ -250,10 +267,8 @@ pub(super) fn offsets_gone(topic: &str) -> Error {
         )
 }
 
-fn stalls<'n>(parts: &Parts, relations: impl IntoIterator<Item = &'n str>, told: &Told) -> Vec<Stall> {
-    let mut names: Vec<&str> = relations.into_iter().collect();
-    names.dedup();
-    let tables: Vec<_> = names.into_iter().map(|relation| parts.board.table(relation)).collect();
+fn stalls<'n>(parts: &Parts, tables: impl IntoIterator<Item = &'n Arc<str>>, told: &Told) -> Vec<Stall> {
+    let tables: Vec<_> = tables.into_iter().map(|table| parts.board.table(table)).collect();
     let told = told.lock().unwrap_or_else(PoisonError::into_inner).clone();
     commit_stalls(&tables, told)
 }
@@ -266,40 +281,40 @@ impl Open {
             bytes: 0,
             deltas: HashMap::new(),
             server: None,
+            marks: HashMap::new(),
             tables: HashMap::new(),
-            relations: HashMap::new(),
-            more_coming: false,
-            joins: Joins::Free,
+            end: StepEnd::CaughtUp,
         }
     }
 
-    fn add(&mut self, batch: &EncodedBatch) -> Result<()> {
-        self.rows += batch.len();
-        self.bytes += batch.bytes();
-        let share = self.relations.entry(batch.relation.to_string()).or_default();
-        share.committed.rows += batch.len() as u64;
-        share.committed.bytes += batch.bytes() as u64;
-        share.committed.newest = share.committed.newest.max(batch.newest);
-        share.exhausted = batch.exhausted;
-        share.joins = batch.joins;
-        if let Some(skipped) = &batch.skipped {
-            share.committed.skipped += skipped.rows;
-            share.committed.skip_reason = Some(skipped.reason.clone());
+    /// Takes note of a step; gives its records, and those of the dead letter topic.
+    fn add(&mut self, step: Step) -> Result<(EncodedBatch, Option<EncodedBatch>)> {
+        let Step { table, rows, skipped, delta, mark, newest, .. } = step;
+        self.rows += rows.len();
+        self.bytes += rows.bytes();
+        let committed = &mut self.tables.entry(table).or_default().committed;
+        committed.rows += rows.len() as u64;
+        committed.bytes += rows.bytes() as u64;
+        committed.newest = committed.newest.max(newest);
+        let mut letters = None;
+        if let Some(skipped) = skipped {
+            committed.skipped += skipped.rows;
+            committed.skip_reason = Some(skipped.reason);
             self.bytes += skipped.letters.as_ref().map_or(0, EncodedBatch::bytes);
+            letters = skipped.letters;
         }
-        if let Some(server) = &batch.memos.server {
-            self.server = Some(Arc::clone(server));
+        if let Some(delta) = delta {
+            committed.position = Some(delta.to.to_string());
+            chain(&mut self.deltas, delta)?;
         }
-        if let Some(table) = &batch.memos.table {
-            self.tables.insert(table.0.clone(), Arc::clone(table));
+        if let Some(mark) = mark {
+            self.mark(mark);
         }
-        if let Some(delta) = &batch.delta {
-            share.committed.position = Some(delta.to.to_string());
-            chain(&mut self.deltas, delta.clone())?;
-        }
-        self.more_coming = self.relations.values().any(|share| !share.exhausted);
-        self.joins = self.relations.values().map(|share| share.joins).max().unwrap_or_default();
-        Ok(())
+        Ok((rows, letters))
+    }
+
+    fn mark(&mut self, mark: MarkedTable) {
+        self.marks.insert(mark.0.clone(), mark);
     }
 }
 

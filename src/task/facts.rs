@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant as Clock;
+
 use super::binding::Binding;
-use crate::config::spec::{ConnectorSpec, PollSpec};
+use crate::config::spec::{PollSpec, TableSpec};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorKind, CursorValue, FactWeight, Mode, Relation, micros_of};
+use crate::model::{CursorFact, CursorKind, CursorValue, FactWeight, Micros, Mode, Relation, micros_of};
 use crate::plan::Planner;
 use crate::plan::ahead::Ahead;
 use crate::plan::identity::{
@@ -31,6 +33,10 @@ pub(super) struct Known {
     ids: Option<CursorFact>,
     times: Option<CursorFact>,
     logged: Vec<CursorFact>,
+    /// When ids and times were last looked at.
+    checked: Option<Clock>,
+    /// The newest time the table had then, as the column holds it.
+    newest: Option<Micros>,
 }
 
 impl Known {
@@ -44,6 +50,35 @@ impl Known {
 
     pub(super) fn found_in_times(&mut self, fact: Option<CursorFact>) {
         self.times = fact;
+    }
+
+    /// Whether ids and times are to be looked at, which is done once an interval.
+    pub(super) fn is_due(&self, interval: Duration) -> bool {
+        self.checked.is_none_or(|checked| checked.elapsed() >= interval)
+    }
+
+    /// Ids and times have been looked at.
+    pub(super) fn checked(&mut self) {
+        self.checked = Some(Clock::now());
+    }
+
+    /// Ids and times are to be looked at before the next page.
+    pub(super) fn check_again(&mut self) {
+        self.checked = None;
+    }
+
+    pub(super) fn found_newest(&mut self, newest: Option<Micros>) {
+        self.newest = newest;
+    }
+
+    /// The newest time the table had when it was looked at, as the column holds it.
+    pub(super) fn newest(&self) -> Option<Micros> {
+        self.newest
+    }
+
+    /// The table is another one.
+    pub(super) fn begin_anew(&mut self) {
+        (self.checked, self.newest) = (None, None);
     }
 
     /// Publishes it, and logs each fact once.
@@ -203,8 +238,8 @@ pub struct Times {
 ///
 /// # Errors
 /// Those of the connection.
-pub async fn of_times(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Times> {
-    let (planner, zone) = (&binding.planner, &spec.source.types.all.zone);
+pub async fn of_times(spec: &TableSpec, connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Times> {
+    let (planner, zone) = (&binding.planner, &spec.types.all.zone);
     let (Some(kind), Some(probe)) = (planner.time_kind(), planner.extreme_probe()) else {
         return Ok(Times::default());
     };

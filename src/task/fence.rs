@@ -97,7 +97,7 @@ impl Fence {
 
     async fn sign(&self, parts: &Parts, sink: &mut dyn RecordSink, owner: &Owner) -> Result<()> {
         sink.begin().await?;
-        sink.commit(vec![parts.store.stage_owner(&parts.spec.name, owner)]).await?;
+        sink.commit(vec![parts.store.stage_owner(parts.spec.connector(), owner)]).await?;
         sink.spent().map_or(Ok(()), Err)
     }
 
@@ -110,11 +110,11 @@ impl Fence {
     }
 
     async fn load(&self, parts: &Parts) -> Result<Loaded> {
-        let loaded = parts.store.load(&parts.spec.name).await?;
+        let loaded = parts.store.load(parts.spec.connector()).await?;
         let is_known = self.owner.borrow().as_ref().is_none_or(|owner| *owner == loaded.owner);
         let was_own = self.is_own(&self.owner.borrow());
         if was_own && loaded.owner.is_none() && loaded.offsets.is_empty() {
-            return Err(offsets_gone(&parts.spec.offsets.topic));
+            return Err(offsets_gone(parts.spec.offsets_topic()));
         }
         // A signature whose answer was lost is one, too.
         if !is_known && loaded.owner.as_ref().is_none_or(|owner| *owner.run != *self.run) {

@@ -13,21 +13,25 @@ mod continuity;
 pub mod driver_types;
 pub mod facts;
 mod fence;
+mod handoff;
+mod head;
 pub mod late;
 pub mod memory;
 pub mod odd;
 mod older;
+mod paging;
 mod pass;
 mod poll;
+mod polled;
 mod refused;
-mod relation;
+mod schedule;
 pub mod server;
 mod skipped;
 mod stall;
 mod start;
+mod step;
 #[cfg(test)]
 mod tests;
-mod whole;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +41,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::spec::ConnectorSpec;
+use crate::config::spec::TaskSpec;
 use crate::convert::Converter;
 use crate::dialect::Dialect;
 use crate::error::{Directive, Error, ErrorKind, Result};
@@ -72,8 +76,8 @@ pub type LookAtTopics = Arc<dyn Fn(Vec<Arc<str>>) -> BoxFuture<'static, Result<O
 /// What a task is made of.
 #[derive(Clone)]
 pub struct Parts {
-    /// The connector's configuration.
-    pub spec: Arc<ConnectorSpec>,
+    /// The configuration.
+    pub spec: TaskSpec,
     /// Its dialect.
     pub dialect: &'static dyn Dialect,
     /// Converts keys.
@@ -124,7 +128,7 @@ const SESSION_RETRY: RetryPolicy =
 pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: CancellationToken) -> Result<()> {
     let (mut backoff, refusals) = (Backoff::default(), Refusals::default());
     // With `once` there is an end to it.
-    let policy = RetryPolicy { patience: parts.spec.polling.retry.patience, ..SESSION_RETRY };
+    let policy = RetryPolicy { patience: parts.spec.polling().retry.patience, ..SESSION_RETRY };
     loop {
         let error = match session(&parts, relations.clone(), &stop, (&mut backoff, &refusals)).await {
             Ok(()) => return Ok(()),

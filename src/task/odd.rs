@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
-use super::Parts;
 use super::binding::Binding;
 use super::facts::Times;
-use super::relation::Polled;
-use crate::config::spec::{BeforeEpoch, ConnectorSpec};
+use super::polled::{Bound, Polled};
+use crate::config::spec::{BeforeEpoch, TableSpec};
 use crate::dialect::{Flow, RowSink, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue, Instant, NotPolled, OddCursor, Value};
@@ -44,9 +43,9 @@ impl Looks {
 ///
 /// # Errors
 /// None that can be expected: the kinds of a mode's timestamp are kinds of time.
-pub(super) fn floor(spec: &ConnectorSpec, planner: &Planner) -> Result<Option<CursorValue<'static>>> {
+pub(super) fn floor(spec: &TableSpec, planner: &Planner) -> Result<Option<CursorValue<'static>>> {
     let Some(kind) = planner.time_kind() else { return Ok(None) };
-    let zone = &spec.source.types.all.zone;
+    let zone = &spec.types.all.zone;
     let least = planner.least_time(zone);
     if spec.mode.timestamp_initial.is_some() || spec.mode.odd.before_epoch == BeforeEpoch::Read {
         return Ok(least);
@@ -64,7 +63,7 @@ fn epoch(kind: CursorKind, zone: &Zone) -> Result<CursorValue<'static>> {
 /// # Errors
 /// Those of the connection; `TimeLimit` if it takes too long.
 pub async fn find(
-    spec: &ConnectorSpec,
+    spec: &TableSpec,
     connection: &mut dyn SourceConnection,
     binding: &Binding,
     times: &Times,
@@ -82,14 +81,14 @@ pub async fn find(
 }
 
 struct Look<'a> {
-    spec: &'a ConnectorSpec,
+    spec: &'a TableSpec,
     binding: &'a Binding,
     began: Clock,
 }
 
 impl Look<'_> {
     async fn all(&self, connection: &mut dyn SourceConnection, times: &Times) -> Result<Vec<NotPolled>> {
-        let (planner, zone, mode) = (&self.binding.planner, &self.spec.source.types.all.zone, &self.spec.mode);
+        let (planner, zone, mode) = (&self.binding.planner, &self.spec.types.all.zone, &self.spec.mode);
         let mut found = Vec::new();
         if self.binding.cursor_is_nullable() {
             let text =
@@ -178,7 +177,7 @@ impl RowSink for Name {
 ///
 /// # Errors
 /// `Cursor`, with the key of a row and the settings that let the table go on.
-pub fn judge(spec: &ConnectorSpec, binding: &Binding, times: &Times, found: &[NotPolled]) -> Result<()> {
+pub fn judge(spec: &TableSpec, binding: &Binding, times: &Times, found: &[NotPolled]) -> Result<()> {
     let odd = spec.mode.odd;
     let is_far = || -> Result<bool> {
         let (Some(kind), Some(highest), Some(now)) = (binding.planner.time_kind(), &times.highest, &times.now) else {
@@ -230,15 +229,14 @@ impl Polled {
     /// `Cursor`; `Unreachable` if the connection is lost, and then it is not looked again at once.
     pub(super) async fn look_for_odd_rows(
         &mut self,
-        parts: &Parts,
         connection: &mut dyn SourceConnection,
+        bound: &Bound,
         times: &Times,
     ) -> Result<()> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
         let began = Clock::now();
-        let interval = parts.spec.polling.table_interval;
-        let patience = self.patience(parts.spec.source.statement_timeout);
-        let found = find(&parts.spec, connection, &bound.binding, times, patience).await;
+        let interval = self.spec.polling.table_interval;
+        let patience = self.paging.patience(self.spec.statement_timeout);
+        let found = find(&self.spec, connection, &bound.binding, times, patience).await;
         self.looks.due = Some(began + interval.max(began.elapsed() * SELDOM));
         let found = match found {
             Ok(found) => found,
@@ -255,7 +253,7 @@ impl Polled {
         };
         self.looks.is_blind = false;
         self.board.not_polled(found.clone());
-        if let Err(error) = judge(&parts.spec, &bound.binding, times, &found) {
+        if let Err(error) = judge(&self.spec, &bound.binding, times, &found) {
             // Looked for again as soon as the table is tried again.
             self.looks.due = None;
             return Err(error);

@@ -5,8 +5,8 @@
 
 use super::Parts;
 use super::binding::Binding;
-use super::relation::Polled;
-use crate::config::spec::{ModeSpec, TimestampInitial};
+use super::polled::Polled;
+use crate::config::spec::{TableMode, TimestampInitial};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, Instant, Position, Relation, SourceOffset};
@@ -37,15 +37,15 @@ impl Polled {
     ) -> Result<Age> {
         let Some(position) = position else { return Ok(Age::Fine) };
         // The rows of a query come and go by its own conditions, and a standby that lags catches up.
-        let is_query = matches!(self.relation, Relation::Query(_));
-        let vanished = parts.server.has_vanished(&self.partition);
-        let is_settled = stored.accepted || parts.server.is_compared(&self.partition);
+        let is_query = matches!(self.spec.relation, Relation::Query(_));
+        let vanished = parts.server.has_vanished(&self.spec.partition);
+        let is_settled = stored.accepted || parts.server.is_compared(&self.spec.partition);
         if is_query || connection.is_replica() || (is_settled && !vanished) {
             return Ok(Age::Fine);
         }
-        match self.doubt(parts, connection, binding, position, vanished).await? {
+        match self.doubt(connection, binding, position, vanished).await? {
             None => {
-                parts.server.compared(&self.partition);
+                parts.server.compared(&self.spec.partition);
                 Ok(Age::Fine)
             }
             Some(doubt) if parts.server.accepts() => {
@@ -61,20 +61,19 @@ impl Polled {
 
     async fn doubt(
         &self,
-        parts: &Parts,
         connection: &mut dyn SourceConnection,
         binding: &Binding,
         position: &Position,
         vanished: bool,
     ) -> Result<Option<Error>> {
-        let (planner, zone) = (&binding.planner, &parts.spec.source.types.all.zone);
+        let (planner, zone) = (&binding.planner, &self.spec.types.all.zone);
         let Some(probe) = planner.extreme_probe() else { return Ok(None) };
         let greatest = match connection.probe(&probe).await {
             // It is a date that is none, which tells nothing; a page comes to its row and says so.
             Err(error) if error.kind() == ErrorKind::Cursor => return Ok(None),
             greatest => greatest?.filter(|greatest| *greatest != CursorValue::Null),
         };
-        if is_configured(&parts.spec.mode, planner, position, zone)? {
+        if is_configured(&self.spec.mode, planner, position, zone)? {
             return Ok(None);
         }
         let is_beyond = match &greatest {
@@ -87,7 +86,7 @@ impl Polled {
         }
         let handed_out = planner.handed_out(&binding.definition, position);
         let last_id = match handed_out {
-            Some((column, _)) => connection.last_id(&self.relation, column).await?,
+            Some((column, _)) => connection.last_id(&self.spec.relation, column).await?,
             None => None,
         };
         if let (Some((_, id)), Some(last)) = (handed_out, last_id)
@@ -136,7 +135,7 @@ const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR
 
 /// A position that was configured, not read from a row, may lie beyond every row: `timestamp.initial` (of
 /// "now" only the form is known), `incrementing.initial`.
-pub(super) fn is_configured(mode: &ModeSpec, planner: &Planner, position: &Position, zone: &Zone) -> Result<bool> {
+pub(super) fn is_configured(mode: &TableMode, planner: &Planner, position: &Position, zone: &Zone) -> Result<bool> {
     let time = match (planner.time_kind(), mode.timestamp_initial) {
         (Some(kind), Some(TimestampInitial::Millis(millis))) => {
             Some(kind.from_instant(Instant::from_millis(millis), zone)?)

@@ -1,8 +1,9 @@
-//! One pass of a bulk load: all rows of a table as they are now. Consumers know where it begins and ends by headers
-//! of its first and last record, also where it is too large for one transaction. Batches come in, marked ones go
+//! Passes of a bulk load: each is all rows of a table as they are now. Consumers know where it begins and ends by headers
+//! of its first and last record, also where it is too large for one transaction. Steps come in, marked ones go
 //! out one step later, because only the next one tells whether there is a next one.
 
-use crate::model::{EncodedBatch, Instant, Joins};
+use super::handoff::{Step, StepEnd};
+use crate::model::Instant;
 use crate::status::now_millis;
 
 /// The header of a pass's first record; its value is the pass's id.
@@ -17,7 +18,7 @@ pub(super) struct Pass {
     /// When it began: later passes have greater ids.
     id: String,
     rows: usize,
-    held: Option<EncodedBatch>,
+    held: Option<Step>,
 }
 
 impl Default for Pass {
@@ -27,61 +28,103 @@ impl Default for Pass {
 }
 
 impl Pass {
-    /// Takes a batch behind which more may come; gives the one before it.
-    pub(super) fn add(&mut self, mut batch: EncodedBatch) -> Option<EncodedBatch> {
-        (batch.joins, batch.exhausted) = (Joins::Should, false);
-        if batch.is_empty() {
+    /// Takes a step behind which more may come; gives the one before it.
+    pub(super) fn add(&mut self, mut step: Step) -> Option<Step> {
+        step.end = StepEnd::InPass;
+        if step.rows.is_empty() {
             // Nothing to mark, only rows that were left out.
-            return Some(batch);
+            return Some(step);
         }
         if self.rows == 0 {
-            batch.add_header(0, BEGIN, self.id.as_str());
+            step.rows.add_header(0, BEGIN, self.id.as_str());
         }
-        self.rows += batch.len();
-        self.held.replace(batch)
+        self.rows += step.rows.len();
+        self.held.replace(step)
     }
 
-    /// The held batch, marked as the end.
-    pub(super) fn end(self) -> Option<EncodedBatch> {
+    /// The held step, marked as the end; none if the pass has no record.
+    pub(super) fn end(self) -> Option<Step> {
         let mut last = self.held?;
-        let at = last.len().saturating_sub(1);
-        last.add_header(at, END, self.id);
-        last.add_header(at, ROWS, self.rows.to_string());
-        last.joins = Joins::Free;
-        last.exhausted = true;
+        let at = last.rows.len().saturating_sub(1);
+        last.rows.add_header(at, END, self.id);
+        last.rows.add_header(at, ROWS, self.rows.to_string());
+        last.end = StepEnd::CaughtUp;
         Some(last)
+    }
+}
+
+/// How often a pass that begins anew each time may run into a time limit that rowtide does not set.
+const MOST_BROKEN: u32 = 3;
+
+/// The passes of one table.
+#[derive(Default)]
+pub(super) struct Passes {
+    /// The one that is under way, of a table that is read in pages.
+    pub(super) open: Option<Pass>,
+    /// One that cannot be gone on with is under way: the table is read in one statement.
+    pub(super) in_one: bool,
+    /// Such passes have come to their end until now, none has broken off since.
+    pub(super) have_ended: bool,
+    /// How often in a row such a pass ran into a time limit.
+    broken: u32,
+}
+
+impl Passes {
+    /// A pass in one statement begins.
+    pub(super) fn begins(&mut self) {
+        self.in_one = true;
+    }
+
+    /// It has come to its end.
+    pub(super) fn ended(&mut self) {
+        (self.in_one, self.have_ended, self.broken) = (false, true, 0);
+    }
+
+    /// A poll has failed. True if that broke off a pass in one statement.
+    pub(super) fn broke_off(&mut self) -> bool {
+        let was_in_one = std::mem::take(&mut self.in_one);
+        self.have_ended &= !was_in_one;
+        was_in_one
+    }
+
+    /// A time limit has ended such a pass; an error if that has happened too often, for each begins anew.
+    pub(super) fn timed_out(&mut self) -> Option<String> {
+        self.broken += 1;
+        let is_too_often = self.broken >= MOST_BROKEN;
+        is_too_often.then(|| format!("a pass was ended by a time limit {MOST_BROKEN} times, and each begins anew"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::EncodedBatch;
 
-    fn batch(records: usize) -> EncodedBatch {
-        let mut batch = EncodedBatch::new("t".into(), "t".into(), records, 1);
+    fn step(records: usize) -> Step {
+        let mut rows = EncodedBatch::new("t".into(), records, 1);
         for _ in 0..records {
-            batch.push(None::<fn(&mut Vec<u8>) -> Result<(), ()>>, |_| Ok(())).unwrap();
+            rows.push(None::<fn(&mut Vec<u8>) -> Result<(), ()>>, |_| Ok(())).unwrap();
         }
-        batch
+        Step { end: StepEnd::More, ..Step::torn("t".into(), rows, None) }
     }
 
-    fn marks(batch: &EncodedBatch) -> Vec<(usize, &'static str)> {
-        batch.headers().iter().map(|header| (header.record, header.name)).collect()
+    fn marks(step: &Step) -> Vec<(usize, &'static str)> {
+        step.rows.headers().iter().map(|header| (header.record, header.name)).collect()
     }
 
     #[test]
     fn the_first_and_the_last_record_of_a_pass_are_marked_wherever_its_batches_end() {
         let mut pass = Pass::default();
-        assert!(pass.add(batch(3)).is_none(), "it may be the last");
-        let left_out = pass.add(batch(0)).unwrap();
-        assert_eq!((left_out.len(), left_out.joins), (0, Joins::Should));
-        let first = pass.add(batch(2)).unwrap();
-        assert_eq!((marks(&first), first.joins, first.exhausted), (vec![(0, BEGIN)], Joins::Should, false));
+        assert!(pass.add(step(3)).is_none(), "it may be the last");
+        let left_out = pass.add(step(0)).unwrap();
+        assert_eq!((left_out.rows.len(), left_out.end), (0, StepEnd::InPass));
+        let first = pass.add(step(2)).unwrap();
+        assert_eq!((marks(&first), first.end), (vec![(0, BEGIN)], StepEnd::InPass));
         let last = pass.end().unwrap();
-        assert_eq!((marks(&last), last.joins, last.exhausted), (vec![(1, END), (1, ROWS)], Joins::Free, true));
-        assert_eq!(last.headers()[1].value, "5");
+        assert_eq!((marks(&last), last.end), (vec![(1, END), (1, ROWS)], StepEnd::CaughtUp));
+        assert_eq!(last.rows.headers()[1].value, "5");
         let mut alone = Pass::default();
-        assert!(alone.add(batch(1)).is_none());
+        assert!(alone.add(step(1)).is_none());
         assert_eq!(marks(&alone.end().unwrap()), [(0, BEGIN), (0, END), (0, ROWS)]);
         assert!(Pass::default().end().is_none());
     }

@@ -3,6 +3,7 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,16 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use super::continuity::Looks;
+use super::handoff::{Handoff, Outbox};
+use super::head::Parked;
 use super::late::Watch;
+use super::polled::Polled;
 use super::refused::Refusals;
-use super::relation::{Polled, closed};
+use super::schedule::Rhythm;
 use super::server::Verdict;
-use super::stall::{Step, Waits, poll_stalls, watched};
+use super::stall::{Activity, Waits, poll_stalls, watched};
+use super::step::Context;
 use crate::config::spec::{ModeName, SchemaChange};
 use crate::dialect::{Counted, SourceConnection};
 use crate::error::{Directive, Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Relation, Server};
-use crate::offsets::{Loaded, StoredOffset};
+use crate::model::{Relation, Server};
+use crate::offsets::Loaded;
 use crate::status::{ConnectorStatus, TableBoard};
 
 /// A connection that was idle for longer is asked whether it is still one before it is used.
@@ -47,32 +52,36 @@ pub(super) struct PollStage<'a> {
     /// What is open in the database the connection leads to.
     watch: Watch,
     relations: Vec<Polled>,
+    /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
+    parked: HashMap<Relation, Parked>,
     /// When its tables are looked at.
     looks: Looks,
     /// When the stage was made; relations with a guard are due in its rhythm.
-    rhythm: Clock,
+    rhythm: Rhythm,
     /// Those of `relations`, for whoever watches them while they are polled.
     boards: Arc<[TableBoard]>,
-    step: Step,
-    out: mpsc::Sender<EncodedBatch>,
+    activity: Activity,
+    out: Outbox,
     refusals: &'a Refusals,
 }
 
 impl<'a> PollStage<'a> {
-    pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<EncodedBatch>, refusals: &'a Refusals) -> Self {
+    pub(super) fn new(parts: &'a Parts, out: mpsc::Sender<Handoff>, refusals: &'a Refusals) -> Self {
+        let activity = Activity::default();
         Self {
             parts,
+            out: Outbox::new(out, activity.clone()),
             stored: Loaded::default(),
             recognised: false,
             connection: None,
             used: Clock::now(),
             watch: Watch::default(),
             relations: Vec::new(),
+            parked: HashMap::new(),
             looks: Looks::default(),
-            rhythm: Clock::now(),
+            rhythm: Rhythm::new(),
             boards: Arc::new([]),
-            step: Step::default(),
-            out,
+            activity,
             refusals,
         }
     }
@@ -81,10 +90,11 @@ impl<'a> PollStage<'a> {
     /// poll, where it is dealt with.
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
-        if self.connect().await.is_ok()
-            && let (Some(first), Some(connection)) = (self.relations.first_mut(), self.connection.as_deref_mut())
-            && let Err(error) = first.bind(self.parts, connection, self.watch.life()).await
-        {
+        if self.relations.is_empty() || self.connect().await.is_err() {
+            return;
+        }
+        let Ok((first, mut cx)) = self.at(0) else { return };
+        if let Err(error) = first.bind(&mut cx).await {
             tracing::debug!(table = %first.name, error = %error.report(), "warming up failed");
         }
     }
@@ -104,11 +114,11 @@ impl<'a> PollStage<'a> {
         }
         self.used = Clock::now();
         if self.connection.is_none() {
-            self.step.waits_for(Waits::Connection);
-            let connection = self.parts.dialect.connect(&self.parts.spec.source).await?;
-            tracing::info!(server = connection.server(), url = %self.parts.spec.source.url, "connected");
-            self.step.asks(connection.vigil());
-            self.step.waits_for(Waits::Database);
+            self.activity.waits_for(Waits::Connection);
+            let connection = self.parts.dialect.connect(self.parts.spec.source()).await?;
+            tracing::info!(server = connection.server(), url = %self.parts.spec.source().url, "connected");
+            self.activity.asks(connection.vigil());
+            self.activity.waits_for(Waits::Database);
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();
@@ -123,7 +133,7 @@ impl<'a> PollStage<'a> {
     async fn recognise(&mut self, index: usize) -> Result<()> {
         let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
         let Some(identity) = connection.identity() else { return Ok(()) };
-        if self.parts.spec.mode.mode == ModeName::Bulk || self.parts.server.is_off() {
+        if self.parts.spec.mode() == ModeName::Bulk || self.parts.server.is_off() {
             // No offset that would belong to it, or to it alone.
             return Ok(());
         }
@@ -132,14 +142,10 @@ impl<'a> PollStage<'a> {
             found.lineage = connection.lineage().await?;
         }
         if let Verdict::Remember(server) = self.parts.server.judge(self.stored.server.as_ref(), &found)? {
-            self.step.waits_for(Waits::Kafka);
             let polled = &mut self.relations[index];
             let replaces = self.stored.server.as_ref().map(|server| server.identity.as_str());
             tracing::info!(identity = %server.identity, replaces, "the server is remembered");
-            let mut batch = EncodedBatch::new(Arc::clone(&polled.name), "".into(), 0, 0);
-            batch.memos.server = Some(Arc::new(server.clone()));
-            self.out.send(batch).await.map_err(|_| closed())?;
-            self.step.waits_for(Waits::Database);
+            self.out.send(Handoff::Server { table: Arc::clone(&polled.name), server: server.clone() }).await?;
             polled.more_promised = true;
             self.stored.server = Some(server);
         }
@@ -161,18 +167,21 @@ impl<'a> PollStage<'a> {
             let wanted = selected.borrow_and_update().clone();
             self.follow(&wanted);
             self.give_up_if_nothing_is_left()?;
-            if self.parts.once && self.relations.iter().all(|polled| polled.done) {
+            if self.parts.once && self.relations.iter().all(|polled| polled.schedule.done) {
                 break;
             }
             let next = self.next_due();
-            if next.is_none_or(|index| self.relations[index].due > Clock::now())
+            if next.is_none_or(|index| self.relations[index].schedule.rank().0 > Clock::now())
                 && let Some(connection) = self.connection.as_deref_mut()
                 && let Err(error) = self.watch.release(connection).await
             {
                 tracing::warn!(error = %error.report(), "the connection was lost between two polls");
                 self.connection = None;
             }
-            let wake = next.map_or_else(|| Clock::now() + Duration::from_secs(3600), |index| self.relations[index].due);
+            let wake = next.map_or_else(
+                || Clock::now() + Duration::from_secs(3600),
+                |index| self.relations[index].schedule.rank().0,
+            );
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -181,16 +190,16 @@ impl<'a> PollStage<'a> {
             }
             let Some(index) = next else { continue };
             turn += 1;
-            self.relations[index].turn = turn;
-            let (step, boards, board) =
-                (self.step.clone(), Arc::clone(&self.boards), self.relations[index].board.clone());
+            self.relations[index].schedule.takes_turn(turn);
+            let (activity, boards, board) =
+                (self.activity.clone(), Arc::clone(&self.boards), self.relations[index].board.clone());
             let name = Arc::clone(&self.relations[index].name);
             // A cancelled read leaves the connection in an unknown state; it is closed with the stage.
             let began = Clock::now();
             let outcome = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                outcome = watched(self.poll(index), || poll_stalls(&step, &board, &name, &boards)) => outcome,
+                outcome = watched(self.poll(index), || poll_stalls(&activity, &board, &name, &boards)) => outcome,
             };
             if outcome.is_ok() {
                 self.relations[index].board.took(began.elapsed());
@@ -207,25 +216,21 @@ impl<'a> PollStage<'a> {
     /// Adds what is newly selected and drops what is not any more.
     fn follow(&mut self, wanted: &[Relation]) {
         let (kept, gone) =
-            std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.relation));
+            std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.spec.relation));
         self.relations = kept;
         let gone: Vec<Polled> = gone;
         for polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             self.parts.board.remove_table(&polled.name);
             // What comes back under its name may be another table.
-            self.parts.server.vanished(&polled.partition);
-            // One that comes back goes on where it was, not where it was when the session began.
-            self.stored.tables.extend(polled.continuity.to_mark().map(|mark| (polled.stored_as.clone(), mark)));
-            if let Some(offset) = polled.offset {
-                let topic = self.parts.spec.offsets.topic.clone();
-                let stored = StoredOffset { offset, topic, partition: -1, kafka_offset: -1, written_at: None };
-                self.stored.offsets.insert(polled.stored_as, stored);
-            }
+            self.parts.server.vanished(&polled.spec.partition);
+            let parked = Parked { mark: polled.continuity.to_mark(), head: polled.head };
+            self.parked.insert(polled.spec.relation, parked);
         }
         for relation in wanted {
-            if !self.relations.iter().any(|polled| polled.relation == *relation) {
-                let mut polled = Polled::new(self.parts, relation.clone(), self.step.clone());
+            if !self.relations.iter().any(|polled| polled.spec.relation == *relation) {
+                let mut polled = Polled::new(self.parts, relation, self.activity.clone());
+                polled.parked = self.parked.remove(relation);
                 if let Some((error, left)) = self.refusals.of(&polled.name) {
                     polled.fail(error, left, self.parts);
                 }
@@ -242,21 +247,21 @@ impl<'a> PollStage<'a> {
     /// A connector of which nothing works has failed; one with a table that works, in this task or in
     /// another, goes on, and what has failed is looked at again now and then.
     fn give_up_if_nothing_is_left(&mut self) -> Result<()> {
-        if self.relations.is_empty() || self.relations.iter().any(|polled| polled.failed.is_none()) {
+        if self.relations.is_empty() || self.relations.iter().any(|polled| polled.schedule.failed.is_none()) {
             return Ok(());
         }
         if !self.parts.board.with(ConnectorStatus::nothing_works) {
             return Ok(());
         }
-        match self.relations.iter_mut().find_map(|polled| polled.failed.take()) {
+        match self.relations.iter_mut().find_map(|polled| polled.schedule.failed.take()) {
             Some(error) => Err(super::nothing_left(error)),
             None => Ok(()),
         }
     }
 
     fn next_due(&self) -> Option<usize> {
-        let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.done);
-        open.min_by_key(|(_, polled)| (polled.due, polled.turn)).map(|(index, _)| index)
+        let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.schedule.done);
+        open.min_by_key(|(_, polled)| polled.schedule.rank()).map(|(index, _)| index)
     }
 
     /// Looks at what identifies the tables, if it is time; at the one that is polled, if that was not done before.
@@ -289,55 +294,52 @@ impl<'a> PollStage<'a> {
         Ok(())
     }
 
-    /// One page of one relation. True if nothing newer is left.
+    /// One step of one table. True if nothing newer is left.
     async fn poll(&mut self, index: usize) -> Result<bool> {
         self.connect().await?;
         self.recognise(index).await?;
-        let polled = &mut self.relations[index];
-        let Some(connection) = self.connection.as_deref_mut() else {
-            return Err(Error::internal("no connection"));
-        };
-        if let Some(vigil) = connection.vigil() {
-            vigil.bound_for(&polled.relation, polled.patience(self.parts.spec.source.statement_timeout));
+        let (polled, mut cx) = self.at(index)?;
+        if let Some(vigil) = cx.connection.vigil() {
+            vigil.bound_for(&polled.spec.relation, polled.paging.patience(polled.spec.statement_timeout));
         }
         if polled.bound.is_none() {
             // What is described has to be as it is now.
-            self.watch.release(connection).await?;
+            cx.watch.release(cx.connection).await?;
         }
-        polled.bind(self.parts, connection, self.watch.life()).await?;
+        polled.bind(&mut cx).await?;
         self.look(index).await?;
-        let polled = &mut self.relations[index];
-        let Some(connection) = self.connection.as_deref_mut() else {
-            return Err(Error::internal("no connection"));
-        };
-        polled.find_start(self.parts, connection, &self.stored, &self.out).await?;
+        let (polled, mut cx) = self.at(index)?;
+        polled.find_start(&mut cx).await?;
         if polled.continuity.is_in_doubt() {
-            self.watch.release(connection).await?;
+            cx.watch.release(cx.connection).await?;
         }
-        polled.settle_doubt(self.parts, connection, &self.out).await?;
-        polled.check_cursor(self.parts, connection, &mut self.watch).await?;
-        let outcome = polled.poll(self.parts, connection, &mut self.watch, &self.out).await;
+        polled.settle_doubt(&mut cx).await?;
+        polled.check_cursor(&mut cx).await?;
+        let outcome = polled.poll(&mut cx).await;
         polled.late.settle(outcome.is_ok());
         match outcome {
-            Err(error) if std::mem::take(polled.is_torn.get_mut()) => {
-                let message = "the rest of a step could not be read";
-                Err(Error::new(ErrorKind::TransactionAborted, message).caused_by(error))
-            }
-            Err(error) if error.kind() != ErrorKind::Unreachable => {
-                self.watch.abandon(connection).await?;
+            Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TransactionAborted) => Err(error),
+            Err(error) => {
+                cx.watch.abandon(cx.connection).await?;
                 Err(polled.late.judge_error(error))
             }
             outcome => outcome,
         }
     }
 
-    /// What a poll's outcome means for its relation: when it is due again, or that it has failed.
+    /// A table, and what its poll works with.
+    fn at(&mut self, index: usize) -> Result<(&mut Polled, Context<'_>)> {
+        let connection = self.connection.as_deref_mut().ok_or_else(|| Error::internal("no connection"))?;
+        let (parts, stored, watch, out) = (self.parts, &self.stored, &mut self.watch, &self.out);
+        Ok((&mut self.relations[index], Context { parts, stored, connection, watch, out }))
+    }
+
+    /// What a poll's outcome means for its table: when it is due again, or that it has failed.
     fn settle(&mut self, index: usize, outcome: Result<bool>) -> Result<()> {
-        let spec = &self.parts.spec;
         let polled = &mut self.relations[index];
         let error = match outcome {
             Ok(exhausted) => {
-                polled.succeeded(exhausted, (self.rhythm, spec.polling.interval), self.parts.once);
+                polled.succeeded(exhausted, self.rhythm, self.parts.once);
                 return Ok(());
             }
             // Not about the table that met it: nothing of the connector may be read from there.
@@ -345,7 +347,7 @@ impl<'a> PollStage<'a> {
                 self.parts.metrics.error(error.kind());
                 return Err(error);
             }
-            Err(error) if error.kind() == ErrorKind::SchemaHeld && spec.schema_change == SchemaChange::Fail => {
+            Err(error) if error.kind() == ErrorKind::SchemaHeld && polled.spec.schema_change == SchemaChange::Fail => {
                 let error = error.with("table", &polled.name);
                 polled.board.failed(&error);
                 return Err(error);
@@ -357,38 +359,47 @@ impl<'a> PollStage<'a> {
         if error.kind() == ErrorKind::Unreachable {
             self.connection = None;
         }
-        let error = match polled.broke_off(error, spec.polling.batch_max_rows) {
-            Ok(error) => error,
+        match polled.broke_off(error) {
+            Ok(error) => polled.failed_once(error, self.parts),
             // Only an operator can raise that limit, and until then the same rows would come again and again.
             Err(error) => {
                 polled.fail(error, NEVER, self.parts);
-                return Ok(());
+                Ok(())
             }
-        };
+        }
+    }
+}
+
+impl Polled {
+    /// A poll has failed: the table is tried again, described anew, or given up.
+    ///
+    /// # Errors
+    /// The error itself if the session has to start again.
+    fn failed_once(&mut self, error: Error, parts: &Parts) -> Result<()> {
+        let again_after = self.spec.polling.table_interval;
         match error.kind().directive() {
             Directive::Rebuild => return Err(error),
-            Directive::Retry => match polled.backoff.next(&spec.polling.retry) {
+            Directive::Retry => match self.schedule.backoff.next(&self.spec.polling.retry) {
                 Some(pause) => {
-                    if polled.backoff.failures() == 1 {
-                        tracing::warn!(table = %polled.name, error = %error.report(), "poll failed, trying again");
+                    if self.schedule.backoff.failures() == 1 {
+                        tracing::warn!(table = %self.name, error = %error.report(), "poll failed, trying again");
                     }
-                    polled.due = Clock::now() + pause;
-                    polled.board.backing_off(&error);
+                    self.schedule.due_after(pause);
+                    self.board.backing_off(&error);
                 }
-                None => polled.fail(error, spec.polling.table_interval, self.parts),
+                None => self.fail(error, again_after, parts),
             },
-            Directive::Redescribe => match polled.redescribe(error) {
-                Ok(()) => {}
-                Err(error) => polled.fail(error, spec.polling.table_interval, self.parts),
-            },
-            Directive::Fail if polled.is_missed(&error, self.parts) => {
-                polled.due = Clock::now() + MISSED_PAUSE;
-                polled.board.backing_off(&error);
+            Directive::Redescribe => {
+                if let Err(error) = self.redescribe(error) {
+                    self.fail(error, again_after, parts);
+                }
             }
-            Directive::Fail => {
-                let again_after = if polled.missed.is_some() { MISSED_AGAIN } else { spec.polling.table_interval };
-                polled.fail(error, again_after.min(spec.polling.table_interval), self.parts);
+            Directive::Fail if self.is_missed(&error, parts) => {
+                self.schedule.due_after(MISSED_PAUSE);
+                self.board.backing_off(&error);
             }
+            Directive::Fail if self.schedule.missed.is_some() => self.fail(error, MISSED_AGAIN.min(again_after), parts),
+            Directive::Fail => self.fail(error, again_after, parts),
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! a time, so that it shows.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant as Clock;
@@ -37,13 +37,13 @@ struct Refusal {
 impl Refusals {
     /// What an error of a transaction is to its session, which ends with it. `carried`: the tables of the transaction
     /// with the topics that records of theirs go to. A table that sits out is asked again after `first` at the soonest.
-    pub(super) fn judge(&self, error: Error, carried: &[(String, String)], first: Duration) -> Error {
+    pub(super) fn judge(&self, error: Error, carried: &[(Arc<str>, Arc<str>)], first: Duration) -> Error {
         if error.kind() != ErrorKind::KafkaRefused {
             return error;
         }
         let mut whose: Vec<&str> = match error.context("topic") {
-            Some(topic) => carried.iter().filter(|(_, of)| of == topic).map(|(table, _)| table.as_str()).collect(),
-            None => carried.iter().map(|(table, _)| table.as_str()).collect(),
+            Some(topic) => carried.iter().filter(|(_, of)| **of == *topic).map(|(table, _)| &**table).collect(),
+            None => carried.iter().map(|(table, _)| &**table).collect(),
         };
         whose.sort_unstable();
         whose.dedup();
@@ -58,7 +58,7 @@ impl Refusals {
                            time to find it";
             return Error::new(ErrorKind::TransactionAborted, message).caused_by(error);
         }
-        let only = carried.iter().find(|(table, _)| Some(&table.as_str()) == whose.first());
+        let only = carried.iter().find(|(table, _)| Some(&&**table) == whose.first());
         let error = match only {
             Some((_, topic)) if !is_named => error.with("topic", topic),
             _ => error,
@@ -87,10 +87,10 @@ impl Refusals {
     }
 
     /// The brokers have taken what a table had.
-    pub(super) fn taken<'t>(&self, tables: impl Iterator<Item = &'t String>) {
+    pub(super) fn taken<'t>(&self, tables: impl Iterator<Item = &'t Arc<str>>) {
         let mut state = self.lock();
         if !state.tables.is_empty() {
-            tables.for_each(|table| drop(state.tables.remove(table)));
+            tables.for_each(|table| drop(state.tables.remove(&**table)));
         }
     }
 
@@ -108,8 +108,8 @@ impl Refusals {
 mod tests {
     use super::*;
 
-    fn carried(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(table, topic)| ((*table).to_owned(), (*topic).to_owned())).collect()
+    fn carried(pairs: &[(&str, &str)]) -> Vec<(Arc<str>, Arc<str>)> {
+        pairs.iter().map(|(table, topic)| (Arc::from(*table), Arc::from(*topic))).collect()
     }
 
     fn refused() -> Error {
@@ -134,7 +134,7 @@ mod tests {
             refusals.judge(refused().with("topic", "p_b"), &both, minute);
         }
         assert_eq!(refusals.of("b").unwrap().1, LONGEST);
-        refusals.taken(["b".to_owned()].iter());
+        refusals.taken(["b".into()].iter());
         refusals.judge(refused().with("topic", "p_b"), &both, minute);
         assert_eq!(refusals.of("b").unwrap().1, minute);
     }

@@ -10,12 +10,13 @@ use tokio::sync::OnceCell;
 
 use super::Parts;
 use super::binding::{Binding, describe};
-use super::relation::Polled;
-use crate::config::spec::{RowErrorSpec, TooLarge};
+use super::handoff::Skipped;
+use super::polled::{Bound, Polled};
+use crate::config::spec::{RowErrorSpec, TableSpec, TooLarge};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
-use crate::model::{EncodedBatch, Instant, RowText, Schema, Skipped};
+use crate::model::{EncodedBatch, Instant, RowText, Schema};
 use crate::reader::{LeftOut, Tolerance};
 use crate::status::now_millis;
 use crate::transform;
@@ -41,28 +42,19 @@ pub(super) fn tolerance(errors: &RowErrorSpec) -> Tolerance {
 }
 
 impl Polled {
-    /// What a page's batch says about the rows left out of it.
-    ///
-    /// # Errors
-    /// `SchemaChanged` if the table is not any more what it was described as, so that the page counts for nothing.
-    pub(super) async fn skipped(
-        &self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        left_out: Vec<LeftOut>,
-    ) -> Result<Option<Box<Skipped>>> {
-        if left_out.iter().any(LeftOut::is_misfit) {
-            self.confirm(parts, connection).await?;
-        }
-        self.told(parts, left_out).await
-    }
-
     /// Describes the table again, after a value did not fit: if it is the same as before the value is at fault.
     /// A dialect that has learned something from the value (a NULL where none was declared, an integer beyond its
     /// field) describes another table now.
-    pub(super) async fn confirm(&self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<()> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let described = describe(&parts.spec, connection, &self.relation).await?;
+    ///
+    /// # Errors
+    /// `SchemaChanged` if it is another one; those of the connection.
+    pub(super) async fn confirm(
+        &self,
+        parts: &Parts,
+        connection: &mut dyn SourceConnection,
+        bound: &Bound,
+    ) -> Result<()> {
+        let described = describe(&self.spec, connection).await?;
         if parts.driver_choices.settled(described) != bound.binding.definition {
             return Err(Error::new(ErrorKind::SchemaChanged, "a value does not fit the columns as described before"));
         }
@@ -70,9 +62,9 @@ impl Polled {
     }
 
     /// Logs the rows and writes their letters.
-    pub(super) async fn told(&self, parts: &Parts, left_out: Vec<LeftOut>) -> Result<Option<Box<Skipped>>> {
-        let (Some(bound), Some(last)) = (&self.bound, left_out.last()) else { return Ok(None) };
-        let errors = &parts.spec.errors;
+    pub(super) async fn told(&self, parts: &Parts, bound: &Bound, left_out: Vec<LeftOut>) -> Result<Option<Skipped>> {
+        let Some(last) = left_out.last() else { return Ok(None) };
+        let errors = &self.spec.errors;
         if !errors.logged && !self.skipping.said.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 table = %self.name, error = %last.error.report(), advice = last.error.advice(),
@@ -83,10 +75,11 @@ impl Polled {
         if let Some(spec) = &errors.dead_letters {
             let topic: Arc<str> = spec.topic.as_str().into();
             let limit = self.skipping.limit.get_or_try_init(|| (parts.ensure_topic)(Arc::clone(&topic))).await?;
-            letters = Some((EncodedBatch::new(Arc::clone(&self.name), topic, left_out.len(), 512), *limit));
+            letters = Some((EncodedBatch::new(topic, left_out.len(), 512), *limit));
         }
         for row in &left_out {
-            let failed = Failed { parts, table: &self.name, binding: &bound.binding, error: &row.error };
+            let failed =
+                Failed { parts, spec: &self.spec, table: &self.name, binding: &bound.binding, error: &row.error };
             if errors.logged {
                 failed.log(row.row.as_ref().filter(|_| errors.values_logged));
             }
@@ -99,13 +92,14 @@ impl Polled {
             reason: last.error.report(),
             letters: letters.map(|(letters, _)| letters),
         };
-        Ok(Some(Box::new(skipped)))
+        Ok(Some(skipped))
     }
 }
 
 /// A row that is left out, and where it would have gone.
 struct Failed<'a> {
     parts: &'a Parts,
+    spec: &'a TableSpec,
     table: &'a str,
     binding: &'a Binding,
     error: &'a Error,
@@ -120,17 +114,17 @@ impl Failed<'_> {
         if let Some(class) = self.error.context(transform::CLASS) {
             return ("TRANSFORMATION", class);
         }
-        ("VALUE_CONVERTER", self.parts.spec.value_converter.definition.class)
+        ("VALUE_CONVERTER", self.parts.spec.value_converter_class())
     }
 
     /// Connect's line. The row's values are there if the operator has asked for them.
     fn log(&self, row: Option<&RowText>) {
-        let ((stage, class), spec) = (self.stage(), &self.parts.spec);
+        let (stage, class) = self.stage();
         let record = row.map_or_else(String::new, |row| format!(", where source record is = {}", texts(row)));
         tracing::error!(
             table = %self.table, error = %self.error.report(), advice = self.error.advice(),
             "Error encountered in task {}-{}. Executing stage '{stage}' with class '{class}'{record}.",
-            spec.name, self.parts.task
+            self.parts.spec.connector(), self.parts.task
         );
     }
 
@@ -156,7 +150,7 @@ impl Failed<'_> {
 
     fn value(&self, row: Option<&RowText>) -> Json {
         let mut value = json!({
-            "connector": self.parts.spec.name,
+            "connector": self.parts.spec.connector(),
             "table": self.table,
             "topic": &*self.binding.topic,
             "kind": self.error.kind().snake_case(),
@@ -173,14 +167,13 @@ impl Failed<'_> {
 
     /// Connect's headers of a dead letter, where they are wanted.
     fn headers(&self) -> Vec<(&'static str, String)> {
-        let spec = &self.parts.spec;
-        if !spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.headers) {
+        if !self.spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.headers) {
             return Vec::new();
         }
         let (stage, class) = self.stage();
         vec![
             ("__connect.errors.topic", self.binding.topic.to_string()),
-            ("__connect.errors.connector.name", spec.name.clone()),
+            ("__connect.errors.connector.name", self.parts.spec.connector().to_owned()),
             ("__connect.errors.task.id", self.parts.task.to_string()),
             ("__connect.errors.stage", stage.to_owned()),
             ("__connect.errors.class.name", class.to_owned()),

@@ -49,7 +49,7 @@ impl Waits {
 
 /// Whom one table's poll waits for at the moment. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Step(Arc<Inner>);
+pub(super) struct Activity(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -60,7 +60,7 @@ struct Inner {
     told: AtomicU32,
 }
 
-impl Step {
+impl Activity {
     pub(super) fn waits_for(&self, whom: Waits) {
         self.0.whom.store(whom as u8, Ordering::Relaxed);
         self.0.told.store(0, Ordering::Relaxed);
@@ -109,9 +109,9 @@ pub(super) async fn watched<T>(work: impl Future<Output = T>, mut say: impl FnMu
 }
 
 /// The poll of one table takes long, and the other tables of its task wait for their turn.
-pub(super) fn poll_stalls(step: &Step, polled: &TableBoard, name: &str, others: &[TableBoard]) -> Vec<Stall> {
-    let cause = step.cause();
-    if step.is_news() {
+pub(super) fn poll_stalls(activity: &Activity, polled: &TableBoard, name: &str, others: &[TableBoard]) -> Vec<Stall> {
+    let cause = activity.cause();
+    if activity.is_news() {
         tracing::warn!(table = name, reason = cause.reason, advice = cause.advice, "the poll takes long");
     }
     let behind = Cause { reason: format!("waits for its turn behind {name}: {}", cause.reason), ..cause.clone() };

@@ -84,7 +84,7 @@ fn offsets_spec(topic: String) -> OffsetsSpec {
 }
 
 fn batch(topic: &str, values: std::ops::Range<usize>) -> EncodedBatch {
-    let mut batch = EncodedBatch::new("t".into(), topic.into(), values.len(), 16);
+    let mut batch = EncodedBatch::new(topic.into(), values.len(), 16);
     for value in values {
         let encode = |out: &mut Vec<u8>| {
             out.extend_from_slice(value.to_string().as_bytes());

@@ -1,6 +1,8 @@
 //! How database types become field types (`connector-config.md`, 2.5; `querying.md`, 7 and 8): what holds for
 //! every column, and what `column.TABLE.COLUMN.SETTING` says about one. Pure.
 
+use std::sync::Arc;
+
 use std::borrow::Cow;
 
 use crate::model::Relation;
@@ -165,7 +167,7 @@ pub enum Mismatch {
 pub struct ColumnTypes {
     /// What holds for a column of which nothing else is said.
     pub all: TypeSpec,
-    columns: Vec<ColumnSetting>,
+    columns: Arc<[ColumnSetting]>,
 }
 
 /// One `column.TABLE.COLUMN.SETTING`.
@@ -219,14 +221,14 @@ impl TypeChange {
 /// The same for every column.
 impl From<TypeSpec> for ColumnTypes {
     fn from(all: TypeSpec) -> Self {
-        Self { all, columns: Vec::new() }
+        Self { all, columns: Arc::default() }
     }
 }
 
 impl ColumnTypes {
     /// What holds for all columns, and what is said of single ones.
     pub fn new(all: TypeSpec, columns: Vec<ColumnSetting>) -> Self {
-        Self { all, columns }
+        Self { all, columns: columns.into() }
     }
 
     /// Whether any column is to be as a certain driver delivers it.
@@ -264,7 +266,7 @@ impl ColumnTypes {
     /// that can only mean a column with a dot in its name.
     pub fn unplaced(&self, relations: &[Relation]) -> Vec<String> {
         let mut odd = Vec::new();
-        for setting in &self.columns {
+        for setting in self.columns.iter() {
             let meant: Vec<(String, &str)> = relations
                 .iter()
                 .flat_map(names)

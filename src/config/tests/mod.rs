@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::spec::*;
 use super::*;
 use crate::error::ErrorKind;
+use crate::model::{Relation, TableId};
 
 const WORKER: &str = "bootstrap.servers=localhost:9092\nvalue.converter.schema.registry.url=http://localhost:8081\n";
 
@@ -141,7 +142,8 @@ fn the_connector_of_the_walkthrough_means_what_it_says() {
 #[test]
 fn patterns_mappings_and_topic_groups_are_built() {
     let spec = spec(&std::fs::read_to_string(folder().join("postgres-patterns.json")).unwrap());
-    assert_eq!(spec.mode.timestamp_columns("public.customers"), ["updated_at", "created_at"]);
+    let customers = TableId { catalog: None, schema: Some("public".to_owned()), name: "customers".to_owned() };
+    assert_eq!(spec.for_table(&Relation::Table(customers)).mode.timestamp, ["updated_at", "created_at"]);
     assert!(spec.mode.incrementing_mapping[0].0.is_match("public.orders_eu"));
     assert!(!spec.mode.incrementing_mapping[0].0.is_match("public.orders_eu2:x"[..8].trim_end()));
     let groups: Vec<_> = spec.topics.groups.iter().map(|group| (group.name.as_str(), group.partitions)).collect();
@@ -177,7 +179,7 @@ fn type_settings_hold_for_all_columns_and_for_single_ones() {
         ("column.t.x.type.unsupported", Some("skip")),
     ]);
     let types = loaded.unwrap().spec.source.types;
-    let table = crate::model::TableId { catalog: None, schema: Some("public".to_owned()), name: "t".to_owned() };
+    let table = TableId { catalog: None, schema: Some("public".to_owned()), name: "t".to_owned() };
     let relation = crate::model::Relation::Table(table);
     let of = |column: &str| types.of(&relation, column).into_owned();
     assert_eq!((types.all.decimal, types.all.overlap), (DecimalHandling::Double, Overlap::Earlier));

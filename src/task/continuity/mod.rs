@@ -10,20 +10,19 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use self::landmarks::Landmarks;
 use self::verdict::{Found, Verdict};
 use super::Parts;
 use super::binding::Binding;
-use super::late::Watch;
-use super::relation::{Polled, closed};
-use super::stall::Waits;
+use super::handoff::{Handoff, MarkedTable, Outbox};
+use super::polled::{Bound, Polled};
+use super::step::Context;
 use crate::config::spec::Recreated;
 use crate::dialect::{Counted, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Incarnation, Landmark, Mode, Relation, Sample, SourcePartition, TableMark};
+use crate::model::{Incarnation, Landmark, Mode, Relation, Sample, SourcePartition, TableMark};
 use crate::reader::Page;
 
 /// The interval at which tables are looked at, and how much more time than a look takes passes between two.
@@ -168,7 +167,7 @@ impl Continuity {
     }
 
     /// The mark to be stored with rows, if there is one.
-    pub(super) fn memo(&mut self, partition: &SourcePartition) -> Option<Arc<(SourcePartition, TableMark)>> {
+    pub(super) fn mark(&mut self, partition: &SourcePartition) -> Option<MarkedTable> {
         if !self.has_news || self.is_emptied || self.is_in_doubt() {
             return None;
         }
@@ -180,7 +179,7 @@ impl Continuity {
 impl Polled {
     /// The table as a dialect is asked for its identity; none of a query, and of what has no position.
     pub(super) fn counted(&self) -> Option<Counted> {
-        let (Relation::Table(id), Some(bound)) = (&self.relation, &self.bound) else { return None };
+        let (Relation::Table(id), Some(bound)) = (&self.spec.relation, &self.bound) else { return None };
         let planner = &bound.binding.planner;
         let is_polled = !matches!(planner.mode(), Mode::Bulk);
         is_polled.then(|| (id.clone(), planner.counted(&bound.binding.definition).map(str::to_owned)))
@@ -189,34 +188,32 @@ impl Polled {
     /// Remembers some rows of a page, to know the table again by them.
     pub(in crate::task) async fn note_rows(
         &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        watch: &mut Watch,
+        cx: &mut Context<'_>,
+        bound: &Bound,
         page: &mut Page,
     ) -> Result<()> {
-        let Some(bound) = &self.bound else { return Ok(()) };
         self.continuity.add(std::mem::take(&mut page.samples), page.batch.len(), &bound.binding);
-        if !self.looks_after(parts, page.ended) {
+        if !self.looks_after(cx.parts, page.ended) {
             return Ok(());
         }
         // Inside a view tables are as they were.
-        watch.release(connection).await?;
-        self.look_after(parts, connection).await
+        cx.watch.release(cx.connection).await?;
+        self.look_after(cx.parts, cx.connection).await
     }
 
     /// Whether it may be made again any moment: a table that was read is not there.
     pub(super) fn is_missed(&mut self, error: &Error, parts: &Parts) -> bool {
-        let was_read = self.offset.is_some() || self.position.is_some();
+        let was_read = self.head.offset.is_some() || self.head.position.is_some();
         error.kind() == ErrorKind::SourceSchema
             && was_read
-            && parts.server.has_vanished(&self.partition)
-            && self.missed.get_or_insert_with(Clock::now).elapsed() < MISSED
+            && parts.server.has_vanished(&self.spec.partition)
+            && self.schedule.missed.get_or_insert_with(Clock::now).elapsed() < MISSED
     }
 
     /// Whether the identity is looked at once more between the rows of a page and their way: where rows of a table that
     /// begins anew would come again, and where what is known of the table is to be stored with them.
     fn looks_after(&self, parts: &Parts, is_last: bool) -> bool {
-        let follows = parts.spec.identity.recreated == Recreated::Follow;
+        let follows = self.spec.recreated == Recreated::Follow;
         self.continuity.known.is_some() && (follows || self.continuity.wants_storing(is_last && parts.once))
     }
 
@@ -246,25 +243,20 @@ impl Polled {
     ///
     /// # Errors
     /// `Cursor` if it begins anew and is not followed; those of the connection.
-    pub(super) async fn settle_doubt(
-        &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        out: &mpsc::Sender<EncodedBatch>,
-    ) -> Result<()> {
+    pub(super) async fn settle_doubt(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let Some(found) = self.continuity.found.clone() else { return Ok(()) };
         if !self.continuity.is_in_doubt() {
-            parts.server.knows_table(&self.partition, &found.storage);
+            cx.parts.server.knows_table(&self.spec.partition, &found.storage);
             return Ok(());
         }
-        if self.position.is_none() {
+        if self.head.position.is_none() {
             self.continuity.begin_anew();
             return Ok(());
         }
         if self.continuity.is_emptied && !self.continuity.is_replaced() {
-            return self.wait_for_rows(parts, connection, &found, out).await;
+            return self.wait_for_rows(cx, &found).await;
         }
-        let evidence = match self.evidence(parts, connection).await {
+        let evidence = match self.evidence(cx.connection).await {
             Ok(evidence) => evidence,
             // With other columns it is described again.
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::SchemaChanged) => {
@@ -301,7 +293,7 @@ impl Polled {
                 self.go_on(Vec::new());
                 Ok(())
             }
-            Verdict::Anew => self.meet_anew(parts, connection, &found, out).await,
+            Verdict::Anew => self.meet_anew(cx, &found).await,
         }
     }
 
@@ -317,20 +309,14 @@ impl Polled {
     }
 
     /// A table without rows up to the position: it goes on behind it, or begins anew up to it.
-    async fn wait_for_rows(
-        &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        found: &Incarnation,
-        out: &mpsc::Sender<EncodedBatch>,
-    ) -> Result<()> {
-        let (Some(bound), Some(position)) = (&self.bound, &self.position) else { return Ok(()) };
+    async fn wait_for_rows(&mut self, cx: &mut Context<'_>, found: &Incarnation) -> Result<()> {
+        let (Some(bound), Some(position)) = (&self.bound, &self.head.position) else { return Ok(()) };
         if self.continuity.landmarks.has_pending() {
             return Ok(());
         }
-        match connection.probe(&bound.binding.planner.upto_probe(position)).await {
+        match cx.connection.probe(&bound.binding.planner.upto_probe(position)).await {
             Ok(None) => Ok(()),
-            Ok(Some(_)) => self.meet_anew(parts, connection, found, out).await,
+            Ok(Some(_)) => self.meet_anew(cx, found).await,
             Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
             // The page will say so, too.
             Err(_) => Ok(()),
@@ -338,26 +324,20 @@ impl Polled {
     }
 
     /// A table that begins anew.
-    async fn meet_anew(
-        &mut self,
-        parts: &Parts,
-        connection: &mut dyn SourceConnection,
-        found: &Incarnation,
-        out: &mpsc::Sender<EncodedBatch>,
-    ) -> Result<()> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
-        let (planner, zone) = (&bound.binding.planner, &parts.spec.source.types.all.zone);
-        let position = self.position.as_ref().and_then(|position| position.0.first());
+    async fn meet_anew(&mut self, cx: &mut Context<'_>, found: &Incarnation) -> Result<()> {
+        let bound = self.bound()?;
+        let (planner, zone) = (&bound.binding.planner, &self.spec.types.all.zone);
+        let position = self.head.position.as_ref().and_then(|position| position.0.first());
         let shown = position.map_or(Ok("the beginning".to_owned()), |value| planner.shown(value, zone))?;
-        if parts.server.accepts_table(&self.partition, &found.storage) {
+        if cx.parts.server.accepts_table(&self.spec.partition, &found.storage) {
             tracing::warn!(table = %self.name, position = shown, "{BEGINS_ANEW}; accepted with --accept-server");
-            parts.server.reappeared(&self.partition);
+            cx.parts.server.reappeared(&self.spec.partition);
             self.continuity.begin_anew();
-            return self.store_memo(out).await;
+            return self.store_mark(cx.out).await;
         }
-        if parts.spec.identity.recreated == Recreated::Fail {
+        if self.spec.recreated == Recreated::Fail {
             let error = Error::new(ErrorKind::Cursor, BEGINS_ANEW).with("table", &self.name).with("position", shown);
-            let error = match connection.identity() {
+            let error = match cx.connection.identity() {
                 Some(identity) => error.with("server", identity),
                 None => error,
             };
@@ -367,22 +347,20 @@ impl Polled {
             table = %self.name, position = shown,
             "{BEGINS_ANEW}; it is read from its beginning (table.recreated=follow)"
         );
-        parts.server.reappeared(&self.partition);
+        cx.parts.server.reappeared(&self.spec.partition);
         self.board.began_anew();
         self.late.begin_anew();
         self.continuity.begin_anew();
-        (self.position, self.begins_anew, self.checked, self.newest) = (None, true, None, None);
-        self.page_rows = parts.spec.polling.batch_max_rows;
+        self.head.begin_anew();
+        self.facts.begin_anew();
+        self.paging.restart();
         Ok(())
     }
 
     /// Stores what is known of the table by itself.
-    async fn store_memo(&mut self, out: &mpsc::Sender<EncodedBatch>) -> Result<()> {
-        let mut batch = EncodedBatch::new(Arc::clone(&self.name), "".into(), 0, 0);
-        batch.memos.table = self.continuity.memo(&self.stored_as);
-        self.step.waits_for(Waits::Kafka);
-        out.send(batch).await.map_err(|_| closed())?;
-        self.step.waits_for(Waits::Database);
+    async fn store_mark(&mut self, out: &Outbox) -> Result<()> {
+        let Some(mark) = self.continuity.mark(&self.head.partition) else { return Ok(()) };
+        out.send(Handoff::Table { table: Arc::clone(&self.name), mark }).await?;
         // An empty poll ends the transaction.
         self.more_promised = true;
         Ok(())

@@ -6,9 +6,8 @@ use super::verdict::{Evidence, Found, Ids, Now};
 use crate::dialect::{Flow, RowSink, SourceConnection, StreamEnd};
 use crate::error::{Error, Result};
 use crate::model::{CursorValue, Hash, Landmark, RowText, Sample, Value};
-use crate::task::Parts;
 use crate::task::older::is_configured;
-use crate::task::relation::Polled;
+use crate::task::polled::Polled;
 
 /// Takes the rows of one key.
 struct Rows<'a> {
@@ -37,14 +36,14 @@ impl RowSink for Rows<'_> {
 
 impl Polled {
     /// Gathers what speaks for the table that is there, and against it.
-    pub(super) async fn evidence(&self, parts: &Parts, connection: &mut dyn SourceConnection) -> Result<Evidence> {
+    pub(super) async fn evidence(&self, connection: &mut dyn SourceConnection) -> Result<Evidence> {
         let continuity = &self.continuity;
-        let (Some(bound), Some(position)) = (&self.bound, &self.position) else {
+        let (Some(bound), Some(position)) = (&self.bound, &self.head.position) else {
             return Err(Error::internal("a table in doubt has a position"));
         };
         let planner = &bound.binding.planner;
         let mut evidence = Evidence {
-            is_configured: is_configured(&parts.spec.mode, planner, position, &parts.spec.source.types.all.zone)?,
+            is_configured: is_configured(&self.spec.mode, planner, position, &self.spec.types.all.zone)?,
             ..Evidence::default()
         };
         if let (Some(known), Some(now)) = (&continuity.known, &continuity.found) {
@@ -75,7 +74,7 @@ impl Polled {
         names: &Names,
         landmark: &Landmark,
     ) -> Result<Option<Now>> {
-        let Some(bound) = &self.bound else { return Err(Error::internal("not bound")) };
+        let bound = self.bound()?;
         let planner = &bound.binding.planner;
         if landmark.at.0.len() != planner.tuple_len() {
             // The cursor has other columns now.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::config::spec::{ConnectorSpec, GuardChoice};
+use crate::config::spec::{GuardChoice, TableSpec};
 use crate::dialect::{Ability, LateSupport, SourceConnection};
 use crate::error::{Error, Result};
 use crate::guard::clock::ColumnClock;
@@ -70,7 +70,7 @@ struct Place {
 ///
 /// # Errors
 /// `Config` if `commit.guard` asks for what is not possible; those of the connection.
-pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Judged> {
+pub async fn judge(spec: &TableSpec, connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Judged> {
     let planner = &binding.planner;
     let id = match planner.mode() {
         Mode::Bulk => {
@@ -95,13 +95,13 @@ pub async fn judge(spec: &ConnectorSpec, connection: &mut dyn SourceConnection, 
             .with("table", relation)
             .advise(format!("{raise}commit.guard=auto takes what is possible"))
     })?;
-    let zone = connection.wall_zone().unwrap_or(spec.source.types.all.zone);
+    let zone = connection.wall_zone().unwrap_or(spec.types.all.zone);
     let clock = planner.time_kind().map_or_else(ColumnClock::instants, |kind| ColumnClock::of(kind, zone));
     Ok(Judged { clock, ..judged })
 }
 
 impl Place {
-    fn of(spec: &ConnectorSpec, planner: &Planner) -> Self {
+    fn of(spec: &TableSpec, planner: &Planner) -> Self {
         Self {
             is_timed: planner.time_kind().is_some(),
             is_zoned: planner.is_zoned(),

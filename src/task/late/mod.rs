@@ -17,7 +17,7 @@ use tokio::time::Instant as Clock;
 
 use self::sweep::{Machine, Recent};
 use super::binding::Binding;
-use crate::config::spec::ConnectorSpec;
+use crate::config::spec::TableSpec;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::clock::ColumnClock;
@@ -150,7 +150,7 @@ pub(super) struct Late {
 /// Where a relation is, as the guard needs it.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
-    pub(super) spec: &'a ConnectorSpec,
+    pub(super) spec: &'a TableSpec,
     pub(super) table: &'a str,
     pub(super) binding: &'a Binding,
     pub(super) position: Option<&'a Position>,

@@ -20,15 +20,16 @@ use self::source::Registry;
 use super::columns::KnownColumns;
 use super::commit::CommitStage;
 use super::driver_types::DriverChoices;
+use super::handoff::{self, Handoff, StepEnd};
 use super::memory::Share;
 use super::refused::Refusals;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
-use crate::config::spec::ConnectorSpec;
 use crate::config::spec::ServerIdentity;
+use crate::config::spec::{ConnectorSpec, TaskSpec};
 use crate::config::{Document, Surroundings, connector};
 use crate::error::{ErrorKind, Result};
-use crate::model::{EncodedBatch, Joins, Offsets, Relation, TableId};
+use crate::model::{EncodedBatch, Offsets, Relation, TableId};
 use crate::retry::Backoff;
 use crate::status::{StatusBoard, TableState};
 use crate::telemetry::Metrics;
@@ -60,7 +61,7 @@ fn spec(changes: &[(&str, &str)]) -> ConnectorSpec {
 fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
     let (source, sink, topics) = (outside.clone(), outside.clone(), outside.clone());
     Parts {
-        spec: Arc::new(spec),
+        spec: TaskSpec::new(Arc::new(spec)),
         // A dialect lives as long as the process.
         dialect: Box::leak(Box::new(source)),
         key_converter: Arc::new(Registry(outside.clone())),
@@ -124,16 +125,15 @@ async fn each_fault_of_the_sink_ends_in_exactly_once() {
     }
 }
 
-/// A batch of table `t` with one row.
-fn batch(id: i64, is_part: bool) -> EncodedBatch {
-    let mut batch = EncodedBatch::new("t".into(), "p_t".into(), 1, 8);
+/// A step of table `t` with one row.
+fn step(id: i64, end: StepEnd) -> Handoff {
+    let mut batch = EncodedBatch::new("p_t".into(), 1, 8);
     let append = |out: &mut Vec<u8>| -> Result<()> {
         out.extend(id.to_string().bytes());
         Ok(())
     };
     batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, append).unwrap();
-    batch.joins = if is_part { Joins::Must } else { Joins::Free };
-    batch
+    handoff::Step { end, ..handoff::Step::torn("t".into(), batch, None) }.into()
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,12 +147,12 @@ async fn part_of_a_step_waits_for_the_rest_and_is_not_committed_without_it() {
         let stage = CommitStage::new(&parts, sink, Offsets::default(), &mut backoff, &refusals);
         let (sender, receiver) = mpsc::channel(1);
         let polling = async {
-            sender.send(batch(1, true)).await.unwrap();
+            sender.send(step(1, StepEnd::Torn)).await.unwrap();
             // Far longer than a growing transaction is left open otherwise.
             tokio::time::sleep(Duration::from_secs(20)).await;
             assert_eq!(outside.transactions(), 0);
             if has_rest {
-                sender.send(batch(2, false)).await.unwrap();
+                sender.send(step(2, StepEnd::More)).await.unwrap();
             }
             drop(sender);
         };

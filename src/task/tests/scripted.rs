@@ -454,14 +454,14 @@ impl RecordSink for Sink {
                 return Err(Self::aborted());
             }
             self.outside.visit(Step::Send).await?;
-            let ids = batch.records().map(|record| String::from_utf8_lossy(record.value).parse().unwrap());
+            // A value is an id, or a letter of the dead letter topic.
+            let id = |value| match serde_json::from_slice::<Json>(value).unwrap() {
+                Json::Number(id) => id.as_i64(),
+                letter => letter["row"]["id"].as_str().and_then(|id| id.parse().ok()),
+            };
+            let ids = batch.records().map(|record| id(record.value).expect("an id"));
             let open = self.open.as_mut().expect("an open transaction");
             open.extend(ids.map(|id| (batch.topic.to_string(), id)));
-            if let Some(letters) = batch.skipped.as_ref().and_then(|skipped| skipped.letters.as_ref()) {
-                let id = |value| serde_json::from_slice::<Json>(value).unwrap()["row"]["id"].as_str().map(str::parse);
-                let ids = letters.records().map(|letter| id(letter.value).unwrap().unwrap());
-                open.extend(ids.map(|id| (letters.topic.to_string(), id)));
-            }
             Ok(())
         }
         .boxed()

@@ -162,7 +162,7 @@ fn without_a_new_epoch_a_late_commit_ends_the_next_transaction_half_way() {
 }
 
 fn batch(topic: &str, value: &'static str) -> EncodedBatch {
-    let mut batch = EncodedBatch::new("t".into(), topic.into(), 1, 8);
+    let mut batch = EncodedBatch::new(topic.into(), 1, 8);
     let append = |out: &mut Vec<u8>| -> Result<(), Error> {
         out.extend(value.bytes());
         Ok(())

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use super::{eventually, PATIENCE};
+use super::{PATIENCE, eventually};
 
 /// What was answered.
 #[derive(Debug)]

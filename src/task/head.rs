@@ -1,0 +1,43 @@
+//! The read head of a table: how far it has been read, which is not how far it has been committed.
+
+use crate::model::{Position, SourceOffset, SourcePartition, TableMark};
+
+/// How far a table has been read.
+#[derive(Debug, Clone)]
+pub(super) struct ReadHead {
+    /// The source partition its offsets are stored under: its own, or the one they were found under.
+    pub(super) partition: SourcePartition,
+    /// The offset the next delta starts from; none: nothing is stored.
+    pub(super) offset: Option<SourceOffset>,
+    /// The position behind which is read; none: from the beginning.
+    pub(super) position: Option<Position>,
+    /// The table is read from its beginning although there is an offset, for it is another one now. Kafka Connect's fields
+    /// of that offset say nothing of it.
+    pub(super) begins_anew: bool,
+    /// The position belongs to the columns that are bound.
+    pub(super) is_found: bool,
+}
+
+impl ReadHead {
+    /// At the beginning of a table, before anything is known of its offset.
+    pub(super) fn new(partition: SourcePartition) -> Self {
+        Self { partition, offset: None, position: None, begins_anew: false, is_found: false }
+    }
+
+    /// The offset whose fields mean the table that is read.
+    pub(super) fn offset_of_table(&self) -> Option<&SourceOffset> {
+        self.offset.as_ref().filter(|_| !self.begins_anew)
+    }
+
+    /// Back to the beginning: the table is another one.
+    pub(super) fn begin_anew(&mut self) {
+        (self.position, self.begins_anew) = (None, true);
+    }
+}
+
+/// The read head of a table that is not polled at the moment, and what is known of the table's identity.
+#[derive(Debug, Clone)]
+pub(super) struct Parked {
+    pub(super) head: ReadHead,
+    pub(super) mark: Option<TableMark>,
+}

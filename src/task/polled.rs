@@ -1,0 +1,288 @@
+//! One table as it is polled: its parts, and the change of each by the outcome of a poll. Knows nothing of the other
+//! tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Parts;
+use super::binding::{Binding, RecordEncoder};
+use super::continuity::Continuity;
+use super::facts::Known;
+use super::handoff::{Handoff, Outbox, Place, Step, StepEnd};
+use super::head::{Parked, ReadHead};
+use super::late::Late;
+use super::odd::Looks;
+use super::paging::Paging;
+use super::pass::{Pass, Passes};
+use super::schedule::{Rhythm, Schedule};
+use super::skipped::Skipping;
+use super::stall::Activity;
+use super::step::{Context, StepResult};
+use crate::config::spec::TableSpec;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorValue, EncodedBatch, Mode, Relation, TableDefinition};
+use crate::status::TableBoard;
+use crate::telemetry::TableMetrics;
+
+/// How often in a row a definition may change under a page before the table is given up.
+const MAX_REDESCRIBES: u32 = 5;
+
+/// One table and how far it has been read (not: committed).
+pub(super) struct Polled {
+    pub(super) spec: TableSpec,
+    pub(super) name: Arc<str>,
+    pub(super) board: TableBoard,
+    pub(super) metrics: TableMetrics,
+    pub(super) schedule: Schedule,
+    /// Its definition with all that follows from it; none until it is described.
+    pub(super) bound: Option<Arc<Bound>>,
+    pub(super) head: ReadHead,
+    /// The head it had when it was last polled by this task, until it is taken up again.
+    pub(super) parked: Option<Parked>,
+    pub(super) paging: Paging,
+    pub(super) passes: Passes,
+    /// The upper bound of `--once`, fixed at the first poll.
+    pub(super) fixed_upper: Option<CursorValue<'static>>,
+    /// The last message handed on promised more, so the commit stage keeps its transaction open for it.
+    pub(super) more_promised: bool,
+    pub(super) changes: Changes,
+    pub(super) facts: Known,
+    pub(super) looks: Looks,
+    pub(super) skipping: Skipping,
+    pub(super) late: Late,
+    /// Whether it is still the table that was read.
+    pub(super) continuity: Continuity,
+    /// Whom its poll waits for.
+    pub(super) activity: Activity,
+}
+
+/// A described table: what is resolved once per definition.
+pub(super) struct Bound {
+    pub(super) binding: Binding,
+    pub(super) encoder: RecordEncoder,
+}
+
+/// The changes of a table's definition that its polls have met.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// How often in a row it was described anew.
+    redescribes: u32,
+    /// The definition that a value did not fit; if describing again gives the same, the table fails with the error.
+    misfit: Option<(TableDefinition, Error)>,
+    /// The definition a statement last failed with as changed.
+    disputed: Option<TableDefinition>,
+}
+
+impl Polled {
+    pub(super) fn new(parts: &Parts, relation: &Relation, activity: Activity) -> Self {
+        let spec = parts.spec.for_table(relation);
+        let name: Arc<str> = relation.to_string().into();
+        Self {
+            board: parts.board.table(&name),
+            metrics: parts.metrics.table(&name),
+            schedule: Schedule::new(),
+            bound: None,
+            head: ReadHead::new(spec.partition.clone()),
+            parked: None,
+            paging: Paging::new(spec.polling.batch_max_rows, parts.memory.page_bytes),
+            passes: Passes::default(),
+            fixed_upper: None,
+            more_promised: false,
+            changes: Changes::default(),
+            facts: Known::default(),
+            looks: Looks::default(),
+            skipping: Skipping::default(),
+            late: Late::default(),
+            continuity: Continuity::default(),
+            activity,
+            name,
+            spec,
+        }
+    }
+
+    /// Its definition and what follows from it.
+    ///
+    /// # Errors
+    /// `Internal` before it is bound.
+    pub(super) fn bound(&self) -> Result<Arc<Bound>> {
+        self.bound.clone().ok_or_else(|| Error::internal("not bound"))
+    }
+
+    /// Reads one step and hands it on. True if nothing newer is left.
+    ///
+    /// # Errors
+    /// `TransactionAborted` if part of the step is on its way already; those of [`Polled::step`] otherwise, and then nothing
+    /// of the table has changed.
+    pub(super) async fn poll(&mut self, cx: &mut Context<'_>) -> Result<bool> {
+        if self.bound()?.binding.planner.tuple_len() == 0 {
+            return self.load_whole(cx).await;
+        }
+        let mut is_torn = false;
+        match self.step(cx, &mut is_torn).await {
+            Ok((result, place)) => self.install(result, place, cx.out).await,
+            Err(error) if is_torn => {
+                let message = "the rest of a step could not be read";
+                Err(Error::new(ErrorKind::TransactionAborted, message).caused_by(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands the result of a step on, and makes what it has led to the present state.
+    async fn install(&mut self, result: StepResult, place: Place<'_>, out: &Outbox) -> Result<bool> {
+        let StepResult { step, head, exhausted } = result;
+        match step {
+            Some(step) => {
+                // A first load ends when its last rows are committed, so the commit stage says so.
+                self.board.polled(true, false);
+                self.hand_on(step, place, out).await?;
+                self.more_promised = !exhausted;
+            }
+            None if exhausted && std::mem::take(&mut self.more_promised) => {
+                // Nothing to commit, but for the end of a pass.
+                let end = self.passes.open.take().and_then(Pass::end).map(Handoff::from);
+                place.send(end.unwrap_or_else(|| Handoff::CaughtUp { table: Arc::clone(&self.name) }));
+            }
+            None => drop(place),
+        }
+        if let Some(head) = head {
+            self.head = head;
+        }
+        if exhausted && self.is_bulk() {
+            // The next poll begins the next pass.
+            self.head.position = None;
+        }
+        Ok(exhausted)
+    }
+
+    /// Hands a step on. One of a bulk load is marked, and held until it is known whether it is the last.
+    async fn hand_on(&mut self, step: Step, place: Place<'_>, out: &Outbox) -> Result<()> {
+        if !self.is_bulk() {
+            place.send(step.into());
+            return Ok(());
+        }
+        let (mut pass, is_last) = (self.passes.open.take().unwrap_or_default(), step.end == StepEnd::CaughtUp);
+        let mut ready = pass.add(step);
+        let last = if is_last {
+            pass.end()
+        } else {
+            self.passes.open = Some(pass);
+            None
+        };
+        if let (Some(ready), None, true) = (&mut ready, &last, is_last) {
+            // Every row of the table was left out.
+            ready.end = StepEnd::CaughtUp;
+        }
+        match ready {
+            Some(ready) => place.send(ready.into()),
+            None => drop(place),
+        }
+        match last {
+            Some(last) => out.send(last).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is read as a whole each time.
+    pub(super) fn is_bulk(&self) -> bool {
+        self.bound.as_ref().is_some_and(|bound| matches!(bound.binding.planner.mode(), Mode::Bulk))
+    }
+
+    /// An empty batch for its records.
+    pub(super) fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
+        let (rows, row_bytes) = self.paging.expected();
+        EncodedBatch::new(Arc::clone(&bound.binding.topic), rows, row_bytes)
+    }
+
+    /// A poll has succeeded. Tables of a task that were read to their end are due at the same beats if they have a guard:
+    /// one observation of the database's transactions serves them all.
+    pub(super) fn succeeded(&mut self, exhausted: bool, rhythm: Rhythm, once: bool) {
+        if self.schedule.recovered() {
+            tracing::info!(table = %self.name, "polling works again");
+        }
+        (self.changes.redescribes, self.changes.disputed) = (0, None);
+        let interval = self.spec.polling.interval;
+        match exhausted {
+            true if self.late.observes() => self.schedule.due_at_beat(rhythm, interval),
+            true => self.schedule.due_after(interval),
+            false => self.schedule.due_at_once(),
+        }
+        self.schedule.done = once && exhausted;
+    }
+
+    /// What an error means for the tries after it: a statement that needs more than its time gets twice as much, and
+    /// fewer rows to read; a pass that begins anew each time is not begun without end.
+    ///
+    /// # Errors
+    /// The table is to be given up.
+    pub(super) fn broke_off(&mut self, error: Error) -> Result<Error> {
+        let was_in_one = self.passes.broke_off();
+        if error.kind() != ErrorKind::TimeLimit {
+            return Ok(error);
+        }
+        if !was_in_one {
+            self.paging.timed_out();
+            return Ok(error);
+        }
+        let Some(message) = self.passes.timed_out() else { return Ok(error) };
+        let limits = "raise the time limit of the server, role or proxy that ends the statement (statement_timeout, \
+                      max_statement_time, max_execution_time), then restart the connector";
+        Err(Error::new(ErrorKind::TimeLimit, message).with("table", &self.name).advise(limits).caused_by(error))
+    }
+
+    /// The error of a value that did not fit the definition which is the table's still: the value is at fault.
+    pub(super) fn take_misfit(&mut self, definition: &TableDefinition) -> Option<Error> {
+        let (misfit, error) = self.changes.misfit.take()?;
+        (misfit == *definition).then_some(error)
+    }
+
+    /// Forgets what was bound, so that the next poll describes again.
+    ///
+    /// # Errors
+    /// The table is to be given up with it.
+    pub(super) fn redescribe(&mut self, error: Error) -> Result<()> {
+        let Some(bound) = self.bound.take() else { return Err(error) };
+        let (changes, definition) = (&mut self.changes, &bound.binding.definition);
+        self.head.is_found = false;
+        changes.redescribes += 1;
+        let is_of_columns = error.kind() == ErrorKind::SchemaChanged;
+        let is_unchanged = is_of_columns && changes.disputed.as_ref() == Some(definition);
+        changes.disputed = is_of_columns.then(|| definition.clone());
+        // Twice may be a table that is swapped in between; what a user appends is at fault sooner.
+        if is_unchanged && (bound.binding.planner.has_suffix() || changes.redescribes > MAX_REDESCRIBES) {
+            return Err(error.of_unchanged(bound.binding.statement_advice()));
+        }
+        if changes.redescribes > MAX_REDESCRIBES {
+            // What the server itself says of it is not about columns that were seen to change.
+            let is_server_s = std::error::Error::source(&error).is_some();
+            return Err(if is_server_s {
+                error.advise("the table can be described, but not read as it was described: see what the server says")
+            } else {
+                error.advise("the table's columns keep changing; restart the connector when they have settled")
+            });
+        }
+        if error.kind() == ErrorKind::Value {
+            changes.misfit = Some((definition.clone(), error));
+        } else {
+            tracing::info!(table = %self.name, "the columns have changed, describing the table again");
+        }
+        self.schedule.due_at_once();
+        Ok(())
+    }
+
+    /// The table is given up, but looked at again now and then: the operator may have mended it.
+    pub(super) fn fail(&mut self, error: Error, again_after: Duration, parts: &Parts) {
+        if self.schedule.failed.is_none() {
+            let others = parts.board.with(|status| status.tables.len() > 1);
+            let what = if others { "the table has failed; the others go on" } else { "the table has failed" };
+            tracing::error!(table = %self.name, error = %error.report(), advice = error.advice(), "{what}");
+        }
+        self.board.failed(&error);
+        self.bound = None;
+        self.head.is_found = false;
+        self.changes.misfit = None;
+        self.schedule.due_after(again_after);
+        self.schedule.failed = Some(error);
+        self.schedule.done = parts.once;
+    }
+}

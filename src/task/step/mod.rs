@@ -1,0 +1,269 @@
+//! One step of a table: planned, run, and returned as a value. The caller hands it on and then installs what it has led to
+//! ([`Polled::poll`]), so a failure before that leaves the table as it was.
+//!
+//! A step is a page, the rest of the rows that share its only cursor, and the rows that committed late. What may be larger
+//! than a page is handed on in parts, of which the last one has the offset. A table that no key orders has no steps: it is
+//! read in one pass ([`whole`]).
+
+mod run;
+mod whole;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant as Clock;
+
+use self::run::StepRun;
+use super::Parts;
+use super::facts::bound_of_polls;
+use super::handoff::{Outbox, Place, Skipped, Step, StepEnd};
+use super::head::ReadHead;
+use super::late::{At, Sweep, Watch};
+use super::polled::{Bound, Polled};
+use crate::dialect::SourceConnection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorValue, Mode, OffsetDelta, PlannedQuery, Position, micros_of};
+use crate::offsets::Loaded;
+use crate::plan::Planner;
+use crate::reader::{LeftOut, Limits, Page};
+
+/// What a poll works with.
+pub(super) struct Context<'p> {
+    pub(super) parts: &'p Parts,
+    /// The offsets that were stored when the session began.
+    pub(super) stored: &'p Loaded,
+    pub(super) connection: &'p mut dyn SourceConnection,
+    pub(super) watch: &'p mut Watch,
+    pub(super) out: &'p Outbox,
+}
+
+/// The statement a step begins with, and how much of its result is read.
+struct StepPlan {
+    query: PlannedQuery,
+    limits: Limits,
+    /// The late-commit guard's part.
+    guard: Option<Sweep>,
+}
+
+/// The rows of a step that have not been handed on.
+struct StepRows {
+    page: Page,
+    /// In the parts before rows were left out whose values did not fit.
+    has_misfits: bool,
+    guard: Option<Sweep>,
+    /// How long late rows were looked for.
+    late_took: Duration,
+}
+
+/// What a step has led to.
+pub(super) struct StepResult {
+    /// The step to be handed on; none if nothing was found.
+    pub(super) step: Option<Step>,
+    /// The read head behind it.
+    pub(super) head: Option<ReadHead>,
+    /// Nothing newer is left.
+    pub(super) exhausted: bool,
+}
+
+impl<'p> Context<'p> {
+    /// A place for what is going to be read: a statement runs only when its rows have somewhere to go. Nobody holds a view of
+    /// the database and waits.
+    ///
+    /// # Errors
+    /// Those of the connection; `Cancelled` when the commit stage has ended.
+    async fn place(&mut self) -> Result<Place<'p>> {
+        let out: &'p Outbox = self.out;
+        if let Some(place) = out.try_place() {
+            return Ok(place);
+        }
+        self.watch.release(self.connection).await?;
+        out.place().await
+    }
+}
+
+impl StepPlan {
+    /// A page behind a position, up to a bound.
+    fn page(
+        planner: &Planner,
+        after: Option<&Position>,
+        upper: Option<CursorValue<'static>>,
+        limits: Limits,
+        guard: Option<Sweep>,
+    ) -> Self {
+        let bound = match &guard {
+            Some(guard) => guard.bound(upper),
+            None => upper,
+        };
+        // The first row beyond the page tells whether it shares the cursor of the last one within.
+        let query = planner.page(after, bound.as_ref(), limits.rows + 1);
+        let query = match &guard {
+            Some(guard) => guard.page(planner, query),
+            None => query,
+        };
+        Self { query, limits, guard }
+    }
+}
+
+impl Polled {
+    /// Plans a step and runs it. `is_torn` tells that part of it is on its way already.
+    ///
+    /// # Errors
+    /// Those of the connection, of the encoder and of the guard.
+    pub(super) async fn step<'p>(
+        &mut self,
+        cx: &mut Context<'p>,
+        is_torn: &mut bool,
+    ) -> Result<(StepResult, Place<'p>)> {
+        let (started, bound) = (Clock::now(), self.bound()?);
+        if !self.late.shares_view() {
+            cx.watch.release(cx.connection).await?;
+        }
+        let place = cx.place().await?;
+        let upper = self.upper(cx, &bound).await?;
+        let guard = self.begin_guard(cx, &bound).await?;
+        let (planner, position) = (&bound.binding.planner, self.head.position.as_ref());
+        let plan = StepPlan::page(planner, position, upper.clone(), self.paging.limits(), guard);
+        let mut run = StepRun::new(self, cx.parts, &bound, cx.out, place, is_torn);
+        let rows = run.read(cx.connection, plan).await?;
+        let place = run.place()?;
+        let records = rows.page.batch.len() as u64;
+        let result = self.conclude(cx, &bound, rows, upper.as_ref(), *is_torn).await?;
+        self.metrics.polled(records, started.elapsed());
+        Ok((result, place))
+    }
+
+    /// Up to where is read; with `--once` up to where it was at the first poll.
+    async fn upper(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<CursorValue<'static>>> {
+        let upper = match (bound.binding.planner.time_kind(), &self.fixed_upper) {
+            (Some(kind), None) => Some(bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
+            (_, fixed) => fixed.clone(),
+        };
+        if cx.parts.once {
+            self.fixed_upper.clone_from(&upper);
+        }
+        Ok(upper)
+    }
+
+    async fn begin_guard(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<Sweep>> {
+        let at = At {
+            spec: &self.spec,
+            table: &self.name,
+            binding: &bound.binding,
+            position: self.head.position.as_ref(),
+            newest: self.facts.newest(),
+            once: cx.parts.once,
+            board: &self.board,
+            clock: self.late.clock(),
+        };
+        self.late.begin(at, cx.connection, cx.watch).await
+    }
+
+    /// What the rows of a step lead to.
+    async fn conclude(
+        &mut self,
+        cx: &mut Context<'_>,
+        bound: &Bound,
+        rows: StepRows,
+        upper: Option<&CursorValue<'static>>,
+        is_torn: bool,
+    ) -> Result<StepResult> {
+        let StepRows { mut page, has_misfits, guard, late_took } = rows;
+        let (mut must_store, mut blocker) = (is_torn, None);
+        if let Some(guard) = guard {
+            self.metrics.late(guard.late_rows(), guard.reread_rows());
+            blocker = guard.blocker().map(str::to_owned);
+            let place = (&*self.name, bound.binding.planner.time_kind().is_some());
+            let is_outdated = self.late.finish(place, guard, late_took, &self.board);
+            must_store |= is_outdated && self.head.position.is_some();
+        }
+        if !page.batch.is_empty() {
+            self.note_rows(cx, bound, &mut page).await?;
+        }
+        let left_out = std::mem::take(&mut page.left_out);
+        let skipped = self.leave_out(cx, bound, left_out, has_misfits).await?;
+        let found = !page.batch.is_empty() || skipped.is_some() || must_store;
+        let exhausted = page.ended && (!bound.binding.planner.has_suffix() || !found);
+        self.note_lag(bound, &page, upper)?;
+        self.paging.read(&page);
+        if !found {
+            match blocker.filter(|_| exhausted) {
+                Some(blocker) => self.board.waiting(format!("newer rows wait for {blocker}")),
+                None => self.board.polled(false, exhausted),
+            }
+            return Ok(StepResult { step: None, head: None, exhausted });
+        }
+        let (step, head) = self.carry(bound, page, skipped, exhausted, cx.connection.identity())?;
+        Ok(StepResult { step: Some(step), head: Some(head), exhausted })
+    }
+
+    /// Rows left out of a step: makes sure that their values are at fault and not a schema that has changed.
+    async fn leave_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        bound: &Bound,
+        left_out: Vec<LeftOut>,
+        has_misfits: bool,
+    ) -> Result<Option<Skipped>> {
+        if has_misfits || !left_out.is_empty() {
+            // What the columns are now is not to be seen in a view of before.
+            cx.watch.release(cx.connection).await?;
+        }
+        if has_misfits || left_out.iter().any(LeftOut::is_misfit) {
+            self.confirm(cx.parts, cx.connection, bound).await?;
+        }
+        self.told(cx.parts, bound, left_out).await
+    }
+
+    /// The step of a page, with its delta, and the read head behind it.
+    fn carry(
+        &mut self,
+        bound: &Bound,
+        page: Page,
+        skipped: Option<Skipped>,
+        exhausted: bool,
+        identity: Option<&str>,
+    ) -> Result<(Step, ReadHead)> {
+        let (planner, zone) = (&bound.binding.planner, &self.spec.types.all.zone);
+        let end = if exhausted { StepEnd::CaughtUp } else { StepEnd::More };
+        let mut step = Step { end, ..Step::torn(Arc::clone(&self.name), page.batch, skipped) };
+        // Late rows do not move it.
+        let Some(position) = page.position.or_else(|| self.head.position.clone()) else {
+            return Err(Error::internal("a page with rows has no position"));
+        };
+        if let (Some(kind), Some(newest)) = (planner.time_kind(), position.0.first()) {
+            step.newest = Some(kind.to_instant(newest, zone)?);
+        }
+        let (partition, from) = (self.head.partition.clone(), self.head.offset.clone());
+        let mut head = ReadHead { partition, offset: None, position: None, begins_anew: false, is_found: true };
+        if !matches!(planner.mode(), Mode::Bulk) {
+            let mut to = planner.offset_of(&position, page.settled.as_deref(), self.head.offset_of_table(), zone)?;
+            to.guard = self.late.stored_with(&position, identity);
+            step.mark = self.continuity.mark(&head.partition);
+            head.offset = Some(to.clone());
+            step.delta = Some(OffsetDelta { partition: head.partition.clone(), from, to });
+        }
+        head.position = Some(position);
+        Ok((step, head))
+    }
+
+    /// Tells how far behind the clock what was read is.
+    fn note_lag(&self, bound: &Bound, page: &Page, upper: Option<&CursorValue<'static>>) -> Result<()> {
+        let zone = &self.spec.types.all.zone;
+        if let (Some(kind), Some(upper)) = (bound.binding.planner.time_kind(), upper) {
+            let now = kind.to_instant(upper, zone)?;
+            let newest = match page.position.as_ref().and_then(|position| position.0.first()) {
+                Some(newest) => kind.to_instant(newest, zone)?,
+                None => now,
+            };
+            let lag = (now.micros() - newest.micros() - micros_of(self.spec.polling.lead)).max(0) as f64 / 1e6;
+            self.metrics.lag(lag);
+            self.board.lag(lag);
+        }
+        Ok(())
+    }
+}
+
+/// The error of a statement whose rows cannot be told apart by what was said to do so.
+fn no_longer_unique() -> Error {
+    Error::new(ErrorKind::SchemaChanged, "rows share a primary key, which is unique no more")
+}
