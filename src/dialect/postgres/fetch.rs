@@ -4,11 +4,11 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 use sqlx::postgres::PgRow;
-use sqlx::{Column, Row};
+use sqlx::{Column, Row as _};
 
 use super::super::problem::{Problem, in_row, is_of_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
-use super::super::{Doing, Flow, RowSink};
+use super::super::{Doing, DriverRow, Flow, Row, RowSink, Undeliverable};
 use super::classify::classify;
 use super::cursor::CursorDecoder;
 use super::decode::Decoder;
@@ -85,11 +85,10 @@ impl RowReader for Reader<'_> {
         let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
         let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
         let outcome = match layout.decode(row, &mut values, &mut cursor) {
-            Ok(()) => sink.row(&values, &cursor),
-            Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
+            Ok(()) => sink.row(Ok(Row { values: &values, cursor: &cursor, driver: &Named { reader: self, row } })),
+            Err(failure) => self.offer_undecoded(failure, row, &layout, sink),
         };
         let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
-        let outcome = outcome.or_else(|error| self.leave_out(error, row, &layout, sink));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         self.layout = Some(layout);
@@ -161,14 +160,22 @@ impl Reader<'_> {
         }))
     }
 
-    /// Offers a row that cannot be delivered as one to be left out, if its cursor can be read.
+    /// Offers a row that cannot be decoded, if its cursor can be read.
     #[cold]
-    fn leave_out(&self, error: Error, row: &PgRow, layout: &Layout, sink: &mut dyn RowSink) -> Result<Flow> {
+    fn offer_undecoded(
+        &mut self,
+        failure: Failure,
+        row: &PgRow,
+        layout: &Layout,
+        sink: &mut dyn RowSink,
+    ) -> Result<Flow> {
+        let error = self.undecoded(failure).with("table", &self.definition.relation);
         let mut cursor = Vec::new();
         if !is_of_row(&error) || layout.decode_cursor(row, &mut cursor).is_err() {
             return Err(error);
         }
-        sink.left_out(error, &cursor, &|| self.row_text(row))
+        let driver = Named { reader: self, row };
+        sink.row(Err(Undeliverable { error: in_row(error, driver.name()), cursor: &cursor, driver: &driver }))
     }
 
     fn row_text(&self, row: &PgRow) -> RowText {
@@ -196,6 +203,22 @@ impl Reader<'_> {
                     .with("column", column)
             }
         }
+    }
+}
+
+/// A row of a reader, for messages.
+struct Named<'a> {
+    reader: &'a Reader<'a>,
+    row: &'a PgRow,
+}
+
+impl DriverRow for Named<'_> {
+    fn name(&self) -> Option<String> {
+        self.reader.row_name(self.row)
+    }
+
+    fn text(&self) -> RowText {
+        self.reader.row_text(self.row)
     }
 }
 

@@ -5,11 +5,11 @@ use std::task::{Poll, ready};
 
 use futures_util::{StreamExt, stream};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Column, Either, Executor, Row};
+use sqlx::{Column, Either, Executor, Row as _};
 
 use super::super::problem::{Problem, hex, in_row, is_of_row, row_name};
 use super::super::rows::{RowReader, Rows, recycle};
-use super::super::{Doing, Flow, RowSink};
+use super::super::{Doing, DriverRow, Flow, Row, RowSink, Undeliverable};
 use super::classify::classify;
 use super::decode::{self, Decoder, Stored, TOO_FINE, TOO_WIDE, Units};
 use super::text;
@@ -80,11 +80,10 @@ impl RowReader for Reader<'_> {
         let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
         let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
         let outcome = match self.decode(row, &mut values, &mut cursor) {
-            Ok(()) => sink.row(&values, &cursor),
-            Err(failure) => Err(self.undecoded(failure).with("table", &self.definition.relation)),
+            Ok(()) => sink.row(Ok(Row { values: &values, cursor: &cursor, driver: &Named { reader: self, row } })),
+            Err(failure) => self.offer_undecoded(failure, row, sink),
         };
         let outcome = outcome.map_err(|error| in_row(error, self.row_name(row)));
-        let outcome = outcome.or_else(|error| self.leave_out(error, row, sink));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         outcome
@@ -96,6 +95,22 @@ impl RowReader for Reader<'_> {
 
     fn located(&self, error: Error) -> Error {
         error.with("table", &self.definition.relation)
+    }
+}
+
+/// A row of a reader, for messages.
+struct Named<'a> {
+    reader: &'a Reader<'a>,
+    row: &'a SqliteRow,
+}
+
+impl DriverRow for Named<'_> {
+    fn name(&self) -> Option<String> {
+        self.reader.row_name(self.row)
+    }
+
+    fn text(&self) -> RowText {
+        self.reader.row_text(self.row)
     }
 }
 
@@ -160,14 +175,16 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Offers a row that cannot be delivered as one to be left out, if its cursor can be read.
+    /// Offers a row that cannot be decoded, if its cursor can be read.
     #[cold]
-    fn leave_out(&self, error: Error, row: &SqliteRow, sink: &mut dyn RowSink) -> Result<Flow> {
+    fn offer_undecoded(&mut self, failure: Failure, row: &SqliteRow, sink: &mut dyn RowSink) -> Result<Flow> {
+        let error = self.undecoded(failure).with("table", &self.definition.relation);
         let mut cursor = Vec::new();
         if !is_of_row(&error) || self.decode_cursor(row, &mut cursor).is_err() {
             return Err(error);
         }
-        sink.left_out(error, &cursor, &|| self.row_text(row))
+        let driver = Named { reader: self, row };
+        sink.row(Err(Undeliverable { error: in_row(error, driver.name()), cursor: &cursor, driver: &driver }))
     }
 
     fn row_text(&self, row: &SqliteRow) -> RowText {
