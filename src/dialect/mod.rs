@@ -9,6 +9,7 @@ mod decimal;
 mod instant;
 pub mod mysql;
 mod near;
+mod page;
 pub mod postgres;
 mod problem;
 mod redact;
