@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use crate::dialect::{Flow, RowSink, RowStream, StreamEnd};
+use crate::dialect::{Flow, Row, RowSink, RowStream, StreamEnd, Undeliverable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, EncodedBatch, Position, RowText, Sample, TupleOrder, Value};
 
@@ -161,38 +161,20 @@ enum Entry {
 }
 
 impl RowSink for Pager<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        match self.enter(cursor)? {
-            Entry::Taken => {}
-            Entry::PassedOver => return Ok(Flow::Continue),
-            Entry::Refused => return Ok(Flow::Pause),
-        }
-        (self.encode)(values, &mut self.batch)?;
-        if self.batch.len() >= self.next_sample {
-            self.sample(values, cursor);
-        }
-        Ok(self.passed(cursor))
-    }
-
-    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
-        let tolerance = self.rule.tolerance;
-        let is_tolerated = match error.kind() {
-            ErrorKind::Value => tolerance.values,
-            ErrorKind::RecordTooLarge => tolerance.too_large,
-            _ => false,
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
+        let cursor = match &row {
+            Ok(row) => row.cursor,
+            Err(row) => row.cursor,
         };
-        if !is_tolerated {
-            return Err(error);
-        }
         match self.enter(cursor)? {
             Entry::Taken => {}
             Entry::PassedOver => return Ok(Flow::Continue),
             Entry::Refused => return Ok(Flow::Pause),
         }
-        let row = tolerance.texts.then(text);
-        let columns = row.iter().flatten();
-        self.left_out_bytes += columns.map(|(_, text)| text.as_ref().map_or(0, String::len)).sum::<usize>();
-        self.left_out.push(LeftOut { error, row });
+        match row {
+            Ok(row) => self.encode(row)?,
+            Err(row) => self.leave_out(row)?,
+        }
         Ok(self.passed(cursor))
     }
 }
@@ -220,13 +202,42 @@ impl<'a> Pager<'a> {
         }
     }
 
+    fn encode(&mut self, row: Row<'_>) -> Result<()> {
+        if let Err(error) = (self.encode)(row.values, &mut self.batch) {
+            return self.leave_out(row.undeliverable(error));
+        }
+        if self.batch.len() >= self.next_sample {
+            self.sample(row.values, row.cursor);
+        }
+        Ok(())
+    }
+
+    /// Goes on without a row where that is allowed.
+    #[cold]
+    fn leave_out(&mut self, row: Undeliverable<'_>) -> Result<()> {
+        let tolerance = self.rule.tolerance;
+        let is_tolerated = match row.error.kind() {
+            ErrorKind::Value => tolerance.values,
+            ErrorKind::RecordTooLarge => tolerance.too_large,
+            _ => false,
+        };
+        if !is_tolerated {
+            return Err(row.error);
+        }
+        let text = tolerance.texts.then(|| row.driver.text());
+        let columns = text.iter().flatten();
+        self.left_out_bytes += columns.map(|(_, text)| text.as_ref().map_or(0, String::len)).sum::<usize>();
+        self.left_out.push(LeftOut { error: row.error, row: text });
+        Ok(())
+    }
+
     #[cold]
     fn sample(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) {
         self.samples.push(Sample::of(self.batch.len(), values, cursor));
         self.next_sample = self.batch.len() + 1 + self.batch.len() / SAMPLED;
     }
 
-    /// Looks at a row's cursor before the row is taken; entering the same row twice changes nothing.
+    /// Looks at a row's cursor before the row is taken.
     fn enter(&mut self, cursor: &[CursorValue<'_>]) -> Result<Entry> {
         if cursor.contains(&CursorValue::Null) {
             if self.rule.null_fails {
@@ -341,21 +352,31 @@ mod tests {
     use futures_util::future::BoxFuture;
 
     use super::*;
+    use crate::dialect::DriverRow;
     use crate::model::ColumnOrder;
 
     /// Rows of (timestamp, id) handed out as a driver would.
     struct Rows(std::vec::IntoIter<(i64, i64)>, usize);
+
+    struct Id(i64);
+
+    impl DriverRow for Id {
+        fn name(&self) -> Option<String> {
+            Some(format!("id={}", self.0))
+        }
+
+        fn text(&self) -> RowText {
+            vec![("id".to_owned(), Some(self.0.to_string()))]
+        }
+    }
 
     impl RowStream for Rows {
         fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
             Box::pin(async move {
                 for (time, id) in self.0.by_ref() {
                     let cursor = [CursorValue::Timestamp(time), CursorValue::Integer(id)];
-                    let text = || vec![("id".to_owned(), Some(id.to_string()))];
-                    let flow = sink
-                        .row(&[Value::Integer(id)], &cursor[..self.1])
-                        .or_else(|error| sink.left_out(error, &cursor[..self.1], &text))?;
-                    if flow == Flow::Pause {
+                    let row = Row { values: &[Value::Integer(id)], cursor: &cursor[..self.1], driver: &Id(id) };
+                    if sink.row(Ok(row))? == Flow::Pause {
                         return Ok(StreamEnd::Paused);
                     }
                 }
@@ -446,6 +467,7 @@ mod tests {
     async fn a_row_left_out_counts_for_the_page_and_its_position() {
         let page = page_without(&[2, 4], &[10, 10, 11, 11, 11], 2, 4).await.unwrap();
         assert_eq!(ids(&page), (vec![1, 3], vec!["2".to_owned(), "4".to_owned()]));
+        assert_eq!(page.left_out[0].error.context("row"), Some("id=2"));
         assert_eq!((page.position, page.settled, page.ended), (at(11, Some(4)), Some(vec![time(10)]), false));
         let page = page_without(&[1, 2, 3], &[10, 10, 11], 2, 9).await.unwrap();
         assert_eq!((page.batch.len(), page.left_out.len(), page.ended), (0, 3, true));
@@ -529,6 +551,19 @@ mod tests {
         assert!(nothing.ended);
     }
 
+    /// A row of which nothing is asked.
+    struct Unread;
+
+    impl DriverRow for Unread {
+        fn name(&self) -> Option<String> {
+            panic!("not asked for")
+        }
+
+        fn text(&self) -> RowText {
+            panic!("not asked for")
+        }
+    }
+
     #[tokio::test]
     async fn a_row_is_left_out_only_where_that_is_allowed() {
         let rule = CutRule { page: None, null_fails: true, tolerance: Tolerance::default() };
@@ -543,10 +578,12 @@ mod tests {
         ] {
             let rule = CutRule { tolerance: Tolerance { values, too_large, texts: false }, ..rule };
             let mut pager = Pager::new(&encode, rule, limits, EncodedBatch::new("t".into(), 1, 1));
-            let text = || panic!("not asked for");
-            let outcome = pager.left_out(Error::new(kind, "scripted"), &[time(1)], &text);
-            assert_eq!(outcome.is_ok(), tolerated, "{kind:?}");
-            assert!(values || pager.left_out(Error::new(kind, "scripted"), &[CursorValue::Null], &text).is_err());
+            let mut offered = |value| {
+                let error = Error::new(kind, "scripted");
+                pager.row(Err(Undeliverable { error, cursor: &[value], driver: &Unread }))
+            };
+            assert_eq!(offered(time(1)).is_ok(), tolerated, "{kind:?}");
+            assert_eq!(offered(CursorValue::Null).unwrap_err().kind(), ErrorKind::Cursor);
         }
     }
 }

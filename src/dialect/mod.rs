@@ -9,12 +9,14 @@ mod decimal;
 mod instant;
 pub mod mysql;
 mod near;
+mod page;
 pub mod postgres;
 mod problem;
 mod redact;
 mod rows;
 pub mod sqlite;
 mod stranger;
+mod stream;
 pub mod syntax;
 mod tunnel;
 mod vigil;
@@ -28,9 +30,10 @@ use crate::error::{Error, Result};
 pub use crate::model::{CursorFact, FactWeight};
 use crate::model::{
     CursorKind, CursorValue, FieldType, Incarnation, Lineage, Micros, OpenTransactions, PastView, PlannedQuery,
-    Relation, RowText, TableDefinition, TableId, Value, ViewAnswer, ViewQuestion,
+    Relation, TableDefinition, TableId, ViewAnswer, ViewQuestion,
 };
 use crate::zone::Zone;
+pub use stream::{DriverRow, Flow, Row, RowSink, RowStream, StreamEnd, Undeliverable};
 pub use syntax::SqlSyntax;
 pub use vigil::{Silence, Vigil, farewells};
 
@@ -327,48 +330,6 @@ impl Default for Ability {
     fn default() -> Self {
         Self::no("", "")
     }
-}
-
-/// The open result of a page.
-pub trait RowStream: Send {
-    /// Hands rows to the sink until it pauses, the result ends, or an error.
-    fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>>;
-}
-
-/// Who takes rows. Synchronous: nothing awaits inside the row loop (P9).
-pub trait RowSink: Send {
-    /// One row: the definition's columns in order, and the query's cursor columns in order.
-    ///
-    /// # Errors
-    /// `Value` and the like; the row is offered again as one to be left out.
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow>;
-
-    /// A row that cannot be delivered, whose cursor can be read; `text` is what the database gave.
-    ///
-    /// # Errors
-    /// `error`, unless the sink does without the row; the stream stops.
-    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
-        let _ = (cursor, text);
-        Err(error)
-    }
-}
-
-/// What a sink wants next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
-    /// More rows.
-    Continue,
-    /// Come back later; the stream stays open.
-    Pause,
-}
-
-/// Why a stream stopped handing out rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamEnd {
-    /// There are no more.
-    Exhausted,
-    /// The sink paused.
-    Paused,
 }
 
 /// What `explain` shows of a plan.

@@ -1,6 +1,5 @@
 //! The row loop that dialects share. Rows that have arrived are handed to the sink without awaiting; while none
-//! come, the session's [`Vigil`] decides how long they are waited for. A dialect brings a [`RowReader`], bound to the
-//! columns of one page, and row buffers keep their allocation from row to row.
+//! come, the session's [`Vigil`] decides how long they are waited for.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
@@ -9,29 +8,15 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
+use super::page::{PageDecoder, PageReader};
+use super::stream::{Flow, RowSink, RowStream, StreamEnd};
 use super::vigil::Vigil;
-use super::{Flow, RowSink, RowStream, StreamEnd};
-use crate::error::{Error, ErrorKind, Result};
-
-/// Decodes the rows of one page.
-pub(super) trait RowReader: Send {
-    /// The driver's row.
-    type Row: Send;
-
-    /// Decodes one row and hands it to the sink.
-    fn hand_out(&mut self, row: &Self::Row, sink: &mut dyn RowSink) -> Result<Flow>;
-
-    /// Classifies an error of the driver.
-    fn failed(&mut self, error: sqlx::Error) -> Error;
-
-    /// Says of which relation an error is.
-    fn located(&self, error: Error) -> Error;
-}
+use crate::error::{ErrorKind, Result};
 
 /// The open result of a page.
-pub(super) struct Rows<'a, R: RowReader> {
-    stream: BoxStream<'a, sqlx::Result<R::Row>>,
-    reader: R,
+pub(super) struct Rows<'a, D: PageDecoder> {
+    stream: BoxStream<'a, sqlx::Result<D::Row>>,
+    reader: PageReader<'a, D>,
     vigil: Vigil,
     has_rows: bool,
     ended: bool,
@@ -46,9 +31,9 @@ pub(super) fn handshake_failure(text: &str) -> ErrorKind {
     if permanent && !broke { ErrorKind::Config } else { ErrorKind::Unreachable }
 }
 
-impl<'a, R: RowReader> Rows<'a, R> {
+impl<'a, D: PageDecoder> Rows<'a, D> {
     /// The result of a statement that is sent now.
-    pub(super) fn new(stream: BoxStream<'a, sqlx::Result<R::Row>>, reader: R, vigil: &Vigil) -> Self {
+    pub(super) fn new(stream: BoxStream<'a, sqlx::Result<D::Row>>, reader: PageReader<'a, D>, vigil: &Vigil) -> Self {
         vigil.begins();
         Self { stream, reader, vigil: vigil.clone(), has_rows: false, ended: false }
     }
@@ -87,7 +72,7 @@ impl<'a, R: RowReader> Rows<'a, R> {
     }
 }
 
-impl<R: RowReader> RowStream for Rows<'_, R> {
+impl<D: PageDecoder> RowStream for Rows<'_, D> {
     fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
         Box::pin(async move {
             if self.ended {
@@ -114,17 +99,9 @@ impl<R: RowReader> RowStream for Rows<'_, R> {
     }
 }
 
-/// An empty vector with the allocation of `used`. The element types differ in lifetime only, so the
-/// standard library collects in place.
-pub(super) fn recycle<A, B>(mut used: Vec<A>) -> Vec<B> {
-    used.clear();
-    used.into_iter().filter_map(|_| None).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Value;
 
     #[test]
     fn a_connection_that_breaks_in_a_handshake_is_tried_again() {
@@ -140,15 +117,5 @@ mod tests {
         ] {
             assert_eq!(handshake_failure(text), kind, "{text}");
         }
-    }
-
-    #[test]
-    fn a_row_buffer_keeps_its_allocation() {
-        let first: Vec<Value<'static>> = Vec::with_capacity(32);
-        let place = first.as_ptr() as usize;
-        let text = String::from("borrowed");
-        let mut second: Vec<Value<'_>> = recycle(first);
-        second.push(Value::Text(text.as_str().into()));
-        assert_eq!((second.capacity(), second.as_ptr() as usize), (32, place));
     }
 }

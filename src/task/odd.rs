@@ -11,9 +11,9 @@ use super::binding::Binding;
 use super::facts::Times;
 use super::polled::{Bound, Polled};
 use crate::config::spec::{BeforeEpoch, TableSpec};
-use crate::dialect::{Flow, RowSink, SourceConnection};
+use crate::dialect::{Flow, Row, RowSink, SourceConnection, Undeliverable};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorKind, CursorValue, Instant, NotPolled, OddCursor, Value};
+use crate::model::{CursorKind, CursorValue, Instant, NotPolled, OddCursor};
 use crate::plan::Planner;
 use crate::plan::ahead::Ahead;
 use crate::plan::odd::{MOST_COUNTED, OddRows};
@@ -168,7 +168,8 @@ impl Look<'_> {
 struct Name;
 
 impl RowSink for Name {
-    fn row(&mut self, _: &[Value<'_>], _: &[CursorValue<'_>]) -> Result<Flow> {
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
+        row?;
         Err(Error::new(ErrorKind::Cursor, "the row is looked for, not read"))
     }
 }

@@ -49,6 +49,7 @@ use self::types::ColumnType;
 use self::writers::Writers;
 use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
+use super::page::Page;
 use super::vigil::{Farewell, Vigil};
 use super::{
     Counted, CursorFact, Dialect, DocumentedType, Doing, LateSupport, PlanReport, RowStream, SourceConnection,
@@ -396,7 +397,7 @@ impl SourceConnection for Session {
         query: &'a PlannedQuery,
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         Box::pin(async move {
-            let rows = fetch::open(self, definition, query).await?;
+            let rows = fetch::open(self, Page { definition, query }).await?;
             Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
         })
     }

@@ -37,6 +37,7 @@ use self::beside::{Backend, Beside};
 use self::classify::classify;
 use self::cursor::CursorDecoder;
 use self::types::Wire;
+use super::page::Page;
 use super::syntax::{Mixed, double_quoted, single_quoted};
 use super::vigil::{Farewell, Vigil};
 use super::{
@@ -351,7 +352,7 @@ impl SourceConnection for Session {
         query: &'a PlannedQuery,
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         Box::pin(async move {
-            let rows = fetch::open(self, definition, query).await?;
+            let rows = fetch::open(self, Page { definition, query }).await?;
             Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
         })
     }

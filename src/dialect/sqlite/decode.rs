@@ -35,6 +35,7 @@ pub(super) const TOO_FINE: Problem =
 const EPOCH_JULIAN_DAY: f64 = 2_440_587.5;
 
 /// A value by its storage class.
+#[derive(Clone, Copy)]
 pub(super) enum Stored<'r> {
     Null,
     Integer(i64),

@@ -24,6 +24,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Connection, Row};
 
 use self::classify::classify;
+use super::page::Page;
 use super::syntax::double_quoted;
 use super::vigil::{Farewell, Seen, SideDoor, Vigil};
 use super::{
@@ -259,7 +260,7 @@ impl SourceConnection for Session {
     ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
         Box::pin(async move {
             self.refresh().await?;
-            let rows = fetch::open(self, definition, query)?;
+            let rows = fetch::open(self, Page { definition, query })?;
             Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
         })
     }

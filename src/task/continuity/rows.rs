@@ -3,9 +3,9 @@
 
 use super::landmarks::Names;
 use super::verdict::{Evidence, Found, Ids, Now};
-use crate::dialect::{Flow, RowSink, SourceConnection, StreamEnd};
+use crate::dialect::{Flow, Row, RowSink, SourceConnection, StreamEnd, Undeliverable};
 use crate::error::{Error, Result};
-use crate::model::{CursorValue, Hash, Landmark, RowText, Sample, Value};
+use crate::model::{CursorValue, Hash, Landmark, Sample};
 use crate::task::older::is_configured;
 use crate::task::polled::Polled;
 
@@ -18,18 +18,17 @@ struct Rows<'a> {
 }
 
 impl RowSink for Rows<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        let values: Vec<u32> = values.iter().take(Sample::COLUMNS).map(Hash::of_value).collect();
-        let is_later = match (self.time, cursor.first()) {
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
+        let Ok(row) = row else {
+            self.found.push(Now { is_unreadable: true, ..Now::default() });
+            return Ok(Flow::Continue);
+        };
+        let values: Vec<u32> = row.values.iter().take(Sample::COLUMNS).map(Hash::of_value).collect();
+        let is_later = match (self.time, row.cursor.first()) {
             (Some(before), Some(now)) => now.partial_cmp(before).is_some_and(std::cmp::Ordering::is_gt),
             _ => false,
         };
         self.found.push(Now { columns: self.names.columns(&values), is_later, is_unreadable: false });
-        Ok(Flow::Continue)
-    }
-
-    fn left_out(&mut self, _: Error, _: &[CursorValue<'_>], _: &dyn Fn() -> RowText) -> Result<Flow> {
-        self.found.push(Now { is_unreadable: true, ..Now::default() });
         Ok(Flow::Continue)
     }
 }

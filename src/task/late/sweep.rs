@@ -5,14 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::future::BoxFuture;
 
-use crate::dialect::{Flow, RowSink, RowStream, SourceConnection, StreamEnd};
+use crate::dialect::{DriverRow, Flow, Row, RowSink, RowStream, SourceConnection, StreamEnd, Undeliverable};
 use crate::error::{Error, Result};
 use crate::guard::edge::Low;
 use crate::guard::prints::{Hash, Print};
 use crate::guard::{gaps, history, snapshot, window};
-use crate::model::{
-    CursorKind, CursorValue, Micros, PlannedQuery, Relation, RowText, TableDefinition, TupleOrder, Value,
-};
+use crate::model::{CursorKind, CursorValue, Micros, PlannedQuery, Relation, TableDefinition, TupleOrder, Value};
 use crate::plan::Planner;
 use crate::reader::remember;
 
@@ -292,7 +290,7 @@ impl Recent {
 #[derive(Clone, Copy)]
 enum Content<'a> {
     Values(&'a [Value<'a>]),
-    Text(&'a dyn Fn() -> RowText),
+    Text(&'a dyn DriverRow),
 }
 
 fn place_of(cursor: &[CursorValue<'_>]) -> Hash {
@@ -322,7 +320,8 @@ fn print_of(cursor: &[CursorValue<'_>], content: Content<'_>, by_content: bool) 
                 Value::Decimal(bytes) => hash(7, all, bytes),
             })
             .half(),
-        Content::Text(text) => text()
+        Content::Text(row) => row
+            .text()
             .iter()
             .fold(Hash::default(), |all, (_, text)| match text {
                 Some(text) => hash(5, all, text.as_bytes()),
@@ -359,7 +358,7 @@ impl RowStream for Watched<'_> {
     fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
         Box::pin(async move {
             let Self { stream, sweep, order, phase, has_ids } = self;
-            let mut watcher = Watcher { sink, sweep, order, phase: *phase, has_ids: *has_ids, seen: None };
+            let mut watcher = Watcher { sink, sweep, order, phase: *phase, has_ids: *has_ids };
             stream.next_rows(&mut watcher).await
         })
     }
@@ -371,8 +370,6 @@ struct Watcher<'a> {
     order: &'a TupleOrder,
     phase: Phase,
     has_ids: bool,
-    /// Whether the row is to be emitted that was seen and could not be delivered.
-    seen: Option<bool>,
 }
 
 impl Watcher<'_> {
@@ -387,11 +384,9 @@ impl Watcher<'_> {
             _ if self.has_ids => return Err(Error::internal("a row does not tell its transaction")),
             _ => (cursor, None),
         };
-        // A row that cannot be delivered is offered again.
-        let emits = match (self.seen.take(), self.phase) {
-            (Some(emits), _) => emits,
-            (None, Phase::Late) => self.sweep.sees_late(cursor, content, id),
-            (None, phase) => {
+        let emits = match self.phase {
+            Phase::Late => self.sweep.sees_late(cursor, content, id),
+            phase => {
                 self.sweep.sees_after(cursor, content, id, (self.order, phase));
                 true
             }
@@ -401,17 +396,18 @@ impl Watcher<'_> {
 }
 
 impl RowSink for Watcher<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        let (cursor, emits) = self.sees(cursor, Content::Values(values))?;
-        if !emits {
-            return Ok(Flow::Continue);
-        }
-        self.sink.row(values, cursor).inspect_err(|_| self.seen = Some(emits))
-    }
-
-    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
-        let (cursor, emits) = self.sees(cursor, Content::Text(text))?;
-        if emits { self.sink.left_out(error, cursor, text) } else { Ok(Flow::Continue) }
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
+        let (row, emits) = match row {
+            Ok(row) => {
+                let (cursor, emits) = self.sees(row.cursor, Content::Values(row.values))?;
+                (Ok(Row { cursor, ..row }), emits)
+            }
+            Err(row) => {
+                let (cursor, emits) = self.sees(row.cursor, Content::Text(row.driver))?;
+                (Err(Undeliverable { cursor, ..row }), emits)
+            }
+        };
+        if emits { self.sink.row(row) } else { Ok(Flow::Continue) }
     }
 }
 
@@ -433,13 +429,11 @@ struct Prints<'a> {
 }
 
 impl RowSink for Prints<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        (self.take)(print_of(cursor, Content::Values(values), self.by_content));
-        Ok(Flow::Continue)
-    }
-
-    fn left_out(&mut self, _: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
-        (self.take)(print_of(cursor, Content::Text(text), self.by_content));
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
+        (self.take)(match row {
+            Ok(row) => print_of(row.cursor, Content::Values(row.values), self.by_content),
+            Err(row) => print_of(row.cursor, Content::Text(row.driver), self.by_content),
+        });
         Ok(Flow::Continue)
     }
 }

@@ -12,12 +12,13 @@ use super::scripted::{Outside, SourceFault};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::convert::{Converter, Encoder, SchemaPreview, Side};
 use crate::dialect::{
-    Dialect, DocumentedType, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax, StreamEnd,
+    self, Dialect, DocumentedType, DriverRow, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax,
+    StreamEnd, Undeliverable,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, TableDefinition,
-    TableId, UniqueKeys, Value,
+    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, RowText,
+    TableDefinition, TableId, UniqueKeys, Value,
 };
 
 /// Writes the key as text.
@@ -297,6 +298,16 @@ struct Rows {
     cursor: Vec<usize>,
 }
 
+impl DriverRow for Row {
+    fn name(&self) -> Option<String> {
+        Some(self.key.to_string())
+    }
+
+    fn text(&self) -> RowText {
+        vec![("id".to_owned(), Some(self.id.to_string())), ("ts".to_owned(), None)]
+    }
+}
+
 impl RowStream for Rows {
     fn next_rows<'s>(&'s mut self, sink: &'s mut dyn RowSink) -> BoxFuture<'s, Result<StreamEnd>> {
         async move {
@@ -310,11 +321,11 @@ impl RowStream for Rows {
                 let Some(row) = self.rows.pop_front() else { return Ok(StreamEnd::Exhausted) };
                 let cursor: Vec<_> = self.cursor.iter().map(|index| row.value(*index)).collect();
                 let flow = if self.poison.contains(&row.key) {
-                    let text = || vec![("id".to_owned(), Some(row.id.to_string())), ("ts".to_owned(), None)];
-                    sink.left_out(Error::new(ErrorKind::Value, "poison").with("row", row.key), &cursor, &text)?
+                    let error = Error::new(ErrorKind::Value, "poison").with("row", row.key);
+                    sink.row(Err(Undeliverable { error, cursor: &cursor, driver: &row }))?
                 } else {
                     let values = [row.id, row.time / 1000, row.key].map(Value::Integer);
-                    sink.row(&values, &cursor)?
+                    sink.row(Ok(dialect::Row { values: &values, cursor: &cursor, driver: &row }))?
                 };
                 if flow == Flow::Pause {
                     return Ok(StreamEnd::Paused);

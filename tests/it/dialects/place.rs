@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rowtide::config::spec::{ColumnTypes, SourceSpec, SourceUrl};
-use rowtide::dialect::{DIALECTS, Dialect, Flow, RowSink, SourceConnection, SqlSyntax, StreamEnd};
+use rowtide::dialect::{DIALECTS, Dialect, Flow, Row, RowSink, SourceConnection, SqlSyntax, StreamEnd, Undeliverable};
 use rowtide::error::{Error, Result};
 use rowtide::model::{
     CursorKind, CursorValue, Mode, PlannedQuery, Position, Relation, TableDefinition, TableId, Value,
@@ -286,9 +286,10 @@ impl Collected {
 }
 
 impl RowSink for Collected {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
-        self.rows.push(values.iter().map(owned).collect());
-        self.cursor.push(cursor.iter().map(|value| value.clone().into_owned()).collect());
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
+        let row = row?;
+        self.rows.push(row.values.iter().map(owned).collect());
+        self.cursor.push(row.cursor.iter().map(|value| value.clone().into_owned()).collect());
         let pauses = self.pause_after.is_some_and(|limit| self.rows.len().is_multiple_of(limit));
         Ok(if pauses { Flow::Pause } else { Flow::Continue })
     }

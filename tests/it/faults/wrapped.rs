@@ -9,15 +9,15 @@ use futures_util::future::BoxFuture;
 use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use rowtide::convert::{Converter, Encoder, SchemaPreview, Side};
 use rowtide::dialect::{
-    Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, RowSink, RowStream, SourceConnection,
-    SqlSyntax, StreamEnd,
+    Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, Row, RowSink, RowStream,
+    SourceConnection, SqlSyntax, StreamEnd, Undeliverable,
 };
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
     CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, Micros, OffsetDelta, OpenTransactions,
-    PastView, PlannedQuery, Relation, RowText, Server, SourcePartition, TableDefinition, TableId, TableMark, Value,
-    ViewAnswer, ViewQuestion,
+    PastView, PlannedQuery, Relation, Server, SourcePartition, TableDefinition, TableId, TableMark, ViewAnswer,
+    ViewQuestion,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -258,16 +258,12 @@ struct Few<'a> {
 }
 
 impl RowSink for Few<'_> {
-    fn row(&mut self, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Flow> {
+    fn row(&mut self, row: Result<Row<'_>, Undeliverable<'_>>) -> Result<Flow> {
         if let Some(left) = &mut self.left {
             let Some(less) = left.checked_sub(1) else { return Ok(Flow::Pause) };
             *left = less;
         }
-        self.inner.row(values, cursor)
-    }
-
-    fn left_out(&mut self, error: Error, cursor: &[CursorValue<'_>], text: &dyn Fn() -> RowText) -> Result<Flow> {
-        self.inner.left_out(error, cursor, text)
+        self.inner.row(row)
     }
 }
 
