@@ -23,14 +23,14 @@ pub(super) trait PageDecoder: Send {
     /// The decoder of a column, bound once.
     type Decoder: Send;
     /// The decoder of a cursor column, bound once.
-    type CursorDecoder: Copy + Send;
+    type CursorDecoder: Send;
 
     /// The value at this place of a row; none for null.
     fn cell(row: &Self::Row, index: usize) -> Result<Option<Self::Cell<'_>>, CellError>;
 
     /// The decoder of a column; none if the result's column is another one than described.
     fn decoder(
-        &self,
+        &mut self,
         page: Page<'_>,
         column: &ColumnDefinition,
         found: &FoundColumn<Self::Row>,
@@ -48,19 +48,19 @@ pub(super) trait PageDecoder: Send {
     fn append<'r>(decoder: &Self::Decoder, cell: Self::Cell<'r>, values: &mut Vec<Value<'r>>) -> Result<(), Problem>;
 
     /// The cursor value of a cell.
-    fn cursor(decoder: Self::CursorDecoder, cell: Self::Cell<'_>) -> Result<CursorValue<'_>, Problem>;
+    fn cursor<'r>(decoder: &Self::CursorDecoder, cell: Self::Cell<'r>) -> Result<CursorValue<'r>, Problem>;
 
     /// The type of a result's column, for messages.
     fn type_name(found: &FoundColumn<Self::Row>) -> String;
 
     /// A value as messages name a row by it; none for null and for one that is not to be shown.
-    fn shown(row: &Self::Row, index: usize) -> Option<String>;
+    fn shown(&self, row: &Self::Row, index: usize) -> Option<String>;
 
     /// A value as the database gave it; none for null.
-    fn raw(row: &Self::Row, index: usize) -> Option<String>;
+    fn raw(&self, row: &Self::Row, index: usize) -> Option<String>;
 
     /// Classifies an error of the driver.
-    fn classify(error: sqlx::Error) -> Error;
+    fn classify(&mut self, page: Page<'_>, error: sqlx::Error) -> Error;
 
     /// Notes what an error means for the session's next call.
     fn heed(&mut self, error: &Error) {
@@ -119,10 +119,10 @@ impl<'a, D: PageDecoder> PageReader<'a, D> {
         let mut values: Vec<Value<'_>> = recycle(std::mem::take(&mut self.values));
         let mut cursor: Vec<CursorValue<'_>> = recycle(std::mem::take(&mut self.cursor));
         let outcome = match layout.decode(row, &mut values, &mut cursor) {
-            Ok(()) => sink.row(Ok(Row { values: &values, cursor: &cursor, driver: &self.page.row::<D>(row) })),
+            Ok(()) => sink.row(Ok(Row { values: &values, cursor: &cursor, driver: &self.driver(row) })),
             Err(failure) => self.offer_undecoded(failure, row, &layout, sink),
         };
-        let outcome = outcome.map_err(|error| in_row(error, self.page.row::<D>(row).name()));
+        let outcome = outcome.map_err(|error| in_row(error, self.driver(row).name()));
         self.values = recycle(values);
         self.cursor = recycle(cursor);
         self.layout = Some(layout);
@@ -131,9 +131,13 @@ impl<'a, D: PageDecoder> PageReader<'a, D> {
 
     /// An error of the driver instead of a row.
     pub(super) fn failed(&mut self, error: sqlx::Error) -> Error {
-        let error = D::classify(error);
+        let error = self.decoder.classify(self.page, error);
         self.decoder.heed(&error);
         self.located(error)
+    }
+
+    fn driver<'r>(&'r self, row: &'r D::Row) -> PageRow<'r, D> {
+        PageRow { page: self.page, row, decoder: &self.decoder }
     }
 
     /// Says of which relation an error is.
@@ -192,7 +196,7 @@ impl<'a, D: PageDecoder> PageReader<'a, D> {
         if !is_of_row(&error) || layout.decode_cursor(row, &mut cursor).is_err() {
             return Err(error);
         }
-        let driver = self.page.row::<D>(row);
+        let driver = self.driver(row);
         sink.row(Err(Undeliverable { error: in_row(error, driver.name()), cursor: &cursor, driver: &driver }))
     }
 
@@ -214,16 +218,11 @@ impl<'a, D: PageDecoder> PageReader<'a, D> {
     }
 }
 
-impl<'a> Page<'a> {
-    fn row<D: PageDecoder>(self, row: &'a D::Row) -> PageRow<'a, D> {
-        PageRow { page: self, row }
-    }
-}
-
 /// A row of a page, for messages.
 struct PageRow<'a, D: PageDecoder> {
     page: Page<'a>,
     row: &'a D::Row,
+    decoder: &'a D,
 }
 
 impl<D: PageDecoder> DriverRow for PageRow<'_, D> {
@@ -237,13 +236,13 @@ impl<D: PageDecoder> DriverRow for PageRow<'_, D> {
         }
         row_name(indexes.into_iter().filter_map(|index| {
             let column = self.row.columns().get(index)?;
-            Some((column.name(), D::shown(self.row, index)))
+            Some((column.name(), self.decoder.shown(self.row, index)))
         }))
     }
 
     fn text(&self) -> RowText {
         let columns = self.page.definition.columns.iter().enumerate();
-        columns.map(|(index, column)| (column.field.name.clone(), D::raw(self.row, index))).collect()
+        columns.map(|(index, column)| (column.field.name.clone(), self.decoder.raw(self.row, index))).collect()
     }
 }
 
@@ -298,26 +297,30 @@ impl<D: PageDecoder> Layout<D> {
             };
             D::append(&column.decoder, cell, values)
                 .map_err(|problem| Failure::Misfit(index, Misfit::Value(problem)))?;
-            if let Some((place, decoder)) = column.cursor {
-                cursor[place] =
+            if let Some((place, decoder)) = &column.cursor {
+                cursor[*place] =
                     D::cursor(decoder, cell).map_err(|problem| Failure::Misfit(index, Misfit::Cursor(problem)))?;
             }
         }
-        decode_cursor_at::<D>(self.hidden.iter().copied(), row, cursor)
+        decode_cursor_at::<D>(self.hidden(), row, cursor)
+    }
+
+    fn hidden(&self) -> impl Iterator<Item = (usize, usize, &D::CursorDecoder)> {
+        self.hidden.iter().map(|(index, place, decoder)| (*index, *place, decoder))
     }
 
     /// The cursor alone.
     fn decode_cursor<'r>(&self, row: &'r D::Row, cursor: &mut Vec<CursorValue<'r>>) -> Result<(), Failure> {
         cursor.resize(self.cursor, CursorValue::Null);
         let own = self.columns.iter().enumerate();
-        let own = own.filter_map(|(index, column)| column.cursor.map(|(place, decoder)| (index, place, decoder)));
-        decode_cursor_at::<D>(own.chain(self.hidden.iter().copied()), row, cursor)
+        let own = own.filter_map(|(index, column)| column.cursor.as_ref().map(|(place, decoder)| (index, *place, decoder)));
+        decode_cursor_at::<D>(own.chain(self.hidden()), row, cursor)
     }
 }
 
 #[inline]
-fn decode_cursor_at<'r, D: PageDecoder>(
-    places: impl Iterator<Item = (usize, usize, D::CursorDecoder)>,
+fn decode_cursor_at<'r, 'd, D: PageDecoder + 'd>(
+    places: impl Iterator<Item = (usize, usize, &'d D::CursorDecoder)>,
     row: &'r D::Row,
     cursor: &mut [CursorValue<'r>],
 ) -> Result<(), Failure> {

@@ -66,7 +66,7 @@ impl PageDecoder for Values<'_> {
         bytes(row, index).map_err(CellError::Driver)
     }
 
-    fn decoder(&self, page: Page<'_>, column: &ColumnDefinition, found: &MySqlColumn) -> Option<Decoder> {
+    fn decoder(&mut self, page: Page<'_>, column: &ColumnDefinition, found: &MySqlColumn) -> Option<Decoder> {
         let (of_table, of_result) = (described(column), ColumnType::of_result(found.type_info()));
         let is_other = is_query(page) && !of_result.reads_as(&of_table) && of_result.stands_for(&of_table);
         if !is_other && !of_result.reads_as(&of_table) {
@@ -90,7 +90,7 @@ impl PageDecoder for Values<'_> {
     }
 
     #[inline]
-    fn cursor(decoder: CursorDecoder, cell: Self::Cell<'_>) -> Result<CursorValue<'_>, Problem> {
+    fn cursor<'r>(decoder: &CursorDecoder, cell: Self::Cell<'r>) -> Result<CursorValue<'r>, Problem> {
         decoder.decode(cell)
     }
 
@@ -98,15 +98,15 @@ impl PageDecoder for Values<'_> {
         ColumnType::of_result(found.type_info()).name.to_string()
     }
 
-    fn shown(row: &MySqlRow, index: usize) -> Option<String> {
+    fn shown(&self, row: &MySqlRow, index: usize) -> Option<String> {
         shown(&column_type(row, index)?, bytes(row, index).ok()??)
     }
 
-    fn raw(row: &MySqlRow, index: usize) -> Option<String> {
+    fn raw(&self, row: &MySqlRow, index: usize) -> Option<String> {
         Some(raw(&column_type(row, index)?, bytes(row, index).ok()??))
     }
 
-    fn classify(error: sqlx::Error) -> Error {
+    fn classify(&mut self, _: Page<'_>, error: sqlx::Error) -> Error {
         classify(error, Doing::Page)
     }
 

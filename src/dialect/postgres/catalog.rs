@@ -1,13 +1,14 @@
 //! What there is: the tables, and the columns of one relation. A row of nulls shows order, names and types of its
 //! result; the catalog adds what a result does not tell.
 
-use sqlx::postgres::{PgColumn, PgRow};
-use sqlx::{Column, Row};
+use sqlx::postgres::{PgArguments, PgColumn, PgRow};
+use sqlx::{Arguments, Column, Row};
 
 use super::super::syntax::double_quoted;
 use super::super::{Doing, near};
+use super::classify::is_inconvertible;
 use super::types::{CatalogKind, CatalogType, Mapping};
-use super::{Session, answered, keys, statement};
+use super::{Session, answered, keys, statement, stored};
 use crate::config::spec::{CatalogFilter, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, Field, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys};
@@ -48,12 +49,24 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
          ) t where t.type is not null order by t.type, t.schema, t.name",
         branches.join(" ")
     );
-    let call = sqlx::query(statement(&sql))
-        .bind(filter.schema.as_deref().filter(|pattern| !pattern.is_empty()))
-        .bind(filter.catalog.as_deref().filter(|pattern| !pattern.is_empty()))
-        .persistent(false);
-    let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
-    rows.iter().map(|row| Ok(TableId { catalog: None, schema: Some(name(row, 0)?), name: name(row, 1)? })).collect()
+    let arguments = || {
+        let schema = filter.schema.as_deref().filter(|pattern| !pattern.is_empty());
+        let catalog = filter.catalog.as_deref().filter(|pattern| !pattern.is_empty());
+        let mut arguments = PgArguments::default();
+        let added = arguments.add(schema).and_then(|()| arguments.add(catalog));
+        added.map(|()| arguments).map_err(|_| Error::internal("a pattern of names cannot be encoded"))
+    };
+    let call = sqlx::query_with(statement(&sql), arguments()?).persistent(false);
+    match answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await {
+        Err(error) if is_inconvertible(&error) => {
+            session.begin().await?;
+            stored::names(session, &sql, arguments()?).await
+        }
+        rows => {
+            let id = |row| Ok(TableId { catalog: None, schema: Some(name(row, 0)?), name: name(row, 1)? });
+            rows?.iter().map(id).collect()
+        }
+    }
 }
 
 /// A name, which in a database of the encoding SQL_ASCII need not be text in UTF-8: such a table is listed, for it may
@@ -110,6 +123,11 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
     let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
     let shape = match (answered(&session.vigil, Doing::Describe, call).await, relation) {
         (Ok(shape), _) => shape,
+        (Err(error), Relation::Table(id)) if is_inconvertible(&error) && is_unnamed(id) => {
+            return Err(Error::new(ErrorKind::SourceSchema, "the table cannot be asked for")
+                .advise(UNNAMED)
+                .caused_by(error));
+        }
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
             return Err(missing(session, id, error).await);
         }
@@ -129,13 +147,18 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Resu
     define(session, relation, (columns, unique))
 }
 
+const UNNAMED: &str = "the name is not text in UTF-8, or has a character that is none in it: rename the table, or leave it out \
+                       (table.exclude.list, table.blacklist)";
+
+/// Whether the name is what is left of one that is not text in UTF-8.
+fn is_unnamed(id: &TableId) -> bool {
+    id.parts().any(|part| part.contains(char::REPLACEMENT_CHARACTER))
+}
+
 /// The error of a table that is not there, with the names that are near it.
 async fn missing(session: &mut Session, id: &TableId, error: Error) -> Error {
-    if id.parts().any(|part| part.contains(char::REPLACEMENT_CHARACTER)) {
-        return error.advise(
-            "the name is not text in UTF-8, which a database of the encoding SQL_ASCII does not ask for: rename the table, or \
-             leave it out (table.exclude.list, table.blacklist)",
-        );
+    if is_unnamed(id) {
+        return error.advise(UNNAMED);
     }
     if session.pooled {
         return error;

@@ -30,6 +30,13 @@ pub(super) fn is_of_server(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<ServerError>())
 }
 
+/// Whether the server could not convert a character between the database's encoding and UTF-8, or found one that is none
+/// of its encoding.
+pub(super) fn is_inconvertible(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ServerError>());
+    cause.is_some_and(|cause| matches!(cause.code.as_str(), "22P05" | "22021"))
+}
+
 /// Classifies an error of the driver.
 pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
     match error {

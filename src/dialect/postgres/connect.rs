@@ -14,7 +14,8 @@ use super::super::vigil::{Farewell, SideDoor, Vigil};
 use super::super::{Doing, STATEMENTS_KEPT};
 use super::beside::{Backend, Beside};
 use super::classify::{classify, is_of_server};
-use super::settings::Settings;
+use super::settings::{ENCODING, Settings};
+use super::stored::Charset;
 use super::{Notes, Session, answered, identity, statement};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -348,6 +349,7 @@ async fn greet(opened: Opened, source: &SourceSpec, settings: &Settings, silence
     let (_, instance) = pairs.next().ok_or_else(unreadable)?;
     new_enough(&version)?;
     let present: BTreeMap<String, String> = pairs.collect();
+    let charset = Charset::new(present.get(ENCODING).map_or("", String::as_str));
     let missed = settings.missed(&present);
     if !pooled && !missed.is_empty() {
         tracing::info!(
@@ -379,7 +381,7 @@ async fn greet(opened: Opened, source: &SourceSpec, settings: &Settings, silence
         pooled,
         begin: settings.begin(),
         local,
-        notes: Notes::default(),
+        notes: Notes { charset: Arc::new(charset), ..Notes::default() },
         _farewell: Farewell(vigil.clone()),
         vigil,
     })

@@ -1,10 +1,12 @@
 //! Cursor columns: binary wire form in, [`CursorValue`] out, and the server's own units for what is bound.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::calendar::MICROS_PER_DAY;
 use super::super::problem::Problem;
 use super::decode::{EPOCH_DAYS, EPOCH_MICROS, finite, fixed, utf8};
+use super::stored::Charset;
 use super::types::Wire;
 use crate::model::{CursorKind, CursorValue};
 
@@ -13,7 +15,7 @@ const BEYOND: Problem =
     Problem::new("the timestamp is in the year 294247 or beyond, where 64 bits of microseconds end");
 
 /// How one result column is read as a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum CursorDecoder {
     Int2,
     Int4,
@@ -23,6 +25,8 @@ pub(super) enum CursorDecoder {
     Timestamp,
     Date,
     Text,
+    /// In the database's own encoding.
+    Stored(Arc<Charset>),
 }
 
 impl CursorDecoder {
@@ -44,7 +48,7 @@ impl CursorDecoder {
 
     /// The cursor value of a value that is not null.
     #[inline]
-    pub(super) fn decode<'r>(self, bytes: &'r [u8]) -> Result<CursorValue<'r>, Problem> {
+    pub(super) fn decode<'r>(&self, bytes: &'r [u8]) -> Result<CursorValue<'r>, Problem> {
         Ok(match self {
             CursorDecoder::Int2 => CursorValue::Integer(i64::from(i16::from_be_bytes(fixed(bytes)?))),
             CursorDecoder::Int4 => CursorValue::Integer(i64::from(i32::from_be_bytes(fixed(bytes)?))),
@@ -58,6 +62,7 @@ impl CursorDecoder {
                 days => (i64::from(days) + EPOCH_DAYS) * MICROS_PER_DAY,
             }),
             CursorDecoder::Text => CursorValue::Text(Cow::Borrowed(utf8(bytes)?)),
+            CursorDecoder::Stored(charset) => CursorValue::Text(charset.text(bytes)?),
         })
     }
 }

@@ -2,12 +2,14 @@
 //! allocated for numbers, text and bytes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::super::calendar::{MICROS_PER_DAY, hybrid_day};
 use super::super::instant::{TimestampEncoder, time_of_day};
 use super::super::problem::Problem;
 use super::cursor::unix_micros;
 use super::numeric::Numeric;
+use super::stored::Charset;
 use super::types::Wire;
 use crate::config::spec::{TypeSpec, ZeroDate};
 use crate::model::{ColumnDefinition, FieldType, Projection, Value};
@@ -49,7 +51,7 @@ impl Infinite {
 }
 
 /// How one column's values become record values.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Decoder {
     Bool,
     Int2,
@@ -62,18 +64,27 @@ pub(super) enum Decoder {
     Char,
     Bytes,
     Bit,
-    Date { legacy_calendar: bool, infinite: Infinite },
+    Date {
+        legacy_calendar: bool,
+        infinite: Infinite,
+    },
     Time(Zone),
     Timetz,
     Timestamp(TimestampEncoder),
     Timestamptz(TimestampEncoder),
     Uuid,
     Jsonb,
-    Decimal { scale: i32 },
-    NumericInteger { limit: i64 },
+    Decimal {
+        scale: i32,
+    },
+    NumericInteger {
+        limit: i64,
+    },
     NumericDouble,
     NumericText,
     Money,
+    /// In the database's own encoding.
+    Stored(Arc<Charset>),
 }
 
 impl Decoder {
@@ -171,6 +182,7 @@ impl Decoder {
                 Value::Float64(numeric.double().ok_or(MALFORMED)?)
             }
             Decoder::NumericText => Value::Text(Cow::Owned(Numeric::read(bytes).ok_or(MALFORMED)?.text())),
+            Decoder::Stored(charset) => Value::Text(charset.text(bytes)?),
             Decoder::Money => {
                 let amount = f64::from_be_bytes(fixed(bytes)?);
                 Value::Float64(Some(amount).filter(|amount| amount.abs() < EXACT_MONEY).ok_or(TOO_MUCH)?)

@@ -1,17 +1,21 @@
 //! The statement of a page, sent to the server, and its values: bytes in the binary form of their type.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use futures_util::{StreamExt, stream};
 use sqlx::postgres::{PgColumn, PgRow};
 use sqlx::{Column, Row as _};
 
 use super::super::Doing;
 use super::super::page::{CellError, Misfit, Page, PageDecoder, PageReader};
-use super::super::problem::Problem;
+use super::super::problem::{Problem, hex};
 use super::super::rows::Rows;
-use super::classify::classify;
+use super::classify::{classify, is_inconvertible};
 use super::cursor::CursorDecoder;
 use super::decode::Decoder;
 use super::shown::{raw, shown};
+use super::stored::{self, Charset, Stored};
 use super::types::Wire;
 use super::{Notes, Session, answered, bind, statement};
 use crate::config::spec::ColumnTypes;
@@ -21,31 +25,59 @@ use crate::model::{ColumnDefinition, CursorColumn, CursorValue, Relation, Value}
 /// The values of PostgreSQL.
 pub(super) struct Values<'a> {
     types: &'a ColumnTypes,
+    identity: &'a str,
     notes: &'a mut Notes,
+    /// The text comes as it is stored.
+    stored: Option<Stored>,
 }
 
 /// Runs a page.
 pub(super) async fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
     let Page { definition, query } = page;
     session.begin().await?;
-    let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?);
+    let stored = stored::prepare(session, page).await?;
+    let sql = stored.as_ref().map_or(&query.sql, |stored| &stored.sql);
+    let call = sqlx::query_with(statement(sql), bind::arguments(&query.binds)?);
     let call = call.persistent(query.recurs && !session.pooled);
     // Behind a pooler a limited page is taken into memory, so that no transaction stays open while
     // its rows are handed out.
     let (call, buffered) = if session.pooled && query.limit.is_some() {
         let rows = answered(&session.vigil, Doing::Page, call.fetch_all(&mut session.connection)).await;
-        let rows = rows.map_err(|error| session.noted(error.with("table", &definition.relation)))?;
+        let rows = rows.map_err(|error| {
+            let error = inconvertible(error, &session.identity, &definition.relation);
+            session.noted(error.with("table", &definition.relation))
+        })?;
         session.end().await?;
         (None, rows)
     } else {
         (Some(call), Vec::new())
     };
-    let Session { connection, types, notes, vigil, .. } = session;
+    let Session { connection, types, notes, vigil, identity, .. } = session;
     let stream = match call {
         Some(call) => call.fetch(connection),
         None => stream::iter(buffered.into_iter().map(Ok)).boxed(),
     };
-    Ok(Rows::new(stream, PageReader::new(page, Values { types, notes }), vigil))
+    Ok(Rows::new(stream, PageReader::new(page, Values { types, identity, notes, stored }), vigil))
+}
+
+/// A relation with text that the server cannot convert is read again, as it is stored, and says then which row it is.
+fn inconvertible(error: Error, identity: &str, relation: &Relation) -> Error {
+    if !is_inconvertible(&error) || !stored::remember(identity, relation) {
+        return error;
+    }
+    tracing::info!(
+        table = %relation,
+        "the server cannot convert a text to UTF-8; from now on text of the table is read as it is stored and converted here"
+    );
+    Error::new(ErrorKind::SchemaChanged, "the server cannot convert a text to UTF-8, and does not say which")
+        .caused_by(error)
+}
+
+impl Values<'_> {
+    /// The characters of a column of the result, if its text comes as it is stored.
+    fn charset(&self, index: usize) -> Option<&Arc<Charset>> {
+        self.stored.as_ref().filter(|stored| stored.texts.get(index) == Some(&true)).map(|stored| &stored.charset)
+    }
 }
 
 fn wire(row: &PgRow, index: usize) -> Option<Wire> {
@@ -64,13 +96,20 @@ impl PageDecoder for Values<'_> {
         row.try_get_raw(index).map(|value| value.as_bytes().ok()).map_err(CellError::Driver)
     }
 
-    fn decoder(&self, page: Page<'_>, column: &ColumnDefinition, found: &PgColumn) -> Option<Decoder> {
+    fn decoder(&mut self, page: Page<'_>, column: &ColumnDefinition, found: &PgColumn) -> Option<Decoder> {
         let wire = Wire::of_result(found.type_info());
+        let index = page.definition.column_index(&column.field.name);
+        if let Some(charset) = index.and_then(|index| self.charset(index)) {
+            return (wire == Wire::Bytea).then(|| Decoder::Stored(charset.clone()));
+        }
         let types = self.types.of(&page.definition.relation, &column.field.name);
         if wire == Wire::expected(column) { Decoder::bind(wire, column, &types) } else { None }
     }
 
     fn cursor_decoder(&self, _: Page<'_>, column: &CursorColumn, found: &PgColumn) -> Option<CursorDecoder> {
+        if let Some(charset) = self.charset(column.index) {
+            return Some(CursorDecoder::Stored(charset.clone()));
+        }
         CursorDecoder::bind(Wire::of_result(found.type_info()), column.kind)
     }
 
@@ -80,7 +119,7 @@ impl PageDecoder for Values<'_> {
     }
 
     #[inline]
-    fn cursor(decoder: CursorDecoder, cell: Self::Cell<'_>) -> Result<CursorValue<'_>, Problem> {
+    fn cursor<'r>(decoder: &CursorDecoder, cell: Self::Cell<'r>) -> Result<CursorValue<'r>, Problem> {
         decoder.decode(cell)
     }
 
@@ -88,16 +127,24 @@ impl PageDecoder for Values<'_> {
         found.type_info().to_string()
     }
 
-    fn shown(row: &PgRow, index: usize) -> Option<String> {
-        shown(wire(row, index)?, Self::cell(row, index).ok()??)
+    fn shown(&self, row: &PgRow, index: usize) -> Option<String> {
+        let cell = Self::cell(row, index).ok()??;
+        match self.charset(index) {
+            Some(charset) => Some(charset.text(cell).map_or_else(|_| hex(cell), Cow::into_owned)),
+            None => shown(wire(row, index)?, cell),
+        }
     }
 
-    fn raw(row: &PgRow, index: usize) -> Option<String> {
-        Some(raw(wire(row, index)?, Self::cell(row, index).ok()??))
+    fn raw(&self, row: &PgRow, index: usize) -> Option<String> {
+        let cell = Self::cell(row, index).ok()??;
+        match self.charset(index).map(|charset| charset.text(cell)) {
+            Some(Ok(text)) => Some(text.into_owned()),
+            _ => Some(raw(wire(row, index)?, cell)),
+        }
     }
 
-    fn classify(error: sqlx::Error) -> Error {
-        classify(error, Doing::Page)
+    fn classify(&mut self, page: Page<'_>, error: sqlx::Error) -> Error {
+        inconvertible(classify(error, Doing::Page), self.identity, &page.definition.relation)
     }
 
     fn heed(&mut self, error: &Error) {
@@ -106,6 +153,8 @@ impl PageDecoder for Values<'_> {
 
     fn learn(&mut self, relation: &Relation, column: &str, misfit: Misfit) -> ErrorKind {
         match misfit {
+            // It came after the look at the page.
+            Misfit::Value(stored::UNSEEN) | Misfit::Cursor(stored::UNSEEN) => ErrorKind::SchemaChanged,
             Misfit::Value(_) => ErrorKind::Value,
             Misfit::Cursor(_) => ErrorKind::Cursor,
             Misfit::Null => {

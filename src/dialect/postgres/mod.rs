@@ -1,5 +1,6 @@
 //! PostgreSQL, 12 and newer. The files: `connect` opens a session, `settings` says what it is set to, `catalog` lists and describes,
 //! `type_table` and `types` map types, `decode`, `numeric` and `cursor` read values, `fetch` runs pages,
+//! `stored` reads text that the server cannot convert,
 //! `explain` judges plans, `facts` judges cursor columns, `bind` writes parameters, `shown` names rows,
 //! `identity` says which server it is, `incarnation` which table, `view` what its transactions do,
 //! `beside` asks the server about the session and cancels its statements, `classify` sorts errors. A session only reads, in UTC.
@@ -20,6 +21,7 @@ mod keys;
 mod numeric;
 mod settings;
 mod shown;
+mod stored;
 mod type_table;
 mod types;
 mod view;
@@ -183,6 +185,8 @@ struct Notes {
     in_view: bool,
     /// What may be seen of transactions, once it was looked at.
     rights: Option<view::Rights>,
+    /// Characters of the database's encoding, for text that is read as it is stored.
+    charset: Arc<stored::Charset>,
     /// Columns described NOT NULL that gave a null (outer joins), per relation.
     nullable: HashMap<Relation, HashSet<String>>,
 }

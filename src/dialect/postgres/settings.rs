@@ -43,7 +43,7 @@ const OF_THE_DRIVER: &[(&str, &str)] =
     &[("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("TimeZone", "UTC"), ("extra_float_digits", "3")];
 
 /// The encoding of the database's text.
-const ENCODING: &str = "server_encoding";
+pub(super) const ENCODING: &str = "server_encoding";
 /// Any bytes. Asked for text in UTF-8 the server fails the whole statement for bytes that are none, and does not say in
 /// which row; as they are they come with the row that they are in.
 const ANY_BYTES: &str = "SQL_ASCII";

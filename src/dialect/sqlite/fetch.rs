@@ -64,7 +64,7 @@ impl PageDecoder for Values<'_> {
         Ok(Some(stored).filter(|stored| !matches!(stored, Stored::Null)))
     }
 
-    fn decoder(&self, page: Page<'_>, column: &ColumnDefinition, _: &SqliteColumn) -> Option<Decoder> {
+    fn decoder(&mut self, page: Page<'_>, column: &ColumnDefinition, _: &SqliteColumn) -> Option<Decoder> {
         let declared = Declared::parse(&column.database_type);
         let is_time = declared.is_time() && column.projection == Projection::Column;
         let units = match column.cursor {
@@ -86,22 +86,22 @@ impl PageDecoder for Values<'_> {
     }
 
     #[inline]
-    fn cursor(kind: CursorKind, cell: Self::Cell<'_>) -> Result<CursorValue<'_>, Problem> {
-        decode::cursor(kind, cell)
+    fn cursor<'r>(kind: &CursorKind, cell: Self::Cell<'r>) -> Result<CursorValue<'r>, Problem> {
+        decode::cursor(*kind, cell)
     }
 
     fn type_name(found: &SqliteColumn) -> String {
         found.type_info().to_string()
     }
 
-    fn shown(row: &SqliteRow, index: usize) -> Option<String> {
+    fn shown(&self, row: &SqliteRow, index: usize) -> Option<String> {
         match Self::cell(row, index).ok()?? {
             Stored::Blob(_) => None,
             stored => text::of(&stored).map(|text| text.into_owned()),
         }
     }
 
-    fn raw(row: &SqliteRow, index: usize) -> Option<String> {
+    fn raw(&self, row: &SqliteRow, index: usize) -> Option<String> {
         match Self::cell(row, index) {
             Ok(None) => None,
             Ok(Some(Stored::Blob(bytes))) => Some(hex(bytes)),
@@ -111,7 +111,7 @@ impl PageDecoder for Values<'_> {
         }
     }
 
-    fn classify(error: sqlx::Error) -> Error {
+    fn classify(&mut self, _: Page<'_>, error: sqlx::Error) -> Error {
         classify(error, Doing::Page)
     }
 

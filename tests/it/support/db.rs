@@ -128,8 +128,12 @@ impl Postgres {
 
     /// One of the encoding SQL_ASCII, which takes any bytes for text.
     pub fn of_any_bytes() -> Self {
+        Self::of_encoding("SQL_ASCII")
+    }
+
+    pub fn of_encoding(encoding: &str) -> Self {
         let database = Self { server: Stack::get().postgres, name: unique("rt") };
-        let how = "encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'";
+        let how = format!("encoding '{encoding}' template template0 lc_collate 'C' lc_ctype 'C'");
         run_on_postgres(&database.server, &format!("create database {} {how}", database.name));
         database
     }
