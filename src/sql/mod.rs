@@ -13,7 +13,7 @@ mod suffix;
 mod tests;
 mod tokens;
 
-pub use query::{query, runs_as_it_stands, without_modifiers};
+pub use query::{query, runs_as_it_stands, user_variables, without_modifiers};
 pub use suffix::{cuts, suffix};
 
 /// Whose SQL it is.

@@ -54,6 +54,19 @@ pub fn without_modifiers(sql: &str, grammar: Grammar) -> String {
     edited(sql, edits)
 }
 
+/// The user variables (`@x`) in a query of MySQL and its relatives, each once.
+pub fn user_variables(sql: &str, grammar: Grammar) -> Vec<String> {
+    let tokens = Tokens::new(sql, grammar);
+    let mut variables = Vec::new();
+    for index in (0..tokens.len()).filter(|index| tokens.kind(*index) == Some(Kind::Variable)) {
+        let name = tokens.get(index).map_or("", |token| tokens.str(token)).to_owned();
+        if !name.starts_with("@@") && !variables.contains(&name) {
+            variables.push(name);
+        }
+    }
+    variables
+}
+
 /// Whether a query is better run in its own words than in another one's FROM, which in MySQL and its relatives makes
 /// other types of some expressions. EXPLAIN takes no other statements.
 pub fn runs_as_it_stands(sql: &str, grammar: Grammar) -> bool {

@@ -164,6 +164,39 @@ fn dates_without_month_or_day_are_told_like_zero_dates_and_the_others_delivered(
 }
 
 #[test]
+fn dates_that_are_none_in_one_of_several_timestamp_columns_are_told_and_the_others_delivered() {
+    for kind in ["mysql", "mariadb", "tidb"] {
+        for column in ["datetime(6)", "date"] {
+            let database = Any::MySql(kind, MySqlFamily::new(kind));
+            database
+                .run(&format!("create table t (id int primary key, a {column} null, b {column} null, v int not null)"));
+            database.run(
+                "set sql_mode = 'ALLOW_INVALID_DATES';
+                 insert into t values (1, '2024-01-01', null, 1), (7, '0000-00-00', '2024-01-02', 7), (8, null, '2024-00-15', 8),
+                   (2, null, '2024-02-28', 2), (9, '2024-02-31', '2024-02-29', 9), (3, '2024-03-01', '2024-00-00', 3),
+                   (10, null, '0000-00-00', 10)",
+            );
+            for mode in ["timestamp", "timestamp+incrementing"] {
+                let of_table = by_time(&database, mode).set("timestamp.column.name", "a,b").set("batch.max.rows", "1");
+                let of_query = by_time(&database, mode).without("table.whitelist").set("query", "select * from t");
+                let of_query = of_query.set("timestamp.column.name", "a,b").set("batch.max.rows", "1");
+                let of_query = of_query.set("topic.prefix", &format!("{}_q", of_table.name));
+                for (topic, connector) in
+                    [(of_table.topic("t"), of_table), (of_query.keys["topic.prefix"].clone(), of_query)]
+                {
+                    let told = once(&connector).expect_code(0);
+                    told.expect_says(&["a zero date, or one that is none", "rows_not_polled=4"]);
+                    once(&connector).expect_code(0);
+                    assert_eq!(values(&topic), [1, 2, 3], "{kind} {column} {mode} {topic}");
+                }
+                let fails = by_time(&database, mode).set("timestamp.column.name", "a,b");
+                once(&fails.set("cursor.zero.date", "fail")).expect_code(1).expect_says(&["cursor.zero.date=ignore"]);
+            }
+        }
+    }
+}
+
+#[test]
 fn dates_that_are_none_in_a_primary_key_are_in_a_load() {
     for kind in ["mysql", "mariadb", "tidb"] {
         let database = MySqlFamily::new(kind);
@@ -175,7 +208,9 @@ fn dates_that_are_none_in_a_primary_key_are_in_a_load() {
         let database = Any::MySql(kind, database);
         let connector = database.connector().set("mode", "bulk").set("table.whitelist", "t").set("batch.max.rows", "1");
         let connector = connector.set("zero.date", "null");
-        once(&connector).expect_code(0);
+        once(&connector)
+            .expect_code(0)
+            .expect_says(&["the key holds dates that are none", "in one piece instead of pages"]);
         assert_eq!(values(&connector.topic("t")), [1, 2, 3, 4, 5], "{kind}");
     }
 }

@@ -10,7 +10,7 @@ use super::super::{Doing, near};
 use super::classify::number_of;
 use super::syntax::back_quoted;
 use super::types::{ColumnType, Kind};
-use super::{Server, Session, answered, roles, statement, text};
+use super::{OF_HIDDEN, Server, Session, answered, roles, statement, text, variables};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::drivers::DriverTypes;
@@ -23,6 +23,9 @@ use crate::sql::{Grammar, without_modifiers};
 /// Databases of the server's own, the first three of which the drivers know as such.
 const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'performance_schema', 'sys', \
                       'metrics_schema')";
+
+const BROKEN_KEY: &str = "the key holds dates that are none (zero, or without month or day), which have no place in an \
+                          order: a load reads the table in one piece instead of pages";
 
 /// The table types of Connector/J, in their order: what they are in the catalog, and whether they are the
 /// server's own.
@@ -89,7 +92,7 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation, times: 
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
             let sql = format!("select * from {}", sql_name(id));
-            (query_columns(session, &sql).await?, Keys::none_because("it is a view"))
+            (columns_of_query(session, relation, &sql).await?, Keys::none_because("it is a view"))
         }
         Relation::Table(id) => {
             let mut columns = table_columns(session, id).await?;
@@ -97,15 +100,25 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation, times: 
             fill_in_widths(session, id, &mut columns).await?;
             (columns, keys(session, id).await?)
         }
-        Relation::Query(sql) => (query_columns(session, sql).await?, Keys::none_because("it is a query")),
+        Relation::Query(sql) => (columns_of_query(session, relation, sql).await?, Keys::none_because("it is a query")),
     };
     let mut definition = define(session, relation, columns, keys)?;
-    let broken = session.notes.broken_dates.get(relation);
-    for column in definition.columns.iter_mut().filter(|column| broken.is_some_and(|b| b.contains(&column.field.name)))
-    {
-        // As a timestamp it is polled without such rows; a key that may hold them cannot tell where a page ends.
-        column.has_broken_dates = times.iter().any(|name| name.eq_ignore_ascii_case(&column.field.name));
-        column.cursor = column.cursor.filter(|_| column.has_broken_dates);
+    let Some(broken) = session.notes.broken_dates.get(relation) else { return Ok(definition) };
+    let of_hidden = broken.contains(OF_HIDDEN);
+    for column in &mut definition.columns {
+        let is_time = times.iter().any(|name| name.eq_ignore_ascii_case(&column.field.name));
+        // What is hidden are the timestamp columns if there are several, else a key that is delivered in another form.
+        let may_be_hidden = of_hidden && is_time == !times.is_empty();
+        let may_be_broken = may_be_hidden && ColumnType::of_catalog(&column.database_type).may_be_no_date();
+        if may_be_broken || broken.contains(&column.field.name) {
+            // As a timestamp it is polled without such rows; a key that may hold them cannot tell where a page ends.
+            column.has_broken_dates = is_time;
+            if !is_time && column.cursor.is_some() {
+                let column = &column.field.name;
+                tracing::warn!(table = %relation, column, "{BROKEN_KEY}");
+            }
+            column.cursor = column.cursor.filter(|_| is_time);
+        }
     }
     Ok(definition)
 }
@@ -308,11 +321,12 @@ async fn fill_in_widths(session: &mut Session, id: &TableId, columns: &mut [Desc
     Ok(())
 }
 
-async fn query_columns(session: &mut Session, sql: &str) -> Result<Vec<Described>> {
+async fn columns_of_query(session: &mut Session, relation: &Relation, sql: &str) -> Result<Vec<Described>> {
     // In its own words: in another one's FROM some expressions have another type, which is not what Kafka Connect
     // registers.
     let call = (&mut session.connection).describe(statement(sql).into_sql_str());
     let described = answered(&session.vigil, Doing::Describe, call).await?;
+    variables::settle(session, relation, sql, &described.columns)?;
     let mut columns: Vec<Described> = described
         .columns
         .iter()

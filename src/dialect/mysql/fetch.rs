@@ -69,7 +69,11 @@ impl PageDecoder for Values<'_> {
     fn decoder(&mut self, page: Page<'_>, column: &ColumnDefinition, found: &MySqlColumn) -> Option<Decoder> {
         let (of_table, of_result) = (described(column), ColumnType::of_result(found.type_info()));
         let is_other = is_query(page) && !of_result.reads_as(&of_table) && of_result.stands_for(&of_table);
-        if !is_other && !of_result.reads_as(&of_table) {
+        let is_bytes = is_query(page) && of_result.is_text_of_bytes(&of_table);
+        if !is_other && !is_bytes && !of_result.reads_as(&of_table) {
+            if let Some(variables) = self.notes.variables.get_mut(&page.definition.relation) {
+                variables.disputed = Some(column.field.name.clone());
+            }
             return None;
         }
         let types = self.types.of(&page.definition.relation, &column.field.name);
@@ -118,7 +122,8 @@ impl PageDecoder for Values<'_> {
         let (columns, kind) = match misfit {
             Misfit::Value(TOO_WIDE) => (&mut self.notes.exceeding, ErrorKind::Value),
             Misfit::Null => (&mut self.notes.nullable, ErrorKind::Value),
-            Misfit::Cursor(NO_ORDER) if !column.is_empty() => (&mut self.notes.broken_dates, ErrorKind::SchemaChanged),
+            // Without a name it is of a hidden column, as several timestamp columns are.
+            Misfit::Cursor(NO_ORDER) => (&mut self.notes.broken_dates, ErrorKind::SchemaChanged),
             Misfit::Value(_) => return ErrorKind::Value,
             Misfit::Cursor(_) => return ErrorKind::Cursor,
         };

@@ -4,7 +4,7 @@
 //! read values, `fetch` runs pages, `explain` judges plans, `facts` knows how ids are handed out, `identity` which server
 //! it is, `incarnation` which table, `zone` which zone its session has;
 //! `late` says how late rows of a relation can be found, `writers` and `starts` which transactions are open and
-//! since when, `past` reads TiDB as of a time; `beside` asks the server about the session and cancels its statements,
+//! since when, `past` reads TiDB as of a time; `variables` refuses queries of two schemas; `beside` asks the server about the session and cancels its statements,
 //! `bind` writes parameters, `classify` sorts errors.
 //!
 //! Tables are read in UTC, so that TIMESTAMP columns are instants also where the server's zone has an hour
@@ -32,6 +32,7 @@ mod shape;
 mod starts;
 mod syntax;
 mod types;
+mod variables;
 mod writers;
 mod zone;
 
@@ -46,6 +47,7 @@ use sqlx::{AssertSqlSafe, Column, Connection, Decode, Row};
 use self::classify::{classify, is_forgotten};
 use self::decode::CursorDecoder;
 use self::types::ColumnType;
+use self::variables::Variables;
 use self::writers::Writers;
 use self::zone::ZoneState;
 use super::calendar::MICROS_PER_DAY;
@@ -169,6 +171,9 @@ struct Session {
     _farewell: Farewell,
 }
 
+/// Stands among the names of columns with broken dates for one that is hidden in the result.
+const OF_HIDDEN: &str = "";
+
 /// What is remembered between calls.
 #[derive(Default)]
 struct Notes {
@@ -186,6 +191,8 @@ struct Notes {
     broken_dates: HashMap<Relation, HashSet<String>>,
     /// Columns that gave a value beyond the narrowest type in which a driver delivers them, per relation.
     exceeding: HashMap<Relation, HashSet<String>>,
+    /// What was said of queries with user variables.
+    variables: HashMap<Relation, Variables>,
     /// The catalog's statistics are made anew when they are asked for.
     fresh_statistics: bool,
     /// InnoDB does not show the ids of its tables to the account.

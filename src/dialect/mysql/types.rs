@@ -263,6 +263,12 @@ impl ColumnType {
         is_integer(self) && self.kind != Kind::Year && (is_integer(other) || other.kind == Kind::Double)
     }
 
+    /// Whether a result column of text can be read for one of bytes: in a derived table MySQL makes a text of a user
+    /// variable that nobody has set.
+    pub(super) fn is_text_of_bytes(&self, other: &Self) -> bool {
+        self.kind == Kind::Text && other.kind == Kind::Bytes
+    }
+
     /// A date that may be no date: zero, or without month or day.
     pub(super) fn may_be_no_date(&self) -> bool {
         matches!(self.kind, Kind::Date | Kind::DateTime | Kind::Timestamp | Kind::Year)
