@@ -178,3 +178,29 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
     };
     error.with("topic", topic).caused_by(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_record_names_its_topic_and_the_way_out() {
+        use RDKafkaErrorCode::*;
+        for (code, kind, advice) in [
+            (NotEnoughReplicas, ErrorKind::TransactionAborted, "lower min.insync.replicas of the topic"),
+            (NotEnoughReplicasAfterAppend, ErrorKind::TransactionAborted, "start the brokers that are down"),
+            (InvalidRecord, ErrorKind::KafkaRefused, "a compacted topic takes no records without keys"),
+            (TopicAuthorizationFailed, ErrorKind::KafkaRefused, "Write and Describe on the topic"),
+            (MessageSizeTooLarge, ErrorKind::KafkaRefused, "max.message.bytes of the topic"),
+            (InvalidTimestamp, ErrorKind::KafkaRefused, "message.timestamp.before.max.ms"),
+            (UnsupportedCompressionType, ErrorKind::KafkaRefused, "producer.override.compression.type"),
+            (PolicyViolation, ErrorKind::KafkaRefused, "ask who runs the brokers"),
+        ] {
+            let error = refused_record("orders", code);
+            assert_eq!(error.kind(), kind, "{code:?}");
+            assert!(error.report().contains("topic orders") && error.advice().contains(advice), "{}", error.advice());
+        }
+        let gone = refused_record("orders", UnknownTopicOrPartition);
+        assert_eq!((gone.kind(), gone.report().contains(GONE)), (ErrorKind::TransactionAborted, true));
+    }
+}

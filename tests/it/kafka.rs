@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rowtide::config::spec::{KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
 use rowtide::error::ErrorKind;
@@ -280,6 +282,22 @@ async fn an_offsets_topic_that_deletes_is_refused() {
     let error = admin::ensure_offsets_topic(&spec(), &offsets).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("cleanup.policy=delete"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offsets_topic_is_made_in_segments_that_compaction_can_take() {
+    let asked = BTreeMap::from([("segment.bytes".to_owned(), "1048576".to_owned())]);
+    for (settings, expected) in [(BTreeMap::new(), "52428800"), (asked, "1048576")] {
+        let offsets = OffsetsSpec { settings, ..offsets_spec(unique("segments")) };
+        admin::ensure_offsets_topic(&spec(), &offsets).await.unwrap();
+        let asker: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &spec().bootstrap_servers).create().unwrap();
+        let topic = ResourceSpecifier::Topic(&offsets.topic);
+        let told = asker.describe_configs([&topic], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+        let setting = |name: &str| told.get(name).and_then(|entry| entry.value.clone());
+        assert_eq!(setting("segment.bytes").as_deref(), Some(expected));
+        assert_eq!(setting("cleanup.policy").as_deref(), Some("compact"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! Columns of wall clocks over the hour that comes twice, on servers whose clock is set so that it comes while rows are
-//! written: 2024-10-27, 03:00 CEST is 02:00 CET at 01:00 UTC.
+//! Columns of wall clocks at the edges of daylight saving time, on servers whose clock is set so that the edge comes while
+//! rows are written.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,32 +15,48 @@ use crate::support::kafka::records;
 use crate::support::process::{Running, run};
 use crate::support::{PATIENCE, eventually, http, unique};
 
-/// When the server starts: rows come for most of a minute before the clocks are set back.
-const START: &str = "2024-10-27T00:59:00Z";
-/// Until when rows are written: the clocks have been set back for a while.
-const END: &str = "2024-10-27T01:00:15Z";
+/// An edge of the year: where, when the server starts, so that rows come for most of a minute before, and until when they
+/// are written.
+struct Edge {
+    zone: &'static str,
+    start: &'static str,
+    end: &'static str,
+    comes_twice: bool,
+}
+
+/// 03:00 CEST is 02:00 CET at 01:00 UTC.
+const AUTUMN: Edge =
+    Edge { zone: "Europe/Berlin", start: "2024-10-27T00:59:00Z", end: "2024-10-27T01:00:15Z", comes_twice: true };
+/// 02:00 CET is 03:00 CEST.
+const SPRING: Edge =
+    Edge { zone: "Europe/Berlin", start: "2024-03-31T00:59:15Z", end: "2024-03-31T01:00:10Z", comes_twice: false };
+/// 02:00 at +11:00 is 01:30 at +10:30, at 15:00 UTC.
+const HALF_AN_HOUR: Edge =
+    Edge { zone: "Australia/Lord_Howe", start: "2024-04-06T14:59:15Z", end: "2024-04-06T15:00:15Z", comes_twice: true };
 
 const MODES: [&str; 2] = ["timestamp+incrementing", "timestamp"];
 
-fn connector(server: &Clocked, database: &str, mode: &str) -> Connector {
+fn connector(server: &Clocked, database: &str, edge: &Edge, mode: &str) -> Connector {
     let connector = Connector::new(&server.jdbc_url(database))
         .set("mode", mode)
         .set("timestamp.column.name", "ts")
         .set("table.whitelist", "t")
-        .set("db.timezone", "Europe/Berlin")
+        .set("db.timezone", edge.zone)
         .set("key.mode", "primary_key")
         .set("poll.interval.ms", "20")
         .alone();
     if mode == "timestamp" { connector } else { connector.set("incrementing.column.name", "id") }
 }
 
-/// One row each 20 ms or so, each a transaction, of a session that is set up by `zone`; the ids of all.
-fn write(server: &Clocked, database: &str, zone: &'static str, mut meanwhile: impl FnMut()) -> BTreeMap<i64, i64> {
-    let (of_writer, end) = (server.server(database), Instant::now() + server.until(END));
+/// One row each 20 ms or so, each a transaction, of a session in the zone of the edge; the ids of all.
+fn write(server: &Clocked, database: &str, edge: &Edge, mut meanwhile: impl FnMut()) -> BTreeMap<i64, i64> {
+    let (of_writer, end) = (server.server(database), Instant::now() + server.until(edge.end));
+    let variable = if matches!(of_writer, Server::Postgres(_)) { "timezone" } else { "time_zone" };
+    let zone = format!("set {variable} = '{}'", edge.zone);
     let writer = std::thread::spawn(move || {
         block(async move {
             let mut session = of_writer.connect().await.expect("connect");
-            session.run(zone).await.expect("a zone");
+            session.run(&zone).await.expect("a zone");
             let mut rows = BTreeMap::new();
             for id in 1.. {
                 session.run(&format!("insert into t (id, version) values ({id}, 0)")).await.expect("insert");
@@ -61,14 +77,14 @@ fn write(server: &Clocked, database: &str, zone: &'static str, mut meanwhile: im
 }
 
 /// One connector of each mode reads on, one is killed again and again, and one has no guard.
-fn the_hour_that_comes_twice_is_read_once(server: &Clocked, database: &str, zone: &'static str) {
-    let of = |mode| connector(server, database, mode);
+fn the_edge_is_read_once(server: &Clocked, database: &str, edge: &Edge) {
+    let of = |mode| connector(server, database, edge, mode);
     let (steady, killed) = (MODES.map(of), MODES.map(of));
     let unguarded = MODES.map(|mode| of(mode).set("commit.guard", "off"));
     let start = |connector: &Connector| Running::start(&connector.file(), &[]);
     let _running = (steady.each_ref().map(start), unguarded.each_ref().map(start));
     let mut rng = fastrand::Rng::new();
-    let rows = write(server, database, zone, || {
+    let rows = write(server, database, edge, || {
         let lives = killed.each_ref().map(start);
         std::thread::park_timeout(Duration::from_millis(rng.u64(1_500..4_000)));
         lives.into_iter().for_each(Running::kill);
@@ -78,32 +94,58 @@ fn the_hour_that_comes_twice_is_read_once(server: &Clocked, database: &str, zone
         Arrived::of(connector, "t").assert_exact(&rows);
     }
     for connector in &unguarded {
+        if !edge.comes_twice {
+            continue;
+        }
         let missing = Arrived::of(connector, "t").missing(&rows).len();
         assert!(missing > 100, "only {missing} rows are lost without the guard: nothing came twice");
     }
 }
 
-#[test]
-fn the_hour_that_comes_twice_is_read_once_on_postgresql() {
-    let server = Clocked::start("postgres", START);
+fn on_postgresql(edge: &Edge) {
+    let server = Clocked::start("postgres", edge.start);
     let database = unique("rt");
     server.server("postgres").run(&format!("create database {database}"));
     server.server(&database).run(
         "create table t (id bigint primary key, ts timestamp not null default localtimestamp, version bigint not null);
          create index on t (ts, id)",
     );
-    the_hour_that_comes_twice_is_read_once(&server, &database, "set timezone = 'Europe/Berlin'");
+    the_edge_is_read_once(&server, &database, edge);
 }
 
-#[test]
-fn the_hour_that_comes_twice_is_read_once_on_mariadb() {
-    let server = Clocked::start("mariadb", START);
-    server.server("mysql").run("set global time_zone = 'Europe/Berlin'; create database rt");
+fn on_mariadb(edge: &Edge) {
+    let server = Clocked::start("mariadb", edge.start);
+    server.server("mysql").run(&format!("set global time_zone = '{}'; create database rt", edge.zone));
     server.server("rt").run(
         "create table t (id bigint primary key, ts datetime(6) not null default current_timestamp(6),
            version bigint not null, key (ts, id))",
     );
-    the_hour_that_comes_twice_is_read_once(&server, "rt", "set time_zone = 'Europe/Berlin'");
+    the_edge_is_read_once(&server, "rt", edge);
+}
+
+#[test]
+fn the_hour_that_comes_twice_is_read_once_on_postgresql() {
+    on_postgresql(&AUTUMN);
+}
+
+#[test]
+fn the_hour_that_comes_twice_is_read_once_on_mariadb() {
+    on_mariadb(&AUTUMN);
+}
+
+#[test]
+fn the_half_hour_that_comes_twice_is_read_once_on_postgresql() {
+    on_postgresql(&HALF_AN_HOUR);
+}
+
+#[test]
+fn the_hour_that_does_not_come_is_passed_over_once_on_postgresql() {
+    on_postgresql(&SPRING);
+}
+
+#[test]
+fn the_hour_that_does_not_come_is_passed_over_once_on_mariadb() {
+    on_mariadb(&SPRING);
 }
 
 /// Rows are held back as long as an older transaction is open, and no longer, whatever the zone of the wall clocks.
@@ -176,7 +218,7 @@ fn another_zone_of_the_server_is_noticed_while_it_runs() {
         "create table t (id bigint primary key, ts datetime(6) not null default current_timestamp(6),
            version bigint not null, key (ts, id))",
     );
-    let connector = connector(&server, "rt", "timestamp+incrementing");
+    let connector = connector(&server, "rt", &AUTUMN, "timestamp+incrementing");
     let mut running = Running::start(&connector.file(), &[]);
     let mut arrived = Arrived::of(&connector, "t");
     assert_comes(&rt, 1, &mut arrived);
