@@ -82,7 +82,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("dialect", &["decode", "text"]),
     ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
     ("kafka", &["producer", "verdict"]),
-    ("task", &["binding", "continuity", "facts", "late", "odd", "relation", "skipped"]),
+    ("task", &["binding", "continuity", "facts", "late", "odd", "polled", "skipped", "step"]),
 ];
 
 /// Rust without a runtime: what starts threads or tasks, and why it needs no supervision by the connector.
