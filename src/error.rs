@@ -254,6 +254,13 @@ impl Error {
         self.0.context.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
+    /// Without a context field, where whoever shows the error says it already.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.context.retain(|(known, _)| *known != name);
+        self
+    }
+
     /// Message, places and all causes in one line: for status pages and the command line.
     pub fn report(&self) -> String {
         let mut text = self.to_string();

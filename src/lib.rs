@@ -5,6 +5,8 @@
 //! encode its rows with what `convert` bound, rows that commit late included (`guard`); the commit stage hands the batch to `kafka` and its offset
 //! to `offsets`, in one transaction. `status` and `telemetry` say what happens, `http` shows it.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod cli;
 pub mod config;
 pub mod connector;
@@ -15,9 +17,12 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod guard;
+pub mod herder;
 pub mod http;
 pub mod kafka;
+pub mod lock;
 pub mod model;
+pub mod near;
 pub mod offsets;
 pub mod plan;
 pub mod reader;

@@ -1,8 +1,10 @@
-//! Backoff: the policy as configured, and the state that counts through it.
+//! Waiting for others: backoff, the policy as configured and the state that counts through it, and steps bounded in time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
 
 /// How often and how fast to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,20 @@ impl Backoff {
             // The last try comes when the time is up, not later.
             Some(patience) => Some(pause.min(patience - failing)),
             None => Some(pause),
+        }
+    }
+}
+
+/// A step that needs somebody else, bounded in time.
+///
+/// # Errors
+/// `Unreachable` when the time is up, naming what was waited for.
+pub async fn within<T>(timeout: Duration, what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(timeout, step).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            Err(Error::new(ErrorKind::Unreachable, format!("{what} did not answer within {} s", timeout.as_secs_f64()))
+                .advise("check that it is up and can be reached from here; --timeout waits longer"))
         }
     }
 }

@@ -9,7 +9,7 @@
 //! `ROWTIDE_BENCH_DATABASES` (default `postgres`; `postgres,mysql,mariadb,tidb,sqlite`), `ROWTIDE_BENCH_ROWS`
 //! (default 2,000,000) and `ROWTIDE_BENCH_RUNS` (default 3) change what is measured.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 #[path = "../support/mod.rs"]
 mod support;

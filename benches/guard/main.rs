@@ -11,7 +11,7 @@
 //! `postgres`; `postgres,mysql,mariadb,tidb`), `ROWTIDE_BENCH_ROWS` (default 2,000,000), `ROWTIDE_BENCH_RUNS`
 //! (pairs, default 5) and `ROWTIDE_BENCH_TABLES` (default 1,000) change what is measured; 0 rows or tables: not at all.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 mod idle;
 #[path = "../support/mod.rs"]

@@ -7,7 +7,7 @@
 //! (default 20), `ROWTIDE_BENCH_ROWS` a second (default 100), `ROWTIDE_BENCH_INTERVAL` between polls in milliseconds
 //! (default 200) and `ROWTIDE_BENCH_SECONDS` (default 30) change what is measured.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 #[path = "../support/mod.rs"]
 mod support;

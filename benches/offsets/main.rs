@@ -8,7 +8,7 @@
 //! `cargo bench --bench offsets` with the addresses of `scripts/services env`; `ROWTIDE_BENCH_MIB` (default
 //! `0,200,1024`) and `ROWTIDE_BENCH_RUNS` (default 3) change what is measured.
 
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,12 +11,14 @@ use serde_json::json;
 
 use super::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, ModeName, Selection};
+use crate::connector::catalog;
 use crate::connector::offset_tools::{self, Stored};
-use crate::connector::{catalog, inspect};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
+use crate::herder::OffsetChanges;
 use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, format};
+use crate::status::now_millis;
 
 #[derive(Debug, Args)]
 pub(super) struct OffsetsArgs {
@@ -128,8 +130,6 @@ struct Change {
     #[arg(long)]
     force: bool,
 }
-
-type Changes = Vec<(SourcePartition, Option<SourceOffset>)>;
 
 pub(super) async fn run(args: OffsetsArgs) -> u8 {
     let outcome = match args.command {
@@ -264,7 +264,7 @@ fn is_selected(spec: &ConnectorSpec, partition: &SourcePartition) -> bool {
 }
 
 fn age_seconds(written_at: i64) -> i64 {
-    (chrono::Utc::now().timestamp_millis() - written_at) / 1000
+    (now_millis() - written_at) / 1000
 }
 
 fn age(written_at: Option<i64>) -> String {
@@ -367,7 +367,7 @@ async fn set(
     let timestamp = match timestamp {
         Some(instant) => {
             let what = format!("database {}", spec.source.url);
-            let asked = inspect::stored_time(&spec, &partition, instant);
+            let asked = offset_tools::stored_time(&spec, &partition, instant);
             Some(output::within(target.config.timeout, &what, asked).await?)
         }
         None => None,
@@ -413,12 +413,8 @@ fn fits_mode(spec: &ConnectorSpec, timestamp: bool, incrementing: bool) -> Resul
 async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
     let spec = one(&target.connector, &target.config)?;
     let stored = load(&spec, &target.config).await?;
-    let changes: Changes = match &target.table {
-        // Like a first run: whatever server there is will be remembered.
-        None => {
-            let server = stored.server.as_ref().map(|_| SourcePartition::server());
-            stored.offsets.keys().cloned().chain(server).map(|partition| (partition, None)).collect()
-        }
+    let changes: OffsetChanges = match &target.table {
+        None => stored.forgotten(),
         Some(table) => match chosen(&stored, Some(table))? {
             Some(partition) => vec![(partition, None)],
             None => return Err(nothing_stored(&stored, Some(table)).into()),
@@ -435,7 +431,7 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
 async fn apply(
     spec: &ConnectorSpec,
     stored: &Stored,
-    changes: Changes,
+    changes: OffsetChanges,
     change: &Change,
     config: &ConfigArgs,
 ) -> Result<(), Stop> {

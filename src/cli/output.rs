@@ -8,9 +8,10 @@ use serde_json::{Value as Json, json};
 
 use super::ConfigArgs;
 use crate::config::spec::{ConnectorSpec, ConverterSpec, KafkaSpec, WorkerSpec};
-use crate::config::{self, Problem, Report};
+use crate::config::{self, Document, Problem, Report, Surroundings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::admin;
+pub(super) use crate::retry::within;
 
 /// Whether stderr holds JSON objects only.
 static JSON: OnceLock<bool> = OnceLock::new();
@@ -52,6 +53,7 @@ pub(super) fn say(line: &str) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the time of a line on stderr")]
 fn say_object(level: &str, fields: Json) {
     let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     let mut object = json!({"timestamp": now, "level": level});
@@ -75,18 +77,47 @@ pub(super) fn print(text: &str) -> Result<()> {
 
 /// Loads the connectors of a command line; all problems of all files are reported before it gives up.
 pub(super) fn load(connectors: &[String], args: &ConfigArgs) -> Result<Vec<ConnectorSpec>, u8> {
-    let environment = config::process_environment();
     let mut specs = Vec::new();
+    for_each(connectors, args, |_, spec, _| specs.push(spec))?;
+    Ok(specs)
+}
+
+/// The settings of the connectors of a command line, which have been found good, and what goes with each of them.
+pub(super) fn settings(connectors: &[String], args: &ConfigArgs) -> Result<(Vec<Document>, Surroundings), u8> {
+    let (mut documents, mut around) = (Vec::new(), Surroundings::default());
+    for_each(connectors, args, |document, _, surroundings| {
+        documents.push(document);
+        around = surroundings;
+    })?;
+    Ok((documents, around))
+}
+
+fn for_each(
+    connectors: &[String],
+    args: &ConfigArgs,
+    mut take: impl FnMut(Document, ConnectorSpec, Surroundings),
+) -> Result<(), u8> {
+    let environment = config::process_environment();
+    let mut is_good = true;
     for file in connectors {
-        match config::load(file, args.worker.as_deref(), &environment, &args.set, args.strict) {
-            Ok(loaded) => {
+        let read = config::read_both(file, args.worker.as_deref()).and_then(|(document, worker)| {
+            let (environment, sets) = (environment.clone(), args.set.clone());
+            let around = Surroundings { worker, environment, sets, strict: args.strict };
+            let loaded = config::connector(document.clone(), around.clone())?;
+            Ok((document, loaded, around))
+        });
+        match read {
+            Ok((document, loaded, around)) => {
                 say_warnings(&loaded.report);
-                specs.push(loaded.spec);
+                take(document, loaded.spec, around);
             }
-            Err(report) => say_report(&report),
+            Err(report) => {
+                say_report(&report);
+                is_good = false;
+            }
         }
     }
-    if specs.len() == connectors.len() { Ok(specs) } else { Err(ErrorKind::Config.exit_code()) }
+    if is_good { Ok(()) } else { Err(ErrorKind::Config.exit_code()) }
 }
 
 /// The worker's configuration alone: file, then environment, then `--set`.
@@ -152,19 +183,5 @@ pub(super) fn registry_of(converter: &ConverterSpec) -> String {
     match converter.settings.get("schema.registry.url") {
         Some(url) => format!("schema registry {}", config::masked("schema.registry.url", url)),
         None => converter.definition.class.to_owned(),
-    }
-}
-
-/// Bounds a step of a command that needs somebody else.
-///
-/// # Errors
-/// `Unreachable` when the time is up, naming what was waited for.
-pub(super) async fn within<T>(timeout: Duration, what: &str, step: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(timeout, step).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            Err(Error::new(ErrorKind::Unreachable, format!("{what} did not answer within {} s", timeout.as_secs_f64()))
-                .advise("check that it is up and can be reached from here; --timeout waits longer"))
-        }
     }
 }

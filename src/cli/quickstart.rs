@@ -2,6 +2,8 @@
 //! process on real loopback ports, the same connector a user would run, and a consumer that prints what
 //! arrives. Everything shown is read back from the topic. `late` is the other one, on a PostgreSQL server.
 
+#![expect(clippy::disallowed_methods, reason = "the connector of the demonstration, waited for at its end")]
+
 mod late;
 
 use std::collections::BTreeMap;
@@ -15,10 +17,12 @@ use super::{Context, output, run};
 use crate::config;
 use crate::config::spec::ConnectorSpec;
 use crate::connector::{self, RunOptions, offset_tools};
+use crate::dialect::sessions::Sessions;
 use crate::embedded::{Brokers, DemoDatabase, SchemaRegistry, demo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::consumer::{Start, TopicConsumer};
 use crate::status::{StatusBoard, allowance};
+use crate::task::memory::MemoryBudget;
 use crate::telemetry::Metrics;
 
 #[derive(Debug, Args)]
@@ -100,6 +104,8 @@ async fn run_connector(spec: ConnectorSpec, stop: CancellationToken, ended: Canc
         accept_server: false,
         board: StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval)),
         metrics: Metrics::new().connector(&spec.name),
+        memory: MemoryBudget::default(),
+        sessions: Sessions::default(),
     };
     let outcome = connector::run(spec, options, stop).await;
     ended.cancel();

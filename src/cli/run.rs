@@ -1,6 +1,8 @@
 //! `rowtide run`: connectors until a signal, or with `--once` until everything is read.
 
-use std::sync::Arc;
+#![expect(clippy::disallowed_methods, reason = "it waits for signals, and ends with the process")]
+
+use std::future::pending;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,13 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::progress::Progress;
 use super::{ConfigArgs, Context, output};
-use crate::config::spec::ConnectorSpec;
-use crate::connector::{self, Failure, RunOptions};
+use crate::connector::worker::{End, Ended, Worker, WorkerOptions};
 use crate::error::Error;
+use crate::herder::{Herder, HerderError, Put, TargetState};
 use crate::http::{self, HttpState, Server};
 use crate::model::OddCursor;
-use crate::status::{Boards, StatusBoard, allowance};
-use crate::telemetry::Metrics;
+use crate::status::Boards;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -36,32 +37,43 @@ pub(super) struct RunArgs {
     config: ConfigArgs,
 }
 
-/// How long a stop may take before what is open is abandoned; it is read again at the next start.
-const STOP_PATIENCE: Duration = Duration::from_secs(8);
-
 pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
-    let specs = match output::load(&args.connectors, &args.config) {
-        Ok(specs) => specs,
+    let (connectors, surroundings) = match output::settings(&args.connectors, &args.config) {
+        Ok(settings) => settings,
         Err(code) => return code,
     };
-    if let Some(error) = duplicate_names(&specs) {
-        return output::fail(&error);
+    let options = WorkerOptions {
+        surroundings,
+        once: args.once,
+        timeout: args.config.timeout,
+        accept_server: args.accept_server,
+    };
+    let worker = Worker::new(options);
+    // Every one of them is taken, or none is started.
+    for settings in connectors {
+        if let Err(refused) = worker.put(settings, Put::Create(TargetState::Stopped)).await {
+            return output::fail(&refused_at_start(refused));
+        }
     }
     let stop = CancellationToken::new();
     if let Err(error) = stop_on_signal(&stop) {
         return output::fail(&error);
     }
-    let (boards, metrics) = (Boards::default(), Metrics::new());
     let listen = args.listen.as_deref().unwrap_or(if args.once { "off" } else { http::DEFAULT_LISTEN });
     let server = match Server::bind(listen).await {
         Ok(server) => server,
         Err(error) => return output::fail(&error),
     };
+    for name in worker.connectors() {
+        if let Err(refused) = worker.resume(&name).await {
+            return output::fail(&refused.into_error());
+        }
+    }
     let services = CancellationToken::new();
     let mut helpers = JoinSet::new();
     if let Some(server) = server {
         tracing::info!(address = %server.address(), "health and metrics");
-        let state = HttpState { boards: boards.clone(), metrics: metrics.clone() };
+        let state = HttpState { boards: worker.boards().clone(), metrics: worker.metrics().clone() };
         let closing = services.clone().cancelled_owned();
         // On error it is said and the connectors go on; on cancel open requests are finished.
         helpers.spawn(async move {
@@ -71,56 +83,48 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         });
     }
     // Only watches; on cancel the bars are cleared.
-    helpers.spawn(Progress::new(context.bars).run(boards.clone(), services.clone().cancelled_owned()));
-    let mut running = JoinSet::new();
-    for spec in specs {
-        let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
-        boards.add(board.clone());
-        let options = RunOptions {
-            once: args.once,
-            timeout: args.config.timeout,
-            accept_server: args.accept_server,
-            board,
-            metrics: metrics.connector(&spec.name),
-        };
-        let (name, stop) = (spec.name.clone(), stop.clone());
-        running.spawn(async move { (name, connector::run(spec, options, stop).await) });
-    }
-    let code = supervise(&mut running, &boards, &stop).await;
+    helpers.spawn(Progress::new(context.bars).run(worker.boards().clone(), services.clone().cancelled_owned()));
+    let code = supervise(&worker, &stop).await;
     services.cancel();
     let _ = tokio::time::timeout(Duration::from_millis(500), helpers.join_all()).await;
     code
 }
 
+/// Two connectors of one name would share offsets and fence each other.
+fn refused_at_start(refused: HerderError) -> Error {
+    match refused {
+        HerderError::Exists(name) => {
+            Error::config(format!("two connectors are named `{name}`")).advise("give each its own name")
+        }
+        other => other.into_error(),
+    }
+}
+
 /// Waits for every connector; after a stop only for so long. The worst exit code counts.
-async fn supervise(
-    running: &mut JoinSet<(String, Result<(), Failure>)>,
-    boards: &Boards,
-    stop: &CancellationToken,
-) -> u8 {
-    let deadline = async {
+async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
+    let stopping = async {
         stop.cancelled().await;
         tracing::info!("stopping: committing what is open");
-        tokio::time::sleep(STOP_PATIENCE).await;
+        worker.shutdown().await;
+        // The ends are still to be told.
+        pending::<()>().await;
     };
-    tokio::pin!(deadline);
+    tokio::pin!(stopping);
     let mut code = 0;
     loop {
-        tokio::select! {
-            ended = running.join_next() => match ended {
-                None => return code,
-                Some(Ok((name, Ok(())))) => say_done(boards, &name),
-                Some(Ok((name, Err(failure)))) => {
-                    output::fail_of(Some(&name), failure.error());
-                    code = code.max(failure.exit_code());
-                }
-                Some(Err(panic)) => code = code.max(output::fail(&Error::internal("a connector panicked").caused_by(panic))),
-            },
-            () = &mut deadline => {
-                tracing::warn!("not everything could be committed in time; it is read again at the next start");
-                running.shutdown().await;
-                return code;
+        let ended = tokio::select! {
+            ended = worker.ended() => ended,
+            () = &mut stopping => None,
+        };
+        let Some(Ended { connector, end }) = ended else { return code };
+        match end {
+            End::Done => say_done(worker.boards(), &connector),
+            End::Failed(failure) => {
+                output::fail_of(Some(&connector), failure.error());
+                code = code.max(failure.exit_code());
             }
+            End::Panicked(error) => code = code.max(output::fail(&error)),
+            End::Abandoned => {}
         }
     }
 }
@@ -170,12 +174,4 @@ pub(super) fn stop_on_signal(stop: &CancellationToken) -> Result<(), Error> {
         std::process::exit(130);
     });
     Ok(())
-}
-
-/// Two connectors of one name would share offsets and fence each other.
-fn duplicate_names(specs: &[ConnectorSpec]) -> Option<Error> {
-    let mut names: Vec<Arc<str>> = specs.iter().map(|spec| spec.name.as_str().into()).collect();
-    names.sort();
-    let pair = names.windows(2).find(|pair| pair[0] == pair[1])?;
-    Some(Error::config(format!("two connectors are named `{}`", pair[0])).advise("give each its own name"))
 }

@@ -3,64 +3,12 @@
 //! two of the wrapping, and resolves nothing.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde_json::Value;
 
+pub use super::entry::{Entries, Entry, Place};
 use super::properties;
 use super::report::{Problem, Report};
-
-/// Where an entry stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, `standard input`, an environment variable, or `--set`.
-    pub origin: String,
-    /// The line, where there is one.
-    pub line: Option<usize>,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}", self.origin),
-            None => f.write_str(&self.origin),
-        }
-    }
-}
-
-/// A value and where it stands.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// As it is written.
-    pub raw: String,
-    /// With placeholders resolved; the same as `raw` until they are.
-    pub text: String,
-    /// Where.
-    pub place: Place,
-}
-
-/// Never shows the value: it may be a secret.
-impl fmt::Debug for Entry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Entry({})", self.place)
-    }
-}
-
-impl Entry {
-    /// An entry without placeholders, or not yet resolved.
-    pub fn new(text: impl Into<String>, place: Place) -> Self {
-        let raw = text.into();
-        Self { text: raw.clone(), raw, place }
-    }
-
-    /// Whether the text came out of a placeholder: then it is a secret.
-    pub fn is_resolved(&self) -> bool {
-        self.raw != self.text
-    }
-}
-
-/// Keys with their entries.
-pub type Entries = BTreeMap<String, Entry>;
 
 /// A configuration text taken apart.
 #[derive(Debug, Clone, Default)]

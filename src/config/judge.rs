@@ -179,7 +179,7 @@ fn judge_entry(entries: &Entries, (key, entry): (&str, &Entry), is_worker: bool,
     }
     if let Some(message) = problem_of(definition, &entry.text) {
         let candidates = words(definition.allowed).iter().copied().filter(|word| !word.is_empty());
-        let nearest = if entry.is_resolved() { None } else { keys::nearest_of(entry.raw.trim(), candidates) };
+        let nearest = if entry.is_resolved() { None } else { crate::near::nearest(entry.raw.trim(), candidates) };
         report.problems.push(Problem::new(key, message).of(entry).meant(nearest.map(str::to_owned)));
     }
 }

@@ -35,6 +35,7 @@ pub struct Loaded<T> {
 }
 
 /// The variables of this process that are text.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn process_environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -60,7 +61,28 @@ pub fn read(file: &str) -> Result<Document, Report> {
     Document::parse(origin, &text)
 }
 
-/// The whole way: reads the connector's file (`-` is standard input) and the worker's, and builds.
+/// Reads the connector's file (`-` is standard input) and the worker's.
+///
+/// # Errors
+/// All that keeps them from being read, in one report.
+pub fn read_both(connector_file: &str, worker_file: Option<&Path>) -> Result<(Document, Option<Document>), Report> {
+    let worker = worker_file.map(|file| read(&file.to_string_lossy())).transpose();
+    let connector =
+        read(connector_file).and_then(|document| match document.entries.is_empty() && document.problems.is_empty() {
+            true => Err(Report::of_one(&document.origin, Problem::new("", "the file holds no settings"))),
+            false => Ok(document),
+        });
+    match (worker, connector) {
+        (Ok(worker), Ok(document)) => Ok((document, worker)),
+        (Err(mut report), Err(other)) => {
+            report.problems.extend(other.problems);
+            Err(Report { origin: other.origin, ..report })
+        }
+        (Err(report), Ok(_)) | (Ok(_), Err(report)) => Err(report),
+    }
+}
+
+/// The whole way: reads both files, and builds.
 ///
 /// # Errors
 /// All problems of all files in one report.
@@ -71,20 +93,7 @@ pub fn load(
     sets: &[(String, String)],
     strict: bool,
 ) -> Result<Loaded<ConnectorSpec>, Report> {
-    let worker_document = worker_file.map(|file| read(&file.to_string_lossy())).transpose();
-    let connector_document =
-        read(connector_file).and_then(|document| match document.entries.is_empty() && document.problems.is_empty() {
-            true => Err(Report::of_one(&document.origin, Problem::new("", "the file holds no settings"))),
-            false => Ok(document),
-        });
-    let (worker, document) = match (worker_document, connector_document) {
-        (Ok(worker), Ok(document)) => (worker, document),
-        (Err(mut report), Err(other)) => {
-            report.problems.extend(other.problems);
-            return Err(Report { origin: other.origin, ..report });
-        }
-        (Err(report), Ok(_)) | (Ok(_), Err(report)) => return Err(report),
-    };
+    let (document, worker) = read_both(connector_file, worker_file)?;
     connector(document, Surroundings { worker, environment: environment.clone(), sets: sets.to_vec(), strict })
 }
 

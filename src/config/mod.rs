@@ -6,6 +6,7 @@
 mod build;
 mod docs;
 pub mod document;
+mod entry;
 mod hidden;
 mod judge;
 pub mod keys;
@@ -23,7 +24,7 @@ pub(crate) mod values;
 pub use docs::docs_markdown;
 pub use document::Document;
 pub use hidden::masked;
-pub use load::{Loaded, Surroundings, connector, load, load_worker, process_environment, read, worker};
+pub use load::{Loaded, Surroundings, connector, load, load_worker, process_environment, read, read_both, worker};
 pub use report::{Problem, Report};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::document::{Entry, Place};
+use super::entry::{Entry, Place};
 use super::hidden::masked;
 use super::keys;
 use crate::error::Error;

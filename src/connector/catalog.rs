@@ -8,12 +8,12 @@ use regex::Regex;
 use tokio::sync::watch;
 
 use super::inspect;
+use super::parts::ConnectorParts;
 use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
-use crate::status::StatusBoard;
-use crate::task::server::ServerGuard;
+use crate::near::{likeness, may_be_meant};
 
 /// How many of the tables there are a message names.
 const NAMED: usize = 10;
@@ -96,19 +96,17 @@ fn nothing_selected(filter: &TableFilter, listed: &[TableId]) -> Error {
         (true, false) => "table.exclude.list excludes every table there is".to_owned(),
         (true, true) => "table.blacklist excludes every table there is".to_owned(),
     };
-    let patterns: Vec<String> = filter.include.iter().map(|pattern| written(pattern).to_lowercase()).collect();
     let bare = |table: &TableId| filter.include.iter().any(|pattern| pattern.is_match(&table.name));
-    let distance = |table: &TableId| {
-        let names = [table.name.to_lowercase(), table.to_string().to_lowercase()];
-        let of = |pattern: &String| names.iter().map(|name| strsim::damerau_levenshtein(pattern, name)).min();
-        patterns.iter().filter_map(of).min().unwrap_or(usize::MAX)
+    let like = |table: &TableId| {
+        let of = |pattern: &Regex| likeness_of(written(pattern), table);
+        filter.include.iter().map(of).max_by(f64::total_cmp).unwrap_or_default()
     };
-    let mut near: Vec<_> = listed.iter().map(|table| ((!bare(table), distance(table)), table)).collect();
-    near.sort_by(|one, other| one.0.cmp(&other.0).then_with(|| one.1.cmp(other.1)));
-    let meant = near.first().filter(|((is_other, distance), _)| !is_other || *distance <= 3);
-    let meant = meant.map(|(_, table)| format!("did you mean `{table}`? ")).unwrap_or_default();
+    let mut near: Vec<_> = listed.iter().map(|table| (!bare(table), like(table), table)).collect();
+    near.sort_by(|one, other| one.0.cmp(&other.0).then(other.1.total_cmp(&one.1)).then_with(|| one.2.cmp(other.2)));
+    let meant = near.first().filter(|(is_other, likeness, _)| !is_other || may_be_meant(*likeness));
+    let meant = meant.map(|(.., table)| format!("did you mean `{table}`? ")).unwrap_or_default();
     let rule = if filter.include.is_empty() { "" } else { "a pattern must match the whole dotted name; " };
-    let names: Vec<String> = near.iter().take(NAMED).map(|(_, table)| table.to_string()).collect();
+    let names: Vec<String> = near.iter().take(NAMED).map(|(.., table)| table.to_string()).collect();
     let more = if near.len() > NAMED { ", ..." } else { "" };
     error(by).advise(format!("{meant}{rule}there are {}{more}", names.join(", ")))
 }
@@ -259,17 +257,14 @@ fn no_such_table(missing: &[&String], elsewhere: &[LeftOut], filter: &TableFilte
 }
 
 fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
-    let wanted = name.to_lowercase();
-    let distance = |table: &TableId| {
-        let bare = strsim::damerau_levenshtein(&wanted, &table.name.to_lowercase());
-        bare.min(strsim::damerau_levenshtein(&wanted, &table.to_string().to_lowercase()))
-    };
-    listed
-        .iter()
-        .map(|table| (distance(table), table))
-        .min()
-        .filter(|(distance, _)| *distance <= 3)
-        .map(|(_, table)| table.to_string())
+    let like = listed.iter().map(|table| (likeness_of(name, table), table));
+    let (likeness, table) = like.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    may_be_meant(likeness).then(|| table.to_string())
+}
+
+/// How like a table's name is, with or without its schema.
+fn likeness_of(name: &str, table: &TableId) -> f64 {
+    likeness(name, &table.name).max(likeness(name, &table.to_string()))
 }
 
 /// The topic is named by the bare table name, so two tables of one name would mix (`connector-config.md`, 6.4).
@@ -306,22 +301,17 @@ pub fn split(relations: &[Relation], tasks_max: usize) -> Vec<Vec<Relation>> {
 
 /// Lists the catalog every `table.poll.interval.ms` and tells the tasks what to poll. Never ends: a
 /// listing that fails is said and tried again.
-pub async fn watch(
-    spec: &ConnectorSpec,
-    dialect: &'static dyn Dialect,
-    server: &ServerGuard,
-    board: &StatusBoard,
-    tasks: Vec<watch::Sender<Vec<Relation>>>,
-) {
+pub(super) async fn watch(parts: &ConnectorParts, tasks: Vec<watch::Sender<Vec<Relation>>>) {
+    let spec = &parts.spec;
     if matches!(spec.selection, Selection::Query { .. }) {
         return pending().await;
     }
     let mut homes = HashMap::new();
     loop {
         tokio::time::sleep(spec.polling.table_interval).await;
-        match list(spec, dialect, server).await {
+        match list(parts).await {
             Ok((current, nothing)) => {
-                board.nothing_selected(nothing.as_ref());
+                parts.options.board.nothing_selected(nothing.as_ref());
                 reassign(&tasks, &current, named(spec), &mut homes);
             }
             Err(error) => tracing::warn!(error = %error.report(), "cannot list the tables, trying again"),
@@ -331,15 +321,12 @@ pub async fn watch(
 
 /// A connection of its own for each listing: minutes apart, an idle one would only be in the way. Another
 /// server's tables are not those of the connector.
-async fn list(
-    spec: &ConnectorSpec,
-    dialect: &'static dyn Dialect,
-    server: &ServerGuard,
-) -> Result<(Vec<Relation>, Option<Error>)> {
+async fn list(parts: &ConnectorParts) -> Result<(Vec<Relation>, Option<Error>)> {
+    let (spec, dialect) = (&parts.spec, parts.dialect);
     let Selection::Tables(filter) = &spec.selection else { return Ok((Vec::new(), None)) };
-    let mut connection = dialect.connect(&spec.source).await?;
+    let mut connection = parts.options.sessions.open(dialect, &spec.source).await?;
     let found = inspect::server_of(spec.identity.server, &mut *connection).await?;
-    server.agrees(found.as_ref())?;
+    parts.server.agrees(found.as_ref())?;
     let listed = connection.list_tables(&filter.catalog).await?;
     connection.close().await;
     let home = Home::of(&spec.source.url);
@@ -424,7 +411,7 @@ mod tests {
         assert_eq!(
             bare.advice(),
             "did you mean `public.orders`? a pattern must match the whole dotted name; there are public.orders, \
-             public.items, public.orders_old, public.customers"
+             public.orders_old, public.customers, public.items"
         );
         assert!(of("public.Order").advice().starts_with("did you mean `public.orders`?"));
         assert!(of("zzzzzzzzzzzzzzzz").advice().starts_with("a pattern must match"));

@@ -1,12 +1,9 @@
 //! What `check` and `explain` look at: the same steps a running connector takes, without writing.
 
-use super::catalog;
 use crate::config::spec::{ConnectorSpec, ModeName, ServerIdentity};
-use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
+use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{
-    CursorFact, CursorValue, Instant, NotPolled, PlannedQuery, Position, Relation, Server, SourcePartition,
-};
+use crate::model::{CursorFact, CursorValue, NotPolled, PlannedQuery, Position, Relation, Server};
 use crate::task::binding::{Binding, describe};
 use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
@@ -37,28 +34,6 @@ pub async fn binding(
         Ok(binding)
     };
     bound.await.map_err(|error: Error| error.with("table", relation))
-}
-
-/// The time to store for a table that is to go on after an instant. Where Kafka Connect stores another one
-/// ([`crate::model::ColumnDefinition::seen_in`]), the database is asked which.
-///
-/// # Errors
-/// Those of the connection and of [`binding`].
-pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, instant: Instant) -> Result<Instant> {
-    let dialect = dialect_of(&spec.source)?;
-    if !dialect.stores_times_of_sessions() {
-        return Ok(instant);
-    }
-    let mut connection = dialect.connect(&spec.source).await?;
-    let relations = catalog::relations(spec, dialect, &mut *connection).await?;
-    let Some(relation) = relations.iter().find(|relation| spec.source_partition(relation) == *partition) else {
-        let error =
-            Error::config(format!("the connector does not select {partition}, so the zone of its times is unknown"));
-        return Err(error.advise("give the position of a table that the connector polls"));
-    };
-    let bound = binding(spec, dialect, &mut *connection, relation).await?;
-    connection.close().await;
-    Ok(bound.planner.stored(instant, &spec.source.types.all.zone))
 }
 
 /// Cursor columns, and the rows that no poll reads because of them.

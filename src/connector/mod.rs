@@ -6,6 +6,7 @@ pub mod inspect;
 pub mod offset_tools;
 pub mod parts;
 pub mod standalone;
+pub mod worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::catalog::Selected;
 use crate::config::spec::{ConnectorSpec, Selection};
 use crate::dialect::SourceConnection;
+use crate::dialect::sessions::Sessions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::admin;
 use crate::kafka::lease::Lease;
@@ -24,6 +26,7 @@ use crate::model::Relation;
 use crate::retry::{Backoff, RetryPolicy};
 use crate::status::StatusBoard;
 use crate::task;
+use crate::task::memory::MemoryBudget;
 use crate::telemetry::ConnectorMetrics;
 
 /// How a connector is run.
@@ -39,6 +42,10 @@ pub struct RunOptions {
     pub board: StatusBoard,
     /// Where figures go.
     pub metrics: ConnectorMetrics,
+    /// The memory of the process.
+    pub memory: MemoryBudget,
+    /// The sessions of the process.
+    pub sessions: Sessions,
 }
 
 /// A connector that could not start, or one that failed while it ran.
@@ -102,7 +109,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         tracing::info!(connector = %spec.name, "{note}");
     }
     let spec = Arc::new(spec);
-    let mut parts = parts::build(Arc::clone(&spec), &options).map_err(Failure::Start)?;
+    let parts = parts::build(Arc::clone(&spec), &options).map_err(Failure::Start)?;
     let prepared = prepare(&parts, &options);
     let relations = tokio::select! {
         biased;
@@ -115,8 +122,9 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
     let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
     let groups = catalog::split(&relations, spec.tasks_max);
-    parts.share_memory(groups.len()).map_err(Failure::Start)?;
+    parts.claim_memory(groups.len()).map_err(Failure::Start)?;
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
+    options.board.tasks(groups.len());
     for relation in &relations {
         // All at once: a task that fails early must see that the others have tables too.
         options.board.table(&relation.to_string());
@@ -132,7 +140,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
     }
-    let watching = catalog::watch(&spec, parts.dialect, &parts.server, &options.board, senders);
+    let watching = catalog::watch(&parts, senders);
     let outcome = tokio::select! {
         outcome = join(&mut tasks) => outcome,
         // With nothing to watch (a query) this never ends.
@@ -218,7 +226,7 @@ fn say_selected(parts: &parts::ConnectorParts, options: &RunOptions, selected: &
 async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
     let spec = &parts.spec;
     let database = async {
-        let mut connection = parts.dialect.connect(&spec.source).await?;
+        let mut connection = parts.options.sessions.open(parts.dialect, &spec.source).await?;
         let selected = catalog::selected(spec, parts.dialect, &mut *connection).await?;
         check_bindings(parts, &mut *connection, &selected.relations).await?;
         connection.close().await;

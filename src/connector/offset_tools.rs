@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::{catalog, inspect};
 use crate::config::spec::ConnectorSpec;
+use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
+use crate::herder::{OffsetChange, OffsetChanges};
 use crate::kafka::RecordSink;
 use crate::kafka::admin;
 use crate::kafka::lease::Lease;
 use crate::kafka::producer::TransactionalProducer;
-use crate::model::{Server, SourceOffset, SourcePartition};
+use crate::model::{Instant, Server, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::{OffsetStore, Owner, StoredOffset};
 
@@ -21,6 +24,14 @@ pub struct Stored {
     pub offsets: BTreeMap<SourcePartition, StoredOffset>,
     /// The server they were read from.
     pub server: Option<Server>,
+}
+
+impl Stored {
+    /// The changes after which the next start is like a first one: whatever server there is will be remembered.
+    pub fn forgotten(&self) -> OffsetChanges {
+        let server = self.server.as_ref().map(|_| SourcePartition::server());
+        self.offsets.keys().cloned().chain(server).map(|partition| (partition, None)).collect()
+    }
 }
 
 /// Everything stored of the connector.
@@ -46,12 +57,7 @@ pub async fn holders(spec: &ConnectorSpec, timeout: Duration) -> Result<Vec<Stri
 ///
 /// # Errors
 /// `Refused` while an instance is alive, unless `force`; those of the transaction.
-pub async fn write(
-    spec: &ConnectorSpec,
-    changes: &[(SourcePartition, Option<SourceOffset>)],
-    force: bool,
-    timeout: Duration,
-) -> Result<()> {
+pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, timeout: Duration) -> Result<()> {
     let alive = holders(spec, timeout).await?;
     if !alive.is_empty() && !force {
         return Err(Error::new(
@@ -83,4 +89,26 @@ async fn sink(spec: &ConnectorSpec, task: usize) -> Result<TransactionalProducer
     let mut sink = TransactionalProducer::new(&spec.kafka, spec.kafka.transactional_id(&spec.name, task))?;
     sink.init().await?;
     Ok(sink)
+}
+
+/// The time to store for a table that is to go on after an instant. Where Kafka Connect stores another one
+/// ([`crate::model::ColumnDefinition::seen_in`]), the database is asked which.
+///
+/// # Errors
+/// Those of the connection and of [`inspect::binding`].
+pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, instant: Instant) -> Result<Instant> {
+    let dialect = dialect_of(&spec.source)?;
+    if !dialect.stores_times_of_sessions() {
+        return Ok(instant);
+    }
+    let mut connection = dialect.connect(&spec.source).await?;
+    let relations = catalog::relations(spec, dialect, &mut *connection).await?;
+    let Some(relation) = relations.iter().find(|relation| spec.source_partition(relation) == *partition) else {
+        let error =
+            Error::config(format!("the connector does not select {partition}, so the zone of its times is unknown"));
+        return Err(error.advise("give the position of a table that the connector polls"));
+    };
+    let bound = inspect::binding(spec, dialect, &mut *connection, relation).await?;
+    connection.close().await;
+    Ok(bound.planner.stored(instant, &spec.source.types.all.zone))
 }

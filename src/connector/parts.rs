@@ -14,6 +14,7 @@ use crate::kafka::{admin, client, limits, probe, topics};
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
+use crate::task::memory::{ConnectorMemory, LARGEST_QUEUE};
 
 /// The default of `max.request.size`.
 const MAX_REQUEST_SIZE: usize = 1_048_576;
@@ -36,9 +37,10 @@ pub struct ConnectorParts {
     columns: task::columns::KnownColumns,
     /// The forms they have had that depend on the JDBC driver.
     driver_choices: task::driver_types::DriverChoices,
-    /// The memory of each task; as many as the configuration allows until it is known how many there are.
-    memory: task::memory::Share,
-    options: RunOptions,
+    /// The memory of its tasks; that of one until it is known how many there are.
+    memory: Arc<ConnectorMemory>,
+    /// How it is run.
+    pub(super) options: RunOptions,
 }
 
 /// Builds the parts. Talks to nobody yet.
@@ -57,20 +59,19 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         server: task::server::ServerGuard::new(options.accept_server, spec.identity.server),
         columns: task::columns::KnownColumns::default(),
         driver_choices: task::driver_types::DriverChoices::default(),
-        memory: task::memory::Share::among(1, spec.memory_max)?,
+        memory: Arc::new(options.memory.claim(1, spec.memory_max)?),
         options: options.clone(),
         spec,
     })
 }
 
 impl ConnectorParts {
-    /// Divides the memory among so many tasks.
+    /// Claims the memory of so many tasks.
     ///
     /// # Errors
-    /// `Config` if there is too little.
-    pub fn share_memory(&mut self, tasks: usize) -> Result<()> {
-        self.memory = task::memory::Share::among(tasks, self.spec.memory_max)?;
-        Ok(())
+    /// `Config` if the process has too little.
+    pub fn claim_memory(&self, tasks: usize) -> Result<()> {
+        self.memory.set_tasks(tasks)
     }
 
     /// The parts of one task.
@@ -80,18 +81,23 @@ impl ConnectorParts {
     pub fn for_task(&self, index: usize, fence: task::Fence) -> Result<task::Parts> {
         let spec = Arc::clone(&self.spec);
         let (for_sink, for_look, for_records) = (Arc::clone(&spec), Arc::clone(&spec), Arc::clone(&spec));
-        let kafka = with_queue(spec.kafka.clone(), self.memory.queue_bytes);
+        let (kafka, memory) = (with_queue(spec.kafka.clone(), LARGEST_QUEUE), self.memory.of_task(index));
+        let for_queue = memory.clone();
         let batches = Arc::new(BatchLimit::of(&kafka)?);
         let for_topic = Arc::clone(&batches);
         Ok(task::Parts {
             dialect: self.dialect,
+            sessions: self.options.sessions.clone(),
             key_converter: Arc::clone(&self.key_converter),
             value_converter: Arc::clone(&self.value_converter),
             store: Arc::clone(&self.store),
             sink: Arc::new(move |task| {
                 let id = kafka.transactional_id(&for_sink.name, task);
                 // Those of other tasks are only fenced.
-                let kafka = if task == index { batches.apply(kafka.clone()) } else { kafka.clone() };
+                let kafka = match task == index {
+                    true => batches.apply(with_queue(kafka.clone(), for_queue.queue_bytes())),
+                    false => kafka.clone(),
+                };
                 let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
                 Ok(sink)
             }),
@@ -133,7 +139,7 @@ impl ConnectorParts {
             server: self.server.clone(),
             columns: self.columns.clone(),
             driver_choices: self.driver_choices.clone(),
-            memory: self.memory,
+            memory,
             spec: TaskSpec::new(Arc::clone(&self.spec)),
         })
     }

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
 use super::json_text::{push_f32, push_f64, push_string, push_utf8};
+use super::options::Options;
 use super::problem::{Problem, range_of};
 use super::string::Utf8Decoder;
 use super::text::{Utf8, push_decimal, push_integer};
@@ -62,14 +63,9 @@ struct JsonConverter {
 
 impl JsonConverter {
     fn new(spec: &ConverterSpec) -> Result<Self> {
-        let setting = |name: &str| spec.settings.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
-        let has_schemas = match setting("schemas.enable") {
-            None => true,
-            Some(text) if text.eq_ignore_ascii_case("true") => true,
-            Some(text) if text.eq_ignore_ascii_case("false") => false,
-            Some(text) => return Err(Error::config(format!("schemas.enable: `{text}` is neither true nor false"))),
-        };
-        let has_numeric_decimals = match setting("decimal.format") {
+        let options = Options(&spec.settings);
+        let has_schemas = options.flag("schemas.enable", true)?;
+        let has_numeric_decimals = match options.get("decimal.format") {
             None => false,
             Some(text) if text.eq_ignore_ascii_case("BASE64") => false,
             Some(text) if text.eq_ignore_ascii_case("NUMERIC") => true,

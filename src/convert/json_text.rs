@@ -38,30 +38,34 @@ fn push_character(out: &mut impl Write, character: char) {
 }
 
 /// Appends `text` in quotes as Jackson writes it to bytes: as [`push_string`], but characters beyond the basic plane are
-/// escaped as two surrogates.
-pub(super) fn push_utf8(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let bytes = text.as_bytes();
+/// escaped as two surrogates. Records have it, and offsets.
+pub(crate) fn push_escaped(out: &mut impl Write, text: &str) {
+    // Writing to memory cannot fail.
+    let _ = out.write_char('"');
     let mut written = 0;
-    for (at, byte) in bytes.iter().enumerate() {
+    for (at, byte) in text.bytes().enumerate() {
         let is_raw = matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..0xf0);
         if is_raw {
             continue;
         }
-        out.extend_from_slice(&bytes[written..at]);
+        let _ = out.write_str(&text[written..at]);
         let Some(character) = text[at..].chars().next() else { break };
-        if *byte >= 0xf0 {
+        if byte >= 0xf0 {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a vector cannot fail.
-                let _ = write!(Utf8(out), "\\u{unit:04X}");
+                let _ = write!(out, "\\u{unit:04X}");
             }
         } else {
-            push_character(&mut Utf8(out), character);
+            push_character(out, character);
         }
         written = at + character.len_utf8();
     }
-    out.extend_from_slice(&bytes[written..]);
-    out.push(b'"');
+    let _ = out.write_str(&text[written..]);
+    let _ = out.write_char('"');
+}
+
+/// The same, to bytes.
+pub(super) fn push_utf8(out: &mut Vec<u8>, text: &str) {
+    push_escaped(&mut Utf8(out), text);
 }
 
 /// Appends a double as `Double.toString` gives it; what is not a number comes in quotes.

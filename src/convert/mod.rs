@@ -6,7 +6,8 @@
 
 pub mod avro;
 mod json;
-mod json_text;
+pub(crate) mod json_text;
+mod options;
 mod primitive;
 mod problem;
 pub mod registry;

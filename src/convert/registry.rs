@@ -1,6 +1,10 @@
-//! The schema registry's client. Registration and reading by id go through `schema_registry_converter`;
-//! what that crate lacks (lookup, latest version with its rules, verbose compatibility) is asked over
-//! the same kind of client. Answers that cannot change are kept: one call per subject and schema.
+//! The client of the schema registry. Answers that cannot change are kept: one call for each subject and schema.
+//!
+//! Two crates speak to it. `schema_registry_converter` registers schemas, with references, and reads them by their id,
+//! in every format the registry knows. It has no lookup of a schema in its subject and no latest version with the
+//! subject's rules, and its test of compatibility does not say what is not compatible: these go through `reqwest`, the
+//! client under that crate, which both get from one builder with the same TLS. A failure of either is a [`Failure`]
+//! first, sorted by status, so that it has the same kind, words and advice whichever crate has met it.
 
 mod failure;
 pub(super) mod settings;
@@ -10,7 +14,7 @@ mod tls;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method};
@@ -20,10 +24,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use self::failure::Failure;
-use self::settings::{Authorization, Options, Settings};
+use self::settings::{Authorization, Settings};
 use super::avro::schema::AvroSchema;
 use super::avro::writer::differences;
+use super::options::Options;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 use crate::retry::Backoff;
 
 /// What a path segment may hold unescaped.
@@ -119,7 +125,7 @@ impl Registry {
     /// `Registry`, `RegistryRefused`, `Auth`, and `IncompatibleSchema` with what differs.
     pub async fn register(&self, subject: &str, schema: &AvroSchema) -> Result<u32> {
         let cached = (subject.to_owned(), schema.text.clone());
-        if let Some(id) = lock(&self.ids).get(&cached) {
+        if let Some(id) = locked(&self.ids).get(&cached) {
             return Ok(*id);
         }
         let outcome = if self.normalize {
@@ -132,7 +138,7 @@ impl Registry {
         };
         match outcome {
             Ok(id) => {
-                lock(&self.ids).insert(cached, id);
+                locked(&self.ids).insert(cached, id);
                 Ok(id)
             }
             Err(failure) if failure.is_incompatible() => {
@@ -155,13 +161,13 @@ impl Registry {
     /// As [`Registry::register`], without `IncompatibleSchema`.
     pub async fn lookup(&self, subject: &str, schema: &str) -> Result<Option<u32>> {
         let cached = (subject.to_owned(), schema.to_owned());
-        if let Some(id) = lock(&self.ids).get(&cached) {
+        if let Some(id) = locked(&self.ids).get(&cached) {
             return Ok(Some(*id));
         }
         let path = format!("/subjects/{}?normalize={}&deleted=false", segment(subject), self.normalize);
         let found = self.found(self.post::<IdAnswer>(&path, schema).await, subject)?;
         if let Some(answer) = &found {
-            lock(&self.ids).insert(cached, answer.id);
+            locked(&self.ids).insert(cached, answer.id);
         }
         Ok(found.map(|answer| answer.id))
     }
@@ -206,7 +212,7 @@ impl Registry {
     /// # Errors
     /// `RegistryRefused` if there is none, or it is not Avro; `Registry`; `Auth`.
     pub async fn schema_by_id(&self, id: u32) -> Result<Arc<str>> {
-        if let Some(schema) = lock(&self.schemas).get(&id) {
+        if let Some(schema) = locked(&self.schemas).get(&id) {
             return Ok(schema.clone());
         }
         let fetch = || async {
@@ -221,7 +227,7 @@ impl Registry {
             return Err(not_avro().with("schema id", id));
         }
         let schema: Arc<str> = fetched.schema.into();
-        lock(&self.schemas).insert(id, schema.clone());
+        locked(&self.schemas).insert(id, schema.clone());
         Ok(schema)
     }
 
@@ -433,9 +439,4 @@ fn not_avro() -> Error {
 
 fn unusable(cause: String) -> Error {
     Error::config("the settings of the schema registry's client cannot be used").caused_by(cause)
-}
-
-/// A poisoned cache is as good as any: entries are written whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

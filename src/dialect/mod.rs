@@ -14,6 +14,7 @@ pub mod postgres;
 mod problem;
 mod redact;
 mod rows;
+pub mod sessions;
 pub mod sqlite;
 mod stranger;
 mod stream;

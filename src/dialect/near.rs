@@ -1,17 +1,16 @@
-//! "Did you mean": the names nearest to one that does not exist.
+//! Advice about a table that does not exist: the names most like it.
 
 use crate::error::Error;
+use crate::near::{likeness, may_be_meant};
 
 /// Advice naming up to three of `known` that are near `wanted`; none if that is one of them, and something else is
 /// wrong with it.
 pub(super) fn advice(wanted: &str, known: impl Iterator<Item = String>) -> Option<String> {
-    let lower = wanted.to_lowercase();
-    let mut scored: Vec<(f64, String)> =
-        known.map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name)).collect();
+    let mut scored: Vec<(f64, String)> = known.map(|name| (likeness(wanted, &name), name)).collect();
     if scored.iter().any(|(_, name)| name == wanted) {
         return None;
     }
-    scored.retain(|(score, _)| *score > 0.8);
+    scored.retain(|(score, _)| may_be_meant(*score));
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     let names: Vec<String> = scored.into_iter().take(3).map(|(_, name)| name).collect();
     if names.is_empty() {

@@ -4,6 +4,8 @@
 //! know that it may send a password. The server's protocol is followed up to the start of TLS, and carried after it.
 //! Ends with sqlx's connection. Unverified connections have no use for it.
 
+#![expect(clippy::disallowed_methods, reason = "it carries the bytes of one connection, and ends with it")]
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};

@@ -335,6 +335,7 @@ fn same_kind(one: &Seen, other: &Seen) -> bool {
 }
 
 impl Running {
+    #[expect(clippy::disallowed_methods, reason = "when a statement began, as a person reads it")]
     fn describe(&self) -> Silence {
         let ago = |instant: Instant| i64::try_from(instant.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now = chrono::Utc::now().timestamp_millis();

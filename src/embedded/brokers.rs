@@ -56,25 +56,6 @@ impl Brokers {
             Err(error) => Err(refused("the embedded brokers cannot make the topic").caused_by(error)),
         }
     }
-
-    /// Takes a broker (numbered from 1; none: all) off the network, or puts it back; for tests.
-    ///
-    /// # Errors
-    /// `Internal` if there is no such broker.
-    pub fn set_reachable(&self, broker: Option<u16>, reachable: bool) -> Result<()> {
-        let cluster = cluster(&self.owner)?;
-        let broker = broker.map_or(-1, i32::from);
-        let switched = if reachable { cluster.broker_up(broker) } else { cluster.broker_down(broker) };
-        switched.map_err(|error| failed("cannot switch the embedded broker", error))
-    }
-
-    /// The cluster itself, to inject errors; for tests.
-    ///
-    /// # Errors
-    /// `Internal` if librdkafka has lost it.
-    pub fn cluster(&self) -> Result<MockCluster<'_, DefaultProducerContext>> {
-        cluster(&self.owner)
-    }
 }
 
 fn cluster(owner: &ThreadedProducer<DefaultProducerContext>) -> Result<MockCluster<'_, DefaultProducerContext>> {

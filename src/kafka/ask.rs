@@ -1,6 +1,8 @@
 //! Questions to the brokers: librdkafka's blocking calls beside the runtime, repeated until there is an
 //! answer, cancelled when nobody waits for it. A question joins no group, reads no records, makes no topic.
 
+#![expect(clippy::disallowed_methods, reason = "on a thread for questions that block")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

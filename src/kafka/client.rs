@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
@@ -19,6 +19,7 @@ pub use super::settings::ClientKind;
 use super::settings::{refuse, translate};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 
 /// How long a server may be silent before it is called unreachable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -251,7 +252,7 @@ impl Health {
 
     /// Why the brokers do not answer; `unreachable` unless they refused the credentials.
     pub(super) fn silence(&self, brokers: &str) -> Error {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = locked(&self.last).clone();
         let (kind, what) = match &last {
             Some((code, _)) if kind_of(*code) == ErrorKind::Auth => {
                 (ErrorKind::Auth, "the brokers refused the credentials")
@@ -276,13 +277,13 @@ impl Health {
 
     /// Whether the credentials were refused: waiting does not help.
     pub(super) fn refused(&self) -> bool {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = locked(&self.last);
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Auth)
     }
 
     /// Whether the last that was heard is that connections fail.
     pub(super) fn disconnected(&self) -> bool {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = locked(&self.last);
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Unreachable)
     }
 
@@ -290,7 +291,7 @@ impl Health {
     /// What librdkafka has said before it is heard only when its events are served. Of a failure like the last one of
     /// the same broker it keeps silent for a while, so what it said shortly before counts.
     pub(super) fn lost_a_connection(&self, since: Instant) -> bool {
-        let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = *locked(&self.lost);
         lost.is_some_and(|lost| lost + KEEPS_SILENT > since)
     }
 
@@ -302,13 +303,13 @@ impl Health {
             _ => false,
         };
         if is_loss {
-            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *locked(&self.lost) = Some(Instant::now());
         }
     }
 
     /// The first delivery that failed since the last call: topic and reason.
     pub(super) fn take_delivery_failure(&self) -> Option<(String, RDKafkaErrorCode)> {
-        self.delivery.lock().unwrap_or_else(PoisonError::into_inner).take()
+        locked(&self.delivery).take()
     }
 }
 
@@ -349,7 +350,7 @@ impl ClientContext for Context {
         }
         self.health.errors.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(target: "rdkafka", %code, "{reason}");
-        let mut last = self.health.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = locked(&self.health.last);
         // "All brokers are down" follows the reason and knows less; and a refusal stays the reason.
         let known = last.as_ref().is_some_and(|(known, _)| kind_of(*known) == ErrorKind::Auth);
         if !known && (code != RDKafkaErrorCode::AllBrokersDown || last.is_none()) {
@@ -370,7 +371,7 @@ impl ProducerContext for Context {
         if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
             return;
         }
-        let mut first = self.health.delivery.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut first = locked(&self.health.delivery);
         first.get_or_insert_with(|| (message.topic().to_owned(), code));
     }
 }

@@ -98,6 +98,7 @@ fn serve(consumer: &BaseConsumer<Member>, stopped: &mpsc::Receiver<()>) {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the name of the machine, where the kernel does not say it")]
 fn host() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();

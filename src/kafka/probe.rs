@@ -2,7 +2,7 @@
 //! whoever has the rights, for a reason that shows it, before anything changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -21,6 +21,7 @@ use super::topic_log;
 use super::topics::{self, TopicTrouble};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 
 /// How long a broker may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -238,7 +239,7 @@ struct Reports {
 
 impl Reports {
     fn of(&self, topic: &str) -> Option<RDKafkaErrorCode> {
-        self.codes.lock().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+        locked(&self.codes).get(topic).copied()
     }
 }
 
@@ -261,6 +262,6 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Err((error, message)) = result else { return };
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        self.codes.lock().unwrap_or_else(PoisonError::into_inner).insert(message.topic().to_owned(), code);
+        locked(&self.codes).insert(message.topic().to_owned(), code);
     }
 }

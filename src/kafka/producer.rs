@@ -2,6 +2,8 @@
 //! client; commands go to it over a channel and each is answered once. Takes batches and offset records,
 //! gives a classified error or nothing. Knows neither what a record means nor what to do about an error.
 
+#![expect(clippy::disallowed_methods, reason = "on the thread of the producer")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};

@@ -3,8 +3,13 @@
 //! the topic has become: the end that is read to is asked for after the question, and what is kept is everything that
 //! was decided below the offsets where reading goes on. One for all connectors of a process that share a topic.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "on a thread of its own; the age of records is by the brokers' wall clock"
+)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, TryLockError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::topic_partition_list::Offset;
@@ -14,6 +19,7 @@ use super::client::{ClientKind, PATIENCE};
 use super::topic_log::{self, Bounds, LogRecord};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 
 /// How often the tail looks whether it has fallen behind.
 const LOOK: Duration = Duration::from_secs(10);
@@ -79,7 +85,7 @@ impl Tail {
     /// The tail of this process, with the records of `owner` in it. Talks to nobody yet.
     pub fn shared(spec: &KafkaSpec, topic: &str, owner_of: OwnerOf, owner: &str) -> Arc<Self> {
         let name = (spec.bootstrap_servers.clone(), spec.common.clone(), spec.consumer.clone(), topic.to_owned());
-        let mut tails = TAILS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tails = locked(&TAILS);
         tails.retain(|_, tail| tail.strong_count() > 0);
         let known = tails.get(&name).and_then(Weak::upgrade);
         let tail = known.unwrap_or_else(|| {
@@ -89,7 +95,7 @@ impl Tail {
             tails.insert(name, Arc::downgrade(&tail));
             tail
         });
-        tail.place.wanted.lock().unwrap_or_else(PoisonError::into_inner).insert(owner.to_owned());
+        locked(&tail.place.wanted).insert(owner.to_owned());
         tail
     }
 
@@ -191,7 +197,7 @@ impl State {
 
     /// The records of who has come since were passed over.
     fn want(&mut self, place: &Place) {
-        let wanted = place.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = locked(&place.wanted);
         if self.wanted != *wanted {
             self.forget();
             self.wanted.clone_from(&wanted);

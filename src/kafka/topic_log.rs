@@ -2,6 +2,8 @@
 //! was committed before the call is returned, also what lies above the open transaction of somebody else.
 //! Takes a topic, gives its records in offset order per partition. Joins no group and commits nothing.
 
+#![expect(clippy::disallowed_methods, reason = "on a thread for questions that block")]
+
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

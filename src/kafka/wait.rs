@@ -4,6 +4,8 @@
 //! that succeeds is not reported), so it looks again and again: soon at first, then after a part of the time that
 //! it has waited already. A wait is late by that part at most, and costs next to nothing however long it takes.
 
+#![expect(clippy::disallowed_methods, reason = "on librdkafka's threads")]
+
 use std::time::{Duration, Instant};
 
 /// A small part of a broker's answer time.

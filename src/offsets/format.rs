@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::convert::json_text::push_escaped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant, KafkaRecord, SourceOffset, SourcePartition};
 
@@ -22,7 +23,7 @@ pub fn record(topic: &str, connector: &str, partition: &SourcePartition, offset:
 pub fn key(connector: &str, partition: &SourcePartition) -> Vec<u8> {
     let mut out = String::with_capacity(64);
     out.push('[');
-    push_string(&mut out, connector);
+    push_escaped(&mut out, connector);
     out.push(',');
     push_partition(&mut out, partition);
     out.push(']');
@@ -122,33 +123,6 @@ pub fn from_rest(connector: &str, text: &str) -> Result<Vec<(SourcePartition, Op
     Ok(offsets)
 }
 
-/// The partition Java's default partitioner gives a key (`offsets-topic.md`, 6).
-pub fn partition_for(key: &[u8], partitions: i32) -> i32 {
-    (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
-}
-
-/// Kafka's variant of MurmurHash2.
-pub fn murmur2(data: &[u8]) -> i32 {
-    const M: u32 = 0x5bd1_e995;
-    let mut hash = 0x9747_b28c ^ data.len() as u32;
-    let mut blocks = data.chunks_exact(4);
-    for block in &mut blocks {
-        let mut k = u32::from_le_bytes([block[0], block[1], block[2], block[3]]).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    let tail = blocks.remainder();
-    if !tail.is_empty() {
-        for (index, byte) in tail.iter().enumerate() {
-            hash ^= u32::from(*byte) << (8 * index);
-        }
-        hash = hash.wrapping_mul(M);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(M);
-    (hash ^ (hash >> 15)) as i32
-}
-
 fn wrong(what: impl Into<String>, connector: &str, partition: &SourcePartition) -> Error {
     Error::new(ErrorKind::Offsets, what).with("connector", connector).with("partition", partition)
 }
@@ -217,9 +191,9 @@ fn push_partition(out: &mut String, partition: &SourcePartition) {
         if index > 0 {
             out.push(',');
         }
-        push_string(out, name);
+        push_escaped(out, name);
         out.push(':');
-        push_string(out, text);
+        push_escaped(out, text);
     }
     out.push('}');
 }
@@ -229,7 +203,7 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     let mut field = |name: &str, text: &str| {
         out.push(separator);
         separator = ',';
-        push_string(out, name);
+        push_escaped(out, name);
         out.push(':');
         out.push_str(text);
     };
@@ -247,7 +221,7 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     }
     let quoted = |text: &String| {
         let mut quoted = String::with_capacity(text.len() + 2);
-        push_string(&mut quoted, text);
+        push_escaped(&mut quoted, text);
         quoted
     };
     if let Some(exact) = &offset.exact {
@@ -263,34 +237,6 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
         out.push('{');
     }
     out.push('}');
-}
-
-/// A JSON string as Jackson writes it: upper-case hex, surrogate pairs outside the basic plane.
-pub(super) fn push_string(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{8}' => out.push_str("\\b"),
-            '\t' => out.push_str("\\t"),
-            '\n' => out.push_str("\\n"),
-            '\u{c}' => out.push_str("\\f"),
-            '\r' => out.push_str("\\r"),
-            control if u32::from(control) < 0x20 => push_escape(out, u32::from(control) as u16),
-            plain if u32::from(plain) < 0x1_0000 => out.push(plain),
-            astral => astral.encode_utf16(&mut [0; 2]).iter().for_each(|unit| push_escape(out, *unit)),
-        }
-    }
-    out.push('"');
-}
-
-fn push_escape(out: &mut String, unit: u16) {
-    out.push_str("\\u");
-    for shift in [12, 8, 4, 0] {
-        let digit = u32::from(unit >> shift) & 0xf;
-        out.push(char::from_digit(digit, 16).unwrap_or('0').to_ascii_uppercase());
-    }
 }
 
 #[cfg(test)]
@@ -422,19 +368,6 @@ mod tests {
         assert_eq!(to_rest(offsets.iter().map(|(partition, offset)| (partition, offset.as_ref()))), document);
         for broken in ["{}", r#"{"offsets":[{}]}"#, r#"{"offsets":[{"partition":{"table":1},"offset":null}]}"#, "x"] {
             assert_eq!(from_rest("c", broken).unwrap_err().kind(), ErrorKind::Config, "{broken}");
-        }
-    }
-
-    #[test]
-    fn murmur2_agrees_with_java() {
-        for (bytes, hash, of_25, of_50) in [
-            (r#"["pg-src",{"protocol":"1","table":"public.orders"}]"#, -2_098_033_319, 4, 29),
-            (r#"["pg-src",{"table":"orders"}]"#, -1_431_994_995, 3, 3),
-            (r#"["pg-src",{"query":"query"}]"#, 252_615_671, 21, 21),
-        ] {
-            assert_eq!(murmur2(bytes.as_bytes()), hash);
-            assert_eq!(partition_for(bytes.as_bytes(), 25), of_25);
-            assert_eq!(partition_for(bytes.as_bytes(), 50), of_50);
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,6 +15,7 @@ use crate::config::spec::{KafkaSpec, OffsetsSpec};
 use crate::error::Result;
 use crate::kafka::tail::Tail;
 use crate::kafka::topic_log::LogRecord;
+use crate::lock::locked;
 use crate::model::{KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
 
 /// How long open transactions of other connectors may hold the topic's end back: longer than the
@@ -59,7 +60,7 @@ impl KafkaOffsetStore {
     fn tail(&self, topic: &str, connector: &str) -> Arc<Tail> {
         let connector_of = |key: &[u8]| format::parse_key(key).map(|(connector, _)| connector);
         let tail = Tail::shared(&self.kafka, topic, connector_of, connector);
-        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tails = locked(&self.tails);
         tails.insert(topic.to_owned(), Arc::clone(&tail));
         tail
     }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::format;
+use crate::convert::json_text::push_escaped;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{KafkaRecord, Lineage, Server, SourcePartition};
 
@@ -12,10 +13,10 @@ use crate::model::{KafkaRecord, Lineage, Server, SourcePartition};
 pub fn record(topic: &str, connector: &str, server: &Server) -> KafkaRecord {
     let mut value = String::with_capacity(server.identity.len() + 16);
     value.push_str("{\"identity\":");
-    format::push_string(&mut value, &server.identity);
+    push_escaped(&mut value, &server.identity);
     for (index, source) in server.lineage.sources.iter().enumerate() {
         value.push_str(if index == 0 { ",\"cluster\":[" } else { "," });
-        format::push_string(&mut value, source);
+        push_escaped(&mut value, source);
     }
     value.push_str(if server.lineage.sources.is_empty() { "}" } else { "]}" });
     let key = format::key(connector, &SourcePartition::server());

@@ -2,7 +2,7 @@
 //! of all boards for whoever shows them. Updates are in place and short; readers copy.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,6 +12,7 @@ use super::{
     TableState, TableStatus, now_millis,
 };
 use crate::error::Error;
+use crate::lock::locked;
 use crate::model::{CursorFact, Instant, NotPolled};
 
 /// Where the status of one connector is published. Cheap to clone.
@@ -23,16 +24,12 @@ pub struct StatusBoard {
 impl StatusBoard {
     /// A board in state `starting`. `allowance`: see [`allowance`].
     pub fn new(connector: impl Into<String>, allowance: Duration) -> Self {
-        let status = ConnectorStatus {
-            name: connector.into(),
-            state: ConnectorState::Starting,
-            error: None,
-            advice: None,
-            tables: Vec::new(),
-            nothing_selected: None,
-            allowance,
-        };
-        Self { sender: Arc::new(watch::Sender::new(status)) }
+        Self { sender: Arc::new(watch::Sender::new(fresh(connector.into(), allowance))) }
+    }
+
+    /// A new life of the connector begins; what was known of the one before is forgotten.
+    pub fn begin(&self, allowance: Duration) {
+        self.sender.send_modify(|status| *status = fresh(std::mem::take(&mut status.name), allowance));
     }
 
     /// Follows every change.
@@ -89,9 +86,35 @@ impl StatusBoard {
         });
     }
 
+    /// The tables are divided among so many tasks.
+    pub fn tasks(&self, tasks: usize) {
+        self.sender.send_modify(|status| status.tasks = tasks);
+    }
+
     /// The connector was stopped on purpose; its tables too, except those that had failed.
     pub fn stopped(&self) {
+        self.rest(ConnectorState::Stopped);
+    }
+
+    /// The connector alone was paused, while the process goes on.
+    pub fn paused(&self) {
+        self.rest(ConnectorState::Paused);
+        self.sender.send_modify(|status| status.at_rest = true);
+    }
+
+    /// The connector alone was stopped, while the process goes on. It has no tasks and no tables any more.
+    pub fn dismissed(&self) {
         self.set(ConnectorState::Stopped, None);
+        self.sender.send_modify(|status| {
+            status.at_rest = true;
+            status.tasks = 0;
+            status.tables.clear();
+            status.nothing_selected = None;
+        });
+    }
+
+    fn rest(&self, state: ConnectorState) {
+        self.set(state, None);
         let now = now_millis();
         self.sender.send_modify(|status| {
             let stopping = status.tables.iter_mut().filter(|table| table.state != TableState::Failed);
@@ -123,6 +146,20 @@ impl StatusBoard {
             status.error = error.map(Error::report);
             status.advice = error.map(|error| error.advice().to_owned());
         });
+    }
+}
+
+fn fresh(name: String, allowance: Duration) -> ConnectorStatus {
+    ConnectorStatus {
+        name,
+        state: ConnectorState::Starting,
+        error: None,
+        advice: None,
+        tables: Vec::new(),
+        nothing_selected: None,
+        allowance,
+        tasks: 0,
+        at_rest: false,
     }
 }
 
@@ -383,7 +420,7 @@ impl Boards {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(String, StatusBoard)>> {
-        self.boards.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.boards)
     }
 }
 

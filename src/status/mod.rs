@@ -3,14 +3,15 @@
 //! [`StatusBoard`]. A status is about successful polls, not about tasks that exist: a hung table turns unready.
 
 pub mod board;
+mod table;
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
-use crate::model::{CursorFact, Instant, NotPolled};
+use serde::Serialize;
 
 pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
+pub use table::{BeganAnew, GuardStatus, LoadProgress, Risk, Stage, TableState, TableStatus};
+use table::{Held, rfc3339};
 
 /// Milliseconds since the epoch.
 type Millis = i64;
@@ -18,53 +19,6 @@ type Millis = i64;
 /// How long a table may be held up before it counts as unready, in milliseconds. It is noticed after ten seconds
 /// (`task::stall`), and shall show within thirty.
 const STALL_PATIENCE: Millis = 15_000;
-
-/// What a table is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TableState {
-    /// First load: the rows that were there before the connector.
-    Loading,
-    /// The last poll found rows.
-    Live,
-    /// The last poll found nothing newer.
-    Idle,
-    /// It would go on but has to wait: for a database or brokers that do not answer, for its turn, for an older
-    /// transaction to end.
-    Waiting,
-    /// The last poll failed and will be tried again.
-    BackingOff,
-    /// Given up; an operator has to act.
-    Failed,
-    /// Stopped on purpose.
-    Stopped,
-}
-
-impl TableState {
-    /// Every state, in the order of the documentation.
-    pub const ALL: [TableState; 7] = [
-        TableState::Loading,
-        TableState::Live,
-        TableState::Idle,
-        TableState::Waiting,
-        TableState::BackingOff,
-        TableState::Failed,
-        TableState::Stopped,
-    ];
-
-    /// The word used in JSON and metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TableState::Loading => "loading",
-            TableState::Live => "live",
-            TableState::Idle => "idle",
-            TableState::Waiting => "waiting",
-            TableState::BackingOff => "backing_off",
-            TableState::Failed => "failed",
-            TableState::Stopped => "stopped",
-        }
-    }
-}
 
 /// What a connector is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -76,167 +30,10 @@ pub enum ConnectorState {
     Running,
     /// Given up; an operator has to act.
     Failed,
+    /// Not polling until it is resumed.
+    Paused,
     /// Stopped on purpose.
     Stopped,
-}
-
-/// How far a first load has come.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LoadProgress {
-    /// When it began.
-    #[serde(serialize_with = "rfc3339")]
-    pub since: Millis,
-    /// Rows committed so far.
-    pub rows: u64,
-    /// Rows to expect by the database's statistics, if it has any.
-    pub estimated_rows: Option<u64>,
-}
-
-impl LoadProgress {
-    /// Rows still to come, if the statistics were right.
-    fn left(&self) -> Option<u64> {
-        self.estimated_rows.map(|all| all.saturating_sub(self.rows))
-    }
-}
-
-/// A table that began anew while it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BeganAnew {
-    /// When that was noticed last.
-    #[serde(serialize_with = "rfc3339")]
-    pub at: Millis,
-    /// The number of times since the connector was started.
-    pub times: u32,
-}
-
-/// What is promised about rows that commit late, and what the guard has to do for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Default)]
-pub struct GuardStatus {
-    /// What is promised; empty until it is known.
-    pub level: &'static str,
-    /// How.
-    pub way: &'static str,
-    /// What is not covered.
-    pub uncovered: String,
-    /// What would raise the level.
-    pub raise: Option<String>,
-    /// How far back late rows are looked for.
-    pub window_seconds: Option<f64>,
-    /// How long the oldest open transaction has been open, at most.
-    pub oldest_transaction_seconds: Option<f64>,
-    /// Who holds it.
-    pub oldest_transaction: Option<String>,
-    /// Rows that committed late and were caught since the start.
-    pub late_rows: u64,
-    /// Ids, of transactions or of rows, that may still become visible below the position.
-    pub hidden_ids: u64,
-    /// Rows that were read again and were not late, since the start.
-    pub reread_rows: u64,
-    /// What newer rows wait for, where they do.
-    pub blocker: Option<String>,
-    /// Since when loss cannot be excluded, and why.
-    pub at_risk: Option<Risk>,
-}
-
-/// Why rows may have been lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Risk {
-    /// In words.
-    pub reason: String,
-    /// Since when.
-    #[serde(serialize_with = "rfc3339")]
-    pub since: Millis,
-}
-
-/// One table, or the query.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TableStatus {
-    /// Its dotted name, or `query`.
-    pub table: String,
-    /// What it is doing.
-    pub state: TableState,
-    /// Since when.
-    #[serde(serialize_with = "rfc3339")]
-    pub since: Millis,
-    /// Why, where the state does not say it.
-    pub reason: Option<String>,
-    /// What the operator can do.
-    pub advice: Option<String>,
-    /// The last successful poll.
-    #[serde(serialize_with = "rfc3339_option")]
-    pub last_poll: Option<Millis>,
-    /// Rows committed since the start.
-    pub rows: u64,
-    /// Bytes of keys and values committed since the start.
-    pub bytes: u64,
-    /// Rows left out since the start because they cannot be delivered (`errors.tolerance`, `row.too.large`).
-    pub rows_skipped: u64,
-    /// What was wrong with the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub skip_reason: Option<String>,
-    /// The committed position, as text.
-    pub position: Option<String>,
-    /// The cursor time of the newest row committed.
-    #[serde(serialize_with = "instant")]
-    pub newest: Option<Instant>,
-    /// How much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is there.
-    /// While the table cannot be read it grows from the last successful poll on. None without a timestamp column.
-    pub lag_seconds: Option<f64>,
-    /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
-    /// the last poll reached the end.
-    pub rows_behind: Option<u64>,
-    /// Rows that no poll reads because of their cursor values, by reason, as of the last look.
-    pub not_polled: Vec<NotPolled>,
-    /// That the table began anew and was read from its beginning (`table.recreated=follow`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub began_anew: Option<BeganAnew>,
-    /// The first load, while it runs.
-    pub load: Option<LoadProgress>,
-    /// Columns left out of the records, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub skipped_columns: Vec<String>,
-    /// What is promised about rows that commit late.
-    pub guard: GuardStatus,
-    /// What the database's rules and the values mean for the cursor columns.
-    pub cursor_facts: Vec<CursorFact>,
-    /// When waiting to be polled for the first time began.
-    #[serde(skip)]
-    known_since: Millis,
-    /// How long its last successful poll took: the next one may take as long.
-    #[serde(skip)]
-    poll_took: Millis,
-    /// What it would be doing if nothing held it up, and why.
-    #[serde(skip)]
-    own: (TableState, Option<Why>),
-    /// What holds it up, by stage.
-    #[serde(skip)]
-    stalls: [Option<Held>; Stage::COUNT],
-}
-
-/// What holds a table up.
-#[derive(Debug, Clone, PartialEq)]
-struct Held {
-    /// The number of who said so, who alone may take it back.
-    by: u64,
-    why: Why,
-    /// It is only the database's work, which takes its time.
-    at_work: bool,
-}
-
-/// A reason in words, and what to do.
-type Why = (String, Option<String>);
-
-/// Who noticed that a table is held up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// The stage that reads.
-    Poll,
-    /// The stage that commits.
-    Commit,
-}
-
-impl Stage {
-    const COUNT: usize = 2;
 }
 
 /// One connector.
@@ -258,6 +55,12 @@ pub struct ConnectorStatus {
     /// How old a table's last successful poll may be before the table counts as unready.
     #[serde(skip)]
     pub allowance: Duration,
+    /// The number of its tasks, once it is known.
+    #[serde(skip)]
+    pub tasks: usize,
+    /// It was paused or stopped by itself, while the process goes on: that is no complaint.
+    #[serde(skip)]
+    pub at_rest: bool,
 }
 
 /// Why a connector has no table to poll.
@@ -307,10 +110,14 @@ impl ConnectorStatus {
             reason,
             advice: advice.clone(),
         };
+        if self.at_rest {
+            return Vec::new();
+        }
         let state = match self.state {
             ConnectorState::Running => None,
             ConnectorState::Starting => Some("starting"),
             ConnectorState::Failed => Some("failed"),
+            ConnectorState::Paused => Some("paused"),
             ConnectorState::Stopped => Some("stopped"),
         };
         let own = state.map(|word| {
@@ -371,96 +178,10 @@ impl ConnectorStatus {
     }
 }
 
-impl TableStatus {
-    fn new(table: &str, now: Millis) -> Self {
-        Self {
-            table: table.to_owned(),
-            state: TableState::Idle,
-            since: now,
-            reason: None,
-            advice: None,
-            last_poll: None,
-            rows: 0,
-            bytes: 0,
-            rows_skipped: 0,
-            skip_reason: None,
-            position: None,
-            newest: None,
-            lag_seconds: None,
-            rows_behind: None,
-            not_polled: Vec::new(),
-            began_anew: None,
-            load: None,
-            skipped_columns: Vec::new(),
-            guard: GuardStatus::default(),
-            cursor_facts: Vec::new(),
-            known_since: now,
-            poll_took: 0,
-            own: (TableState::Idle, None),
-            stalls: [None, None],
-        }
-    }
-
-    /// `since` is kept while the state stays the same, so that it tells how long something lasts.
-    fn enter(&mut self, state: TableState, now: Millis, why: Option<Why>) {
-        self.own = (state, why);
-        self.show(now);
-    }
-
-    /// Says what holds the table up.
-    fn stall(&mut self, stage: Stage, now: Millis, held: Held) {
-        self.stalls[stage as usize] = Some(held);
-        self.show(now);
-    }
-
-    /// It does not any more, unless somebody else has said so since.
-    fn go_on(&mut self, stage: Stage, now: Millis, number: u64) {
-        self.stalls[stage as usize].take_if(|held| held.by == number);
-        self.show(now);
-    }
-
-    fn is_stalled(&self) -> bool {
-        self.state == TableState::Waiting && self.stalls.iter().flatten().any(|held| !held.at_work)
-    }
-
-    /// While it cannot be read, nobody knows what is new: the lag grows from the last successful poll on.
-    fn age(&mut self, now: Millis) {
-        let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed)
-            || self.stalls.iter().any(Option::is_some);
-        if let (Some(lag), Some(polled), true) = (&mut self.lag_seconds, self.last_poll, held_up) {
-            *lag += now.saturating_sub(polled).max(0) as f64 / 1000.0;
-        }
-    }
-
-    /// A table that is held up is not plainly live, whatever its last poll said.
-    fn show(&mut self, now: Millis) {
-        let (own, why) = &self.own;
-        let moves = matches!(own, TableState::Loading | TableState::Live | TableState::Idle);
-        let stall = self.stalls.iter().flatten().next().map(|held| &held.why).filter(|_| moves);
-        let (state, why) = stall.map_or((*own, why.as_ref()), |stall| (TableState::Waiting, Some(stall)));
-        if self.state != state {
-            self.state = state;
-            self.since = now;
-        }
-        (self.reason, self.advice) = why.cloned().map_or((None, None), |(reason, advice)| (Some(reason), advice));
-    }
-}
-
 /// The wall clock, for statuses and for asking them whether they are ready.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn now_millis() -> Millis {
     chrono::Utc::now().timestamp_millis()
-}
-
-fn rfc3339<S: Serializer>(millis: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&Instant::from_millis(*millis).to_rfc3339())
-}
-
-fn rfc3339_option<S: Serializer>(millis: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {
-    instant(&millis.map(Instant::from_millis), serializer)
-}
-
-fn instant<S: Serializer>(instant: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
-    instant.map(Instant::to_rfc3339).serialize(serializer)
 }
 
 #[cfg(test)]
@@ -543,6 +264,23 @@ mod tests {
         table.polled(false, true);
         drop(stall);
         assert_eq!(board.snapshot().table("public.t").unwrap().state, TableState::Idle);
+    }
+
+    #[test]
+    fn a_connector_at_rest_is_no_complaint_until_it_starts_again() {
+        let (board, table) = board();
+        board.running();
+        table.failed(&Error::new(ErrorKind::Privilege, "permission denied"));
+        board.paused();
+        let status = board.snapshot();
+        assert!(status.is_ready(now_millis()));
+        assert_eq!(
+            (status.state, status.table("public.t").unwrap().state),
+            (ConnectorState::Paused, TableState::Failed)
+        );
+        board.begin(allowance(Duration::from_secs(5)));
+        let status = board.snapshot();
+        assert!(status.tables.is_empty() && !status.is_ready(now_millis()));
     }
 
     #[test]

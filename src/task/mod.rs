@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::spec::TaskSpec;
 use crate::convert::Converter;
 use crate::dialect::Dialect;
+use crate::dialect::sessions::Sessions;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::kafka::topics::TopicTrouble;
@@ -56,7 +57,7 @@ use crate::telemetry::ConnectorMetrics;
 use self::columns::KnownColumns;
 use self::driver_types::DriverChoices;
 pub use self::fence::Fence;
-use self::memory::Share;
+use self::memory::TaskMemory;
 use self::refused::Refusals;
 use self::server::ServerGuard;
 
@@ -80,6 +81,8 @@ pub struct Parts {
     pub spec: TaskSpec,
     /// Its dialect.
     pub dialect: &'static dyn Dialect,
+    /// Opens sessions in its database.
+    pub sessions: Sessions,
     /// Converts keys.
     pub key_converter: Arc<dyn Converter>,
     /// Converts values.
@@ -111,7 +114,7 @@ pub struct Parts {
     /// The forms in which they deliver columns that JDBC drivers deliver differently.
     pub driver_choices: DriverChoices,
     /// The memory it may use.
-    pub memory: Share,
+    pub memory: TaskMemory,
 }
 
 /// How long a session that failed waits before the next one.

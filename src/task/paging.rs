@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::memory::TaskMemory;
 use crate::reader::{Limits, Page};
 
 /// A page never has more rows, however far behind its table is.
@@ -16,26 +17,30 @@ pub(super) struct Paging {
     rows: usize,
     /// The size of a record, as far as it is known.
     row_bytes: usize,
-    /// A page is cut when its records reach this size.
-    pub(super) max_bytes: usize,
+    memory: TaskMemory,
     /// How often the time of its statements was doubled.
     doublings: u32,
 }
 
 impl Paging {
-    pub(super) fn new(base: usize, max_bytes: usize) -> Self {
-        Self { base, rows: base, row_bytes: 64, max_bytes, doublings: 0 }
+    pub(super) fn new(base: usize, memory: TaskMemory) -> Self {
+        Self { base, rows: base, row_bytes: 64, memory, doublings: 0 }
+    }
+
+    /// The size at which a page is cut.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.memory.page_bytes()
     }
 
     /// The limits of the next page.
     pub(super) fn limits(&self) -> Limits {
-        Limits { rows: self.rows, bytes: self.max_bytes }
+        Limits { rows: self.rows, bytes: self.max_bytes() }
     }
 
     /// Rows and bytes per row that a batch is made for.
     pub(super) fn expected(&self) -> (usize, usize) {
         let rows = self.rows.min(MAX_PAGE_ROWS);
-        (rows, self.row_bytes.min(self.max_bytes / rows.max(1) + 1))
+        (rows, self.row_bytes.min(self.max_bytes() / rows.max(1) + 1))
     }
 
     /// How long a statement may give no row, if that is `time` by the configuration.
@@ -52,7 +57,7 @@ impl Paging {
             self.rows = self.base;
             return;
         }
-        let fitting = (self.max_bytes / self.row_bytes.max(1)).max(1);
+        let fitting = (self.max_bytes() / self.row_bytes.max(1)).max(1);
         let doubled = (self.rows * 2).min(MAX_PAGE_ROWS.max(self.base));
         self.rows = if doubled <= fitting { doubled } else { largest_step(self.base, fitting) };
     }

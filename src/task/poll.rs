@@ -115,7 +115,7 @@ impl<'a> PollStage<'a> {
         self.used = Clock::now();
         if self.connection.is_none() {
             self.activity.waits_for(Waits::Connection);
-            let connection = self.parts.dialect.connect(self.parts.spec.source()).await?;
+            let connection = self.parts.sessions.open(self.parts.dialect, self.parts.spec.source()).await?;
             tracing::info!(server = connection.server(), url = %self.parts.spec.source().url, "connected");
             self.activity.asks(connection.vigil());
             self.activity.waits_for(Waits::Database);

@@ -84,7 +84,7 @@ impl Polled {
             bound: None,
             head: ReadHead::new(spec.partition.clone()),
             parked: None,
-            paging: Paging::new(spec.polling.batch_max_rows, parts.memory.page_bytes),
+            paging: Paging::new(spec.polling.batch_max_rows, parts.memory.clone()),
             passes: Passes::default(),
             fixed_upper: None,
             more_promised: false,
@@ -130,7 +130,7 @@ impl Polled {
 
     /// Hands the result of a step on, and makes what it has led to the present state.
     async fn install(&mut self, result: StepResult, place: Place<'_>, out: &Outbox) -> Result<bool> {
-        let StepResult { step, head, exhausted } = result;
+        let StepResult { step, head, exhausted, .. } = result;
         match step {
             Some(step) => {
                 // A first load ends when its last rows are committed, so the commit stage says so.

@@ -49,6 +49,7 @@ pub struct LogOptions {
 
 impl LogOptions {
     /// The options for this process's stderr and environment.
+    #[expect(clippy::disallowed_methods, reason = "NO_COLOR is a matter of the terminal, not of the configuration")]
     pub fn detect(format: LogFormat, level: impl Into<String>) -> Self {
         use std::io::IsTerminal as _;
         Self {

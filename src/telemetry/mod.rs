@@ -1,10 +1,14 @@
 //! Logs and metrics. Logs go to stderr, as text or JSON lines; metrics are named in one table
 //! ([`METRICS`]) from which the documentation comes. A component gets its handles once and counts per batch.
 
+mod handles;
+mod labels;
 mod logs;
 mod metrics;
 mod names;
+mod series;
 
+pub use handles::{ConnectorMetrics, TableMetrics};
 pub use logs::{LogFormat, LogOptions, init};
-pub use metrics::{CONTENT_TYPE, ConnectorMetrics, Metrics, TableMetrics};
+pub use metrics::{CONTENT_TYPE, Metrics};
 pub use names::{METRICS, Metric, MetricKind, metrics_markdown};

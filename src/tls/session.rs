@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Certificates, Identity};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 
 /// An encrypted stream.
 pub type Encrypted<S> = tokio_openssl::SslStream<S>;
@@ -56,7 +57,7 @@ where
     match Pin::new(&mut stream).connect().await {
         Ok(()) => Ok(stream),
         Err(error) => {
-            let doubt = doubt.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let doubt = locked(&doubt).take();
             Err(refused(host, trust, (stream.ssl().verify_result(), doubt), error))
         }
     }
@@ -96,7 +97,7 @@ fn configuration(trust: &Trust, doubt: Arc<Mutex<Option<Doubt>>>) -> Result<Conn
     builder.set_verify_callback(SslVerifyMode::PEER, move |holds, chain| {
         if let (false, Some(certificate)) = (holds, chain.current_cert()) {
             let found = Doubt { issuer: distinguished(certificate.issuer_name()), names: names(certificate) };
-            doubt.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(found);
+            locked(&doubt).get_or_insert(found);
         }
         holds
     });

@@ -249,7 +249,7 @@ async fn offsets_go_round_in_the_partition_java_would_choose() {
     assert_eq!(loaded.len(), 9);
     for (partition, stored) in &loaded {
         assert_eq!(stored.offset, offset(3));
-        assert_eq!(stored.partition, format::partition_for(&format::key(&connector, partition), 25));
+        assert_eq!(stored.partition, crate::support::kafka::partition_for(&format::key(&connector, partition), 25));
     }
     assert!(resolve(&loaded, "public.t1", "t1", None).is_some());
     assert!(resolve(&loaded, "public.t9", "t9", None).is_none());

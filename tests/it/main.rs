@@ -1,7 +1,7 @@
 //! Every test that needs real services, in one binary: it links the C libraries once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, unreachable_pub, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
+#![allow(unreachable_pub, missing_docs)]
 
-mod architecture;
 mod brokers;
 mod cli;
 mod cursors;
@@ -40,3 +40,4 @@ mod type_settings;
 mod types;
 mod walkthrough;
 mod whole;
+mod worker;

@@ -106,5 +106,5 @@ fn the_offset_record_is_that_of_the_reference_byte_for_byte() {
     let record = all.iter().rfind(|record| record.key.as_deref() == Some(key.as_bytes())).expect("the offset");
     let value = String::from_utf8(record.value.clone().expect("a value")).expect("UTF-8");
     assert_eq!(value, r#"{"timestamp_nanos":123456000,"incrementing":1,"timestamp":1709208000123}"#);
-    assert_eq!(record.partition, rowtide::offsets::format::partition_for(key.as_bytes(), 5));
+    assert_eq!(record.partition, crate::support::kafka::partition_for(key.as_bytes(), 5));
 }

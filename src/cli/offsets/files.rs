@@ -4,9 +4,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Change, Changes, ConfigArgs, Stop, apply, load, one, output};
+use super::{Change, ConfigArgs, Stop, apply, load, one, output};
 use crate::connector::{self, offset_tools};
 use crate::error::{Error, ErrorKind, Result};
+use crate::herder::OffsetChanges;
+use crate::near::likeness;
 use crate::offsets::format;
 use crate::offsets::standalone::{self, Found};
 
@@ -80,7 +82,7 @@ pub(super) async fn import(connector: &str, from: &Place, change: &Change, confi
     apply(&spec, &stored, changes, change, config).await
 }
 
-fn of_document(connector: &str, file: &Path) -> Result<Changes> {
+fn of_document(connector: &str, file: &Path) -> Result<OffsetChanges> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
         std::io::Read::read_to_end(&mut std::io::stdin(), &mut bytes).map(drop)
@@ -135,7 +137,7 @@ fn nothing_of(connector: &str, found: &Found) -> Error {
 
 fn nearest_first(connector: &str, found: &Found) -> Vec<String> {
     let mut names: Vec<String> = found.others.keys().cloned().collect();
-    let nearness = |name: &String| strsim::jaro_winkler(connector, name);
+    let nearness = |name: &String| likeness(connector, name);
     names.sort_by(|one, other| nearness(other).total_cmp(&nearness(one)));
     names
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use crate::config::document::{Entries, Entry};
 use crate::config::judge::Judge;
-use crate::config::keys::nearest_of;
 use crate::config::report::Problem;
 use crate::config::spec::ConverterSpec;
 use crate::convert::{CONVERTERS, converter_of};
+use crate::near::nearest;
 
 /// One role's configuration before it is judged.
 struct Found {
@@ -110,5 +110,5 @@ fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Box<Problem>> {
 
 /// The known class most like an unknown one.
 fn nearest_class(class: &str) -> Option<String> {
-    nearest_of(class, CONVERTERS.iter().map(|converter| converter.class)).map(str::to_owned)
+    nearest(class, CONVERTERS.iter().map(|converter| converter.class)).map(str::to_owned)
 }

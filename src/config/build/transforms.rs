@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::judge::Judge;
-use crate::config::keys::nearest_of;
 use crate::error::Error;
+use crate::near::nearest;
 use crate::transform::{ABSENT, ChainSpec, PREDICATES, PredicateSpec, StepSpec, TRANSFORMS, Target, transform_of};
 
 pub(super) fn build(judge: &mut Judge) -> ChainSpec {
@@ -21,7 +21,7 @@ pub(super) fn build(judge: &mut Judge) -> ChainSpec {
         Ok(chain) => chain,
         Err(error) => {
             let key = error.context("key").unwrap_or("transforms").to_owned();
-            judge.problem(&key, message(&error), &[]);
+            judge.problem(&key, message(&error.without("key")), &[]);
             ChainSpec::default()
         }
     }
@@ -125,7 +125,7 @@ fn unknown(class: &str) -> String {
             .collect();
         return format!("the class {outer} must end in {}", ends.join(" or "));
     }
-    let nearest = nearest_of(outer, TRANSFORMS.iter().map(|definition| definition.class));
+    let nearest = nearest(outer, TRANSFORMS.iter().map(|definition| definition.class));
     let nearest = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
     format!("this transform is not there{nearest} There are {}", known.join(", "))
 }

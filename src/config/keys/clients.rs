@@ -233,7 +233,7 @@ pub fn is_kafkas(setting: &str) -> bool {
 
 /// The setting most like an unknown one, if any is alike enough to be meant.
 pub fn nearest_setting(setting: &str) -> Option<&'static str> {
-    super::nearest_of(setting, CLIENTS.iter().copied())
+    crate::near::nearest(setting, CLIENTS.iter().copied())
 }
 
 #[cfg(test)]

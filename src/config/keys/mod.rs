@@ -15,6 +15,7 @@ mod types;
 mod worker;
 
 use crate::convert::{CONVERTERS, ConverterDefinition};
+use crate::near;
 pub use crate::setting::{Allowed, Home, Importance, KeyDefinition, Kind, Status};
 use crate::setting::{key, own_key, worker_key};
 
@@ -98,29 +99,18 @@ pub fn nearest(key: &str) -> Option<String> {
     if let Some(rest) = key.strip_prefix("column.") {
         // Each setting has one dot.
         let at = rest.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1);
-        let setting = nearest_of(&rest[at..], types::OF_COLUMNS.iter().copied())?;
+        let setting = near::nearest(&rest[at..], types::OF_COLUMNS.iter().copied())?;
         return Some(format!("column.{}{setting}", &rest[..at]));
     }
     let (role, sought) = match key.strip_prefix("key.converter.") {
         Some(setting) => ("key.converter.", format!("value.converter.{setting}")),
         None => ("value.converter.", key.to_owned()),
     };
-    let name = nearest_of(&sought, all().filter(|known| known.family().is_none()).map(|known| known.name))?;
+    let name = near::nearest(&sought, all().filter(|known| known.family().is_none()).map(|known| known.name))?;
     Some(match name.strip_prefix("value.converter.") {
         Some(setting) => format!("{role}{setting}"),
         None => name.to_owned(),
     })
-}
-
-/// The candidate most like a word, if any is alike enough to be meant.
-pub(super) fn nearest_of<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness >= 0.72)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, candidate)| candidate)
 }
 
 /// Whether the values of a key are never shown.

@@ -55,7 +55,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "memory.max.bytes",
         Kind::Long,
         "About how much memory the process may use, whatever the size of the tables and however slow the brokers: pages and \
-         the producers' queues are divided among the tasks.",
+         the producers' queues are divided among the tasks. The connectors of a process share the largest that one of them \
+         gives, and none uses more than its own.",
     )
     .or("268435456")
     .allow(Allowed::Range(44_040_192, i64::MAX)),

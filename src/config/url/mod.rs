@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 
-use super::keys::nearest_of;
 use super::report::Problem;
 use super::spec::{Secret, SourceUrl};
+use crate::near::nearest;
 
 /// The URLs there are, for messages.
 pub(crate) const ACCEPTED: &str = "jdbc:postgresql://host:port/database, jdbc:mysql://host:port/database, \
@@ -175,9 +175,9 @@ impl Connection {
             Meaning::Unknown => {
                 let message = format!("unknown parameter {name}; it has no effect");
                 let meant = if key == "connection.url" {
-                    nearest_of(name, names.iter().copied()).map(str::to_owned)
+                    nearest(name, names.iter().copied()).map(str::to_owned)
                 } else {
-                    let nearest = nearest_of(name, names.iter().copied().chain(["url", "user", "password"]));
+                    let nearest = nearest(name, names.iter().copied().chain(["url", "user", "password"]));
                     nearest.map(|nearest| format!("connection.{nearest}"))
                 };
                 self.warnings.push(Problem::new(key, message).meant(meant));

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use apache_avro::types::Value as Avro;
 use futures_util::future::BoxFuture;
@@ -14,6 +14,7 @@ use super::super::json_text::{push_bytes, push_f32, push_f64, push_string};
 use super::super::registry::Registry;
 use super::super::{ConverterSpec, Decoder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 
 /// Magic byte and schema id.
 const PREFIX: usize = 5;
@@ -45,13 +46,13 @@ impl AvroDecoder {
 
     async fn read(&self, bytes: &[u8]) -> Result<String> {
         let (id, payload) = split(bytes)?;
-        let cached = self.readers.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let cached = locked(&self.readers).get(&id).cloned();
         let reader = match cached {
             Some(reader) => reader,
             None => {
                 let schema = self.registry.schema_by_id(id).await?;
                 let reader = Arc::new(Reader::new(&schema).map_err(|error| error.with("schema id", id))?);
-                self.readers.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reader.clone());
+                locked(&self.readers).insert(id, reader.clone());
                 reader
             }
         };

@@ -12,7 +12,7 @@ pub(super) mod writer;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 
@@ -21,10 +21,11 @@ use self::encoder::AvroEncoder;
 use self::registered::RegisteredFields;
 use self::schema::{AvroSchema, SchemaStyle};
 use self::writer::{Source, find_record};
-use super::registry::settings::Options;
+use super::options::Options;
 use super::registry::{Registered, Registry};
 use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, Role, SchemaPreview, Side};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 use crate::model::Schema;
 
 /// `io.confluent.connect.avro.AvroConverter`.
@@ -167,7 +168,7 @@ impl AvroConverter {
     }
 
     fn cached(&self, side: Side<'_>) -> Option<Arc<dyn Encoder>> {
-        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let bound = locked(&self.bound);
         let same = |entry: &&Bound| {
             entry.role == side.role && entry.projection == side.projection && entry.schema == *side.schema
         };
@@ -188,7 +189,7 @@ impl Converter for AvroConverter {
                 projection: side.projection.to_vec(),
                 encoder: encoder.clone(),
             };
-            let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bound = locked(&self.bound);
             bound.entry(side.topic.to_owned()).or_default().push(entry);
             Ok(encoder)
         })

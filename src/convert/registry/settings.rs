@@ -2,48 +2,17 @@
 //! counts with and without the prefix `schema.registry.`; with it wins. Reads certificate files, talks
 //! to nobody.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, Proxy, Url};
 
+use super::super::options::Options;
 use super::tls;
 use crate::error::{Error, Result};
 use crate::retry::RetryPolicy;
 use crate::setting::Secret;
-
-/// The converter's settings as the registry's client reads them.
-#[derive(Clone, Copy)]
-pub(in crate::convert) struct Options<'a>(pub(in crate::convert) &'a BTreeMap<String, String>);
-
-impl<'a> Options<'a> {
-    /// An option by either spelling; an empty value is none.
-    pub(in crate::convert) fn get(self, name: &str) -> Option<&'a str> {
-        self.raw(name).map(str::trim).filter(|value| !value.is_empty())
-    }
-
-    /// The same, empty values included.
-    pub(super) fn raw(self, name: &str) -> Option<&'a str> {
-        let value = self.0.get(&format!("schema.registry.{name}")).or_else(|| self.0.get(name));
-        value.map(String::as_str)
-    }
-
-    pub(in crate::convert) fn flag(self, name: &str, default: bool) -> Result<bool> {
-        match self.get(name) {
-            None => Ok(default),
-            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
-            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Some(text) => Err(Error::config(format!("{name}: `{text}` is neither true nor false"))),
-        }
-    }
-
-    fn number(self, name: &str, default: u64) -> Result<u64> {
-        let Some(text) = self.get(name) else { return Ok(default) };
-        text.parse().map_err(|_| Error::config(format!("{name}: `{text}` is not a number")))
-    }
-}
 
 /// How requests are signed.
 #[derive(Debug, Clone, PartialEq, Eq)]

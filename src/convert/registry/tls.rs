@@ -2,7 +2,7 @@
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-use super::settings::Options;
+use super::super::options::Options;
 use crate::error::{Error, Result};
 use crate::tls::{self, Certificates, Input};
 

@@ -1,6 +1,8 @@
 //! Opens a session: pgjdbc's parameters (`connector-config.md`, 12.2) become the driver's options, hosts
 //! are tried in order, and the server is asked what it is.
 
+#![expect(clippy::disallowed_methods, reason = "libpq's place for the certificate is below HOME")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -191,8 +191,8 @@ struct Notes {
     nullable: HashMap<Relation, HashSet<String>>,
 }
 
-/// The one place where text becomes a statement: it is made of quoted names and placeholders, or the
-/// user's own query.
+/// A statement of quoted names and placeholders, or the user's own query. What is made of numbers and constant text alone
+/// is made one beside it (`view`, `identity`).
 fn statement(sql: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(sql.to_owned())
 }

@@ -1,10 +1,12 @@
 //! A schema registry in this process with the HTTP interface of Confluent's (`avro-converter.md`, 9), for Avro.
 //! Ids, versions and compatibility are real; references, deletion, modes and storage are not there.
 
+#![expect(clippy::disallowed_methods, reason = "the server of the registry, which is aborted with it")]
+
 mod store;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 use store::{Refusal, Store, Version};
 
 /// A running registry. It ends when this is dropped.
@@ -62,7 +65,7 @@ struct Shared(Arc<Mutex<Store>>);
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Store> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

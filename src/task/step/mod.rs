@@ -63,6 +63,8 @@ pub(super) struct StepResult {
     pub(super) head: Option<ReadHead>,
     /// Nothing newer is left.
     pub(super) exhausted: bool,
+    /// Newer rows wait for an older transaction to end.
+    pub(super) is_held_back: bool,
 }
 
 impl<'p> Context<'p> {
@@ -128,7 +130,10 @@ impl Polled {
         let place = run.place()?;
         let records = rows.page.batch.len() as u64;
         let result = self.conclude(cx, &bound, rows, upper.as_ref(), *is_torn).await?;
-        self.metrics.polled(records, started.elapsed());
+        match result.is_held_back {
+            true => self.metrics.waiting(started.elapsed()),
+            false => self.metrics.polled(records, started.elapsed()),
+        }
         Ok((result, place))
     }
 
@@ -186,14 +191,16 @@ impl Polled {
         self.note_lag(bound, &page, upper)?;
         self.paging.read(&page);
         if !found {
-            match blocker.filter(|_| exhausted) {
+            let blocker = blocker.filter(|_| exhausted);
+            let is_held_back = blocker.is_some();
+            match blocker {
                 Some(blocker) => self.board.waiting(format!("newer rows wait for {blocker}")),
                 None => self.board.polled(false, exhausted),
             }
-            return Ok(StepResult { step: None, head: None, exhausted });
+            return Ok(StepResult { step: None, head: None, exhausted, is_held_back });
         }
         let (step, head) = self.carry(bound, page, skipped, exhausted, cx.connection.identity())?;
-        Ok(StepResult { step: Some(step), head: Some(head), exhausted })
+        Ok(StepResult { step: Some(step), head: Some(head), exhausted, is_held_back: false })
     }
 
     /// Rows left out of a step: makes sure that their values are at fault and not a schema that has changed.

@@ -131,7 +131,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         let bound = self.bound;
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
         let rule = rule(&self.table.spec, &bound.binding.planner, None).whole();
-        let limits = Limits { rows: usize::MAX, bytes: self.table.paging.max_bytes };
+        let limits = Limits { rows: usize::MAX, bytes: self.table.paging.max_bytes() };
         let mut page = read_page(stream, &encode, rule, limits, batch, None).await?;
         while !page.ended {
             self.hand_on(page).await?;

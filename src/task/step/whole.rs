@@ -43,7 +43,7 @@ impl Polled {
     async fn read_whole(&self, cx: &mut Context<'_>, bound: &Bound) -> Result<(Pass, bool)> {
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
         let rule = rule(&self.spec, &bound.binding.planner, None).whole();
-        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.paging.max_bytes };
+        let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.paging.max_bytes() };
         let query = bound.binding.planner.page(None, None, 0);
         let (mut pass, mut has_misfits, mut rows) = (Pass::default(), false, 0);
         let mut stream = cx.connection.fetch(&bound.binding.definition, &query).await?;

@@ -21,13 +21,14 @@ use super::columns::KnownColumns;
 use super::commit::CommitStage;
 use super::driver_types::DriverChoices;
 use super::handoff::{self, Handoff, StepEnd};
-use super::memory::Share;
+use super::memory::MemoryBudget;
 use super::refused::Refusals;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::spec::ServerIdentity;
 use crate::config::spec::{ConnectorSpec, TaskSpec};
 use crate::config::{Document, Surroundings, connector};
+use crate::dialect::sessions::Sessions;
 use crate::error::{ErrorKind, Result};
 use crate::model::{EncodedBatch, Offsets, Relation, TableId};
 use crate::retry::Backoff;
@@ -64,6 +65,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         spec: TaskSpec::new(Arc::new(spec)),
         // A dialect lives as long as the process.
         dialect: Box::leak(Box::new(source)),
+        sessions: Sessions::default(),
         key_converter: Arc::new(Registry(outside.clone())),
         value_converter: Arc::new(Registry(outside.clone())),
         store: Arc::new(outside.clone()),
@@ -82,7 +84,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         server: ServerGuard::new(false, ServerIdentity::Host),
         columns: KnownColumns::default(),
         driver_choices: DriverChoices::default(),
-        memory: Share::among(1, 256 << 20).unwrap(),
+        memory: Arc::new(MemoryBudget::default().claim(1, 256 << 20).unwrap()).of_task(0),
     }
 }
 

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use rowtide::config::spec::ConnectorSpec;
 use rowtide::config::{Surroundings, connector, read};
 use rowtide::connector::{RunOptions, catalog, parts};
+use rowtide::dialect::sessions::Sessions;
 use rowtide::error::Result;
 use rowtide::model::Relation;
 use rowtide::status::{StatusBoard, TableState, allowance};
+use rowtide::task::memory::MemoryBudget;
 use rowtide::task::{self, Fence};
 use rowtide::telemetry::Metrics;
 use tokio::sync::watch;
@@ -274,5 +276,7 @@ fn options(name: &str) -> RunOptions {
         accept_server: false,
         board: StatusBoard::new(name, allowance(std::time::Duration::ZERO)),
         metrics: Metrics::new().connector(name),
+        memory: MemoryBudget::default(),
+        sessions: Sessions::default(),
     }
 }

@@ -183,6 +183,7 @@ fn assert_held(kind: Kind, zone: &str, keys: &[(&str, &str)]) {
     other.run("insert into t (version) values (2)");
     let waits = || http::table(&address, &name)?["reason"].as_str()?.starts_with("newer rows wait for").then_some(());
     eventually("newer rows wait", PATIENCE, waits);
+    assert!(http::metric(&address, "rowtide_polls_total", &[r#"result="waiting""#]) >= 1.0);
     assert_eq!(arrived.versions(), [0]);
     open.run("commit");
     arrived.assert_exact(&place.rows());

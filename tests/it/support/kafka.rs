@@ -293,3 +293,43 @@ pub fn topics() -> Vec<String> {
     let metadata = consumer.fetch_metadata(None, PATIENCE).expect("metadata");
     metadata.topics().iter().map(|topic| topic.name().to_owned()).collect()
 }
+
+/// The partition Java's default partitioner gives a key (`offsets-topic.md`, 6).
+pub fn partition_for(key: &[u8], partitions: i32) -> i32 {
+    (murmur2(key) & 0x7fff_ffff) % partitions.max(1)
+}
+
+/// Kafka's variant of MurmurHash2.
+fn murmur2(data: &[u8]) -> i32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c ^ data.len() as u32;
+    let mut blocks = data.chunks_exact(4);
+    for block in &mut blocks {
+        let mut k = u32::from_le_bytes([block[0], block[1], block[2], block[3]]).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let tail = blocks.remainder();
+    if !tail.is_empty() {
+        for (index, byte) in tail.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * index);
+        }
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    (hash ^ (hash >> 15)) as i32
+}
+
+#[test]
+fn murmur2_agrees_with_java() {
+    for (bytes, hash, of_25, of_50) in [
+        (r#"["pg-src",{"protocol":"1","table":"public.orders"}]"#, -2_098_033_319, 4, 29),
+        (r#"["pg-src",{"table":"orders"}]"#, -1_431_994_995, 3, 3),
+        (r#"["pg-src",{"query":"query"}]"#, 252_615_671, 21, 21),
+    ] {
+        assert_eq!(murmur2(bytes.as_bytes()), hash);
+        assert_eq!(partition_for(bytes.as_bytes(), 25), of_25);
+        assert_eq!(partition_for(bytes.as_bytes(), 50), of_50);
+    }
+}

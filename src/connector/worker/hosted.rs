@@ -1,0 +1,178 @@
+//! One connector of a worker. Its settings and its name last; each start of it is a life of its own, with a token that
+//! ends it and a task that sees how it ends. Requests about it wait for each other at [`Hosted::life`].
+
+#![expect(clippy::disallowed_methods, reason = "connectors are started here")]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{End, Ended, Shared};
+use crate::config::Document;
+use crate::config::spec::ConnectorSpec;
+use crate::error::Error;
+use crate::herder::TargetState;
+use crate::kafka::lease::Lease;
+use crate::lock::locked;
+use crate::status::{ConnectorState, StatusBoard, allowance};
+
+/// How long a stop may take before what is open is abandoned; it is read again at the next start.
+const STOP_PATIENCE: Duration = Duration::from_secs(8);
+
+/// The settings of a connector: as they were given, and as they are understood.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) document: Document,
+    pub(super) spec: ConnectorSpec,
+}
+
+pub(super) struct Hosted {
+    pub(super) name: String,
+    pub(super) board: StatusBoard,
+    settings: Mutex<Settings>,
+    /// Held by the request that is carried out.
+    pub(super) life: tokio::sync::Mutex<Life>,
+    /// Its last life has ended by itself, or with the worker.
+    has_ended: AtomicBool,
+}
+
+/// What a connector is meant to do, and what there is of it.
+pub(super) struct Life {
+    pub(super) target: TargetState,
+    running: Option<Running>,
+    /// Of a connector that is paused: its offsets must not be changed by another process.
+    lease: Option<Lease>,
+    /// The worker does not know it any more.
+    pub(super) is_deleted: bool,
+}
+
+struct Running {
+    stop: CancellationToken,
+    abort: AbortHandle,
+    /// Cancelled when it has ended and that has been said.
+    over: CancellationToken,
+}
+
+impl Hosted {
+    /// A connector that does not run yet.
+    pub(super) fn new(settings: Settings, target: TargetState) -> Self {
+        let spec = &settings.spec;
+        let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
+        match target {
+            TargetState::Running => {}
+            TargetState::Paused => board.paused(),
+            TargetState::Stopped => board.dismissed(),
+        }
+        Self {
+            name: spec.name.clone(),
+            board,
+            settings: Mutex::new(settings),
+            life: tokio::sync::Mutex::new(Life { target, running: None, lease: None, is_deleted: false }),
+            has_ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
+        locked(&self.settings)
+    }
+
+    pub(super) fn spec(&self) -> ConnectorSpec {
+        self.settings().spec.clone()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.board.with(|status| status.state == ConnectorState::Failed)
+    }
+
+    /// Starts a life, unless the worker is ending. Its end is sent to the worker if nobody has asked for it.
+    pub(super) fn start(self: &Arc<Self>, worker: &Shared, life: &mut Life) {
+        if worker.closing.is_cancelled() {
+            return;
+        }
+        let spec = self.spec();
+        self.board.begin(allowance(spec.polling.interval));
+        self.has_ended.store(false, Ordering::Release);
+        let (stop, over) = (worker.closing.child_token(), CancellationToken::new());
+        let options = worker.run_options(&self.name, &self.board);
+        // On cancel it commits what is open; aborted, it drops its tasks, and what is open is aborted by the brokers.
+        let run = tokio::spawn(super::super::run(spec, options, stop.clone()));
+        life.running = Some(Running { stop: stop.clone(), abort: run.abort_handle(), over: over.clone() });
+        life.lease = None;
+        let (hosted, ended, changed) = (Arc::clone(self), worker.ended.clone(), worker.changed.clone());
+        let closing = worker.closing.clone();
+        // Ends with the life it watches.
+        tokio::spawn(async move {
+            let end = match run.await {
+                Ok(Ok(())) => End::Done,
+                Ok(Err(failure)) => End::Failed(failure),
+                Err(failure) if failure.is_cancelled() => End::Abandoned,
+                Err(failure) => End::Panicked(Error::internal("a connector panicked").caused_by(failure)),
+            };
+            if let End::Panicked(error) = &end {
+                hosted.board.failed(error);
+            }
+            let was_asked = stop.is_cancelled() && !closing.is_cancelled();
+            if !was_asked || matches!(end, End::Failed(_) | End::Panicked(_)) {
+                // Nobody listens any more when the worker is gone.
+                let _ = ended.send(Ended { connector: hosted.name.clone(), end });
+            }
+            // Only now, so that who sees that finds its end sent.
+            hosted.has_ended.store(!was_asked, Ordering::Release);
+            over.cancel();
+            changed.send_replace(());
+        });
+    }
+
+    /// Ends the life, if there is one: what is open is committed, or abandoned when that takes too long.
+    pub(super) async fn end(&self, life: &mut Life) {
+        let Some(running) = life.running.take() else { return };
+        running.stop.cancel();
+        if tokio::time::timeout(STOP_PATIENCE, running.over.cancelled()).await.is_err() {
+            tracing::warn!(
+                connector = %self.name,
+                "not everything could be committed in time; it is read again at the next start"
+            );
+            running.abort.abort();
+            running.over.cancelled().await;
+        }
+    }
+
+    /// Shows other processes that the connector belongs to this one although it does not run.
+    pub(super) fn keep_lease(&self, life: &mut Life) {
+        let spec = self.spec();
+        match Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic) {
+            Ok(lease) => life.lease = Some(lease),
+            // Only `rowtide offsets` looks for it; nothing depends on it.
+            Err(error) => tracing::warn!(connector = %self.name, error = %error.report(), "no lease is held"),
+        }
+    }
+
+    /// Lets other processes have the connector.
+    pub(super) async fn give_up_lease(&self, life: &mut Life) {
+        if let Some(lease) = life.lease.take() {
+            lease.release(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Ends it with the worker.
+    pub(super) async fn shut_down(&self) {
+        let mut life = self.life.lock().await;
+        self.end(&mut life).await;
+        self.give_up_lease(&mut life).await;
+        self.has_ended.store(true, Ordering::Release);
+    }
+}
+
+impl Life {
+    /// Whether tasks of it may be at work.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| !running.over.is_cancelled())
+    }
+}

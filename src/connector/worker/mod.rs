@@ -1,0 +1,169 @@
+//! A worker: the connectors of a process, each with its own cancellation, status and metrics, which go when it goes.
+//! They share the memory of the process, and the policy by which it opens sessions in databases. A worker is asked through [`Herder`], by whoever manages
+//! connectors; how each of its connectors lives is in [`hosted`](self::hosted).
+
+mod hosted;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::hosted::Hosted;
+use super::{Failure, RunOptions};
+use crate::config::Surroundings;
+use crate::dialect::sessions::Sessions;
+use crate::error::Error;
+use crate::herder::{HerderError, Outcome};
+use crate::lock::locked;
+use crate::status::{Boards, StatusBoard};
+use crate::task::memory::MemoryBudget;
+use crate::telemetry::Metrics;
+
+/// The settings of a worker that are not those of a connector.
+#[derive(Clone, Default)]
+pub struct WorkerOptions {
+    /// The worker's file, the environment and what else goes with the settings of every connector.
+    pub surroundings: Surroundings,
+    /// Connectors read until each table has nothing newer than their start, commit, and end.
+    pub once: bool,
+    /// How long a request, and a connector with `once`, waits for a dependency that cannot be reached.
+    pub timeout: Duration,
+    /// Connectors go on although the server is another one than the one remembered, or an older copy.
+    pub accept_server: bool,
+}
+
+/// The end of a connector that nobody has asked for, or that came with the end of the worker.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its name.
+    pub connector: String,
+    /// How it ended.
+    pub end: End,
+}
+
+/// How a connector has ended.
+#[derive(Debug)]
+pub enum End {
+    /// Everything was read (`once`), or everything that was open was committed.
+    Done,
+    /// It has given up.
+    Failed(Failure),
+    /// A bug.
+    Panicked(Error),
+    /// It was cut off: what was open could not be committed in time, and is read again at the next start.
+    Abandoned,
+}
+
+/// The connectors of a process. Cheap to clone; when the last one is dropped, they are told to stop.
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: WorkerOptions,
+    boards: Boards,
+    metrics: Metrics,
+    memory: MemoryBudget,
+    sessions: Sessions,
+    hosted: Mutex<BTreeMap<String, Arc<Hosted>>>,
+    ended: mpsc::UnboundedSender<Ended>,
+    ends: tokio::sync::Mutex<mpsc::UnboundedReceiver<Ended>>,
+    /// Sent when a connector has come to an end, or is deleted.
+    changed: watch::Sender<()>,
+    /// The end of the worker.
+    closing: CancellationToken,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
+impl Worker {
+    /// A worker without connectors.
+    pub fn new(options: WorkerOptions) -> Self {
+        let (ended, ends) = mpsc::unbounded_channel();
+        let shared = Shared {
+            options,
+            boards: Boards::default(),
+            metrics: Metrics::new(),
+            memory: MemoryBudget::default(),
+            sessions: Sessions::default(),
+            hosted: Mutex::default(),
+            ended,
+            ends: tokio::sync::Mutex::new(ends),
+            changed: watch::Sender::new(()),
+            closing: CancellationToken::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The status of every connector.
+    pub fn boards(&self) -> &Boards {
+        &self.shared.boards
+    }
+
+    /// The metrics of every connector.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// The next end of a connector; none when every connector there is has come to its end. Those that are paused or
+    /// stopped have not.
+    pub async fn ended(&self) -> Option<Ended> {
+        let mut ends = self.shared.ends.lock().await;
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            // Looked at before the channel: who has ended has sent that before.
+            let is_over = self.shared.hosted().values().all(|hosted| hosted.has_ended());
+            if let Ok(ended) = ends.try_recv() {
+                return Some(ended);
+            }
+            if is_over {
+                return None;
+            }
+            tokio::select! {
+                ended = ends.recv() => return ended,
+                _ = changed.changed() => {}
+            }
+        }
+    }
+
+    /// Stops every connector: what is open is committed, and what cannot be committed in time is abandoned. No connector
+    /// can be started any more.
+    pub async fn shutdown(&self) {
+        self.shared.closing.cancel();
+        let all: Vec<_> = self.shared.hosted().values().cloned().collect();
+        join_all(all.iter().map(|hosted| hosted.shut_down())).await;
+        self.shared.changed.send_replace(());
+    }
+}
+
+impl Shared {
+    fn hosted(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Hosted>>> {
+        locked(&self.hosted)
+    }
+
+    fn find(&self, name: &str) -> Outcome<Arc<Hosted>> {
+        self.hosted().get(name).cloned().ok_or_else(|| HerderError::NotFound(name.to_owned()))
+    }
+
+    fn run_options(&self, name: &str, board: &StatusBoard) -> RunOptions {
+        RunOptions {
+            once: self.options.once,
+            timeout: self.options.timeout,
+            accept_server: self.options.accept_server,
+            board: board.clone(),
+            metrics: self.metrics.connector(name),
+            memory: self.memory.clone(),
+            sessions: self.sessions.clone(),
+        }
+    }
+}

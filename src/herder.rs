@@ -1,0 +1,277 @@
+//! The interface of a worker to those who manage its connectors, in Kafka Connect's words (its `Herder`): the command
+//! line, and REST. A worker implements it (`connector::worker`); who calls it need not know how connectors are run.
+//! Every name is that of a connector, and settings are as somebody has written them, placeholders unresolved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+
+use crate::config::{Document, Report};
+use crate::error::Error;
+use crate::model::{SourceOffset, SourcePartition};
+use crate::status::{ConnectorState, ConnectorStatus};
+
+/// The result of a request to a worker.
+pub type Outcome<T> = Result<T, HerderError>;
+
+/// The offset of a partition; none takes away the one that is stored.
+pub type OffsetChange = (SourcePartition, Option<SourceOffset>);
+
+/// Changes of offsets that belong together.
+pub type OffsetChanges = Vec<OffsetChange>;
+
+/// A worker, as those see it who manage its connectors. Requests about one connector are carried out one after another;
+/// each returns when it has taken effect, and takes effect also if nobody waits for it any more.
+pub trait Herder: Send + Sync {
+    /// The names of the connectors, in order.
+    fn connectors(&self) -> Vec<String>;
+
+    /// The settings of a connector as they were given.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn config(&self, name: &str) -> Outcome<Document>;
+
+    /// The state of a connector and of its tasks.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn status(&self, name: &str) -> Outcome<ConnectorInfo>;
+
+    /// The problems and warnings of settings, the same as [`Herder::put`] would have. No server is asked.
+    fn validate(&self, settings: &Document) -> Report;
+
+    /// Makes a connector, or gives one other settings. One that runs commits what is open and starts again with them;
+    /// one that is paused or stopped stays so.
+    ///
+    /// # Errors
+    /// `Invalid`; `Exists` with [`Put::Create`] if the worker has one of this name.
+    fn put(&self, settings: Document, put: Put) -> BoxFuture<'static, Outcome<Written>>;
+
+    /// Stops a connector and forgets it, its status and its metrics. Its offsets and topics stay.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn delete(&self, name: &str) -> BoxFuture<'static, Outcome<()>>;
+
+    /// Makes a connector commit what is open, close its sessions and poll no more, until it is resumed. One that has
+    /// failed stays failed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn pause(&self, name: &str) -> BoxFuture<'static, Outcome<()>>;
+
+    /// Starts a connector that is paused or stopped where it was. One that runs, or has failed, is left alone.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn resume(&self, name: &str) -> BoxFuture<'static, Outcome<()>>;
+
+    /// Like [`Herder::pause`], but the connector has no tasks any more, another process may run it, and its offsets may
+    /// be changed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn stop(&self, name: &str) -> BoxFuture<'static, Outcome<()>>;
+
+    /// Starts a connector anew, `only_failed`: if it has failed. One that is paused or stopped is left alone.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn restart(&self, name: &str, only_failed: bool) -> BoxFuture<'static, Outcome<()>>;
+
+    /// The offsets of a connector as they are stored now, those of tables no longer selected included.
+    ///
+    /// # Errors
+    /// `NotFound`; `Failed` if they cannot be read.
+    fn offsets(&self, name: &str) -> BoxFuture<'static, Outcome<BTreeMap<SourcePartition, SourceOffset>>>;
+
+    /// Changes stored offsets in one transaction; partitions that are not named keep theirs.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotStopped`; `Failed` if another process runs the connector, or the brokers do not take them.
+    fn alter_offsets(&self, name: &str, changes: OffsetChanges) -> BoxFuture<'static, Outcome<()>>;
+
+    /// Forgets every stored offset, and the server they were read from: the next start is like a first one.
+    ///
+    /// # Errors
+    /// As [`Herder::alter_offsets`].
+    fn reset_offsets(&self, name: &str) -> BoxFuture<'static, Outcome<()>>;
+}
+
+/// The state a connector is meant to be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetState {
+    /// Polling.
+    Running,
+    /// Not polling, tasks kept.
+    Paused,
+    /// Not polling, without tasks.
+    Stopped,
+}
+
+/// What [`Herder::put`] does with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// Makes a connector in this state, and refuses a name that is taken.
+    Create(TargetState),
+    /// Makes one that runs, or replaces the settings of the one there is.
+    Replace,
+}
+
+/// What [`Herder::put`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// There is a connector more.
+    Created,
+    /// One has other settings.
+    Replaced,
+}
+
+/// A request that a worker has refused or could not carry out.
+#[derive(Debug)]
+pub enum HerderError {
+    /// There is no connector of this name.
+    NotFound(String),
+    /// There is one of this name.
+    Exists(String),
+    /// The settings are wrong.
+    Invalid(Box<Report>),
+    /// The connector must be stopped first.
+    NotStopped(String),
+    /// The worker is ending.
+    Closing,
+    /// It was tried.
+    Failed(Error),
+}
+
+impl From<Error> for HerderError {
+    fn from(error: Error) -> Self {
+        HerderError::Failed(error)
+    }
+}
+
+impl HerderError {
+    /// The same for people, with what to do.
+    pub fn into_error(self) -> Error {
+        let text = self.to_string();
+        match self {
+            HerderError::NotFound(_) => Error::config(text).advise("give the name of a connector of this worker"),
+            HerderError::Exists(_) => Error::config(text).advise("give each its own name"),
+            HerderError::Invalid(_) => Error::config(text),
+            HerderError::NotStopped(_) | HerderError::Closing => {
+                Error::new(crate::error::ErrorKind::Refused, text).advise("stop the connector first")
+            }
+            HerderError::Failed(error) => error,
+        }
+    }
+}
+
+/// Kafka Connect's sentences, where it has one.
+impl fmt::Display for HerderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HerderError::NotFound(name) => write!(f, "Connector {name} not found"),
+            HerderError::Exists(name) => write!(f, "Connector {name} already exists"),
+            HerderError::Invalid(report) => write!(f, "{report}"),
+            HerderError::NotStopped(name) => write!(
+                f,
+                "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
+                 specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+            ),
+            HerderError::Closing => f.write_str("the worker is ending"),
+            HerderError::Failed(error) => f.write_str(&error.report()),
+        }
+    }
+}
+
+/// The states of Kafka Connect (`rest-api.md`, 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectState {
+    /// Starting: connecting, fencing, reading offsets; also again after an error that passes.
+    Unassigned,
+    /// Polling.
+    Running,
+    /// Paused.
+    Paused,
+    /// Stopped, or ended because everything was read.
+    Stopped,
+    /// Given up.
+    Failed,
+}
+
+impl ConnectState {
+    /// The word of Kafka Connect.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConnectState::Unassigned => "UNASSIGNED",
+            ConnectState::Running => "RUNNING",
+            ConnectState::Paused => "PAUSED",
+            ConnectState::Stopped => "STOPPED",
+            ConnectState::Failed => "FAILED",
+        }
+    }
+}
+
+impl From<ConnectorState> for ConnectState {
+    fn from(state: ConnectorState) -> Self {
+        match state {
+            ConnectorState::Starting => ConnectState::Unassigned,
+            ConnectorState::Running => ConnectState::Running,
+            ConnectorState::Paused => ConnectState::Paused,
+            ConnectorState::Stopped => ConnectState::Stopped,
+            ConnectorState::Failed => ConnectState::Failed,
+        }
+    }
+}
+
+/// A connector and its tasks, as Kafka Connect tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorInfo {
+    /// Its name.
+    pub name: String,
+    /// The state of the connector.
+    pub state: ConnectState,
+    /// Why it has failed, or starts again, and what to do.
+    pub trace: Option<String>,
+    /// The states of its tasks, by their number; empty while it is not known how many there are, and when it is stopped.
+    pub tasks: Vec<ConnectState>,
+}
+
+impl From<&ConnectorStatus> for ConnectorInfo {
+    /// The tasks of a connector live and fail together.
+    fn from(status: &ConnectorStatus) -> Self {
+        let state = ConnectState::from(status.state);
+        let advice = status.advice.as_ref().map(|advice| format!("\nwhat to do: {advice}")).unwrap_or_default();
+        let trace = status.error.as_ref().map(|error| format!("{error}{advice}"));
+        let tasks = if state == ConnectState::Stopped { 0 } else { status.tasks };
+        Self { name: status.name.clone(), state, trace, tasks: vec![state; tasks] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::status::StatusBoard;
+
+    #[test]
+    fn states_are_those_of_kafka_connect_and_a_failure_has_its_trace() {
+        let board = StatusBoard::new("a", Duration::ZERO);
+        let info = || board.with(|status| ConnectorInfo::from(status));
+        assert_eq!((info().state.as_str(), info().tasks.len()), ("UNASSIGNED", 0));
+        board.tasks(2);
+        board.running();
+        assert_eq!(info().tasks, [ConnectState::Running; 2]);
+        board.failed(&Error::new(ErrorKind::Fenced, "taken over").advise("look who"));
+        assert_eq!(info().trace.as_deref(), Some("taken over\nwhat to do: look who"));
+        assert_eq!((info().state.as_str(), info().tasks.len()), ("FAILED", 2));
+        board.paused();
+        assert_eq!((info().state.as_str(), info().trace), ("PAUSED", None));
+        board.dismissed();
+        assert_eq!((info().state.as_str(), info().tasks.len()), ("STOPPED", 0));
+    }
+}

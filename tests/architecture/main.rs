@@ -1,0 +1,197 @@
+//! The house is held by a test (CONTRIBUTING.md, "Who may import whom"): imports run strictly downward, inside a room
+//! they run in no circle, each driver crate is known in one module only, and what CONTRIBUTING points at is there. No
+//! service is needed, and nothing of the crate: the source is read as text.
+
+#![allow(clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
+
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use source::{ModulePath, Source, circles};
+
+/// Modules in order of their level; a module may import those of lower levels, and those named beside it.
+const LEVELS: &[(&str, u8, &[&str])] = &[
+    ("error", 0, &[]),
+    ("lock", 0, &[]),
+    ("near", 0, &[]),
+    ("zone", 0, &[]),
+    ("sql", 0, &[]),
+    ("model", 0, &["error", "zone"]),
+    ("retry", 1, &[]),
+    ("setting", 1, &[]),
+    ("tls", 1, &[]),
+    ("convert", 1, &["retry", "setting", "tls"]),
+    ("transform", 1, &["convert"]),
+    ("config", 1, &["convert", "retry", "setting", "transform"]),
+    ("status", 1, &[]),
+    ("telemetry", 1, &["status"]),
+    ("herder", 2, &[]),
+    ("dialect", 2, &[]),
+    ("kafka", 2, &[]),
+    ("plan", 3, &[]),
+    ("guard", 3, &[]),
+    ("reader", 3, &[]),
+    ("offsets", 3, &[]),
+    ("task", 4, &[]),
+    ("connector", 5, &[]),
+    ("http", 6, &[]),
+    ("embedded", 6, &[]),
+    ("cli", 6, &["http", "embedded"]),
+    ("fuzz", 6, &[]),
+    ("main", 7, &[]),
+];
+
+/// What a module of a lower level may still not touch.
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("plan", "kafka"),
+    ("plan", "convert"),
+    ("plan", "config"),
+    ("guard", "config"),
+    ("guard", "dialect"),
+    ("guard", "kafka"),
+    ("reader", "kafka"),
+    ("reader", "convert"),
+    ("offsets", "dialect"),
+    ("http", "connector"),
+    ("http", "task"),
+];
+
+/// Where a crate may be named.
+const CRATES: &[(&str, &[&str])] = &[
+    ("sqlx", &["dialect", "embedded"]),
+    ("rdkafka", &["kafka", "embedded"]),
+    ("openssl", &["tls"]),
+    ("apache_avro", &["convert", "embedded"]),
+    ("schema_registry_converter", &["convert"]),
+    ("reqwest", &["convert"]),
+    ("axum", &["http", "embedded"]),
+    ("clap", &["cli"]),
+];
+
+/// Circles of modules inside a room that are there: each is one to be untied, none is to be added. A circle may shrink; the
+/// modules of one are named by their last part. That a module puts together those inside it, which use what it defines, is
+/// none.
+const CIRCLES: &[(&str, &[&str])] = &[
+    ("dialect", &["beside", "connect", "zone"]),
+    ("dialect", &["shape", "types"]),
+    ("dialect", &["catalog", "keys"]),
+    ("dialect", &["cursor", "decode"]),
+    ("dialect", &["type_table", "types"]),
+    ("dialect", &["decode", "text"]),
+    ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
+    ("kafka", &["producer", "verdict"]),
+    ("task", &["binding", "continuity", "facts", "late", "odd", "polled", "skipped", "step"]),
+];
+
+/// Rust without a runtime: what starts threads or tasks, and why it needs no supervision by the connector.
+const STARTS: &[(&str, &str)] = &[
+    ("convert/avro/decode.rs", "a thread with a stack for one deep value, waited for"),
+    ("dialect/tunnel.rs", "it carries the bytes of one connection, and ends with it"),
+    ("dialect/vigil.rs", "it cancels a statement that nobody waits for any more, within a deadline"),
+    ("kafka/admin.rs", "closing a client blocks"),
+    ("kafka/ask.rs", "questions of librdkafka block; each has a deadline"),
+    ("kafka/consumer.rs", "librdkafka is polled on a thread, which ends with its consumer"),
+    ("kafka/lease.rs", "the same"),
+    ("kafka/producer.rs", "transaction calls block; the thread ends with its producer"),
+    ("kafka/tail.rs", "closing a client blocks"),
+    ("tls/session.rs", "reading keys blocks, and is waited for"),
+];
+
+/// What starts a task or a thread.
+const START: &[&str] =
+    &["tokio::spawn(", "runtime.spawn(", "JoinSet::new()", "spawn_blocking(", "thread::Builder", "thread::spawn("];
+
+fn room(module: &ModulePath) -> &str {
+    module.first().map_or("lib", String::as_str)
+}
+
+#[test]
+fn imports_run_strictly_downward() {
+    let level: BTreeMap<&str, (u8, &[&str])> =
+        LEVELS.iter().map(|(name, level, peers)| (*name, (*level, *peers))).collect();
+    let source = Source::read();
+    let mut wrong = Vec::new();
+    for module in source.modules.keys().filter(|module| room(module) != "lib") {
+        let own_room = room(module);
+        let (own, peers) = level.get(own_room).unwrap_or_else(|| panic!("module {own_room} has no level"));
+        for path in source.named(module) {
+            let Some(used) = path.first().map(String::as_str) else { continue };
+            let Some((other, _)) = level.get(used) else { continue };
+            let downward = other < own || used == own_room || peers.contains(&used);
+            if !downward || FORBIDDEN.contains(&(own_room, used)) {
+                wrong.push(format!("{} names {}", source.modules[module].file.display(), path.join("::")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_circle_of_imports_is_added_inside_a_room() {
+    let source = Source::read();
+    let mut edges: BTreeMap<ModulePath, BTreeSet<ModulePath>> = BTreeMap::new();
+    for module in source.modules.keys() {
+        let needs = source.needs(module).into_iter();
+        let needs = needs.filter(|other| room(other) == room(module) && !other.starts_with(module));
+        edges.insert(module.clone(), needs.collect());
+    }
+    let mut wrong = Vec::new();
+    for circle in circles(&edges) {
+        let names: Vec<&str> = circle.iter().filter_map(|module| module.last()).map(String::as_str).collect();
+        let at = circle.first().map(room).unwrap_or_default();
+        let is_known =
+            CIRCLES.iter().any(|(known, modules)| *known == at && names.iter().all(|name| modules.contains(name)));
+        if !is_known {
+            wrong.push(format!("(\"{at}\", &{names:?}),"));
+        }
+    }
+    assert!(wrong.is_empty(), "circles that are not known:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_driver_crate_is_named_in_its_module_only() {
+    let mut wrong = Vec::new();
+    for (module, found) in Source::read().modules {
+        for (name, homes) in CRATES {
+            let named = found.code.contains(&format!("{name}::")) || found.code.contains(&format!("use {name};"));
+            if named && !homes.contains(&room(&module)) {
+                wrong.push(format!("{} names {name}", found.file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_connector_and_the_commands_start_tasks_and_threads() {
+    let mut wrong = Vec::new();
+    for (module, found) in Source::read().modules {
+        let starts = START.iter().any(|call| found.code.contains(call));
+        let is_known = STARTS.iter().any(|(file, _)| found.file.ends_with(file));
+        if starts != is_known && !["connector", "cli", "embedded", "http", "fuzz"].contains(&room(&module)) {
+            let what = if starts { "starts a task or a thread" } else { "starts none any more" };
+            wrong.push(format!("{} {what}", found.file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The files of CONTRIBUTING's table are there.
+#[test]
+fn what_contributing_points_at_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let (_, table) = text.split_once("## Where is").expect("the table");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    assert!(rows.len() >= 20, "{} questions", rows.len());
+    for row in rows {
+        let files: Vec<&str> = row.split('`').skip(1).step_by(2).filter(|word| word.contains('/')).collect();
+        assert!(!files.is_empty(), "no file in: {row}");
+        for file in files {
+            assert!(root.join(file).exists(), "{file} is not there: {row}");
+        }
+    }
+}
