@@ -13,6 +13,7 @@ mod filter;
 mod flatten;
 mod hoist_field;
 mod insert_field;
+mod java_dates;
 mod java_regex;
 mod mask_field;
 mod predicate;
@@ -21,6 +22,7 @@ mod route;
 mod schema_metadata;
 mod settings;
 mod shape;
+mod timestamp_converter;
 mod value_to_key;
 
 use crate::error::Result;
@@ -82,12 +84,12 @@ pub static TRANSFORMS: &[&TransformDefinition] = &[
     &replace_field::DEFINITION,
     &route::DEFINITION,
     &schema_metadata::DEFINITION,
+    &timestamp_converter::DEFINITION,
     &value_to_key::DEFINITION,
 ];
 
 /// Transforms that people use and that are not there, each with what works instead.
 pub static ABSENT: &[(&str, &str)] = &[
-    ("org.apache.kafka.connect.transforms.TimestampConverter", "timestamp.granularity writes times in other forms"),
     (
         "org.apache.kafka.connect.transforms.TimestampRouter",
         "records of a JDBC source have no timestamp, so it fails on each",

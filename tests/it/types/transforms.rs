@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rowtide::convert::{Converter, ConverterSpec, Role, Side, converter_of};
 use rowtide::error::Result;
-use rowtide::model::{Field, RecordSchema, Schema, Value};
+use rowtide::model::{Field, FieldType, RecordSchema, Schema, Value};
 use rowtide::transform::{BoundChain, ChainSpec, StepSpec, transform_of};
 
 use super::converters::{JSON, column, table, with_short_numbers};
@@ -175,4 +175,85 @@ fn chains_of_transforms_make_the_records_of_kafka_connect_s_own_classes() {
     );
     let failed = expected.iter().filter(|(_, ours, ..)| ours.is_err()).count();
     assert!(failed > 200 && failed < 2200, "{failed} of 3000 failed");
+}
+
+/// Patterns of times, and texts that they read or do not.
+const PATTERNS: [(&str, &[&str]); 12] = [
+    ("yyyy-MM-dd", &["2024-02-29", "2023-13-45", "1581-01-02", "24-2-9 and more", "x"]),
+    ("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'", &["2024-02-29T23:59:59.123Z", "2024-02-29T24:00:00.5Z", "2024-02-29 23:59:59"]),
+    ("yyyyMMddHHmmss", &["20240229235959", "2024022923595", "19000101000000"]),
+    ("yyyy-MM-dd HH:mm:ss.SSSSSS", &["2024-02-29 23:59:59.123456", "0001-01-01 00:00:00.000"]),
+    ("yyyy-MM-dd'T'HH:mm:ssXXX", &["2024-02-29T23:59:59+05:30", "2024-02-29T23:59:59Z", "2024-02-29T23:59:59+0530"]),
+    ("yyyy-MM-dd'T'HH:mm:ssX", &["2024-02-29T23:59:59-05", "2024-02-29T23:59:59Z", "2024-02-29T23:59:59+05:30"]),
+    ("EEE, dd MMM yyyy HH:mm:ss Z", &["Thu, 29 Feb 2024 23:59:59 +0200", "thu, 9 february 2024 1:2:3 -0930"]),
+    ("EEEE dd MMMM yy h:mm a z", &["Thursday 29 February 24 12:05 AM UTC", "Fri 1 Mar 99 11:59 pm GMT+01:00"]),
+    ("dd/MM/yy kk:mm", &["29/02/24 24:01", "1/1/45 1:1", "1/1/50 23:59"]),
+    ("'o''clock' hh 'of' D G u", &[]),
+    ("yy.M.d K a", &["24.2.29 11 PM", "4.2.29 0 AM", "99.12.31 3 AM"]),
+    ("HH:mm:ss", &["23:59:59", "25:61:61", " 1:2:3"]),
+];
+
+#[test]
+fn times_are_converted_as_by_kafka_connect_s_own_class() {
+    let field = |name: &str, field_type| Field { name: name.to_owned(), field_type, optional: true };
+    let fields = vec![
+        field("stamp", FieldType::Timestamp),
+        field("date", FieldType::Date),
+        field("time", FieldType::Time),
+        field("unix", FieldType::Int64),
+        field("text", FieldType::String),
+        field("small", FieldType::Int32),
+    ];
+    let value = Schema::Record(RecordSchema { name: Some("table".to_owned()), fields: fields.clone() });
+    let mut rng = fastrand::Rng::with_seed(15);
+    let (mut lines, mut expected) = (String::new(), Vec::new());
+    for _ in 0..4000 {
+        let (pattern, texts) = PATTERNS[rng.usize(..PATTERNS.len())];
+        let far = [40_000_000_000, 4_000_000_000_000, 70_000_000_000_000][rng.usize(..3)];
+        let text = if texts.is_empty() { "x" } else { texts[rng.usize(..texts.len())] };
+        let row = [
+            Value::Integer(rng.i64(-far..far)),
+            Value::Integer(rng.i64(-900_000..50_000)),
+            Value::Integer(rng.i64(0..86_400_000)),
+            Value::Integer(rng.i64(-far..far)),
+            if rng.u8(..8) == 0 { Value::Null } else { Value::Text(text.into()) },
+            Value::Integer(7),
+        ];
+        let mut settings: Settings = [
+            ("type", "org.apache.kafka.connect.transforms.TimestampConverter$Value"),
+            ("field", ["stamp", "date", "time", "unix", "text", "small", "nobody"][rng.usize(..7)]),
+            ("target.type", ["string", "string", "unix", "Date", "Time", "Timestamp"][rng.usize(..6)]),
+            ("format", pattern),
+            ("unix.precision", ["seconds", "milliseconds", "microseconds", "nanoseconds"][rng.usize(..4)]),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        if rng.u8(..6) == 0 {
+            settings.remove("format");
+        }
+        let chain = vec![settings];
+        let all: Vec<usize> = (0..row.len()).collect();
+        let value_text = json(&value, &all, &row).expect("a value");
+        let made = ours(&chain, "some_table", None, &value, &row);
+        let chain = serde_json::to_string(&chain).expect("JSON");
+        lines.push_str(&format!("{chain}\tsome_table\t-\t{value_text}\n"));
+        expected.push((format!("{chain} of {row:?}"), made.map_err(|error| error.report()), row[4] == Value::Null));
+    }
+    let theirs = connect::transforms(&lines);
+    let mut differ = Vec::new();
+    for ((what, ours, has_null), theirs) in expected.iter().zip(&theirs) {
+        let same = match ours {
+            Ok(ours) => ours == theirs,
+            // What fails on every value but a null is refused before the first row, and so are patterns that no text can
+            // be read by.
+            Err(error) => theirs.starts_with("failed") || *has_null || error.contains("cannot be read by"),
+        };
+        if !same {
+            let ours = ours.as_ref().map_or_else(Clone::clone, |line| shown(line));
+            differ.push(format!("{what}\n  ours   {ours}\n  theirs {}", shown(theirs)));
+        }
+    }
+    assert!(differ.is_empty(), "{} differ:\n{}", differ.len(), differ[..differ.len().min(8)].join("\n"));
+    let made = expected.iter().filter(|(_, ours, _)| ours.is_ok()).count();
+    assert!(made > 2000, "{made} of 4000 were converted");
 }
