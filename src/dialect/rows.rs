@@ -22,15 +22,6 @@ pub(super) struct Rows<'a, D: PageDecoder> {
     ended: bool,
 }
 
-/// What a TLS handshake that failed means, by OpenSSL's text. A certificate that does not hold, or a server without
-/// TLS, does not pass by itself. A connection that broke meanwhile does, although what OpenSSL thought of the
-/// certificate until then is said behind it in brackets, also where nobody wanted to know.
-pub(super) fn handshake_failure(text: &str) -> ErrorKind {
-    let broke = text.to_lowercase().contains("unexpected eof") || text.contains("(os error");
-    let permanent = text.contains("certificate") || text.contains("does not support");
-    if permanent && !broke { ErrorKind::Config } else { ErrorKind::Unreachable }
-}
-
 impl<'a, D: PageDecoder> Rows<'a, D> {
     /// The result of a statement that is sent now.
     pub(super) fn new(stream: BoxStream<'a, sqlx::Result<D::Row>>, reader: PageReader<'a, D>, vigil: &Vigil) -> Self {
@@ -96,26 +87,5 @@ impl<D: PageDecoder> RowStream for Rows<'_, D> {
                 }
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_that_breaks_in_a_handshake_is_tried_again() {
-        for (text, kind) in [
-            ("unexpected EOF (self-signed certificate in certificate chain)", ErrorKind::Unreachable),
-            ("Connection reset by peer (os error 104) (self-signed certificate)", ErrorKind::Unreachable),
-            ("error:0A000126:SSL routines::unexpected eof while reading", ErrorKind::Unreachable),
-            (
-                "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed",
-                ErrorKind::Config,
-            ),
-            ("server does not support TLS", ErrorKind::Config),
-        ] {
-            assert_eq!(handshake_failure(text), kind, "{text}");
-        }
     }
 }

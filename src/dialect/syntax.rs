@@ -1,6 +1,6 @@
 //! How a dialect writes SQL: the little that differs, pure, so that plans can be tested without a database.
 
-use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Micros, Projection};
+use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, CursorValue, Micros, Projection};
 use crate::sql::Grammar;
 use crate::zone::Zone;
 
@@ -46,9 +46,9 @@ pub trait SqlSyntax: Send + Sync {
     fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         match column.projection {
             Projection::Column => None,
-            Projection::Text | Projection::Bytes => Some(self.as_text(expression, &column.database_type)),
-            Projection::Double => Some(format!("cast(cast({expression} as numeric) as double precision)")),
-            Projection::Numeric => Some(format!("cast({expression} as numeric)")),
+            Projection::Text | Projection::Bytes | Projection::Double | Projection::Numeric => {
+                Some(self.as_text(expression, &column.database_type))
+            }
         }
     }
 
@@ -87,11 +87,11 @@ pub trait SqlSyntax: Send + Sync {
         None
     }
 
-    /// The condition that a number lies in one of some ranges, given by the n-th bind: where each begins and the number
-    /// after its end, ascending, as text of the form `{1,3}`.
-    fn in_ranges(&self, expression: &str, n: usize) -> String {
-        // A search by halves for each row; the text is made a list once, not for each row.
-        format!("width_bucket({expression}, (select ${n}::text::bigint[])) % 2 = 1")
+    /// The condition that a number lies in one of some ranges, which ascend, ends included, with the text that is bound as
+    /// its n-th parameter; none where the dialect has no such condition, or rows that tell no transaction to ask for.
+    fn in_ranges(&self, expression: &str, n: usize, ranges: &[(u32, u32)]) -> Option<(String, CursorValue<'static>)> {
+        let _ = (expression, n, ranges);
+        None
     }
 
     /// An aggregate over all rows, as text: how many there are, and a checksum of 64 bits of these columns (quoted and

@@ -28,11 +28,8 @@ impl Planner {
         let row_id = self.syntax.row_id(ALIAS)?;
         let mut sql = self.between(low, upto)?;
         if let Some(ids) = ids {
-            let bounds = ids.iter().flat_map(|(from, to)| [u64::from(*from), u64::from(*to) + 1]);
-            let bounds: Vec<String> = bounds.map(|bound| bound.to_string()).collect();
-            let value = CursorValue::Text(format!("{{{}}}", bounds.join(",")).into());
+            let (condition, value) = self.syntax.in_ranges(&row_id, sql.binds.len() + 1, ids)?;
             sql.binds.push(Bind { value, kind: CursorKind::Text });
-            let condition = self.syntax.in_ranges(&row_id, sql.binds.len());
             sql.condition(&condition);
         }
         sql.order();

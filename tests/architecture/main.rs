@@ -74,22 +74,39 @@ const CRATES: &[(&str, &[&str])] = &[
 /// modules of one are named by their last part. That a module puts together those inside it, which use what it defines, is
 /// none.
 const CIRCLES: &[(&str, &[&str])] = &[
-    ("dialect", &["beside", "connect", "zone"]),
-    ("dialect", &["shape", "types"]),
-    ("dialect", &["catalog", "keys"]),
-    ("dialect", &["cursor", "decode"]),
-    ("dialect", &["type_table", "types"]),
-    ("dialect", &["decode", "text"]),
     ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
     ("kafka", &["producer", "verdict"]),
     ("task", &["binding", "continuity", "facts", "late", "odd", "polled", "skipped", "step"]),
+];
+
+/// The files that every dialect has; what else it needs stands beside them. CONTRIBUTING, "A dialect", says what is in each.
+const DIALECT_FILES: &[&str] = &[
+    "beside",
+    "bind",
+    "catalog",
+    "classify",
+    "clock",
+    "connect",
+    "cursor",
+    "decode",
+    "explain",
+    "facts",
+    "fetch",
+    "identity",
+    "incarnation",
+    "keys",
+    "session",
+    "syntax",
+    "text",
+    "transactions",
+    "types",
 ];
 
 /// Rust without a runtime: what starts threads or tasks, and why it needs no supervision by the connector.
 const STARTS: &[(&str, &str)] = &[
     ("convert/avro/decode.rs", "a thread with a stack for one deep value, waited for"),
     ("dialect/tunnel.rs", "it carries the bytes of one connection, and ends with it"),
-    ("dialect/vigil.rs", "it cancels a statement that nobody waits for any more, within a deadline"),
+    ("dialect/vigil/farewell.rs", "it cancels a statement that nobody waits for any more, within a deadline"),
     ("kafka/admin.rs", "closing a client blocks"),
     ("kafka/ask.rs", "questions of librdkafka block; each has a deadline"),
     ("kafka/consumer.rs", "librdkafka is polled on a thread, which ends with its consumer"),
@@ -176,6 +193,36 @@ fn only_the_connector_and_the_commands_start_tasks_and_threads() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_dialect_has_the_files_of_its_siblings_and_contributing_names_them() {
+    let (mut dialects, mut missing) = (0, Vec::new());
+    let source = Source::read();
+    for (module, found) in &source.modules {
+        if room(module) != "dialect" || !found.code.contains("impl Dialect for") {
+            continue;
+        }
+        dialects += 1;
+        let files = DIALECT_FILES.iter().map(|name| [module.as_slice(), &[(*name).to_owned()]].concat());
+        missing.extend(files.filter(|file| !source.modules.contains_key(file)).map(|file| file.join("::")));
+    }
+    assert!(dialects >= 3 && missing.is_empty(), "{dialects} dialects, without {}", missing.join(", "));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(root.join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let (_, section) = text.split_once("## A dialect").expect("its section");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let named: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(named, DIALECT_FILES, "the table of files in CONTRIBUTING.md");
+}
+
+#[test]
+fn text_becomes_a_statement_in_one_file_of_the_dialects() {
+    let modules = Source::read().modules;
+    let makes =
+        modules.iter().filter(|(module, found)| room(module) == "dialect" && found.code.contains("AssertSqlSafe"));
+    let files: Vec<String> = makes.map(|(_, found)| found.file.display().to_string()).collect();
+    assert_eq!(files, ["dialect/statement.rs"]);
 }
 
 /// The files of CONTRIBUTING's table are there.

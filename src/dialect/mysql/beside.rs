@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::Connection;
-use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 
-use super::super::Doing;
-use super::super::vigil::{Seen, SideDoor};
-use super::connect::Way;
-use super::{Server, classify, statement, text};
+use super::super::statement::{Doing, statement};
+use super::super::vigil::side_door::{Seen, SideDoor};
+use super::super::way::Way;
+use super::classify::classify;
+use super::server::Server;
+use super::session::text;
 use crate::error::Result;
 
 /// What tells a server from others behind the same address.
@@ -34,7 +36,8 @@ const PLUGIN: &str = "
 
 /// Where to ask.
 pub(super) struct Beside {
-    pub(super) way: Way,
+    pub(super) way: Way<MySqlSslMode>,
+    pub(super) options: MySqlConnectOptions,
     pub(super) kind: Server,
     /// The session's number.
     pub(super) id: u64,
@@ -51,7 +54,7 @@ struct Lock {
 
 impl Beside {
     async fn open(&self) -> Result<MySqlConnection> {
-        self.way.connect().await?.map_err(|error| classify(error, Doing::Connect))
+        self.way.connect(self.options.clone()).await?.map_err(|error| classify(error, Doing::Connect))
     }
 
     async fn see(&self, connection: &mut MySqlConnection) -> Result<Seen> {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use super::super::calendar::{MICROS_PER_DAY, civil_from_days, days_from_civil};
 use super::super::problem::Problem;
-use super::types::Wire;
+use super::wire::Wire;
 use crate::model::Value;
 
 pub(super) const MALFORMED: Problem = Problem::new("the value does not have the length of its type");

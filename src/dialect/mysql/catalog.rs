@@ -3,20 +3,28 @@
 
 use std::collections::HashSet;
 
+use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlColumn;
 use sqlx::{Column, Executor, SqlSafeStr};
 
-use super::super::{Doing, near};
+use super::super::connection::{Catalog, Counted};
+use super::super::late_support::LateSupport;
+use super::super::near;
+use super::super::statement::{Doing, statement};
 use super::classify::number_of;
+use super::keys::Keys;
+use super::server::Server;
+use super::session::{OF_HIDDEN, Session, answered, is_table, text};
 use super::syntax::back_quoted;
-use super::types::{ColumnType, Kind};
-use super::{OF_HIDDEN, Server, Session, answered, roles, statement, text, variables};
+use super::types::ColumnType;
+use super::wire::Kind;
+use super::{facts, incarnation, keys, roles, transactions, variables};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::drivers::DriverTypes;
 use crate::model::{
-    ColumnDefinition, DriverColumn, DriverForm, Field, FieldType, Index, Projection, Relation, SkippedColumn,
-    TableDefinition, TableId, UniqueKeys,
+    ColumnDefinition, CursorFact, DriverColumn, DriverForm, Field, FieldType, Incarnation, Projection, Relation,
+    SkippedColumn, TableDefinition, TableId,
 };
 use crate::sql::{Grammar, without_modifiers};
 
@@ -36,7 +44,68 @@ pub(super) const TABLE_TYPES: &[(&str, &str, bool)] = &[
     ("VIEW", "'VIEW'", false),
 ];
 
-pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
+impl Catalog for Session {
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        Box::pin(list_tables(self, filter))
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        Box::pin(async move {
+            self.notes.stale = true;
+            self.begin(relation).await?;
+            describe(self, relation, time_columns).await.map_err(|error| error.with("table", relation))
+        })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => estimate_rows(self, id).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => facts::cursor_facts(self, id, columns).await,
+                Relation::Query(_) => Ok(Vec::new()),
+            }
+        })
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => facts::last_id(self, id, column).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(incarnation::of(self, tables))
+    }
+
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        Box::pin(transactions::late_support(self, relation, id))
+    }
+}
+
+async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
     // MariaDB's catalog gives nothing at all if it is asked through a derived table, so all is in one SELECT.
     let conditions: Vec<String> = TABLE_TYPES
         .iter()
@@ -69,7 +138,7 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
 }
 
 /// The rows of a table by the server's statistics; none if it does not say, or says none.
-pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result<Option<u64>> {
+async fn estimate_rows(session: &mut Session, id: &TableId) -> Result<Option<u64>> {
     let sql = "select cast(table_rows as char) from information_schema.tables
                where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
     let rows = session.rows(sql, &[id.catalog.as_deref().unwrap_or_default(), &id.name], Doing::Describe).await?;
@@ -87,7 +156,7 @@ struct Described {
     collation: Option<String>,
 }
 
-pub(super) async fn describe(session: &mut Session, relation: &Relation, times: &[String]) -> Result<TableDefinition> {
+async fn describe(session: &mut Session, relation: &Relation, times: &[String]) -> Result<TableDefinition> {
     let (columns, keys) = match relation {
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
@@ -98,7 +167,7 @@ pub(super) async fn describe(session: &mut Session, relation: &Relation, times: 
             let mut columns = table_columns(session, id).await?;
             prove_readable(session, id, &columns).await?;
             fill_in_widths(session, id, &mut columns).await?;
-            (columns, keys(session, id).await?)
+            (columns, keys::of(session, id).await?)
         }
         Relation::Query(sql) => (columns_of_query(session, relation, sql).await?, Keys::none_because("it is a query")),
     };
@@ -163,97 +232,6 @@ async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Descri
 
 fn is_binary(collation: &str) -> bool {
     collation == "binary" || collation.ends_with("_bin")
-}
-
-/// The primary key's name among the indexes.
-const PRIMARY: &str = "PRIMARY";
-
-/// The primary key of a relation and the indexes that could serve an order.
-#[derive(Default)]
-struct Keys {
-    primary: Vec<String>,
-    indexes: Vec<Index>,
-    unique: UniqueKeys,
-}
-
-/// A part of an index.
-#[derive(Debug, Clone)]
-struct Part {
-    /// None for an expression.
-    column: Option<String>,
-    /// It is of an index that is used, ascending, and the whole column.
-    in_order: bool,
-    /// The index keeps it unique together with its other parts: it is used and unique, the column whole and NOT NULL.
-    is_unique: bool,
-}
-
-impl Keys {
-    fn none_because(reason: &'static str) -> Self {
-        Self { unique: UniqueKeys::none_because(reason), ..Self::default() }
-    }
-
-    /// Takes the parts of an index.
-    fn add(&mut self, name: &str, parts: &[Part], ends_with_key: bool) {
-        let ordered = parts.iter().map_while(|part| part.column.clone().filter(|_| part.in_order));
-        let mut columns: Vec<String> = ordered.collect();
-        let unique = parts.iter().map(|part| part.column.clone().filter(|_| part.is_unique));
-        self.unique.keys.extend(unique.collect::<Option<Vec<String>>>());
-        if name == PRIMARY {
-            self.primary = parts.iter().filter_map(|part| part.column.clone()).collect();
-        } else if ends_with_key && columns.len() == parts.len() {
-            let key = self.primary.iter().filter(|column| !columns.contains(column)).cloned().collect::<Vec<_>>();
-            columns.extend(key);
-        }
-        if !columns.is_empty() {
-            self.indexes.push(Index { name: name.to_owned(), columns });
-        }
-    }
-}
-
-/// Engines that keep a key unique over all rows they show; those that merge tables, or reach for them elsewhere, do not.
-const ENGINES: &[&str] = &["innodb", "myisam", "aria", "memory", "rocksdb", "ndbcluster", "ndb", "tokudb"];
-
-async fn keys(session: &mut Session, id: &TableId) -> Result<Keys> {
-    let used = if session.kind == Server::MariaDb { "ignored = 'NO'" } else { "is_visible = 'YES'" };
-    let of_table = "table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
-    let sql = format!(
-        "select index_name, column_name,
-                if(sub_part is null and collation = 'A' and index_type = 'BTREE' and {used}, 'yes', 'no'),
-                if(sub_part is null and non_unique = 0 and coalesce(nullable, '') <> 'YES' and {used}, 'yes', 'no')
-         from information_schema.statistics where {of_table}
-         order by index_name <> '{PRIMARY}', index_name, seq_in_index"
-    );
-    let names = [id.catalog.as_deref().unwrap_or_default(), &id.name];
-    let rows = session.rows(&sql, &names, Doing::Describe).await?;
-    let mut parts = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let is = |place| Ok::<_, Error>(text(row, place)? == Some("yes"));
-        let part = Part { column: text(row, 1)?.map(str::to_owned), in_order: is(2)?, is_unique: is(3)? };
-        parts.push((text(row, 0)?.unwrap_or_default(), part));
-    }
-    let sql = format!(
-        "select coalesce(table_type, ''), coalesce(engine, ''), {} from information_schema.tables where {of_table}",
-        if session.kind == Server::TiDb { "tidb_pk_type" } else { "''" }
-    );
-    let rows = session.rows(&sql, &names, Doing::Describe).await?;
-    let of = |place| -> Result<String> {
-        let text = rows.first().map_or(Ok(None), |row| text(row, place))?;
-        Ok(text.unwrap_or_default().to_ascii_lowercase())
-    };
-    let (table_type, engine) = (of(0)?, of(1)?);
-    // Where rows are stored by the primary key, every other index ends with it.
-    let ends_with_key = if session.kind == Server::TiDb { of(2)? == "clustered" } else { engine == "innodb" };
-    let mut keys = Keys::default();
-    for index in parts.chunk_by(|(one, _), (other, _)| one == other) {
-        let parts: Vec<Part> = index.iter().map(|(_, part)| part.clone()).collect();
-        keys.add(index[0].0, &parts, ends_with_key);
-    }
-    if table_type.ends_with("view") {
-        keys.unique = UniqueKeys::none_because("it is a view");
-    } else if !ENGINES.contains(&engine.as_str()) {
-        keys.unique = UniqueKeys::none_because("its storage engine need not keep keys unique over all rows");
-    }
-    Ok(keys)
 }
 
 /// The catalog shows the columns that are granted, and no word of others that are not; a page reads all of them.
@@ -326,7 +304,7 @@ async fn columns_of_query(session: &mut Session, relation: &Relation, sql: &str)
     // registers.
     let call = (&mut session.connection).describe(statement(sql).into_sql_str());
     let described = answered(&session.vigil, Doing::Describe, call).await?;
-    variables::settle(session, relation, sql, &described.columns)?;
+    variables::settle(&mut session.notes.variables, relation, sql, &described.columns)?;
     let mut columns: Vec<Described> = described
         .columns
         .iter()
@@ -385,7 +363,7 @@ async fn fill_in_scales(session: &mut Session, wrapped: &str, columns: &mut [Des
 fn define(session: &Session, relation: &Relation, described: Vec<Described>, keys: Keys) -> Result<TableDefinition> {
     let gave_null = session.notes.nullable.get(relation);
     let exceeding = session.notes.exceeding.get(relation);
-    let instants = super::is_table(relation);
+    let instants = is_table(relation);
     let mut definition = TableDefinition {
         relation: relation.clone(),
         columns: Vec::new(),
@@ -462,35 +440,5 @@ fn deliver(
         definition.skipped.push(SkippedColumn { name, database_type });
     } else {
         definition.columns.push(column);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_serves_as_far_as_its_parts_are_in_order_and_ends_with_the_key_rows_are_stored_by() {
-        let part = |column: &str, in_order| Part { column: Some(column.to_owned()), in_order, is_unique: in_order };
-        let expression = Part { column: None, in_order: true, is_unique: true };
-        let mut keys = Keys::default();
-        keys.add(PRIMARY, &[part("tenant", true), part("label", false)], true);
-        keys.add("by_time", &[part("changed", true), part("tenant", true)], true);
-        keys.add("by_half", &[part("changed", true), part("note", false)], true);
-        keys.add("by_expression", &[expression, part("changed", true)], true);
-        keys.add("apart", &[part("changed", true)], false);
-        assert_eq!(keys.unique.keys, [&["changed", "tenant"][..], &["changed"]], "all parts of it, and no expression");
-        assert_eq!(keys.primary, ["tenant", "label"]);
-        let index = |name: &str, columns: &[&str]| Index {
-            name: name.to_owned(),
-            columns: columns.iter().map(|column| (*column).to_owned()).collect(),
-        };
-        let expected = [
-            index(PRIMARY, &["tenant"]),
-            index("by_time", &["changed", "tenant", "label"]),
-            index("by_half", &["changed"]),
-            index("apart", &["changed"]),
-        ];
-        assert_eq!(keys.indexes, expected);
     }
 }

@@ -8,17 +8,23 @@ use std::time::Duration;
 use sqlx::ConnectOptions;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 
-use super::super::stranger::{Stranger, caught, or_stranger};
-use super::super::tunnel::{Protocol, Tunnel};
-use super::super::vigil::{Farewell, Vigil, no_answer};
-use super::super::{Doing, STATEMENTS_KEPT};
+use super::super::statement::{Doing, STATEMENTS_KEPT};
+use super::super::stranger::{Stranger, or_stranger};
+use super::super::tunnel::Protocol;
+use super::super::vigil::Vigil;
+use super::super::vigil::farewell::Farewell;
+use super::super::vigil::verdict::no_answer;
+use super::super::way::{Reach, Way};
 use super::beside::{Beside, INSTANCE};
 use super::classify::{classify, number_of};
-use super::{Notes, Quirks, Server, Session, Writers, ZoneState, answered, identity, roles, settings, text};
+use super::server::{Quirks, Server};
+use super::session::{Notes, Session, ZoneState, one};
+use super::starts::Writers;
+use super::{identity, roles, settings};
 use crate::config::spec::{SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::drivers::{DriverParameters, Maker};
-use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
+use crate::tls::{Certificates, Identity, Input, Trust};
 
 type Parameters = BTreeMap<String, String>;
 
@@ -50,13 +56,13 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
             Some(path) => options.clone().socket(path),
             None => options.clone(),
         };
-        let way = Way { options, host: host.clone(), port: *port, mode, trust: trust.clone() };
-        let connected = match tokio::time::timeout(source.connect_timeout, way.connect()).await {
-            Ok(Ok(Ok(connection))) => greet(connection, way, source).await,
+        let way = Way { host: host.clone(), port: *port, mode, trust: trust.clone() };
+        let connected = match tokio::time::timeout(source.connect_timeout, way.connect(options.clone())).await {
+            Ok(Ok(Ok(connection))) => greet(connection, (way, options), source).await,
             Ok(Err(error)) => Err(error),
             Ok(Ok(Err(error))) => {
                 let error = not_let_in(classify(error, Doing::Connect), source);
-                Err(with_roles(error, source, (host, *port), (mode, &trust)).await)
+                Err(with_roles(error, source, &way).await)
             }
             Err(_) if socket.is_none() => Err(late(source.connect_timeout)),
             Err(_) => Err(no_answer(source.connect_timeout)),
@@ -91,12 +97,7 @@ fn not_let_in(error: Error, source: &SourceSpec) -> Error {
 }
 
 /// Where the database is denied: an account whose roles are not active is let in without one, and says so.
-async fn with_roles(
-    error: Error,
-    source: &SourceSpec,
-    address: (&str, u16),
-    (mode, trust): (MySqlSslMode, &Trust),
-) -> Error {
+async fn with_roles(error: Error, source: &SourceSpec, way: &Way<MySqlSslMode>) -> Error {
     if number_of(&error) != Some(1044) {
         return error;
     }
@@ -106,8 +107,7 @@ async fn with_roles(
         Some(path) => options(&without).socket(path),
         None => options(&without),
     };
-    let connecting = connect(options, address, mode, trust);
-    let Ok(Ok(Ok(mut connection))) = tokio::time::timeout(source.connect_timeout, connecting).await else {
+    let Ok(Ok(Ok(mut connection))) = tokio::time::timeout(source.connect_timeout, way.connect(options)).await else {
         return error;
     };
     match roles::inactive(&mut connection, &Vigil::blind(source.statement_timeout)).await {
@@ -165,52 +165,36 @@ fn trust(parameters: &Parameters) -> Result<Trust> {
     Ok(Trust { authorities, name: true, identity })
 }
 
-/// A server, and how a connection to it is secured.
-pub(super) struct Way {
-    options: MySqlConnectOptions,
-    host: String,
-    port: u16,
-    mode: MySqlSslMode,
-    trust: Trust,
-}
+impl Reach for MySqlConnectOptions {
+    type Mode = MySqlSslMode;
+    const PROTOCOL: Protocol = Protocol::MySql;
+    const VERIFIED: MySqlSslMode = MySqlSslMode::VerifyIdentity;
 
-impl Way {
-    /// Connects, through a tunnel where the server's certificate is verified.
-    pub(super) async fn connect(&self) -> Result<sqlx::Result<MySqlConnection>> {
-        connect(self.options.clone(), (&self.host, self.port), self.mode, &self.trust).await
+    fn verifies_name(mode: MySqlSslMode) -> Option<bool> {
+        match mode {
+            MySqlSslMode::VerifyIdentity => Some(true),
+            MySqlSslMode::VerifyCa => Some(false),
+            _ => None,
+        }
     }
-}
 
-async fn connect(
-    options: MySqlConnectOptions,
-    (host, port): (&str, u16),
-    mode: MySqlSslMode,
-    trust: &Trust,
-) -> Result<sqlx::Result<MySqlConnection>> {
-    // As the Java drivers: the password as it is where nobody can listen (PAM, LDAP, IAM).
-    let is_private = !matches!(mode, MySqlSslMode::Disabled | MySqlSslMode::Preferred);
-    let options = options.enable_cleartext_plugin(is_private);
-    if !matches!(mode, MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity) || options.get_socket().is_some() {
-        let mut options = options.host(host).port(port).ssl_mode(mode);
-        if let Some(authorities) = &trust.authorities {
-            options = options.ssl_ca_from_pem(authorities.pem().concat().into_bytes());
-        }
-        if let Some(identity) = &trust.identity {
-            options = options.ssl_client_cert_from_pem(identity.chain_pem());
-            options = options.ssl_client_key_from_pem(identity.key_pem());
-        }
-        return Ok(caught(options.connect()).await);
+    fn is_socket(&self, _: &str) -> bool {
+        self.get_socket().is_some()
     }
-    let trust = Trust { name: matches!(mode, MySqlSslMode::VerifyIdentity), ..trust.clone() };
-    let tunnel = Tunnel::open(host, port, Protocol::MySql, trust).await?;
-    let options = options
-        .host(&Loopback::HOST.to_string())
-        .port(tunnel.port)
-        .ssl_mode(MySqlSslMode::VerifyIdentity)
-        .ssl_ca_from_pem(tunnel.loopback.certificate_pem().to_vec())
-        .ssl_client_cert_from_pem(tunnel.loopback.certificate_pem())
-        .ssl_client_key_from_pem(tunnel.loopback.key_pem());
-    tunnel.outcome(caught(options.connect()).await).await
+
+    fn to(self, host: &str, port: u16, mode: MySqlSslMode) -> Self {
+        // As the Java drivers: the password as it is where nobody can listen (PAM, LDAP, IAM).
+        let is_private = !matches!(mode, MySqlSslMode::Disabled | MySqlSslMode::Preferred);
+        self.enable_cleartext_plugin(is_private).host(host).port(port).ssl_mode(mode)
+    }
+
+    fn trusting(self, authorities: Vec<u8>) -> Self {
+        self.ssl_ca_from_pem(authorities)
+    }
+
+    fn identified(self, certificates: &[u8], key: &[u8]) -> Self {
+        self.ssl_client_cert_from_pem(certificates).ssl_client_key_from_pem(key)
+    }
 }
 
 fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
@@ -226,7 +210,11 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
 }
 
 /// Asks the server what it is and puts the session in order.
-async fn greet(mut connection: MySqlConnection, way: Way, source: &SourceSpec) -> Result<Session> {
+async fn greet(
+    mut connection: MySqlConnection,
+    (way, options): (Way<MySqlSslMode>, MySqlConnectOptions),
+    source: &SourceSpec,
+) -> Result<Session> {
     let vigil = &Vigil::blind(source.statement_timeout);
     settings::make_readable(&mut connection, vigil).await?;
     let version = one(&mut connection, "select version()", vigil).await?.unwrap_or_default();
@@ -254,7 +242,7 @@ async fn greet(mut connection: MySqlConnection, way: Way, source: &SourceSpec) -
     let id = one(&mut connection, "select cast(connection_id() as char)", vigil).await?;
     let id = id.and_then(|id| id.parse().ok()).ok_or_else(|| Error::internal("the session has no number"))?;
     let instance = one(&mut connection, INSTANCE, vigil).await?.unwrap_or_default();
-    let watched = Vigil::beside(source.statement_timeout, Arc::new(Beside { way, kind, id, instance }));
+    let watched = Vigil::beside(source.statement_timeout, Arc::new(Beside { way, options, kind, id, instance }));
     Ok(Session {
         identity: identity::of(&mut connection, kind, vigil).await?,
         connection,
@@ -282,11 +270,6 @@ async fn greet(mut connection: MySqlConnection, way: Way, source: &SourceSpec) -
         writers: Writers::default(),
         notes: Notes::default(),
     })
-}
-
-pub(super) async fn one(connection: &mut MySqlConnection, sql: &'static str, vigil: &Vigil) -> Result<Option<String>> {
-    let row = answered(vigil, Doing::Connect, sqlx::raw_sql(sql).fetch_one(connection)).await?;
-    Ok(text(&row, 0)?.map(str::to_owned))
 }
 
 /// Which server a version belongs to, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`,

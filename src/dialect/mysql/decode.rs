@@ -1,5 +1,5 @@
-//! One decoder per column, bound once a page and run per value: binary wire form in, [`Value`] or
-//! [`CursorValue`] out. Nothing is allocated for numbers, text and bytes.
+//! One decoder per column, bound once a page and run per value: binary wire form in, [`Value`] out. Nothing is
+//! allocated for numbers, text and bytes.
 
 use std::borrow::Cow;
 
@@ -8,9 +8,10 @@ use super::super::decimal::parse_at_scale;
 use super::super::instant::{TimestampEncoder, time_of_day};
 use super::super::problem::Problem;
 use super::binary::{MALFORMED, bits, fixed, integer, shown_number, time, unscaled, utf8, wall};
-use super::types::{ColumnType, Kind, Wire};
+use super::types::ColumnType;
+use super::wire::{Kind, Wire};
 use crate::config::spec::{TypeSpec, ZeroDate};
-use crate::model::{CursorKind, CursorValue, Field, FieldType, Instant, Value};
+use crate::model::{Field, FieldType, Value};
 use crate::zone::{Overlap, Zone};
 
 const NO_DATE: Problem =
@@ -20,9 +21,6 @@ const NOT_CONVERTED: Problem = Problem::new(
      columns that may be NULL, and this one is NOT NULL",
 )
 .unless("zero.date=null");
-/// Described again, the column is known for it, and its rows are read in another way.
-pub(super) const NO_ORDER: Problem =
-    Problem::new("a date that is none has no place in the order in which rows are read");
 const NO_TIME: Problem =
     Problem::new("the value is a time below zero or of 24 hours and more").unless("time.handling=string");
 const TOO_LARGE: Problem = Problem::new("the value is beyond 2^63 - 1").unless("unsigned.bigint=decimal");
@@ -297,70 +295,11 @@ fn no_instant(no_date: NoDate, encoder: &TimestampEncoder) -> Result<Value<'stat
     no_date.day()?.map_or(Ok(Value::Null), |day| encoder.instant(day * MICROS_PER_DAY, 0))
 }
 
-/// A value of a key as messages show it; none for bytes.
-pub(super) fn shown(column: &ColumnType, bytes: &[u8]) -> Option<String> {
-    let signed = !column.unsigned && column.kind != Kind::Year;
-    match column.wire() {
-        Wire::Bytes if column.kind == Kind::Bytes => None,
-        Wire::Bytes => utf8(bytes).ok().map(str::to_owned),
-        Wire::LongLong if column.unsigned => fixed(bytes).ok().map(|bytes| u64::from_le_bytes(bytes).to_string()),
-        wire @ (Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong) => {
-            integer(wire, signed, bytes).ok().map(|value| value.to_string())
-        }
-        Wire::DateTime => wall(bytes).ok().flatten().map(|micros| Instant::from_micros(micros).to_rfc3339()),
-        Wire::Float | Wire::Double | Wire::Time => None,
-    }
-}
-
-/// How one result column is read as a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CursorDecoder {
-    Integer {
-        wire: Wire,
-        signed: bool,
-    },
-    Unsigned,
-    /// A DECIMAL without fraction.
-    Decimal,
-    DateTime,
-    Text,
-}
-
-impl CursorDecoder {
-    /// None if the column cannot carry a cursor of that kind.
-    pub(super) fn bind(column: &ColumnType, kind: CursorKind) -> Option<Self> {
-        match (kind, column.wire()) {
-            (CursorKind::Unsigned, Wire::LongLong) => Some(CursorDecoder::Unsigned),
-            (CursorKind::Integer, wire @ (Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong)) => {
-                let signed = !column.unsigned && column.kind != Kind::Year;
-                Some(CursorDecoder::Integer { wire, signed })
-            }
-            (CursorKind::Integer, Wire::Bytes) if column.kind == Kind::Decimal => Some(CursorDecoder::Decimal),
-            (CursorKind::Timestamp { .. } | CursorKind::Date, Wire::DateTime) => Some(CursorDecoder::DateTime),
-            (CursorKind::Text, Wire::Bytes) => Some(CursorDecoder::Text),
-            _ => None,
-        }
-    }
-
-    /// The cursor value of a value that is not null.
-    #[inline]
-    pub(super) fn decode<'r>(self, bytes: &'r [u8]) -> Result<CursorValue<'r>, Problem> {
-        Ok(match self {
-            CursorDecoder::Integer { wire, signed } => CursorValue::Integer(integer(wire, signed, bytes)?),
-            CursorDecoder::Unsigned => CursorValue::unsigned(u64::from_le_bytes(fixed(bytes)?)),
-            CursorDecoder::Decimal => {
-                let text = utf8(bytes)?;
-                CursorValue::Integer(text.parse().map_err(|_| Problem::new("the id is beyond 64 bits"))?)
-            }
-            CursorDecoder::DateTime => CursorValue::Timestamp(wall(bytes)?.ok_or(NO_ORDER)?),
-            CursorDecoder::Text => CursorValue::Text(Cow::Borrowed(utf8(bytes)?)),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::cursor::CursorDecoder;
     use super::*;
+    use crate::model::CursorValue;
 
     fn decode<'r>(column: &str, field_type: FieldType, bytes: &'r [u8]) -> Result<Value<'r>, Problem> {
         let field = Field { name: "c".to_owned(), field_type, optional: false };

@@ -4,9 +4,12 @@
 use sqlx::mysql::MySqlRow;
 use sqlx::{Column, Row};
 
-use super::super::{Doing, PlanReport};
+use super::super::connection::PlanReport;
+use super::super::statement::{Doing, statement};
+use super::bind;
 use super::classify::number_of;
-use super::{Server, Session, answered, bind, bytes, statement, text};
+use super::server::Server;
+use super::session::{Session, answered, bytes, text};
 use crate::error::{Error, Result};
 use crate::model::PlannedQuery;
 

@@ -1,11 +1,13 @@
 //! How ids are handed out and whether an update moves a timestamp: what a column is worth as a cursor.
 
-use super::super::{CursorFact, Doing, FactWeight};
+use super::super::statement::Doing;
+use super::server::Server;
+use super::session::{Session, text};
 use super::syntax::back_quoted;
-use super::types::{ColumnType, Kind};
-use super::{Server, Session, text};
+use super::types::ColumnType;
+use super::wire::Kind;
 use crate::error::{ErrorKind, Result};
-use crate::model::TableId;
+use crate::model::{CursorFact, FactWeight, TableId};
 
 pub(super) async fn cursor_facts(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<CursorFact>> {
     let sql = "select column_name, column_type, extra from information_schema.columns

@@ -1,25 +1,73 @@
 //! The statement of a page, sent to the server, and its values: bytes in the binary form of their type.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use sqlx::mysql::{MySqlColumn, MySqlRow};
 use sqlx::{Column, Executor, Row as _};
 
-use super::super::Doing;
+use super::super::connection::{PageSource, PlanReport};
 use super::super::page::{CellError, Misfit, Page, PageDecoder, PageReader};
 use super::super::problem::Problem;
 use super::super::rows::Rows;
+use super::super::statement::{Doing, statement};
+use super::super::stream::RowStream;
 use super::classify::classify;
-use super::decode::{CursorDecoder, Decoder, NO_ORDER, TOO_WIDE, shown};
-use super::raw::raw;
-use super::types::{ColumnType, Wire};
-use super::{Notes, Session, bind, bytes, statement};
+use super::cursor::{CursorDecoder, NO_ORDER, cursor_of};
+use super::decode::{Decoder, TOO_WIDE};
+use super::session::{Notes, Session, answered, bytes};
+use super::text::{raw, shown};
+use super::types::ColumnType;
+use super::wire::Wire;
+use super::{bind, clock, explain};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, CursorColumn, CursorValue, Projection, Relation, Value};
+use crate::model::{
+    ColumnDefinition, CursorColumn, CursorKind, CursorValue, PlannedQuery, Projection, Relation, TableDefinition, Value,
+};
 use crate::zone::Zone;
 
+impl PageSource for Session {
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        Box::pin(clock::upper_bound(self, kind, delay))
+    }
+
+    fn wall_zone(&self) -> Option<Zone> {
+        Some(self.zone.zone)
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        Box::pin(async move {
+            let rows = open(self, Page { definition, query }).await?;
+            Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
+        })
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        Box::pin(async move {
+            let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            self.tidy().await?;
+            let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?).persistent(query.recurs);
+            let row = answered(&self.vigil, Doing::Page, call.fetch_optional(&mut self.connection)).await;
+            match row.map_err(|error| self.noted(error))? {
+                Some(row) => cursor_of(&row, kind).map_err(|error| self.noted(error)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        Box::pin(async move { explain::explain(self, query).await.map_err(|error| self.noted(error)) })
+    }
+}
+
 /// The values of the family.
-pub(super) struct Values<'a> {
+struct Values<'a> {
     types: &'a ColumnTypes,
     /// The zone in which the session shows instants.
     session: Zone,
@@ -27,7 +75,7 @@ pub(super) struct Values<'a> {
 }
 
 /// Runs a page.
-pub(super) async fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
+async fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
     let Page { definition, query } = page;
     session.begin(&definition.relation).await?;
     let call = sqlx::query_with(statement(&query.sql), bind::arguments(&query.binds)?).persistent(query.recurs);

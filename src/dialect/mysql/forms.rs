@@ -1,8 +1,9 @@
 //! The forms in which JDBC drivers deliver a column of the family, where they differ: the table of `model::drivers`
 //! turned into field types, the one to take by default first.
 
-use super::Quirks;
-use super::types::{ColumnType, Kind};
+use super::server::Quirks;
+use super::types::ColumnType;
+use super::wire::Kind;
 use crate::config::spec::{TypeSpec, Unsupported};
 use crate::model::drivers::{Driver, DriverCase, DriverTypes, Form, Maker, in_words};
 use crate::model::{DriverForm, FieldType};

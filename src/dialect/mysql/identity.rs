@@ -1,13 +1,34 @@
 //! Which server answers, such that a copy restored elsewhere is another one; and whose transactions it has executed, such
 //! that a promoted replica is known by those of the server it has replaced.
 
+use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlConnection;
 
-use super::super::Doing;
+use super::super::connection::ServerIdentity;
+use super::super::statement::Doing;
 use super::super::vigil::Vigil;
-use super::{Server, Session, answered, text};
+use super::server::Server;
+use super::session::{Session, answered, text};
 use crate::error::{ErrorKind, Result};
 use crate::model::Lineage;
+
+impl ServerIdentity for Session {
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    fn lineage<'a>(&'a mut self) -> BoxFuture<'a, Result<Lineage>> {
+        Box::pin(lineage(self))
+    }
+
+    fn is_replica(&self) -> bool {
+        self.replica
+    }
+}
 
 /// `server_uuid` of MySQL, `server_uid` of MariaDB (from 10.10 on), the cluster id of TiDB; none where the
 /// server has none or does not tell.
@@ -29,7 +50,7 @@ pub(super) async fn of(connection: &mut MySqlConnection, kind: Server, vigil: &V
 
 /// MySQL: the servers, or groups, whose transactions `gtid_executed` names. MariaDB: the last transaction of each server and
 /// domain that its binary log or its replication knows. Empty where GTIDs are off. TiDB has one identity a cluster.
-pub(super) async fn lineage(session: &mut Session) -> Result<Lineage> {
+async fn lineage(session: &mut Session) -> Result<Lineage> {
     let sql = match session.kind {
         Server::MySql => "select @@global.gtid_executed, @@global.server_uuid",
         Server::MariaDb => {

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Counted, Doing};
-use super::{Server, Session, answered, bind, statement, text};
+use super::super::connection::Counted;
+use super::super::statement::{Doing, statement};
+use super::bind;
+use super::server::Server;
+use super::session::{Session, answered, text};
 use crate::error::{ErrorKind, Result};
 use crate::model::Incarnation;
 

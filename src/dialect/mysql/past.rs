@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 
-use super::{Server, Session, text};
+use super::session::{Session, text};
 use crate::error::{Error, Result};
 use crate::model::{Micros, PastView, micros_of};
 
@@ -18,9 +18,6 @@ const SETTLED: Duration = Duration::from_millis(500);
 const MARGIN: Micros = 10_000_000;
 
 pub(super) async fn begin(session: &mut Session, as_of: Option<Micros>) -> Result<PastView> {
-    if session.kind != Server::TiDb {
-        return Err(Error::internal("this server cannot be read as of a time"));
-    }
     session.notes.open_transaction |= session.notes.past.take().is_some();
     let clock = "begin; select (@@tidb_current_ts >> 18) * 1000, @@global.tidb_gc_life_time; commit";
     let rows = session.in_transaction(clock).await?;

@@ -2,9 +2,9 @@
 
 use sqlx::mysql::MySqlConnection;
 
-use super::super::Doing;
+use super::super::statement::{Doing, statement};
 use super::super::vigil::Vigil;
-use super::{answered, statement, text};
+use super::session::{answered, text};
 use crate::error::Result;
 
 /// What would make the roles of the account active; none if it has none, or one is active.

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use sqlx::mysql::MySqlConnection;
 
-use super::super::Doing;
+use super::super::statement::{Doing, statement};
 use super::super::syntax::single_quoted;
 use super::super::vigil::Vigil;
-use super::{Server, answered, statement, text};
+use super::server::Server;
+use super::session::{answered, text};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use sqlx::mysql::MySqlTypeInfo;
 
-use super::types::Kind;
+use super::wire::Kind;
 
 /// The metadata of a result column, which the driver hands out only in this form.
 #[derive(Debug, Deserialize)]

@@ -1,11 +1,33 @@
-//! Since when those are at it who are open. What the server shows is when a transaction began in the engine; but its
-//! first statement has taken its time before, and may have waited for a lock of the table in between. So a transaction
-//! that was not there at the last look counts from that look on, or from the statement its session was running then
-//! without one. Lives as long as the session; pure.
+//! Start times of open transactions, and what is known of them between two looks. What the server shows is when a
+//! transaction began in the engine; but its first statement has taken its time before, and may have waited for a lock of the
+//! table in between. So a transaction that was not there at the last look counts from that look on, or from the statement its
+//! session was running then without one. Lives as long as the session; pure.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{Micros, OpenTransaction};
+
+/// What is known of the open transactions between two looks.
+#[derive(Default)]
+pub(super) struct Writers {
+    pub(super) sight: Option<Sight>,
+    /// They could be seen by this session: an empty list would be believed.
+    pub(super) promised: bool,
+    pub(super) starts: Starts,
+}
+
+/// What shows them.
+#[derive(Debug, Clone)]
+pub(super) enum Sight {
+    /// performance_schema, live and in microseconds; and XA RECOVER, if it may be asked.
+    Schema { prepared: bool },
+    /// The list of InnoDB, in seconds, and that of the sessions.
+    Engine,
+    /// The list of a TiDB cluster.
+    Cluster,
+    /// Nothing: why, and what would change that.
+    Nothing { why: &'static str, raise: String },
+}
 
 /// Somebody who writes, or may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

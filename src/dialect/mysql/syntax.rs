@@ -1,10 +1,10 @@
 //! How the family writes SQL. One way for all three servers, so that a plan does not depend on which of
 //! them answers.
 
-use super::super::SqlSyntax;
 use super::super::calendar::{MICROS_PER_DAY, days_from_civil};
-use super::super::syntax::{LeastTime, Mixed};
-use super::types::{ColumnType, Kind};
+use super::super::syntax::{LeastTime, Mixed, SqlSyntax};
+use super::types::ColumnType;
+use super::wire::Kind;
 use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
 use crate::sql::Grammar;
 use crate::zone::Zone;

@@ -4,65 +4,15 @@
 
 use sqlx::mysql::MySqlTypeInfo;
 
-use super::super::DocumentedType;
 use super::super::decimal::numeric_type;
 use super::super::instant::timestamp_type;
+use super::super::kind::DocumentedType;
+use super::server::{Quirks, Server};
 use super::shape::Shape;
-use super::{Quirks, Server};
+use super::wire::{Kind, Wire};
 use crate::config::spec::{DecimalHandling, NumericMapping, TimeHandling, TypeSpec, UnsignedBigint, ZeroDate};
 use crate::model::drivers::{DriverParameters, Maker};
 use crate::model::{CursorKind, FieldType, Projection};
-
-/// The binary form of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wire {
-    /// One byte.
-    Tiny,
-    /// Two bytes, also YEAR.
-    Short,
-    /// Four bytes.
-    Long,
-    /// Eight bytes.
-    LongLong,
-    Float,
-    Double,
-    /// Year, month, day and time of day, cut short after the last part that is not zero.
-    DateTime,
-    /// Sign, days and time of day.
-    Time,
-    /// Anything that comes with its length: text, bytes, decimals, bits.
-    Bytes,
-}
-
-/// The families of types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    TinyInt,
-    SmallInt,
-    MediumInt,
-    Int,
-    BigInt,
-    Float,
-    Double,
-    Decimal,
-    Bit,
-    Year,
-    Date,
-    DateTime,
-    Timestamp,
-    Time,
-    Text,
-    Enum,
-    Set,
-    Json,
-    Bytes,
-    Geometry,
-    Vector,
-    Uuid,
-    Inet,
-    /// A type that is not known here.
-    Other,
-}
 
 /// A row of the table of types.
 struct TypeRow {

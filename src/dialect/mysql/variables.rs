@@ -1,10 +1,11 @@
 //! Queries with user variables, whose values change what the server says of a column's type: Kafka Connect registers one
 //! schema before such a query is read for the first time, and another one afterwards. They are refused once that shows.
 
+use std::collections::HashMap;
+
 use sqlx::mysql::MySqlColumn;
 use sqlx::{Column, ColumnOrigin};
 
-use super::Session;
 use super::types::ColumnType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Relation;
@@ -25,7 +26,12 @@ pub(super) struct Variables {
 ///
 /// # Errors
 /// `SourceSchema` if the type of a column depends on the value that a user variable has got.
-pub(super) fn settle(session: &mut Session, relation: &Relation, sql: &str, columns: &[MySqlColumn]) -> Result<()> {
+pub(super) fn settle(
+    known: &mut HashMap<Relation, Variables>,
+    relation: &Relation,
+    sql: &str,
+    columns: &[MySqlColumn],
+) -> Result<()> {
     let names = user_variables(sql, Grammar::MySql);
     let Some(first) = names.first() else { return Ok(()) };
     let computed: Vec<(String, ColumnType)> = columns
@@ -33,7 +39,7 @@ pub(super) fn settle(session: &mut Session, relation: &Relation, sql: &str, colu
         .filter(|column| matches!(column.origin(), ColumnOrigin::Expression))
         .map(|column| (column.name().to_owned(), ColumnType::of_result(column.type_info())))
         .collect();
-    let known = session.notes.variables.entry(relation.clone()).or_default();
+    let known = known.entry(relation.clone()).or_default();
     let is_another = |(name, of): &&(String, ColumnType)| known.computed.iter().any(|(n, was)| n == name && was != of);
     let changed = computed.iter().find(is_another).map(|(name, _)| name.clone());
     let disputed = known.disputed.take().filter(|name| computed.iter().any(|(computed, _)| computed == name));

@@ -8,34 +8,14 @@ use std::time::Duration;
 use sqlx::mysql::MySqlRow;
 use sqlx::{Column, Row};
 
+use super::super::late_support::Ability;
 use super::super::problem::hex;
-use super::super::{Ability, Doing};
-use super::starts::{Seen, Starts};
-use super::{Server, Session, answered, bytes, statement, text};
+use super::super::statement::{Doing, statement};
+use super::server::Server;
+use super::session::{Session, answered, bytes, text};
+use super::starts::{Seen, Sight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Micros, OpenTransaction, OpenTransactions};
-
-/// What is known of the open transactions between two looks.
-#[derive(Default)]
-pub(super) struct Writers {
-    sight: Option<Sight>,
-    /// They could be seen by this session: an empty list would be believed.
-    promised: bool,
-    starts: Starts,
-}
-
-/// What shows them.
-#[derive(Debug, Clone)]
-enum Sight {
-    /// performance_schema, live and in microseconds; and XA RECOVER, if it may be asked.
-    Schema { prepared: bool },
-    /// The list of InnoDB, in seconds, and that of the sessions.
-    Engine,
-    /// The list of a TiDB cluster.
-    Cluster,
-    /// Nothing: why, and what would change that.
-    Nothing { why: &'static str, raise: String },
-}
 
 /// Microseconds since the epoch, as of the statement's start.
 const CLOCK: &str = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))";
@@ -228,7 +208,7 @@ async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransac
 
 async fn clock_only(session: &mut Session, is_stale: bool) -> Result<OpenTransactions> {
     session.tidy().await?;
-    let call = sqlx::raw_sql(statement(&format!("select {CLOCK}"))).fetch_one(&mut session.connection);
+    let call = sqlx::raw_sql(statement(format!("select {CLOCK}"))).fetch_one(&mut session.connection);
     let row = answered(&session.vigil, Doing::Page, call).await?;
     Ok(OpenTransactions { clock: number(&row, 0)?, is_stale, ..OpenTransactions::default() })
 }

@@ -8,25 +8,12 @@ use chrono::{DateTime, Datelike, FixedOffset, Offset, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use sqlx::mysql::MySqlConnection;
 
-use super::super::Doing;
+use super::super::statement::{Doing, statement};
 use super::super::vigil::Vigil;
-use super::connect::one;
-use super::types::Kind;
-use super::{answered, text};
+use super::session::{ZoneState, answered, one, text};
+use super::wire::Kind;
 use crate::error::Result;
 use crate::zone::Zone;
-
-/// The session's zone.
-pub(super) struct ZoneState {
-    /// Its name before rowtide changed it.
-    pub(super) name: String,
-    /// The same as a zone; for `SYSTEM` one that the server's clock agrees with.
-    pub(super) zone: Zone,
-    /// It is `+00:00` now.
-    pub(super) is_utc: bool,
-    /// The name of the server's own when it was connected to; sessions begin in it.
-    pub(super) global: String,
-}
 
 /// Wall clocks to know a system's zone by: noon of each month's first day in these years.
 const YEARS: &[i32] = &[1975, 1990, 2005, 2015, 2024, 2026];
@@ -73,7 +60,7 @@ async fn offsets_at(connection: &mut MySqlConnection, vigil: &Vigil, instants: &
     };
     let offsets: Vec<String> = instants.iter().map(offset).collect();
     let sql = format!("select concat_ws(',', {})", offsets.join(", "));
-    let row = answered(vigil, Doing::Connect, sqlx::raw_sql(super::statement(&sql)).fetch_one(connection)).await?;
+    let row = answered(vigil, Doing::Connect, sqlx::raw_sql(statement(&sql)).fetch_one(connection)).await?;
     Ok(text(&row, 0)?.unwrap_or_default().split(',').filter_map(|offset| offset.parse().ok()).collect())
 }
 

@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{Connection, Row};
 
-use super::super::Doing;
-use super::super::vigil::{Seen, SideDoor};
-use super::connect::Way;
-use super::{classify, statement};
+use super::super::statement::{Doing, statement};
+use super::super::vigil::side_door::{Seen, SideDoor};
+use super::super::way::Way;
+use super::classify::classify;
 use crate::error::{Error, Result};
 
 /// Sessions in the way, and whom those wait for in turn. `$1` is the pid, `$2` a time that tells it from a later
@@ -55,7 +55,7 @@ impl Backend {
 
 /// Where to ask.
 pub(super) struct Beside {
-    way: Way,
+    way: Way<PgSslMode>,
     options: PgConnectOptions,
     pooled: bool,
     /// When the server was started, which tells it from others behind the same address.
@@ -65,7 +65,7 @@ pub(super) struct Beside {
 
 impl Beside {
     pub(super) fn new(
-        (way, options): (Way, PgConnectOptions),
+        (way, options): (Way<PgSslMode>, PgConnectOptions),
         pooled: bool,
         instance: String,
         backend: Option<Backend>,
@@ -87,7 +87,7 @@ impl Beside {
         let failed = |error| classify(error, Doing::Page);
         let mut connection =
             self.way.connect(self.options.clone()).await?.map_err(|error| classify(error, Doing::Connect))?;
-        let call = sqlx::query(statement(&format!("{sql} {guard}"))).bind(backend.pid).bind(backend.time);
+        let call = sqlx::query(statement(format!("{sql} {guard}"))).bind(backend.pid).bind(backend.time);
         let row = call.persistent(false).fetch_optional(&mut connection).await.map_err(failed)?;
         Ok((connection, row))
     }

@@ -6,7 +6,7 @@ use sqlx::postgres::types::Oid;
 use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo};
 use sqlx::{Arguments, Encode, Postgres, Type};
 
-use super::cursor::{server_days, server_micros};
+use super::binary::{server_days, server_micros};
 use crate::error::{Error, Result};
 use crate::model::{Bind, CursorKind, CursorValue};
 

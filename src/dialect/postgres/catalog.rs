@@ -1,17 +1,25 @@
 //! What there is: the tables, and the columns of one relation. A row of nulls shows order, names and types of its
 //! result; the catalog adds what a result does not tell.
 
+use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgColumn, PgRow};
-use sqlx::{Arguments, Column, Row};
+use sqlx::{Arguments, Column, Connection, Row};
 
+use super::super::connection::{Catalog, Counted};
+use super::super::late_support::LateSupport;
+use super::super::near;
+use super::super::statement::{Doing, statement};
 use super::super::syntax::double_quoted;
-use super::super::{Doing, near};
 use super::classify::is_inconvertible;
-use super::types::{CatalogKind, CatalogType, Mapping};
-use super::{Session, answered, keys, statement, stored};
+use super::session::{Session, answered, get};
+use super::types::{CatalogType, Mapping};
+use super::wire::CatalogKind;
+use super::{facts, incarnation, keys, stored, transactions};
 use crate::config::spec::{CatalogFilter, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, Field, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys};
+use crate::model::{
+    ColumnDefinition, CursorFact, Field, Incarnation, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys,
+};
 
 /// The table types of pgjdbc and what they are in the catalog.
 pub(super) const TABLE_TYPES: &[(&str, &str)] = &[
@@ -27,7 +35,92 @@ pub(super) const TABLE_TYPES: &[(&str, &str)] = &[
     ("VIEW", "c.relkind = 'v' and n.nspname <> 'pg_catalog' and n.nspname <> 'information_schema'"),
 ];
 
-pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
+impl Catalog for Session {
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let tables = list_tables(self, filter).await?;
+            self.end().await?;
+            Ok(tables)
+        })
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        _time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        Box::pin(async move {
+            self.notes.stale = true;
+            self.begin().await?;
+            let definition = describe(self, relation).await.map_err(|error| error.with("table", relation));
+            // The description's own statement must not serve a later description; behind a pooler it
+            // must be gone before another client has the server.
+            self.notes.stale = true;
+            if self.pooled && definition.is_ok() {
+                self.notes.stale = false;
+                answered(&self.vigil, Doing::Describe, self.connection.clear_cached_statements()).await?;
+            }
+            let definition = definition?;
+            self.end().await?;
+            Ok(definition)
+        })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            let Relation::Table(id) = relation else { return Ok(None) };
+            self.begin().await?;
+            let estimate = estimate_rows(self, id).await;
+            self.end().await?;
+            estimate
+        })
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        Box::pin(async move {
+            let Relation::Table(id) = relation else { return Ok(Vec::new()) };
+            self.begin().await?;
+            let facts = facts::cursor_facts(self, id, columns).await?;
+            self.end().await?;
+            Ok(facts)
+        })
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move {
+            let Relation::Table(id) = relation else { return Ok(None) };
+            self.begin().await?;
+            let last = facts::last_id(self, id, column).await?;
+            // After an error the commit is a rollback.
+            self.end().await?;
+            Ok(last)
+        })
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(incarnation::of(self, tables))
+    }
+
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let support = transactions::late_support(self, relation, id).await?;
+            self.end().await?;
+            Ok(support)
+        })
+    }
+}
+
+async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
     let branches: Vec<String> = TABLE_TYPES
         .iter()
         .filter(|(name, _)| filter.types.iter().any(|wanted| wanted == name))
@@ -79,7 +172,7 @@ fn name(row: &PgRow, index: usize) -> Result<String> {
 }
 
 /// The rows a table had when it was last vacuumed or analyzed; none if it never was, or was empty.
-pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result<Option<u64>> {
+async fn estimate_rows(session: &mut Session, id: &TableId) -> Result<Option<u64>> {
     let sql = "select greatest(c.reltuples, 0)::int8
                from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                where n.nspname = $1 and c.relname = $2";
@@ -88,13 +181,6 @@ pub(super) async fn estimate_rows(session: &mut Session, id: &TableId) -> Result
     let Some(row) = row else { return Ok(None) };
     let rows: i64 = get(&row, 0)?;
     Ok(u64::try_from(rows).ok().filter(|rows| *rows > 0))
-}
-
-pub(super) fn get<'r, T>(row: &'r PgRow, index: usize) -> Result<T>
-where
-    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
-{
-    row.try_get(index).map_err(|_| Error::internal("the catalog answers in another form than expected"))
 }
 
 /// A result column as the catalog knows it.
@@ -112,7 +198,7 @@ struct CatalogColumn {
     collation: Option<String>,
 }
 
-pub(super) async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
+async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDefinition> {
     let base = match relation {
         Relation::Table(id) => id.parts().map(double_quoted).collect::<Vec<_>>().join("."),
         Relation::Query(sql) => format!("({sql}\n)"),

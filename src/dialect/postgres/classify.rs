@@ -5,9 +5,9 @@ use std::fmt;
 
 use sqlx::postgres::PgDatabaseError;
 
-use super::super::Doing;
 use super::super::redact::without_quoted;
-use super::super::rows::handshake_failure;
+use super::super::statement::Doing;
+use super::super::way::handshake_failure;
 use crate::error::{Error, ErrorKind};
 
 /// The cause that is kept of a server's error.

@@ -10,18 +10,22 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{ConnectOptions, Row};
 
-use super::super::stranger::{Stranger, caught, or_stranger};
-use super::super::tunnel::{Protocol, Tunnel};
-use super::super::vigil::{Farewell, SideDoor, Vigil};
-use super::super::{Doing, STATEMENTS_KEPT};
+use super::super::statement::{Doing, STATEMENTS_KEPT, statement};
+use super::super::stranger::{Stranger, or_stranger};
+use super::super::tunnel::Protocol;
+use super::super::vigil::Vigil;
+use super::super::vigil::farewell::Farewell;
+use super::super::vigil::side_door::SideDoor;
+use super::super::way::{Reach, Way};
 use super::beside::{Backend, Beside};
+use super::charset::Charset;
 use super::classify::{classify, is_of_server};
+use super::identity;
+use super::session::{Notes, Session, answered};
 use super::settings::{ENCODING, Settings};
-use super::stored::Charset;
-use super::{Notes, Session, answered, identity, statement};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tls::{Certificates, Identity, Input, Loopback, Trust};
+use crate::tls::{Certificates, Identity, Input, Trust};
 
 /// Parameters that only a JVM can honour.
 const REFUSED: &[&str] = &[
@@ -166,7 +170,7 @@ impl Target {
 /// A connection, how another one is opened to the same place, and whether a pooler answered.
 struct Opened {
     connection: PgConnection,
-    way: Way,
+    way: Way<PgSslMode>,
     options: PgConnectOptions,
     pooled: bool,
 }
@@ -205,40 +209,33 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
     Err(failure.unwrap_or_else(|| Error::internal("no way to connect was tried")))
 }
 
-/// A host and how the connection to it is secured.
-pub(super) struct Way {
-    host: String,
-    port: u16,
-    mode: PgSslMode,
-    trust: Trust,
-}
+impl Reach for PgConnectOptions {
+    type Mode = PgSslMode;
+    const PROTOCOL: Protocol = Protocol::PostgreSql;
+    const VERIFIED: PgSslMode = PgSslMode::VerifyFull;
 
-impl Way {
-    pub(super) async fn connect(&self, options: PgConnectOptions) -> Result<sqlx::Result<PgConnection>> {
-        let Self { host, port, mode, trust } = self;
-        let (port, mode) = (*port, *mode);
-        let is_socket = host.starts_with('/');
-        if is_socket || !matches!(mode, PgSslMode::VerifyCa | PgSslMode::VerifyFull) {
-            let mut options = options.host(host).port(port).ssl_mode(mode);
-            if let Some(authorities) = &trust.authorities {
-                options = options.ssl_root_cert_from_pem(authorities.pem().concat().into_bytes());
-            }
-            if let Some(identity) = &trust.identity {
-                options = options.ssl_client_cert_from_pem(identity.chain_pem());
-                options = options.ssl_client_key_from_pem(identity.key_pem());
-            }
-            return Ok(caught(options.connect()).await);
+    fn verifies_name(mode: PgSslMode) -> Option<bool> {
+        match mode {
+            PgSslMode::VerifyFull => Some(true),
+            PgSslMode::VerifyCa => Some(false),
+            _ => None,
         }
-        let trust = Trust { name: matches!(mode, PgSslMode::VerifyFull), ..trust.clone() };
-        let tunnel = Tunnel::open(host, port, Protocol::PostgreSql, trust).await?;
-        let options = options
-            .host(&Loopback::HOST.to_string())
-            .port(tunnel.port)
-            .ssl_mode(PgSslMode::VerifyFull)
-            .ssl_root_cert_from_pem(tunnel.loopback.certificate_pem().to_vec())
-            .ssl_client_cert_from_pem(tunnel.loopback.certificate_pem())
-            .ssl_client_key_from_pem(tunnel.loopback.key_pem());
-        tunnel.outcome(caught(options.connect()).await).await
+    }
+
+    fn is_socket(&self, host: &str) -> bool {
+        host.starts_with('/')
+    }
+
+    fn to(self, host: &str, port: u16, mode: PgSslMode) -> Self {
+        self.host(host).port(port).ssl_mode(mode)
+    }
+
+    fn trusting(self, authorities: Vec<u8>) -> Self {
+        self.ssl_root_cert_from_pem(authorities)
+    }
+
+    fn identified(self, certificates: &[u8], key: &[u8]) -> Self {
+        self.ssl_client_cert_from_pem(certificates).ssl_client_key_from_pem(key)
     }
 }
 

@@ -1,18 +1,22 @@
-//! Cursor columns: binary wire form in, [`CursorValue`] out, and the server's own units for what is bound.
+//! Cursor columns: binary wire form in, [`CursorValue`] out.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use sqlx::postgres::PgRow;
+use sqlx::{Row, ValueRef};
+
 use super::super::calendar::MICROS_PER_DAY;
 use super::super::problem::Problem;
-use super::decode::{EPOCH_DAYS, EPOCH_MICROS, finite, fixed, utf8};
-use super::stored::Charset;
-use super::types::Wire;
+use super::super::statement::Doing;
+use super::binary::{EPOCH_DAYS, finite, fixed, unix_micros, utf8};
+use super::charset::Charset;
+use super::classify::classify;
+use super::wire::Wire;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue};
 
 const NO_ID: Problem = Problem::new("the id is beyond 64 bits");
-const BEYOND: Problem =
-    Problem::new("the timestamp is in the year 294247 or beyond, where 64 bits of microseconds end");
 
 /// How one result column is read as a cursor.
 #[derive(Debug, Clone)]
@@ -67,36 +71,23 @@ impl CursorDecoder {
     }
 }
 
-/// From PostgreSQL's microseconds. The infinities are the ends of the range, and nothing else becomes one: the last
-/// thirty years that PostgreSQL knows do not fit.
-#[inline]
-pub(super) fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
-    match i64::from_be_bytes(fixed(bytes)?) {
-        infinite @ (i64::MAX | i64::MIN) => Ok(infinite),
-        // Two days before the end no zone leads beyond it.
-        micros => micros.checked_add(EPOCH_MICROS).filter(|unix| *unix < i64::MAX - 2 * MICROS_PER_DAY).ok_or(BEYOND),
+/// The first column of a row as a cursor value.
+pub(super) fn cursor_of(row: &PgRow, kind: CursorKind) -> Result<Option<CursorValue<'static>>> {
+    let value = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
+    if value.is_null() {
+        return Ok(Some(CursorValue::Null));
     }
-}
-
-/// To PostgreSQL's microseconds.
-pub(super) fn server_micros(micros: i64) -> i64 {
-    match micros {
-        i64::MAX | i64::MIN => micros,
-        _ => micros.saturating_sub(EPOCH_MICROS).max(i64::MIN + 1),
-    }
-}
-
-/// To PostgreSQL's days, of the day an instant lies in.
-pub(super) fn server_days(micros: i64) -> i32 {
-    match micros {
-        i64::MAX => i32::MAX,
-        i64::MIN => i32::MIN,
-        _ => i32::try_from(micros.div_euclid(MICROS_PER_DAY) - EPOCH_DAYS).unwrap_or(i32::MAX - 1),
-    }
+    let wire = Wire::of_result(&value.type_info());
+    let decoder = CursorDecoder::bind(wire, kind)
+        .ok_or_else(|| Error::new(ErrorKind::SchemaChanged, "the cursor column has another type than described"))?;
+    let bytes = value.as_bytes().map_err(|_| Error::internal("a value is null and is not"))?;
+    let cursor = decoder.decode(bytes).map_err(|problem| problem.nameless(ErrorKind::Cursor))?;
+    Ok(Some(cursor.into_owned()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::binary::{EPOCH_MICROS, server_days, server_micros};
     use super::*;
 
     #[test]

@@ -7,20 +7,14 @@ use std::sync::Arc;
 use super::super::calendar::{MICROS_PER_DAY, hybrid_day};
 use super::super::instant::{TimestampEncoder, time_of_day};
 use super::super::problem::Problem;
-use super::cursor::unix_micros;
+use super::binary::{EPOCH_DAYS, MALFORMED, finite, fixed, unix_micros, utf8};
+use super::charset::Charset;
 use super::numeric::Numeric;
-use super::stored::Charset;
-use super::types::Wire;
+use super::wire::Wire;
 use crate::config::spec::{TypeSpec, ZeroDate};
 use crate::model::{ColumnDefinition, FieldType, Projection, Value};
 use crate::zone::Zone;
 
-/// Microseconds and days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
-pub(super) const EPOCH_MICROS: i64 = 946_684_800_000_000;
-pub(super) const EPOCH_DAYS: i64 = 10_957;
-
-pub(super) const MALFORMED: Problem = Problem::new("the value does not have the length of its type");
-const NOT_FINITE: Problem = Problem::new("NaN or infinity does not fit a decimal").unless("decimal.handling=string");
 const NO_INTEGER: Problem = Problem::new("the value is not an integer of its field's size");
 const TOO_FINE: Problem =
     Problem::new("the value has more digits than the column's scale").unless("decimal.handling=string");
@@ -189,21 +183,6 @@ impl Decoder {
             }
         })
     }
-}
-
-#[inline]
-pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Problem> {
-    bytes.try_into().map_err(|_| MALFORMED)
-}
-
-#[inline]
-pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Problem> {
-    std::str::from_utf8(bytes).map_err(|_| Problem::new("the text is not UTF-8"))
-}
-
-pub(super) fn finite(bytes: &[u8]) -> Result<Numeric<'_>, Problem> {
-    let numeric = Numeric::read(bytes).ok_or(MALFORMED)?;
-    if numeric.is_finite() { Ok(numeric) } else { Err(NOT_FINITE) }
 }
 
 fn date(days: i32, legacy_calendar: bool, infinite: Infinite) -> Result<Value<'static>, Problem> {

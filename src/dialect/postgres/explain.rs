@@ -5,9 +5,11 @@ use serde_json::Value as Json;
 use sqlx::postgres::PgRow;
 use sqlx::{Row, ValueRef};
 
-use super::super::{Doing, PlanReport};
+use super::super::connection::PlanReport;
+use super::super::statement::{Doing, statement};
+use super::bind;
 use super::classify::classify;
-use super::{Session, answered, bind, statement};
+use super::session::{Session, answered};
 use crate::error::{Error, Result};
 use crate::model::PlannedQuery;
 

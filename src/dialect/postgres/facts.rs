@@ -4,9 +4,10 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::super::Doing;
-use super::{Session, answered};
-use crate::error::{Error, Result};
+use super::super::statement::Doing;
+use super::super::syntax::double_quoted;
+use super::session::{Session, answered};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorFact, FactWeight, TableId};
 use crate::zone::Zone;
 
@@ -149,6 +150,22 @@ fn random_default(expression: &str) -> Option<&'static str> {
 fn coarse_digits(formatted: &str) -> Option<u8> {
     let (digits, _) = formatted.strip_prefix("timestamp(")?.split_once(')')?;
     digits.parse().ok().filter(|digits| *digits <= 3)
+}
+
+/// The last value of the sequence behind a serial or identity column; none if there is no such sequence, it
+/// may not be looked at, or it has not begun.
+pub(super) async fn last_id(session: &mut Session, id: &TableId, column: &str) -> Result<Option<i64>> {
+    let table = id.parts().map(double_quoted).collect::<Vec<_>>().join(".");
+    let sql = "select case when has_sequence_privilege(seq, 'usage, select') then pg_sequence_last_value(seq) end
+               from (select pg_get_serial_sequence($1, $2)::regclass::oid as seq) s";
+    let call = sqlx::query(sql).bind(table).bind(column).persistent(false).fetch_one(&mut session.connection);
+    match answered(&session.vigil, Doing::Page, call).await {
+        Ok(row) => row.try_get(0).map_err(|_| Error::internal("a sequence answers in another form than expected")),
+        Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Query | ErrorKind::TimeLimit) => {
+            Err(error)
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 #[cfg(test)]

@@ -2,28 +2,90 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use sqlx::postgres::{PgColumn, PgRow};
 use sqlx::{Column, Row as _};
 
-use super::super::Doing;
+use super::super::connection::{PageSource, PlanReport};
 use super::super::page::{CellError, Misfit, Page, PageDecoder, PageReader};
 use super::super::problem::{Problem, hex};
 use super::super::rows::Rows;
+use super::super::statement::{Doing, statement};
+use super::super::stream::RowStream;
+use super::charset::{Charset, UNSEEN};
 use super::classify::{classify, is_inconvertible};
-use super::cursor::CursorDecoder;
+use super::cursor::{CursorDecoder, cursor_of};
 use super::decode::Decoder;
-use super::shown::{raw, shown};
-use super::stored::{self, Charset, Stored};
-use super::types::Wire;
-use super::{Notes, Session, answered, bind, statement};
+use super::session::{Notes, Session, answered};
+use super::stored::{self, Stored};
+use super::text::{raw, shown};
+use super::wire::Wire;
+use super::{bind, clock, explain, facts};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, CursorColumn, CursorValue, Relation, Value};
+use crate::model::{
+    ColumnDefinition, CursorColumn, CursorKind, CursorValue, PlannedQuery, Relation, TableDefinition, Value,
+};
+use crate::zone::Zone;
+
+impl PageSource for Session {
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        Box::pin(clock::upper_bound(self, kind, delay))
+    }
+
+    fn server_zones<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<Zone>>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let zones = facts::server_zones(self).await?;
+            self.end().await?;
+            Ok(zones)
+        })
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        Box::pin(async move {
+            let rows = open(self, Page { definition, query }).await?;
+            Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
+        })
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        Box::pin(async move {
+            let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            self.begin().await?;
+            let arguments = bind::arguments(&query.binds)?;
+            let call = sqlx::query_with(statement(&query.sql), arguments);
+            let call = call.persistent(query.recurs && !self.pooled);
+            let row = answered(&self.vigil, Doing::Page, call.fetch_optional(&mut self.connection)).await;
+            let row = row.map_err(|error| self.noted(error))?;
+            self.end().await?;
+            match row {
+                Some(row) => cursor_of(&row, kind).map_err(|error| self.noted(error)),
+                None => Ok(None),
+            }
+        })
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        Box::pin(async move {
+            let report = explain::explain(self, query).await;
+            if report.is_err() && std::mem::take(&mut self.notes.open_transaction) {
+                self.run("rollback").await?;
+            }
+            report.map_err(|error| self.noted(error))
+        })
+    }
+}
 
 /// The values of PostgreSQL.
-pub(super) struct Values<'a> {
+struct Values<'a> {
     types: &'a ColumnTypes,
     identity: &'a str,
     notes: &'a mut Notes,
@@ -32,7 +94,7 @@ pub(super) struct Values<'a> {
 }
 
 /// Runs a page.
-pub(super) async fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
+async fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
     let Page { definition, query } = page;
     session.begin().await?;
     let stored = stored::prepare(session, page).await?;
@@ -154,7 +216,7 @@ impl PageDecoder for Values<'_> {
     fn learn(&mut self, relation: &Relation, column: &str, misfit: Misfit) -> ErrorKind {
         match misfit {
             // It came after the look at the page.
-            Misfit::Value(stored::UNSEEN) | Misfit::Cursor(stored::UNSEEN) => ErrorKind::SchemaChanged,
+            Misfit::Value(UNSEEN) | Misfit::Cursor(UNSEEN) => ErrorKind::SchemaChanged,
             Misfit::Value(_) => ErrorKind::Value,
             Misfit::Cursor(_) => ErrorKind::Cursor,
             Misfit::Null => {

@@ -3,8 +3,9 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::super::{Counted, Doing};
-use super::{Session, answered};
+use super::super::connection::Counted;
+use super::super::statement::Doing;
+use super::session::{Session, answered};
 use crate::error::{Error, Result};
 use crate::model::Incarnation;
 

@@ -4,8 +4,8 @@
 
 use sqlx::postgres::PgColumn;
 
-use super::catalog::get;
-use super::{Doing, Session, answered};
+use super::super::statement::Doing;
+use super::session::{Session, answered, get};
 use crate::error::Result;
 use crate::model::UniqueKeys;
 

@@ -4,8 +4,7 @@
 //! of the server, which is asked once for each character there is. It takes a look at the page before it is read; a
 //! relation whose text can be converted costs nothing.
 
-use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::TryStreamExt;
@@ -13,18 +12,15 @@ use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
 use super::super::page::Page;
-use super::super::problem::Problem;
+use super::super::statement::{Doing, statement};
 use super::super::syntax::double_quoted;
-use super::super::Doing;
+use super::bind;
+use super::charset::Charset;
 use super::classify::{classify, is_inconvertible};
-use super::types::Wire;
-use super::{Session, answered, bind, statement};
+use super::session::{Session, answered};
+use super::wire::Wire;
 use crate::error::{Error, Result};
 use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId};
-
-const NO_EQUIVALENT: Problem = Problem::new("the text has a character that has no equivalent in UTF-8");
-/// A character that came after the look at the page.
-pub(super) const UNSEEN: Problem = Problem::new("the text has a character that was not there before");
 
 /// The relations known to need it, by the database they are in. They outlive the session, which an error may end.
 static RELATIONS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
@@ -46,66 +42,6 @@ pub(super) struct Stored {
     /// The columns of the result that are text.
     pub(super) texts: Vec<bool>,
     pub(super) charset: Arc<Charset>,
-}
-
-/// What the characters of the database are in UTF-8, as far as they were met.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Charset {
-    known: HashMap<Box<[u8]>, Option<Box<str>>>,
-    encoding: String,
-}
-
-impl Charset {
-    /// Of the database's encoding.
-    pub(super) fn new(encoding: &str) -> Self {
-        Self { encoding: encoding.to_owned(), known: HashMap::new() }
-    }
-
-    /// A stored text in UTF-8.
-    pub(super) fn text<'b>(&self, stored: &'b [u8]) -> Result<Cow<'b, str>, Problem> {
-        if let (true, Ok(text)) = (stored.is_ascii(), std::str::from_utf8(stored)) {
-            return Ok(Cow::Borrowed(text));
-        }
-        let mut text = String::with_capacity(stored.len() * 2);
-        for character in self.characters(stored) {
-            match character {
-                [ascii] if ascii.is_ascii() => text.push(char::from(*ascii)),
-                _ => text.push_str(self.known.get(character).ok_or(UNSEEN)?.as_deref().ok_or(NO_EQUIVALENT)?),
-            }
-        }
-        Ok(Cow::Owned(text))
-    }
-
-    /// A stored text in UTF-8, in which a question mark stands for what has no equivalent.
-    fn shown(&self, stored: &[u8]) -> String {
-        let shown = self.characters(stored).map(|character| match self.text(character) {
-            Ok(text) => text,
-            Err(_) => Cow::Borrowed("\u{fffd}"),
-        });
-        shown.collect()
-    }
-
-    fn characters<'b>(&self, mut rest: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
-        std::iter::from_fn(move || {
-            let length = self.length(*rest.first()?);
-            let (character, behind) = rest.split_at(length.min(rest.len()));
-            rest = behind;
-            Some(character)
-        })
-    }
-
-    /// How many bytes a character has, by its first one. Every encoding of a database has ASCII as it is.
-    fn length(&self, first: u8) -> usize {
-        match (self.encoding.as_str(), first) {
-            (_, 0..=0x7f) => 1,
-            ("EUC_TW", 0x8e) => 4,
-            ("EUC_TW" | "EUC_JP" | "EUC_KR" | "EUC_JIS_2004", 0x8f) => 3,
-            ("MULE_INTERNAL", 0x90..=0x9b) => 3,
-            ("MULE_INTERNAL", 0x9c..=0x9d) => 4,
-            ("EUC_TW" | "EUC_JP" | "EUC_KR" | "EUC_JIS_2004" | "EUC_CN" | "MULE_INTERNAL", _) => 2,
-            _ => 1,
-        }
-    }
 }
 
 /// The page as it is to be read, if it is one of a relation that is read as it is stored.
@@ -251,38 +187,4 @@ async fn convert(session: &mut Session, characters: &[Box<[u8]>]) -> Result<Opti
     let text = String::from_utf8(row.try_get(0).map_err(|_| unexpected())?).map_err(|_| unexpected())?;
     let texts: Vec<Box<str>> = text.split('\n').map(Box::from).collect();
     if texts.len() == characters.len() { Ok(Some(texts)) } else { Err(unexpected()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn charset(encoding: &str, known: &[(&[u8], Option<&str>)]) -> Charset {
-        let known = known.iter().map(|(bytes, text)| (Box::from(*bytes), text.map(Box::from))).collect();
-        Charset { known, ..Charset::new(encoding) }
-    }
-
-    #[test]
-    fn stored_text_is_converted_by_the_answers_of_the_server() {
-        let western = charset("WIN1252", &[(&[0xe9], Some("é")), (&[0x80], Some("€")), (&[0x81], None)]);
-        assert_eq!(western.text(b"plain").as_deref(), Ok("plain"));
-        assert_eq!(western.text(b"caf\xe9 5\x80").as_deref(), Ok("café 5€"));
-        assert_eq!(western.text(b"a\x81"), Err(NO_EQUIVALENT));
-        assert_eq!(western.text(b"a\xff"), Err(UNSEEN));
-    }
-
-    #[test]
-    fn characters_have_the_length_of_their_encoding() {
-        for (encoding, stored, expected) in [
-            ("LATIN1", &b"a\xe9\xe9"[..], &[1, 1, 1][..]),
-            ("EUC_JP", b"a\xa4\xa2\x8e\xb1\x8f\xb0\xa1b", &[1, 2, 2, 3, 1]),
-            ("EUC_TW", b"\x8e\xa2\xa1\xa1\xc4\xa1", &[4, 2]),
-            ("EUC_CN", b"\xb0\xa1\xb0", &[2, 1]),
-            ("MULE_INTERNAL", b"\x81\xe9\x92\xb0\xa1", &[2, 3]),
-        ] {
-            let charset = Charset::new(encoding);
-            let lengths: Vec<usize> = charset.characters(stored).map(<[u8]>::len).collect();
-            assert_eq!(lengths, expected, "{encoding}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 //! by it and the reference page is written from it; a new type is a row here, and a decoder if its wire form
 //! is new.
 
-use super::types::{CatalogKind, Wire};
+use super::wire::{CatalogKind, Wire};
 use crate::model::FieldType;
 
 use Maps::{Bit, Date, Money, Numeric, Text, Time, Timestamp, To, Unsupported};

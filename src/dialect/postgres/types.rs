@@ -3,39 +3,13 @@
 
 use sqlx::postgres::{PgTypeInfo, PgTypeKind};
 
-use super::super::DocumentedType;
 use super::super::decimal::{numeric_type, unconstrained_type};
 use super::super::instant::timestamp_type;
+use super::super::kind::DocumentedType;
 use super::type_table::{Maps, Of, Serves, TYPES, TypeRow};
+use super::wire::{CatalogKind, Wire};
 use crate::config::spec::{DecimalHandling, TimeHandling, TypeSpec, ZeroDate};
 use crate::model::{ColumnDefinition, CursorKind, FieldType, Projection};
-
-/// The binary form of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wire {
-    Bool,
-    Int2,
-    Int4,
-    Int8,
-    Oid,
-    Float4,
-    Float8,
-    Numeric,
-    /// UTF-8: text, varchar, char(n), name, json, xml, enum labels.
-    Text,
-    Char,
-    Bytea,
-    Bit,
-    Date,
-    Time,
-    Timetz,
-    Timestamp,
-    Timestamptz,
-    Uuid,
-    Jsonb,
-    /// A form that is never decoded.
-    Other,
-}
 
 impl Wire {
     /// Of a result column.
@@ -67,33 +41,6 @@ fn without_modifier(name: &str) -> String {
     match (name.find('('), name.find(')')) {
         (Some(open), Some(close)) if open < close => format!("{}{}", &name[..open], &name[close + 1..]),
         _ => name.to_owned(),
-    }
-}
-
-/// What a type is, by `pg_type.typtype`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CatalogKind {
-    Base,
-    Enum,
-    Array,
-    Composite,
-    Range,
-    Multirange,
-    Domain,
-}
-
-impl CatalogKind {
-    /// Of `typtype`, `a` being an array.
-    pub(super) fn of(typtype: &str) -> Self {
-        match typtype {
-            "e" => CatalogKind::Enum,
-            "a" => CatalogKind::Array,
-            "c" => CatalogKind::Composite,
-            "r" => CatalogKind::Range,
-            "m" => CatalogKind::Multirange,
-            "d" => CatalogKind::Domain,
-            _ => CatalogKind::Base,
-        }
     }
 }
 

@@ -5,22 +5,91 @@
 
 use std::collections::HashMap;
 
+use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteColumn};
 use sqlx::{Arguments, Column, Executor, SqlSafeStr, Statement};
 
+use super::super::connection::{Catalog, Counted};
+use super::super::late_support::LateSupport;
+use super::super::near;
+use super::super::statement::{Doing, statement};
 use super::super::syntax::double_quoted;
-use super::super::{Doing, near};
+use super::keys::{Origin, unique};
+use super::session::{Session, answered, column};
 use super::types::Declared;
-use super::{Session, answered, column, statement};
+use super::{facts, incarnation, transactions};
 use crate::config::spec::CatalogFilter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::cursor::TextTimeFormat;
-use crate::model::{ColumnDefinition, CursorKind, Field, Relation, TableDefinition, TableId, UniqueKeys};
+use crate::model::{
+    ColumnDefinition, CursorFact, CursorKind, Field, Incarnation, Relation, TableDefinition, TableId, UniqueKeys,
+};
 
 /// The table types of sqlite-jdbc.
 pub(super) const TYPES: &[&str] = &["TABLE", "VIEW", "SYSTEM TABLE", "GLOBAL TEMPORARY"];
 
-pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
+impl Catalog for Session {
+    fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
+        Box::pin(list_tables(self, filter))
+    }
+
+    fn describe<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        time_columns: &'a [String],
+    ) -> BoxFuture<'a, Result<TableDefinition>> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let definition = describe(self, relation, time_columns).await;
+            definition.map_err(|error| error.with("table", relation))
+        })
+    }
+
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => estimate_rows(self, &id.name).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => facts::cursor_facts(self, &id.name, columns).await,
+                Relation::Query(_) => Ok(Vec::new()),
+            }
+        })
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, _column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        Box::pin(async move {
+            match relation {
+                Relation::Table(id) => last_id(self, &id.name).await,
+                Relation::Query(_) => Ok(None),
+            }
+        })
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        Box::pin(incarnation::of(self, tables))
+    }
+
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        _id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        Box::pin(transactions::late_support(self, relation))
+    }
+}
+
+async fn list_tables(session: &mut Session, filter: &CatalogFilter) -> Result<Vec<TableId>> {
     // As sqlite-jdbc: types that are all unknown mean every type.
     let any_known = filter.types.iter().any(|wanted| TYPES.contains(&wanted.as_str()));
     let wants = |name: &str| !any_known || filter.types.iter().any(|wanted| wanted == name);
@@ -39,7 +108,7 @@ pub(super) async fn list_tables(session: &mut Session, filter: &CatalogFilter) -
 
 /// The highest rowid, which the database finds without counting: rows to expect unless many were deleted.
 /// None for an empty table, a view, and a table without rowid.
-pub(super) async fn estimate_rows(session: &mut Session, table: &str) -> Result<Option<u64>> {
+async fn estimate_rows(session: &mut Session, table: &str) -> Result<Option<u64>> {
     let sql = format!("select max(rowid) from {} as t", double_quoted(table));
     let rows = match session.rows(&sql, SqliteArguments::default(), Doing::Describe).await {
         // There is no such column.
@@ -51,17 +120,8 @@ pub(super) async fn estimate_rows(session: &mut Session, table: &str) -> Result<
     Ok(highest.and_then(|highest| u64::try_from(highest).ok()).filter(|highest| *highest > 0))
 }
 
-/// Whether it is a table, and no view.
-pub(super) async fn is_table(session: &mut Session, table: &str) -> Result<bool> {
-    let mut binds = SqliteArguments::default();
-    binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
-    let sql = "select 1 from sqlite_schema where type = 'table' and name = ?1 collate nocase
-               union all select 1 from sqlite_temp_schema where type = 'table' and name = ?1 collate nocase";
-    Ok(!session.rows(sql, binds, Doing::Describe).await?.is_empty())
-}
-
 /// The last rowid ever given, which SQLite keeps for AUTOINCREMENT only; it gives the others again.
-pub(super) async fn last_id(session: &mut Session, table: &str) -> Result<Option<i64>> {
+async fn last_id(session: &mut Session, table: &str) -> Result<Option<i64>> {
     let mut binds = SqliteArguments::default();
     binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
     let sql = "select seq from sqlite_sequence where name = ?1 collate nocase";
@@ -73,26 +133,7 @@ pub(super) async fn last_id(session: &mut Session, table: &str) -> Result<Option
     rows.first().map_or(Ok(None), |row| column(row, 0))
 }
 
-/// A column as its table declares it.
-#[derive(Clone)]
-struct Origin {
-    declared: String,
-    not_null: bool,
-    /// No row can hold NULL: declared so, the rowid, or in the key of a table WITHOUT ROWID.
-    never_null: bool,
-    /// Place in the primary key from 1, 0 for none.
-    key: i64,
-    /// It is the rowid.
-    is_rowid: bool,
-    /// The table declares a collation for one of its columns.
-    collated: bool,
-}
-
-pub(super) async fn describe(
-    session: &mut Session,
-    relation: &Relation,
-    time_columns: &[String],
-) -> Result<TableDefinition> {
+async fn describe(session: &mut Session, relation: &Relation, time_columns: &[String]) -> Result<TableDefinition> {
     let base = match relation {
         Relation::Table(id) => double_quoted(&id.name),
         Relation::Query(sql) => format!("({sql}\n)"),
@@ -152,33 +193,6 @@ pub(super) async fn describe(
         };
     }
     Ok(definition)
-}
-
-/// The keys that the database keeps unique over all rows of a table. NULL is allowed in a primary key that is neither the
-/// rowid nor that of a table WITHOUT ROWID; a key counts where no collation but that of bytes is declared, or what it is
-/// over holds no text.
-async fn unique(session: &mut Session, table: &str, columns: &HashMap<String, Origin>) -> Result<UniqueKeys> {
-    let rowid = columns.iter().find(|(_, column)| column.is_rowid).map(|(name, _)| vec![name.clone()]);
-    let sql = "select l.name, i.name, coalesce(i.coll, '') from pragma_index_list(?1) l, pragma_index_xinfo(l.name) i
-               where l.\"unique\" and not l.partial and i.key order by l.seq, i.seqno";
-    let mut binds = SqliteArguments::default();
-    binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;
-    let rows = session.rows(sql, binds, Doing::Describe).await?;
-    let mut parts: Vec<(String, Option<String>)> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let name: Option<String> = column(row, 1)?;
-        let by_bytes = column::<String>(row, 2)?.eq_ignore_ascii_case("binary");
-        let counts = |name: &String| {
-            columns.get(name).is_some_and(|column| {
-                let is_text = Declared::parse(&column.declared).is_text();
-                column.never_null && by_bytes && !(column.collated && is_text)
-            })
-        };
-        parts.push((column(row, 0)?, name.filter(counts)));
-    }
-    let keys = parts.chunk_by(|(one, _), (other, _)| one == other);
-    let keys = keys.filter_map(|key| key.iter().map(|(_, name)| name.clone()).collect::<Option<Vec<String>>>());
-    Ok(UniqueKeys { keys: rowid.into_iter().chain(keys).collect(), none_because: None })
 }
 
 fn is_repetition(suffix: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::Doing;
+use super::super::statement::Doing;
 use crate::error::{Error, ErrorKind};
 
 /// The cause that is kept.

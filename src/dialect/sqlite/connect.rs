@@ -9,9 +9,12 @@ use percent_encoding::percent_decode_str;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 
-use super::super::Doing;
-use super::super::vigil::{Farewell, Vigil};
-use super::{Beside, Notes, Session, answered, column, incarnation};
+use super::super::statement::Doing;
+use super::super::vigil::Vigil;
+use super::super::vigil::farewell::Farewell;
+use super::beside::Beside;
+use super::incarnation;
+use super::session::{Notes, Session, answered, column};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, ErrorKind, Result};
 

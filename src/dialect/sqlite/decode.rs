@@ -3,21 +3,17 @@
 
 use std::borrow::Cow;
 
-use sqlx::sqlite::SqliteValueRef;
-use sqlx::{Decode, Sqlite, TypeInfo, ValueRef};
-
 use super::super::calendar::{MICROS_PER_DAY, days_from_civil, hybrid_day};
 use super::super::decimal::parse_at_scale;
 use super::super::instant::TimestampEncoder;
 use super::super::problem::Problem;
+use super::stored::{NO_TEXT, Stored};
 use super::text;
 use crate::config::spec::TypeSpec;
-use crate::model::{ColumnDefinition, CursorKind, CursorValue, FieldType, Projection, Value};
+use crate::model::{ColumnDefinition, FieldType, Projection, Value};
 
 const OTHER_CLASS: Problem =
     Problem::new("the value has a storage class that its field cannot hold").unless("type.mismatch=text");
-const UNREADABLE: Problem = Problem::new("the value cannot be read");
-const NO_TEXT: Problem = Problem::new("the bytes are not text in UTF-8");
 const NO_TIME: Problem = Problem::new("the text is not YYYY-MM-DD[ HH:MM[:SS[.f]]][Z]").unless("type.mismatch=text");
 const NO_DATE: Problem = Problem::new("a DATE with a time of day does not fit a date").unless("type.mismatch=text");
 const OUT_OF_RANGE: Problem = Problem::new("the time is out of range").unless("type.mismatch=text");
@@ -33,35 +29,6 @@ pub(super) const TOO_FINE: Problem =
 
 /// The Julian day of 1970-01-01.
 const EPOCH_JULIAN_DAY: f64 = 2_440_587.5;
-
-/// A value by its storage class.
-#[derive(Clone, Copy)]
-pub(super) enum Stored<'r> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(&'r str),
-    Blob(&'r [u8]),
-}
-
-/// Reads a value out of the driver.
-pub(super) fn stored(value: SqliteValueRef<'_>) -> Result<Stored<'_>, Problem> {
-    if value.is_null() {
-        return Ok(Stored::Null);
-    }
-    let info = value.type_info();
-    Ok(match info.name() {
-        "INTEGER" => Stored::Integer(<i64 as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
-        "REAL" => Stored::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
-        "TEXT" => Stored::Text(<&str as Decode<Sqlite>>::decode(value).map_err(|_| NO_TEXT)?),
-        _ => Stored::Blob(<&[u8] as Decode<Sqlite>>::decode(value).map_err(|_| UNREADABLE)?),
-    })
-}
-
-/// The bytes of a value, whatever they are.
-pub(super) fn bytes(value: SqliteValueRef<'_>) -> Option<&[u8]> {
-    <&[u8] as Decode<Sqlite>>::decode(value).ok()
-}
 
 /// What an integer time counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,20 +249,6 @@ fn date(stored: &Stored<'_>, units: Units, legacy_calendar: bool) -> Result<Valu
     }
     let days = moment.micros.div_euclid(MICROS_PER_DAY);
     Ok(Value::Integer(if legacy_calendar { hybrid_day(days) } else { days }))
-}
-
-/// A cursor column's value.
-pub(super) fn cursor<'r>(kind: CursorKind, stored: Stored<'r>) -> Result<CursorValue<'r>, Problem> {
-    match (kind, stored) {
-        (_, Stored::Null) => Ok(CursorValue::Null),
-        (CursorKind::Integer | CursorKind::Epoch { .. }, Stored::Integer(value)) => Ok(CursorValue::Integer(value)),
-        (CursorKind::JulianDay, Stored::Real(value)) => Ok(CursorValue::Real(value)),
-        (CursorKind::JulianDay, Stored::Integer(value)) => Ok(CursorValue::Real(value as f64)),
-        (CursorKind::Text | CursorKind::TextTimestamp(_), Stored::Text(text)) => {
-            Ok(CursorValue::Text(Cow::Borrowed(text)))
-        }
-        _ => Err(Problem::new("the cursor column holds values of several storage classes")),
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
 
-use super::super::Doing;
-use super::{Session, column};
+use super::super::statement::Doing;
+use super::session::{Session, column};
 use crate::error::{Error, Result};
 use crate::model::{CursorFact, FactWeight};
 

@@ -2,33 +2,75 @@
 //! in SQLite a column's type is only a hint.
 
 use std::task::{Poll, ready};
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use sqlx::sqlite::{SqliteColumn, SqliteRow};
 use sqlx::{Column, Either, Executor, Row as _};
 
-use super::super::Doing;
+use super::super::connection::{PageSource, PlanReport};
 use super::super::page::{CellError, Misfit, Page, PageDecoder, PageReader};
 use super::super::problem::{Problem, hex};
 use super::super::rows::Rows;
+use super::super::statement::{Doing, statement};
+use super::super::stream::RowStream;
+use super::bind::arguments;
 use super::classify::classify;
-use super::decode::{self, Decoder, Stored, TOO_FINE, TOO_WIDE, Units};
-use super::text;
+use super::cursor::cursor;
+use super::decode::{Decoder, TOO_FINE, TOO_WIDE, Units};
+use super::session::{Notes, Session};
+use super::stored::{Stored, bytes, stored};
 use super::types::Declared;
-use super::{Notes, Session, arguments, statement};
+use super::{clock, explain, text};
 use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, CursorColumn, CursorKind, CursorValue, Projection, Relation, Value};
+use crate::model::{
+    ColumnDefinition, CursorColumn, CursorKind, CursorValue, PlannedQuery, Projection, Relation, TableDefinition, Value,
+};
+
+impl PageSource for Session {
+    fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        Box::pin(clock::upper_bound(self, kind, delay))
+    }
+
+    fn fetch<'a>(
+        &'a mut self,
+        definition: &'a TableDefinition,
+        query: &'a PlannedQuery,
+    ) -> BoxFuture<'a, Result<Box<dyn RowStream + 'a>>> {
+        Box::pin(async move {
+            self.refresh().await?;
+            let rows = open(self, Page { definition, query })?;
+            Ok(Box::new(rows) as Box<dyn RowStream + 'a>)
+        })
+    }
+
+    fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
+        Box::pin(async move {
+            let kind = query.cursor.first().map(|column| column.kind).unwrap_or(CursorKind::Integer);
+            let rows = self.rows(&query.sql, arguments(&query.binds)?, Doing::Page).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let raw = row.try_get_raw(0).map_err(|error| classify(error, Doing::Page))?;
+            let cursor = stored(raw).and_then(|stored| cursor(kind, stored));
+            cursor.map(|value| Some(value.into_owned())).map_err(|problem| problem.nameless(ErrorKind::Value))
+        })
+    }
+
+    fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        Box::pin(explain::explain(self, query))
+    }
+}
 
 /// The values of SQLite.
-pub(super) struct Values<'a> {
+struct Values<'a> {
     types: &'a ColumnTypes,
     per_second: u16,
     notes: &'a mut Notes,
 }
 
 /// Runs a page.
-pub(super) fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
+fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, Values<'a>>> {
     let call = sqlx::query_with(statement(&page.query.sql), arguments(&page.query.binds)?).persistent(false);
     let Session { connection, types, vigil, per_second, notes, .. } = session;
     // The end of the result is a message of its own: without it, the driver's thread has died.
@@ -60,7 +102,7 @@ impl PageDecoder for Values<'_> {
     #[inline]
     fn cell(row: &SqliteRow, index: usize) -> Result<Option<Stored<'_>>, CellError> {
         let value = row.try_get_raw(index).map_err(CellError::Driver)?;
-        let stored = decode::stored(value).map_err(CellError::Value)?;
+        let stored = stored(value).map_err(CellError::Value)?;
         Ok(Some(stored).filter(|stored| !matches!(stored, Stored::Null)))
     }
 
@@ -87,7 +129,7 @@ impl PageDecoder for Values<'_> {
 
     #[inline]
     fn cursor<'r>(kind: &CursorKind, cell: Self::Cell<'r>) -> Result<CursorValue<'r>, Problem> {
-        decode::cursor(*kind, cell)
+        cursor(*kind, cell)
     }
 
     fn type_name(found: &SqliteColumn) -> String {
@@ -107,7 +149,7 @@ impl PageDecoder for Values<'_> {
             Ok(Some(Stored::Blob(bytes))) => Some(hex(bytes)),
             Ok(Some(stored)) => text::of(&stored).map(|text| text.into_owned()),
             // Text that is none.
-            Err(_) => decode::bytes(row.try_get_raw(index).ok()?).map(hex),
+            Err(_) => bytes(row.try_get_raw(index).ok()?).map(hex),
         }
     }
 

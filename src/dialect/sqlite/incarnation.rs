@@ -6,8 +6,9 @@ use std::time::UNIX_EPOCH;
 
 use sqlx::sqlite::SqliteArguments;
 
-use super::super::{Counted, Doing};
-use super::{Session, column};
+use super::super::connection::Counted;
+use super::super::statement::Doing;
+use super::session::{Session, column};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Incarnation;
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::decode::Stored;
+use super::stored::Stored;
 
 /// The text of a value that is not null; none for bytes that are no text.
 pub(super) fn of<'r>(stored: &Stored<'r>) -> Option<Cow<'r, str>> {

@@ -2,9 +2,9 @@
 //! (`querying.md`, 10.3, the common case of each type, so that a schema does not depend on the first row), and how
 //! it serves as a cursor. Columns are mapped by these rules and the reference page is written from them.
 
-use super::super::DocumentedType;
 use super::super::decimal::numeric_type;
 use super::super::instant::timestamp_type;
+use super::super::kind::DocumentedType;
 use crate::config::spec::{DecimalHandling, Mismatch, TypeSpec};
 use crate::model::{CursorKind, FieldType, Projection};
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::sweep::{Machine, Sweep, read_prints};
+use super::watch::family;
 use super::{At, Late, State, Watch, grain};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -114,7 +115,7 @@ async fn has_changed(
     };
     watch.release(connection).await?;
     let read = async {
-        let past = connection.begin_past(Some(before)).await?;
+        let past = family(connection.past_reads())?.begin_past(Some(before)).await?;
         if past.as_of < past.horizon {
             poll.is_forgotten();
             return Ok(true);

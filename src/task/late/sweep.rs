@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::future::BoxFuture;
 
+use super::watch::family;
 use crate::dialect::{DriverRow, Flow, Row, RowSink, RowStream, SourceConnection, StreamEnd, Undeliverable};
 use crate::error::{Error, Result};
 use crate::guard::edge::Low;
@@ -267,7 +268,7 @@ impl Recent {
         connection: &mut dyn SourceConnection,
         relation: &Relation,
     ) -> Result<(String, Option<Known>)> {
-        let storage = connection.storage(relation).await?;
+        let storage = family(connection.snapshot_views())?.storage(relation).await?;
         let is_elsewhere = self.storage.as_ref().is_some_and(|before| *before != storage);
         let known = is_elsewhere.then(|| {
             let mut known = Known::new();

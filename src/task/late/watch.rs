@@ -69,7 +69,7 @@ impl Watch {
         // Inside a view time stands still.
         self.release(connection).await?;
         let sent = Clock::now();
-        let open = connection.open_transactions().await?;
+        let open = family(connection.transactions())?.open_transactions().await?;
         let answered = Clock::now();
         let passed = self.asked.map_or((0, 0), |(last_sent, last_answered)| {
             (micros_of(sent.duration_since(last_answered)), micros_of(answered.duration_since(last_sent)))
@@ -93,7 +93,7 @@ impl Watch {
         self.release(connection).await?;
         let low = self.low(connection, Duration::ZERO).await?;
         let since = Clock::now();
-        let answer = connection.begin_view(&self.unsettled).await?;
+        let answer = family(connection.snapshot_views())?.begin_view(&self.unsettled).await?;
         self.unsettled = ViewQuestion { since: answer.view.xmax, hidden: answer.in_progress.clone() };
         self.unsettled.hidden.extend(&answer.view.running.iter().copied().collect());
         self.view = Some(View { low: low.clone(), since, kind: Kind::Now(answer.clone()) });
@@ -119,11 +119,11 @@ impl Watch {
         self.release(connection).await?;
         let low = self.low(connection, Duration::ZERO).await?;
         let since = Clock::now();
-        let mut past = connection.begin_past(None).await?;
+        let mut past = family(connection.past_reads())?.begin_past(None).await?;
         if fresh || once && !std::mem::replace(&mut self.has_waited, true) {
             connection.end_view().await?;
             tokio::time::sleep(past.settled_after).await;
-            past = connection.begin_past(None).await?;
+            past = family(connection.past_reads())?.begin_past(None).await?;
         }
         self.view = Some(View { low: low.clone(), since, kind: Kind::Past(past) });
         Ok((past, low))
@@ -138,7 +138,7 @@ impl Watch {
     pub(super) async fn reopen(&mut self, connection: &mut dyn SourceConnection, past: PastView) -> Result<()> {
         let low = self.low.clone().ok_or_else(|| Error::internal("a view begins with an observation"))?;
         let since = Clock::now();
-        connection.begin_past(Some(past.as_of)).await?;
+        family(connection.past_reads())?.begin_past(Some(past.as_of)).await?;
         self.view = Some(View { low, since, kind: Kind::Past(past) });
         Ok(())
     }
@@ -156,4 +156,12 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// The calls of a connection that the chosen method needs; it was chosen because the database has them.
+///
+/// # Errors
+/// `Internal` if it has not: the method was chosen for another database.
+pub(super) fn family<T>(family: Option<T>) -> Result<T> {
+    family.ok_or_else(|| Error::internal("the method against late rows was chosen for another kind of database"))
 }

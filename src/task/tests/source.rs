@@ -12,8 +12,8 @@ use super::scripted::{Outside, SourceFault};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::convert::{Converter, Encoder, SchemaPreview, Side};
 use crate::dialect::{
-    self, Dialect, DocumentedType, DriverRow, Flow, PlanReport, RowSink, RowStream, SourceConnection, SqlSyntax,
-    StreamEnd, Undeliverable,
+    self, Catalog, Dialect, DocumentedType, DriverRow, Flow, PageSource, PlanReport, RowSink, RowStream,
+    ServerIdentity, SourceConnection, SqlSyntax, StreamEnd, Undeliverable,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
@@ -103,15 +103,7 @@ impl Connection {
     }
 }
 
-impl SourceConnection for Connection {
-    fn server(&self) -> &str {
-        "scripted"
-    }
-
-    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
-        async { !self.is_closed() }.boxed()
-    }
-
+impl Catalog for Connection {
     fn list_tables<'a>(&'a mut self, _: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
         async { Ok(Vec::new()) }.boxed()
     }
@@ -158,6 +150,12 @@ impl SourceConnection for Connection {
         .boxed()
     }
 
+    fn last_id<'a>(&'a mut self, _: &'a Relation, _: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        async { Ok(self.0.last_id()) }.boxed()
+    }
+}
+
+impl PageSource for Connection {
     fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         async {
             self.0.visit(Step::Clock).await?;
@@ -217,6 +215,16 @@ impl SourceConnection for Connection {
         .boxed()
     }
 
+    fn explain<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
+        async { Err(Error::internal("not asked for")) }.boxed()
+    }
+}
+
+impl ServerIdentity for Connection {
+    fn server(&self) -> &str {
+        "scripted"
+    }
+
     fn identity(&self) -> Option<&str> {
         self.1.as_deref()
     }
@@ -224,13 +232,11 @@ impl SourceConnection for Connection {
     fn is_replica(&self) -> bool {
         self.0.is_replica()
     }
+}
 
-    fn last_id<'a>(&'a mut self, _: &'a Relation, _: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
-        async { Ok(self.0.last_id()) }.boxed()
-    }
-
-    fn explain<'a>(&'a mut self, _: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
-        async { Err(Error::internal("not asked for")) }.boxed()
+impl SourceConnection for Connection {
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        async { !self.is_closed() }.boxed()
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -24,7 +24,7 @@ async fn rows_as_of(
     definition: &TableDefinition,
     as_of: Option<Micros>,
 ) -> (Micros, Vec<Vec<Value<'static>>>) {
-    let view = connection.begin_past(as_of).await.unwrap();
+    let view = connection.past_reads().unwrap().begin_past(as_of).await.unwrap();
     assert!(view.horizon < view.as_of, "{view:?}");
     let planner = place.planner(definition, &Mode::Incrementing { column: "id".to_owned() }).unwrap();
     let rows = read_pages(connection, definition, &planner, None, 1_000).await.unwrap().rows;
@@ -34,12 +34,12 @@ async fn rows_as_of(
 
 /// Begins a view of the past that holds all that is committed by now.
 async fn begin_settled(connection: &mut dyn SourceConnection) -> PastView {
-    let view = connection.begin_past(None).await.unwrap();
+    let view = connection.past_reads().unwrap().begin_past(None).await.unwrap();
     let now = view.as_of + view.settled_after.as_micros() as Micros;
     let deadline = Instant::now() + PATIENCE;
     loop {
         connection.end_view().await.unwrap();
-        let view = connection.begin_past(None).await.unwrap();
+        let view = connection.past_reads().unwrap().begin_past(None).await.unwrap();
         if view.as_of > now {
             return view;
         }
@@ -126,7 +126,7 @@ async fn the_past_is_read_in_any_zone_and_ends_where_it_is_ended() {
         let query = rowtide::model::Relation::Query("select id, ts from t".to_owned());
         let definition = connection.describe(&query, &[]).await.unwrap();
         let select = place.select(&definition, "");
-        let open = connection.open_transactions().await.unwrap();
+        let open = connection.transactions().unwrap().open_transactions().await.unwrap();
         let view = begin_settled(&mut *connection).await;
         let apart = (open.clock - view.as_of).abs();
         assert!(apart < PATIENCE.as_micros() as Micros, "{view:?} is far from {}", open.clock);
@@ -139,10 +139,10 @@ async fn the_past_is_read_in_any_zone_and_ends_where_it_is_ended() {
         connection.end_view().await.unwrap();
         let after = read(&mut *connection, &definition, &select).await.unwrap().rows;
         assert_eq!(after.len(), before.len() + 1, "{zone}");
-        connection.begin_past(Some(view.as_of)).await.unwrap();
+        connection.past_reads().unwrap().begin_past(Some(view.as_of)).await.unwrap();
         assert_eq!(read(&mut *connection, &definition, &select).await.unwrap().rows, before, "{zone}");
         // One that was left, in the middle of a result or before, is no hindrance to the next.
-        let left = connection.begin_past(None).await.unwrap();
+        let left = connection.past_reads().unwrap().begin_past(None).await.unwrap();
         drop(connection.fetch(&definition, &select).await.unwrap());
         assert!(left.as_of > view.as_of);
         connection.end_view().await.unwrap();
@@ -159,23 +159,23 @@ fn with_cursor(sql: &str) -> rowtide::model::PlannedQuery {
 async fn a_time_that_is_forgotten_or_before_the_table_is_told() {
     let place = Place::new(&TIDB, "");
     let mut connection = place.connect().await;
-    let now = connection.begin_past(None).await.unwrap();
+    let now = connection.past_reads().unwrap().begin_past(None).await.unwrap();
     connection.end_view().await.unwrap();
     let forgotten = now.horizon - 1;
-    let view = connection.begin_past(Some(forgotten)).await.unwrap();
+    let view = connection.past_reads().unwrap().begin_past(Some(forgotten)).await.unwrap();
     assert!(view.as_of == forgotten && view.as_of < view.horizon, "{view:?}");
     place.sql(TABLE);
     let definition = connection.describe(&place.table("t"), &[]).await.unwrap();
     let select = place.select(&definition, "");
     assert_eq!(read(&mut *connection, &definition, &select).await.unwrap().rows.len(), 3, "nothing has begun");
     // A time before the table, one before a column, and the present.
-    connection.begin_past(Some(now.as_of)).await.unwrap();
+    connection.past_reads().unwrap().begin_past(Some(now.as_of)).await.unwrap();
     let error = read(&mut *connection, &definition, &select).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::SchemaChanged, "{error:?}");
     connection.end_view().await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     let with_three = loop {
-        let view = connection.begin_past(None).await.unwrap();
+        let view = connection.past_reads().unwrap().begin_past(None).await.unwrap();
         let rows = read(&mut *connection, &definition, &select).await;
         connection.end_view().await.unwrap();
         if rows.is_ok_and(|rows| rows.rows.len() == 3) {
@@ -185,7 +185,7 @@ async fn a_time_that_is_forgotten_or_before_the_table_is_told() {
     };
     place.sql("alter table t add column more int; insert into t (ts) values (utc_timestamp(6))");
     let wider = connection.describe(&place.table("t"), &[]).await.unwrap();
-    connection.begin_past(Some(with_three)).await.unwrap();
+    connection.past_reads().unwrap().begin_past(Some(with_three)).await.unwrap();
     let error = read(&mut *connection, &wider, &place.select(&wider, "")).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::SchemaChanged, "{error:?}");
     assert_eq!(read(&mut *connection, &definition, &select).await.unwrap().rows.len(), 3);

@@ -9,15 +9,15 @@ use futures_util::future::BoxFuture;
 use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use rowtide::convert::{Converter, Encoder, SchemaPreview, Side};
 use rowtide::dialect::{
-    Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PlanReport, Row, RowSink, RowStream,
-    SourceConnection, SqlSyntax, StreamEnd, Undeliverable,
+    Catalog, Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PageSource, PastReads, PlanReport, Row,
+    RowSink, RowStream, ServerIdentity, SnapshotViews, SourceConnection, SqlSyntax, StreamEnd, Transactions,
+    Undeliverable,
 };
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
-    CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, Micros, OffsetDelta, OpenTransactions,
-    PastView, PlannedQuery, Relation, Server, SourcePartition, TableDefinition, TableId, TableMark, ViewAnswer,
-    ViewQuestion,
+    CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, OffsetDelta, PlannedQuery, Relation,
+    Server, SourcePartition, TableDefinition, TableId, TableMark,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -105,11 +105,7 @@ struct ScriptedConnection {
     asking: Asking,
 }
 
-impl SourceConnection for ScriptedConnection {
-    fn server(&self) -> &str {
-        self.inner.server()
-    }
-
+impl Catalog for ScriptedConnection {
     fn list_tables<'a>(&'a mut self, filter: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
         self.inner.list_tables(filter)
     }
@@ -126,12 +122,50 @@ impl SourceConnection for ScriptedConnection {
         .boxed()
     }
 
+    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
+        self.inner.estimate_rows(relation)
+    }
+
+    fn cursor_facts<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        columns: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
+        self.inner.cursor_facts(relation, columns)
+    }
+
+    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
+        self.inner.last_id(relation, column)
+    }
+
+    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
+        self.inner.incarnations(tables)
+    }
+
+    fn late_support<'a>(
+        &'a mut self,
+        relation: &'a Relation,
+        id: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<LateSupport>> {
+        self.inner.late_support(relation, id)
+    }
+}
+
+impl PageSource for ScriptedConnection {
     fn upper_bound<'a>(&'a mut self, kind: CursorKind, delay: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         async move {
             self.asking.at(Step::UpperBound).await?;
             self.inner.upper_bound(kind, delay).await
         }
         .boxed()
+    }
+
+    fn wall_zone(&self) -> Option<Zone> {
+        self.inner.wall_zone()
+    }
+
+    fn server_zones<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<Zone>>> {
+        self.inner.server_zones()
     }
 
     fn fetch<'a>(
@@ -155,9 +189,11 @@ impl SourceConnection for ScriptedConnection {
     fn explain<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<PlanReport>> {
         self.inner.explain(query)
     }
+}
 
-    fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
-        self.inner.estimate_rows(relation)
+impl ServerIdentity for ScriptedConnection {
+    fn server(&self) -> &str {
+        self.inner.server()
     }
 
     fn identity(&self) -> Option<&str> {
@@ -168,64 +204,30 @@ impl SourceConnection for ScriptedConnection {
         self.inner.lineage()
     }
 
-    fn incarnations<'a>(&'a mut self, tables: &'a [Counted]) -> BoxFuture<'a, Result<Vec<Option<Incarnation>>>> {
-        self.inner.incarnations(tables)
-    }
-
     fn is_replica(&self) -> bool {
         self.inner.is_replica()
     }
+}
 
-    fn wall_zone(&self) -> Option<Zone> {
-        self.inner.wall_zone()
+impl SourceConnection for ScriptedConnection {
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        self.inner.transactions()
     }
 
-    fn server_zones<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<Zone>>> {
-        self.inner.server_zones()
+    fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
+        self.inner.snapshot_views()
     }
 
-    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
-        self.inner.is_alive()
-    }
-
-    fn cursor_facts<'a>(
-        &'a mut self,
-        relation: &'a Relation,
-        columns: &'a [String],
-    ) -> BoxFuture<'a, Result<Vec<CursorFact>>> {
-        self.inner.cursor_facts(relation, columns)
-    }
-
-    fn last_id<'a>(&'a mut self, relation: &'a Relation, column: &'a str) -> BoxFuture<'a, Result<Option<i64>>> {
-        self.inner.last_id(relation, column)
-    }
-
-    fn late_support<'a>(
-        &'a mut self,
-        relation: &'a Relation,
-        id: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<LateSupport>> {
-        self.inner.late_support(relation, id)
-    }
-
-    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
-        self.inner.open_transactions()
-    }
-
-    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
-        self.inner.begin_view(question)
-    }
-
-    fn storage<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<String>> {
-        self.inner.storage(relation)
-    }
-
-    fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
-        self.inner.begin_past(as_of)
+    fn past_reads(&mut self) -> Option<&mut dyn PastReads> {
+        self.inner.past_reads()
     }
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
         self.inner.end_view()
+    }
+
+    fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
+        self.inner.is_alive()
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, ()> {

@@ -4,11 +4,15 @@
 
 use std::fmt::Write as _;
 
+use futures_util::future::BoxFuture;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Row};
 
-use super::super::{Ability, Doing, LateSupport};
-use super::{Session, answered, facts, statement};
+use super::super::connection::{SnapshotViews, Transactions};
+use super::super::late_support::{Ability, LateSupport};
+use super::super::statement::{Doing, statement};
+use super::facts;
+use super::session::{Rights, Session, answered};
 use crate::error::{Error, Result};
 use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, ViewAnswer, ViewQuestion};
 
@@ -72,14 +76,28 @@ const STORAGE: &str = "
     select coalesce(string_agg(c.oid || ':' || c.relfilenode, ',' order by c.oid), '')
     from k join pg_catalog.pg_class c on c.oid = k.oid";
 
-/// What is missing of [`RIGHTS`].
-#[derive(Clone)]
-pub(super) struct Rights {
-    views: Ability,
-    writers: Ability,
+impl Transactions for Session {
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        Box::pin(async move {
+            self.begin().await?;
+            let open = open_transactions(self).await?;
+            self.end().await?;
+            Ok(open)
+        })
+    }
 }
 
-/// They are looked at once in the life of a session.
+impl SnapshotViews for Session {
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        Box::pin(begin(self, question))
+    }
+
+    fn storage<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<String>> {
+        Box::pin(storage(self, relation))
+    }
+}
+
+/// The rights of the session's role, looked at once in its life.
 async fn rights(session: &mut Session) -> Result<Rights> {
     if let Some(rights) = &session.notes.rights {
         return Ok(rights.clone());
@@ -155,7 +173,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     Ok(LateSupport { views, writers, ids_kept, is_table: is(5)?, ..LateSupport::default() })
 }
 
-pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
+async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
     let may_see = session.notes.rights.as_ref().is_none_or(|rights| rights.writers == Ability::yes());
     let sql = if session.standby || !may_see { CLOCK } else { OPEN };
     let call = sqlx::query(sql).persistent(!session.pooled).fetch_all(&mut session.connection);
@@ -176,7 +194,7 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
 
 /// Begins the transaction, takes the view and asks, all in one round trip; the view is taken when the question is
 /// already on the server, and its ids are looked at afterwards.
-pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAnswer> {
+async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAnswer> {
     if std::mem::take(&mut session.notes.in_view) {
         session.notes.open_transaction = true;
     }
@@ -187,7 +205,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
     let from = format!("greatest({since}, pg_snapshot_xmin(v.n)::text::bigint)");
     let to = format!("least(pg_snapshot_xmax(v.n)::text::bigint, {from} + {CHUNK}) - 1");
     push_question(&mut sql, &[(from, to)], question.hidden.ranges());
-    let call = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut session.connection);
+    let call = sqlx::raw_sql(statement(sql)).fetch_one(&mut session.connection);
     let row = answered(&session.vigil, Doing::Page, call).await?;
     let mut answer = read_answer(&row)?;
     // More ids than one statement should ask for; the transactions have to be looked at last.
@@ -197,7 +215,7 @@ pub(super) async fn begin(session: &mut Session, question: &ViewQuestion) -> Res
         let end = xmax.min(next + CHUNK);
         let mut sql = String::new();
         push_question(&mut sql, &[(next.to_string(), (end - 1).to_string())], &[]);
-        let call = sqlx::query(statement(&sql)).persistent(false).fetch_one(&mut session.connection);
+        let call = sqlx::query(statement(sql)).persistent(false).fetch_one(&mut session.connection);
         let row = answered(&session.vigil, Doing::Page, call).await?;
         let more = read_answer(&row)?;
         answer.in_progress.extend(&more.in_progress);
@@ -229,7 +247,7 @@ fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u
 }
 
 /// The files of a table and of its partitions, as the transaction sees them.
-pub(super) async fn storage(session: &mut Session, relation: &Relation) -> Result<String> {
+async fn storage(session: &mut Session, relation: &Relation) -> Result<String> {
     let Relation::Table(id) = relation else { return Ok(String::new()) };
     let call = sqlx::query(STORAGE).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name);
     let call = call.persistent(!session.pooled).fetch_one(&mut session.connection);

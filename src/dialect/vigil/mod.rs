@@ -1,18 +1,22 @@
-//! Watches over the statement a session runs. A statement may work for hours before its first row, and a server keeps
+//! The watch over the statement a session runs. A statement may work for hours before its first row, and a server keeps
 //! rows back until a buffer is full, so silence alone tells nothing: while it lasts, the server is asked over another
 //! connection whether the session is at work, waits for a lock, or is gone. Only then a statement is cancelled (at the
 //! server) or its connection given up. Nothing is measured while no answer is waited for.
 
+pub(super) mod farewell;
+pub(super) mod side_door;
+pub(super) mod verdict;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::side_door::{Seen, SideDoor};
+use self::verdict::{Case, LOCK, UNKNOWN, Verdict, WORK, cut, held_by, lost, no_answer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant as Moment, Relation};
 
@@ -26,40 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a cancellation may take when the session is being left.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How often the limit a silence may last if nobody tells what the server does.
-const UNTOLD: u32 = 10;
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
-/// What a server says of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// Its statement runs.
-    AtWork,
-    /// Its statement waits for a lock; whose, in words that follow "held by", if that is shown.
-    Locked(Option<String>),
-    /// It has no statement any more, or nobody takes its answer.
-    Idle,
-    /// There is no such session.
-    Gone,
-    /// It does not tell, and why.
-    Untold(String),
-    /// It cannot be reached over another connection either.
-    Unreached,
-}
-
-/// The way to a session's server beside the session itself.
-pub(super) trait SideDoor: Send + Sync {
-    /// What the server says of the session.
-    fn look(&self) -> BoxFuture<'_, Result<Seen>>;
-
-    /// Cancels the session's statement, if one runs.
-    fn cancel(&self) -> BoxFuture<'_, Result<()>>;
-
-    /// A statement begins: an earlier cancellation is not meant for it.
-    fn begins(&self) {}
-}
-
-/// Watches over one session. Cheap to clone.
+/// The watch over one session. Cheap to clone.
 #[derive(Clone)]
 pub struct Vigil(Arc<Inner>);
 
@@ -102,47 +75,6 @@ enum End {
     Cut(Error),
     /// The session cannot be used any more.
     Lost(Error),
-}
-
-/// What a look means.
-#[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Wait,
-    Cut,
-    Lost,
-}
-
-/// How long a statement has been silent, and what may become of it.
-#[derive(Debug, Clone, Copy)]
-struct Case {
-    silent: Duration,
-    limit: Duration,
-    bound: Option<Duration>,
-    has_rows: bool,
-    /// The look before has found this too.
-    again: bool,
-    /// Every look until now has found this.
-    always: bool,
-}
-
-impl Case {
-    fn judge(self, seen: &Seen) -> Verdict {
-        let is_over = |bound: Option<Duration>| bound.is_some_and(|bound| self.silent >= bound);
-        match seen {
-            // Its answer may be under way at the first look.
-            Seen::Idle if !self.again => Verdict::Wait,
-            Seen::Idle | Seen::Gone => Verdict::Lost,
-            Seen::Unreached if is_over(Some(self.limit)) => Verdict::Lost,
-            Seen::Untold(_) if is_over(self.bound.or_else(|| self.limit.checked_mul(UNTOLD))) => Verdict::Cut,
-            Seen::AtWork if is_over(self.bound) => Verdict::Cut,
-            // Nothing was done yet that would have to be done again, and other tables may be read meanwhile.
-            Seen::Locked(_) if self.always && !self.has_rows && is_over(self.bound.or(Some(self.limit))) => {
-                Verdict::Cut
-            }
-            Seen::Locked(_) if is_over(self.bound) => Verdict::Cut,
-            _ => Verdict::Wait,
-        }
-    }
 }
 
 impl fmt::Debug for Vigil {
@@ -325,6 +257,11 @@ impl Vigil {
         }
     }
 
+    /// A statement was left that the server may still run.
+    fn is_amid_statement(&self) -> bool {
+        self.0.door.is_some() && self.state().running.is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -358,114 +295,14 @@ impl Running {
     }
 }
 
-const WORK: &str = "look at its load and for a missing index (`rowtide explain`)";
-const LOCK: &str = "end the transaction that holds the lock, or wait for it; rowtide goes on by itself";
-const UNKNOWN: &str = "check that the database is up and can be reached; look at its load and at locks";
-const TOO_SLOW: &str = "rowtide gives the table more time at its next try; raise statement.timeout.ms, or look for a \
-                        missing index with `rowtide explain`";
-
-fn held_by(holder: Option<&str>) -> String {
-    holder.map_or_else(String::new, |holder| format!(" held by {holder}"))
-}
-
-/// The server gave no answer in time.
-pub(super) fn no_answer(limit: Duration) -> Error {
-    Error::new(ErrorKind::Unreachable, format!("the database gave no answer for {} s", limit.as_secs()))
-}
-
-fn lost(seen: &Seen, silent: Duration) -> Error {
-    match seen {
-        Seen::Gone => Error::new(ErrorKind::Unreachable, "the database knows nothing of the session any more"),
-        Seen::Idle => Error::new(ErrorKind::Unreachable, "the answer of the database does not arrive"),
-        _ => no_answer(silent),
-    }
-}
-
-fn cut(seen: &Seen, silent: Duration) -> Error {
-    let seconds = (silent.as_millis() + 500) / 1000;
-    match seen {
-        Seen::Locked(holder) => {
-            let holder = held_by(holder.as_deref());
-            Error::new(ErrorKind::Query, format!("the statement waited {seconds} s for a lock{holder}")).advise(LOCK)
-        }
-        _ => Error::new(ErrorKind::TimeLimit, format!("the statement gave no row for {seconds} s and was cancelled"))
-            .advise(TOO_SLOW),
-    }
-}
-
-/// Cancels, when the session is dropped, the statement that it is dropped in the middle of.
-pub(super) struct Farewell(pub(super) Vigil);
-
-static FAREWELLS: AtomicUsize = AtomicUsize::new(0);
-
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        if self.0.0.door.is_none() || self.0.state().running.is_none() {
-            return;
-        }
-        FAREWELLS.fetch_add(1, Ordering::SeqCst);
-        let vigil = self.0.clone();
-        // Ends by itself within seconds. On cancel the server goes on with what nobody waits for.
-        runtime.spawn(async move {
-            let _counted = Counted;
-            vigil.cancel().await;
-        });
-    }
-}
-
-struct Counted;
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        FAREWELLS.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// Waits until the statements of dropped sessions are cancelled, for the end of the process.
-pub async fn farewells() {
-    let began = Instant::now();
-    while FAREWELLS.load(Ordering::SeqCst) > 0 && began.elapsed() < FAREWELL {
-        sleep(Duration::from_millis(10)).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::BoxFuture;
 
     use super::*;
-
-    fn case(silent: u64, bound: Option<u64>, has_rows: bool) -> Case {
-        let seconds = Duration::from_secs;
-        let bound = bound.map(seconds);
-        Case { silent: seconds(silent), limit: seconds(30), bound, has_rows, again: true, always: true }
-    }
-
-    #[test]
-    fn a_statement_that_the_server_works_on_is_cut_only_at_its_bound() {
-        assert_eq!(case(3_600, None, false).judge(&Seen::AtWork), Verdict::Wait);
-        assert_eq!(case(29, Some(30), false).judge(&Seen::AtWork), Verdict::Wait);
-        assert_eq!(case(30, Some(30), true).judge(&Seen::AtWork), Verdict::Cut);
-    }
-
-    #[test]
-    fn a_lock_is_not_waited_for_without_end_unless_rows_would_come_again() {
-        assert_eq!(case(30, None, false).judge(&Seen::Locked(None)), Verdict::Cut);
-        assert_eq!(case(29, None, false).judge(&Seen::Locked(None)), Verdict::Wait);
-        assert_eq!(case(3_600, None, true).judge(&Seen::Locked(None)), Verdict::Wait);
-        assert_eq!(Case { always: false, ..case(3_600, None, false) }.judge(&Seen::Locked(None)), Verdict::Wait);
-    }
-
-    #[test]
-    fn a_session_is_lost_when_nobody_can_be_asked_or_nothing_arrives() {
-        assert_eq!(case(29, None, true).judge(&Seen::Unreached), Verdict::Wait);
-        assert_eq!(case(30, None, true).judge(&Seen::Unreached), Verdict::Lost);
-        assert_eq!(case(1, None, true).judge(&Seen::Gone), Verdict::Lost);
-        assert_eq!(Case { again: false, ..case(1, None, true) }.judge(&Seen::Idle), Verdict::Wait);
-        assert_eq!(case(299, None, true).judge(&Seen::Untold(String::new())), Verdict::Wait);
-        assert_eq!(case(300, None, true).judge(&Seen::Untold(String::new())), Verdict::Cut);
-    }
 
     /// A server that says one thing after the other, the last one for good, and counts cancellations.
     struct Scripted(Mutex<VecDeque<Seen>>, Arc<AtomicUsize>);

@@ -1,17 +1,36 @@
-//! By what late rows of a relation can be found.
+//! The server's transactions: the means to find late rows of a relation, the list of open transactions, and reads of the
+//! past. `writers` and `starts` make the list, `past` the reads.
 
 use std::time::Duration;
 
-use super::super::{Ability, Doing, LateSupport};
+use futures_util::future::BoxFuture;
+
+use super::super::connection::{PastReads, Transactions};
+use super::super::late_support::{Ability, LateSupport};
+use super::super::statement::Doing;
+use super::server::Server;
+use super::session::{Session, text};
 use super::syntax::back_quoted;
-use super::{Server, Session, text, writers};
+use super::{past, writers};
 use crate::error::Result;
-use crate::model::{Relation, TableId};
+use crate::model::{Micros, OpenTransactions, PastView, Relation, TableId};
 
 /// The ids that a node of TiDB takes at once; up to 2,000,000, if it uses them up in less than ten seconds.
 const BLOCK: u64 = 30_000;
 
-pub(super) async fn support(session: &mut Session, relation: &Relation, id: Option<&str>) -> Result<LateSupport> {
+impl Transactions for Session {
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        Box::pin(writers::open_transactions(self))
+    }
+}
+
+impl PastReads for Session {
+    fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
+        Box::pin(past::begin(self, as_of))
+    }
+}
+
+pub(super) async fn late_support(session: &mut Session, relation: &Relation, id: Option<&str>) -> Result<LateSupport> {
     let mut support = LateSupport { writers: writers::ability(session).await?, ..LateSupport::default() };
     let table = match relation {
         Relation::Table(table) => table,

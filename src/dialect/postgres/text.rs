@@ -4,8 +4,9 @@
 use super::super::calendar::MICROS_PER_DAY;
 use super::super::instant::TimestampEncoder;
 use super::super::problem::hex;
-use super::decode::{Decoder, EPOCH_DAYS, fixed};
-use super::types::Wire;
+use super::binary::{EPOCH_DAYS, fixed};
+use super::decode::Decoder;
+use super::wire::Wire;
 use crate::config::spec::{Granularity, TypeSpec};
 use crate::model::Value;
 

@@ -1,10 +1,26 @@
-//! Any value of a row that cannot be delivered, as text: what the server would write where the binary form is read
-//! here, also a date that is none, else the bytes. Interprets nothing and never fails.
+//! Values as text: of a key, as messages name a row by it; and of a row that cannot be delivered, as the server would
+//! write it where the binary form is read here, also a date that is none, else the bytes. Never fails.
 
 use super::super::problem::hex;
-use super::binary::{Parts, bits, fixed};
-use super::decode::shown;
-use super::types::{ColumnType, Kind, Wire};
+use super::binary::{Parts, bits, fixed, integer, utf8, wall};
+use super::types::ColumnType;
+use super::wire::{Kind, Wire};
+use crate::model::Instant;
+
+/// A value of a key as messages show it; none for bytes.
+pub(super) fn shown(column: &ColumnType, bytes: &[u8]) -> Option<String> {
+    let signed = !column.unsigned && column.kind != Kind::Year;
+    match column.wire() {
+        Wire::Bytes if column.kind == Kind::Bytes => None,
+        Wire::Bytes => utf8(bytes).ok().map(str::to_owned),
+        Wire::LongLong if column.unsigned => fixed(bytes).ok().map(|bytes| u64::from_le_bytes(bytes).to_string()),
+        wire @ (Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong) => {
+            integer(wire, signed, bytes).ok().map(|value| value.to_string())
+        }
+        Wire::DateTime => wall(bytes).ok().flatten().map(|micros| Instant::from_micros(micros).to_rfc3339()),
+        Wire::Float | Wire::Double | Wire::Time => None,
+    }
+}
 
 /// The text of a value that is not null.
 pub(super) fn raw(column: &ColumnType, bytes: &[u8]) -> String {

@@ -1,0 +1,72 @@
+//! The means a database offers to find rows that commit late, for one relation.
+
+use std::time::Duration;
+
+/// The means to find late rows of a relation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateSupport {
+    /// Its rows tell their transaction, and a view which ones it may not hold: [`super::SnapshotViews`].
+    pub views: Ability,
+    /// It can be read as of a time: [`super::PastReads`].
+    pub past: Ability,
+    /// Whether start times of possible writers are visible: [`super::Transactions`].
+    pub writers: Ability,
+    /// The longest time between a transaction's reading of the clock and its appearance in the list.
+    pub head_start: Duration,
+    /// The longest time a writer can take, by the nature of the database.
+    pub longest: Duration,
+    /// The number of ids a session or a node of the database takes at once, to use some of them later; 0 if it takes one
+    /// at a time.
+    pub ids_kept: u64,
+    /// A row is what was written: no view or query, whose columns may be others each time they are read.
+    pub is_table: bool,
+}
+
+impl Default for LateSupport {
+    fn default() -> Self {
+        Self {
+            views: Ability::default(),
+            past: Ability::default(),
+            writers: Ability::default(),
+            head_start: Duration::from_secs(1),
+            longest: Duration::MAX,
+            ids_kept: 0,
+            is_table: false,
+        }
+    }
+}
+
+/// Whether something is possible.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ability {
+    /// It is.
+    Yes {
+        /// What is not covered by it; empty if nothing is known.
+        but: String,
+    },
+    /// It is not.
+    No {
+        /// Why, in words that follow a colon; empty if the database has nothing of the kind.
+        why: String,
+        /// What would change that; empty if nothing does.
+        raise: String,
+    },
+}
+
+impl Ability {
+    /// It is possible, without anything known against it.
+    pub fn yes() -> Self {
+        Self::Yes { but: String::new() }
+    }
+
+    /// It is not.
+    pub fn no(why: impl Into<String>, raise: impl Into<String>) -> Self {
+        Self::No { why: why.into(), raise: raise.into() }
+    }
+}
+
+impl Default for Ability {
+    fn default() -> Self {
+        Self::no("", "")
+    }
+}

@@ -1,0 +1,94 @@
+//! The rules a result is read by, and the page that comes of it.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{CursorValue, EncodedBatch, Position, RowText, Sample, TupleOrder, Value};
+
+/// Encodes one row to the end of a buffer; what the convert module's encoders are, without naming them.
+pub type EncodeRow<'a> = &'a (dyn Fn(&[Value<'_>], &mut EncodedBatch) -> Result<()> + Sync);
+
+/// When a batch is full.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes of keys and values.
+    pub bytes: usize,
+}
+
+/// How a result is read.
+#[derive(Debug, Clone, Copy)]
+pub struct CutRule<'a> {
+    /// It is a page, behind which reading goes on from a position; else its batches are parts of one whole, which may end
+    /// after any row.
+    pub page: Option<Ordered<'a>>,
+    /// A row without a cursor value stops the relation; else it is passed over.
+    pub null_fails: bool,
+    /// Which rows are left out instead of stopping the relation.
+    pub tolerance: Tolerance,
+}
+
+/// The order a page is in.
+#[derive(Debug, Clone, Copy)]
+pub struct Ordered<'a> {
+    /// How the values of its cursor compare.
+    pub order: &'a TupleOrder,
+    /// All its rows come after this position.
+    pub after: Option<&'a Position>,
+    /// How many values of the cursor make [`Page::settled`].
+    pub told_len: usize,
+    /// The result may end by itself between rows that share a cursor.
+    pub is_cut_blindly: bool,
+}
+
+impl CutRule<'_> {
+    /// The same for a result whose batches are parts of one whole.
+    pub fn whole(self) -> CutRule<'static> {
+        CutRule { page: None, null_fails: self.null_fails, tolerance: self.tolerance }
+    }
+}
+
+/// Which rows are left out of a page instead of stopping it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tolerance {
+    /// Those with a value that cannot be represented.
+    pub values: bool,
+    /// Those whose record is too large.
+    pub too_large: bool,
+    /// The text of such a row is wanted.
+    pub texts: bool,
+}
+
+/// A row that was left out.
+#[derive(Debug)]
+pub struct LeftOut {
+    /// Why.
+    pub error: Error,
+    /// The row, if its text is wanted.
+    pub row: Option<RowText>,
+}
+
+impl LeftOut {
+    /// A value does not fit the schema that was described.
+    pub fn is_misfit(&self) -> bool {
+        self.error.kind() == ErrorKind::Value
+    }
+}
+
+/// What reading a page gave.
+#[derive(Debug)]
+pub struct Page {
+    /// The rows, encoded; possibly none.
+    pub batch: EncodedBatch,
+    /// The rows that were left out, which the position is behind of, too.
+    pub left_out: Vec<LeftOut>,
+    /// The last row's position; none if there was no row or the relation has no cursor.
+    pub position: Option<Position>,
+    /// The first cursor values of the last rows all of whose like are in the batch or before it.
+    pub settled: Option<Vec<CursorValue<'static>>>,
+    /// The result has ended.
+    pub ended: bool,
+    /// Rows of this one cursor fill the whole page, and there may be more of them: read them as a tie.
+    pub unfinished_tie: Option<Position>,
+    /// Some of the rows: the first ones, and fewer and fewer behind them.
+    pub samples: Vec<Sample>,
+}
