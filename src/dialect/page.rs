@@ -313,7 +313,8 @@ impl<D: PageDecoder> Layout<D> {
     fn decode_cursor<'r>(&self, row: &'r D::Row, cursor: &mut Vec<CursorValue<'r>>) -> Result<(), Failure> {
         cursor.resize(self.cursor, CursorValue::Null);
         let own = self.columns.iter().enumerate();
-        let own = own.filter_map(|(index, column)| column.cursor.as_ref().map(|(place, decoder)| (index, *place, decoder)));
+        let own =
+            own.filter_map(|(index, column)| column.cursor.as_ref().map(|(place, decoder)| (index, *place, decoder)));
         decode_cursor_at::<D>(own.chain(self.hidden()), row, cursor)
     }
 }

@@ -12,14 +12,14 @@ use futures_util::TryStreamExt;
 use sqlx::Row;
 use sqlx::postgres::{PgArguments, PgRow};
 
+use super::super::Doing;
 use super::super::page::Page;
 use super::super::problem::Problem;
 use super::super::syntax::double_quoted;
-use super::super::Doing;
 use super::classify::{classify, is_inconvertible};
 use super::types::Wire;
 use super::{Session, answered, bind, statement};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId};
 
 const NO_EQUIVALENT: Problem = Problem::new("the text has a character that has no equivalent in UTF-8");
@@ -170,8 +170,14 @@ async fn look(
     vigil.begins();
     loop {
         vigil.hears();
-        let row: Option<PgRow> =
-            vigil.rows(has_rows, rows.try_next()).await?.map_err(|error| classify(error, Doing::Page))?;
+        let row: Option<PgRow> = vigil.rows(has_rows, rows.try_next()).await?.map_err(|error| {
+            let error = classify(error, Doing::Page);
+            // Where the connection broke the server may not know yet.
+            if error.kind() != ErrorKind::Unreachable {
+                vigil.ends();
+            }
+            error
+        })?;
         let Some(row) = row else { break };
         has_rows = true;
         for index in (0..texts.len()).filter(|index| texts[*index]) {
