@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt;
 use sqlx::Row;
@@ -20,6 +20,7 @@ use super::classify::{classify, is_inconvertible};
 use super::types::Wire;
 use super::{Session, answered, bind, statement};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lock::locked;
 use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId};
 
 const NO_EQUIVALENT: Problem = Problem::new("the text has a character that has no equivalent in UTF-8");
@@ -32,11 +33,11 @@ static RELATIONS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new()
 /// From now on the relation is read as it is stored. False if it is already.
 pub(super) fn remember(identity: &str, relation: &Relation) -> bool {
     let place = (identity.to_owned(), relation.to_string());
-    RELATIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(place)
+    locked(&RELATIONS).insert(place)
 }
 
 fn is_remembered(identity: &str, relation: &Relation) -> bool {
-    let known = RELATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = locked(&RELATIONS);
     !known.is_empty() && known.contains(&(identity.to_owned(), relation.to_string()))
 }
 
