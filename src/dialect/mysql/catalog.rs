@@ -177,7 +177,7 @@ async fn describe(session: &mut Session, relation: &Relation, times: &[String]) 
     for column in &mut definition.columns {
         let is_time = times.iter().any(|name| name.eq_ignore_ascii_case(&column.field.name));
         // What is hidden are the timestamp columns if there are several, else a key that is delivered in another form.
-        let may_be_hidden = of_hidden && is_time == !times.is_empty();
+        let may_be_hidden = of_hidden && is_time != times.is_empty();
         let may_be_broken = may_be_hidden && ColumnType::of_catalog(&column.database_type).may_be_no_date();
         if may_be_broken || broken.contains(&column.field.name) {
             // As a timestamp it is polled without such rows; a key that may hold them cannot tell where a page ends.

@@ -5,7 +5,7 @@
 //! relation whose text can be converted costs nothing.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::TryStreamExt;
 use sqlx::Row;
@@ -20,6 +20,7 @@ use super::classify::{classify, is_inconvertible};
 use super::session::{Session, answered};
 use super::wire::Wire;
 use crate::error::{Error, Result};
+use crate::lock::locked;
 use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId};
 
 /// The relations known to need it, by the database they are in. They outlive the session, which an error may end.
@@ -28,11 +29,11 @@ static RELATIONS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new()
 /// From now on the relation is read as it is stored. False if it is already.
 pub(super) fn remember(identity: &str, relation: &Relation) -> bool {
     let place = (identity.to_owned(), relation.to_string());
-    RELATIONS.lock().unwrap_or_else(PoisonError::into_inner).insert(place)
+    locked(&RELATIONS).insert(place)
 }
 
 fn is_remembered(identity: &str, relation: &Relation) -> bool {
-    let known = RELATIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = locked(&RELATIONS);
     !known.is_empty() && known.contains(&(identity.to_owned(), relation.to_string()))
 }
 
@@ -106,8 +107,14 @@ async fn look(
     vigil.begins();
     loop {
         vigil.hears();
-        let row: Option<PgRow> =
-            vigil.rows(has_rows, rows.try_next()).await?.map_err(|error| classify(error, Doing::Page))?;
+        let row: Option<PgRow> = vigil.rows(has_rows, rows.try_next()).await?.map_err(|error| {
+            let error = classify(error, Doing::Page);
+            // Where the connection broke the server may not know yet.
+            if error.kind() != ErrorKind::Unreachable {
+                vigil.ends();
+            }
+            error
+        })?;
         let Some(row) = row else { break };
         has_rows = true;
         for index in (0..texts.len()).filter(|index| texts[*index]) {
