@@ -19,7 +19,7 @@ use super::charset::Charset;
 use super::classify::{classify, is_inconvertible};
 use super::session::{Session, answered};
 use super::wire::Wire;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId};
 
