@@ -8,7 +8,7 @@ use crate::config;
 use crate::config::document::Document;
 use crate::convert::avro::decode;
 use crate::convert::registry;
-use crate::guard::{gaps, history, prints, sketch, snapshot, window};
+use crate::guard::{METHODS, fingerprint, sketch};
 use crate::model::{Position, SourcePartition};
 use crate::offsets::{format, server, standalone, table};
 use crate::tls::{Certificates, Identity, Input};
@@ -103,23 +103,15 @@ fn standalone_offsets(bytes: &[u8]) {
     let _ = standalone::replace(entries, "c", &BTreeMap::new());
 }
 
-/// What each way of the guard has stored.
+/// The checkpoint of each method of the guard.
 fn guard_state(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // What has been cut is stored so once.
-    if let Some(state) = gaps::State::from_text(text).filter(|state| !state.is_cut()) {
-        assert_eq!(gaps::State::from_text(&state.to_text()), Some(state));
+    for method in METHODS.iter().filter(|method| method.words.is_some()) {
+        let state = (method.resume)(Some(text)).and_then(|state| state.state());
+        let written = state.map(|state| state.to_text());
+        assert!(written.is_none_or(|text| (method.resume)(Some(&text)).is_some()), "what is stored can be read");
     }
-    if let Some(state) = history::State::from_text(text) {
-        assert_eq!(history::State::from_text(&state.to_text()), Some(state));
-    }
-    if let Some(state) = snapshot::State::from_text(text) {
-        assert_eq!(snapshot::State::from_text(&state.to_text()), Some(state));
-    }
-    if let Some(state) = window::State::from_text(text) {
-        let _ = (state.count(), state.is_sketch(), window::State::from_text(&state.to_text()));
-    }
-    let _ = prints::Prints::from_text(text).map(|prints| prints.to_text());
+    let _ = fingerprint::FingerprintBag::from_text(text).map(|rows| rows.to_text());
     let _ = sketch::Sketch::from_text(text).map(|sketch| sketch.to_text());
 }
 

@@ -13,13 +13,13 @@ use crate::connector::{catalog, inspect, offset_tools};
 use crate::convert::SchemaPreview;
 use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
 use crate::error::Result;
-use crate::guard::Verdict;
+use crate::guard::Choice;
 use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition, Value};
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
 use crate::task::driver_types::DriverChoice;
-use crate::task::late;
+use crate::task::guard::choose_method;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -51,7 +51,7 @@ struct Explanation {
     key: Option<SchemaPreview>,
     value: SchemaPreview,
     cursor: CursorKnown,
-    guard: Verdict,
+    guard: Choice,
     offset: Option<StoredOffset>,
     skipped: Vec<String>,
     /// The changes that each transform makes, in words.
@@ -174,7 +174,7 @@ async fn explain_table(
         key,
         value,
         cursor,
-        guard: late::judge(&spec.for_table(relation), connection, &binding).await?.verdict,
+        guard: choose_method(&spec.for_table(relation), connection, &binding).await?.choice,
         offset,
         transforms: binding.notes.clone(),
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),

@@ -15,6 +15,7 @@ use crate::connector::catalog;
 use crate::connector::offset_tools::{self, Stored};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::method_names;
 use crate::herder::OffsetChanges;
 use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, format};
@@ -215,9 +216,13 @@ async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Resu
     Ok(())
 }
 
-/// The way whose state is stored.
-fn guard(stored: &StoredOffset) -> &str {
-    stored.offset.guard.as_deref().and_then(|state| state.split('-').next()).unwrap_or("off")
+/// The method whose checkpoint is stored, by its name in `commit.guard`; all that it may be, where several store the same.
+fn guard(stored: &StoredOffset) -> String {
+    let Some(checkpoint) = &stored.offset.guard else { return "off".to_owned() };
+    match method_names(checkpoint).join("/") {
+        names if names.is_empty() => "unknown".to_owned(),
+        names => names,
+    }
 }
 
 fn entry(

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use regex::Regex;
 
+pub use crate::guard::OnTimeout;
+use crate::guard::Wanted;
 use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
@@ -306,61 +308,13 @@ pub struct PollSpec {
 #[derive(Debug, Clone)]
 pub struct GuardSpec {
     /// `commit.guard`.
-    pub way: GuardChoice,
+    pub wanted: Wanted,
     /// `commit.guard.window.ms`.
     pub window: Duration,
     /// `commit.guard.max.wait.ms`.
     pub max_wait: Duration,
     /// `commit.guard.on.timeout`.
     pub on_timeout: OnTimeout,
-}
-
-/// `commit.guard`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GuardChoice {
-    /// The best that works.
-    Auto,
-    /// By the transactions of rows, or by reading the past.
-    Snapshot,
-    /// By what was seen since the oldest open transaction began.
-    Window,
-    /// Nothing is read that an open transaction may precede.
-    Hold,
-    /// By ids that were passed over.
-    Gaps,
-    /// By what was seen for a fixed time.
-    Rescan,
-    /// Only `timestamp.delay.interval.ms`.
-    Delay,
-    /// Exactly as the reference.
-    Off,
-}
-
-impl GuardChoice {
-    /// The word of the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            GuardChoice::Auto => "auto",
-            GuardChoice::Snapshot => "snapshot",
-            GuardChoice::Window => "window",
-            GuardChoice::Hold => "hold",
-            GuardChoice::Gaps => "gaps",
-            GuardChoice::Rescan => "rescan",
-            GuardChoice::Delay => "delay",
-            GuardChoice::Off => "off",
-        }
-    }
-}
-
-/// `commit.guard.on.timeout`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnTimeout {
-    /// Wait on.
-    Hold,
-    /// Read on, and remember what was read as long as the process runs.
-    Rescan,
-    /// The table fails.
-    Fail,
 }
 
 /// What the record key is made of.

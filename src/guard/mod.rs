@@ -1,137 +1,155 @@
-//! Late commits: rows at or below the cursor that become visible after it has passed them. One pure state machine per
-//! way to find them: observations of the database in, what to read and the next state out. No I/O, no clock, no
-//! configuration; the dialects supply the observations, `task` runs the queries, the state rides in the offset.
+//! Late commits: rows that become visible below the cursor after it has passed them, and the methods that find them.
+//! Pure: what was observed of the database comes in, what to read and the next state go out. No I/O, no clock, no
+//! configuration, no SQL; `task::guard` observes, asks and reads, and the checkpoint rides in the offset.
 //!
-//! The words: a *late row* is at or below the cursor and was not visible when the cursor was read. The *window* is
-//! the part of the table, from the *low edge* to the cursor, where late rows can appear.
+//! Glossary:
+//! - *cursor*: the position of the last row that was emitted in order: a time and an id, or one of them.
+//! - *late row*: a row at or below the cursor that was not visible when the cursor passed it.
+//! - *low watermark*: a time (or id) below which nothing can be committed any more: no open transaction began before it.
+//! - *window*: the rows from the low watermark to the cursor, the only part of a table where late rows can appear.
+//! - *snapshot*: one view of the database, with the transactions that it does not show; rows tell their transaction (xid).
+//! - *as-of read*: a read of the database as it was at a time in the past.
+//! - *row fingerprint*: a hash of a row's place in the order of the cursor, and of its content.
+//! - *set reconciliation*: what differs between two sets of rows, from a sketch (an invertible Bloom lookup table) of one.
+//! - *gap*: an id between two that were read, whose row has not been seen.
+//! - *method*: a way to find late rows; a line of [`METHODS`]. *Level*: what it promises. *Choice*: that of one table.
+//! - *poll*: one read of a table: the page (rows after the cursor), then the late queries. *Bound*: where the page ends.
+//! - *checkpoint*: the state of a method at a position, stored with the offset; a restart resumes from it.
+//!
+//! To add a method: a file here with its [`MethodDefinition`], and its line in [`METHODS`].
+
+mod as_of;
+mod checkpoint;
+mod choice;
+pub mod column_clock;
+mod delay;
+mod facts;
+pub mod fingerprint;
+mod gaps;
+mod hold;
+mod holding;
+mod id_history;
+mod leave;
+mod level;
+mod method;
+mod off;
+mod recent;
+mod remembered;
+mod rescan;
+pub mod sketch;
+mod snapshot;
+pub mod watermark;
+mod whole;
+mod window;
 
 use std::fmt;
 
-pub mod clock;
-pub mod edge;
-pub mod gaps;
-pub mod history;
-pub mod prints;
-pub mod sketch;
-pub mod snapshot;
-#[cfg(test)]
-mod tests;
-pub mod window;
+pub use self::checkpoint::{Checkpoint, Resumed, method_names, resume};
+pub use self::choice::{Choice, Configured, Refusal, Wanted, choose, refusals};
+pub use self::facts::{Capability, CursorFacts, Facts, Missing, OnTimeout, Settings, Supported};
+pub use self::level::Level;
+pub use self::method::{
+    Answer, At, Before, Bound, Holding, LateQuery, Mark, Method, Needs, Notice, Outcome, Poll, Question, ReadPlan,
+    Seen, SeenView, State, ToText, Turn, is_at_or_above,
+};
 
-/// What is promised about rows that commit late.
+/// The methods, best first: the choice is the first whose requirement holds.
+pub static METHODS: &[&MethodDefinition] = &[
+    &whole::DEFINITION,
+    &snapshot::DEFINITION,
+    &as_of::DEFINITION,
+    &window::DEFINITION,
+    &gaps::DEFINITION,
+    &hold::DEFINITION,
+    &rescan::DEFINITION,
+    &delay::DEFINITION,
+    &off::DEFINITION,
+];
+
+/// A method: what it is called, what it promises, where it can be used, and how it begins.
+pub struct MethodDefinition {
+    /// Its name in `commit.guard`, status, `explain` and `offsets list`. Two that do the same on different databases
+    /// share it.
+    pub name: &'static str,
+    /// What it promises where nothing is shared.
+    pub level: Level,
+    /// The word its checkpoints begin with; none if it stores nothing.
+    pub words: Option<Words>,
+    /// What it has to see of the database at each poll.
+    pub needs: Needs,
+    /// The cursors it works for.
+    pub cursor: CursorNeed,
+    /// Whether it works for tables only, not for queries.
+    pub tables_only: bool,
+    /// The databases that may offer it; all where none are named.
+    pub databases: &'static [&'static str],
+    /// Whether it can be used for a table.
+    pub requirement: fn(&Facts) -> Result<Supported, Missing>,
+    /// How far a page may be read beside open transactions.
+    pub bound: fn(&Holding<'_>) -> crate::error::Result<Bound>,
+    /// Its state from the text of a checkpoint, or before the first poll of a table; none if the text is not one.
+    pub resume: fn(Option<&str>) -> Option<Box<dyn Method>>,
+}
+
+/// The words of a method's checkpoints; another version is another word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// Neither lost nor repeated.
-    Exact,
-    /// Neither lost nor repeated, but for rows of an id that was read before they came: those are lost, as in the reference.
-    Partial,
-    /// Neither lost nor repeated, but rows wait until the transactions that are open have ended.
-    Hold,
-    /// Not lost, within a fixed time; a restart may repeat some.
-    Rescan,
-    /// Not lost if they come within a fixed delay.
-    Delay,
-    /// Lost, as in the reference.
-    Off,
+pub struct Words {
+    /// Where its times are instants. The first version held instants for wall clocks, too.
+    pub instants: &'static str,
+    /// Where its times are wall clocks.
+    pub walls: &'static str,
 }
 
-/// How late rows are dealt with.
+/// The cursors a method works for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// Every pass reads everything: there are none.
-    Whole,
-    /// They are found by their transactions: [`snapshot`].
-    Snapshot,
-    /// They are found by reading the past: [`history`].
-    History,
-    /// They are those that were not seen since the oldest open writer began: [`window`].
-    Window,
-    /// They are those whose ids were passed over: [`gaps`].
-    Gaps,
-    /// No row is read that an open transaction may still precede: [`window`].
-    Hold,
-    /// They are those that were not seen for a fixed time: [`window`].
-    Rescan,
-    /// No row is read before it has reached an age.
-    Delay,
-    /// Not at all.
-    Off,
+pub enum CursorNeed {
+    /// None: every pass reads everything.
+    Bulk,
+    /// Those that begin with a time.
+    Time,
+    /// Those of ids alone.
+    Ids,
+    /// All.
+    Any,
 }
 
-impl Way {
-    /// What it promises.
-    pub fn level(self) -> Level {
+impl MethodDefinition {
+    /// Whether late rows are looked for.
+    pub fn finds_rows(&self) -> bool {
+        self.needs != Needs::Nothing
+    }
+}
+
+impl CursorNeed {
+    /// Whether a cursor that begins with a time, or one of ids, is such a one.
+    pub fn is_met(self, is_timed: bool) -> bool {
         match self {
-            Way::Whole | Way::Snapshot | Way::History | Way::Window | Way::Gaps => Level::Exact,
-            Way::Hold => Level::Hold,
-            Way::Rescan => Level::Rescan,
-            Way::Delay => Level::Delay,
-            Way::Off => Level::Off,
-        }
-    }
-
-    /// The word used in configuration, status and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Way::Whole => "whole",
-            Way::Snapshot | Way::History => "snapshot",
-            Way::Window => "window",
-            Way::Gaps => "gaps",
-            Way::Hold => "hold",
-            Way::Rescan => "rescan",
-            Way::Delay => "delay",
-            Way::Off => "off",
+            CursorNeed::Bulk => false,
+            CursorNeed::Time => is_timed,
+            CursorNeed::Ids => !is_timed,
+            CursorNeed::Any => true,
         }
     }
 }
 
-impl Level {
-    /// The word used in status, metrics and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Level::Exact => "exact",
-            Level::Partial => "partial",
-            Level::Hold => "hold",
-            Level::Rescan => "rescan",
-            Level::Delay => "delay",
-            Level::Off => "off",
-        }
+impl PartialEq for MethodDefinition {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
     }
 }
 
-/// What is promised for one relation, and why not more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// How.
-    pub way: Way,
-    /// It is done by ids that rows may share.
-    pub is_partial: bool,
-    /// What is not covered.
-    pub uncovered: String,
-    /// What would raise the level; none where nothing is known to, or it is at its height.
-    pub raise: Option<String>,
-}
+impl Eq for MethodDefinition {}
 
-impl Verdict {
-    /// What it promises.
-    pub fn level(&self) -> Level {
-        match self.way.level() {
-            Level::Exact if self.is_partial => Level::Partial,
-            level => level,
-        }
-    }
-}
-
-/// `exact (snapshot): ...; to raise it: ...`.
-impl fmt::Display for Verdict {
+impl fmt::Debug for MethodDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (level, way) = (self.level().as_str(), self.way.as_str());
-        if level == way {
-            write!(f, "{level}: ")?
-        } else {
-            write!(f, "{level} ({way}): ")?
-        }
-        f.write_str(&self.uncovered)?;
-        self.raise.iter().try_for_each(|raise| write!(f, "; to raise it: {raise}"))
+        write!(f, "{}/{}", self.name, self.words.map_or("", |words| words.instants))
     }
 }
+
+/// The methods that store nothing have no state.
+fn no_state(_: Option<&str>) -> Option<Box<dyn Method>> {
+    None
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,6 +1,7 @@
-//! What stands for more rows than an offset holds: a sketch of fixed size that tells how two sets differ, whatever their
-//! size, as long as they do not differ by more than it has room for. The rows that were remembered are had again from it
-//! and from those that are there now, less what has come or gone meanwhile (Eppstein, Goodrich, Uyeda, Varghese: What's
+//! Set reconciliation: a sketch (invertible Bloom lookup table) of fixed size that stands for more rows than an offset
+//! holds. It tells how two sets differ, whatever their size, as long as they do not differ by more than it has room for:
+//! the rows that were remembered are recovered from it and from those that are there now, less what has come or gone
+//! meanwhile. The sketch of a set that grows is the sum of those of its parts (Eppstein, Goodrich, Uyeda, Varghese: What's
 //! the Difference? Efficient Set Reconciliation without Prior Context, 2011, section 3).
 
 use std::collections::HashSet;
@@ -8,7 +9,7 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 
-use super::prints::{Print, Prints};
+use super::fingerprint::{FingerprintBag, RowFingerprint};
 
 /// Every row is in one cell of each part.
 const PARTS: usize = 3;
@@ -40,8 +41,8 @@ fn mixed(number: u64) -> u64 {
 }
 
 /// The number of a row in the sketch; `nth` of those that nothing tells apart.
-fn key(print: Print, nth: u32) -> u64 {
-    mixed(mixed(print.place).wrapping_add((u64::from(print.content) << 32) | u64::from(nth)))
+fn key(fingerprint: RowFingerprint, nth: u32) -> u64 {
+    mixed(mixed(fingerprint.place).wrapping_add((u64::from(fingerprint.content) << 32) | u64::from(nth)))
 }
 
 impl Cell {
@@ -64,16 +65,21 @@ impl Cell {
 
 impl Sketch {
     /// The sketch of these rows.
-    pub fn of(rows: &Prints) -> Self {
+    pub fn of(rows: &FingerprintBag) -> Self {
         let mut sketch = Self { cells: vec![Cell::default(); PARTS * CELLS] };
-        rows.each().for_each(|(print, nth)| sketch.add(key(print, nth), 1));
+        rows.each().for_each(|(fingerprint, nth)| sketch.insert(fingerprint, nth));
         sketch
     }
 
+    /// One row more; `nth` counts, from 0, those of its fingerprint.
+    pub fn insert(&mut self, row: RowFingerprint, nth: u32) {
+        self.add(key(row, nth), 1);
+    }
+
     /// Of the rows that are there now those that are in the sketch; none if too many have come or gone.
-    pub fn among(mut self, there: Prints) -> Option<Prints> {
+    pub fn among(mut self, there: FingerprintBag) -> Option<FingerprintBag> {
         // What is left are the rows that have come, counted as less than none, and those that have gone.
-        there.each().for_each(|(print, nth)| self.add(key(print, nth), u16::MAX));
+        there.each().for_each(|(fingerprint, nth)| self.add(key(fingerprint, nth), u16::MAX));
         let mut come = HashSet::new();
         let mut next: Vec<usize> = (0..self.cells.len()).collect();
         while let Some(at) = next.pop() {
@@ -89,9 +95,9 @@ impl Sketch {
             return None;
         }
         let mut rows = there.clone();
-        for (print, nth) in there.each() {
-            if come.remove(&key(print, nth)) {
-                rows.take(print);
+        for (fingerprint, nth) in there.each() {
+            if come.remove(&key(fingerprint, nth)) {
+                rows.take(fingerprint);
             }
         }
         come.is_empty().then_some(rows)
@@ -139,9 +145,9 @@ mod tests {
     /// By how many rows two sets may differ, nearly always: 0.818 of the cells for three parts, less some.
     const DIFFERENCE: usize = 2_500;
 
-    fn rows(places: impl Iterator<Item = u64>) -> Prints {
-        let mut rows = Prints::default();
-        places.for_each(|place| rows.add(Print { place, content: 7 }));
+    fn rows(places: impl Iterator<Item = u64>) -> FingerprintBag {
+        let mut rows = FingerprintBag::default();
+        places.for_each(|place| rows.add(RowFingerprint { place, content: 7 }));
         rows
     }
 
@@ -160,14 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_stored_of_the_same_rows_is_the_same_to_the_byte() {
+        let text = Sketch::of(&rows(0..5_000)).to_text();
+        assert_eq!(crate::model::Hash::default().with(text.as_bytes()).whole(), 0xcd553eeac7ded9e5);
+    }
+
+    #[test]
     fn rows_that_nothing_tells_apart_are_counted() {
-        let print = Print { place: 1, content: 2 };
-        let twice = (0..2).fold(Prints::default(), |mut rows, _| {
-            rows.add(print);
+        let fingerprint = RowFingerprint { place: 1, content: 2 };
+        let twice = (0..2).fold(FingerprintBag::default(), |mut rows, _| {
+            rows.add(fingerprint);
             rows
         });
         let mut more = twice.clone();
-        (0..3).for_each(|_| more.add(print));
+        (0..3).for_each(|_| more.add(fingerprint));
         let less = Sketch::of(&more).among(twice.clone());
         assert_eq!(Sketch::of(&twice).among(more), Some(twice.clone()));
         assert_eq!(less, Some(twice), "three have gone");
@@ -182,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_is_no_sketch_is_not_read() {
-        let text = Sketch::of(&Prints::default()).to_text();
+        let text = Sketch::of(&FingerprintBag::default()).to_text();
         assert!(text.len() <= 1 << 16, "{}", text.len());
         for text in ["", "AAAA", "x;", &text[..text.len() - 56]] {
             assert_eq!(Sketch::from_text(text), None);

@@ -1,4 +1,4 @@
-//! The way `snapshot`: late rows are found by their transactions. Each poll is one view of the database; a row below
+//! The method `snapshot`: late rows are found by the transactions that wrote them. Each poll is one view of the database; a row below
 //! the cursor is late if the transaction that wrote it was not visible in the view before. Exact, never waits.
 //!
 //! Between two polls this holds, and is what a restart goes on from: every row at or below the cursor that was visible
@@ -7,17 +7,47 @@
 //! Ids are those of transactions *and subtransactions*, of 64 bits. The list of running transactions that a view has
 //! names no subtransaction, so every id that had been handed out is asked for by itself, after the view was taken.
 
-use super::edge::Low;
-use crate::model::{Micros, RangeSet, ViewAnswer, ViewQuestion};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::facts::{Facts, Missing, Supported, joined};
+use super::fingerprint::SeenRow;
+use super::level::Level;
+use super::method::{
+    Answer, At, LateQuery, Mark, Method, Needs, Notice, Outcome, Poll, Question, ReadPlan, Seen, SeenView, State,
+    ToText, Turn, another_answer, unbounded,
+};
+use super::recent::{Emitted, Recent};
+use super::watermark::LowWatermark;
+use super::{CursorNeed, MethodDefinition, Words};
+use crate::error::{Error, Result};
+use crate::model::{CursorValue, Micros, RangeSet, ViewAnswer};
+
+/// The method.
+pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
+    name: "snapshot",
+    level: Level::Exact,
+    words: Some(Words { instants: "snapshot-1", walls: "snapshot-2" }),
+    needs: Needs::Snapshot,
+    cursor: CursorNeed::Time,
+    tables_only: true,
+    databases: &["postgresql"],
+    requirement,
+    bound: unbounded,
+    resume,
+};
+
+/// How much further back than the window of the next poll is expected to reach rows are remembered that were emitted.
+const MARGIN: Micros = 60_000_000;
 
 /// A transaction takes its time a moment before it can be seen to be open.
-pub const SLACK: Micros = 1_000_000;
+pub(super) const SLACK: Micros = 1_000_000;
 /// Ids further apart than this cannot be told apart by the 32 bits a row has.
 const REACH: u64 = 1 << 31;
 
 /// What is kept from poll to poll, and stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub(super) struct SnapshotState {
     xmin: u64,
     xmax: u64,
     hidden: RangeSet,
@@ -27,72 +57,77 @@ pub struct State {
 
 /// Where the cursor of a table stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cursor {
+pub(super) struct CursorState {
     /// Its time; none before the first row.
-    pub time: Option<Micros>,
+    pub(super) time: Option<Micros>,
     /// The lowest time the clock may have shown since the last poll, where it has stepped back.
-    pub stepped_back: Option<Micros>,
+    pub(super) stepped_back: Option<Micros>,
     /// How far the times of the table may lie behind the database's clock, because they were written in another zone
     /// and do not tell: no more than its newest one does.
-    pub behind: Micros,
+    pub(super) behind: Micros,
     /// The view is that of the last poll, which had more to read than a page.
-    pub is_same_view: bool,
+    pub(super) is_same_view: bool,
 }
 
 /// Rows at or below the cursor and at or above a time whose id is among these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LateRows {
+pub(super) struct LateRange {
     /// They are late, and are to be emitted; else only their ids are wanted.
-    pub emit: bool,
+    pub(super) emit: bool,
     /// The low end of the window, slack included.
-    pub low: Micros,
+    pub(super) low: Micros,
     /// Ids that may have become visible since the last view; none stands for all, where ids cannot tell any more.
-    pub ids: Option<RangeSet>,
+    pub(super) ids: Option<RangeSet>,
 }
 
 /// What a poll has to read besides the rows after the cursor, and the state it leads to.
 #[derive(Debug)]
-pub struct Poll {
+pub(super) struct SnapshotStep {
     /// The query for late rows; none where there can be none.
-    pub late: Option<LateRows>,
+    pub(super) late: Option<LateRange>,
     /// The last view lies in the future of this one, or too far in the past: where the state could not be used.
-    pub broken: Option<Broken>,
+    pub(super) broken: Option<Broken>,
     /// Ids of which it is not known whether the view shows them. A row that carries one says that it does.
     unsure: RangeSet,
-    next: State,
+    next: SnapshotState,
 }
 
 /// Why a stored state cannot be gone on from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
+pub(super) enum Broken {
     /// The database has handed out fewer ids than the state knows: it was set back to an earlier time.
     Rewound,
     /// More than 2^31 ids have been handed out since; rows of the window may be repeated.
     WrappedAround,
 }
 
-impl State {
-    /// What to ask once the next view is taken.
-    pub fn question(state: Option<&Self>) -> ViewQuestion {
-        state.map_or_else(ViewQuestion::default, |state| ViewQuestion {
+impl SnapshotState {
+    /// What to ask once the next view is taken; a connection asks for all its tables.
+    #[cfg(test)]
+    pub(super) fn question(state: Option<&Self>) -> crate::model::ViewQuestion {
+        state.map_or_else(Default::default, |state| crate::model::ViewQuestion {
             since: state.xmax,
             hidden: state.hidden.clone(),
         })
     }
 
-    /// Begins a poll: `low` is the low edge as of an observation before the view was taken.
-    pub fn poll(state: Option<&Self>, answer: &ViewAnswer, low: &Low, cursor: Cursor, window: Micros) -> Poll {
+    /// Begins a poll: `low` is the low watermark as of an observation before the view was taken.
+    pub(super) fn poll(
+        state: Option<&Self>,
+        answer: &ViewAnswer,
+        low: &LowWatermark,
+        cursor: CursorState,
+        window: Micros,
+    ) -> SnapshotStep {
         let view = &answer.view;
         let rewound = state.is_some_and(|state| view.xmax < state.xmax);
         let old = state.filter(|_| !rewound);
         let wrapped = old.is_some_and(|old| view.xmax - old.hidden.first().unwrap_or(old.xmax) >= REACH);
-        let running: RangeSet = view.running.iter().copied().collect();
-
         // What may have been hidden from the last view, and what is new in this one.
         let mut known = old.map_or_else(RangeSet::default, |old| old.hidden.clone());
         known.add(old.map_or(view.xmin, |old| old.xmax), view.xmax);
 
-        let mut hidden = running.clone();
+        let mut hidden: RangeSet = view.running.iter().copied().collect();
         hidden.extend(&answer.in_progress);
 
         // An id that has ended by now had ended before the view was taken, unless its parent has ended in between.
@@ -113,11 +148,11 @@ impl State {
                 let ids = known.without(&hidden);
                 let low = reach(old.low.min(stepped_back));
                 let any = wrapped || !ids.is_empty();
-                any.then_some(LateRows { emit: true, low, ids: (!wrapped).then_some(ids) })
+                any.then_some(LateRange { emit: true, low, ids: (!wrapped).then_some(ids) })
             }
             // What is at or below a cursor that somebody else has moved counts as emitted if it is visible.
             None if unsure.is_empty() => None,
-            None => Some(LateRows { emit: false, low: reach(at_first), ids: Some(unsure.clone()) }),
+            None => Some(LateRange { emit: false, low: reach(at_first), ids: Some(unsure.clone()) }),
         };
         let late = late.filter(|late| cursor.time.is_some_and(|time| time >= late.low));
         let low = match old {
@@ -127,45 +162,41 @@ impl State {
             // Whatever is open was so at the last view, or began after it.
             Some(old) => low.known.min(old.low).min(stepped_back),
         };
-        let next = State {
+        let next = SnapshotState {
             xmin: view.xmin,
             xmax: view.xmax,
             hidden: hidden.from(view.xmin),
             unsure: RangeSet::default(),
             low,
         };
-        let broken = match (rewound, wrapped) {
-            (true, _) => Some(Broken::Rewound),
-            (false, true) => Some(Broken::WrappedAround),
-            (false, false) => None,
-        };
-        Poll { late, broken, unsure, next }
+        let broken = if rewound { Some(Broken::Rewound) } else { wrapped.then_some(Broken::WrappedAround) };
+        SnapshotStep { late, broken, unsure, next }
     }
 
-    /// The low edge.
-    pub fn low(&self) -> Micros {
+    /// The low watermark.
+    pub(super) fn low(&self) -> Micros {
         self.low
     }
 
     /// How many ids may be hidden.
-    pub fn hidden_count(&self) -> u64 {
+    pub(super) fn hidden_count(&self) -> u64 {
         self.hidden.count() + self.unsure.count()
     }
 
     /// Whether this has to be stored although no row was emitted since `stored` was: a restart could not go on from
     /// that any more.
-    pub fn outdates(&self, stored: &Self) -> bool {
+    pub(super) fn outdates(&self, stored: &Self) -> bool {
         self.low < stored.low || self.xmax.saturating_sub(stored.xmin) >= REACH / 8
     }
 
     /// `xmin;xmax;low;hidden;unsure`, the ids relative to `xmin`.
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let (hidden, unsure) = (self.hidden.to_text(self.xmin), self.unsure.to_text(self.xmin));
         format!("{};{};{};{hidden};{unsure}", self.xmin, self.xmax - self.xmin, self.low)
     }
 
-    /// Reads [`State::to_text`] back; none if it is not one.
-    pub fn from_text(text: &str) -> Option<Self> {
+    /// Reads [`SnapshotState::to_text`] back; none if it is not one.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split(';').collect();
         let [xmin, width, low, hidden, unsure] = fields.as_slice() else { return None };
         let xmin: u64 = xmin.parse().ok()?;
@@ -178,33 +209,33 @@ impl State {
     }
 }
 
-impl Poll {
-    /// Whether the ids of the rows read matter: each is to be told to [`Poll::saw`].
-    pub fn wants_ids(&self) -> bool {
+impl SnapshotStep {
+    /// Whether the ids of the rows read matter: each is to be told to [`SnapshotStep::saw`].
+    pub(super) fn wants_ids(&self) -> bool {
         !self.unsure.is_empty()
     }
 
     /// The low end of the window of the next poll, unless the clock steps back.
-    pub fn next_low(&self) -> Micros {
+    pub(super) fn next_low(&self) -> Micros {
         self.next.low.saturating_sub(SLACK)
     }
 
     /// A row of this id was read in the view, late or not.
-    pub fn saw(&mut self, id: u64) {
+    pub(super) fn saw(&mut self, id: u64) {
         if self.unsure.contains(id) {
             self.unsure.remove(id, id + 1);
         }
     }
 
     /// The id of 64 bits of a row that has the low half of it.
-    pub fn whole_id(&self, half: u32) -> u64 {
+    pub(super) fn whole_id(&self, half: u32) -> u64 {
         let epoch = self.next.xmax & !u64::from(u32::MAX);
         let id = epoch | u64::from(half);
         if id >= self.next.xmax { id.saturating_sub(1 << 32) } else { id }
     }
 
     /// The state once everything is read.
-    pub fn finish(mut self) -> State {
+    pub(super) fn finish(mut self) -> SnapshotState {
         self.next.unsure = self.unsure;
         self.next
     }
@@ -212,7 +243,7 @@ impl Poll {
 
 /// The low halves of ids, as ranges with both ends included, ascending and apart; ids that no transaction has are left
 /// out.
-pub fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
+pub(super) fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
     /// Below it are ids with a meaning of their own.
     const FIRST: u32 = 3;
     let mut halves = Vec::new();
@@ -236,6 +267,158 @@ pub fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
     apart
 }
 
+fn requirement(facts: &Facts) -> Result<Supported, Missing> {
+    let except = facts.snapshots.clone()?;
+    Ok(Supported { except: joined(&[&facts.of_times(), &except]), ..Supported::default() })
+}
+
+fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
+    let state = text.map_or(Some(None), |text| SnapshotState::from_text(text).map(Some))?;
+    Some(Box::new(Snapshot { stored: state.clone(), state, recent: Recent::default() }))
+}
+
+/// The method's state.
+#[derive(Debug, Clone)]
+struct Snapshot {
+    state: Option<SnapshotState>,
+    /// What the last offset handed on holds.
+    stored: Option<SnapshotState>,
+    recent: Recent,
+}
+
+impl ToText for SnapshotState {
+    fn to_text(&self) -> String {
+        self.to_text()
+    }
+}
+
+impl Method for Snapshot {
+    fn begin(&self, at: &At<'_>, seen: &Seen) -> Result<Box<dyn Poll>> {
+        let SeenView::Snapshot(answer) = &seen.view else { return Err(Error::internal("it needs a snapshot")) };
+        let clock = at.facts.clock;
+        let time = at.time()?;
+        let behind = at.behind(time, seen.low.clock);
+        let stepped_back = seen.stepped_back.map(|lowest| clock.lowest_from(lowest));
+        let cursor = CursorState { time, stepped_back, behind, is_same_view: seen.is_same };
+        let low = clock.of_low(&seen.low, SLACK);
+        let reach = seen.low.clock.saturating_sub(crate::model::micros_of(at.facts.window));
+        let window = low.clock.saturating_sub(clock.lowest_from(reach));
+        let step = SnapshotState::poll(self.state.as_ref(), answer, &low, cursor, window);
+        let from = match at.value(step.next_low().saturating_sub(behind).saturating_sub(MARGIN))? {
+            CursorValue::Timestamp(from) => from,
+            _ => Micros::MIN,
+        };
+        let is_unique = at.facts.cursor.is_unique;
+        let by_content = at.facts.is_table && !is_unique;
+        let emits = step.late.as_ref().is_some_and(|late| late.emit);
+        let (method, emitted) = (self.clone(), Vec::new());
+        Ok(Box::new(SnapshotPoll { method, step, emits, by_content, from, emitted, storage: None, known: None }))
+    }
+
+    fn state(&self) -> Option<State> {
+        self.state.clone().map(|state| Arc::new(state) as State)
+    }
+
+    fn stored(&mut self) {
+        self.stored.clone_from(&self.state);
+    }
+}
+
+/// One poll of the method.
+struct SnapshotPoll {
+    method: Snapshot,
+    step: SnapshotStep,
+    emits: bool,
+    by_content: bool,
+    /// The rows emitted now, from a time on.
+    emitted: Vec<Emitted>,
+    from: Micros,
+    /// Where the rows are stored, if it was looked.
+    storage: Option<String>,
+    /// The rows that have been emitted, where ids do not tell them this time, and how many there were of each.
+    known: Option<HashMap<Emitted, u32>>,
+}
+
+impl SnapshotPoll {
+    /// The row as it is remembered, if it is young enough.
+    fn remembered(&self, row: &SeenRow<'_>) -> Option<Emitted> {
+        let Some(CursorValue::Timestamp(time)) = row.cursor.first() else { return None };
+        (*time >= self.from).then(|| (*time, row.fingerprint(self.by_content)))
+    }
+
+    fn saw(&mut self, xid: Option<u32>) {
+        if let Some(half) = xid {
+            self.step.saw(self.step.whole_id(half));
+        }
+    }
+
+    fn plan(&self, at: &At<'_>, notices: Vec<Notice>) -> Result<Turn> {
+        let mut queries = Vec::new();
+        if let (Some(late), Some(_)) = (&self.step.late, at.position) {
+            queries.push(LateQuery::ByTransaction { from: at.value(late.low)?, xids: late.ids.as_ref().map(halves) });
+        }
+        Ok(Turn::Read(ReadPlan { queries, remembered: 0, notices }))
+    }
+}
+
+impl Poll for SnapshotPoll {
+    fn next(&mut self, at: &At<'_>, answer: Option<Answer>) -> Result<Turn> {
+        let looks = self.step.late.is_some() && at.position.is_some() || self.method.recent.storage.is_none();
+        match answer {
+            None if looks => Ok(Turn::Ask(Question::Storage)),
+            None => self.plan(at, Vec::new()),
+            Some(Answer::Storage(storage)) => {
+                // Rows that were written anew tell nothing any more; those that have been emitted are known by their cursor.
+                self.known = self.method.recent.known_at(&storage);
+                let anew = "the table was written anew; rows already sent are told by their cursor this time";
+                self.storage = Some(storage);
+                self.plan(at, self.known.iter().map(|_| Notice::Info(anew)).collect())
+            }
+            Some(_) => Err(another_answer()),
+        }
+    }
+
+    fn wants_xids(&self) -> bool {
+        self.step.wants_ids()
+    }
+
+    fn mark(&self, row: &SeenRow<'_>) -> Option<Mark> {
+        let (time, fingerprint) = self.remembered(row).unzip();
+        Some(Mark { xid: row.xid, row: fingerprint, number: time.map_or(0, i128::from) })
+    }
+
+    fn emitted(&mut self, mark: Mark) {
+        self.saw(mark.xid);
+        self.emitted.extend(mark.row.map(|row| (mark.number as Micros, row)));
+    }
+
+    fn offer(&mut self, row: &SeenRow<'_>) -> bool {
+        self.saw(row.xid);
+        let remembered = self.remembered(row);
+        self.emitted.extend(remembered);
+        let left = remembered.and_then(|row| self.known.as_mut()?.get_mut(&row)).filter(|left| **left > 0);
+        let is_known = left.map(|left| *left -= 1).is_some();
+        self.emits && !is_known
+    }
+
+    fn end(self: Box<Self>, _: Micros, _: Micros) -> Outcome {
+        let Self { method: Snapshot { stored, recent, .. }, step, emitted, from, storage, .. } = *self;
+        let notices = step.broken.iter().map(|broken| match broken {
+            Broken::Rewound => Notice::Risk("the database was set back to an earlier time".to_owned()),
+            Broken::WrappedAround => Notice::Warn(
+                "too many transactions since the last poll to tell rows by them; rows of the window were repeated",
+            ),
+        });
+        let notices = notices.collect();
+        let state = step.finish();
+        let must_store = stored.as_ref().is_some_and(|stored| state.outdates(stored));
+        let (low, hidden) = (Some(state.low()), state.hidden_count());
+        let recent = recent.with(storage, emitted, from);
+        let method = Box::new(Snapshot { state: Some(state), stored, recent });
+        Outcome { method, low, hidden, must_store, notices }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,12 +428,12 @@ mod tests {
         ViewAnswer { view: View { xmin, xmax, running: Vec::new() }, is_settled: true, ..ViewAnswer::default() }
     }
 
-    fn low(clock: Micros) -> Low {
-        Low { number: 1, clock, known: clock, has_unknown: false, oldest: None }
+    fn low(clock: Micros) -> LowWatermark {
+        LowWatermark { number: 1, clock, known: clock, has_unknown: false, oldest: None }
     }
 
-    fn state(text: &str) -> State {
-        State::from_text(text).unwrap()
+    fn state(text: &str) -> SnapshotState {
+        SnapshotState::from_text(text).unwrap()
     }
 
     #[test]
@@ -261,7 +444,7 @@ mod tests {
         for text in
             ["", "1;2;3;4", "1;2;3;;;", "x;2;3;;", "1;-2;3;;", "1;2;3;0-2;", "1;2;3;;2", "18446744073709551615;1;0;;"]
         {
-            assert_eq!(State::from_text(text), None, "{text}");
+            assert_eq!(SnapshotState::from_text(text), None, "{text}");
         }
     }
 
@@ -269,11 +452,11 @@ mod tests {
     fn nothing_is_looked_for_where_nothing_can_be_late() {
         let before = state("100;0;50000000;;");
         let late = |xmax, time| {
-            let cursor = Cursor { time, ..Cursor::default() };
-            State::poll(Some(&before), &answer(xmax, xmax), &low(60_000_000), cursor, 0).late
+            let cursor = CursorState { time, ..CursorState::default() };
+            SnapshotState::poll(Some(&before), &answer(xmax, xmax), &low(60_000_000), cursor, 0).late
         };
         assert!(late(105, Some(50_000_000)).is_some());
-        assert_eq!(late(105, Some(48_000_000)), None, "the cursor is far behind the low edge: a first load");
+        assert_eq!(late(105, Some(48_000_000)), None, "the cursor is far behind the low watermark: a first load");
         assert_eq!(late(105, None), None);
         assert_eq!(late(100, Some(50_000_000)), None, "no id was handed out, and none is hidden");
     }
@@ -281,8 +464,8 @@ mod tests {
     #[test]
     fn a_database_set_back_in_time_and_ids_that_wrapped_around_are_noticed() {
         let before = state("5000;10;0;;");
-        let cursor = Cursor { time: Some(0), ..Cursor::default() };
-        let poll = |xmax| State::poll(Some(&before), &answer(xmax, xmax), &low(0), cursor, 0);
+        let cursor = CursorState { time: Some(0), ..CursorState::default() };
+        let poll = |xmax| SnapshotState::poll(Some(&before), &answer(xmax, xmax), &low(0), cursor, 0);
         assert_eq!(poll(5_009).broken, Some(Broken::Rewound));
         assert_eq!(poll(5_010).broken, None);
         let wrapped = poll(5_010 + REACH);
@@ -293,7 +476,7 @@ mod tests {
     #[test]
     fn ids_are_told_by_their_low_half() {
         let epoch = 7_u64 << 32;
-        let poll = State::poll(None, &answer(epoch, epoch + 10), &low(0), Cursor::default(), 0);
+        let poll = SnapshotState::poll(None, &answer(epoch, epoch + 10), &low(0), CursorState::default(), 0);
         assert_eq!(poll.whole_id(9), epoch + 9);
         assert_eq!(poll.whole_id(10), epoch + 10 - (1 << 32));
         let ids = |from, to| halves(&RangeSet::span(from, to));

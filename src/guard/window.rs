@@ -1,167 +1,363 @@
-//! The way `window`, for databases whose rows do not tell their transaction but which show since when the oldest open
-//! writer is at it: what was visible between the low edge and the cursor is remembered, and what is not among it is late.
-//! Neither loses nor repeats, never waits. More rows than an offset holds are stored as a sketch, from which they are had
-//! again with what is there then: [`State::recovered`]. Where writers cannot be seen the low edge is assumed (`rescan`);
-//! where rows cannot be told apart, none above it is read (`hold`).
+//! The method `window`, for databases whose rows do not tell their transaction but which show when the oldest open
+//! writer began: the rows that were visible between the low watermark and the cursor are remembered, and what is not
+//! among them is late. Neither loses nor repeats, never waits. More rows than an offset holds are stored as a sketch, from
+//! which they are recovered with what is there then: [`WindowState::recovered`]. The methods `hold` and `rescan` keep the
+//! same state: where rows cannot be told apart, none above the low watermark is read; where writers cannot be seen, it is
+//! assumed.
 //!
-//! Between two polls this holds: every row at or below the cursor that is below the low edge, or is remembered, has been
-//! emitted; every other one at or below the cursor has not.
+//! Between two polls this holds: every row at or below the cursor that is below the low watermark, or is remembered, has
+//! been emitted; every other one at or below the cursor has not.
 
-use super::prints::{Print, Prints};
+use std::sync::Arc;
+
+use super::facts::{Facts, Missing, OnTimeout, Supported, joined};
+use super::fingerprint::{FingerprintBag, RowFingerprint, SeenRow};
+use super::holding::{MOST_REMEMBERED, blocker, refused};
+use super::leave::Leave;
+use super::level::Level;
+use super::method::{
+    Answer, At, Bound, Holding, LateQuery, Mark, Method, Needs, Notice, Outcome, Poll, Question, ReadPlan, Seen, State,
+    ToText, Turn, another_answer, grain, is_at_or_above,
+};
+use super::remembered::{Remembered, STORED};
 use super::sketch::Sketch;
-use crate::model::Micros;
+use super::{CursorNeed, MethodDefinition, Words};
+use crate::error::Result;
+use crate::model::{CursorValue, Micros};
 
-/// How many rows ride in an offset one by one: 64 KiB.
-pub const STORED: usize = 4_096;
+/// The method.
+pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
+    name: "window",
+    level: Level::Exact,
+    words: Some(WORDS),
+    needs: Needs::Transactions,
+    cursor: CursorNeed::Time,
+    tables_only: false,
+    databases: &[],
+    requirement,
+    bound,
+    resume,
+};
+
+/// The words of this and of the methods that keep the same state.
+pub(super) const WORDS: Words = Words { instants: "window-1", walls: "window-2" };
+
+/// Where writers cannot be seen, the window ends where it has so many rows.
+const MOST_UNSEEN: usize = 20_000;
+
+fn requirement(facts: &Facts) -> Result<Supported, Missing> {
+    facts.rows_told_apart()?;
+    let except = facts.writers.clone()?;
+    let except = joined(&[&facts.of_times(), &facts.of_shared_cursors(), &except]);
+    Ok(Supported { except, ..Supported::default() })
+}
+
+/// No more is remembered than an offset holds one by one, unless the configuration says so.
+fn bound(holding: &Holding<'_>) -> Result<Bound> {
+    if holding.remembered <= STORED {
+        return Ok(Bound::default());
+    }
+    let on_timeout = holding.at.facts.settings.on_timeout;
+    let blocker = blocker(holding);
+    if on_timeout == OnTimeout::Fail {
+        return Err(refused(&blocker));
+    }
+    if on_timeout == OnTimeout::Rescan && holding.remembered <= MOST_REMEMBERED {
+        return Ok(Bound { level: Some(Level::Rescan), despite: Some(blocker), ..Bound::default() });
+    }
+    // What is remembered is full: nothing newer is read at all.
+    let upper = holding.at.position.and_then(|position| position.0.first().cloned());
+    Ok(Bound { upper, blocker: Some(blocker), level: Some(Level::Hold), despite: None })
+}
+
+/// State from a checkpoint.
+pub(super) fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
+    let state = text.map_or(Some(None), |text| WindowState::from_text(text).map(Some))?;
+    Some(Box::new(Window { state, leave: Leave::default(), width_cap: None }))
+}
 
 /// What is kept from poll to poll, and stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub(super) struct WindowState {
     low: Micros,
-    /// Stands for the columns whose content the prints are of.
+    /// Stands for the columns whose content the fingerprints are of.
     columns: u32,
-    rows: Remembered,
+    rows: Rows,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Remembered {
-    Rows(Prints),
+enum Rows {
+    Known(Remembered),
     /// They were too many to be stored one by one.
-    Sketch(Sketch),
+    Sketch(Arc<Sketch>),
 }
 
-/// One poll.
+/// One poll of the state.
 #[derive(Debug)]
-pub struct Poll {
+pub(super) struct WindowStep {
     /// Where the window to read begins; it ends with the cursor.
-    pub from: Micros,
+    pub(super) from: Micros,
     /// It is not known any more what was emitted of the window: all of it comes again.
-    pub repeats: bool,
+    pub(super) repeats: bool,
     /// The clock has stepped back below what is remembered: rows written with such times may be missed.
-    pub is_blind: bool,
+    pub(super) is_blind: bool,
     /// Rows of the window that are not remembered are late; else there is no memory yet, and they count as emitted.
     emits: bool,
-    known: Prints,
-    next: Prints,
+    /// The rows that were remembered before.
+    before: Remembered,
+    /// Those of them that the window has not shown yet; not made before it is read.
+    known: Option<FingerprintBag>,
+    next: FingerprintBag,
     low: Micros,
     columns: u32,
     columns_before: u32,
 }
 
-impl State {
+impl WindowState {
     /// Begins a poll. Nothing open, and nothing that begins later, can write a time below `low`, observed before
     /// anything is read; `stepped_back` is the lowest time the clock has shown since the last poll, if it has stepped
     /// back; `columns` stands for what the rows hold.
-    pub fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> Poll {
-        // Nothing that was open at the last poll, and nothing since, can write below the low edge of then.
+    pub(super) fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> WindowStep {
+        // Nothing that was open at the last poll, and nothing since, can write below the low watermark of then.
         let low = state.map_or(low, |state| low.max(state.low));
-        let columns_before = state.map_or(columns, |state| state.columns);
-        let known = match state.map(|state| &state.rows) {
-            Some(Remembered::Rows(rows)) if columns != columns_before => rows.clone().by_place(),
-            Some(Remembered::Rows(rows)) => rows.clone(),
-            Some(Remembered::Sketch(_)) | None => Prints::default(),
+        let before = match state.map(|state| &state.rows) {
+            Some(Rows::Known(rows)) => rows.clone(),
+            Some(Rows::Sketch(_)) | None => Remembered::default(),
         };
-        Poll {
+        WindowStep {
             from: state.map_or(low, |state| state.low),
-            repeats: state.is_some_and(State::is_sketch),
+            repeats: state.is_some_and(WindowState::is_sketch),
             is_blind: state.is_some_and(|state| stepped_back.is_some_and(|lowest| lowest < state.low)),
             emits: state.is_some(),
-            known,
-            next: Prints::default(),
+            before,
+            known: None,
+            next: FingerprintBag::default(),
             low,
             columns,
-            columns_before,
+            columns_before: state.map_or(columns, |state| state.columns),
         }
     }
 
-    /// Whether the rows have to be had again, or are not known: [`State::recovered`].
-    pub fn is_sketch(&self) -> bool {
-        matches!(self.rows, Remembered::Sketch(_))
+    /// Whether the rows have to be recovered, or are not known: [`WindowState::recovered`].
+    pub(super) fn is_sketch(&self) -> bool {
+        matches!(self.rows, Rows::Sketch(_))
     }
 
-    /// The state before it was stored: `there` are the rows of the window, from the low edge to the position it was stored
-    /// with, as they are now. None if too many have come or gone since, or if they hold other columns.
-    pub fn recovered(&self, there: Prints, columns: u32) -> Option<Self> {
+    /// The state before it was stored: `there` are the rows of the window, from the low watermark to the position it was
+    /// stored with, as they are now. None if too many have come or gone since, or if they hold other columns.
+    pub(super) fn recovered(&self, there: FingerprintBag, columns: u32) -> Option<Self> {
         let rows = match &self.rows {
-            Remembered::Rows(rows) => rows.clone(),
-            Remembered::Sketch(_) if columns != self.columns => return None,
-            Remembered::Sketch(sketch) => sketch.clone().among(there)?,
+            Rows::Known(rows) => rows.clone(),
+            Rows::Sketch(_) if columns != self.columns => return None,
+            Rows::Sketch(sketch) => Sketch::clone(sketch).among(there)?.into(),
         };
-        Some(Self { low: self.low, columns, rows: Remembered::Rows(rows) })
+        Some(Self { low: self.low, columns, rows: Rows::Known(rows) })
     }
 
-    /// The low edge.
-    pub fn low(&self) -> Micros {
+    /// The low watermark.
+    pub(super) fn low(&self) -> Micros {
         self.low
     }
 
     /// How many rows are remembered.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         match &self.rows {
-            Remembered::Rows(rows) => rows.len(),
-            Remembered::Sketch(_) => 0,
+            Rows::Known(rows) => rows.len(),
+            Rows::Sketch(_) => 0,
         }
     }
 
     /// `low;columns;rows`, or `low;columns;;sketch` if they are too many.
-    pub fn to_text(&self) -> String {
-        self.to_text_of(STORED)
-    }
-
-    /// The same with a sketch if they are more than `most`.
-    pub(super) fn to_text_of(&self, most: usize) -> String {
+    pub(super) fn to_text(&self) -> String {
         let (low, columns) = (self.low, self.columns);
         let sketch = match &self.rows {
-            Remembered::Rows(rows) if rows.len() <= most => return format!("{low};{columns:x};{}", rows.to_text()),
-            Remembered::Rows(rows) => &Sketch::of(rows),
-            Remembered::Sketch(sketch) => sketch,
+            Rows::Known(rows) if rows.len() <= STORED => return format!("{low};{columns:x};{}", rows.all().to_text()),
+            Rows::Known(rows) => &rows.sketch(),
+            Rows::Sketch(sketch) => sketch,
         };
         format!("{low};{columns:x};;{}", sketch.to_text())
     }
 
-    /// Reads [`State::to_text`] back; none if it is not one.
-    pub fn from_text(text: &str) -> Option<Self> {
+    /// Reads [`WindowState::to_text`] back; none if it is not one.
+    pub(super) fn from_text(text: &str) -> Option<Self> {
         let fields: Vec<&str> = text.split(';').collect();
         let (low, columns, rows) = match fields[..] {
-            [low, columns, rows] => (low, columns, Remembered::Rows(Prints::from_text(rows)?)),
-            [low, columns, "", sketch] => (low, columns, Remembered::Sketch(Sketch::from_text(sketch)?)),
+            [low, columns, rows] => (low, columns, Rows::Known(FingerprintBag::from_text(rows)?.into())),
+            [low, columns, "", sketch] => (low, columns, Rows::Sketch(Arc::new(Sketch::from_text(sketch)?))),
             _ => return None,
         };
         Some(Self { low: low.parse().ok()?, columns: u32::from_str_radix(columns, 16).ok()?, rows })
     }
 }
 
-impl Poll {
-    /// The low edge of the next poll: a row at or above it is to be told to [`Poll::forward`].
-    pub fn low(&self) -> Micros {
+impl WindowStep {
+    /// The low watermark of the next poll: a row at or above it is to be told to [`WindowStep::forward`].
+    pub(super) fn low(&self) -> Micros {
         self.low
     }
 
-    /// A row after the cursor, at or above the low edge, which is emitted.
-    pub fn forward(&mut self, row: Print) {
+    /// A row after the cursor, at or above the low watermark, which is emitted.
+    pub(super) fn forward(&mut self, row: RowFingerprint) {
         self.next.add(row);
     }
 
-    /// A row of the window; `stays` if it is at or above the low edge. Whether it is late and to be emitted.
-    pub fn in_window(&mut self, row: Print, stays: bool) -> bool {
-        if stays {
+    /// A row of the window; `keeps` if it is at or above the low watermark. Whether it is late and to be emitted.
+    pub(super) fn in_window(&mut self, row: RowFingerprint, keeps: bool) -> bool {
+        if keeps {
             self.forward(row);
         }
-        let row = if self.columns == self.columns_before { row } else { row.by_place() };
-        self.emits && !self.known.take(row)
+        let has_other_columns = self.columns != self.columns_before;
+        let row = if has_other_columns { row.by_place() } else { row };
+        let known = self.known.get_or_insert_with(|| {
+            let all = self.before.all();
+            if has_other_columns { all.by_place() } else { all }
+        });
+        self.emits && !known.take(row)
     }
 
     /// The state once everything is read.
-    pub fn finish(self) -> State {
-        State { low: self.low, columns: self.columns, rows: Remembered::Rows(self.next) }
+    pub(super) fn finish(self) -> WindowState {
+        WindowState { low: self.low, columns: self.columns, rows: Rows::Known(self.next.into()) }
     }
 
-    /// The state if the window is left for another poll; this one began with the low edge of the last.
-    pub fn finish_without_window(mut self) -> State {
-        self.next.extend(std::mem::take(&mut self.known));
+    /// The state if the window is left for another poll; this one began with the low watermark of the last.
+    pub(super) fn finish_without_window(self) -> WindowState {
         // What is known of rows is still as of the columns before.
-        self.columns = self.columns_before;
-        self.finish()
+        WindowState { low: self.low, columns: self.columns_before, rows: Rows::Known(self.before.with(self.next)) }
+    }
+}
+
+/// The method's state.
+#[derive(Debug, Clone)]
+struct Window {
+    state: Option<WindowState>,
+    leave: Leave,
+    /// How wide the window is taken to be at most where writers cannot be seen, if not as configured.
+    width_cap: Option<Micros>,
+}
+
+impl ToText for WindowState {
+    fn to_text(&self) -> String {
+        self.to_text()
+    }
+}
+
+impl Method for Window {
+    fn begin(&self, at: &At<'_>, seen: &Seen) -> Result<Box<dyn Poll>> {
+        let leaves = self.leave.leaves(at) && self.state.is_some();
+        let (step, low) = self.step(at, seen, leaves)?;
+        let now = at.facts.clock.at(seen.low.clock);
+        Ok(Box::new(WindowPoll {
+            method: self.clone(),
+            seen: seen.clone(),
+            step,
+            low,
+            leaves,
+            now,
+            by_content: at.facts.is_table,
+            sees_writers: at.facts.sees_writers(),
+        }))
+    }
+
+    fn state(&self) -> Option<State> {
+        self.state.clone().map(|state| Arc::new(state) as State)
+    }
+}
+
+impl Window {
+    fn step(&self, at: &At<'_>, seen: &Seen, leaves: bool) -> Result<(WindowStep, CursorValue<'static>)> {
+        let (state, clock) = (self.state.as_ref(), at.facts.clock);
+        let watermark = at.facts.watermark(&seen.low, self.width_cap);
+        let low = clock.lowest_from(watermark).saturating_sub(at.behind(at.time()?, seen.low.clock));
+        let stepped_back = seen.stepped_back.map(|lowest| clock.lowest_from(lowest));
+        // At the first look of a session not all that is open is known to be as old as it is.
+        let stays = leaves || seen.low.number <= 1;
+        let low = state.filter(|_| stays).map_or(low, WindowState::low);
+        let step = WindowState::poll(state, low, stepped_back, at.columns);
+        let low = at.value(step.low())?;
+        Ok((step, low))
+    }
+}
+
+/// One poll of the method.
+struct WindowPoll {
+    method: Window,
+    seen: Seen,
+    step: WindowStep,
+    /// Rows from here on are remembered.
+    low: CursorValue<'static>,
+    /// The window is left for another poll.
+    leaves: bool,
+    /// The database's clock, as the column holds it.
+    now: Micros,
+    by_content: bool,
+    sees_writers: bool,
+}
+
+impl Poll for WindowPoll {
+    fn next(&mut self, at: &At<'_>, answer: Option<Answer>) -> Result<Turn> {
+        let state = self.method.state.as_ref();
+        match (answer, state.filter(|state| state.is_sketch()), at.position) {
+            (None, Some(state), Some(_)) => {
+                return Ok(Turn::Ask(Question::Window { from: at.value(state.low())? }));
+            }
+            (None, ..) => {}
+            (Some(Answer::Window(there)), ..) => {
+                if let Some(state) = state.and_then(|state| state.recovered(there, at.columns)) {
+                    self.method.state = Some(state);
+                    (self.step, self.low) = self.method.step(at, &self.seen, self.leaves)?;
+                }
+            }
+            (Some(_), ..) => return Err(another_answer()),
+        }
+        let mut queries = Vec::new();
+        if let (Some(_), Some(time), false) = (at.position, at.time()?, self.leaves)
+            && self.step.from <= time.saturating_add(grain(at.time_kind()?))
+        {
+            queries.push(LateQuery::Window { from: at.value(self.step.from)? });
+        }
+        let repeats = "too much has changed to tell which rows of the window were sent; they are sent again";
+        let blind = "the database's clock was set back further than rows are remembered";
+        let repeats = self.step.repeats.then_some(Notice::Warn(repeats));
+        let blind = self.step.is_blind.then(|| Notice::Risk(blind.to_owned()));
+        let remembered = self.method.state.as_ref().map_or(0, WindowState::count);
+        Ok(Turn::Read(ReadPlan { queries, remembered, notices: repeats.into_iter().chain(blind).collect() }))
+    }
+
+    fn mark(&self, row: &SeenRow<'_>) -> Option<Mark> {
+        let keeps = row.cursor.first().is_some_and(|time| is_at_or_above(time, &self.low));
+        keeps.then(|| Mark { xid: None, row: Some(row.fingerprint(self.by_content)), number: 0 })
+    }
+
+    fn emitted(&mut self, mark: Mark) {
+        mark.row.into_iter().for_each(|row| self.step.forward(row));
+    }
+
+    fn offer(&mut self, row: &SeenRow<'_>) -> bool {
+        let keeps = row.cursor.first().is_some_and(|time| is_at_or_above(time, &self.low));
+        self.step.in_window(row.fingerprint(self.by_content), keeps)
+    }
+
+    fn end(self: Box<Self>, took: Micros, steady: Micros) -> Outcome {
+        let Self { mut method, step, leaves, now, sees_writers, .. } = *self;
+        let state = if leaves { step.finish_without_window() } else { step.finish() };
+        if !leaves {
+            method.leave.looked(took, steady);
+        }
+        let mut notices = Vec::new();
+        if state.count() > MOST_UNSEEN && !sees_writers {
+            // More than should be read again at each poll.
+            let width = now.saturating_sub(state.low()).max(0) / 2;
+            method.width_cap = Some(width);
+            let seconds = width as f64 / 1e6;
+            notices.push(Notice::Risk(format!(
+                "more than {MOST_UNSEEN} rows would be read again at each poll, so only those of the last {seconds:.1} s are; \
+                 transactions open for longer are not covered"
+            )));
+        }
+        let low = Some(state.low());
+        method.state = Some(state);
+        Outcome { method: Box::new(method), low, hidden: 0, must_store: false, notices }
     }
 }
 
@@ -169,61 +365,64 @@ impl Poll {
 mod tests {
     use super::*;
 
-    fn print(place: u64) -> Print {
-        Print { place, content: 7 }
+    fn fingerprint(place: u64) -> RowFingerprint {
+        RowFingerprint { place, content: 7 }
     }
 
     #[test]
     fn a_state_goes_round_and_nothing_else_is_one() {
-        let mut rows = Prints::default();
-        rows.add(print(1));
-        for rows in [Remembered::Sketch(Sketch::of(&rows)), Remembered::Rows(rows), Remembered::Rows(Prints::default())]
-        {
-            let state = State { low: -5, columns: u32::MAX, rows };
-            assert_eq!(State::from_text(&state.to_text()), Some(state));
+        let mut rows = FingerprintBag::default();
+        rows.add(fingerprint(1));
+        let sketch = Arc::new(Sketch::of(&rows));
+        for rows in [Rows::Sketch(sketch), Rows::Known(rows.into()), Rows::Known(Remembered::default())] {
+            let state = WindowState { low: -5, columns: u32::MAX, rows };
+            assert_eq!(WindowState::from_text(&state.to_text()), Some(state));
         }
         for text in ["", "1", "1;1", "x;1;", "1;g;", "1;0;x", "1;0;;", "1;0;;;"] {
-            assert_eq!(State::from_text(text), None, "{text}");
+            assert_eq!(WindowState::from_text(text), None, "{text}");
         }
     }
 
     #[test]
     fn too_many_rows_are_stored_as_a_sketch_and_known_again() {
-        let mut poll = State::poll(None, 0, None, 0);
-        (0..=STORED as u64).for_each(|place| poll.forward(print(place)));
+        let mut poll = WindowState::poll(None, 0, None, 0);
+        (0..=STORED as u64).for_each(|place| poll.forward(fingerprint(place)));
         let state = poll.finish();
-        assert!(!State::poll(Some(&state), 5, None, 0).repeats, "they are known as long as the process runs");
-        let stored = State::from_text(&state.to_text()).unwrap();
+        assert!(!WindowState::poll(Some(&state), 5, None, 0).repeats, "they are known as long as the process runs");
+        let stored = WindowState::from_text(&state.to_text()).unwrap();
         assert!(stored.is_sketch());
-        let mut there = Prints::default();
-        (5..=STORED as u64 + 3).for_each(|place| there.add(print(place)));
-        let mut poll = State::poll(stored.recovered(there.clone(), 0).as_ref(), 5, None, 0);
-        let late = |poll: &mut Poll, place| poll.in_window(print(place), true);
+        let mut there = FingerprintBag::default();
+        (5..=STORED as u64 + 3).for_each(|place| there.add(fingerprint(place)));
+        let mut poll = WindowState::poll(stored.recovered(there.clone(), 0).as_ref(), 5, None, 0);
+        let late = |poll: &mut WindowStep, place| poll.in_window(fingerprint(place), true);
         assert!(!poll.repeats && !late(&mut poll, STORED as u64) && late(&mut poll, STORED as u64 + 1));
 
-        assert_eq!(stored.recovered(Prints::default(), 0), None, "too many have gone");
+        assert_eq!(stored.recovered(FingerprintBag::default(), 0), None, "too many have gone");
         assert_eq!(stored.recovered(there, 1), None, "rows of other columns do not look the same");
-        let mut poll = State::poll(Some(&stored), 5, None, 0);
+        let mut poll = WindowState::poll(Some(&stored), 5, None, 0);
         assert!(poll.repeats && late(&mut poll, 1));
     }
 
     #[test]
     fn other_columns_are_no_other_rows() {
-        let mut poll = State::poll(None, 0, None, 1);
-        poll.forward(print(1));
+        let mut poll = WindowState::poll(None, 0, None, 1);
+        poll.forward(fingerprint(1));
         let state = poll.finish();
-        let changed = Print { content: 8, ..print(1) };
-        assert!(State::poll(Some(&state), 0, None, 1).in_window(changed, true), "the row was written again");
-        assert!(!State::poll(Some(&state), 0, None, 2).in_window(changed, true));
-        let left = State::poll(Some(&state), 0, None, 2).finish_without_window();
-        assert!(!State::poll(Some(&left), 0, None, 2).in_window(changed, true), "also if the window was left once");
+        let changed = RowFingerprint { content: 8, ..fingerprint(1) };
+        assert!(WindowState::poll(Some(&state), 0, None, 1).in_window(changed, true), "the row was written again");
+        assert!(!WindowState::poll(Some(&state), 0, None, 2).in_window(changed, true));
+        let left = WindowState::poll(Some(&state), 0, None, 2).finish_without_window();
+        assert!(
+            !WindowState::poll(Some(&left), 0, None, 2).in_window(changed, true),
+            "also if the window was left once"
+        );
     }
 
     #[test]
     fn a_clock_that_steps_back_below_what_is_remembered_is_told() {
-        let state = State::poll(None, 100, None, 0).finish();
-        assert!(State::poll(Some(&state), 120, Some(99), 0).is_blind);
-        assert!(!State::poll(Some(&state), 120, Some(100), 0).is_blind);
-        assert!(!State::poll(None, 120, Some(0), 0).is_blind);
+        let state = WindowState::poll(None, 100, None, 0).finish();
+        assert!(WindowState::poll(Some(&state), 120, Some(99), 0).is_blind);
+        assert!(!WindowState::poll(Some(&state), 120, Some(100), 0).is_blind);
+        assert!(!WindowState::poll(None, 120, Some(0), 0).is_blind);
     }
 }

@@ -1,8 +1,10 @@
 //! Where a connector stands. A [`SourceOffset`] is what the offsets topic stores, in Kafka Connect's
 //! terms; an [`OffsetDelta`] is the step a batch makes; [`Offsets`] is the one owner of progress in a task.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 use super::cursor::Instant;
 use crate::error::{Error, ErrorKind, Result};
@@ -123,9 +125,15 @@ pub struct SourceOffset {
     pub exact: Option<String>,
     /// Somebody said with `--accept-server` that this may lie beyond all the table has. Ours too.
     pub accepted: bool,
-    /// What the late-commit guard goes on from: its way, version and state. Ours too; it says nothing of where the
-    /// table stands.
+    /// The checkpoint of the late-commit guard as it was stored: its method, version and state. Ours too; it says nothing
+    /// of where the table stands. On its way to be stored it is an [`OffsetDelta::guard`].
     pub guard: Option<String>,
+}
+
+/// A checkpoint of the late-commit guard, which becomes text only when it is stored.
+pub trait GuardCheckpoint: fmt::Debug + Send + Sync {
+    /// The text of [`SourceOffset::guard`].
+    fn to_text(&self) -> String;
 }
 
 impl SourceOffset {
@@ -135,6 +143,26 @@ impl SourceOffset {
     pub const ACCEPTED: &'static str = "rowtide_accepted";
     /// The name of the field for [`SourceOffset::guard`].
     pub const GUARD: &'static str = "rowtide_guard";
+
+    /// The same position, without the guard's checkpoint.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self {
+            incrementing: self.incrementing,
+            timestamp: self.timestamp,
+            has_nanos: self.has_nanos,
+            exact: self.exact.clone(),
+            accepted: self.accepted,
+            guard: None,
+        }
+    }
+
+    /// Whether the table stands at the same position, whatever the guard has stored with it.
+    pub fn is_at(&self, other: &Self) -> bool {
+        let Self { incrementing, timestamp, has_nanos, exact, accepted, guard: _ } = self;
+        (incrementing, timestamp, has_nanos, exact, accepted)
+            == (&other.incrementing, &other.timestamp, &other.has_nanos, &other.exact, &other.accepted)
+    }
 }
 
 /// For status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
@@ -155,7 +183,7 @@ impl fmt::Display for SourceOffset {
 
 /// The step a batch makes: `from` (exclusive) is the committed offset it was read after, `to`
 /// (inclusive) the one that is true once the batch is committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct OffsetDelta {
     /// Whose offset.
     pub partition: SourcePartition,
@@ -163,9 +191,22 @@ pub struct OffsetDelta {
     pub from: Option<SourceOffset>,
     /// What is committed with the batch.
     pub to: SourceOffset,
+    /// The guard's checkpoint at `to`, if it is another than that of `to` itself.
+    pub guard: Option<Arc<dyn GuardCheckpoint>>,
 }
 
-/// The committed offset of each partition of one task. Only moves by [`Offsets::try_apply`].
+impl OffsetDelta {
+    /// What is stored: `to`, with the text of the checkpoint.
+    pub fn stored(&self) -> Cow<'_, SourceOffset> {
+        match &self.guard {
+            Some(guard) => Cow::Owned(SourceOffset { guard: Some(guard.to_text()), ..self.to.bare() }),
+            None => Cow::Borrowed(&self.to),
+        }
+    }
+}
+
+/// The committed offset of each partition of one task, without the guard's checkpoints. Only moves by
+/// [`Offsets::try_apply`].
 #[derive(Debug, Default)]
 pub struct Offsets {
     committed: HashMap<SourcePartition, SourceOffset>,
@@ -174,7 +215,7 @@ pub struct Offsets {
 impl Offsets {
     /// Takes what the store loaded.
     pub fn new(committed: HashMap<SourcePartition, SourceOffset>) -> Self {
-        Self { committed }
+        Self { committed: committed.into_iter().map(|(partition, offset)| (partition, offset.bare())).collect() }
     }
 
     /// The committed offset, if any.
@@ -187,12 +228,16 @@ impl Offsets {
     /// # Errors
     /// `Offsets` on a gap; nothing is changed then.
     pub fn try_apply(&mut self, delta: OffsetDelta) -> Result<()> {
-        if self.committed.get(&delta.partition) != delta.from.as_ref() {
+        let is_at = match (self.committed.get(&delta.partition), &delta.from) {
+            (Some(committed), Some(from)) => committed.is_at(from),
+            (committed, from) => committed.is_none() && from.is_none(),
+        };
+        if !is_at {
             return Err(Error::new(ErrorKind::Offsets, "a batch does not start at the committed offset")
                 .with("partition", &delta.partition)
                 .advise("this is a bug in rowtide; nothing was lost, restart the connector and report it"));
         }
-        self.committed.insert(delta.partition, delta.to);
+        self.committed.insert(delta.partition, delta.to.bare());
         Ok(())
     }
 }
@@ -212,12 +257,32 @@ mod tests {
             partition: partition.clone(),
             from: from.map(offset),
             to: offset(to),
+            guard: None,
         };
         let mut offsets = Offsets::default();
         offsets.try_apply(delta(None, 5)).unwrap();
         offsets.try_apply(delta(Some(5), 9)).unwrap();
         assert_eq!(offsets.try_apply(delta(Some(5), 12)).unwrap_err().kind(), ErrorKind::Offsets);
         assert_eq!(offsets.try_apply(delta(None, 3)).unwrap_err().kind(), ErrorKind::Offsets);
+        assert_eq!(offsets.get(&partition), Some(&offset(9)));
+    }
+
+    #[test]
+    fn what_the_guard_has_stored_is_not_where_a_table_stands() {
+        #[derive(Debug)]
+        struct Text(&'static str);
+        impl GuardCheckpoint for Text {
+            fn to_text(&self) -> String {
+                self.0.to_owned()
+            }
+        }
+        let partition = SourcePartition::table("public.t");
+        let loaded = SourceOffset { guard: Some("before".into()), ..offset(5) };
+        let mut offsets = Offsets::new(HashMap::from([(partition.clone(), loaded)]));
+        let guard = Some(Arc::new(Text("after")) as Arc<dyn GuardCheckpoint>);
+        let delta = OffsetDelta { partition: partition.clone(), from: Some(offset(5)), to: offset(9), guard };
+        assert_eq!(*delta.stored(), SourceOffset { guard: Some("after".into()), ..offset(9) });
+        offsets.try_apply(delta).unwrap();
         assert_eq!(offsets.get(&partition), Some(&offset(9)));
     }
 }

@@ -103,7 +103,7 @@ impl OffsetStore for KafkaOffsetStore {
     }
 
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
-        format::record(&self.topic, connector, &delta.partition, Some(&delta.to))
+        format::record(&self.topic, connector, &delta.partition, Some(&delta.stored()))
     }
 
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {
@@ -120,7 +120,7 @@ impl OffsetStore for KafkaOffsetStore {
 
     fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
         let topic = self.worker_topic.as_ref()?;
-        Some(format::record(topic, connector, &delta.partition, Some(&delta.to)))
+        Some(format::record(topic, connector, &delta.partition, Some(&delta.stored())))
     }
 }
 

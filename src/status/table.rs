@@ -86,12 +86,14 @@ pub struct BeganAnew {
 pub struct GuardStatus {
     /// What is promised; empty until it is known.
     pub level: &'static str,
-    /// How.
-    pub way: &'static str,
+    /// By which method.
+    #[serde(rename = "way")]
+    pub method: &'static str,
     /// What is not covered.
     pub uncovered: String,
     /// What would raise the level.
-    pub raise: Option<String>,
+    #[serde(rename = "raise")]
+    pub remedy: Option<String>,
     /// How far back late rows are looked for.
     pub window_seconds: Option<f64>,
     /// How long the oldest open transaction has been open, at most.

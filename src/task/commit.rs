@@ -327,9 +327,9 @@ fn chain(deltas: &mut HashMap<SourcePartition, OffsetDelta>, delta: OffsetDelta)
         }
         Some(open) => {
             let mut within = Offsets::new(HashMap::from([(open.partition.clone(), open.to.clone())]));
-            let to = delta.to.clone();
+            let (to, guard) = (delta.to.clone(), delta.guard.clone());
             within.try_apply(delta)?;
-            open.to = to;
+            (open.to, open.guard) = (to, guard);
         }
     }
     Ok(())

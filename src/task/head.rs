@@ -1,6 +1,8 @@
 //! The read head of a table: how far it has been read, which is not how far it has been committed.
 
-use crate::model::{Position, SourceOffset, SourcePartition, TableMark};
+use std::sync::Arc;
+
+use crate::model::{GuardCheckpoint, Position, SourceOffset, SourcePartition, TableMark};
 
 /// How far a table has been read.
 #[derive(Debug, Clone)]
@@ -16,12 +18,14 @@ pub(super) struct ReadHead {
     pub(super) begins_anew: bool,
     /// The position belongs to the columns that are bound.
     pub(super) is_found: bool,
+    /// The checkpoint of the late-commit guard that was handed on with the offset; none: that which is stored in it.
+    pub(super) guard: Option<Arc<dyn GuardCheckpoint>>,
 }
 
 impl ReadHead {
     /// At the beginning of a table, before anything is known of its offset.
     pub(super) fn new(partition: SourcePartition) -> Self {
-        Self { partition, offset: None, position: None, begins_anew: false, is_found: false }
+        Self { partition, offset: None, position: None, begins_anew: false, is_found: false, guard: None }
     }
 
     /// The offset whose fields mean the table that is read.

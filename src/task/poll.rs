@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use super::continuity::Looks;
+use super::guard::Observer;
 use super::handoff::{Handoff, Outbox};
 use super::head::Parked;
-use super::late::Watch;
 use super::polled::Polled;
 use super::refused::Refusals;
 use super::schedule::Rhythm;
@@ -50,7 +50,7 @@ pub(super) struct PollStage<'a> {
     /// When the connection was last used.
     used: Clock,
     /// What is open in the database the connection leads to.
-    watch: Watch,
+    watch: Observer,
     relations: Vec<Polled>,
     /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
     parked: HashMap<Relation, Parked>,
@@ -75,7 +75,7 @@ impl<'a> PollStage<'a> {
             recognised: false,
             connection: None,
             used: Clock::now(),
-            watch: Watch::default(),
+            watch: Observer::default(),
             relations: Vec::new(),
             parked: HashMap::new(),
             looks: Looks::default(),
@@ -316,12 +316,11 @@ impl<'a> PollStage<'a> {
         polled.settle_doubt(&mut cx).await?;
         polled.check_cursor(&mut cx).await?;
         let outcome = polled.poll(&mut cx).await;
-        polled.late.settle(outcome.is_ok());
         match outcome {
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TransactionAborted) => Err(error),
             Err(error) => {
                 cx.watch.abandon(cx.connection).await?;
-                Err(polled.late.judge_error(error))
+                Err(polled.guard.classify(error))
             }
             outcome => outcome,
         }

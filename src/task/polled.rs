@@ -8,9 +8,9 @@ use super::Parts;
 use super::binding::{Binding, RecordEncoder};
 use super::continuity::Continuity;
 use super::facts::Known;
+use super::guard::TableGuard;
 use super::handoff::{Handoff, Outbox, Place, Step, StepEnd};
 use super::head::{Parked, ReadHead};
-use super::late::Late;
 use super::odd::Looks;
 use super::paging::Paging;
 use super::pass::{Pass, Passes};
@@ -49,7 +49,7 @@ pub(super) struct Polled {
     pub(super) facts: Known,
     pub(super) looks: Looks,
     pub(super) skipping: Skipping,
-    pub(super) late: Late,
+    pub(super) guard: TableGuard,
     /// Whether it is still the table that was read.
     pub(super) continuity: Continuity,
     /// Whom its poll waits for.
@@ -92,7 +92,7 @@ impl Polled {
             facts: Known::default(),
             looks: Looks::default(),
             skipping: Skipping::default(),
-            late: Late::default(),
+            guard: TableGuard::default(),
             continuity: Continuity::default(),
             activity,
             name,
@@ -130,7 +130,7 @@ impl Polled {
 
     /// Hands the result of a step on, and makes what it has led to the present state.
     async fn install(&mut self, result: StepResult, place: Place<'_>, out: &Outbox) -> Result<bool> {
-        let StepResult { step, head, exhausted, .. } = result;
+        let StepResult { step, head, guard, exhausted, .. } = result;
         match step {
             Some(step) => {
                 // A first load ends when its last rows are committed, so the commit stage says so.
@@ -147,6 +147,9 @@ impl Polled {
         }
         if let Some(head) = head {
             self.head = head;
+        }
+        if let Some(guard) = guard {
+            self.guard.install(guard, &self.board);
         }
         if exhausted && self.is_bulk() {
             // The next poll begins the next pass.
@@ -203,7 +206,7 @@ impl Polled {
         (self.changes.redescribes, self.changes.disputed) = (0, None);
         let interval = self.spec.polling.interval;
         match exhausted {
-            true if self.late.observes() => self.schedule.due_at_beat(rhythm, interval),
+            true if self.guard.observes() => self.schedule.due_at_beat(rhythm, interval),
             true => self.schedule.due_after(interval),
             false => self.schedule.due_at_once(),
         }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::binding::{Binding, RecordEncoder, describe, stored_for};
 use super::driver_types::DriverChoice;
+use super::guard::choose_method;
 use super::handoff::{Handoff, Outbox};
 use super::head::{Parked, ReadHead};
 use super::older::Age;
 use super::polled::{Bound, Polled};
 use super::stall::Waits;
 use super::step::Context;
-use super::{Parts, facts, late};
+use super::{Parts, facts};
 use crate::config::spec::{Recreated, TimestampInitial, TooLarge};
 use crate::error::{ErrorKind, Result};
 use crate::model::{Instant, Mode, OffsetDelta, SourceOffset, SourcePartition, TableDefinition, TableMark};
@@ -42,7 +43,7 @@ impl Polled {
             tracing::info!(table = %self.name, subject, change, "the columns have changed");
         }
         let rules = facts::of_rules(cx.connection, &binding).await?;
-        let judged = late::judge(&self.spec, cx.connection, &binding).await?;
+        let chosen = choose_method(&self.spec, cx.connection, &binding).await?;
         let encoder = self.encoder(parts, &binding, change).await?;
         parts.columns.accept(&binding.definition);
         let skipped = &binding.definition.skipped;
@@ -55,7 +56,7 @@ impl Polled {
         for DriverChoice { column, text } in by_driver {
             tracing::info!(table = %self.name, column, "{text}");
         }
-        self.late.judged(&self.name, judged, cx.watch.life(), &self.board);
+        self.guard.chosen(&self.name, chosen, cx.watch.epoch(), &self.board);
         self.facts.check_again();
         self.looks.again();
         self.continuity.described();
@@ -171,7 +172,10 @@ impl Polled {
         } else {
             self.age_of(cx.parts, cx.connection, binding, &offset, position.as_ref()).await?
         };
-        self.late.resume(&self.name, offset.guard.as_deref(), position.as_ref(), cx.connection.identity())?;
+        let handed_on = head.guard.as_ref().map(|checkpoint| checkpoint.to_text());
+        let checkpoint = handed_on.as_deref().or(offset.guard.as_deref());
+        self.guard.resume(&self.name, checkpoint, position.as_ref(), cx.connection.identity())?;
+        self.head.guard = head.guard;
         (self.head.position, self.head.offset, self.parked) = (position, head.offset, None);
         self.board.position(offset.to_string());
         tracing::info!(table = %self.name, position = %offset, partition = %found_as, topic, "continuing");
@@ -214,7 +218,7 @@ impl Polled {
     /// Stores an offset although there are no rows to go with it.
     async fn store(&mut self, to: SourceOffset, out: &Outbox) -> Result<()> {
         let (partition, from) = (self.head.partition.clone(), self.head.offset.clone());
-        let delta = OffsetDelta { partition, from, to: to.clone() };
+        let delta = OffsetDelta { partition, from, to: to.clone(), guard: None };
         out.send(Handoff::Offset { table: Arc::clone(&self.name), delta }).await?;
         // An empty poll ends the transaction.
         self.more_promised = true;

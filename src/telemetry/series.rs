@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::labels::*;
 use super::names::*;
+use crate::guard::Level;
 use crate::model::{NotPolled, OddCursor};
 use crate::status::{GuardStatus, TableState};
 
@@ -73,9 +74,6 @@ fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 16))
 }
 
-/// Every level of [`GuardStatus::level`].
-const GUARD_LEVELS: [&str; 6] = ["exact", "partial", "hold", "rescan", "delay", "off"];
-
 impl Shared {
     pub(super) fn new() -> Self {
         let mut registry = Registry::default();
@@ -114,10 +112,10 @@ impl Shared {
     }
 
     pub(super) fn observe_guard(&self, labels: &TableLabels, guard: &GuardStatus) {
-        for level in GUARD_LEVELS.into_iter().filter(|_| !guard.level.is_empty()) {
+        for level in Level::ALL.map(Level::as_str).into_iter().filter(|_| !guard.level.is_empty()) {
             self.guard_level.get_or_create_owned(&labels.level(level)).set((guard.level == level).into());
         }
-        let is_guarded = matches!(guard.level, "exact" | "partial" | "hold" | "rescan");
+        let is_guarded = Level::ALL.iter().any(|level| level.as_str() == guard.level && level.finds_rows());
         let hidden = is_guarded.then_some(guard.hidden_ids as f64);
         let gauges = [
             (&self.guard_window, guard.window_seconds),
@@ -156,7 +154,7 @@ impl Shared {
         self.last_poll.remove(labels);
         self.observe_guard(labels, &GuardStatus::default());
         self.observe_not_polled(labels, &[]);
-        for level in GUARD_LEVELS {
+        for level in Level::ALL.map(Level::as_str) {
             self.guard_level.remove(&labels.level(level));
         }
         for state in TableState::ALL {

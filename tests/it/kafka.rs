@@ -235,7 +235,9 @@ async fn offsets_go_round_in_the_partition_java_would_choose() {
     let mut producer = started(&unique("offsets")).await;
     for id in 1..=3 {
         producer.begin().await.unwrap();
-        let deltas = tables.iter().map(|table| OffsetDelta { partition: table.clone(), from: None, to: offset(id) });
+        let to = |table: &SourcePartition| (table.clone(), offset(id));
+        let deltas =
+            tables.iter().map(to).map(|(partition, to)| OffsetDelta { partition, from: None, to, guard: None });
         producer.commit(deltas.map(|delta| store.stage(&connector, &delta)).collect()).await.unwrap();
     }
     producer.begin().await.unwrap();

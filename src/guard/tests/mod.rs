@@ -1,20 +1,19 @@
-//! The deterministic model: a database with snapshots, subtransactions and prepared transactions, a poller that drives
-//! the state machines as `task` does, and random schedules of both, shrunk when one fails.
+//! The deterministic model: a database with snapshots, subtransactions and prepared transactions, and random schedules of
+//! writers. `task/tests/guarded.rs` runs every method against it through the real poller; here `snapshot` by itself, with a
+//! clock that steps back, many schedules in little time. One that fails is shrunk.
 
-mod gaps;
 mod snapshot;
-mod store;
-mod window;
+pub(crate) mod store;
 
 use chrono::FixedOffset;
 
 use self::store::{TICK, Write};
-use crate::guard::clock::ColumnClock;
+use crate::guard::column_clock::ColumnClock;
 use crate::model::{CursorKind, Micros};
 use crate::zone::Zone;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Write(Write),
     /// Polls; so many of the following steps happen between observation and view, and between view and answer.
     Poll(u8, u8),
@@ -23,7 +22,7 @@ enum Step {
 }
 
 /// A step at random.
-fn step(random: &mut fastrand::Rng) -> Step {
+pub(crate) fn step(random: &mut fastrand::Rng) -> Step {
     let (n, row) = (random.u8(..), random.u8(..));
     Step::Write(match random.u8(0..76) {
         0..6 => Write::Begin(n),
@@ -51,10 +50,10 @@ struct Setting {
 
 /// When a schedule begins, and what the timestamp column holds.
 #[derive(Debug, Clone, Copy)]
-struct World {
-    start: Micros,
-    clock: ColumnClock,
-    zone: Zone,
+pub(crate) struct World {
+    pub(crate) start: Micros,
+    pub(crate) clock: ColumnClock,
+    pub(crate) zone: Zone,
 }
 
 impl World {
@@ -67,7 +66,7 @@ impl World {
     }
 
     /// Instants, wall clocks behind them, or wall clocks that are set back by an hour after a few steps.
-    fn any(random: &mut fastrand::Rng) -> Self {
+    pub(crate) fn any(random: &mut fastrand::Rng) -> Self {
         match random.u8(..4) {
             0 => Self::walls(START, Zone::Fixed(FixedOffset::west_opt(60).unwrap())),
             1 => Self::walls(SET_BACK - i64::from(random.u8(..150)) * TICK, Zone::Named(chrono_tz::Europe::Berlin)),
@@ -76,7 +75,7 @@ impl World {
     }
 
     /// No time at or above it has been written before an instant.
-    fn highest_until(&self, instant: Micros) -> Micros {
+    pub(crate) fn highest_until(&self, instant: Micros) -> Micros {
         if self.clock.is_wall() { self.zone.highest_wall_until(instant) } else { instant }
     }
 }

@@ -1,11 +1,11 @@
-//! The way `snapshot` against the model.
+//! The method `snapshot` against the model.
 
 use std::collections::BTreeMap;
 
 use super::store::{Store, TICK, Version, Write};
 use super::{Setting, Step, World, schedule, shrunk};
-use crate::guard::edge::{Edge, Low};
-use crate::guard::snapshot::{Cursor as Stands, SLACK, State, halves};
+use crate::guard::snapshot::{CursorState, SLACK, SnapshotState, halves};
+use crate::guard::watermark::{LowWatermark, WatermarkTracker};
 use crate::model::{Micros, ViewAnswer};
 
 // A transaction takes its time up to nine ticks before it can be seen.
@@ -19,10 +19,10 @@ struct Poller {
     guarded: bool,
     page: usize,
     newest: Option<Micros>,
-    edge: Edge,
+    edge: WatermarkTracker,
     last: (u64, Micros),
     cursor: Option<Cursor>,
-    state: Option<State>,
+    state: Option<SnapshotState>,
     /// The view of the last poll: it may serve the next one, too.
     view: Option<Shown>,
     polls: usize,
@@ -33,7 +33,7 @@ struct Poller {
 /// What a view has shown, and what had been observed before it.
 #[derive(Clone)]
 struct Shown {
-    low: Low,
+    low: LowWatermark,
     stepped_back: Option<Micros>,
     answer: ViewAnswer,
     visible: Vec<Version>,
@@ -43,11 +43,11 @@ struct Shown {
 impl Poller {
     /// A new view. `between` lets the writers go on.
     fn look(&mut self, store: &mut Store, mut between: impl FnMut(&mut Store)) -> Shown {
-        let low: Low = self.edge.observe(&store.observe(self.last.1));
+        let low: LowWatermark = self.edge.observe(&store.observe(self.last.1));
         let stepped_back = self.edge.stepped_back_since(self.last.0);
         self.last = (low.number, store.steady);
         between(store);
-        let question = State::question(self.state.as_ref());
+        let question = SnapshotState::question(self.state.as_ref());
         let (view, visible) = store.view();
         let upper = store.world.highest_until(store.clock);
         between(store);
@@ -85,9 +85,9 @@ impl Poller {
         let clock = store.world.clock;
         let now = clock.at(low.clock);
         let behind = if clock.is_wall() { now - time.max(self.newest).unwrap_or(now) } else { 0 };
-        let cursor = Stands { time, stepped_back, behind: behind.max(0), is_same_view: !is_new };
+        let cursor = CursorState { time, stepped_back, behind: behind.max(0), is_same_view: !is_new };
         let low = clock.of_low(&low, SLACK);
-        let mut poll = State::poll(self.state.as_ref(), &answer, &low, cursor, WINDOW);
+        let mut poll = SnapshotState::poll(self.state.as_ref(), &answer, &low, cursor, WINDOW);
         self.newest = visible.iter().map(|version| version.time).max();
         assert_eq!(poll.broken, None);
 
@@ -119,7 +119,7 @@ impl Poller {
         }
         let state = poll.finish();
         let is_outdated =
-            self.stored.as_ref().is_some_and(|(_, text)| state.outdates(&State::from_text(text).unwrap()));
+            self.stored.as_ref().is_some_and(|(_, text)| state.outdates(&SnapshotState::from_text(text).unwrap()));
         if let Some(cursor) = self.cursor.filter(|_| rows > 0 || is_outdated) {
             self.stored = Some((cursor, state.to_text()));
         }
@@ -128,10 +128,10 @@ impl Poller {
     }
 
     fn restart(&mut self) {
-        self.edge = Edge::default();
+        self.edge = WatermarkTracker::default();
         self.last.0 = 0;
         self.view = None;
-        let read_back = |text: &String| State::from_text(text).expect("what was written");
+        let read_back = |text: &String| SnapshotState::from_text(text).expect("what was written");
         self.cursor = self.stored.as_ref().map(|(cursor, _)| *cursor);
         self.state = self.stored.as_ref().map(|(_, text)| read_back(text));
     }
@@ -147,7 +147,7 @@ fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
         guarded,
         page,
         newest: None,
-        edge: Edge::default(),
+        edge: WatermarkTracker::default(),
         last: (0, 0),
         cursor: None,
         state: None,
@@ -193,7 +193,8 @@ fn run(steps: &[Step], guarded: bool, setting: Setting) -> (usize, usize) {
     }
     let (_, last) = store.view();
     let missing = last.iter().filter(|one| !poller.emitted.contains_key(&(one.key, one.number))).count();
-    assert!(last.iter().all(|one| store.is_committed(one)));
+    let phantoms: Vec<_> = poller.emitted.keys().filter(|version| !store.was_committed(**version)).collect();
+    assert!(phantoms.is_empty(), "never committed, and emitted: {phantoms:?}");
     let twice = poller.emitted.values().filter(|count| **count > 1).count();
     (missing, twice)
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
-use crate::guard::edge::Observation;
+use crate::guard::watermark::Observation;
 use crate::model::{Micros, OpenTransaction, OpenTransactions, View};
 
 /// A tenth of a second.
-pub(super) const TICK: Micros = 100_000;
+pub(crate) const TICK: Micros = 100_000;
 
 /// What writers do; numbers choose among what is there, so that any part of a schedule is a schedule.
 #[derive(Debug, Clone)]
-pub(super) enum Write {
+pub(crate) enum Write {
     /// A transaction begins; it took its time so many ticks ago.
     Begin(u8),
     Insert(u8),
@@ -44,14 +44,14 @@ struct Transaction {
 
 /// A version of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Version {
+pub(crate) struct Version {
     pub time: Micros,
     pub key: usize,
     pub number: usize,
     pub id: u64,
 }
 
-pub(super) struct Store {
+pub(crate) struct Store {
     pub clock: Micros,
     /// Only goes forward.
     pub steady: Micros,
@@ -69,7 +69,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(first_id: u64, shows_starts: bool, world: World) -> Self {
+    pub(crate) fn new(first_id: u64, shows_starts: bool, world: World) -> Self {
         Self {
             clock: world.start,
             steady: 0,
@@ -85,7 +85,7 @@ impl Store {
         }
     }
 
-    pub(super) fn apply(&mut self, write: &Write) {
+    pub(crate) fn apply(&mut self, write: &Write) {
         match *write {
             Write::Begin(ago) => {
                 let began = self.clock - i64::from(ago % 9) * TICK;
@@ -149,6 +149,12 @@ impl Store {
         }
     }
 
+    /// The clock goes on.
+    pub(crate) fn pass(&mut self, time: Micros) {
+        self.clock += time;
+        self.steady += time;
+    }
+
     fn choose(&self, which: u8, phase: Phase) -> Option<usize> {
         let open: Vec<usize> = (0..self.transactions.len()).filter(|i| self.transactions[*i].phase == phase).collect();
         (!open.is_empty()).then(|| open[usize::from(which) % open.len()])
@@ -178,7 +184,7 @@ impl Store {
     }
 
     /// Ends whatever is open, most of it well, and waits until all of it lies in the past.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for which in 0..self.transactions.len() * 2 {
             self.end((which % 4) as u8, !which.is_multiple_of(3));
         }
@@ -190,7 +196,7 @@ impl Store {
     }
 
     /// Lets the clock go on until something is true of every version.
-    pub(super) fn wait_for(&mut self, holds: impl Fn(&Version, Micros) -> bool) {
+    pub(crate) fn wait_for(&mut self, holds: impl Fn(&Version, Micros) -> bool) {
         while !self.rows.iter().flatten().all(|version| holds(version, self.clock)) {
             self.apply(&Write::Tick(u8::MAX));
         }
@@ -201,7 +207,7 @@ impl Store {
         in_phase && !self.dead.contains(&id)
     }
 
-    pub(super) fn observe(&self, since: Micros) -> Observation {
+    pub(crate) fn observe(&self, since: Micros) -> Observation {
         let open = |prefix: char, wanted: Phase| {
             let all = self.transactions.iter().enumerate().filter(move |(_, one)| one.phase == wanted);
             let shown = |(index, one): (usize, &Transaction)| OpenTransaction {
@@ -219,13 +225,8 @@ impl Store {
         }
     }
 
-    /// The start of the oldest transaction that has not ended, prepared ones included.
-    pub(super) fn oldest(&self) -> Option<Micros> {
-        self.transactions.iter().filter(|one| one.phase != Phase::Ended).map(|one| one.began).min()
-    }
-
     /// A view, and what it shows: the visible version of each row.
-    pub(super) fn view(&self) -> (View, Vec<Version>) {
+    pub(crate) fn view(&self) -> (View, Vec<Version>) {
         let top = |one: &Transaction| one.levels[0].first().copied().filter(|_| one.phase != Phase::Ended);
         let running: Vec<u64> = self.transactions.iter().filter_map(top).collect();
         let xmin = running.iter().min().copied().unwrap_or(self.next_id);
@@ -233,12 +234,13 @@ impl Store {
         (View { xmin, xmax: self.next_id, running }, self.rows.iter().filter_map(visible).collect())
     }
 
-    pub(super) fn in_progress(&self, ids: impl Iterator<Item = u64>) -> Vec<u64> {
+    pub(crate) fn in_progress(&self, ids: impl Iterator<Item = u64>) -> Vec<u64> {
         ids.filter(|id| self.is_running(*id)).collect()
     }
 
-    /// Whether a version was ever committed.
-    pub(super) fn is_committed(&self, version: &Version) -> bool {
-        self.committed.contains(&version.id)
+    /// Whether a version of a row, by key and number, was ever committed.
+    pub(crate) fn was_committed(&self, (key, number): (usize, usize)) -> bool {
+        let version = self.rows.get(key).and_then(|row| row.get(number));
+        version.is_some_and(|version| self.committed.contains(&version.id))
     }
 }

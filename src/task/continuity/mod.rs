@@ -349,7 +349,7 @@ impl Polled {
         );
         cx.parts.server.reappeared(&self.spec.partition);
         self.board.began_anew();
-        self.late.begin_anew();
+        self.guard.begin_anew();
         self.continuity.begin_anew();
         self.head.begin_anew();
         self.facts.begin_anew();

@@ -16,9 +16,9 @@ use tokio::time::Instant as Clock;
 use self::run::StepRun;
 use super::Parts;
 use super::facts::bound_of_polls;
+use super::guard::{At, GuardOutcome, GuardPoll, Observer};
 use super::handoff::{Outbox, Place, Skipped, Step, StepEnd};
 use super::head::ReadHead;
-use super::late::{At, Sweep, Watch};
 use super::polled::{Bound, Polled};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,7 +33,7 @@ pub(super) struct Context<'p> {
     /// The offsets that were stored when the session began.
     pub(super) stored: &'p Loaded,
     pub(super) connection: &'p mut dyn SourceConnection,
-    pub(super) watch: &'p mut Watch,
+    pub(super) watch: &'p mut Observer,
     pub(super) out: &'p Outbox,
 }
 
@@ -42,7 +42,7 @@ struct StepPlan {
     query: PlannedQuery,
     limits: Limits,
     /// The late-commit guard's part.
-    guard: Option<Sweep>,
+    guard: Option<GuardPoll>,
 }
 
 /// The rows of a step that have not been handed on.
@@ -50,7 +50,7 @@ struct StepRows {
     page: Page,
     /// In the parts before rows were left out whose values did not fit.
     has_misfits: bool,
-    guard: Option<Sweep>,
+    guard: Option<GuardPoll>,
     /// How long late rows were looked for.
     late_took: Duration,
 }
@@ -61,6 +61,8 @@ pub(super) struct StepResult {
     pub(super) step: Option<Step>,
     /// The read head behind it.
     pub(super) head: Option<ReadHead>,
+    /// What the guard's part of it has led to.
+    pub(super) guard: Option<GuardOutcome>,
     /// Nothing newer is left.
     pub(super) exhausted: bool,
     /// Newer rows wait for an older transaction to end.
@@ -90,7 +92,7 @@ impl StepPlan {
         after: Option<&Position>,
         upper: Option<CursorValue<'static>>,
         limits: Limits,
-        guard: Option<Sweep>,
+        guard: Option<GuardPoll>,
     ) -> Self {
         let bound = match &guard {
             Some(guard) => guard.bound(upper),
@@ -117,7 +119,7 @@ impl Polled {
         is_torn: &mut bool,
     ) -> Result<(StepResult, Place<'p>)> {
         let (started, bound) = (Clock::now(), self.bound()?);
-        if !self.late.shares_view() {
+        if !self.guard.shares_view() {
             cx.watch.release(cx.connection).await?;
         }
         let place = cx.place().await?;
@@ -149,7 +151,7 @@ impl Polled {
         Ok(upper)
     }
 
-    async fn begin_guard(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<Sweep>> {
+    async fn begin_guard(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<GuardPoll>> {
         let at = At {
             spec: &self.spec,
             table: &self.name,
@@ -158,9 +160,8 @@ impl Polled {
             newest: self.facts.newest(),
             once: cx.parts.once,
             board: &self.board,
-            clock: self.late.clock(),
         };
-        self.late.begin(at, cx.connection, cx.watch).await
+        self.guard.begin(at, cx.connection, cx.watch).await
     }
 
     /// What the rows of a step lead to.
@@ -173,13 +174,13 @@ impl Polled {
         is_torn: bool,
     ) -> Result<StepResult> {
         let StepRows { mut page, has_misfits, guard, late_took } = rows;
-        let (mut must_store, mut blocker) = (is_torn, None);
+        let (mut must_store, mut blocker, mut outcome) = (is_torn, None, None);
         if let Some(guard) = guard {
             self.metrics.late(guard.late_rows(), guard.reread_rows());
             blocker = guard.blocker().map(str::to_owned);
-            let place = (&*self.name, bound.binding.planner.time_kind().is_some());
-            let is_outdated = self.late.finish(place, guard, late_took, &self.board);
-            must_store |= is_outdated && self.head.position.is_some();
+            let led_to = self.guard.finish(&self.name, guard, late_took)?;
+            must_store |= led_to.must_store() && self.head.position.is_some();
+            outcome = Some(led_to);
         }
         if !page.batch.is_empty() {
             self.note_rows(cx, bound, &mut page).await?;
@@ -197,10 +198,10 @@ impl Polled {
                 Some(blocker) => self.board.waiting(format!("newer rows wait for {blocker}")),
                 None => self.board.polled(false, exhausted),
             }
-            return Ok(StepResult { step: None, head: None, exhausted, is_held_back });
+            return Ok(StepResult { step: None, head: None, guard: outcome, exhausted, is_held_back });
         }
-        let (step, head) = self.carry(bound, page, skipped, exhausted, cx.connection.identity())?;
-        Ok(StepResult { step: Some(step), head: Some(head), exhausted, is_held_back: false })
+        let (step, head) = self.carry(bound, page, skipped, exhausted, outcome.as_mut())?;
+        Ok(StepResult { step: Some(step), head: Some(head), guard: outcome, exhausted, is_held_back: false })
     }
 
     /// Rows left out of a step: makes sure that their values are at fault and not a schema that has changed.
@@ -228,7 +229,7 @@ impl Polled {
         page: Page,
         skipped: Option<Skipped>,
         exhausted: bool,
-        identity: Option<&str>,
+        guard: Option<&mut GuardOutcome>,
     ) -> Result<(Step, ReadHead)> {
         let (planner, zone) = (&bound.binding.planner, &self.spec.types.all.zone);
         let end = if exhausted { StepEnd::CaughtUp } else { StepEnd::More };
@@ -241,13 +242,15 @@ impl Polled {
             step.newest = Some(kind.to_instant(newest, zone)?);
         }
         let (partition, from) = (self.head.partition.clone(), self.head.offset.clone());
-        let mut head = ReadHead { partition, offset: None, position: None, begins_anew: false, is_found: true };
+        let mut head =
+            ReadHead { partition, offset: None, position: None, begins_anew: false, is_found: true, guard: None };
         if !matches!(planner.mode(), Mode::Bulk) {
-            let mut to = planner.offset_of(&position, page.settled.as_deref(), self.head.offset_of_table(), zone)?;
-            to.guard = self.late.stored_with(&position, identity);
+            let to = planner.offset_of(&position, page.settled.as_deref(), self.head.offset_of_table(), zone)?;
+            let guard = guard.and_then(|guard| guard.checkpoint(&position));
+            head.guard.clone_from(&guard);
             step.mark = self.continuity.mark(&head.partition);
             head.offset = Some(to.clone());
-            step.delta = Some(OffsetDelta { partition: head.partition.clone(), from, to });
+            step.delta = Some(OffsetDelta { partition: head.partition.clone(), from, to, guard });
         }
         head.position = Some(position);
         Ok((step, head))

@@ -13,8 +13,8 @@ use crate::model::{EncodedBatch, Mode, PlannedQuery, Position, Value};
 use crate::plan::Planner;
 use crate::reader::{CutRule, LeftOut, Limits, Ordered, Page, read_page};
 use crate::task::Parts;
+use crate::task::guard::{GuardPoll, Phase};
 use crate::task::handoff::{Outbox, Place, Step};
-use crate::task::late::{Phase, Sweep};
 use crate::task::polled::{Bound, Polled};
 use crate::task::skipped::tolerance;
 
@@ -81,7 +81,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         connection: &mut dyn SourceConnection,
         query: &PlannedQuery,
         limits: Limits,
-        guard: Option<&mut Sweep>,
+        guard: Option<&mut GuardPoll>,
     ) -> Result<Page> {
         let (bound, batch) = (self.bound, self.table.empty_batch(self.bound));
         let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
@@ -95,7 +95,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         &mut self,
         connection: &mut dyn SourceConnection,
         tie: Position,
-        guard: Option<&mut Sweep>,
+        guard: Option<&mut GuardPoll>,
     ) -> Result<Page> {
         let planner = &self.bound.binding.planner;
         if matches!(planner.mode(), Mode::Bulk) {
@@ -116,7 +116,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         &mut self,
         connection: &mut dyn SourceConnection,
         query: &PlannedQuery,
-        guard: &mut Sweep,
+        guard: &mut GuardPoll,
         mut page: Page,
     ) -> Result<Page> {
         let mut stream = open(connection, self.bound, query, Some(guard), Phase::Late).await?;
@@ -171,12 +171,12 @@ async fn open<'c>(
     connection: &'c mut dyn SourceConnection,
     bound: &'c Bound,
     query: &'c PlannedQuery,
-    guard: Option<&'c mut Sweep>,
+    guard: Option<&'c mut GuardPoll>,
     phase: Phase,
 ) -> Result<Box<dyn RowStream + 'c>> {
     let stream = connection.fetch(&bound.binding.definition, query).await?;
     Ok(match guard {
-        Some(guard) => guard.watch(stream, bound.binding.planner.order(), phase),
+        Some(guard) => guard.guarded(stream, bound.binding.planner.order(), phase),
         None => stream,
     })
 }

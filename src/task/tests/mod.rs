@@ -1,6 +1,8 @@
 //! The two stages against a scripted source and scripted brokers, in paused time. Whatever the script
 //! does, what is committed in the end equals the source, each row once and in order.
 
+mod database;
+mod guarded;
 mod schedule;
 mod scripted;
 mod servers;

@@ -22,6 +22,10 @@ pub(super) enum Step {
     Describe,
     Clock,
     Probe,
+    /// The transactions that are open.
+    Observe,
+    /// A view of the database begins.
+    View,
     Fetch,
     Bind,
     EnsureTopic,
@@ -33,11 +37,13 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 12] = [
+    const ALL: [Step; 14] = [
         Step::Connect,
         Step::Describe,
         Step::Clock,
         Step::Probe,
+        Step::Observe,
+        Step::View,
         Step::Fetch,
         Step::Bind,
         Step::EnsureTopic,
@@ -52,7 +58,7 @@ impl Step {
     pub(super) fn error(self) -> Error {
         let kind = match self {
             Step::Connect | Step::Clock => ErrorKind::Unreachable,
-            Step::Describe | Step::Probe | Step::Fetch => ErrorKind::Query,
+            Step::Describe | Step::Probe | Step::Observe | Step::View | Step::Fetch => ErrorKind::Query,
             Step::Bind => ErrorKind::Registry,
             Step::EnsureTopic | Step::Init | Step::Load | Step::Begin => ErrorKind::Kafka,
             Step::Send | Step::Commit => ErrorKind::TransactionAborted,
@@ -90,7 +96,7 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    fn random(rng: &mut Rng) -> Self {
+    pub(super) fn random(rng: &mut Rng) -> Self {
         let step = Step::ALL[rng.usize(..Step::ALL.len())];
         let effects: &[Effect] = match step {
             Step::Fetch => &[Effect::Fail, Effect::Hang, Effect::Changed, Effect::BreakAfter(rng.usize(..9))],
@@ -110,7 +116,7 @@ impl Planned {
 
 /// How a life ends.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(super) enum End {
     /// At once, wherever it is.
     Killed,
     /// As asked, if nothing hangs.
@@ -337,7 +343,7 @@ impl fmt::Display for Schedule {
 }
 
 /// What does not end when it is asked to is killed.
-async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
+pub(super) async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
     for task in &mut tasks {
         let _ = tokio::time::timeout(Duration::from_secs(1), &mut *task).await;
     }
@@ -345,7 +351,7 @@ async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
     kill(tasks).await;
 }
 
-async fn kill(tasks: Vec<JoinHandle<Result<()>>>) {
+pub(super) async fn kill(tasks: Vec<JoinHandle<Result<()>>>) {
     for task in &tasks {
         task.abort();
     }
@@ -356,7 +362,7 @@ async fn kill(tasks: Vec<JoinHandle<Result<()>>>) {
 
 /// Tasks end only when they are asked to, or fenced: one that was taken over fences its successor if it starts again
 /// in the very moment in which that one signs for the connector.
-async fn still_alive(
+pub(super) async fn still_alive(
     tasks: Vec<JoinHandle<Result<()>>>,
     may_be_fenced: bool,
 ) -> std::result::Result<Vec<JoinHandle<Result<()>>>, String> {
@@ -374,10 +380,10 @@ async fn still_alive(
     Ok(alive)
 }
 
-#[test]
-fn ten_thousand_schedules_of_faults_restarts_and_takeovers_end_in_exactly_once() {
+/// Runs schedules by their seeds, on every core, until one fails.
+pub(super) fn first_failing<S: Send>(last: u64, fails: impl Fn(u64) -> Option<S> + Sync) -> Option<S> {
     let given = std::env::var("ROWTIDE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
-    let (first, last) = given.map_or((0, 10_000), |seed: u64| (seed, seed + 1));
+    let (first, last) = given.map_or((0, last), |seed: u64| (seed, seed + 1));
     let next = AtomicU64::new(first);
     let failed = std::sync::Mutex::new(None);
     let work = || {
@@ -386,8 +392,7 @@ fn ten_thousand_schedules_of_faults_restarts_and_takeovers_end_in_exactly_once()
             if seed >= last || failed.lock().unwrap().is_some() {
                 return;
             }
-            let schedule = Schedule::new(seed);
-            if schedule.run().is_err() {
+            if let Some(schedule) = fails(seed) {
                 *failed.lock().unwrap() = Some(schedule);
             }
         }
@@ -397,7 +402,16 @@ fn ten_thousand_schedules_of_faults_restarts_and_takeovers_end_in_exactly_once()
             scope.spawn(work);
         }
     });
-    if let Some(schedule) = failed.into_inner().unwrap() {
+    failed.into_inner().unwrap()
+}
+
+#[test]
+fn ten_thousand_schedules_of_faults_restarts_and_takeovers_end_in_exactly_once() {
+    let failed = first_failing(10_000, |seed| {
+        let schedule = Schedule::new(seed);
+        schedule.run().is_err().then_some(schedule)
+    });
+    if let Some(schedule) = failed {
         let smaller = schedule.smaller();
         panic!("{}\n{smaller}", smaller.run().err().unwrap_or_default());
     }

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
+use super::database::Database;
 use super::schedule::{Effect, Planned, Step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
@@ -93,6 +94,8 @@ struct World {
     taught: bool,
     /// Connections that are idle for half a minute are closed.
     closes_idle: bool,
+    /// What the source is, if it has transactions.
+    database: Option<Database>,
 }
 
 /// How the rows of tables share what they are polled by, and what the catalog says of it.
@@ -210,7 +213,19 @@ impl Outside {
     }
 
     pub(super) fn now(&self) -> i64 {
-        self.world().now
+        let mut world = self.world();
+        let now = world.now;
+        world.database.as_mut().map_or(now, Database::upper)
+    }
+
+    /// From now on the source is this database.
+    pub(super) fn be(&self, database: Database) {
+        self.world().database = Some(database);
+    }
+
+    /// Asks the database, or changes something in it; none if the source has no transactions.
+    pub(super) fn database<T>(&self, work: impl FnOnce(&mut Database) -> T) -> Option<T> {
+        self.world().database.as_mut().map(work)
     }
 
     pub(super) fn set_now(&self, micros: i64) {
@@ -297,6 +312,9 @@ impl Outside {
     }
 
     pub(super) fn primary_key(&self) -> Vec<String> {
+        if self.world().database.is_some() {
+            return vec!["id".into()];
+        }
         if self.world().shape.is_keyless { vec![] } else { vec!["key".into()] }
     }
 
@@ -335,7 +353,13 @@ impl Outside {
     }
 
     pub(super) fn has(&self, table: &str) -> bool {
-        self.world().tables.contains_key(table)
+        let world = self.world();
+        world.tables.contains_key(table) || world.database.as_ref().is_some_and(|database| database.has(table))
+    }
+
+    /// Whether the timestamp column holds instants.
+    pub(super) fn is_zoned(&self) -> bool {
+        self.world().database.as_ref().is_none_or(|database| !database.world().clock.is_wall())
     }
 
     pub(super) fn count_statement(&self) {
@@ -556,7 +580,7 @@ impl OffsetStore for Outside {
     }
 
     fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {
-        let value = format::value(&delta.to);
+        let value = format::value(&delta.stored());
         KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(value) }
     }
 }

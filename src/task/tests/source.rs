@@ -7,19 +7,22 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::database::record_of;
 use super::schedule::{Effect, Step};
 use super::scripted::{Outside, SourceFault};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::convert::{Converter, Encoder, SchemaPreview, Side};
 use crate::dialect::{
-    self, Catalog, Dialect, DocumentedType, DriverRow, Flow, PageSource, PlanReport, RowSink, RowStream,
-    ServerIdentity, SourceConnection, SqlSyntax, StreamEnd, Undeliverable,
+    self, Catalog, Dialect, DocumentedType, DriverRow, Flow, LateSupport, PageSource, PastReads, PlanReport, RowSink,
+    RowStream, ServerIdentity, SnapshotViews, SourceConnection, SqlSyntax, StreamEnd, Transactions, Undeliverable,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::tests::store::Version;
 use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, PlannedQuery, Projection, Relation, RowText,
-    TableDefinition, TableId, UniqueKeys, Value,
+    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, Micros, OpenTransactions, PastView, PlannedQuery,
+    Projection, Relation, RowText, TableDefinition, TableId, UniqueKeys, Value, ViewAnswer, ViewQuestion,
 };
+use crate::zone::Zone;
 
 /// Writes the key as text.
 struct Plain;
@@ -84,7 +87,8 @@ impl Dialect for Outside {
             match self.fails_here(|fault| fault == SourceFault::Connect) {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
                 None => {
-                    let connection = Connection(self.clone(), self.identity(), tokio::time::Instant::now());
+                    let (outside, identity) = (self.clone(), self.identity());
+                    let connection = Connection(outside, identity, tokio::time::Instant::now(), None);
                     Ok(Box::new(connection) as Box<dyn SourceConnection>)
                 }
             }
@@ -93,17 +97,37 @@ impl Dialect for Outside {
     }
 }
 
-/// A connection stays with the server it was made to; it knows when it was last used.
-struct Connection(Outside, Option<String>, tokio::time::Instant);
+/// A connection stays with the server it was made to; it knows when it was last used, and what the view shows that is open.
+struct Connection(Outside, Option<String>, tokio::time::Instant, Option<Vec<Version>>);
 
 impl Connection {
     /// A server that closes idle connections has closed it.
     fn is_closed(&self) -> bool {
         self.0.closes_idle() && self.2.elapsed() > Duration::from_secs(30)
     }
+
+    /// The rows of a table, as the view that is open shows them, else as they are now.
+    fn rows(&self, table: &str) -> Vec<Row> {
+        let of_version = |version: &Version| Row {
+            id: version.key as i64,
+            time: version.time,
+            key: record_of(version),
+            xid: i64::from(version.id as u32),
+        };
+        let shown = self.0.database(|database| {
+            let rows = self.3.clone().unwrap_or_else(|| database.committed());
+            rows.iter().filter(|version| database.is_in(table, version)).map(of_version).collect()
+        });
+        let row = |key| Row { id: self.0.id_of(key), time: self.0.time_of(key), key, xid: 0 };
+        shown.unwrap_or_else(|| self.0.rows(table).into_iter().map(row).collect())
+    }
 }
 
 impl Catalog for Connection {
+    fn late_support<'a>(&'a mut self, _: &'a Relation, _: Option<&'a str>) -> BoxFuture<'a, Result<LateSupport>> {
+        async { Ok(self.0.database(|database| database.support()).unwrap_or_default()) }.boxed()
+    }
+
     fn list_tables<'a>(&'a mut self, _: &'a CatalogFilter) -> BoxFuture<'a, Result<Vec<TableId>>> {
         async { Ok(Vec::new()) }.boxed()
     }
@@ -133,7 +157,7 @@ impl Catalog for Connection {
             };
             let mut columns = vec![
                 column("id", FieldType::Int64, CursorKind::Integer),
-                column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: true, digits: 6 }),
+                column("ts", FieldType::Timestamp, CursorKind::Timestamp { zoned: self.0.is_zoned(), digits: 6 }),
                 column("key", FieldType::Int64, CursorKind::Integer),
             ];
             columns[1].field.optional = self.0.is_taught();
@@ -156,6 +180,10 @@ impl Catalog for Connection {
 }
 
 impl PageSource for Connection {
+    fn wall_zone(&self) -> Option<Zone> {
+        self.0.database(|database| database.world().zone)
+    }
+
     fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
         async {
             self.0.visit(Step::Clock).await?;
@@ -194,9 +222,11 @@ impl PageSource for Connection {
             };
             let Relation::Table(id) = &definition.relation else { return Err(Error::internal("tables only")) };
             let wanted = Wanted::new(query);
-            let row = |key| Row { id: self.0.id_of(key), time: self.0.time_of(key), key };
-            let mut rows: Vec<Row> = self.0.rows(&id.name).into_iter().map(row).collect();
+            let mut rows = self.rows(&id.name);
             rows.retain(|row| wanted.has(row));
+            if self.0.database(|_| ()).is_some() {
+                rows.sort_by_cached_key(|row| wanted.place(row));
+            }
             rows.truncate(query.limit.unwrap_or(usize::MAX));
             let poison = rows.iter().map(|row| row.key).filter(|key| self.0.is_poison(*key, definition)).collect();
             Ok(Box::new(Rows { rows: rows.into(), poison, breaks, cursor: wanted.cursor }) as Box<dyn RowStream + 'a>)
@@ -208,7 +238,12 @@ impl PageSource for Connection {
         async {
             self.0.visit(Step::Probe).await?;
             // Of ids only; a time is nowhere in the way.
-            let greatest = query.sql.split('"').find(|name| self.0.has(name)).and_then(|name| self.0.rows(name).pop());
+            let table = query.sql.split('"').find(|name| self.0.has(name));
+            let ids = |name: &str| match self.0.database(|_| ()) {
+                Some(()) => self.rows(name).iter().map(|row| row.id).max(),
+                None => self.0.rows(name).pop(),
+            };
+            let greatest = table.and_then(ids);
             let of_ids = query.cursor.first().is_some_and(|column| column.kind == CursorKind::Integer);
             Ok(greatest.filter(|_| of_ids && query.sql.contains(" desc ")).map(CursorValue::Integer))
         }
@@ -234,7 +269,67 @@ impl ServerIdentity for Connection {
     }
 }
 
+impl Transactions for Connection {
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        async {
+            self.0.visit(Step::Observe).await?;
+            let open = self.0.database(|database| database.open_transactions()).ok_or_else(no_transactions)?;
+            // The answer takes its time, too.
+            self.0.visit(Step::Observe).await?;
+            Ok(open)
+        }
+        .boxed()
+    }
+}
+
+impl SnapshotViews for Connection {
+    fn begin_view<'a>(&'a mut self, question: &'a ViewQuestion) -> BoxFuture<'a, Result<ViewAnswer>> {
+        async {
+            self.0.visit(Step::View).await?;
+            let (mut answer, shown) = self.0.database(|database| database.snapshot()).ok_or_else(no_transactions)?;
+            self.3 = Some(shown);
+            self.0.visit(Step::View).await?;
+            self.0.database(|database| database.answer(&mut answer, question));
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn storage<'a>(&'a mut self, _: &'a Relation) -> BoxFuture<'a, Result<String>> {
+        async { Ok("here".to_owned()) }.boxed()
+    }
+}
+
+impl PastReads for Connection {
+    fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>> {
+        async move {
+            self.0.visit(Step::View).await?;
+            let (view, shown) = self.0.database(|database| database.as_of(as_of)).ok_or_else(no_transactions)?;
+            self.3 = Some(shown);
+            Ok(view)
+        }
+        .boxed()
+    }
+}
+
 impl SourceConnection for Connection {
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        Some(self)
+    }
+
+    fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
+        Some(self)
+    }
+
+    fn past_reads(&mut self) -> Option<&mut dyn PastReads> {
+        Some(self)
+    }
+
+    fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
+        self.3 = None;
+        async { Ok(()) }.boxed()
+    }
+
     fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
         async { !self.is_closed() }.boxed()
     }
@@ -244,12 +339,18 @@ impl SourceConnection for Connection {
     }
 }
 
+fn no_transactions() -> Error {
+    Error::internal("this source has no transactions")
+}
+
 /// A row; ids and times ascend with keys, and are shared by as many rows as the script says.
 #[derive(Clone, Copy)]
 struct Row {
     id: i64,
     time: i64,
     key: i64,
+    /// Of its transaction.
+    xid: i64,
 }
 
 impl Row {
@@ -258,12 +359,14 @@ impl Row {
         match index {
             0 => CursorValue::Integer(self.id),
             1 => CursorValue::Timestamp(self.time),
-            _ => CursorValue::Integer(self.key),
+            2 => CursorValue::Integer(self.key),
+            _ => CursorValue::Integer(self.xid),
         }
     }
 }
 
-/// Which rows a page asks for, by its bounds.
+/// Which rows a query asks for, by its bounds.
+#[derive(Default)]
 struct Wanted {
     /// Where reading begins.
     from: Option<CursorValue<'static>>,
@@ -271,6 +374,12 @@ struct Wanted {
     below: Option<CursorValue<'static>>,
     /// Of one cursor only.
     tie: Vec<CursorValue<'static>>,
+    /// Not after it.
+    upto: Vec<CursorValue<'static>>,
+    /// Of these ids, where each range begins and its end.
+    ids: Option<Vec<(i64, i64)>>,
+    /// Of these transactions, where each range begins and the number after its end.
+    xids: Option<Vec<i64>>,
     /// Where the values of the cursor stand.
     cursor: Vec<usize>,
 }
@@ -280,11 +389,28 @@ impl Wanted {
         let mut binds: Vec<CursorValue<'static>> = query.binds.iter().map(|bind| bind.value.clone()).collect();
         let cursor = query.cursor.iter().map(|column| column.index).collect();
         if query.sql.contains(" = $") {
-            return Self { from: None, after: Vec::new(), below: None, tie: binds, cursor };
+            return Self { tie: binds, cursor, ..Self::default() };
+        }
+        if query.sql.contains("<= $") || query.sql.contains("<= ($") {
+            let xids = query.sql.contains("width_bucket").then(|| bounds(binds.pop()));
+            return Self { from: Some(binds.remove(0)), upto: binds, xids, cursor, ..Self::default() };
+        }
+        if let Some((_, terms)) = query.sql.split_once(" where (").filter(|_| binds.is_empty()) {
+            let terms = terms.split(')').next().unwrap_or_default();
+            return Self { ids: Some(terms.split(" or ").map(range).collect()), cursor, ..Self::default() };
         }
         let from = query.sql.contains(" >= $1").then(|| binds.remove(0));
         let below = query.sql.contains(" < $").then(|| binds.pop()).flatten();
-        Self { from, after: binds, below, tie: Vec::new(), cursor }
+        Self { from, after: binds, below, cursor, ..Self::default() }
+    }
+
+    /// Its place in the order.
+    fn place(&self, row: &Row) -> Vec<i64> {
+        let place = |index: &usize| match row.value(*index) {
+            CursorValue::Timestamp(number) | CursorValue::Integer(number) => number,
+            _ => 0,
+        };
+        self.cursor.iter().map(place).collect()
     }
 
     fn has(&self, row: &Row) -> bool {
@@ -292,7 +418,37 @@ impl Wanted {
         let after = self.after.is_empty() || values[..self.after.len()] > self.after[..];
         let is_of_tie = self.tie.iter().zip(&values).all(|(tie, value)| tie == value);
         let is_from = self.from.as_ref().is_none_or(|from| values[0] >= *from);
-        after && is_from && is_of_tie && self.below.as_ref().is_none_or(|below| values[0] < *below)
+        let is_upto = self.upto.is_empty() || values[..self.upto.len()] <= self.upto[..];
+        let is_of_ids = self.ids.as_ref().is_none_or(|ids| ids.iter().any(|(from, to)| (from..=to).contains(&&row.id)));
+        let below = |bounds: &Vec<i64>| bounds.iter().filter(|bound| **bound <= row.xid).count();
+        let is_of_xids = self.xids.as_ref().is_none_or(|bounds| below(bounds) % 2 == 1);
+        after
+            && is_from
+            && is_of_tie
+            && is_upto
+            && is_of_ids
+            && is_of_xids
+            && self.below.as_ref().is_none_or(|below| values[0] < *below)
+    }
+}
+
+/// The numbers of `{1,3}`.
+fn bounds(bind: Option<CursorValue<'static>>) -> Vec<i64> {
+    let Some(CursorValue::Text(text)) = bind else { panic!("no ranges") };
+    text.trim_matches(['{', '}']).split(',').filter_map(|bound| bound.parse().ok()).collect()
+}
+
+/// The ids of `t."id" = 1`, `t."id" between 1 and 3` or `t."id" <= 3`.
+fn range(term: &str) -> (i64, i64) {
+    let number = |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("{term} is no range of ids"));
+    if let Some((_, range)) = term.split_once(" between ") {
+        let (from, to) = range.split_once(" and ").expect("both ends");
+        return (number(from), number(to));
+    }
+    match (term.split_once(" <= "), term.split_once(" = ")) {
+        (Some((_, to)), _) => (i64::MIN, number(to)),
+        (None, Some((_, id))) => (number(id), number(id)),
+        (None, None) => panic!("{term} is no range of ids"),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a task's connection sees of the transactions of its database, shared by all relations of the task: who is open
-//! since when, and one view of the database for all that are polled in one go.
+//! The observer of a database's transactions, shared by all relations of a task's connection: what is open since when, and
+//! one view of the database for all that are polled in one go.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant as Clock;
 
 use crate::dialect::SourceConnection;
 use crate::error::{Error, Result};
-use crate::guard::edge::{Edge, Low, Observation};
+use crate::guard::watermark::{LowWatermark, Observation, WatermarkTracker};
 use crate::model::{Micros, PastView, ViewAnswer, ViewQuestion, micros_of};
 
 /// An older observation, or view, widens the window more than a query costs.
@@ -15,52 +15,52 @@ const LONGEST_USE: Duration = Duration::from_secs(1);
 
 /// Follows what is open in the database, for all relations of a connection.
 #[derive(Default)]
-pub(in crate::task) struct Watch {
-    edge: Edge,
+pub(in crate::task) struct Observer {
+    tracker: WatermarkTracker,
     /// Counts connections: what was observed on one says nothing on another.
-    life: u64,
-    low: Option<Low>,
+    epoch: u64,
+    low: Option<LowWatermark>,
     /// When the last observation was asked for, and answered.
     asked: Option<(Clock, Clock)>,
     /// What the last view may have hidden, which is all that has to be asked of the next.
     unsettled: ViewQuestion,
-    view: Option<View>,
+    view: Option<OpenView>,
     /// What was committed when the run began can be read.
     has_waited: bool,
 }
 
 /// The view that is open, what was observed before it, and since when it has been so.
-struct View {
-    low: Low,
+struct OpenView {
+    low: LowWatermark,
     since: Clock,
-    kind: Kind,
+    kind: ViewKind,
 }
 
-enum Kind {
+enum ViewKind {
     /// Of now.
     Now(ViewAnswer),
     /// Of a time.
     Past(PastView),
 }
 
-impl Watch {
+impl Observer {
     /// Another connection, perhaps to another server.
     pub(in crate::task) fn reset(&mut self) {
-        *self = Self { life: self.life + 1, ..Self::default() };
+        *self = Self { epoch: self.epoch + 1, ..Self::default() };
     }
 
     /// The number of the connection.
-    pub(in crate::task) fn life(&self) -> u64 {
-        self.life
+    pub(in crate::task) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The lowest time the clock may have shown since an observation, where it has stepped back.
-    pub(super) fn stepped_back_since(&self, (life, number): (u64, u64)) -> Option<Micros> {
-        self.edge.stepped_back_since(if life == self.life { number } else { 0 })
+    pub(super) fn stepped_back_since(&self, (epoch, number): (u64, u64)) -> Option<Micros> {
+        self.tracker.stepped_back_since(if epoch == self.epoch { number } else { 0 })
     }
 
-    /// The low edge, observed anew if that was longer ago than `age`.
-    pub(super) async fn low(&mut self, connection: &mut dyn SourceConnection, age: Duration) -> Result<Low> {
+    /// The low watermark, observed anew if that was longer ago than `age`.
+    pub(super) async fn low(&mut self, connection: &mut dyn SourceConnection, age: Duration) -> Result<LowWatermark> {
         if let (Some(low), Some((_, answered))) = (&self.low, self.asked)
             && answered.elapsed() < age.min(LONGEST_USE)
         {
@@ -77,15 +77,15 @@ impl Watch {
         if !open.is_stale {
             self.asked = Some((sent, answered));
         }
-        let low = self.edge.observe(&Observation { open, passed });
+        let low = self.tracker.observe(&Observation { open, passed });
         self.low = Some(low.clone());
         Ok(low)
     }
 
-    /// One view of the database as of now, and the low edge observed before it. The one that is open already if there is
+    /// One view of the database as of now, and the low watermark observed before it. The one that is open already if there is
     /// one.
-    pub(super) async fn view(&mut self, connection: &mut dyn SourceConnection) -> Result<(ViewAnswer, Low)> {
-        if let Some(View { low, since, kind: Kind::Now(answer) }) = &self.view
+    pub(super) async fn view(&mut self, connection: &mut dyn SourceConnection) -> Result<(ViewAnswer, LowWatermark)> {
+        if let Some(OpenView { low, since, kind: ViewKind::Now(answer) }) = &self.view
             && since.elapsed() < LONGEST_USE
         {
             return Ok((answer.clone(), low.clone()));
@@ -96,7 +96,7 @@ impl Watch {
         let answer = family(connection.snapshot_views())?.begin_view(&self.unsettled).await?;
         self.unsettled = ViewQuestion { since: answer.view.xmax, hidden: answer.in_progress.clone() };
         self.unsettled.hidden.extend(&answer.view.running.iter().copied().collect());
-        self.view = Some(View { low: low.clone(), since, kind: Kind::Now(answer.clone()) });
+        self.view = Some(OpenView { low: low.clone(), since, kind: ViewKind::Now(answer.clone()) });
         Ok((answer, low))
     }
 
@@ -107,11 +107,11 @@ impl Watch {
         connection: &mut dyn SourceConnection,
         once: bool,
         fresh: bool,
-    ) -> Result<(PastView, Low)> {
+    ) -> Result<(PastView, LowWatermark)> {
         if fresh {
             self.release(connection).await?;
         }
-        if let Some(View { low, since, kind: Kind::Past(past) }) = &self.view
+        if let Some(OpenView { low, since, kind: ViewKind::Past(past) }) = &self.view
             && since.elapsed() < LONGEST_USE
         {
             return Ok((*past, low.clone()));
@@ -125,13 +125,13 @@ impl Watch {
             tokio::time::sleep(past.settled_after).await;
             past = family(connection.past_reads())?.begin_past(None).await?;
         }
-        self.view = Some(View { low: low.clone(), since, kind: Kind::Past(past) });
+        self.view = Some(OpenView { low: low.clone(), since, kind: ViewKind::Past(past) });
         Ok((past, low))
     }
 
     /// When the view of a time was begun that is open.
     pub(super) fn past_since(&self) -> Option<Clock> {
-        self.view.as_ref().filter(|view| matches!(view.kind, Kind::Past(_))).map(|view| view.since)
+        self.view.as_ref().filter(|view| matches!(view.kind, ViewKind::Past(_))).map(|view| view.since)
     }
 
     /// Begins the view of a time again, which was left for another.
@@ -139,7 +139,7 @@ impl Watch {
         let low = self.low.clone().ok_or_else(|| Error::internal("a view begins with an observation"))?;
         let since = Clock::now();
         family(connection.past_reads())?.begin_past(Some(past.as_of)).await?;
-        self.view = Some(View { low, since, kind: Kind::Past(past) });
+        self.view = Some(OpenView { low, since, kind: ViewKind::Past(past) });
         Ok(())
     }
 

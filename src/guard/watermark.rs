@@ -1,4 +1,4 @@
-//! The low edge: no transaction that was open at the last observation, and none that began later, can still write a
+//! The low watermark: no transaction that was open at the last observation, and none that began later, can still write a
 //! time below it that the server assigned. Takes what was open at each observation of a database, gives a lower bound
 //! for the start of each: the database time of the last observation at which it was *not* there. Serves all tables of
 //! a connection. Lives as long as the connection: another server may use the same names for other transactions.
@@ -21,9 +21,9 @@ pub struct Observation {
     pub passed: (Micros, Micros),
 }
 
-/// The low edge as of an observation.
+/// The low watermark as of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Low {
+pub struct LowWatermark {
     /// Counts the observations of this connection, from 1.
     pub number: u64,
     /// The database's clock then.
@@ -38,7 +38,7 @@ pub struct Low {
 
 /// Follows what is open in a database.
 #[derive(Debug, Default)]
-pub struct Edge {
+pub struct WatermarkTracker {
     number: u64,
     clock: Option<Micros>,
     /// Lower bounds of their starts; none where it is not known.
@@ -47,9 +47,9 @@ pub struct Edge {
     jumps: Vec<(u64, Micros)>,
 }
 
-impl Edge {
+impl WatermarkTracker {
     /// Takes in an observation.
-    pub fn observe(&mut self, seen: &Observation) -> Low {
+    pub fn observe(&mut self, seen: &Observation) -> LowWatermark {
         if seen.open.is_stale {
             return self.unchanged(seen.open.clock);
         }
@@ -84,14 +84,14 @@ impl Edge {
         let all = seen.open.sessions.iter().chain(&seen.open.prepared);
         let bounded = all.map(|one| (self.open[&one.name].unwrap_or(Micros::MIN), one.holder.clone()));
         let oldest = bounded.min_by_key(|(bound, _)| *bound);
-        Low { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
+        LowWatermark { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
     }
 
     /// Nothing was seen: what was known before still stands, for what began since began later.
-    fn unchanged(&self, clock: Micros) -> Low {
+    fn unchanged(&self, clock: Micros) -> LowWatermark {
         let known = self.open.values().flatten().fold(self.clock.unwrap_or(clock), |least, bound| least.min(*bound));
         let has_unknown = self.clock.is_none() || self.open.values().any(Option::is_none);
-        Low { number: self.number, clock, known, has_unknown, oldest: None }
+        LowWatermark { number: self.number, clock, known, has_unknown, oldest: None }
     }
 
     /// The lowest time the clock may have shown since the last observation, if it has stepped back.
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_transaction_began_after_the_last_time_it_was_not_there() {
-        let mut edge = Edge::default();
+        let mut edge = WatermarkTracker::default();
         let low = edge.observe(&seen(100, &["a"], &[]));
         assert!(low.has_unknown, "it may have been open for long");
         assert_eq!(edge.observe(&seen(200, &["a", "b"], &[])).known, 100);
@@ -145,19 +145,19 @@ mod tests {
 
     #[test]
     fn a_prepared_transaction_is_as_old_as_the_oldest_that_has_vanished() {
-        let mut edge = Edge::default();
+        let mut edge = WatermarkTracker::default();
         edge.observe(&seen(100, &[], &[]));
         edge.observe(&seen(200, &["a"], &[]));
         edge.observe(&seen(300, &["a", "b"], &[]));
         assert_eq!(edge.observe(&seen(400, &["b"], &["p"])).known, 100, "a began after 100");
         assert_eq!(edge.observe(&seen(500, &[], &["p"])).known, 100, "it stays");
         assert_eq!(edge.observe(&seen(600, &[], &["q"])).known, 100, "b or p may be q");
-        assert!(Edge::default().observe(&seen(100, &[], &["p"])).has_unknown);
+        assert!(WatermarkTracker::default().observe(&seen(100, &[], &["p"])).has_unknown);
     }
 
     #[test]
     fn a_start_that_may_be_seen_counts() {
-        let mut edge = Edge::default();
+        let mut edge = WatermarkTracker::default();
         let mut first = seen(100, &["a"], &[]);
         first.open.sessions[0].began = Some(40);
         let low = edge.observe(&first);
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_seen_what_was_known_stands() {
-        let mut edge = Edge::default();
+        let mut edge = WatermarkTracker::default();
         let mut stale = seen(100, &[], &[]);
         stale.open.is_stale = true;
         assert!(edge.observe(&stale).has_unknown, "anything may be open");
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_steps_back_lowers_what_began_since() {
-        let mut edge = Edge::default();
+        let mut edge = WatermarkTracker::default();
         edge.observe(&seen(10_000_000, &[], &[]));
         let mut second = seen(6_000_000, &["a"], &[]);
         second.passed = (900_000, 1_000_000);

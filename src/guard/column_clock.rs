@@ -2,7 +2,7 @@
 //! without holds wall clocks, which come again when clocks are set back. The guard compares times as the column holds
 //! them, so every instant it has observed is taken over here, to the side that loses nothing.
 
-use super::edge::Low;
+use super::watermark::LowWatermark;
 use crate::model::{CursorKind, Micros};
 use crate::zone::Zone;
 
@@ -45,9 +45,9 @@ impl ColumnClock {
     }
 
     /// An observation in the column's times, where transactions take their time up to `slack` before they are seen.
-    pub fn of_low(&self, low: &Low, slack: Micros) -> Low {
+    pub fn of_low(&self, low: &LowWatermark, slack: Micros) -> LowWatermark {
         let lowest = |instant: Micros| self.lowest_from(instant.saturating_sub(slack)).saturating_add(slack);
-        Low { clock: self.lowest_from(low.clock), known: lowest(low.known), ..low.clone() }
+        LowWatermark { clock: self.lowest_from(low.clock), known: lowest(low.known), ..low.clone() }
     }
 
     /// Whether this one shows earlier times than another did: the writers' zone has been changed to one further west.
@@ -66,7 +66,7 @@ mod tests {
         let clock = ColumnClock::of(CursorKind::Timestamp { zoned: false, digits: 6 }, zone);
         // 2024-03-31 01:00 UTC: 02:00 CET is 03:00 CEST.
         let spring = 1_711_846_800_000_000;
-        let low = Low { number: 1, clock: spring, known: spring, has_unknown: false, oldest: None };
+        let low = LowWatermark { number: 1, clock: spring, known: spring, has_unknown: false, oldest: None };
         let seen = clock.of_low(&low, 1_000_000);
         assert_eq!(seen.clock, spring + 7_200_000_000);
         assert_eq!(seen.known - 1_000_000, spring + 3_600_000_000 - 1_000_000, "01:59:59 may still be written");
