@@ -76,7 +76,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const CIRCLES: &[(&str, &[&str])] = &[
     ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
     ("kafka", &["producer", "verdict"]),
-    ("task", &["binding", "continuity", "facts", "guard", "odd", "polled", "skipped", "step"]),
+    ("task", &["binding", "continuity", "facts", "guard", "odd", "polled", "skipped", "step", "stream"]),
 ];
 
 /// The files that every dialect has; what else it needs stands beside them. CONTRIBUTING, "A dialect", says what is in each.
@@ -214,6 +214,14 @@ fn every_dialect_has_the_files_of_its_siblings_and_contributing_names_them() {
     let section = section.split("\n## ").next().unwrap_or_default();
     let named: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     assert_eq!(named, DIALECT_FILES, "the table of files in CONTRIBUTING.md");
+}
+
+#[test]
+fn a_task_sees_the_configuration_of_its_tables_and_not_the_connector_s() {
+    let modules = Source::read().modules;
+    let sees = modules.iter().filter(|(module, found)| room(module) == "task" && found.code.contains("ConnectorSpec"));
+    let files: Vec<String> = sees.map(|(_, found)| found.file.display().to_string()).collect();
+    assert_eq!(files, <[String; 0]>::default(), "TaskSpec and TableSpec are what a task sees");
 }
 
 #[test]
