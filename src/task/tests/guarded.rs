@@ -7,10 +7,11 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use fastrand::Rng;
-use tokio::task::JoinHandle;
 
 use super::database::{Database, Offers, VERSIONS, record_of};
-use super::schedule::{Effect, End, Planned, end, first_failing, kill, still_alive};
+use super::schedule::{
+    Effect, End, Planned, end, first_failing, fresh_board, kill, read_to_the_end, start_tasks, still_alive,
+};
 use super::*;
 use crate::guard::tests::store::{Store, TICK, Write};
 use crate::guard::tests::{Step as ModelStep, World, step};
@@ -127,7 +128,7 @@ impl Schedule {
             let pace = Some((Rng::with_seed(self.seed + number as u64), life.pace));
             outside.plan(if is_guarded { &life.faults } else { &[] }, pace);
             let stop = CancellationToken::new();
-            let tasks = self.start(&base, number, life.tasks, false, &stop);
+            let tasks = start_tasks(&base, &TABLES[..self.tables], (number, life.tasks), fresh_board, &stop);
             for (pause, write) in &life.writes {
                 tokio::time::sleep(Duration::from_millis(*pause)).await;
                 outside.database(|database| database.write(write));
@@ -154,7 +155,7 @@ impl Schedule {
         // No transaction can have taken its time before this.
         tokio::time::sleep(Duration::from_secs(3)).await;
         for _ in 0..2 {
-            self.catch_up(&base).await?;
+            read_to_the_end(&base, &TABLES[..self.tables], self.lives.len(), || base.board.clone()).await?;
         }
         if is_guarded {
             let method = base.board.with(|status| status.table(TABLES[0]).map(|table| table.guard.method));
@@ -178,36 +179,6 @@ impl Schedule {
         let mut spec = SPECS[self.case][usize::from(is_guarded)].clone();
         spec.polling.batch_max_rows = self.page;
         spec
-    }
-
-    /// The tables go to other tasks from life to life.
-    fn start(
-        &self,
-        base: &Parts,
-        number: usize,
-        tasks: usize,
-        once: bool,
-        stop: &CancellationToken,
-    ) -> Vec<JoinHandle<Result<()>>> {
-        let mut groups = vec![Vec::new(); tasks];
-        for (index, name) in TABLES[..self.tables].iter().enumerate() {
-            groups[(index + number) % tasks].push(table(name));
-        }
-        let start = |(task, (group, fence))| {
-            let board = if once { base.board.clone() } else { StatusBoard::new("c", Duration::from_secs(30)) };
-            let parts = Parts { once, task, fence, board, ..base.clone() };
-            tokio::spawn(run(parts, watch::channel(group).1, stop.clone()))
-        };
-        groups.into_iter().zip(Fence::among(tasks)).enumerate().map(start).collect()
-    }
-
-    async fn catch_up(&self, base: &Parts) -> std::result::Result<(), String> {
-        for task in self.start(base, self.lives.len(), 1, true, &CancellationToken::new()) {
-            let ended = tokio::time::timeout(Duration::from_secs(600), task).await;
-            let ended = ended.map_err(|_| "the last run does not end".to_owned())?;
-            ended.map_err(|panic| panic.to_string())?.map_err(|error| format!("the last run: {error:?}"))?;
-        }
-        Ok(())
     }
 
     /// The oracle: nothing that was never committed, nothing twice; how much of what is there now is missing.

@@ -150,6 +150,47 @@ struct Schedule {
     lives: Vec<Life>,
 }
 
+/// Starts the tasks of a connector, as many as `tasks.1`, with the tables spread over them; from life to life (`tasks.0`)
+/// the tables go to other tasks. `board` makes the board of each.
+pub(super) fn start_tasks(
+    base: &Parts,
+    tables: &[&str],
+    (number, tasks): (usize, usize),
+    board: impl Fn() -> StatusBoard,
+    stop: &CancellationToken,
+) -> Vec<JoinHandle<Result<()>>> {
+    let mut groups = vec![Vec::new(); tasks];
+    for (index, name) in tables.iter().enumerate() {
+        groups[(index + number) % tasks].push(table(name));
+    }
+    let start = |(task, (group, fence))| {
+        let parts = Parts { task, fence, board: board(), ..base.clone() };
+        tokio::spawn(run(parts, watch::channel(group).1, stop.clone()))
+    };
+    groups.into_iter().zip(Fence::among(tasks)).enumerate().map(start).collect()
+}
+
+/// A board of its own for a task.
+pub(super) fn fresh_board() -> StatusBoard {
+    StatusBoard::new("c", Duration::from_secs(30))
+}
+
+/// Reads what is left of the tables in one last life, which ends by itself.
+pub(super) async fn read_to_the_end(
+    base: &Parts,
+    tables: &[&str],
+    number: usize,
+    board: impl Fn() -> StatusBoard,
+) -> std::result::Result<(), String> {
+    let once = Parts { once: true, ..base.clone() };
+    for task in start_tasks(&once, tables, (number, 1), board, &CancellationToken::new()) {
+        let ended = tokio::time::timeout(Duration::from_secs(600), task).await;
+        let ended = ended.map_err(|_| "the last run does not end".to_owned())?;
+        ended.map_err(|panic| panic.to_string())?.map_err(|error| format!("the last run: {error:?}"))?;
+    }
+    Ok(())
+}
+
 const TABLES: [&str; 3] = ["t", "u", "v"];
 const MODES: [&str; 3] = ["incrementing", "timestamp+incrementing", "timestamp"];
 
@@ -212,7 +253,7 @@ impl Schedule {
         for (number, life) in self.lives.iter().enumerate() {
             outside.plan(&life.faults, Some((Rng::with_seed(self.seed + number as u64), life.pace)));
             let stop = CancellationToken::new();
-            let tasks = self.start(&base, number, life.tasks, false, &stop);
+            let tasks = self.start(&base, number, life.tasks, &stop);
             let started = Instant::now();
             for (at, table, ties) in &life.inserts {
                 tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
@@ -258,35 +299,18 @@ impl Schedule {
         spec
     }
 
-    /// The tables go to other tasks from life to life.
     fn start(
         &self,
         base: &Parts,
         number: usize,
         tasks: usize,
-        once: bool,
         stop: &CancellationToken,
     ) -> Vec<JoinHandle<Result<()>>> {
-        let mut groups = vec![Vec::new(); tasks];
-        for (index, name) in TABLES[..self.tables].iter().enumerate() {
-            groups[(index + number) % tasks].push(table(name));
-        }
-        let fences = Fence::among(tasks);
-        let start = |(task, (group, fence))| {
-            let board = StatusBoard::new("c", Duration::from_secs(30));
-            let parts = Parts { once, task, fence, board, ..base.clone() };
-            tokio::spawn(run(parts, watch::channel(group).1, stop.clone()))
-        };
-        groups.into_iter().zip(fences).enumerate().map(start).collect()
+        start_tasks(base, &TABLES[..self.tables], (number, tasks), fresh_board, stop)
     }
 
     async fn catch_up(&self, base: &Parts) -> std::result::Result<(), String> {
-        for task in self.start(base, self.lives.len(), 1, true, &CancellationToken::new()) {
-            let ended = tokio::time::timeout(Duration::from_secs(600), task).await;
-            let ended = ended.map_err(|_| "the last run does not end".to_owned())?;
-            ended.map_err(|panic| panic.to_string())?.map_err(|error| format!("the last run: {error:?}"))?;
-        }
-        Ok(())
+        read_to_the_end(base, &TABLES[..self.tables], self.lives.len(), fresh_board).await
     }
 
     /// The oracle.
