@@ -111,7 +111,7 @@ pub enum TargetState {
     Stopped,
 }
 
-/// What [`Herder::put`] does with a name.
+/// The treatment of a name by [`Herder::put`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// Makes a connector in this state, and refuses a name that is taken.
@@ -120,7 +120,7 @@ pub enum Put {
     Replace,
 }
 
-/// What [`Herder::put`] has done.
+/// The outcome of [`Herder::put`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// There is a connector more.

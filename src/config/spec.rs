@@ -47,11 +47,11 @@ pub struct ConnectorSpec {
     pub mode: ModeSpec,
     /// When and how much is read.
     pub polling: PollSpec,
-    /// What is done about rows that commit late.
+    /// The late-commit guard: `commit.guard` and its settings.
     pub guard: GuardSpec,
     /// `topic.prefix`.
     pub topic_prefix: String,
-    /// What the record key is made of.
+    /// The record key.
     pub key: KeySpec,
     /// `schema.change`.
     pub schema_change: SchemaChange,
@@ -71,7 +71,7 @@ pub struct ConnectorSpec {
     pub topics: TopicSpec,
     /// `transforms` and `predicates`.
     pub transforms: ChainSpec,
-    /// What becomes of rows that cannot be delivered.
+    /// The treatment of rows that cannot be delivered.
     pub errors: RowErrorSpec,
     /// What to say at start: defaults that differ from Connect's, keys accepted and ignored.
     pub notes: Vec<String>,
@@ -304,7 +304,7 @@ pub struct PollSpec {
     pub retry: RetryPolicy,
 }
 
-/// What is done about rows that commit late.
+/// The late-commit guard: `commit.guard` and its settings.
 #[derive(Debug, Clone)]
 pub struct GuardSpec {
     /// `commit.guard`.
@@ -317,7 +317,7 @@ pub struct GuardSpec {
     pub on_timeout: OnTimeout,
 }
 
-/// What the record key is made of.
+/// The record key.
 #[derive(Debug, Clone)]
 pub struct KeySpec {
     /// `key.mode` and, for `columns`, `message.key.columns`.
@@ -408,7 +408,7 @@ pub struct TopicGroup {
     pub settings: BTreeMap<String, String>,
 }
 
-/// What becomes of rows that cannot be delivered.
+/// The treatment of rows that cannot be delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowErrorSpec {
     /// `errors.tolerance=all`: rows with values that cannot be represented are left out.

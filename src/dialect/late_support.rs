@@ -41,14 +41,14 @@ impl Default for LateSupport {
 pub enum Ability {
     /// It is.
     Yes {
-        /// What is not covered by it; empty if nothing is known.
+        /// The cases it does not cover; empty if none is known.
         but: String,
     },
     /// It is not.
     No {
         /// Why, in words that follow a colon; empty if the database has nothing of the kind.
         why: String,
-        /// What would change that; empty if nothing does.
+        /// The remedy; empty if there is none.
         raise: String,
     },
 }

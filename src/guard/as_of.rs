@@ -34,7 +34,7 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
 /// How many ids are looked back at the very first poll.
 const FIRST_IDS: u64 = 30_000;
 
-/// What is kept from poll to poll, and stored with the offset.
+/// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AsOfState {
     as_of: Micros,
@@ -45,7 +45,7 @@ pub(super) struct AsOfState {
 /// One poll.
 #[derive(Debug)]
 pub(super) struct AsOfStep {
-    /// What the window was at this time is to be known first, where the database still knows it.
+    /// The window as of this time is to be read first, where the database still knows it.
     pub(super) before: Option<Micros>,
     /// Where the window begins; it ends with the cursor.
     pub(super) from: i128,
@@ -141,7 +141,7 @@ fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
 #[derive(Debug, Clone)]
 struct AsOf {
     state: Option<AsOfState>,
-    /// What the last offset handed on holds.
+    /// The state in the last offset handed on.
     stored: Option<AsOfState>,
     ids: IdHistory,
 }

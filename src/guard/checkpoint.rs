@@ -16,7 +16,7 @@ pub struct Checkpoint {
     state: State,
 }
 
-/// What became of a stored checkpoint.
+/// The outcome of reading a stored checkpoint.
 #[derive(Debug)]
 pub enum Resumed {
     /// The method resumes from it.
@@ -56,7 +56,7 @@ impl fmt::Display for Checkpoint {
 }
 
 impl MethodDefinition {
-    /// What its checkpoints begin with.
+    /// The word its checkpoints begin with.
     pub fn word(&self, clock: ColumnClock) -> Option<&'static str> {
         self.words.map(|words| if clock.is_wall() { words.walls } else { words.instants })
     }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::model::{CursorKind, CursorValue};
 
-    /// What releases before have stored, to the byte.
+    /// Checkpoints that earlier releases have stored, to the byte.
     const STORED: &[(&str, &[&str])] = &[
         ("snapshot-1/2a3b1d1d4b8d6b0e/4294967290;20;1700000000000000;0,4-6;9", &["snapshot"]),
         ("snapshot-2/2a3b1d1d4b8d6b0e/4294967290;20;1700000000000000;0,4-6;9", &["snapshot"]),

@@ -22,11 +22,11 @@ pub enum Wanted {
 pub struct Choice {
     /// The method.
     pub method: &'static MethodDefinition,
-    /// What it promises here.
+    /// The level it promises here.
     pub level: Level,
-    /// What is not covered.
+    /// The cases it does not cover.
     pub uncovered: String,
-    /// What would raise the level; none where nothing is known to, or it is at its height.
+    /// The remedy that would raise the level; none where nothing is known to, or it is at its height.
     pub remedy: Option<String>,
 }
 
@@ -93,7 +93,7 @@ impl Wanted {
 /// The choice for a table.
 ///
 /// # Errors
-/// What is missing for the method asked for.
+/// The requirement that the method asked for lacks.
 pub fn choose(wanted: Wanted, facts: &Facts) -> Result<Choice, Missing> {
     if facts.cursor.is_bulk {
         return Ok(Choice::of(&super::whole::DEFINITION, (super::whole::DEFINITION.requirement)(facts)?, &[]));

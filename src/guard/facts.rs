@@ -11,7 +11,7 @@ use crate::model::{CursorKind, Micros, micros_of};
 pub struct Facts {
     /// Its cursor.
     pub cursor: CursorFacts,
-    /// What is configured.
+    /// The configured settings.
     pub settings: Settings,
     /// Rows tell their transaction, and a snapshot which ones it may not hold.
     pub snapshots: Capability,
@@ -50,7 +50,7 @@ pub struct CursorFacts {
     pub has_unique_ids: bool,
 }
 
-/// What is configured.
+/// The configured settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `query.suffix` is given.
@@ -79,19 +79,19 @@ pub enum OnTimeout {
 /// Whether the database offers something: what is not covered by it, or what is missing.
 pub type Capability = Result<String, Missing>;
 
-/// What is missing.
+/// The requirement that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
     /// In words that follow a colon; empty if there is nothing to say.
     pub reason: String,
-    /// What would change it; empty if nothing does.
+    /// The remedy; empty if nothing does.
     pub remedy: String,
 }
 
 /// A method can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Supported {
-    /// What is not covered.
+    /// The cases not covered.
     pub except: String,
     /// It finds rows by ids that rows may share; what would change that.
     pub partial: Option<Missing>,
@@ -128,7 +128,7 @@ impl Facts {
         seen.saturating_sub(micros_of(self.visibility_lag))
     }
 
-    /// What is not covered wherever times are looked at.
+    /// The cases not covered wherever times are looked at.
     pub(super) fn of_times(&self) -> String {
         let zone = if self.cursor.is_zoned {
             ""
@@ -140,14 +140,14 @@ impl Facts {
         )
     }
 
-    /// What is not covered where rows may share a timestamp and all that tells them apart.
+    /// The cases not covered where rows may share a timestamp and all that tells them apart.
     pub(super) fn of_shared_cursors(&self) -> String {
         let is_covered = self.cursor.is_unique || self.is_table;
         let text = "not covered: of rows that share timestamp and id, those that come later than the others";
         if is_covered { String::new() } else { text.to_owned() }
     }
 
-    /// What is missing where late rows are found by ids that rows may share.
+    /// The missing requirement where late rows are found by ids that rows may share.
     pub(super) fn shared_ids(&self) -> Option<Missing> {
         let is_shared = !self.is_timed() && !self.cursor.has_unique_ids;
         is_shared.then(|| {
@@ -159,7 +159,7 @@ impl Facts {
         })
     }
 
-    /// What is not covered where writers cannot be seen.
+    /// The cases not covered where writers cannot be seen.
     pub(super) fn of_unseen_writers(&self) -> String {
         format!("transactions open for longer than {} s (commit.guard.window.ms)", self.window.as_secs_f64())
     }

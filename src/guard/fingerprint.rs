@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 
 use crate::model::{CursorValue, Hash, RowText, Value};
 
-/// What a row is known by.
+/// The fingerprint of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RowFingerprint {
     /// Its place in the order of the cursor.
@@ -25,11 +25,11 @@ pub struct SeenRow<'a> {
     pub cursor: &'a [CursorValue<'a>],
     /// The low half of its transaction's id, if it was asked for.
     pub xid: Option<u32>,
-    /// What it holds.
+    /// Its content.
     pub content: Content<'a>,
 }
 
-/// What a row holds, as far as it could be read.
+/// The content of a row, as far as it could be read.
 #[derive(Clone, Copy)]
 pub enum Content<'a> {
     /// Its values.

@@ -24,7 +24,7 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// Who waits no longer than this does not wait for anybody in particular.
+/// The longest wait that is not told as one.
 const LONG_WAIT: Micros = 2_000_000;
 
 fn requirement(facts: &Facts) -> Result<Supported, Missing> {

@@ -16,7 +16,7 @@ use crate::model::{CursorKind, CursorValue, Micros, PastView, Position, ViewAnsw
 /// No two zones are further apart.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
 
-/// What a method has to see of the database at each poll.
+/// The view of the database that a method needs at each poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing: it does not look for late rows.
@@ -37,13 +37,13 @@ pub trait Method: fmt::Debug + Send + Sync {
     /// Of a position that is no cursor of the table.
     fn begin(&self, at: &At<'_>, seen: &Seen) -> Result<Box<dyn Poll>>;
 
-    /// What a restart needs of it; none before its first poll.
+    /// The checkpoint for a restart; none before its first poll.
     fn state(&self) -> Option<State>;
 
     /// Its present state has been handed on with an offset.
     fn stored(&mut self) {}
 
-    /// What cannot be promised of a state that was read back.
+    /// The risk of a state that was read back.
     fn risk(&self) -> Option<&'static str> {
         None
     }
@@ -71,7 +71,7 @@ pub trait Poll: Send {
         false
     }
 
-    /// What is to be noted of a row of the page, if it turns out to belong to it.
+    /// The mark of a row of the page, noted if it turns out to belong to it.
     fn mark(&self, row: &SeenRow<'_>) -> Option<Mark>;
 
     /// A row of the page, which is emitted.
@@ -80,11 +80,11 @@ pub trait Poll: Send {
     /// A row of a late query: whether it is late, and to be emitted.
     fn offer(&mut self, row: &SeenRow<'_>) -> bool;
 
-    /// What the poll has led to. `took` is how long late rows were looked for, `steady` as in [`At`].
+    /// The outcome of the poll. `took` is how long late rows were looked for, `steady` as in [`At`].
     fn end(self: Box<Self>, took: Micros, steady: Micros) -> Outcome;
 }
 
-/// What is noted of a row of the page until it is known that the page holds it.
+/// The mark of a row of the page until it is known that the page holds it.
 #[derive(Debug, Clone, Copy)]
 pub struct Mark {
     /// The low half of its transaction's id.
@@ -112,7 +112,7 @@ pub struct At<'a> {
     pub once: bool,
 }
 
-/// What was observed for a poll.
+/// The observation for a poll.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// The low watermark, observed before the view.
@@ -147,7 +147,7 @@ pub enum Turn {
     Read(ReadPlan),
 }
 
-/// What a poll has to know of the table before it can say what to read.
+/// A question about the table, to be answered before a poll can say what to read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Question {
     /// The greatest id there is.
@@ -183,7 +183,7 @@ pub enum Answer {
     Before(Before),
 }
 
-/// What is known of a window as of a time.
+/// A window as of a time, as far as it is known.
 #[derive(Debug)]
 pub enum Before {
     /// It is the same as now.
@@ -194,14 +194,14 @@ pub enum Before {
     Forgotten,
 }
 
-/// What a poll reads besides the page.
+/// The late queries of a poll.
 #[derive(Debug, Default)]
 pub struct ReadPlan {
     /// The late queries.
     pub queries: Vec<LateQuery>,
     /// How many rows are remembered.
     pub remembered: usize,
-    /// What is to be said.
+    /// The notices.
     pub notices: Vec<Notice>,
 }
 
@@ -224,7 +224,7 @@ pub enum LateQuery {
     Ids(Vec<(CursorValue<'static>, CursorValue<'static>)>),
 }
 
-/// What is to be said of a poll.
+/// A notice about a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// From here on loss cannot be excluded.
@@ -235,7 +235,7 @@ pub enum Notice {
     Info(&'static str),
 }
 
-/// What a poll has led to.
+/// The outcome of a poll.
 #[derive(Debug)]
 pub struct Outcome {
     /// The method's next state.
@@ -246,16 +246,16 @@ pub struct Outcome {
     pub hidden: u64,
     /// It has to be stored although no row was emitted: a restart could not resume from what is stored.
     pub must_store: bool,
-    /// What is to be said.
+    /// The notices.
     pub notices: Vec<Notice>,
 }
 
-/// What decides how far a page is read.
+/// The facts that decide how far a page is read.
 #[derive(Debug)]
 pub struct Holding<'a> {
     /// Where the table stands.
     pub at: &'a At<'a>,
-    /// What was observed.
+    /// The observation.
     pub seen: &'a Seen,
     /// How many rows are remembered.
     pub remembered: usize,
@@ -266,9 +266,9 @@ pub struct Holding<'a> {
 pub struct Bound {
     /// Below this only.
     pub upper: Option<CursorValue<'static>>,
-    /// What newer rows wait for.
+    /// The blocker that newer rows wait for.
     pub blocker: Option<String>,
-    /// What is promised meanwhile, if it is not what the method promises.
+    /// The level meanwhile, if it is not the method's.
     pub level: Option<Level>,
     /// Reading goes on beside this, which costs the promise.
     pub despite: Option<String>,

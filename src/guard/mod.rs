@@ -71,11 +71,11 @@ pub struct MethodDefinition {
     /// Its name in `commit.guard`, status, `explain` and `offsets list`. Two that do the same on different databases
     /// share it.
     pub name: &'static str,
-    /// What it promises where nothing is shared.
+    /// The level it promises where nothing is shared.
     pub level: Level,
     /// The word its checkpoints begin with; none if it stores nothing.
     pub words: Option<Words>,
-    /// What it has to see of the database at each poll.
+    /// The view of the database that it needs at each poll.
     pub needs: Needs,
     /// The cursors it works for.
     pub cursor: CursorNeed,

@@ -18,7 +18,7 @@ pub(super) type Emitted = (Micros, RowFingerprint);
 pub(super) struct Recent {
     /// Where they are stored, as far as it was looked.
     pub(super) storage: Option<String>,
-    /// What each poll has emitted, with its latest time.
+    /// The rows that each poll has emitted, with their latest time.
     polls: VecDeque<(Micros, Arc<[Emitted]>)>,
     rows: usize,
 }

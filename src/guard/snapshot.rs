@@ -102,7 +102,7 @@ pub(super) enum Broken {
 }
 
 impl SnapshotState {
-    /// What to ask once the next view is taken; a connection asks for all its tables.
+    /// The question to be asked once the next view is taken; a connection asks for all its tables.
     #[cfg(test)]
     pub(super) fn question(state: Option<&Self>) -> crate::model::ViewQuestion {
         state.map_or_else(Default::default, |state| crate::model::ViewQuestion {
@@ -281,7 +281,7 @@ fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
 #[derive(Debug, Clone)]
 struct Snapshot {
     state: Option<SnapshotState>,
-    /// What the last offset handed on holds.
+    /// The state in the last offset handed on.
     stored: Option<SnapshotState>,
     recent: Recent,
 }

@@ -74,7 +74,7 @@ impl LeftOut {
     }
 }
 
-/// What reading a page gave.
+/// A page that was read.
 #[derive(Debug)]
 pub struct Page {
     /// The rows, encoded; possibly none.

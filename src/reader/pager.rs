@@ -41,7 +41,7 @@ pub(super) struct Pager<'a> {
     next_sample: usize,
 }
 
-/// What becomes of a row before it is read.
+/// The fate of a row before it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     Taken,

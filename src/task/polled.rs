@@ -52,7 +52,7 @@ pub(super) struct Polled {
     pub(super) guard: TableGuard,
     /// Whether it is still the table that was read.
     pub(super) continuity: Continuity,
-    /// Whom its poll waits for.
+    /// The party that its poll waits for.
     pub(super) activity: Activity,
 }
 

@@ -43,7 +43,7 @@ enum Item {
     Letter(char, usize),
 }
 
-/// What was read of a text.
+/// The fields of a text that were read.
 struct Fields {
     year: i64,
     month: i64,

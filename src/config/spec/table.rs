@@ -24,9 +24,9 @@ pub struct TableSpec {
     pub mode: TableMode,
     /// When and how much is read.
     pub polling: PollSpec,
-    /// What is done about rows that commit late.
+    /// `commit.guard` and its settings.
     pub guard: GuardSpec,
-    /// What the record key is made of.
+    /// The record key.
     pub key: TableKey,
     /// `transforms` and `predicates`.
     pub transforms: ChainSpec,
@@ -34,7 +34,7 @@ pub struct TableSpec {
     pub schema_change: SchemaChange,
     /// `table.recreated`.
     pub recreated: Recreated,
-    /// What becomes of rows that cannot be delivered.
+    /// The treatment of rows that cannot be delivered.
     pub errors: RowErrorSpec,
     /// How types are mapped.
     pub types: ColumnTypes,
@@ -92,7 +92,7 @@ pub enum KeyColumns {
 }
 
 impl ConnectorSpec {
-    /// What holds for one table, or for the query.
+    /// The specification of one table, or of the query.
     pub fn for_table(&self, relation: &Relation) -> TableSpec {
         TableSpec {
             relation: relation.clone(),

@@ -16,7 +16,7 @@ impl TaskSpec {
         Self(connector)
     }
 
-    /// What holds for one of its tables, or for the query.
+    /// The specification of one of its tables, or of the query.
     pub fn for_table(&self, relation: &Relation) -> TableSpec {
         self.0.for_table(relation)
     }

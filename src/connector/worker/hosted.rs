@@ -39,7 +39,7 @@ pub(super) struct Hosted {
     has_ended: AtomicBool,
 }
 
-/// What a connector is meant to do, and what there is of it.
+/// The life of a connector: its target state, and its tasks where it runs.
 pub(super) struct Life {
     pub(super) target: TargetState,
     running: Option<Running>,

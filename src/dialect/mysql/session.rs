@@ -49,7 +49,7 @@ pub(super) struct Session {
 /// Stands among the names of columns with broken dates for one that is hidden in the result.
 pub(super) const OF_HIDDEN: &str = "";
 
-/// What is remembered between calls.
+/// State of the session that outlives a call.
 #[derive(Default)]
 pub(super) struct Notes {
     /// Prepared statements no longer fit the tables.
@@ -66,7 +66,7 @@ pub(super) struct Notes {
     pub(super) broken_dates: HashMap<Relation, HashSet<String>>,
     /// Columns that gave a value beyond the narrowest type in which a driver delivers them, per relation.
     pub(super) exceeding: HashMap<Relation, HashSet<String>>,
-    /// What was said of queries with user variables.
+    /// The column types of queries with user variables.
     pub(super) variables: HashMap<Relation, Variables>,
     /// The catalog's statistics are made anew when they are asked for.
     pub(super) fresh_statistics: bool,

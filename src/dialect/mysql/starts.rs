@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::{Micros, OpenTransaction};
 
-/// What is known of the open transactions between two looks.
+/// The open transactions as known between two looks.
 #[derive(Default)]
 pub(super) struct Writers {
     pub(super) sight: Option<Sight>,
@@ -16,7 +16,7 @@ pub(super) struct Writers {
     pub(super) starts: Starts,
 }
 
-/// What shows them.
+/// The view of the server that shows them.
 #[derive(Debug, Clone)]
 pub(super) enum Sight {
     /// performance_schema, live and in microseconds; and XA RECOVER, if it may be asked.

@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Relation;
 use crate::sql::{Grammar, user_variables};
 
-/// What is known of a query with user variables, as long as the session lives, and with it their values.
+/// The column types of a query with user variables, kept as long as the session lives, and with it the values of the
+/// variables.
 #[derive(Default)]
 pub(super) struct Variables {
     /// The types of its expressions, when it was described last.

@@ -9,7 +9,7 @@ const NO_EQUIVALENT: Problem = Problem::new("the text has a character that has n
 /// A character that came after the look at the page.
 pub(super) const UNSEEN: Problem = Problem::new("the text has a character that was not there before");
 
-/// What the characters of the database are in UTF-8, as far as they were met.
+/// The characters of the database in UTF-8, as far as they were met.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Charset {
     pub(super) known: HashMap<Box<[u8]>, Option<Box<str>>>,

@@ -36,13 +36,13 @@ pub(super) struct Session {
     pub(super) pooled: bool,
     /// How a transaction of one call begins.
     pub(super) begin: String,
-    /// What a transaction sets first; empty where the session is set already.
+    /// The settings at the beginning of a transaction; empty where the session is set already.
     pub(super) local: String,
     pub(super) notes: Notes,
     pub(super) _farewell: Farewell,
 }
 
-/// What is remembered between calls.
+/// State of the session that outlives a call.
 #[derive(Default)]
 pub(super) struct Notes {
     /// Prepared statements no longer fit the tables.
@@ -51,7 +51,7 @@ pub(super) struct Notes {
     pub(super) open_transaction: bool,
     /// A transaction is open in which everything is one view.
     pub(super) in_view: bool,
-    /// What may be seen of transactions, once it was looked at.
+    /// The visibility of transactions, once it was looked at.
     pub(super) rights: Option<Rights>,
     /// Characters of the database's encoding, for text that is read as it is stored.
     pub(super) charset: Arc<Charset>,

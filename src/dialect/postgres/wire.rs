@@ -27,7 +27,7 @@ pub(super) enum Wire {
     Other,
 }
 
-/// What a type is, by `pg_type.typtype`.
+/// The kind of a type, `pg_type.typtype`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CatalogKind {
     Base,

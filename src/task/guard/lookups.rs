@@ -16,7 +16,7 @@ pub(super) struct Lookups<'a> {
 }
 
 impl Lookups<'_> {
-    /// What a poll reads, once it knows all that it has to know.
+    /// The late queries of a poll, once its questions are answered.
     ///
     /// # Errors
     /// Those of the connection.

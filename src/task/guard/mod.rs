@@ -74,7 +74,7 @@ pub(super) struct At<'a> {
     pub(super) board: &'a TableBoard,
 }
 
-/// What a poll has led to. It is true once its rows are on their way: [`TableGuard::install`].
+/// The outcome of a poll. It is true once its rows are on their way: [`TableGuard::install`].
 pub(super) struct GuardOutcome {
     outcome: Outcome,
     observed: (u64, u64),
@@ -292,7 +292,7 @@ impl TableGuard {
         })
     }
 
-    /// What a poll has led to, once everything is read; `took` is how long late rows were looked for.
+    /// The outcome of a poll, once everything is read; `took` is how long late rows were looked for.
     pub(super) fn finish(&self, table: &str, poll: GuardPoll, took: Duration) -> Result<GuardOutcome> {
         let Some(Chosen { choice, facts }) = &self.chosen else { return Err(Error::internal("no method was chosen")) };
         let GuardPoll { poll, low, observed, identity, late_rows, reread_rows, blocker, level, .. } = poll;

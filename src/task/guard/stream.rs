@@ -24,9 +24,9 @@ pub(in crate::task) struct GuardPoll {
     late_has_xids: bool,
     /// Rows are read below this only.
     pub(super) upper: Option<CursorValue<'static>>,
-    /// What newer rows wait for.
+    /// The blocker that newer rows wait for.
     pub(super) blocker: Option<String>,
-    /// What is promised meanwhile.
+    /// The level meanwhile.
     pub(super) level: Level,
     pub(super) low: LowWatermark,
     /// The connection and the number of the observation.
@@ -40,7 +40,7 @@ pub(in crate::task) struct GuardPoll {
     pub(super) reread_rows: u64,
 }
 
-/// What a statement reads.
+/// The phase of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) enum Phase {
     /// Rows after the position, of which the last may be left for the next page.

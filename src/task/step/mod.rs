@@ -27,7 +27,7 @@ use crate::offsets::Loaded;
 use crate::plan::Planner;
 use crate::reader::{LeftOut, Limits, Page};
 
-/// What a poll works with.
+/// The surroundings of a poll.
 pub(super) struct Context<'p> {
     pub(super) parts: &'p Parts,
     /// The offsets that were stored when the session began.
@@ -55,13 +55,13 @@ struct StepRows {
     late_took: Duration,
 }
 
-/// What a step has led to.
+/// The result of a step.
 pub(super) struct StepResult {
     /// The step to be handed on; none if nothing was found.
     pub(super) step: Option<Step>,
     /// The read head behind it.
     pub(super) head: Option<ReadHead>,
-    /// What the guard's part of it has led to.
+    /// The result of the guard's part.
     pub(super) guard: Option<GuardOutcome>,
     /// Nothing newer is left.
     pub(super) exhausted: bool,
@@ -164,7 +164,7 @@ impl Polled {
         self.guard.begin(at, cx.connection, cx.watch).await
     }
 
-    /// What the rows of a step lead to.
+    /// The result of the rows that were read.
     async fn conclude(
         &mut self,
         cx: &mut Context<'_>,
