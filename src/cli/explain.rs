@@ -11,10 +11,10 @@ use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
 use crate::connector::inspect::CursorKnown;
 use crate::connector::{catalog, inspect, offset_tools};
 use crate::convert::SchemaPreview;
-use crate::dialect::{Dialect, PlanReport, SourceConnection, dialect_of};
+use crate::dialect::{Dialect, PlanReport, Row, SourceConnection, dialect_of};
 use crate::error::Result;
 use crate::guard::Choice;
-use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition, Value};
+use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition};
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, stored_for};
@@ -56,6 +56,8 @@ struct Explanation {
     skipped: Vec<String>,
     /// The changes that each transform makes, in words.
     transforms: Vec<String>,
+    /// The rows that count as deleted, and their records, in words.
+    deletes: Option<String>,
     by_driver: Vec<DriverChoice>,
     samples: Vec<Sample>,
 }
@@ -63,7 +65,8 @@ struct Explanation {
 /// A record as the console consumer would print it.
 struct Sample {
     key: Option<String>,
-    value: String,
+    /// None of a deleted row's tombstone.
+    value: Option<String>,
 }
 
 pub(super) async fn run(args: ExplainArgs) -> u8 {
@@ -178,6 +181,7 @@ async fn explain_table(
         offset,
         transforms: binding.notes.clone(),
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
+        deletes: binding.deletes(),
         by_driver: binding.by_driver,
         samples,
     })
@@ -214,7 +218,7 @@ async fn samples(
 ) -> Result<Vec<Sample>> {
     let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
     let encoder = binding.sample_encoder(&*keys, &*values)?;
-    let encode = |row: &[Value<'_>], batch: &mut EncodedBatch| encoder.encode(row, batch);
+    let encode = |row: &Row<'_>, batch: &mut EncodedBatch| encoder.encode(row.values, row.cursor, batch);
     let upper = inspect::upper(spec, connection, binding).await?;
     let query = binding.planner.page(None, upper.as_ref(), count);
     let batch = EncodedBatch::new(binding.topic.clone(), count, 64);
@@ -229,7 +233,8 @@ async fn samples(
                 (Some(bytes), Some(schema)) => Some(keys.render_sample(schema, bytes)?),
                 _ => None,
             };
-            Ok(Sample { key, value: values.render_sample(value_schema, record.value)? })
+            let value = record.value.map(|value| values.render_sample(value_schema, value)).transpose()?;
+            Ok(Sample { key, value })
         })
         .collect()
 }
@@ -256,6 +261,9 @@ impl Explanation {
         line("topic", &self.topic);
         if !self.transforms.is_empty() {
             line("transforms", &self.transforms.join("\n"));
+        }
+        if let Some(deletes) = &self.deletes {
+            line("deletes", deletes);
         }
         match &self.key {
             Some(key) => {
@@ -295,8 +303,8 @@ impl Explanation {
         }
         for sample in &self.samples {
             match &sample.key {
-                Some(key) => line("sample", &format!("{key}\t{}", sample.value)),
-                None => line("sample", &sample.value),
+                Some(key) => line("sample", &format!("{key}\t{}", sample.value.as_deref().unwrap_or("null"))),
+                None => line("sample", sample.value.as_deref().unwrap_or("null")),
             }
         }
         text
@@ -332,6 +340,7 @@ impl Explanation {
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),
             "transforms": self.transforms,
+            "deletes": self.deletes,
             "left_out": self.skipped,
             "driver_types": self.by_driver.iter().map(|choice| (choice.column.clone(), json!(choice.text))).collect::<serde_json::Map<_, _>>(),
             "cursor_facts": self.cursor.facts,
@@ -344,7 +353,7 @@ impl Explanation {
                 "offset": stored.kafka_offset,
             })),
             "samples": self.samples.iter().map(|sample| {
-                json!({"key": sample.key.as_deref().map(parsed), "value": parsed(&sample.value)})
+                json!({"key": sample.key.as_deref().map(parsed), "value": sample.value.as_deref().map(parsed)})
             }).collect::<Vec<_>>(),
         })
     }

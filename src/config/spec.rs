@@ -15,6 +15,7 @@ use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
 mod identity;
+mod records;
 mod table;
 mod task;
 mod types;
@@ -23,6 +24,7 @@ pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
+pub use records::{DeleteSpec, RecordTime};
 pub use table::{KeyColumns, TableKey, TableMode, TableSpec};
 pub use task::TaskSpec;
 pub use types::{
@@ -53,6 +55,10 @@ pub struct ConnectorSpec {
     pub topic_prefix: String,
     /// The record key.
     pub key: KeySpec,
+    /// `delete.mode=soft` and its settings.
+    pub deletes: Option<DeleteSpec>,
+    /// `record.timestamp`.
+    pub record_time: RecordTime,
     /// `schema.change`.
     pub schema_change: SchemaChange,
     /// `memory.max.bytes`.

@@ -209,6 +209,28 @@ pub trait Converter: Send + Sync {
     fn render_sample(&self, preview: &SchemaPreview, bytes: &[u8]) -> Result<String>;
 }
 
+/// The change that a record tells, for formats that have an envelope around the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its kind.
+    pub operation: Operation,
+    /// The timestamp of the row's cursor in milliseconds since the epoch; none in a mode without.
+    pub changed_at: Option<i64>,
+    /// When the row was read, in milliseconds since the epoch.
+    pub read_at: i64,
+}
+
+/// The kind of a change. Polling cannot tell an update from an insert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// A row of a table that is read as a whole (`mode=bulk`).
+    Read,
+    /// A row that is new or has changed.
+    Upsert,
+    /// A row that is flagged as deleted (`delete.mode=soft`).
+    Delete,
+}
+
 /// Encodes rows; bound to one schema.
 pub trait Encoder: Send + Sync {
     /// Appends the bytes of one row to `out`.
@@ -216,6 +238,20 @@ pub trait Encoder: Send + Sync {
     /// # Errors
     /// `Value`, with the field, if a value does not fit; `out` is then as before.
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()>;
+
+    /// Appends the bytes of a change. Formats without an envelope have the row alone.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    fn encode_change(&self, change: Change, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
+        let _ = change;
+        self.encode(row, out)
+    }
+
+    /// Whether the format has an envelope that tells the change (canal-json, Debezium): a deleted row has a value then.
+    fn has_envelope(&self) -> bool {
+        false
+    }
 
     /// Whether the row's side is Kafka's null (a null key) instead of bytes; [`Encoder::encode`] is not called then.
     fn is_null(&self, row: &[Value<'_>]) -> bool {

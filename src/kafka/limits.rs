@@ -7,14 +7,15 @@ use super::admin;
 use super::client::{self, ClientKind};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::Header;
 
 /// What a record costs beside its key, value and headers: librdkafka's `RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD` (36),
 /// and the head of a batch of its own (61), which the brokers count.
 pub const OVERHEAD: usize = 36 + 61;
 
 /// What a header costs: the lengths of name and value are varints.
-pub fn header_size(name: &str, value: &str) -> usize {
-    name.len() + value.len() + 10
+pub fn header_size(header: &Header) -> usize {
+    header.name.len() + header.value.as_ref().map_or(0, Vec::len) + 10
 }
 
 /// The `max.message.bytes` of a topic; none where it may not be asked.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use tokio::sync::oneshot;
@@ -23,8 +23,7 @@ use super::verdict::Verdict;
 use super::wait::Wait;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::record::RecordHeader;
-use crate::model::{EncodedBatch, KafkaRecord};
+use crate::model::{EncodedBatch, Header, KafkaRecord};
 
 /// The longest a call to librdkafka may keep the thread from noticing that nobody waits any more.
 const SLICE: Duration = Duration::from_millis(500);
@@ -216,30 +215,42 @@ impl Worker {
     }
 
     fn send(&self, batch: &EncodedBatch) -> Result<()> {
-        let mut headers = batch.headers();
+        let mut of_records = batch.headers();
         for (index, record) in batch.records().enumerate() {
             if index % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 {
                 self.serve();
                 self.cancelled()?;
             }
-            let (own, rest) = headers.split_at(headers.partition_point(|header| header.record <= index));
-            headers = rest;
-            self.send_one(&batch.topic, record.key, Some(record.value), own)?;
+            let (own, rest) = of_records.split_at(of_records.partition_point(|own| own.record <= index));
+            of_records = rest;
+            let headers = || batch.common_headers().iter().chain(own.iter().map(|own| &own.header));
+            let timestamp = batch.timestamp(index);
+            self.send_one(&batch.topic, record.key, record.value, headers(), timestamp)?;
+            if record.then_tombstone {
+                self.send_one(&batch.topic, record.key, None, headers(), timestamp)?;
+            }
         }
         Ok(())
     }
 
     /// Hands one record over, waiting for room as long as it takes: librdkafka fails records that wait
     /// longer than the transaction may last.
-    fn send_one(&self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[RecordHeader]) -> Result<()> {
+    fn send_one<'h>(
+        &self,
+        topic: &str,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = &'h Header>,
+        timestamp: Option<i64>,
+    ) -> Result<()> {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic);
         record.key = key;
         record.payload = value;
-        if !headers.is_empty() {
-            let insert = |all: OwnedHeaders, header: &RecordHeader| {
-                all.insert(Header { key: header.name, value: Some(&header.value) })
-            };
-            record.headers = Some(headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), insert));
+        record.timestamp = timestamp;
+        for header in headers {
+            let all = record.headers.take().unwrap_or_default();
+            let header = message::Header { key: &*header.name, value: header.value.as_deref() };
+            record.headers = Some(all.insert(header));
         }
         let mut full = None;
         loop {
@@ -256,7 +267,7 @@ impl Worker {
 
     fn commit(&mut self, offsets: &[KafkaRecord]) -> Result<()> {
         for record in offsets {
-            self.send_one(&record.topic, Some(&record.key), record.value.as_deref(), &[])?;
+            self.send_one(&record.topic, Some(&record.key), record.value.as_deref(), [].iter(), None)?;
         }
         // rdkafka's commit would wait for these in steps of 100 ms.
         let sent = Wait::new();
@@ -462,7 +473,7 @@ mod tests {
         producer.commit(vec![record(b"v")]).await.unwrap();
         producer.begin().await.unwrap();
         let mut batch = EncodedBatch::new("t".into(), 1, 8);
-        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, |_| Ok::<(), Error>(())).unwrap();
+        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, Some(|_: &mut Vec<u8>| Ok::<(), Error>(()))).unwrap();
         producer.send(batch).await.unwrap();
         // Of a transaction without records the brokers know nothing. These show what is not committed.
         let spec = client::tests::spec(&mock.bootstrap_servers());

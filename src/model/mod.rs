@@ -24,7 +24,7 @@ pub use offset::{GuardCheckpoint, Mode, OffsetDelta, Offsets, SourceOffset, Sour
 pub use order::{ColumnOrder, TupleOrder};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use ranges::RangeSet;
-pub use record::{EncodedBatch, KafkaRecord, RowText};
+pub use record::{EncodedBatch, Header, KafkaRecord, RowText};
 pub use schema::{
     ColumnDefinition, DriverColumn, DriverForm, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema,
     SkippedColumn, TableDefinition, TableId, UniqueKeys,

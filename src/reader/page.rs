@@ -1,10 +1,11 @@
 //! The rules a result is read by, and the page that comes of it.
 
+use crate::dialect::Row;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, EncodedBatch, Position, RowText, Sample, TupleOrder, Value};
+use crate::model::{CursorValue, EncodedBatch, Position, RowText, Sample, TupleOrder};
 
 /// Encodes one row to the end of a buffer; what the convert module's encoders are, without naming them.
-pub type EncodeRow<'a> = &'a (dyn Fn(&[Value<'_>], &mut EncodedBatch) -> Result<()> + Sync);
+pub type EncodeRow<'a> = &'a (dyn Fn(&Row<'_>, &mut EncodedBatch) -> Result<()> + Sync);
 
 /// When a batch is full.
 #[derive(Debug, Clone, Copy)]

@@ -93,7 +93,7 @@ impl<'a> Pager<'a> {
     }
 
     fn encode(&mut self, row: Row<'_>) -> Result<()> {
-        if let Err(error) = (self.encode)(row.values, &mut self.batch) {
+        if let Err(error) = (self.encode)(&row, &mut self.batch) {
             return self.leave_out(row.undeliverable(error));
         }
         if self.batch.len() >= self.next_sample {

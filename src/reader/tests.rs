@@ -57,15 +57,16 @@ async fn read(
 ) -> Result<Page> {
     rows.truncate(limit + 1);
     let mut stream = Rows(rows.into_iter(), columns);
-    let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| -> Result<()> {
-        let Value::Integer(id) = values[0] else { panic!("ids only") };
+    let encode = |row: &Row<'_>, batch: &mut EncodedBatch| -> Result<()> {
+        let Value::Integer(id) = row.values[0] else { panic!("ids only") };
         if poison.contains(&id) {
             return Err(Error::new(ErrorKind::Value, "poison"));
         }
-        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, |out| {
+        let value = |out: &mut Vec<u8>| {
             out.push(id as u8);
             Ok(())
-        })
+        };
+        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, Some(value))
     };
     let tolerance = Tolerance { values: !poison.is_empty(), texts: true, ..Tolerance::default() };
     let order = TupleOrder(vec![ColumnOrder::Values; columns]);
@@ -78,7 +79,7 @@ async fn read(
 
 fn ids(page: &Page) -> (Vec<u8>, Vec<String>) {
     let left_out = page.left_out.iter().map(|row| row.row.as_ref().unwrap()[0].1.clone().unwrap());
-    (page.batch.records().map(|record| record.value[0]).collect(), left_out.collect())
+    (page.batch.records().map(|record| record.value.expect("a value")[0]).collect(), left_out.collect())
 }
 
 fn time(micros: i64) -> CursorValue<'static> {
@@ -185,8 +186,8 @@ async fn a_result_that_ends_by_itself_anywhere_is_cut_between_two_cursors() {
     let order = TupleOrder(vec![ColumnOrder::Values]);
     let page = Some(Ordered { order: &order, after: None, told_len: 1, is_cut_blindly: true });
     let rule = CutRule { page, null_fails: true, tolerance: Tolerance::default() };
-    let encode = |_: &[Value<'_>], batch: &mut EncodedBatch| -> Result<()> {
-        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, |_| Ok(()))
+    let encode = |_: &Row<'_>, batch: &mut EncodedBatch| -> Result<()> {
+        batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, Some(|_: &mut Vec<u8>| Ok(())))
     };
     let limits = Limits { rows: 9, bytes: usize::MAX };
     for (rows, kept, tie) in [(vec![(1, 1), (2, 2), (2, 3)], 1, None), (vec![(2, 2), (2, 3)], 0, at(2, None))] {
@@ -216,7 +217,7 @@ impl DriverRow for Unread {
 #[tokio::test]
 async fn a_row_is_left_out_only_where_that_is_allowed() {
     let rule = CutRule { page: None, null_fails: true, tolerance: Tolerance::default() };
-    let encode = |_: &[Value<'_>], _: &mut EncodedBatch| -> Result<()> { Ok(()) };
+    let encode = |_: &Row<'_>, _: &mut EncodedBatch| -> Result<()> { Ok(()) };
     let limits = Limits { rows: 9, bytes: usize::MAX };
     for (values, too_large, kind, tolerated) in [
         (false, true, ErrorKind::Value, false),

@@ -2,23 +2,21 @@
 //! and the two encoders. Everything but the encoders is pure, so `check` and `explain` show exactly what a
 //! running task would do.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::deletes::DeleteRule;
 use super::driver_types::DriverChoice;
-use crate::config::spec::{KeyColumns, TableSpec};
-use crate::convert::{Converter, Encoder, Role, Side};
+use super::encoder::{RecordEncoder, RowClock};
+use crate::config::spec::{KeyColumns, RecordTime, TableSpec};
+use crate::convert::{Converter, Encoder, Operation, Role, Side};
 use crate::dialect::{SourceConnection, SqlSyntax};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kafka::limits::{OVERHEAD, header_size};
-use crate::model::{
-    ColumnDefinition, EncodedBatch, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
-    Value,
-};
+use crate::model::{ColumnDefinition, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition};
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
 use crate::transform::{BoundChain, Computation};
+use crate::zone::Zone;
 
 use super::odd;
 
@@ -39,20 +37,13 @@ pub struct Binding {
     computations: Arc<[Computation]>,
     /// The changes that each transform makes, in words.
     pub notes: Vec<String>,
+    /// The rule by which its rows count as deleted (`delete.mode=soft`).
+    deletes: Option<DeleteRule>,
+    record_time: RecordTime,
+    /// The zone of its times without one.
+    zone: Zone,
     /// Its columns whose types depend on the JDBC driver, where that has been looked into.
     pub by_driver: Vec<DriverChoice>,
-}
-
-/// Encodes rows of one binding.
-pub struct RecordEncoder {
-    /// The values that transforms compute for each row.
-    computations: Arc<[Computation]>,
-    key: Option<Arc<dyn Encoder>>,
-    value: Arc<dyn Encoder>,
-    /// The largest record, [`OVERHEAD`] included.
-    limit: usize,
-    /// The columns that may be null where a record would be too large.
-    omittable: Vec<(usize, String)>,
 }
 
 impl Binding {
@@ -91,8 +82,17 @@ impl Binding {
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
         let topic = spec.valid_topic(bound.topic)?;
         let BoundChain { key, value, computations, notes, .. } = bound;
+        let deletes = match &spec.deletes {
+            Some(_) if key.is_none() => {
+                return Err(Error::config("delete.mode=soft needs record keys, and these records have none")
+                    .with("table", &definition.relation)
+                    .advise("set key.mode: a tombstone is a key without a value"));
+            }
+            deletes => deletes.as_ref().map(|deletes| DeleteRule::new(deletes, &definition)).transpose()?,
+        };
+        let (record_time, zone) = (spec.record_time, spec.types.all.zone.clone());
         let (computations, by_driver) = (computations.into(), Vec::new());
-        Ok(Self { definition, planner, topic, key, value, computations, notes, by_driver })
+        Ok(Self { definition, planner, topic, key, value, computations, notes, deletes, record_time, zone, by_driver })
     }
 
     /// The key's side of the records; none if they have no key.
@@ -118,8 +118,7 @@ impl Binding {
             None => None,
         };
         let value = values.bind(self.value_side()).await?;
-        let computations = Arc::clone(&self.computations);
-        Ok(RecordEncoder { computations, key, value, limit: usize::MAX, omittable: Vec::new() })
+        Ok(self.with_encoders(key, value))
     }
 
     /// Encoders for looking only: nothing is registered, and the records carry no real schema id.
@@ -129,15 +128,38 @@ impl Binding {
     pub fn sample_encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
         let key = self.key_side().map(|side| keys.bind_sample(side)).transpose()?;
         let value = values.bind_sample(self.value_side())?;
-        let computations = Arc::clone(&self.computations);
-        Ok(RecordEncoder { computations, key, value, limit: usize::MAX, omittable: Vec::new() })
+        Ok(self.with_encoders(key, value))
+    }
+
+    fn with_encoders(&self, key: Option<Arc<dyn Encoder>>, value: Arc<dyn Encoder>) -> RecordEncoder {
+        let is_whole = matches!(self.planner.mode(), Mode::Bulk);
+        RecordEncoder {
+            computations: Arc::clone(&self.computations),
+            key,
+            value,
+            deletes: self.deletes.clone(),
+            clock: RowClock { kind: self.planner.time_kind(), zone: self.zone.clone() },
+            has_timestamps: self.record_time == RecordTime::Column,
+            operation: if is_whole { Operation::Read } else { Operation::Upsert },
+            headers: 0,
+            limit: usize::MAX,
+            omittable: Vec::new(),
+        }
+    }
+
+    /// The rows that count as deleted, and what they become, in words; none without `delete.mode=soft`.
+    pub fn deletes(&self) -> Option<String> {
+        self.deletes.as_ref().map(|rule| rule.describe(&self.definition))
     }
 
     /// The columns a record can do without: those that may be null and are not of the key.
     pub fn omittable(&self) -> Vec<(usize, String)> {
         let of_key = |index: &usize| self.key.as_ref().is_some_and(|(_, projection)| projection.contains(index));
         let columns = self.definition.columns.iter().enumerate();
-        let omittable = columns.filter(|(index, column)| column.field.optional && column.is_visible && !of_key(index));
+        let is_flag = |index: &usize| self.deletes.as_ref().is_some_and(|rule| rule.column == *index);
+        let is_needed = |index: &usize| of_key(index) || is_flag(index);
+        let omittable =
+            columns.filter(|(index, column)| column.field.optional && column.is_visible && !is_needed(index));
         omittable.map(|(index, column)| (index, column.field.name.clone())).collect()
     }
 
@@ -166,85 +188,6 @@ impl Binding {
     }
 }
 
-impl RecordEncoder {
-    /// Records must not be larger than `limit`; a larger one goes without the largest of the columns `omittable`.
-    #[must_use]
-    pub fn within(self, limit: usize, omittable: Vec<(usize, String)>) -> Self {
-        Self { limit, omittable, ..self }
-    }
-
-    /// Appends one row to the batch.
-    ///
-    /// # Errors
-    /// Those of [`Encoder::encode`]; `RecordTooLarge`.
-    pub fn encode(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
-        self.append(values, batch)?;
-        if batch.last_len().saturating_add(OVERHEAD) > self.limit {
-            return self.shrink(values, batch);
-        }
-        Ok(())
-    }
-
-    fn append(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
-        if !self.computations.is_empty() {
-            let mut row = values.to_vec();
-            for computation in self.computations.iter() {
-                row.push(computation.expr.eval(values)?);
-            }
-            return self.push(&row, batch);
-        }
-        self.push(values, batch)
-    }
-
-    fn push(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
-        let key = self.key.as_ref().filter(|key| !key.is_null(values));
-        let key = key.map(|key| |out: &mut Vec<u8>| key.encode(values, out));
-        batch.push(key, |out| self.value.encode(values, out))
-    }
-
-    /// Takes the last record back, and appends it again without as many of the largest columns as it takes.
-    #[cold]
-    fn shrink(&self, values: &[Value<'_>], batch: &mut EncodedBatch) -> Result<()> {
-        let size = batch.last_len() + OVERHEAD;
-        let at = batch.len() - 1;
-        batch.truncate(at);
-        let mut values = values.to_vec();
-        let mut columns: Vec<_> = self.omittable.iter().filter(|(index, _)| values[*index] != Value::Null).collect();
-        columns.sort_by_key(|(index, _)| Reverse(weight(&values[*index])));
-        let mut omitted = String::new();
-        for (index, name) in columns {
-            let value = std::mem::replace(&mut values[*index], Value::Null);
-            if self.append(&values, batch).is_err() {
-                // A schema that somebody else registered may demand it.
-                values[*index] = value;
-                continue;
-            }
-            omitted.push_str(if omitted.is_empty() { "" } else { "," });
-            omitted.push_str(name);
-            if batch.last_len() + OVERHEAD + header_size(OMITTED, &omitted) <= self.limit {
-                batch.add_header(at, OMITTED, omitted);
-                return Ok(());
-            }
-            batch.truncate(at);
-        }
-        let message = format!("the record is too large: {size} bytes, at most {} are allowed", self.limit);
-        Err(Error::new(ErrorKind::RecordTooLarge, message).with("topic", &batch.topic))
-    }
-}
-
-/// Names the columns that a record goes without.
-const OMITTED: &str = "rowtide.omitted";
-
-/// How much a value takes, roughly.
-fn weight(value: &Value<'_>) -> usize {
-    match value {
-        Value::Text(text) => text.len(),
-        Value::Bytes(bytes) | Value::Decimal(bytes) => bytes.len(),
-        Value::Null => 0,
-        Value::Boolean(_) | Value::Integer(_) | Value::Float32(_) | Value::Float64(_) => 8,
-    }
-}
-
 /// Describes a relation, as far as its records, its key and its cursor need it: what `select *` does not give is left
 /// out unless key or cursor are made of it.
 ///
@@ -257,6 +200,7 @@ pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -
     }
     let mut needed = definition.primary_key.clone();
     needed.extend(key_columns(spec, &definition).unwrap_or_default().iter().cloned());
+    needed.extend(spec.deletes.iter().map(|deletes| deletes.column.clone()));
     match spec.mode.resolve(&definition) {
         Ok(Mode::Incrementing { column }) => needed.push(column),
         Ok(Mode::Timestamp { columns }) => needed.extend(columns),
@@ -382,53 +326,4 @@ fn check_non_null(definition: &TableDefinition, mode: &Mode) -> Result<()> {
         return refuse(format!("every timestamp column may be NULL: {}", times.join(", ")));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Writes texts one after the other; the last column must not be null.
-    struct Texts;
-
-    impl Encoder for Texts {
-        fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-            for value in row {
-                if let Value::Text(text) = value {
-                    out.extend_from_slice(text.as_bytes());
-                }
-            }
-            match row.last() {
-                Some(Value::Null) => Err(Error::new(ErrorKind::Value, "null in a field that cannot be null")),
-                _ => Ok(()),
-            }
-        }
-    }
-
-    #[test]
-    fn a_record_too_large_goes_without_its_largest_columns_until_it_fits() {
-        let omittable = [(1, "a".to_owned()), (2, "b".to_owned()), (3, "c".to_owned())];
-        let encoder = |limit: usize, omittable: &[(usize, String)]| {
-            let (key, value, computations) = (None, Arc::new(Texts), Arc::default());
-            let encoder = RecordEncoder { computations, key, value, limit: 0, omittable: Vec::new() };
-            encoder.within(limit + OVERHEAD, omittable.to_vec())
-        };
-        let row = ["id", "a".repeat(200).as_str(), "b".repeat(300).as_str(), "c".repeat(400).as_str()]
-            .map(|text| Value::Text(text.to_owned().into()));
-        let mut batch = EncodedBatch::new("topic".into(), 4, 64);
-        encoder(902, &omittable).encode(&row, &mut batch).unwrap();
-        assert_eq!((batch.last_len(), batch.headers()), (902, &[][..]));
-        // `c` is the largest, but its schema demands it; the header counts, too.
-        encoder(901, &omittable).encode(&row, &mut batch).unwrap();
-        assert_eq!((batch.last_len(), batch.headers()[0].value.as_str()), (602, "b"));
-        encoder(602, &omittable).encode(&row, &mut batch).unwrap();
-        assert_eq!((batch.last_len(), batch.headers()[1].value.as_str()), (402, "b,a"));
-        assert_eq!(batch.headers().iter().map(|header| header.record).collect::<Vec<_>>(), [1, 2]);
-        for encoder in [encoder(400, &omittable), encoder(901, &[])] {
-            let error = encoder.encode(&row, &mut batch).unwrap_err();
-            assert_eq!((error.kind(), error.context("topic")), (ErrorKind::RecordTooLarge, Some("topic")));
-            assert!(error.report().contains("999 bytes"), "{error:?}");
-            assert_eq!((batch.len(), batch.headers().len()), (3, 2), "as before");
-        }
-    }
 }

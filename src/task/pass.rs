@@ -3,7 +3,7 @@
 //! out one step later, because only the next one tells whether there is a next one.
 
 use super::handoff::{Step, StepEnd};
-use crate::model::Instant;
+use crate::model::{Header, Instant};
 use crate::status::now_millis;
 
 /// The header of a pass's first record; its value is the pass's id.
@@ -36,7 +36,7 @@ impl Pass {
             return Some(step);
         }
         if self.rows == 0 {
-            step.rows.add_header(0, BEGIN, self.id.as_str());
+            step.rows.add_header(0, Header::text(BEGIN, self.id.as_str()));
         }
         self.rows += step.rows.len();
         self.held.replace(step)
@@ -46,8 +46,8 @@ impl Pass {
     pub(super) fn end(self) -> Option<Step> {
         let mut last = self.held?;
         let at = last.rows.len().saturating_sub(1);
-        last.rows.add_header(at, END, self.id);
-        last.rows.add_header(at, ROWS, self.rows.to_string());
+        last.rows.add_header(at, Header::text(END, self.id));
+        last.rows.add_header(at, Header::text(ROWS, self.rows.to_string()));
         last.end = StepEnd::CaughtUp;
         Some(last)
     }
@@ -103,13 +103,13 @@ mod tests {
     fn step(records: usize) -> Step {
         let mut rows = EncodedBatch::new("t".into(), records, 1);
         for _ in 0..records {
-            rows.push(None::<fn(&mut Vec<u8>) -> Result<(), ()>>, |_| Ok(())).unwrap();
+            rows.push(None::<fn(&mut Vec<u8>) -> Result<(), ()>>, Some(|_: &mut Vec<u8>| Ok(()))).unwrap();
         }
         Step { end: StepEnd::More, ..Step::torn("t".into(), rows, None) }
     }
 
-    fn marks(step: &Step) -> Vec<(usize, &'static str)> {
-        step.rows.headers().iter().map(|header| (header.record, header.name)).collect()
+    fn marks(step: &Step) -> Vec<(usize, &str)> {
+        step.rows.headers().iter().map(|own| (own.record, &*own.header.name)).collect()
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!((marks(&first), first.end), (vec![(0, BEGIN)], StepEnd::InPass));
         let last = pass.end().unwrap();
         assert_eq!((marks(&last), last.end), (vec![(1, END), (1, ROWS)], StepEnd::CaughtUp));
-        assert_eq!(last.rows.headers()[1].value, "5");
+        assert_eq!(last.rows.headers()[1].header, Header::text(ROWS, "5"));
         let mut alone = Pass::default();
         assert!(alone.add(step(1)).is_none());
         assert_eq!(marks(&alone.end().unwrap()), [(0, BEGIN), (0, END), (0, ROWS)]);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Parts;
-use super::binding::{Binding, RecordEncoder};
+use super::binding::Binding;
 use super::continuity::Continuity;
+use super::encoder::RecordEncoder;
 use super::facts::Known;
 use super::guard::TableGuard;
 use super::handoff::{Handoff, Outbox, Place, Step, StepEnd};

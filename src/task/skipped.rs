@@ -16,7 +16,7 @@ use crate::config::spec::{RowErrorSpec, TableSpec, TooLarge};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
-use crate::model::{EncodedBatch, Instant, RowText, Schema};
+use crate::model::{EncodedBatch, Header, Instant, RowText, Schema};
 use crate::reader::{LeftOut, Tolerance};
 use crate::status::now_millis;
 use crate::transform;
@@ -131,15 +131,15 @@ impl Failed<'_> {
     /// Appends the row's letter. What does not fit goes without the row, then without the key.
     fn write(&self, row: Option<&RowText>, limit: usize, letters: &mut EncodedBatch) -> Result<()> {
         let headers = self.headers();
-        let of_headers: usize = headers.iter().map(|(name, value)| header_size(name, value)).sum();
+        let of_headers: usize = headers.iter().map(header_size).sum();
         let key = row.and_then(|row| key_text(self.binding, row));
         for (key, row) in [(key.as_deref(), row), (key.as_deref(), None), (None, None)] {
             let value = self.value(row).to_string();
             let encode_key = key.map(|key| |out: &mut Vec<u8>| append(out, key));
-            letters.push(encode_key, |out| append(out, &value))?;
+            letters.push(encode_key, Some(|out: &mut Vec<u8>| append(out, &value)))?;
             let at = letters.len() - 1;
             if letters.last_len() + of_headers + OVERHEAD <= limit {
-                headers.into_iter().for_each(|(name, value)| letters.add_header(at, name, value));
+                headers.into_iter().for_each(|header| letters.add_header(at, header));
                 return Ok(());
             }
             letters.truncate(at);
@@ -166,18 +166,18 @@ impl Failed<'_> {
     }
 
     /// Connect's headers of a dead letter, where they are wanted.
-    fn headers(&self) -> Vec<(&'static str, String)> {
+    fn headers(&self) -> Vec<Header> {
         if !self.spec.errors.dead_letters.as_ref().is_some_and(|letters| letters.headers) {
             return Vec::new();
         }
         let (stage, class) = self.stage();
         vec![
-            ("__connect.errors.topic", self.binding.topic.to_string()),
-            ("__connect.errors.connector.name", self.parts.spec.connector().to_owned()),
-            ("__connect.errors.task.id", self.parts.task.to_string()),
-            ("__connect.errors.stage", stage.to_owned()),
-            ("__connect.errors.class.name", class.to_owned()),
-            ("__connect.errors.exception.message", self.error.report()),
+            Header::text("__connect.errors.topic", &*self.binding.topic),
+            Header::text("__connect.errors.connector.name", self.parts.spec.connector()),
+            Header::text("__connect.errors.task.id", self.parts.task.to_string()),
+            Header::text("__connect.errors.stage", stage),
+            Header::text("__connect.errors.class.name", class),
+            Header::text("__connect.errors.exception.message", self.error.report()),
         ]
     }
 }

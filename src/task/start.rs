@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::binding::{Binding, RecordEncoder, describe, stored_for};
+use super::binding::{Binding, describe, stored_for};
 use super::driver_types::DriverChoice;
+use super::encoder::RecordEncoder;
 use super::guard::choose_method;
 use super::handoff::{Handoff, Outbox};
 use super::head::{Parked, ReadHead};

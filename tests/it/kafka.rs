@@ -92,7 +92,7 @@ fn batch(topic: &str, values: std::ops::Range<usize>) -> EncodedBatch {
             out.extend_from_slice(value.to_string().as_bytes());
             Ok::<(), ()>(())
         };
-        batch.push(Some(encode), encode).unwrap();
+        batch.push(Some(encode), Some(encode)).unwrap();
     }
     batch
 }

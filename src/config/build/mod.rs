@@ -8,6 +8,7 @@ mod guard;
 mod kafka;
 mod key;
 mod mode;
+mod records;
 mod selection;
 mod source;
 mod topics;
@@ -33,6 +34,8 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let key = key::build(judge);
     let transforms = transforms::build(judge);
     let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys();
+    let deletes = records::deletes(judge, keyless);
+    let record_time = records::timestamp(judge, mode.as_ref().map(|mode| mode.mode));
     let converters = converters::build(judge, keyless);
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
@@ -55,6 +58,8 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         guard,
         topic_prefix: judge.text("topic.prefix").to_owned(),
         key,
+        deletes,
+        record_time,
         schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
             "pause-table" => SchemaChange::PauseTable,
             "fail" => SchemaChange::Fail,

@@ -10,6 +10,7 @@ mod framework;
 mod mode;
 mod ours;
 mod polling;
+mod records;
 mod tables;
 mod types;
 mod worker;
@@ -36,6 +37,7 @@ pub static SECTIONS: &[Section] = &[
     Section { title: "Polling and topics", keys: polling::KEYS },
     Section { title: "Types", keys: types::KEYS },
     Section { title: "Record keys and cursors (rowtide's own)", keys: ours::KEYS },
+    Section { title: "Records (rowtide's own)", keys: records::KEYS },
     Section { title: "Kafka Connect's connector keys", keys: framework::KEYS },
     Section { title: "Converters", keys: converter::KEYS },
     Section { title: "Worker", keys: worker::KEYS },

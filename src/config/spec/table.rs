@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    ColumnTypes, ConnectorSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PollSpec, Recreated, RowErrorSpec,
-    SchemaChange, Selection, TimestampInitial,
+    ColumnTypes, ConnectorSpec, DeleteSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PollSpec, RecordTime,
+    Recreated, RowErrorSpec, SchemaChange, Selection, TimestampInitial,
 };
 use crate::error::{Error, Result};
 use crate::model::{Relation, SourcePartition};
@@ -28,6 +28,10 @@ pub struct TableSpec {
     pub guard: GuardSpec,
     /// The record key.
     pub key: TableKey,
+    /// `delete.mode=soft` and its settings.
+    pub deletes: Option<DeleteSpec>,
+    /// `record.timestamp`.
+    pub record_time: RecordTime,
     /// `transforms` and `predicates`.
     pub transforms: ChainSpec,
     /// `schema.change`.
@@ -105,6 +109,8 @@ impl ConnectorSpec {
                 bare: self.key.bare,
                 schema_name: self.key.schema_name.clone(),
             },
+            deletes: self.deletes.clone(),
+            record_time: self.record_time,
             transforms: self.transforms.clone(),
             schema_change: self.schema_change,
             recreated: self.identity.recreated,

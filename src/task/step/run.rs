@@ -7,9 +7,9 @@ use tokio::time::Instant as Clock;
 
 use super::{StepPlan, StepRows, no_longer_unique};
 use crate::config::spec::TableSpec;
-use crate::dialect::{RowStream, SourceConnection};
+use crate::dialect::{Row, RowStream, SourceConnection};
 use crate::error::{Error, Result};
-use crate::model::{EncodedBatch, Mode, PlannedQuery, Position, Value};
+use crate::model::{EncodedBatch, Mode, PlannedQuery, Position};
 use crate::plan::Planner;
 use crate::reader::{CutRule, LeftOut, Limits, Ordered, Page, read_page};
 use crate::task::Parts;
@@ -84,7 +84,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         guard: Option<&mut GuardPoll>,
     ) -> Result<Page> {
         let (bound, batch) = (self.bound, self.table.empty_batch(self.bound));
-        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
+        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
         let rule = rule(&self.table.spec, &bound.binding.planner, self.table.head.position.as_ref());
         let mut stream = open(connection, bound, query, guard, Phase::Page).await?;
         read_page(&mut *stream, &encode, rule, limits, batch, query.limit).await
@@ -129,7 +129,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
     /// what exceeds a batch is handed on here, and the step is torn until the rest follows.
     async fn rest(&mut self, stream: &mut dyn RowStream, batch: EncodedBatch) -> Result<Page> {
         let bound = self.bound;
-        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
+        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
         let rule = rule(&self.table.spec, &bound.binding.planner, None).whole();
         let limits = Limits { rows: usize::MAX, bytes: self.table.paging.max_bytes() };
         let mut page = read_page(stream, &encode, rule, limits, batch, None).await?;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::Context;
 use super::run::rule;
+use crate::dialect::Row;
 use crate::error::Result;
-use crate::model::{EncodedBatch, Value};
+use crate::model::EncodedBatch;
 use crate::reader::{LeftOut, Limits, read_page};
 use crate::task::handoff::{Handoff, Step};
 use crate::task::paging::MAX_PAGE_ROWS;
@@ -41,7 +42,7 @@ impl Polled {
 
     /// Hands on all rows but the last batch, which is still held. Whether rows were left out whose values did not fit.
     async fn read_whole(&self, cx: &mut Context<'_>, bound: &Bound) -> Result<(Pass, bool)> {
-        let encode = |values: &[Value<'_>], batch: &mut EncodedBatch| bound.encoder.encode(values, batch);
+        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
         let rule = rule(&self.spec, &bound.binding.planner, None).whole();
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.paging.max_bytes() };
         let query = bound.binding.planner.page(None, None, 0);

@@ -136,7 +136,7 @@ fn step(id: i64, end: StepEnd) -> Handoff {
         out.extend(id.to_string().bytes());
         Ok(())
     };
-    batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, append).unwrap();
+    batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, Some(append)).unwrap();
     handoff::Step { end, ..handoff::Step::torn("t".into(), batch, None) }.into()
 }
 

@@ -483,7 +483,7 @@ impl RecordSink for Sink {
                 Json::Number(id) => id.as_i64(),
                 letter => letter["row"]["id"].as_str().and_then(|id| id.parse().ok()),
             };
-            let ids = batch.records().map(|record| id(record.value).expect("an id"));
+            let ids = batch.records().map(|record| id(record.value.expect("a value")).expect("an id"));
             let open = self.open.as_mut().expect("an open transaction");
             open.extend(ids.map(|id| (batch.topic.to_string(), id)));
             Ok(())

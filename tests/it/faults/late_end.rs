@@ -167,7 +167,7 @@ fn batch(topic: &str, value: &'static str) -> EncodedBatch {
         out.extend(value.bytes());
         Ok(())
     };
-    batch.push(Some(append), append).expect("a record");
+    batch.push(Some(append), Some(append)).expect("a record");
     batch
 }
 
