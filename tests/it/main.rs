@@ -5,6 +5,7 @@
 mod brokers;
 mod cli;
 mod cursors;
+mod deletes;
 mod dialects;
 mod driver_types;
 mod exactly_once;

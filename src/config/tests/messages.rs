@@ -145,6 +145,18 @@ const CASES: &[Case<'_>] = &[
     (&[("bootstrap.servers", Some("other:1"))], "bootstrap.servers", "in two places with two values"),
     (&[("group.id", Some(""))], "group.id", "at least one character"),
     (&[("key.mode", Some("columns"))], "message.key.columns", "is missing; key.mode=columns needs it"),
+    (&[("delete.mode", Some("soft")), ("delete.column", Some("gone"))], "delete.mode", "needs record keys"),
+    (
+        &[("delete.mode", Some("soft")), ("key.mode", Some("primary_key"))],
+        "delete.column",
+        "is missing; delete.mode=soft needs the column that flags deleted rows",
+    ),
+    (&[("delete.column", Some("gone"))], "delete.column", "has no effect without delete.mode=soft"),
+    (
+        &[("record.timestamp", Some("column")), ("mode", Some("bulk"))],
+        "record.timestamp",
+        "`column` needs a mode with a timestamp column",
+    ),
     (&[("message.key.columns", Some("t:a"))], "message.key.columns", "needs key.mode=columns"),
     (
         &[("key.mode", Some("columns")), ("message.key.columns", Some("t"))],
