@@ -17,7 +17,7 @@ use crate::guard::Choice;
 use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition};
 use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
-use crate::task::binding::{Binding, stored_for};
+use crate::task::binding::{Binding, Converters, stored_for};
 use crate::task::driver_types::DriverChoice;
 use crate::task::guard::choose_method;
 
@@ -217,7 +217,8 @@ async fn samples(
     count: usize,
 ) -> Result<Vec<Sample>> {
     let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
-    let encoder = binding.sample_encoder(&*keys, &*values)?;
+    let headers = spec.header_converter.create()?;
+    let encoder = binding.sample_encoder(Converters { keys: &*keys, values: &*values, headers: &*headers })?;
     let encode = |row: &Row<'_>, batch: &mut EncodedBatch| encoder.encode(row.values, row.cursor, batch);
     let upper = inspect::upper(spec, connection, binding).await?;
     let query = binding.planner.page(None, upper.as_ref(), count);

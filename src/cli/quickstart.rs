@@ -138,7 +138,7 @@ impl Demo {
         let mut fastest = Duration::MAX;
         for (index, step) in demo::STEPS.iter().chain(demo::LATER).enumerate() {
             if index == demo::STEPS.len() {
-                say("\nThose were the six records of the walkthrough; now two changes while it runs.\n")?;
+                say("\nThose were the six records of the walkthrough; now three changes while it runs.\n")?;
             }
             say(&format!("\n{}\n", step.sentence))?;
             for statement in step.statements {
@@ -152,7 +152,10 @@ impl Demo {
                     .map_err(|_| Error::new(ErrorKind::Kafka, "the record did not arrive").with("topic", demo::TOPIC))??
                     .record;
                 let waited = committed.elapsed();
-                let value = decoder.decode(record.value.as_deref().unwrap_or_default()).await?;
+                let value = match &record.value {
+                    Some(value) => decoder.decode(value).await?,
+                    None => "null".to_owned(),
+                };
                 let key = match &record.key {
                     Some(key) => decoder.decode(key).await?,
                     None => "null".to_owned(),

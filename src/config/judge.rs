@@ -11,7 +11,7 @@ use super::keys::{self, Home, KeyDefinition, Status};
 use super::layers::{Layers, Settings};
 use super::report::{Problem, Report};
 use super::values::{boolean, list, problem_of, words};
-use crate::convert::{CONVERTERS, ConverterDefinition, converter_of};
+use crate::convert::{CONVERTERS, ConverterDefinition, HEADER_CONVERTERS, converter_of};
 
 /// Settings and what was found out about them.
 pub(super) struct Judge {
@@ -137,7 +137,11 @@ impl Judge {
 /// The converter that is configured beside a setting of converters, if it is known.
 fn converter_beside(entries: &Entries, role: &str) -> Option<&'static ConverterDefinition> {
     let class = entries.get(role).map(|entry| entry.text.trim()).filter(|class| !class.is_empty());
-    class.map_or(CONVERTERS.first().copied(), converter_of)
+    let table = if role == "header.converter" { HEADER_CONVERTERS } else { CONVERTERS };
+    match class {
+        Some(class) => converter_of(table, class),
+        None => table.first().copied(),
+    }
 }
 
 /// Why a setting of another converter than the configured one has no effect; Kafka Connect passes over such, too.

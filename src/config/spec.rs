@@ -59,6 +59,8 @@ pub struct ConnectorSpec {
     pub deletes: Option<DeleteSpec>,
     /// `record.timestamp`.
     pub record_time: RecordTime,
+    /// `header.converter`.
+    pub header_converter: ConverterSpec,
     /// `schema.change`.
     pub schema_change: SchemaChange,
     /// `memory.max.bytes`.

@@ -29,6 +29,8 @@ pub struct ConnectorParts {
     pub key_converter: Arc<dyn Converter>,
     /// Converts values.
     pub value_converter: Arc<dyn Converter>,
+    /// Converts headers.
+    pub header_converter: Arc<dyn Converter>,
     /// Where offsets are.
     pub store: Arc<dyn OffsetStore>,
     /// Which server the connector reads.
@@ -55,6 +57,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         dialect: dialect_of(&spec.source)?,
         key_converter: spec.key_converter.create()?,
         value_converter: spec.value_converter.create()?,
+        header_converter: spec.header_converter.create()?,
         store: Arc::new(KafkaOffsetStore::new(spec.kafka.clone(), &spec.offsets)),
         server: task::server::ServerGuard::new(options.accept_server, spec.identity.server),
         columns: task::columns::KnownColumns::default(),
@@ -90,6 +93,7 @@ impl ConnectorParts {
             sessions: self.options.sessions.clone(),
             key_converter: Arc::clone(&self.key_converter),
             value_converter: Arc::clone(&self.value_converter),
+            header_converter: Arc::clone(&self.header_converter),
             store: Arc::clone(&self.store),
             sink: Arc::new(move |task| {
                 let id = kafka.transactional_id(&for_sink.name, task);

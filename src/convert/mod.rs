@@ -13,6 +13,7 @@ mod problem;
 pub mod registry;
 #[cfg(test)]
 mod samples;
+mod simple_header;
 mod string;
 mod text;
 
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::model::{Field, Schema, TableDefinition, Value};
 use crate::setting::KeyDefinition;
 
+pub use self::simple_header::values_text;
 pub use self::string::java_text;
 
 /// The key or the value of a record.
@@ -127,9 +129,23 @@ pub static CONVERTERS: &[&ConverterDefinition] = &[
     &primitive::BOOLEAN,
 ];
 
-/// The converter that a configured class means.
-pub fn converter_of(class: &str) -> Option<&'static ConverterDefinition> {
-    CONVERTERS.iter().copied().find(|definition| definition.is_meant_by(class))
+/// The converters that headers can have, the default first.
+pub static HEADER_CONVERTERS: &[&ConverterDefinition] = &[
+    &simple_header::DEFINITION,
+    &json::DEFINITION,
+    &string::DEFINITION,
+    &primitive::BYTES,
+    &primitive::LONG,
+    &primitive::INTEGER,
+    &primitive::SHORT,
+    &primitive::DOUBLE,
+    &primitive::FLOAT,
+    &primitive::BOOLEAN,
+];
+
+/// The converter of a table that a configured class means.
+pub fn converter_of(table: &[&'static ConverterDefinition], class: &str) -> Option<&'static ConverterDefinition> {
+    table.iter().copied().find(|definition| definition.is_meant_by(class))
 }
 
 /// One side of a table's records, as far as it is known before the first row.

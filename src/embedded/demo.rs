@@ -63,6 +63,11 @@ pub const LATER: &[Step] = &[
         statements: &["insert into test_table (item, price, category) values ('cherry', 950, 'fruit')"],
         records: 1,
     },
+    Step {
+        sentence: "Row 2 is flagged as deleted (delete.mode=soft): its record is a tombstone, a key without a value.",
+        statements: &["update test_table set category = 'deleted' where seq = 2"],
+        records: 1,
+    },
 ];
 
 /// The connector's configuration as Kafka Connect takes it; everything but the URL is fixed.
@@ -79,6 +84,8 @@ pub fn connector_config(connection_url: &str) -> serde_json::Value {
             "topic.prefix": "db_",
             "tasks.max": "1",
             "key.mode": "primary_key",
+            "delete.mode": "soft",
+            "delete.column": "category=deleted",
             "poll.interval.ms": "100",
         }
     })

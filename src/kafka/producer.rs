@@ -249,7 +249,7 @@ impl Worker {
         record.timestamp = timestamp;
         for header in headers {
             let all = record.headers.take().unwrap_or_default();
-            let header = message::Header { key: &*header.name, value: header.value.as_deref() };
+            let header = message::Header { key: &header.name, value: header.value.as_deref() };
             record.headers = Some(all.insert(header));
         }
         let mut full = None;

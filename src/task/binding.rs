@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::deletes::DeleteRule;
 use super::driver_types::DriverChoice;
-use super::encoder::{RecordEncoder, RowClock};
+use super::encoder::{RecordEncoder, RowClock, Timestamp};
+use super::headers::HeaderEncoder;
 use crate::config::spec::{KeyColumns, RecordTime, TableSpec};
 use crate::convert::{Converter, Encoder, Operation, Role, Side};
 use crate::dialect::{SourceConnection, SqlSyntax};
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition};
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
-use crate::transform::{BoundChain, Computation};
+use crate::transform::{BoundChain, BoundHeader, Computation};
 use crate::zone::Zone;
 
 use super::odd;
@@ -39,11 +40,24 @@ pub struct Binding {
     pub notes: Vec<String>,
     /// The rule by which its rows count as deleted (`delete.mode=soft`).
     deletes: Option<DeleteRule>,
-    record_time: RecordTime,
+    timestamp: Timestamp,
+    /// The headers of its records.
+    pub headers: Vec<BoundHeader>,
     /// The zone of its times without one.
     zone: Zone,
     /// Its columns whose types depend on the JDBC driver, where that has been looked into.
     pub by_driver: Vec<DriverChoice>,
+}
+
+/// The converters of records.
+#[derive(Clone, Copy)]
+pub struct Converters<'a> {
+    /// `key.converter`.
+    pub keys: &'a dyn Converter,
+    /// `value.converter`.
+    pub values: &'a dyn Converter,
+    /// `header.converter`.
+    pub headers: &'a dyn Converter,
 }
 
 impl Binding {
@@ -81,7 +95,7 @@ impl Binding {
         let bound = spec.transforms.bind(spec.plain_topic()?, of_key, (&value, &all), definition.columns.len());
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
         let topic = spec.valid_topic(bound.topic)?;
-        let BoundChain { key, value, computations, notes, .. } = bound;
+        let BoundChain { key, value, headers, timestamp, computations, notes, .. } = bound;
         let deletes = match &spec.deletes {
             Some(_) if key.is_none() => {
                 return Err(Error::config("delete.mode=soft needs record keys, and these records have none")
@@ -90,9 +104,27 @@ impl Binding {
             }
             deletes => deletes.as_ref().map(|deletes| DeleteRule::new(deletes, &definition)).transpose()?,
         };
-        let (record_time, zone) = (spec.record_time, spec.types.all.zone.clone());
+        let timestamp = match (timestamp, spec.record_time) {
+            (Some(place), _) => Timestamp::At(place),
+            (None, RecordTime::Column) => Timestamp::OfRow,
+            (None, RecordTime::Now) => Timestamp::OfProducer,
+        };
+        let zone = spec.types.all.zone;
         let (computations, by_driver) = (computations.into(), Vec::new());
-        Ok(Self { definition, planner, topic, key, value, computations, notes, deletes, record_time, zone, by_driver })
+        Ok(Self {
+            definition,
+            planner,
+            topic,
+            key,
+            value,
+            computations,
+            notes,
+            deletes,
+            timestamp,
+            headers,
+            zone,
+            by_driver,
+        })
     }
 
     /// The key's side of the records; none if they have no key.
@@ -112,39 +144,46 @@ impl Binding {
     ///
     /// # Errors
     /// Those of [`Converter::bind`].
-    pub async fn encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
+    pub async fn encoder(&self, converters: Converters<'_>) -> Result<RecordEncoder> {
+        let Converters { keys, values, .. } = converters;
         let key = match self.key_side() {
             Some(side) => Some(keys.bind(side).await?),
             None => None,
         };
         let value = values.bind(self.value_side()).await?;
-        Ok(self.with_encoders(key, value))
+        self.with_encoders(key, value, converters.headers)
     }
 
     /// Encoders for looking only: nothing is registered, and the records carry no real schema id.
     ///
     /// # Errors
     /// Those of [`Converter::bind_sample`].
-    pub fn sample_encoder(&self, keys: &dyn Converter, values: &dyn Converter) -> Result<RecordEncoder> {
+    pub fn sample_encoder(&self, converters: Converters<'_>) -> Result<RecordEncoder> {
+        let Converters { keys, values, .. } = converters;
         let key = self.key_side().map(|side| keys.bind_sample(side)).transpose()?;
         let value = values.bind_sample(self.value_side())?;
-        Ok(self.with_encoders(key, value))
+        self.with_encoders(key, value, converters.headers)
     }
 
-    fn with_encoders(&self, key: Option<Arc<dyn Encoder>>, value: Arc<dyn Encoder>) -> RecordEncoder {
+    fn with_encoders(
+        &self,
+        key: Option<Arc<dyn Encoder>>,
+        value: Arc<dyn Encoder>,
+        headers: &dyn Converter,
+    ) -> Result<RecordEncoder> {
         let is_whole = matches!(self.planner.mode(), Mode::Bulk);
-        RecordEncoder {
+        Ok(RecordEncoder {
             computations: Arc::clone(&self.computations),
             key,
             value,
             deletes: self.deletes.clone(),
-            clock: RowClock { kind: self.planner.time_kind(), zone: self.zone.clone() },
-            has_timestamps: self.record_time == RecordTime::Column,
+            clock: RowClock { kind: self.planner.time_kind(), zone: self.zone },
+            timestamp: self.timestamp,
             operation: if is_whole { Operation::Read } else { Operation::Upsert },
-            headers: 0,
+            headers: HeaderEncoder::new(&self.headers, headers, (&self.topic, &self.definition))?,
             limit: usize::MAX,
             omittable: Vec::new(),
-        }
+        })
     }
 
     /// The rows that count as deleted, and what they become, in words; none without `delete.mode=soft`.

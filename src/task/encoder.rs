@@ -5,12 +5,13 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::deletes::DeleteRule;
+use super::headers::HeaderEncoder;
 use crate::convert::{Change, Encoder, Operation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
 use crate::model::{CursorKind, CursorValue, EncodedBatch, Header, Value};
 use crate::status::now_millis;
-use crate::transform::Computation;
+use crate::transform::{self, CLASS, Computation};
 use crate::zone::Zone;
 
 /// Encodes rows of one binding.
@@ -21,16 +22,25 @@ pub struct RecordEncoder {
     pub(super) value: Arc<dyn Encoder>,
     pub(super) deletes: Option<DeleteRule>,
     pub(super) clock: RowClock,
-    /// `record.timestamp=column`: records carry the time of their row.
-    pub(super) has_timestamps: bool,
+    pub(super) timestamp: Timestamp,
     /// The operation of a row that is not deleted.
     pub(super) operation: Operation,
-    /// Bytes of the headers that every record has.
-    pub(super) headers: usize,
+    pub(super) headers: HeaderEncoder,
     /// The largest record, [`OVERHEAD`] included.
     pub(super) limit: usize,
     /// The columns that may be null where a record would be too large.
     pub(super) omittable: Vec<(usize, String)>,
+}
+
+/// The timestamp of records.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Timestamp {
+    /// The producer's.
+    OfProducer,
+    /// The time of the row (`record.timestamp=column`).
+    OfRow,
+    /// The value at this index of the row, made by a transform.
+    At(usize),
 }
 
 /// The time of a row: its timestamp cursor, if it has one.
@@ -56,7 +66,13 @@ impl RecordEncoder {
     /// Records must not be larger than `limit`; a larger one goes without the largest of the columns `omittable`.
     #[must_use]
     pub fn within(self, limit: usize, omittable: Vec<(usize, String)>) -> Self {
-        Self { limit: limit.saturating_sub(self.headers), omittable, ..self }
+        let common: usize = self.headers.common().iter().map(header_size).sum();
+        Self { limit: limit.saturating_sub(common), omittable, ..self }
+    }
+
+    /// The headers that every record has.
+    pub(super) fn common_headers(&self) -> Arc<[Header]> {
+        Arc::clone(self.headers.common())
     }
 
     /// Appends one row to the batch.
@@ -64,14 +80,15 @@ impl RecordEncoder {
     /// # Errors
     /// Those of [`Encoder::encode`]; `RecordTooLarge`; `Value` for a deleted row without a key.
     pub fn encode(&self, values: &[Value<'_>], cursor: &[CursorValue<'_>], batch: &mut EncodedBatch) -> Result<()> {
-        self.append(values, cursor, batch)?;
-        if batch.last_len().saturating_add(OVERHEAD) > self.limit {
+        let headers = self.append(values, cursor, batch)?;
+        if batch.last_len().saturating_add(OVERHEAD + headers) > self.limit {
             self.shrink(values, cursor, batch)?;
         }
         Ok(())
     }
 
-    fn append(&self, values: &[Value<'_>], cursor: &[CursorValue<'_>], batch: &mut EncodedBatch) -> Result<()> {
+    /// Appends one row; gives the size of the headers that it has for itself.
+    fn append(&self, values: &[Value<'_>], cursor: &[CursorValue<'_>], batch: &mut EncodedBatch) -> Result<usize> {
         let is_deleted = self.deletes.as_ref().is_some_and(|rule| rule.is_deleted(values));
         if self.computations.is_empty() {
             return self.push(values, cursor, is_deleted, batch);
@@ -89,7 +106,7 @@ impl RecordEncoder {
         cursor: &[CursorValue<'_>],
         is_deleted: bool,
         batch: &mut EncodedBatch,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let key = self.key.as_ref().filter(|key| !key.is_null(row));
         if is_deleted && key.is_none() {
             return Err(Error::new(ErrorKind::Value, "a deleted row has no key, so nothing can say that it is gone")
@@ -108,10 +125,28 @@ impl RecordEncoder {
         if is_deleted && with_row {
             batch.add_tombstone();
         }
-        if self.has_timestamps {
-            batch.set_timestamp(self.clock.millis(cursor)?.unwrap_or_else(now_millis));
+        let rest = self.timestamp(row, cursor).and_then(|timestamp| {
+            if let Some(millis) = timestamp {
+                batch.set_timestamp(millis);
+            }
+            self.headers.add(row, batch)
+        });
+        if rest.is_err() {
+            batch.truncate(batch.len() - 1);
         }
-        Ok(())
+        rest
+    }
+
+    fn timestamp(&self, row: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Result<Option<i64>> {
+        match self.timestamp {
+            Timestamp::OfProducer => Ok(None),
+            Timestamp::OfRow => Ok(Some(self.clock.millis(cursor)?.unwrap_or_else(now_millis))),
+            Timestamp::At(index) => match row.get(index) {
+                Some(Value::Integer(millis)) if *millis >= 0 => Ok(Some(*millis)),
+                Some(Value::Integer(_)) => Err(no_timestamp("it lies before 1970")),
+                _ => Err(no_timestamp("it is null")),
+            },
+        }
     }
 
     /// Takes the last record back, and appends it again without as many of the largest columns as it takes.
@@ -126,15 +161,15 @@ impl RecordEncoder {
         let mut omitted = String::new();
         for (index, name) in columns {
             let value = std::mem::replace(&mut values[*index], Value::Null);
-            if self.append(&values, cursor, batch).is_err() {
+            let Ok(own) = self.append(&values, cursor, batch) else {
                 // A schema that somebody else registered may demand it.
                 values[*index] = value;
                 continue;
-            }
+            };
             omitted.push_str(if omitted.is_empty() { "" } else { "," });
             omitted.push_str(name);
             let header = Header::text(OMITTED, omitted.as_str());
-            if batch.last_len() + OVERHEAD + header_size(&header) <= self.limit {
+            if batch.last_len() + OVERHEAD + own + header_size(&header) <= self.limit {
                 batch.add_header(at, header);
                 return Ok(());
             }
@@ -143,6 +178,12 @@ impl RecordEncoder {
         let message = format!("the record is too large: {size} bytes, at most {} are allowed", self.limit);
         Err(Error::new(ErrorKind::RecordTooLarge, message).with("topic", &batch.topic))
     }
+}
+
+/// The error of a row whose field is no timestamp for its record.
+fn no_timestamp(why: &str) -> Error {
+    Error::new(ErrorKind::Value, format!("the field that is to be the record's timestamp cannot be one: {why}"))
+        .with(CLASS, transform::EXTRACT_TIMESTAMP)
 }
 
 /// The header that names the columns a record goes without.
@@ -194,9 +235,9 @@ mod tests {
                 value,
                 deletes: None,
                 clock: RowClock { kind: None, zone: Zone::UTC },
-                has_timestamps: false,
+                timestamp: Timestamp::OfProducer,
                 operation: Operation::Upsert,
-                headers: 0,
+                headers: HeaderEncoder::default(),
                 limit: 0,
                 omittable: Vec::new(),
             };

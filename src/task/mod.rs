@@ -18,6 +18,7 @@ mod fence;
 pub mod guard;
 mod handoff;
 mod head;
+mod headers;
 pub mod memory;
 pub mod odd;
 mod older;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub key_converter: Arc<dyn Converter>,
     /// Converts values.
     pub value_converter: Arc<dyn Converter>,
+    /// Converts headers.
+    pub header_converter: Arc<dyn Converter>,
     /// Where offsets are.
     pub store: Arc<dyn OffsetStore>,
     /// Makes the sink.
@@ -117,6 +120,17 @@ pub struct Parts {
     pub driver_choices: DriverChoices,
     /// The memory it may use.
     pub memory: TaskMemory,
+}
+
+impl Parts {
+    /// The converters of records.
+    fn converters(&self) -> binding::Converters<'_> {
+        binding::Converters {
+            keys: &*self.key_converter,
+            values: &*self.value_converter,
+            headers: &*self.header_converter,
+        }
+    }
 }
 
 /// How long a session that failed waits before the next one.

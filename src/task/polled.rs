@@ -196,6 +196,7 @@ impl Polled {
     pub(super) fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
         let (rows, row_bytes) = self.paging.expected();
         EncodedBatch::new(Arc::clone(&bound.binding.topic), rows, row_bytes)
+            .with_headers(bound.encoder.common_headers())
     }
 
     /// A poll has succeeded. Tables of a task that were read to their end are due at the same beats if they have a guard:

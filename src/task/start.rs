@@ -86,11 +86,10 @@ impl Polled {
         self.activity.waits_for(Waits::Topic);
         let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
         self.activity.waits_for(Waits::Registry);
-        let encoder =
-            binding.encoder(&*parts.key_converter, &*parts.value_converter).await.map_err(|error| match change {
-                Some(change) if error.kind() == ErrorKind::IncompatibleSchema => error.with("change", change),
-                _ => error,
-            })?;
+        let encoder = binding.encoder(parts.converters()).await.map_err(|error| match change {
+            Some(change) if error.kind() == ErrorKind::IncompatibleSchema => error.with("change", change),
+            _ => error,
+        })?;
         self.activity.waits_for(Waits::Database);
         let omits = self.spec.errors.too_large == TooLarge::OmitColumns;
         Ok(encoder.within(limit, if omits { binding.omittable() } else { Vec::new() }))

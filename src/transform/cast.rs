@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use chrono::DateTime;
 use num_bigint::BigInt;
 
 use super::settings::{REPLACE_NULL, Setting};
 use super::shape::{Applied, Expr, Part, Shape, Slot, text};
 use super::{Target, Transform, TransformDefinition, fields};
-use crate::convert::java_text;
+use crate::convert::values_text;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Field, FieldType, Value};
-
-const DAY: i64 = 86_400_000;
 
 /// `org.apache.kafka.connect.transforms.Cast`.
 pub(super) static DEFINITION: TransformDefinition = TransformDefinition {
@@ -112,26 +109,7 @@ fn cast(slot: Slot, to: &FieldType) -> Result<Slot> {
 }
 
 fn to_text(from: &FieldType, value: &Value<'_>) -> Option<Value<'static>> {
-    let made = match (from, value) {
-        (FieldType::Bytes, Value::Bytes(bytes)) => {
-            use base64::Engine;
-            base64::engine::general_purpose::STANDARD.encode(bytes)
-        }
-        (FieldType::Date, Value::Integer(days)) => date_text(days.checked_mul(DAY)?)?,
-        (FieldType::Time | FieldType::Timestamp, Value::Integer(millis)) => date_text(*millis)?,
-        _ => java_text(from, value)?,
-    };
-    Some(text(made))
-}
-
-/// `Values.dateFormatFor`: by the value and not by the type, in UTC.
-fn date_text(millis: i64) -> Option<String> {
-    let format = match millis {
-        _ if millis < DAY => "%H:%M:%S%.3fZ",
-        _ if millis % DAY == 0 => "%Y-%m-%d",
-        _ => "%Y-%m-%dT%H:%M:%S%.3fZ",
-    };
-    Some(DateTime::from_timestamp_millis(millis)?.format(format).to_string())
+    values_text(from, value).map(text)
 }
 
 /// A number before it is cut to its width.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::predicate::{Predicate, PredicateSpec};
 use super::settings::Settings;
-use super::shape::{CLASS, Computation, Expr, Part, Shape};
+use super::shape::{CLASS, Computation, Expr, Part, Route, Shape};
 use super::{Target, Transform, TransformDefinition, value_to_key};
 use crate::error::{Error, Result};
-use crate::model::Schema;
+use crate::model::{Field, Schema, Value};
 
 /// A configured transform.
 #[derive(Debug, Clone)]
@@ -71,8 +71,8 @@ impl Step {
         })
     }
 
-    fn is_applied(&self, topic: &str) -> bool {
-        self.predicate.as_ref().is_none_or(|(predicate, negate)| predicate.test(topic) != *negate)
+    fn is_applied(&self, route: &Route) -> bool {
+        self.predicate.as_ref().is_none_or(|(predicate, negate)| predicate.test(route) != *negate)
     }
 }
 
@@ -97,12 +97,11 @@ impl ChainSpec {
 
     /// The topic behind the chain.
     pub fn route(&self, topic: String) -> String {
-        self.steps.iter().fold(
-            topic,
-            |topic, step| {
-                if step.is_applied(&topic) { step.transform.route(topic) } else { topic }
-            },
-        )
+        let start = Route { topic, headers: Vec::new() };
+        let step = |route: Route, step: &Step| {
+            if step.is_applied(&route) { step.transform.route(route) } else { route }
+        };
+        self.steps.iter().fold(start, step).topic
     }
 
     /// The chain applied to records whose key and value are columns of rows with so many.
@@ -117,20 +116,23 @@ impl ChainSpec {
         columns: usize,
     ) -> Result<BoundChain> {
         let key = key.map_or(Part::Absent, |(schema, projection)| Part::of(schema, projection));
-        let mut shape = Shape { topic, key, value: Part::of(value.0, value.1) };
+        let value = Part::of(value.0, value.1);
+        let mut shape = Shape { topic, key, value, headers: Vec::new(), timestamp: None };
         let mut notes = Vec::new();
         for step in self.steps.iter() {
-            if !step.is_applied(&shape.topic) {
+            if !step.is_applied(&shape.route()) {
                 notes.push(format!("{}: not applied, its predicate says no", step.alias));
                 continue;
             }
-            let before = (shape.topic.clone(), shape.key.schema(), shape.value.schema());
+            let before = (shape.route(), shape.key.schema(), shape.value.schema(), shape.timestamp.is_some());
             shape = step
                 .transform
                 .apply(shape)
                 .map_err(|error| error.with(CLASS, format!("{} ({})", step.alias, step.class)))?;
             let changed = [
-                ("topic", before.0 != shape.topic),
+                ("topic", before.0.topic != shape.topic),
+                ("list of headers", before.0.headers != shape.route().headers),
+                ("timestamp", before.3 != shape.timestamp.is_some()),
                 ("key", before.1 != shape.key.schema()),
                 ("value", before.2 != shape.value.schema()),
             ];
@@ -154,28 +156,59 @@ pub struct BoundChain {
     pub key: Option<(Schema, Vec<usize>)>,
     /// The value's.
     pub value: (Schema, Vec<usize>),
+    /// The headers, in order.
+    pub headers: Vec<BoundHeader>,
+    /// The index in the row of the record's timestamp, in milliseconds since the epoch; none if records have none.
+    pub timestamp: Option<usize>,
     /// The values to be computed for each row; they stand behind the row's columns.
     pub computations: Vec<Computation>,
     /// The changes that each transform makes, for `explain`.
     pub notes: Vec<String>,
 }
 
+/// A header of a table's records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundHeader {
+    /// Its name and its type.
+    pub field: Field,
+    /// Its value.
+    pub value: HeaderValue,
+}
+
+/// The value of a header.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeaderValue {
+    /// The same on each record.
+    Constant(Value<'static>),
+    /// The value of the row at this index.
+    Place(usize),
+}
+
 impl BoundChain {
     fn new(shape: Shape, columns: usize, notes: Vec<String>) -> Result<Self> {
         let mut computations = Vec::new();
+        let mut place = |name: &str, expr: &Expr| match expr {
+            Expr::Column(index) => *index,
+            expr => {
+                computations.push(Computation { name: name.to_owned(), expr: expr.clone() });
+                columns + computations.len() - 1
+            }
+        };
+        let headers = shape.headers.iter().map(|slot| {
+            let value = match &slot.expr {
+                Expr::Constant(value) => HeaderValue::Constant(value.clone()),
+                expr => HeaderValue::Place(place(&slot.field.name, expr)),
+            };
+            BoundHeader { field: slot.field.clone(), value }
+        });
+        let headers = headers.collect();
+        let timestamp = shape.timestamp.as_ref().map(|expr| place("timestamp", expr));
         let mut placed = |part: &Part| -> Option<(Schema, Vec<usize>)> {
-            let places = part.slots().iter().map(|slot| match &slot.expr {
-                Expr::Column(index) => *index,
-                expr => {
-                    computations.push(Computation { name: slot.field.name.clone(), expr: expr.clone() });
-                    columns + computations.len() - 1
-                }
-            });
-            let places = places.collect();
+            let places = part.slots().iter().map(|slot| place(&slot.field.name, &slot.expr)).collect();
             part.schema().map(|schema| (schema, places))
         };
         let key = placed(&shape.key);
         let value = placed(&shape.value).ok_or_else(|| Error::internal("a record has a value"))?;
-        Ok(Self { topic: shape.topic, key, value, computations, notes })
+        Ok(Self { topic: shape.topic, key, value, headers, timestamp, computations, notes })
     }
 }

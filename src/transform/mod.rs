@@ -7,14 +7,18 @@
 
 mod cast;
 mod chain;
+mod concat_fields;
 mod extract_field;
+mod extract_timestamp;
 mod fields;
 mod filter;
 mod flatten;
+mod headers;
 mod hoist_field;
 mod insert_field;
 mod java_dates;
 mod java_regex;
+mod literal;
 mod mask_field;
 mod predicate;
 mod replace_field;
@@ -23,14 +27,15 @@ mod schema_metadata;
 mod settings;
 mod shape;
 mod timestamp_converter;
+mod tombstones;
 mod value_to_key;
 
 use crate::error::Result;
 
-pub use self::chain::{BoundChain, ChainSpec, StepSpec};
+pub use self::chain::{BoundChain, BoundHeader, ChainSpec, HeaderValue, StepSpec};
 pub use self::predicate::{PREDICATES, PredicateDefinition, PredicateSpec};
 pub use self::settings::{Setting, Settings};
-pub use self::shape::{Applied, CLASS, Computation, Expr, Part, Shape, Slot};
+pub use self::shape::{Applied, CLASS, Computation, Expr, Part, Route, Shape, Slot};
 
 /// A part of a record that a transform works on: its class ends in `$Key` or `$Value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +56,9 @@ pub trait Transform: Send + Sync {
     /// `Config`, where the transform would fail on every record: a field that is not there, a type it cannot work on.
     fn apply(&self, shape: Shape) -> Result<Shape>;
 
-    /// The topic behind the transform, which does not depend on the record.
-    fn route(&self, topic: String) -> String {
-        topic
+    /// The topic and the headers' names behind the transform, which depend on no schema.
+    fn route(&self, route: Route) -> Route {
+        route
     }
 }
 
@@ -75,9 +80,14 @@ pub struct TransformDefinition {
 /// The transforms there are.
 pub static TRANSFORMS: &[&TransformDefinition] = &[
     &cast::DEFINITION,
+    &concat_fields::DEFINITION,
     &extract_field::DEFINITION,
+    &extract_timestamp::DEFINITION,
     &filter::DEFINITION,
     &flatten::DEFINITION,
+    &headers::DROP,
+    &headers::FROM,
+    &headers::INSERT,
     &hoist_field::DEFINITION,
     &insert_field::DEFINITION,
     &mask_field::DEFINITION,
@@ -85,25 +95,34 @@ pub static TRANSFORMS: &[&TransformDefinition] = &[
     &route::DEFINITION,
     &schema_metadata::DEFINITION,
     &timestamp_converter::DEFINITION,
+    &tombstones::AIVEN_HANDLER,
+    &tombstones::DROP,
+    &tombstones::HANDLER,
     &value_to_key::DEFINITION,
 ];
+
+/// The class of the transform that makes a field the record's timestamp.
+pub const EXTRACT_TIMESTAMP: &str = extract_timestamp::CLASS;
 
 /// Transforms that people use and that are not there, each with what works instead.
 pub static ABSENT: &[(&str, &str)] = &[
     (
         "org.apache.kafka.connect.transforms.TimestampRouter",
-        "records of a JDBC source have no timestamp, so it fails on each",
+        "records of a JDBC source have no timestamp, so it fails on each; for a topic by table use RegexRouter",
     ),
-    ("org.apache.kafka.connect.transforms.InsertHeader", "headers by transforms are not there yet"),
-    ("org.apache.kafka.connect.transforms.HeaderFrom", "headers by transforms are not there yet"),
-    ("org.apache.kafka.connect.transforms.DropHeaders", "headers by transforms are not there yet"),
-    ("io.debezium.transforms.ByLogicalTableRouter", "use org.apache.kafka.connect.transforms.RegexRouter"),
-    ("io.confluent.connect.transforms.Drop", "use org.apache.kafka.connect.transforms.ReplaceField or key.mode=none"),
-    ("io.confluent.connect.transforms.TombstoneHandler", "a JDBC source makes no tombstones"),
-    ("io.confluent.connect.transforms.MessageTimestampRouter", "use org.apache.kafka.connect.transforms.RegexRouter"),
-    ("io.confluent.connect.transforms.ExtractTopic", "use org.apache.kafka.connect.transforms.RegexRouter"),
-    ("io.aiven.kafka.connect.transforms.ExtractTimestamp", "records of a JDBC source have no timestamp"),
-    ("io.aiven.kafka.connect.transforms.ConcatFields", "concatenate in `query`, or in a generated column"),
+    (
+        "io.debezium.transforms.ByLogicalTableRouter",
+        "it changes Debezium's envelopes alone, so here it had no effect; use org.apache.kafka.connect.transforms.RegexRouter",
+    ),
+    (
+        "io.confluent.connect.transforms.MessageTimestampRouter",
+        "the topic of a table does not depend on its rows; use org.apache.kafka.connect.transforms.RegexRouter",
+    ),
+    (
+        "io.confluent.connect.transforms.ExtractTopic",
+        "the topic of a table does not depend on its rows; use org.apache.kafka.connect.transforms.RegexRouter, or a query \
+         per topic",
+    ),
 ];
 
 /// The transform that a configured class means, and what it works on: the full name, or the alias that Kafka Connect has

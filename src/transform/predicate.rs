@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::java_regex::JavaRegex;
 use super::settings::{Setting, Settings};
+use super::shape::Route;
 use crate::error::Result;
 
 /// Decides whether a transform is applied.
 pub trait Predicate: Send + Sync {
-    /// The answer for records of this topic.
-    fn test(&self, topic: &str) -> bool;
+    /// The answer for records of this topic, with these headers.
+    fn test(&self, route: &Route) -> bool;
 }
 
 /// An entry of the table of predicates.
@@ -45,13 +46,15 @@ pub static PREDICATES: &[PredicateDefinition] = &[
     },
     PredicateDefinition {
         class: "org.apache.kafka.connect.transforms.predicates.HasHeaderKey",
-        doc: "Whether a record has a header; records of a JDBC source have none.",
+        doc: "Whether a record has a header, which a transform before it has made.",
         settings: &[Setting::new("name", "The header's name. Required.")],
-        create: |settings| settings.required("name").map(|_| -> Box<dyn Predicate> { Box::new(Never) }),
+        create: |settings| {
+            settings.required("name").map(|name| -> Box<dyn Predicate> { Box::new(HasHeaderKey(name.to_owned())) })
+        },
     },
     PredicateDefinition {
         class: "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone",
-        doc: "Whether a record's value is null; those of a JDBC source never are.",
+        doc: "Whether a record's value is null. Those of a source never are; tombstones of `delete.mode=soft` are made behind the chain.",
         settings: &[],
         create: |_| Ok(Box::new(Never)),
     },
@@ -71,15 +74,23 @@ pub struct PredicateSpec {
 struct TopicNameMatches(JavaRegex);
 
 impl Predicate for TopicNameMatches {
-    fn test(&self, topic: &str) -> bool {
-        self.0.matches(topic)
+    fn test(&self, route: &Route) -> bool {
+        self.0.matches(&route.topic)
+    }
+}
+
+struct HasHeaderKey(String);
+
+impl Predicate for HasHeaderKey {
+    fn test(&self, route: &Route) -> bool {
+        route.headers.contains(&self.0)
     }
 }
 
 struct Never;
 
 impl Predicate for Never {
-    fn test(&self, _: &str) -> bool {
+    fn test(&self, _: &Route) -> bool {
         false
     }
 }

@@ -2,7 +2,7 @@
 
 use super::java_regex::{JavaRegex, Replacement};
 use super::settings::Setting;
-use super::shape::Shape;
+use super::shape::{Route, Shape};
 use super::{Target, Transform, TransformDefinition};
 use crate::error::Result;
 
@@ -29,10 +29,11 @@ struct RegexRouter {
 
 impl Transform for RegexRouter {
     fn apply(&self, shape: Shape) -> Result<Shape> {
-        Ok(Shape { topic: self.route(shape.topic), ..shape })
+        Ok(Shape { topic: self.route(shape.route()).topic, ..shape })
     }
 
-    fn route(&self, topic: String) -> String {
-        self.regex.replace(&topic, &self.replacement).unwrap_or(topic)
+    fn route(&self, route: Route) -> Route {
+        let topic = self.regex.replace(&route.topic, &self.replacement).unwrap_or(route.topic);
+        Route { topic, ..route }
     }
 }

@@ -54,6 +54,15 @@ impl<'a> Settings<'a> {
         self.get(name).ok_or_else(|| Error::config(format!("{name}: is missing")))
     }
 
+    /// A setting that must be there, with the blanks around it.
+    ///
+    /// # Errors
+    /// `Config` if it is not.
+    pub fn untrimmed(self, name: &str) -> Result<&'a str> {
+        let text = self.0.get(name).filter(|text| !text.is_empty());
+        text.map(String::as_str).ok_or_else(|| Error::config(format!("{name}: is missing")))
+    }
+
     /// The elements of a list; none if it is not given.
     pub fn list(self, name: &str) -> Vec<String> {
         let elements = self.get(name).unwrap_or_default().split(',').map(str::trim);

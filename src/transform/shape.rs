@@ -23,7 +23,19 @@ pub enum Expr {
     Constant(Value<'static>),
     /// A function of another one, by a transform of this class.
     Apply(Applied, Box<Expr>),
+    /// A function of several, nulls included, by a transform of this class.
+    Combine {
+        /// The function.
+        function: Combination,
+        /// The transform's class.
+        class: &'static str,
+        /// Its arguments.
+        arguments: Vec<Expr>,
+    },
 }
+
+/// Makes a value of several others, of which each may be null.
+pub(super) type Combination = Arc<dyn Fn(&[Value<'_>]) -> Result<Value<'static>> + Send + Sync>;
 
 /// A function, and the class of the transform that applies it.
 #[derive(Clone)]
@@ -45,6 +57,10 @@ impl Expr {
                 Value::Null => Value::Null,
                 value => (applied.function)(&value).map_err(|error| error.with(CLASS, applied.class))?,
             },
+            Expr::Combine { function, class, arguments } => {
+                let values = arguments.iter().map(|argument| argument.eval(row)).collect::<Result<Vec<_>>>()?;
+                function(&values).map_err(|error| error.with(CLASS, *class))?
+            }
         })
     }
 }
@@ -55,6 +71,7 @@ impl fmt::Debug for Expr {
             Expr::Column(index) => write!(f, "Column({index})"),
             Expr::Constant(_) => f.write_str("Constant"),
             Expr::Apply(_, argument) => write!(f, "Apply({argument:?})"),
+            Expr::Combine { arguments, .. } => write!(f, "Combine({arguments:?})"),
         }
     }
 }
@@ -126,6 +143,27 @@ pub struct Shape {
     pub key: Part,
     /// The value.
     pub value: Part,
+    /// The headers in order, each a field of its name.
+    pub headers: Vec<Slot>,
+    /// The timestamp in milliseconds since the epoch; none: records have none.
+    pub timestamp: Option<Expr>,
+}
+
+/// The part of a record's shape that does not depend on a schema: its topic, and the names of its headers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The topic.
+    pub topic: String,
+    /// The headers' names, in order.
+    pub headers: Vec<String>,
+}
+
+impl Shape {
+    /// Its topic and headers.
+    pub fn route(&self) -> Route {
+        let headers = self.headers.iter().map(|slot| slot.field.name.clone()).collect();
+        Route { topic: self.topic.clone(), headers }
+    }
 }
 
 /// A value that is computed for each row, and stands behind the row's columns.

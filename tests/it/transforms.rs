@@ -141,3 +141,52 @@ fn a_predicate_decides_by_the_topic_at_its_place() {
     let delivered = texts(&format!("{}-routed", connector.topic("orders")), 2);
     assert_eq!(delivered[0].1, r#"{"id":1,"customer":"ann","amount":1.50,"note":"7"}"#);
 }
+
+#[test]
+fn headers_texts_and_timestamps_are_made_of_constants_and_columns() {
+    let database = database();
+    database
+        .run("alter table orders add made timestamptz; update orders set made = '2024-02-29T12:00:00Z' where id = 1");
+    let connector = connector(
+        &database,
+        &[
+            ("key", "ValueToKey", &[("fields", "id")]),
+            ("source", "InsertHeader", &[("header", "source"), ("value.literal", "1.10")]),
+            ("gone", "InsertHeader", &[("header", "gone"), ("value.literal", "x")]),
+            ("of", "HeaderFrom$Value", &[("fields", "card,amount"), ("headers", "card,price"), ("operation", "move")]),
+            ("drop", "DropHeaders", &[("headers", "gone")]),
+            ("mask", "MaskField$Value", &[("fields", "note"), ("replacement", "*"), ("predicate", "has")]),
+            ("never", "MaskField$Value", &[("fields", "customer"), ("predicate", "dropped")]),
+            ("line", "ConcatFields$Value", &[]),
+            ("time", "ExtractTimestamp$Value", &[]),
+        ],
+    )
+    .set("predicates", "has,dropped")
+    .set("predicates.has.type", &format!("{TRANSFORMS}.predicates.HasHeaderKey"))
+    .set("predicates.has.name", "card")
+    .set("predicates.dropped.type", &format!("{TRANSFORMS}.predicates.HasHeaderKey"))
+    .set("predicates.dropped.name", "gone")
+    .set("transforms.line.type", "io.aiven.kafka.connect.transforms.ConcatFields$Value")
+    .set("transforms.line.field.names", "id,customer,nobody")
+    .set("transforms.line.output.field.name", "line")
+    .set("transforms.line.delimiter", "-")
+    .set("transforms.line.field.replace.missing", "?")
+    .set("transforms.time.type", "io.aiven.kafka.connect.transforms.ExtractTimestamp$Value")
+    .set("transforms.time.field.name", "made")
+    .set("errors.tolerance", "all");
+    let file = connector.file().display().to_string();
+    run(&["run", "--once", &file]).expect_code(0);
+    let topic = connector.topic("orders");
+    // The row without a time has no timestamp to give, and is left out.
+    let [record] = &read_topic(&topic)[..] else { panic!("one record") };
+    let expected = [("source", "1.1"), ("card", "4111"), ("price", "1.50")];
+    assert_eq!(record.headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(record.at, 1_709_208_000_000);
+    let value = r#"{"id":1,"customer":"ann","note":"*","made":1709208000000,"line":"1-ann-?"}"#;
+    assert_eq!(texts(&topic, 1)[0].1, value);
+    let checked = run(&[
+        "check",
+        &connector.set("header.converter", "io.confluent.connect.avro.AvroConverter").file().display().to_string(),
+    ]);
+    checked.expect_code(2).expect_says(&["header.converter", "org.apache.kafka.connect.storage.SimpleHeaderConverter"]);
+}

@@ -8,7 +8,7 @@ use crate::config::document::{Entries, Entry};
 use crate::config::judge::Judge;
 use crate::config::report::Problem;
 use crate::config::spec::ConverterSpec;
-use crate::convert::{CONVERTERS, converter_of};
+use crate::convert::{CONVERTERS, ConverterDefinition, HEADER_CONVERTERS, converter_of};
 use crate::near::nearest;
 
 /// One role's configuration before it is judged.
@@ -30,14 +30,14 @@ pub(super) fn build(judge: &mut Judge, keyless: bool) -> Option<(ConverterSpec, 
             .push("key.converter, value.converter: not set, Avro is used (Kafka Connect demands them)".to_owned());
     }
     let nothing = Found { class: None, settings: BTreeMap::new(), shadows: false };
-    let value = match usable(&value_found.unwrap_or(nothing), "value.converter") {
+    let value = match usable(&value_found.unwrap_or(nothing), "value.converter", CONVERTERS) {
         Ok(spec) => Some(spec),
         Err(problem) => {
             judge.report.problems.push(*problem);
             None
         }
     };
-    let key = match key_found.as_ref().map(|found| usable(found, "key.converter")) {
+    let key = match key_found.as_ref().map(|found| usable(found, "key.converter", CONVERTERS)) {
         None => value.clone(),
         Some(Ok(spec)) => Some(spec),
         Some(Err(problem)) if keyless => {
@@ -50,6 +50,19 @@ pub(super) fn build(judge: &mut Judge, keyless: bool) -> Option<(ConverterSpec, 
         }
     };
     Some((key?, value?))
+}
+
+/// The converter of headers.
+pub(super) fn headers(judge: &mut Judge) -> Option<ConverterSpec> {
+    let found = find(judge, "header.converter");
+    let found = found.unwrap_or(Found { class: None, settings: BTreeMap::new(), shadows: false });
+    match usable(&found, "header.converter", HEADER_CONVERTERS) {
+        Ok(spec) => Some(spec),
+        Err(problem) => {
+            judge.report.problems.push(*problem);
+            None
+        }
+    }
 }
 
 fn find(judge: &mut Judge, role: &str) -> Option<Found> {
@@ -82,17 +95,17 @@ fn level(entries: &Entries, role: &str) -> (Option<Entry>, BTreeMap<String, Stri
     (class, settings.collect())
 }
 
-fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Box<Problem>> {
+fn usable(found: &Found, role: &str, table: &[&'static ConverterDefinition]) -> Result<ConverterSpec, Box<Problem>> {
     let definition = match &found.class {
-        None => CONVERTERS.first().copied(),
-        Some(class) => converter_of(class.text.trim()),
+        None => table.first().copied(),
+        Some(class) => converter_of(table, class.text.trim()),
     };
     let Some(definition) = definition else {
-        let known: Vec<&str> = CONVERTERS.iter().map(|converter| converter.class).collect();
+        let known: Vec<&str> = table.iter().map(|converter| converter.class).collect();
         let message = format!("this converter is not there; there are {}", known.join(", "));
         let problem = Problem::new(role, message);
         return Err(Box::new(match &found.class {
-            Some(class) => problem.of(class).meant(nearest_class(class.text.trim())),
+            Some(class) => problem.of(class).meant(nearest_class(class.text.trim(), table)),
             None => problem,
         }));
     };
@@ -109,6 +122,6 @@ fn usable(found: &Found, role: &str) -> Result<ConverterSpec, Box<Problem>> {
 }
 
 /// The known class most like an unknown one.
-fn nearest_class(class: &str) -> Option<String> {
-    nearest(class, CONVERTERS.iter().map(|converter| converter.class)).map(str::to_owned)
+fn nearest_class(class: &str, table: &[&'static ConverterDefinition]) -> Option<String> {
+    nearest(class, table.iter().map(|converter| converter.class)).map(str::to_owned)
 }

@@ -37,6 +37,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let deletes = records::deletes(judge, keyless);
     let record_time = records::timestamp(judge, mode.as_ref().map(|mode| mode.mode));
     let converters = converters::build(judge, keyless);
+    let header_converter = converters::headers(judge);
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
@@ -47,6 +48,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         return None;
     }
     let (key_converter, value_converter) = converters?;
+    let header_converter = header_converter?;
     Some(ConnectorSpec {
         name: judge.text("name").to_owned(),
         origin: judge.report.origin.clone(),
@@ -60,6 +62,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         key,
         deletes,
         record_time,
+        header_converter,
         schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
             "pause-table" => SchemaChange::PauseTable,
             "fail" => SchemaChange::Fail,

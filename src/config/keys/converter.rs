@@ -19,12 +19,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("io.confluent.connect.avro.AvroConverter")
     .home(Home::Both),
-    key("header.converter", Kind::Class, "How headers become bytes.")
-        .home(Home::Both)
-        .low()
-        .ignored("the connector makes no headers"),
-    key("header.converter.*", Kind::Text, "Settings of the header converter.")
-        .home(Home::Both)
-        .low()
-        .ignored("the connector makes no headers"),
+    key(
+        "header.converter",
+        Kind::Class,
+        "How headers that transforms make become bytes: `SimpleHeaderConverter`, or the converters of keys and values that have \
+         no registry.",
+    )
+    .or("org.apache.kafka.connect.storage.SimpleHeaderConverter")
+    .home(Home::Both)
+    .low(),
 ];

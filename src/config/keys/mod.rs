@@ -67,7 +67,7 @@ pub fn find(key: &str) -> Option<&'static KeyDefinition> {
 
 /// The key that names the converter, and the setting's name, of a key that is a setting of a converter.
 pub(super) fn converter_setting(key: &str) -> Option<(&'static str, &str)> {
-    ["key.converter", "value.converter"]
+    ["key.converter", "value.converter", "header.converter"]
         .into_iter()
         .find_map(|role| Some((role, key.strip_prefix(role)?.strip_prefix('.')?)))
 }

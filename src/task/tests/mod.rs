@@ -70,6 +70,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         sessions: Sessions::default(),
         key_converter: Arc::new(Registry(outside.clone())),
         value_converter: Arc::new(Registry(outside.clone())),
+        header_converter: Arc::new(Registry(outside.clone())),
         store: Arc::new(outside.clone()),
         sink: Arc::new(move |task| Ok(sink.sink(task))),
         ensure_topic: Arc::new(move |_| {

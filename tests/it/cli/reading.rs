@@ -114,9 +114,12 @@ fn the_quick_start_shows_the_whole_way() {
     let shown = &finished.stdout;
     assert!(finished.stderr.is_empty(), "clutter: {}", finished.stderr);
     let (walkthrough, later) = shown.split_once("six records of the walkthrough").expect("the sentence between");
-    let values = |text: &str| -> Vec<(String, String)> {
-        let records = text.lines().filter_map(|line| line.trim().strip_prefix("record> "));
+    fn records(text: &str) -> Vec<&str> {
+        text.lines().filter_map(|line| line.trim().strip_prefix("record> ")).collect()
+    }
+    let values = |records: &[&str]| -> Vec<(String, String)> {
         records
+            .iter()
             .map(|line| {
                 let (_, value) = line.split_once('\t').expect("key, tab, value");
                 let value: serde_json::Value = serde_json::from_str(value).expect("JSON");
@@ -126,14 +129,17 @@ fn the_quick_start_shows_the_whole_way() {
     };
     let expected = [("1", "apple"), ("2", "banana"), ("2", "orange"), ("3", "banana"), ("4", "pork"), ("5", "beef")];
     let expected: Vec<_> = expected.map(|(seq, item)| (seq.to_owned(), item.to_owned())).into();
-    assert_eq!(values(walkthrough), expected);
-    assert_eq!(values(later).len(), 2, "an update and an insert");
+    assert_eq!(values(&records(walkthrough)), expected);
+    let later = records(later);
+    assert_eq!(values(&later[..2]).len(), 2, "an update and an insert");
+    let [deleted] = &later[2..] else { panic!("one record of a deleted row: {later:?}") };
+    assert!(deleted.contains("\"seq\":2") && deleted.ends_with("\tnull"), "a tombstone of its key: {deleted}");
     for said in [
         "jdbc:sqlite:",
         "sql>    insert",
         "sql>    update",
         "Stored offset of test_table",
-        "\"incrementing\":6",
+        "\"incrementing\":2",
         "From row commit to record: ",
         " ms",
         "rowtide explain connector.json",

@@ -13,9 +13,11 @@ import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.data.SchemaAndValue;
 import org.apache.kafka.connect.data.Struct;
 import org.apache.kafka.connect.errors.DataException;
+import org.apache.kafka.connect.header.Header;
 import org.apache.kafka.connect.json.JsonConverter;
 import org.apache.kafka.connect.source.SourceRecord;
 import org.apache.kafka.connect.storage.Converter;
+import org.apache.kafka.connect.storage.SimpleHeaderConverter;
 import org.apache.kafka.connect.transforms.Transformation;
 
 /**
@@ -25,10 +27,11 @@ import org.apache.kafka.connect.transforms.Transformation;
  * converters: a line is a class, its settings as a=b,c=d or nothing, and a record. The answer is its bytes in hexadecimal,
  * `null`, or `refused`.
  * transforms: a line is a chain as JSON, a list of maps of which `type` is the class, the topic, the key (`-` is none) and the
- * value. The answer is topic, key and value likewise, `dropped`, or `failed` and why.
+ * value. The answer is topic, key and value likewise and the headers, `dropped`, or `failed` and why.
  */
 public class ConnectRecords {
     private static final JsonConverter JSON = new JsonConverter();
+    private static final SimpleHeaderConverter HEADERS = new SimpleHeaderConverter();
     private static final ObjectMapper MAPPER = new ObjectMapper();
     private static final Map<String, Converter> CONVERTERS = new HashMap<>();
 
@@ -93,7 +96,16 @@ public class ConnectRecords {
             }
         }
         return record.topic() + "\t" + written(record.keySchema(), record.key()) + "\t"
-            + written(record.valueSchema(), record.value());
+            + written(record.valueSchema(), record.value()) + "\t" + headers(record);
+    }
+
+    private static String headers(SourceRecord record) {
+        StringBuilder text = new StringBuilder();
+        for (Header header : record.headers()) {
+            byte[] bytes = HEADERS.fromConnectHeader(record.topic(), header.key(), header.schema(), header.value());
+            text.append(header.key()).append('=').append(bytes == null ? "null" : HexFormat.of().formatHex(bytes)).append(';');
+        }
+        return text.toString();
     }
 
     private static SchemaAndValue read(String text) {

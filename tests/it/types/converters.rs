@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rowtide::convert::{ConverterSpec, Role, Side, converter_of};
+use rowtide::convert::{CONVERTERS, ConverterSpec, Role, Side, converter_of};
 use rowtide::error::ErrorKind;
 use rowtide::model::{Field, FieldType, RecordSchema, Relation, Schema, TableDefinition, TableId, UniqueKeys, Value};
 
@@ -29,7 +29,7 @@ pub(super) fn table() -> TableDefinition {
 fn written(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> String {
     let pairs = settings.split(',').filter_map(|setting| setting.split_once('='));
     let settings = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let spec = ConverterSpec { definition: converter_of(class).expect("a converter"), settings };
+    let spec = ConverterSpec { definition: converter_of(CONVERTERS, class).expect("a converter"), settings };
     let (table, projection) = (table(), (0..schema.fields().len()).collect::<Vec<_>>());
     let side = Side { topic: "t", role: Role::Value, schema, projection: &projection, table: &table };
     let encoder = match spec.create().expect("a converter").bind_sample(side) {

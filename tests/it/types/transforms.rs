@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rowtide::convert::{Converter, ConverterSpec, Role, Side, converter_of};
+use rowtide::convert::{CONVERTERS, Converter, ConverterSpec, HEADER_CONVERTERS, Role, Side, converter_of};
 use rowtide::error::Result;
 use rowtide::model::{Field, FieldType, RecordSchema, Schema, Value};
-use rowtide::transform::{BoundChain, ChainSpec, StepSpec, transform_of};
+use rowtide::transform::{BoundChain, ChainSpec, HeaderValue, StepSpec, transform_of};
 
 use super::converters::{JSON, column, table, with_short_numbers};
 use crate::support::connect;
@@ -16,7 +16,8 @@ type Settings = BTreeMap<String, String>;
 
 /// A record's key or value as JsonConverter writes it with its schema.
 fn json(schema: &Schema, projection: &[usize], row: &[Value<'_>]) -> Result<String> {
-    let spec = ConverterSpec { definition: converter_of(JSON).expect("a converter"), settings: BTreeMap::new() };
+    let spec =
+        ConverterSpec { definition: converter_of(CONVERTERS, JSON).expect("a converter"), settings: BTreeMap::new() };
     let table = table();
     let side = Side { topic: "t", role: Role::Value, schema, projection, table: &table };
     let mut out = Vec::new();
@@ -37,12 +38,28 @@ fn names(fields: &[Field], most: usize, rng: &mut fastrand::Rng) -> Vec<String> 
     names
 }
 
+const HEADERS: [&str; 3] = ["one", "two", "three"];
+const LITERALS: [&str; 12] = [
+    "text",
+    "1.10",
+    "true",
+    "null",
+    "2019-08-23",
+    "2019-08-23T10:11:12.345Z",
+    "1,2",
+    "1.5e3",
+    "\"x\"",
+    "5 apples",
+    "é:ü",
+    "99999999999999999999",
+];
+
 /// A transform with settings that fit the columns, mostly.
 fn transform(fields: &[Field], rng: &mut fastrand::Rng) -> Settings {
     const TYPES: [&str; 8] = ["int8", "int16", "int32", "int64", "float32", "float64", "boolean", "string"];
     let nested = ["$Key", "$Value", "$Value"][rng.usize(..3)];
     let name = |rng: &mut fastrand::Rng| names(fields, 1, rng).pop().expect("a name");
-    let (class, settings): (&str, Vec<(&str, String)>) = match rng.u8(..11) {
+    let (class, settings): (&str, Vec<(&str, String)>) = match rng.u8(..14) {
         0 | 1 => ("ValueToKey", vec![("fields", names(fields, 3, rng).join(","))]),
         2 => ("ExtractField$Key", vec![("field", name(rng))]),
         3 => ("RegexRouter", vec![("regex", "(.*)_(t.*)".to_owned()), ("replacement", "$2_v-$1".to_owned())]),
@@ -66,10 +83,21 @@ fn transform(fields: &[Field], rng: &mut fastrand::Rng) -> Settings {
                 names(fields, 3, rng).into_iter().map(|name| format!("{name}:{}", TYPES[rng.usize(..8)])).collect();
             ("Cast", vec![("spec", casts.join(","))])
         }
+        11 => {
+            let literal = LITERALS[rng.usize(..LITERALS.len())].to_owned();
+            ("InsertHeader", vec![("header", HEADERS[rng.usize(..3)].to_owned()), ("value.literal", literal)])
+        }
+        12 => {
+            let fields = names(fields, 2, rng);
+            let headers = HEADERS[..fields.len().min(3)].join(",");
+            let operation = ["copy", "move"][rng.usize(..2)].to_owned();
+            ("HeaderFrom", vec![("fields", fields.join(",")), ("headers", headers), ("operation", operation)])
+        }
+        13 => ("DropHeaders", vec![("headers", HEADERS[rng.usize(..3)].to_owned())]),
         9 => ("SetSchemaMetadata", vec![("schema.name", "org.example.Other".to_owned())]),
         _ => ("MaskField", vec![("fields", names(fields, 3, rng).join(","))]),
     };
-    let alone = class.contains('$') || matches!(class, "ValueToKey" | "RegexRouter");
+    let alone = class.contains('$') || matches!(class, "ValueToKey" | "RegexRouter" | "InsertHeader" | "DropHeaders");
     let class = format!("org.apache.kafka.connect.transforms.{class}{}", if alone { "" } else { nested });
     let mut settings: Settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     settings.retain(|_, value| !value.is_empty());
@@ -105,13 +133,52 @@ fn ours(
         Some((schema, projection)) => json(schema, projection, &row)?,
         None => "-".to_owned(),
     };
-    Ok(format!("{}\t{key}\t{}", bound.topic, json(&bound.value.0, &bound.value.1, &row)?))
+    let value = json(&bound.value.0, &bound.value.1, &row)?;
+    Ok(format!("{}\t{key}\t{value}\t{}", bound.topic, headers(&bound, &row)?))
+}
+
+/// The headers of a record, each with its bytes in hexadecimal.
+fn headers(bound: &BoundChain, row: &[Value<'_>]) -> Result<String> {
+    let spec = ConverterSpec { definition: HEADER_CONVERTERS[0], settings: BTreeMap::new() };
+    let (converter, table, mut text) = (spec.create()?, table(), String::new());
+    for header in &bound.headers {
+        let (row, place) = match &header.value {
+            HeaderValue::Constant(value) => (std::slice::from_ref(value), 0),
+            HeaderValue::Place(place) => (row, *place),
+        };
+        let schema = Schema::Field(header.field.clone());
+        let side = Side { topic: "t", role: Role::Value, schema: &schema, projection: &[place], table: &table };
+        let (encoder, mut out) = (converter.bind_sample(side)?, Vec::new());
+        let bytes = match encoder.is_null(row) {
+            true => "null".to_owned(),
+            false => {
+                encoder.encode(row, &mut out)?;
+                out.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+        };
+        text.push_str(&format!("{}={bytes};", header.field.name));
+    }
+    Ok(text)
+}
+
+/// Headers with their bytes as text.
+fn headers_shown(part: &str) -> String {
+    let text = |hex: &str| {
+        let digits: Vec<u8> = hex.chars().map_while(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+        let bytes = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
+        String::from_utf8(bytes).ok().filter(|_| digits.len() == hex.len())
+    };
+    let header = |header: &str| match header.split_once('=') {
+        Some((name, hex)) => format!("{name}={}", text(hex).unwrap_or_else(|| hex.to_owned())),
+        None => header.to_owned(),
+    };
+    part.split(';').map(header).collect::<Vec<_>>().join(",")
 }
 
 fn shown(line: &str) -> String {
     let parts = line.split('\t').map(|part| {
         let decoded = STANDARD.decode(part).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        decoded.filter(|text| text.starts_with('{')).unwrap_or_else(|| part.to_owned())
+        decoded.filter(|text| text.starts_with('{')).unwrap_or_else(|| headers_shown(part))
     });
     parts.collect::<Vec<_>>().join("\n         ")
 }
