@@ -128,6 +128,9 @@ impl Loaded for Sqlite {
     }
 }
 
+/// Statements of a load before it slows down.
+const BUSY: usize = 100;
+
 pub struct Rig<D> {
     pub database: D,
     pub connector: Connector,
@@ -157,10 +160,12 @@ impl<D: Loaded> Rig<D> {
         Self { database, connector, relations, delivered: HashMap::new() }
     }
 
-    /// Writes to all tables until it is stopped.
+    /// Writes to all tables until it is stopped: much at first, then slower, for the oracle reads the whole tables after each
+    /// fault, and some faults take long.
     pub fn load(&self, rng: fastrand::Rng) -> Writer {
         let writes = TABLES.map(|table| inserts_and_updates(table, D::TOUCH));
-        Writer::start(&self.database, rng, move |rng, n| writes[n % TABLES.len()](rng, n))
+        let pace = |n| if n < BUSY { 1..20 } else { 20..300 };
+        Writer::paced(&self.database, rng, pace, move |rng, n| writes[n % TABLES.len()](rng, n))
     }
 
     /// Every table gets a column more.

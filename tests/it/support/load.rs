@@ -1,6 +1,7 @@
 //! Load: one session that writes one statement after the other, each its own transaction. With several
 //! writers at once a row could commit behind the position, which is another test's subject.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -29,7 +30,17 @@ impl Writer {
     /// `statement` makes the n-th statement.
     pub fn start(
         database: &impl Source,
+        rng: Rng,
+        statement: impl Fn(&mut Rng, usize) -> String + Send + 'static,
+    ) -> Self {
+        Self::paced(database, rng, |_| 1..20, statement)
+    }
+
+    /// The same, so many milliseconds after the n-th statement.
+    pub fn paced(
+        database: &impl Source,
         mut rng: Rng,
+        pace: impl Fn(usize) -> Range<u64> + Send + 'static,
         statement: impl Fn(&mut Rng, usize) -> String + Send + 'static,
     ) -> Self {
         let (server, stop) = (database.server(), Arc::new(AtomicBool::new(false)));
@@ -53,7 +64,7 @@ impl Writer {
                         }
                     }
                     // The pace of the load, not a wait for anything.
-                    tokio::time::sleep(Duration::from_millis(rng.u64(1..20))).await;
+                    tokio::time::sleep(Duration::from_millis(rng.u64(pace(count)))).await;
                 }
                 count
             })
