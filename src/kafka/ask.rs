@@ -118,7 +118,7 @@ impl Asker {
         }
     }
 
-    /// How many partitions a topic has; none if there is no such topic.
+    /// The number of partitions of a topic; none if there is no such topic.
     pub(super) fn partitions(&self, topic: &str, patience: Duration, cancel: &Cancel) -> Result<Option<i32>> {
         Ok(self.described(topic, patience, cancel)?.map(|partitions| partitions.len() as i32))
     }

@@ -1,6 +1,6 @@
-//! What all Kafka clients share: their configuration (defaults of Kafka Connect, adapted to librdkafka,
-//! overlaid by the user's settings), the context that takes librdkafka's logs and errors, and the first
-//! reading of its error codes. Never logs a setting's value.
+//! The common part of all Kafka clients: their configuration (defaults of Kafka Connect, adapted to librdkafka,
+//! overlaid by the user's settings), the context that takes librdkafka's logs and errors, and the first classification
+//! of its error codes. Never logs a setting's value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 
-/// How long a server may be silent before it is called unreachable.
+/// The silence after which a server is called unreachable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Kafka Connect's `transaction.timeout.ms`.
@@ -54,7 +54,7 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "20"),
 ];
 
-/// What to tell the operator about the Kafka settings: those that are accepted and ignored.
+/// Notes for the operator about the Kafka settings: those that are accepted and ignored.
 ///
 /// # Errors
 /// `Config`, naming the key.
@@ -163,7 +163,7 @@ pub(super) fn transaction_timeout(config: &ClientConfig) -> Duration {
     Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
 }
 
-/// Makes a client; talks to nobody yet.
+/// Makes a client; contacts no broker yet.
 pub(super) fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
     config: &ClientConfig,
     context: C,
@@ -228,9 +228,9 @@ pub(super) fn classify(what: impl Into<String>, error: &KafkaError) -> Error {
     Error::new(kind, what).caused_by(error.clone())
 }
 
-/// For how long librdkafka does not say again what it has said of a broker.
+/// The time for which librdkafka does not repeat what it has reported of a broker.
 const KEEPS_SILENT: Duration = Duration::from_secs(30);
-/// How it writes the states of a connection that no request of ours can have gone by.
+/// librdkafka's words for the states of a connection that cannot have carried a request of ours.
 const WITHOUT_REQUESTS: [&str; 5] =
     ["in state INIT", "in state DOWN", "in state TRY_CONNECT", "in state CONNECT", "in state SSL_HANDSHAKE"];
 
@@ -239,13 +239,13 @@ const WITHOUT_REQUESTS: [&str; 5] =
 pub struct Health {
     errors: AtomicU64,
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
-    /// When it last said that a request may not have been answered, by the time that was heard.
+    /// The last report that a request may not have been answered, by the time it was heard.
     lost: Mutex<Option<Instant>>,
     delivery: Mutex<Option<(String, RDKafkaErrorCode)>>,
 }
 
 impl Health {
-    /// How many errors librdkafka reported since the client was made.
+    /// The number of errors that librdkafka reported since the client was made.
     pub fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
     }
@@ -275,19 +275,19 @@ impl Health {
         }
     }
 
-    /// Whether the credentials were refused: waiting does not help.
+    /// True if the credentials were refused: waiting does not help.
     pub(super) fn refused(&self) -> bool {
         let last = locked(&self.last);
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Auth)
     }
 
-    /// Whether the last that was heard is that connections fail.
+    /// True if the last report was a failed connection.
     pub(super) fn disconnected(&self) -> bool {
         let last = locked(&self.last);
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Unreachable)
     }
 
-    /// Whether, since a moment, a connection that carried requests may have ended or a request may have been given up.
+    /// True if, since a moment, a connection that carried requests may have ended or a request may have been given up.
     /// What librdkafka has said before it is heard only when its events are served. Of a failure like the last one of
     /// the same broker it keeps silent for a while, so what it said shortly before counts.
     pub(super) fn lost_a_connection(&self, since: Instant) -> bool {
@@ -313,7 +313,7 @@ impl Health {
     }
 }
 
-/// Whether a reason of librdkafka is about an address that a broker advertised, not one of `bootstrap.servers`.
+/// True if a reason of librdkafka is about an address that a broker advertised, not one of `bootstrap.servers`.
 fn is_advertised(reason: &str) -> bool {
     let name = reason.split(": ").find_map(|word| word.rsplit_once('/'));
     name.is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))

@@ -17,16 +17,16 @@ use crate::error::{Error, ErrorKind, Result};
 /// Records read ahead.
 const AHEAD: usize = 1_000;
 
-/// How often it is looked whether anybody reads. `poll` returns when a record has come, and else spins for the last of
-/// its milliseconds, so it is given many.
+/// The interval of the check that somebody still reads. `poll` returns when a record has come, and else spins for the
+/// last of its milliseconds, so it is given many.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where to start.
+/// The position to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// The oldest record of each partition.
     Beginning,
-    /// What is committed after the call.
+    /// Records that are committed after the call.
     End,
 }
 

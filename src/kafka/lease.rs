@@ -18,7 +18,7 @@ use super::client::{self, ClientKind, Context};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, Result};
 
-/// How often the membership is served.
+/// The interval at which the group membership is served.
 const TICK: Duration = Duration::from_millis(100);
 /// After this long without a sign the brokers call a member dead.
 const SESSION_MS: &str = "10000";
@@ -64,7 +64,7 @@ impl Lease {
         let _ = tokio::time::timeout(patience, &mut self.left).await;
     }
 
-    /// Who runs the connector now: `host-pid (address)` of each member.
+    /// The processes that run the connector now: `host-pid (address)` of each member.
     ///
     /// # Errors
     /// `Unreachable`, `Auth`, `KafkaRefused` if the group may not be described.

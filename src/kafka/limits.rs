@@ -1,5 +1,5 @@
-//! How large a record and a batch of records may be: the producer's own limits, and the topic's where it may be asked.
-//! Counts as librdkafka and the brokers do, at most: what fits here is refused by neither.
+//! The largest sizes of a record and of a batch of records: the producer's own limits, and the topic's where it may be
+//! asked. Counts as librdkafka and the brokers do, at most: what fits here is refused by neither.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,8 +9,8 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Header;
 
-/// What a record costs beside its key, value and headers: librdkafka's `RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD` (36),
-/// and the head of a batch of its own (61), which the brokers count.
+/// Size of a record beside its key, value and headers: librdkafka's `RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD` (36), and the
+/// head of a batch of its own (61), which the brokers count.
 pub const OVERHEAD: usize = 36 + 61;
 
 /// What a header costs: the lengths of name and value are varints.
@@ -38,12 +38,12 @@ pub fn record_limit(kafka: &KafkaSpec, of_topic: Option<usize>) -> Result<usize>
 /// small its records are, and a producer has one size for all topics: that of the topic that takes the least.
 pub struct BatchLimit {
     least: AtomicUsize,
-    /// That of the present producer.
+    /// The limit of the present producer.
     used: AtomicUsize,
 }
 
 impl BatchLimit {
-    /// As the producer is configured.
+    /// The limits as the producer is configured.
     ///
     /// # Errors
     /// `Config`, naming the key.

@@ -21,10 +21,9 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, Result};
 use crate::model::{EncodedBatch, KafkaRecord};
 
-/// Where batches go. Two implementations: [`producer::TransactionalProducer`] and the scripted sink of the
-/// tests. `task::commit` calls it, `task::fence` before offsets are read, and an operator's change of offsets
-/// (E1). The order of calls is
-/// `init` (`begin` `send`... `commit` | `abort`)...
+/// The destination of batches. Two implementations: [`producer::TransactionalProducer`] and the scripted sink of the
+/// tests. `task::commit` calls it, `task::fence` before offsets are read, and an operator's change of offsets (E1). The
+/// order of calls is `init` (`begin` `send`... `commit` | `abort`)...
 pub trait RecordSink: Send {
     /// Fences every older owner of the transactional id and waits until its open transaction has ended.
     /// Offsets may be read only afterwards (E2).

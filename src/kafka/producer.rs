@@ -31,16 +31,16 @@ const SLICE: Duration = Duration::from_millis(500);
 const AT_ONCE: Duration = Duration::from_millis(10);
 /// A request that took this long to answer may have been sent twice.
 const LONG: Duration = Duration::from_secs(5);
-/// How many records are sent between two looks at logs, errors and cancellation.
+/// The number of records sent between two looks at logs, errors and cancellation.
 const RECORDS_PER_LOOK: usize = 8_192;
 /// More than librdkafka says in the life of a transaction.
 const MOST_EVENTS: usize = 10_000;
 /// Long enough to throw records away and, with none left, for a broker's answer.
 const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
-/// What brokers lack that answer everything else.
+/// The error of brokers that answer everything but a request for a transaction coordinator.
 const NO_COORDINATOR: &str = "no broker coordinates transactions: check transaction.state.log.replication.factor and \
      transaction.state.log.min.isr of the brokers against how many are up; `rowtide check` looks at it";
-/// How long a dropped producer may take to abort what it left open.
+/// The longest time for a dropped producer to abort what it left open.
 const LAST_ABORT: Duration = Duration::from_secs(2);
 
 /// The producer of one task. Dropping it ends its thread, which aborts an open transaction if the
@@ -62,7 +62,7 @@ enum Command {
 type Reply = oneshot::Sender<Result<()>>;
 
 impl TransactionalProducer {
-    /// Makes the client and its thread; talks to nobody yet.
+    /// Makes the client and its thread; contacts no broker yet.
     ///
     /// # Errors
     /// `Config`, naming the key.
@@ -148,7 +148,7 @@ pub(super) struct Worker {
     transactional_id: String,
     /// `transaction.timeout.ms`.
     pub(super) timeout: Duration,
-    /// When the open transaction was begun, by our clock; none if none is open.
+    /// The begin of the open transaction, by our clock; none if none is open.
     pub(super) began: Option<Instant>,
     dropped: Arc<AtomicBool>,
     /// No transaction may be begun any more.
@@ -293,8 +293,8 @@ impl Worker {
         }
     }
 
-    /// Whether another request of the kind that has just been answered may still be under way. `since` it was sent the
-    /// first time, nothing is left in the queue but what librdkafka has to say.
+    /// Waits until no duplicate of the request that has just been answered is under way. `since` is the time it was
+    /// first sent; nothing is left in the queue but librdkafka's own events.
     fn look_for_doubles(&self, since: Instant, is_first: bool) {
         let mut left = MOST_EVENTS;
         while self.producer.in_flight_count() > 0 && left > 0 {

@@ -1,6 +1,6 @@
-//! From the Java clients' settings, which is what users have, to librdkafka's. Takes name-value pairs,
-//! gives name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the
-//! stores that settings point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
+//! Translation of the Java clients' settings, which is what users have, to librdkafka's. Takes name-value pairs, gives
+//! name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the stores that settings
+//! point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::stores::{self, STORES};
 use crate::config::keys::clients;
 use crate::error::{Error, Result};
 
-/// Which client a setting is for.
+/// The kind of client a setting is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientKind {
     /// The transactional producer.
@@ -160,7 +160,7 @@ fn translate_one(
     Ok(())
 }
 
-/// Whether librdkafka has the setting, whatever it says to the value. Its C names are for programs.
+/// True if librdkafka has the setting, valid value or not. Its C names are for programs.
 fn is_native(key: &str, value: &str) -> bool {
     let set = ClientConfig::new().set(key, value).create_native_config();
     !key.contains('_') && !matches!(set, Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)))

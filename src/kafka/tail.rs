@@ -21,9 +21,9 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 
-/// How often the tail looks whether it has fallen behind.
+/// The interval at which the tail checks whether it has fallen behind.
 const LOOK: Duration = Duration::from_secs(10);
-/// So many records may be left to read when somebody asks: some milliseconds, where values are small.
+/// The number of records that may be left to read when somebody asks: some milliseconds, where values are small.
 const BEHIND: i64 = 1_000;
 /// A tombstone may be compacted away `delete.retention.ms` (a day) after it was written: who has not read for so long
 /// by the clock on the wall, as after the machine was asleep, might never see it.
@@ -35,7 +35,7 @@ const LARGE: usize = 16 * 1024;
 /// Large values are kept up to so many bytes together; of the others only the place.
 const LARGE_KEPT: usize = 16 * 1024 * 1024;
 
-/// Whose record a key is; none for keys nobody asks for.
+/// The owner of the record with a key; none for keys nobody asks for.
 pub type OwnerOf = fn(&[u8]) -> Option<String>;
 
 /// The tail of a topic.
@@ -48,23 +48,23 @@ struct Place {
     spec: KafkaSpec,
     topic: String,
     owner_of: OwnerOf,
-    /// Whose records are kept.
+    /// The owners whose records are kept.
     wanted: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Whose records were kept when reading began.
+    /// The owners whose records were kept when reading began.
     wanted: BTreeSet<String>,
-    /// By topic partition and key; tombstones too: the same key may stand in two partitions.
+    /// The newest record by topic partition and key; tombstones too: the same key may stand in two partitions.
     newest: HashMap<(i32, Vec<u8>), Kept>,
-    /// Where reading goes on. Everything below is decided and read.
+    /// The next offset to read, by partition. Everything below is decided and read.
     next: HashMap<i32, i64>,
     /// The bytes of large values that are kept.
     large: usize,
-    /// When the ends were asked for that were read to last.
+    /// The time of the question for the ends that were read to last.
     asked: Option<Instant>,
-    /// When everything had been read by the clock on the wall.
+    /// The time by the wall clock at which everything had been read.
     fresh: Option<SystemTime>,
     /// Asks where the topic ends between the questions of others.
     asker: Option<Asker>,
@@ -76,7 +76,7 @@ enum Kept {
     Elsewhere(i64),
 }
 
-/// What makes two tails the same.
+/// The identity of a tail: two with the same are one.
 type Name = (String, BTreeMap<String, String>, BTreeMap<String, String>, String);
 
 static TAILS: LazyLock<Mutex<HashMap<Name, Weak<Tail>>>> = LazyLock::new(Mutex::default);
@@ -204,7 +204,7 @@ impl State {
         }
     }
 
-    /// How long ago everything had been read; none if it is too long.
+    /// The age of the last complete read; none if it is too old.
     fn age(&mut self, now: SystemTime) -> Option<Duration> {
         let age = self.fresh.and_then(|fresh| now.duration_since(fresh).ok()).filter(|age| *age < FRESH);
         if age.is_none() {
@@ -230,7 +230,7 @@ impl State {
         Ok(())
     }
 
-    /// What is decided by now, if that is so many records.
+    /// Reads the records decided by now, if there are at least that many.
     fn catch_up(&mut self, place: &Place, least: i64, cancel: &Cancel) -> Result<()> {
         let now = SystemTime::now();
         let is_due = self.age(now).is_none_or(|age| age > FRESH / 4);
@@ -265,7 +265,7 @@ impl State {
         }
     }
 
-    /// Where reading goes on, of the partitions that have something left.
+    /// The next offset to read, of the partitions that have something left.
     fn unread(&self, starts: &HashMap<i32, i64>, ends: &HashMap<i32, i64>) -> HashMap<i32, i64> {
         let next = |partition: &i32| self.next.get(partition).copied().unwrap_or(starts[partition]);
         let unread = starts.keys().map(|partition| (*partition, next(partition)));

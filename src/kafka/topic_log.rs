@@ -77,7 +77,7 @@ fn read_blocking(spec: &KafkaSpec, topic: &str, patience: Duration, cancel: &Can
     Ok(records)
 }
 
-/// Where the partitions of a topic begin and end.
+/// The beginning and end of a topic's partitions.
 pub(super) struct Bounds<'a> {
     spec: &'a KafkaSpec,
     topic: &'a str,
@@ -218,7 +218,8 @@ pub(super) fn pick(
     Ok(Some(records))
 }
 
-/// Whether a consumer's error ends the reading. It has no use for its group, so it may be denied.
+/// Passes over an error of the consumer that does not end the reading. It has no use for its group, so it may be
+/// denied.
 pub(super) fn passing(error: &KafkaError) -> Result<()> {
     let classified = client::classify("the topic cannot be read", error);
     let group = error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed);

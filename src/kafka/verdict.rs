@@ -1,5 +1,5 @@
-//! What an error of the transactional producer means (`delivery-and-runtime.md`, 4.1): abort before retry
-//! before fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
+//! Classification of the transactional producer's errors (`delivery-and-runtime.md`, 4.1): abort before retry before
+//! fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::producer::Worker;
 use super::wait::Wait;
 use crate::error::{Error, ErrorKind};
 
-/// What an error of a transaction call asks for (`delivery-and-runtime.md`, 4.1).
+/// The reaction that an error of a transaction call demands (`delivery-and-runtime.md`, 4.1).
 pub(super) enum Verdict {
     /// Call the same function again.
     Again(Error),
@@ -19,7 +19,7 @@ pub(super) enum Verdict {
     Stop(Error),
 }
 
-/// How long the report of a record that failed a transaction may take to come.
+/// The longest wait for the report of a record that failed a transaction.
 const REPORTS_COME: Duration = Duration::from_secs(1);
 
 impl Worker {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// A small part of a broker's answer time.
 const SHORTEST: Duration = Duration::from_micros(100);
-/// How late the end of a long wait, or that nobody waits any more, may be noticed.
+/// The longest delay after which the end of a long wait, or its cancellation, is noticed.
 const LONGEST: Duration = Duration::from_millis(100);
 /// The part of the time waited that may be added to it.
 const PART: u32 = 4;
