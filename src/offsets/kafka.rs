@@ -18,7 +18,7 @@ use crate::kafka::topic_log::LogRecord;
 use crate::lock::locked;
 use crate::model::{KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
 
-/// How long open transactions of other connectors may hold the topic's end back: longer than the
+/// The longest time for which open transactions of other connectors may hold the topic's end back: longer than the
 /// `transaction.timeout.ms` that Kafka Connect's producers have by default.
 const PATIENCE: Duration = Duration::from_secs(90);
 

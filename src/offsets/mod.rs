@@ -1,4 +1,4 @@
-//! Where progress is kept: the offsets topic of Kafka Connect, byte for byte (`offsets-topic.md`).
+//! The store of progress: the offsets topic of Kafka Connect, byte for byte (`offsets-topic.md`).
 
 pub mod format;
 pub mod kafka;
@@ -31,7 +31,7 @@ pub struct StoredOffset {
     pub written_at: Option<i64>,
 }
 
-/// What a connector has stored.
+/// The stored offsets of a connector.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     /// Its offsets, tables no longer selected included.
