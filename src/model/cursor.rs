@@ -12,7 +12,7 @@ use super::Micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::zone::Zone;
 
-/// How a column's values are compared, bound and stored as a cursor.
+/// The kind of a cursor column: how its values are compared, bound and stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CursorKind {
     /// Any integer type; [`CursorValue::Integer`].
@@ -220,7 +220,7 @@ impl CursorKind {
         self.from_instant(Instant::from_micros(time), &Zone::UTC)
     }
 
-    /// Whether the kind holds wall clocks: a time of it is another instant in another zone.
+    /// True if the kind holds wall clocks: a time of it is another instant in another zone.
     pub fn is_wall(self) -> bool {
         match self {
             CursorKind::Timestamp { zoned, .. } => !zoned,
@@ -230,7 +230,7 @@ impl CursorKind {
         }
     }
 
-    /// Whether the kind can serve as a timestamp column.
+    /// True if the kind can serve as a timestamp column.
     pub fn is_time(self) -> bool {
         !matches!(self, CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text)
     }

@@ -1,22 +1,22 @@
-//! What is known of a column as cursor beyond its type: how its database hands out ids, whether its values grow.
-//! Found by a dialect or by looking at values; shown in the status, `explain` and `check`.
+//! Facts about a cursor column beyond its type: how its database hands out ids, whether its values grow. Found by a
+//! dialect or by looking at values; shown in the status, `explain` and `check`.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a database's own rules mean for a column as cursor.
+/// A fact about a column as cursor that follows from the database's own rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CursorFact {
     /// The column.
     pub column: String,
-    /// What it means for polling.
+    /// Its weight for polling.
     pub weight: FactWeight,
     /// In words: what the database does, and what follows.
     pub text: String,
 }
 
-/// What a [`CursorFact`] means for polling.
+/// The weight of a [`CursorFact`] for polling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactWeight {

@@ -6,8 +6,8 @@ use super::{CursorValue, Hash, Position, Value};
 /// The identity of a table as it is at one moment. All of it is opaque text that is only compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Incarnation {
-    /// Where its rows are stored: another place after TRUNCATE, after DROP and CREATE, and after everything that writes the
-    /// table anew.
+    /// The storage of its rows: another one after TRUNCATE, after DROP and CREATE, and after every rewrite of the
+    /// table.
     pub storage: String,
     /// The part that changes together with `storage` unless that was a TRUNCATE; none where nothing tells the two apart.
     pub made: Option<String>,
@@ -18,7 +18,7 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Whether something has changed since `before` that comes with a table that begins anew, though not only then.
+    /// True if something has changed since `before` that changes when a table begins anew, though not only then.
     pub fn differs_from(&self, before: &Self) -> bool {
         self.storage != before.storage || self.counter != before.counter || self.has_fewer_ids_than(before)
     }
@@ -28,7 +28,7 @@ impl Incarnation {
         matches!((self.last_id, before.last_id), (Some(now), Some(before)) if now < before)
     }
 
-    /// Whether nothing but a TRUNCATE that also restarts the ids explains what has changed since `before`.
+    /// True if only a TRUNCATE that also restarts the ids explains what has changed since `before`.
     pub fn is_truncated_since(&self, before: &Self) -> bool {
         self.storage != before.storage
             && self.made.is_some()
@@ -36,7 +36,7 @@ impl Incarnation {
             && (self.counter.is_none() || self.counter != before.counter)
     }
 
-    /// Whether its ids are certain to go on where they were.
+    /// True if its ids are certain to go on from where they were.
     pub fn counts_on_from(&self, before: &Self) -> bool {
         self.counter.is_some() && self.counter == before.counter && !self.has_fewer_ids_than(before)
     }

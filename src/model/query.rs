@@ -17,7 +17,7 @@ pub struct Bind {
 pub struct CursorColumn {
     /// Its index in the result: one of the relation's own columns, or one of the hidden ones after them.
     pub index: usize,
-    /// How it is read.
+    /// The kind of cursor it is read as.
     pub kind: CursorKind,
 }
 
@@ -26,11 +26,11 @@ pub struct CursorColumn {
 pub struct PlannedQuery {
     /// The statement.
     pub sql: String,
-    /// What is bound.
+    /// The values to bind.
     pub binds: Vec<Bind>,
     /// The cursor tuple, in order; empty for a relation read in no order.
     pub cursor: Vec<CursorColumn>,
-    /// How many columns at the end of the result are not the relation's own.
+    /// The number of columns at the end of the result that are not the relation's own.
     pub hidden: usize,
     /// The row limit in the statement; none if it has none.
     pub limit: Option<usize>,

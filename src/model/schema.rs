@@ -36,7 +36,7 @@ impl fmt::Display for TableId {
     }
 }
 
-/// What is polled: a table, or the connector's one query.
+/// A polled relation: a table, or the connector's one query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// A table or view.
@@ -135,7 +135,7 @@ pub struct RecordSchema {
     pub fields: Vec<Field>,
 }
 
-/// What a converter is bound to: a record, or for keys with `key.format=field` one bare value.
+/// The schema a converter is bound to: of a record, or for keys with `key.format=field` of one bare value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Schema {
     /// A record.
@@ -154,8 +154,7 @@ impl Schema {
     }
 }
 
-/// What the SELECT list must say so that a column arrives in the form its field type needs
-/// (`SqlSyntax::project`).
+/// The expression in the SELECT list by which a column arrives in the form its field type needs (`SqlSyntax::project`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Projection {
     /// The column as it is.
@@ -184,7 +183,7 @@ pub struct ColumnDefinition {
     /// The zone in which Kafka Connect reads a column of instants as wall clocks, where that is another one than
     /// `db.timezone` (MySQL's TIMESTAMP in the session's zone; `querying.md`, 8). Only stored offsets follow it.
     pub seen_in: Option<Zone>,
-    /// What the SELECT list must say for it.
+    /// Its expression in the SELECT list.
     pub projection: Projection,
     /// Declared NOT NULL or member of the primary key.
     pub not_null: bool,
@@ -196,7 +195,7 @@ pub struct ColumnDefinition {
     pub may_be_null: bool,
     /// Filled by the database (serial, identity, AUTOINCREMENT).
     pub auto_increment: bool,
-    /// How the column can serve as a cursor; none if its type has no usable order.
+    /// The kind of cursor the column can serve as; none if its type has no usable order.
     pub cursor: Option<CursorKind>,
 }
 
@@ -214,7 +213,7 @@ pub struct DriverForm {
 pub struct DriverColumn {
     /// The column; its type is that of the first form that delivers it.
     pub column: ColumnDefinition,
-    /// Where it is among the delivered columns, or would be.
+    /// Its place among the delivered columns, real or, for a column left out, as it would be.
     pub place: usize,
     /// The forms; the first is taken where no registered schema has one of the others.
     pub forms: Vec<DriverForm>,
@@ -235,7 +234,7 @@ pub struct SkippedColumn {
 /// every record of the one can be encoded with what was bound for the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableDefinition {
-    /// What was described.
+    /// The relation described.
     pub relation: Relation,
     /// The delivered columns in result order.
     pub columns: Vec<ColumnDefinition>,
@@ -249,7 +248,7 @@ pub struct TableDefinition {
     /// The indexes that could serve an order, where the dialect must be told which one to use
     /// (`SqlSyntax::use_index`); empty elsewhere.
     pub indexes: Vec<Index>,
-    /// Which columns no two rows share, by the catalog.
+    /// The unique keys, by the catalog: columns that no two rows share.
     pub unique: UniqueKeys,
 }
 
