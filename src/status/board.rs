@@ -1,5 +1,5 @@
-//! Where statuses are published: one board per connector, a handle per table for its stages, and the set
-//! of all boards for whoever shows them. Updates are in place and short; readers copy.
+//! Publication of statuses: one board per connector, a handle per table for its stages, and the set of all boards for
+//! whoever shows them. Updates are in place and short; readers copy.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::lock::locked;
 use crate::model::{CursorFact, Instant, NotPolled};
 
-/// Where the status of one connector is published. Cheap to clone.
+/// The board on which the status of one connector is published. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StatusBoard {
     sender: Arc<watch::Sender<ConnectorStatus>>,
@@ -70,8 +70,8 @@ impl StatusBoard {
         self.set(ConnectorState::Failed, Some(error));
     }
 
-    /// Whether there is a table to poll; the error says why there is none. One that had tables is given the
-    /// allowance: they may be on their way from one name to another.
+    /// Publishes whether there is a table to poll; the error says why there is none. A connector that had tables is
+    /// given the allowance: they may be on their way from one name to another.
     pub fn nothing_selected(&self, error: Option<&Error>) {
         let now = now_millis();
         self.sender.send_if_modified(|status| {
@@ -170,7 +170,7 @@ pub struct TableBoard {
     table: Arc<str>,
 }
 
-/// What a commit has moved.
+/// The movement of a commit.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
     /// Rows of the batch.
@@ -187,12 +187,12 @@ pub struct Committed {
     pub newest: Option<Instant>,
 }
 
-/// What holds a table up, in words.
+/// The cause of a stall, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// What does not answer, or is at work.
+    /// The part that does not answer, or is at work.
     pub reason: String,
-    /// What to do.
+    /// The advice.
     pub advice: String,
     /// It is only the database's work, which takes its time: no reason not to be ready.
     pub at_work: bool,
@@ -234,7 +234,7 @@ impl TableBoard {
         &self.table
     }
 
-    /// How much older the newest row read is than the database's clock.
+    /// Publishes the lag: how much older the newest row read is than the database's clock.
     pub fn lag(&self, seconds: f64) {
         self.update(|table, _| table.lag_seconds = Some(seconds));
     }
@@ -264,7 +264,7 @@ impl TableBoard {
         });
     }
 
-    /// How long the last successful poll took.
+    /// Publishes the duration of the last successful poll.
     pub fn took(&self, time: Duration) {
         self.update(|table, _| table.poll_took = i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     }
@@ -336,12 +336,12 @@ impl TableBoard {
         self.update(|table, _| table.not_polled = rows);
     }
 
-    /// What is known of the cursor columns; replaces what was known before.
+    /// Publishes the facts about the cursor columns, in place of earlier ones.
     pub fn cursor_facts(&self, facts: Vec<CursorFact>) {
         self.update(|table, _| table.cursor_facts = facts);
     }
 
-    /// What is promised about rows that commit late.
+    /// Publishes the promise about rows that commit late.
     pub fn guard(&self, guard: GuardStatus) {
         self.update(|table, _| table.guard = guard);
     }

@@ -1,6 +1,7 @@
-//! What an operator asks first: is every table being read, since when not, why, and what to do. The poll
-//! and commit stages tell a [`TableBoard`]; the health pages, the metrics and the progress display watch the
-//! [`StatusBoard`]. A status is about successful polls, not about tasks that exist: a hung table turns unready.
+//! The status of connectors, for an operator's first question: is every table being read, and if not, since when, why,
+//! and what to do. The poll and commit stages tell a [`TableBoard`]; the health pages, the metrics and the progress
+//! display watch the [`StatusBoard`]. A status is about successful polls, not about tasks that exist: a hung table
+//! turns unready.
 
 pub mod board;
 mod table;
@@ -16,11 +17,11 @@ use table::{Held, rfc3339};
 /// Milliseconds since the epoch.
 type Millis = i64;
 
-/// How long a table may be held up before it counts as unready, in milliseconds. It is noticed after ten seconds
+/// The duration of a stall from which a table counts as unready, in milliseconds. A stall is noticed after ten seconds
 /// (`task::stall`), and shall show within thirty.
 const STALL_PATIENCE: Millis = 15_000;
 
-/// What a connector is doing.
+/// The state of a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorState {
@@ -41,18 +42,18 @@ pub enum ConnectorState {
 pub struct ConnectorStatus {
     /// Its name.
     pub name: String,
-    /// What it is doing.
+    /// Its state.
     pub state: ConnectorState,
     /// Why it failed.
     pub error: Option<String>,
-    /// What the operator can do about it.
+    /// The advice for the operator.
     pub advice: Option<String>,
     /// Its tables, by name.
     pub tables: Vec<TableStatus>,
     /// That there is no table to poll, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing_selected: Option<NothingSelected>,
-    /// How old a table's last successful poll may be before the table counts as unready.
+    /// The age of a table's last successful poll from which the table counts as unready.
     #[serde(skip)]
     pub allowance: Duration,
     /// The number of its tasks, once it is known.
@@ -68,9 +69,9 @@ pub struct ConnectorStatus {
 pub struct NothingSelected {
     /// In words.
     pub reason: String,
-    /// What the operator can do.
+    /// The advice for the operator.
     pub advice: String,
-    /// Since when.
+    /// The time since when.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
     /// Until when that is no complaint.
@@ -87,17 +88,17 @@ pub struct Unready {
     pub table: Option<String>,
     /// Why.
     pub reason: String,
-    /// What the operator can do.
+    /// The advice for the operator.
     pub advice: Option<String>,
 }
 
-/// How old a successful poll may be: three poll intervals, but not less than 30 s.
+/// The allowed age of a successful poll: three poll intervals, but not less than 30 s.
 pub fn allowance(poll_interval: Duration) -> Duration {
     poll_interval.saturating_mul(3).max(Duration::from_secs(30))
 }
 
 impl ConnectorStatus {
-    /// Whether the connector runs, has tables, and each was polled successfully within the allowance.
+    /// True if the connector runs, has tables, and each was polled successfully within the allowance.
     pub fn is_ready(&self, now: Millis) -> bool {
         self.unready(now).is_empty()
     }
@@ -163,7 +164,7 @@ impl ConnectorStatus {
         })
     }
 
-    /// Whether there are tables and all of them have failed.
+    /// True if there are tables and all of them have failed.
     pub fn nothing_works(&self) -> bool {
         !self.tables.is_empty() && self.tables.iter().all(|table| table.state == TableState::Failed)
     }

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use super::Millis;
 use crate::model::{CursorFact, Instant, NotPolled};
 
-/// What a table is doing.
+/// The state of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableState {
@@ -52,7 +52,7 @@ impl TableState {
     }
 }
 
-/// How far a first load has come.
+/// The progress of a first load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadProgress {
     /// When it began.
@@ -81,24 +81,24 @@ pub struct BeganAnew {
     pub times: u32,
 }
 
-/// What is promised about rows that commit late, and what the guard has to do for it.
+/// The promise about rows that commit late, and the state of the guard that keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct GuardStatus {
-    /// What is promised; empty until it is known.
+    /// The level promised; empty until it is known.
     pub level: &'static str,
     /// By which method.
     #[serde(rename = "way")]
     pub method: &'static str,
-    /// What is not covered.
+    /// The cases not covered.
     pub uncovered: String,
-    /// What would raise the level.
+    /// The remedy that would raise the level.
     #[serde(rename = "raise")]
     pub remedy: Option<String>,
-    /// How far back late rows are looked for.
+    /// The width of the window in which late rows are looked for.
     pub window_seconds: Option<f64>,
-    /// How long the oldest open transaction has been open, at most.
+    /// The age of the oldest open transaction, at most.
     pub oldest_transaction_seconds: Option<f64>,
-    /// Who holds it.
+    /// Its holder.
     pub oldest_transaction: Option<String>,
     /// Rows that committed late and were caught since the start.
     pub late_rows: u64,
@@ -106,9 +106,9 @@ pub struct GuardStatus {
     pub hidden_ids: u64,
     /// Rows that were read again and were not late, since the start.
     pub reread_rows: u64,
-    /// What newer rows wait for, where they do.
+    /// The transaction that newer rows wait for, where they do.
     pub blocker: Option<String>,
-    /// Since when loss cannot be excluded, and why.
+    /// The time since when loss cannot be excluded, and why.
     pub at_risk: Option<Risk>,
 }
 
@@ -117,7 +117,7 @@ pub struct GuardStatus {
 pub struct Risk {
     /// In words.
     pub reason: String,
-    /// Since when.
+    /// The time since when.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
 }
@@ -127,14 +127,14 @@ pub struct Risk {
 pub struct TableStatus {
     /// Its dotted name, or `query`.
     pub table: String,
-    /// What it is doing.
+    /// Its state.
     pub state: TableState,
-    /// Since when.
+    /// The time since when.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
     /// Why, where the state does not say it.
     pub reason: Option<String>,
-    /// What the operator can do.
+    /// The advice for the operator.
     pub advice: Option<String>,
     /// The last successful poll.
     #[serde(serialize_with = "rfc3339_option")]
@@ -145,7 +145,7 @@ pub struct TableStatus {
     pub bytes: u64,
     /// Rows left out since the start because they cannot be delivered (`errors.tolerance`, `row.too.large`).
     pub rows_skipped: u64,
-    /// What was wrong with the last one.
+    /// The fault of the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_reason: Option<String>,
     /// The committed position, as text.
@@ -153,8 +153,9 @@ pub struct TableStatus {
     /// The cursor time of the newest row committed.
     #[serde(serialize_with = "instant")]
     pub newest: Option<Instant>,
-    /// How much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is there.
-    /// While the table cannot be read it grows from the last successful poll on. None without a timestamp column.
+    /// The lag: how much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is
+    /// there. While the table cannot be read it grows from the last successful poll on. None without a timestamp
+    /// column.
     pub lag_seconds: Option<f64>,
     /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
     /// the last poll reached the end.
@@ -169,25 +170,25 @@ pub struct TableStatus {
     /// Columns left out of the records, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_columns: Vec<String>,
-    /// What is promised about rows that commit late.
+    /// The promise about rows that commit late.
     pub guard: GuardStatus,
-    /// What the database's rules and the values mean for the cursor columns.
+    /// The meaning of the database's rules and of the values for the cursor columns.
     pub cursor_facts: Vec<CursorFact>,
     /// When waiting to be polled for the first time began.
     #[serde(skip)]
     pub(super) known_since: Millis,
-    /// How long its last successful poll took: the next one may take as long.
+    /// The duration of its last successful poll: the next one may take as long.
     #[serde(skip)]
     pub(super) poll_took: Millis,
-    /// What it would be doing if nothing held it up, and why.
+    /// The state it would have if nothing held it up, and the reason.
     #[serde(skip)]
     pub(super) own: (TableState, Option<Why>),
-    /// What holds it up, by stage.
+    /// The stalls, by stage.
     #[serde(skip)]
     pub(super) stalls: [Option<Held>; Stage::COUNT],
 }
 
-/// What holds a table up.
+/// A stall: the cause and the time since when.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Held {
     /// The number of who said so, who alone may take it back.
@@ -200,7 +201,7 @@ pub(super) struct Held {
 /// A reason in words, and what to do.
 pub(super) type Why = (String, Option<String>);
 
-/// Who noticed that a table is held up.
+/// The stage that noticed a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The stage that reads.
