@@ -23,7 +23,7 @@ impl Incarnation {
         self.storage != before.storage || self.counter != before.counter || self.has_fewer_ids_than(before)
     }
 
-    /// Fewer ids have been handed out than before.
+    /// True if fewer ids have been handed out than before.
     pub fn has_fewer_ids_than(&self, before: &Self) -> bool {
         matches!((self.last_id, before.last_id), (Some(now), Some(before)) if now < before)
     }

@@ -24,7 +24,7 @@ impl Owner {
     }
 }
 
-/// The record that says it: `["<connector>",{"rowtide":"owner"}]`, `{"run":"…","tasks":2}`.
+/// The record of the owner: `["<connector>",{"rowtide":"owner"}]`, `{"run":"…","tasks":2}`.
 pub(super) fn record(topic: &str, connector: &str, owner: &Owner) -> KafkaRecord {
     let value = json!({"run": owner.run, "tasks": owner.tasks}).to_string();
     let key = format::key(connector, &SourcePartition::owner());

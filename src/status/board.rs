@@ -170,16 +170,16 @@ pub struct TableBoard {
     table: Arc<str>,
 }
 
-/// The movement of a commit.
+/// The result of a commit: what it adds, and the position it reaches.
 #[derive(Debug, Clone, Default)]
 pub struct Committed {
     /// Rows of the batch.
     pub rows: u64,
     /// Bytes of its keys and values.
     pub bytes: u64,
-    /// Rows left out of it, and what was wrong with the last one.
+    /// Rows left out of it.
     pub skipped: u64,
-    /// None if no row was left out.
+    /// The fault of the last of them; none if no row was left out.
     pub skip_reason: Option<String>,
     /// The position now committed, as text.
     pub position: Option<String>,
@@ -190,7 +190,7 @@ pub struct Committed {
 /// The cause of a stall, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// The part that does not answer, or is at work.
+    /// The reason: what does not answer, or is at work.
     pub reason: String,
     /// The advice.
     pub advice: String,

@@ -50,7 +50,7 @@ pub struct ConnectorStatus {
     pub advice: Option<String>,
     /// Its tables, by name.
     pub tables: Vec<TableStatus>,
-    /// That there is no table to poll, and why.
+    /// The finding that there is no table to poll, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing_selected: Option<NothingSelected>,
     /// The age of a table's last successful poll from which the table counts as unready.
@@ -71,7 +71,7 @@ pub struct NothingSelected {
     pub reason: String,
     /// The advice for the operator.
     pub advice: String,
-    /// The time since when.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
     /// Until when that is no complaint.

@@ -117,7 +117,7 @@ pub struct GuardStatus {
 pub struct Risk {
     /// In words.
     pub reason: String,
-    /// The time since when.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
 }
@@ -129,7 +129,7 @@ pub struct TableStatus {
     pub table: String,
     /// Its state.
     pub state: TableState,
-    /// The time since when.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
     /// Why, where the state does not say it.
@@ -145,7 +145,7 @@ pub struct TableStatus {
     pub bytes: u64,
     /// Rows left out since the start because they cannot be delivered (`errors.tolerance`, `row.too.large`).
     pub rows_skipped: u64,
-    /// The fault of the last one.
+    /// The fault of the last row left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_reason: Option<String>,
     /// The committed position, as text.
@@ -188,13 +188,13 @@ pub struct TableStatus {
     pub(super) stalls: [Option<Held>; Stage::COUNT],
 }
 
-/// A stall: the cause and the time since when.
+/// A stall: its reporter and its cause.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Held {
-    /// The number of who said so, who alone may take it back.
+    /// The number of the reporter, who alone may take it back.
     pub(super) by: u64,
     pub(super) why: Why,
-    /// It is only the database's work, which takes its time.
+    /// True if it is only the database's work, which takes its time.
     pub(super) at_work: bool,
 }
 
