@@ -11,7 +11,7 @@ use super::series::{Counted, OUTCOMES, RESULTS, Shared};
 use crate::error::ErrorKind;
 use crate::lock::locked;
 
-/// What a connector's commit stage counts. Cheap to clone.
+/// The metrics of a connector's commit stage. Cheap to clone.
 #[derive(Clone)]
 pub struct ConnectorMetrics {
     connector: Arc<str>,
@@ -93,7 +93,7 @@ impl ConnectorMetrics {
     }
 }
 
-/// What a table's stages count. Cheap to clone.
+/// The metrics of a table's stages. Cheap to clone.
 #[derive(Clone)]
 pub struct TableMetrics {
     labels: Arc<TableLabels>,

@@ -34,7 +34,7 @@ impl FromStr for LogFormat {
     }
 }
 
-/// How to log.
+/// The form of the log.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
     /// The format.
