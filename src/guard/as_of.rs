@@ -31,14 +31,14 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// How many ids are looked back at the very first poll.
+/// The number of ids looked back at the very first poll.
 const FIRST_IDS: u64 = 30_000;
 
 /// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AsOfState {
     as_of: Micros,
-    /// Where the window begins: a time, or an id.
+    /// The low end of the window: a time, or an id.
     low: i128,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct AsOfState {
 pub(super) struct AsOfStep {
     /// The window as of this time is to be read first, where the database still knows it.
     pub(super) before: Option<Micros>,
-    /// Where the window begins; it ends with the cursor.
+    /// The low end of the window; it ends with the cursor.
     pub(super) from: i128,
     /// The time before is forgotten: rows of the window may be repeated.
     pub(super) repeats: bool,
@@ -77,7 +77,7 @@ impl AsOfState {
         self.as_of
     }
 
-    /// Where the window begins.
+    /// The low end of the window.
     pub(super) fn low(self) -> i128 {
         self.low
     }
@@ -106,7 +106,7 @@ impl AsOfStep {
         self.known = FingerprintBag::default();
     }
 
-    /// Whether a row of the window as of now is late and to be emitted.
+    /// True if a row of the window as of now is late and to be emitted.
     pub(super) fn is_late(&mut self, row: RowFingerprint) -> bool {
         !self.is_first && !self.known.take(row)
     }
@@ -194,9 +194,9 @@ struct AsOfPoll {
     past: PastView,
     low: LowWatermark,
     cursor: Option<u64>,
-    /// Where the window ends: a time, or an id.
+    /// The end of the window: a time, or an id.
     upto: Option<i128>,
-    /// It is not known what ids there are.
+    /// True if the greatest id is not known and has to be asked for.
     asks: bool,
     is_timed: bool,
     by_content: bool,

@@ -61,7 +61,7 @@ impl MethodDefinition {
         self.words.map(|words| if clock.is_wall() { words.walls } else { words.instants })
     }
 
-    /// Whether a stored word is that of this version, or of one that can be read as it.
+    /// True if a stored word is that of this version, or of one that can be read as it.
     fn is_word(&self, stored: &str, clock: ColumnClock) -> bool {
         let is_older = clock.is_instant() && self.words.is_some_and(|words| words.instants == stored);
         self.word(clock) == Some(stored) || is_older

@@ -35,9 +35,9 @@ pub struct Choice {
 pub struct Configured<'a> {
     /// The database, if its address is a right one.
     pub database: Option<&'a str>,
-    /// Whether the cursor begins with a time; none if the mode is not a right one.
+    /// True if the cursor begins with a time; none if the mode is not a right one.
     pub is_timed: Option<bool>,
-    /// Whether every pass reads everything.
+    /// True if every pass reads everything.
     pub is_bulk: bool,
     /// `query` is given.
     pub has_query: bool,
@@ -74,7 +74,7 @@ impl Wanted {
         }
     }
 
-    /// Whether late rows are to be looked for.
+    /// True if late rows are to be looked for.
     pub fn finds_rows(self) -> bool {
         self.methods().any(MethodDefinition::finds_rows)
     }
@@ -114,7 +114,7 @@ pub fn choose(wanted: Wanted, facts: &Facts) -> Result<Choice, Missing> {
     Err(missing.iter().find(|missing| !missing.reason.is_empty()).cloned().unwrap_or_default())
 }
 
-/// Whether a method can be used for a table: what all that look for rows have in common, and its own requirement.
+/// The requirement of a method against the facts of a table: that of all methods that look for rows, and its own.
 fn requirement(wanted: Wanted, method: &MethodDefinition, facts: &Facts) -> Result<Supported, Missing> {
     if !method.cursor.is_met(facts.is_timed()) {
         // One that is for other cursors is not missed.

@@ -1,4 +1,4 @@
-//! What is known of a table as far as its guard depends on it, and the sentences that several methods say of it.
+//! Facts of a table that its guard depends on, and the sentences about it that several methods share.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ pub struct Facts {
     pub past: Capability,
     /// It can be seen when the open transactions that may write it began.
     pub writers: Capability,
-    /// How long before it can be seen a transaction may have taken the time it writes.
+    /// The lag between the time a transaction writes and the moment it can be seen to be open, at most.
     pub visibility_lag: Duration,
-    /// How far back late rows are looked for where nothing better is known.
+    /// The width of the window where nothing better is known.
     pub window: Duration,
-    /// How many ids a session or node takes at once, to use some of them later; 0 if it takes one at a time.
+    /// The number of ids a session or node takes at once, to use some of them later; 0 if it takes one at a time.
     pub id_block: u64,
     /// A row is what was written: no view or query, whose columns may be others each time they are read.
     pub is_table: bool,
@@ -76,7 +76,7 @@ pub enum OnTimeout {
     Fail,
 }
 
-/// Whether the database offers something: what is not covered by it, or what is missing.
+/// Something that the database may offer: the cases not covered by it, or the missing requirement.
 pub type Capability = Result<String, Missing>;
 
 /// The requirement that is missing.
@@ -106,12 +106,12 @@ impl Missing {
 }
 
 impl Facts {
-    /// Whether the cursor begins with a time, else with an id.
+    /// True if the cursor begins with a time, else with an id.
     pub fn is_timed(&self) -> bool {
         self.cursor.time_kind.is_some()
     }
 
-    /// Whether the open transactions are seen; else they are taken to be open no longer than the window.
+    /// True if the open transactions are seen; else they are taken to be open no longer than the window.
     pub fn sees_writers(&self) -> bool {
         self.writers.is_ok()
     }
@@ -164,7 +164,7 @@ impl Facts {
         format!("transactions open for longer than {} s (commit.guard.window.ms)", self.window.as_secs_f64())
     }
 
-    /// Whether rows of one timestamp can be told apart: of a view or a query only the cursor tells them.
+    /// The requirement that rows of one timestamp can be told apart: of a view or a query only the cursor tells them.
     pub(super) fn rows_told_apart(&self) -> Result<(), Missing> {
         if self.cursor.is_total || self.is_table {
             Ok(())

@@ -135,7 +135,7 @@ impl FingerprintBag {
         self.len += 1;
     }
 
-    /// How many rows of a fingerprint there are.
+    /// The number of rows with a fingerprint.
     pub fn count(&self, fingerprint: RowFingerprint) -> u32 {
         self.counts.get(&fingerprint).copied().unwrap_or_default()
     }
@@ -173,12 +173,12 @@ impl FingerprintBag {
         self.len += other.len;
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none.
+    /// True if there is no row.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

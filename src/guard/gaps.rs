@@ -35,22 +35,22 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// How many gaps are kept; beyond that the lowest are given up, and it is said. The load of a table whose rows were
-/// deleted here and there passes many, until it is known that nothing is open that could fill them.
+/// The most gaps that are kept; beyond that the lowest are given up, and it is said. The load of a table whose rows
+/// were deleted here and there passes many, until it is known that nothing is open that could fill them.
 const MOST: usize = 100_000;
-/// How many characters of them ride in an offset: nearly always all of them, for a gap is some four, and what is left out
-/// may be lost.
+/// The most characters of them in an offset: nearly always all of them, for a gap is some four. Gaps left out may be
+/// lost.
 const STORED: usize = 1 << 19;
-/// How many gaps one statement looks into.
+/// The number of gaps that one statement looks into.
 const GAPS_AT_ONCE: usize = 500;
 
-/// What is kept from poll to poll, and stored with the offset. Ids are moved into the unsigned range, order kept.
+/// The state from poll to poll, stored with the offset. Ids are moved into the unsigned range, order kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct GapsState {
     /// Ids below it cannot come any more.
     low: u64,
     gaps: RangeSet,
-    /// There were more gaps than were stored.
+    /// True if there were more gaps than were stored.
     is_cut: bool,
 }
 
@@ -79,12 +79,12 @@ impl GapsState {
         GapsStep { gaps: looked, next: GapsState { low, gaps, is_cut: false }, last: cursor }
     }
 
-    /// How many ids lie in gaps.
+    /// The number of ids in gaps.
     pub(super) fn count(&self) -> u64 {
         self.gaps.count()
     }
 
-    /// Whether gaps are not known that there were when it was stored.
+    /// True if it was stored with fewer gaps than there were.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }

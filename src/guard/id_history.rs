@@ -3,7 +3,7 @@
 
 use crate::model::{CursorKind, CursorValue, Micros};
 
-/// How many observations are remembered to find the id that had been reached at a time.
+/// The number of observations remembered, to find the id that had been reached at a time.
 const OBSERVATIONS: usize = 64;
 
 /// The ids that had been reached at observations.

@@ -1,4 +1,4 @@
-//! What is promised about rows that commit late.
+//! Levels: promises about rows that commit late.
 
 /// A promise about late rows, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +21,7 @@ impl Level {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Exact, Self::Partial, Self::Hold, Self::Rescan, Self::Delay, Self::Off];
 
-    /// Whether late rows are looked for.
+    /// True if late rows are looked for.
     pub fn finds_rows(self) -> bool {
         !matches!(self, Level::Delay | Level::Off)
     }

@@ -79,13 +79,13 @@ pub struct MethodDefinition {
     pub needs: Needs,
     /// The cursors it works for.
     pub cursor: CursorNeed,
-    /// Whether it works for tables only, not for queries.
+    /// True if it works for tables only, not for queries.
     pub tables_only: bool,
     /// The databases that may offer it; all where none are named.
     pub databases: &'static [&'static str],
-    /// Whether it can be used for a table.
+    /// Its requirement against the facts of a table.
     pub requirement: fn(&Facts) -> Result<Supported, Missing>,
-    /// How far a page may be read beside open transactions.
+    /// The bound of a page beside open transactions.
     pub bound: fn(&Holding<'_>) -> crate::error::Result<Bound>,
     /// Its state from the text of a checkpoint, or before the first poll of a table; none if the text is not one.
     pub resume: fn(Option<&str>) -> Option<Box<dyn Method>>,
@@ -94,9 +94,9 @@ pub struct MethodDefinition {
 /// The words of a method's checkpoints; another version is another word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
-    /// Where its times are instants. The first version held instants for wall clocks, too.
+    /// The word where its times are instants. The first version held instants for wall clocks, too.
     pub instants: &'static str,
-    /// Where its times are wall clocks.
+    /// The word where its times are wall clocks.
     pub walls: &'static str,
 }
 
@@ -114,14 +114,14 @@ pub enum CursorNeed {
 }
 
 impl MethodDefinition {
-    /// Whether late rows are looked for.
+    /// True if late rows are looked for.
     pub fn finds_rows(&self) -> bool {
         self.needs != Needs::Nothing
     }
 }
 
 impl CursorNeed {
-    /// Whether a cursor that begins with a time, or one of ids, is such a one.
+    /// True if a cursor that begins with a time, or one of ids, is such a one.
     pub fn is_met(self, is_timed: bool) -> bool {
         match self {
             CursorNeed::Bulk => false,

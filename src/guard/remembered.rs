@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fingerprint::{FingerprintBag, RowFingerprint};
 use super::sketch::Sketch;
 
-/// How many rows ride in an offset one by one: 64 KiB.
+/// The most rows that an offset holds one by one: 64 KiB.
 pub(super) const STORED: usize = 4_096;
 
 /// Rows that were emitted.
@@ -20,7 +20,7 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    /// How many there are.
+    /// Their number.
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -15,7 +15,7 @@ use super::fingerprint::{FingerprintBag, RowFingerprint};
 const PARTS: usize = 3;
 /// Cells of a part, so that all take 64 KiB as text.
 const CELLS: usize = 1_170;
-/// What a cell takes as bytes.
+/// The bytes of a cell.
 const CELL_BYTES: usize = 14;
 
 /// Stands for rows.

@@ -37,7 +37,7 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// How much further back than the window of the next poll is expected to reach rows are remembered that were emitted.
+/// The distance by which rows that were emitted are remembered below the window expected for the next poll.
 const MARGIN: Micros = 60_000_000;
 
 /// A transaction takes its time a moment before it can be seen to be open.
@@ -45,7 +45,7 @@ pub(super) const SLACK: Micros = 1_000_000;
 /// Ids further apart than this cannot be told apart by the 32 bits a row has.
 const REACH: u64 = 1 << 31;
 
-/// What is kept from poll to poll, and stored with the offset.
+/// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SnapshotState {
     xmin: u64,
@@ -55,17 +55,17 @@ pub(super) struct SnapshotState {
     low: Micros,
 }
 
-/// Where the cursor of a table stands.
+/// The cursor of a table, and the clocks around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CursorState {
     /// Its time; none before the first row.
     pub(super) time: Option<Micros>,
     /// The lowest time the clock may have shown since the last poll, where it has stepped back.
     pub(super) stepped_back: Option<Micros>,
-    /// How far the times of the table may lie behind the database's clock, because they were written in another zone
-    /// and do not tell: no more than its newest one does.
+    /// The lag of the table's times behind the database's clock, at most, because they were written in another zone
+    /// that they do not tell: no more than its newest one lags.
     pub(super) behind: Micros,
-    /// The view is that of the last poll, which had more to read than a page.
+    /// True if the view is that of the last poll, which had more to read than a page.
     pub(super) is_same_view: bool,
 }
 
@@ -80,19 +80,19 @@ pub(super) struct LateRange {
     pub(super) ids: Option<RangeSet>,
 }
 
-/// What a poll has to read besides the rows after the cursor, and the state it leads to.
+/// The query of a poll for late rows, and the state it leads to.
 #[derive(Debug)]
 pub(super) struct SnapshotStep {
     /// The query for late rows; none where there can be none.
     pub(super) late: Option<LateRange>,
     /// The last view lies in the future of this one, or too far in the past: where the state could not be used.
     pub(super) broken: Option<Broken>,
-    /// Ids of which it is not known whether the view shows them. A row that carries one says that it does.
+    /// Ids that the view may or may not show. A row that carries one says that it does.
     unsure: RangeSet,
     next: SnapshotState,
 }
 
-/// Why a stored state cannot be gone on from.
+/// The reason why a stored state cannot be resumed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
     /// The database has handed out fewer ids than the state knows: it was set back to an earlier time.
@@ -178,12 +178,12 @@ impl SnapshotState {
         self.low
     }
 
-    /// How many ids may be hidden.
+    /// The number of ids that may be hidden.
     pub(super) fn hidden_count(&self) -> u64 {
         self.hidden.count() + self.unsure.count()
     }
 
-    /// Whether this has to be stored although no row was emitted since `stored` was: a restart could not go on from
+    /// True if this has to be stored although no row was emitted since `stored` was: a restart could not resume from
     /// that any more.
     pub(super) fn outdates(&self, stored: &Self) -> bool {
         self.low < stored.low || self.xmax.saturating_sub(stored.xmin) >= REACH / 8
@@ -210,7 +210,7 @@ impl SnapshotState {
 }
 
 impl SnapshotStep {
-    /// Whether the ids of the rows read matter: each is to be told to [`SnapshotStep::saw`].
+    /// True if the ids of the rows read matter: each is to be told to [`SnapshotStep::saw`].
     pub(super) fn wants_ids(&self) -> bool {
         !self.unsure.is_empty()
     }
@@ -333,7 +333,7 @@ struct SnapshotPoll {
     /// The rows emitted now, from a time on.
     emitted: Vec<Emitted>,
     from: Micros,
-    /// Where the rows are stored, if it was looked.
+    /// The storage of the rows, if it was looked.
     storage: Option<String>,
     /// The rows that have been emitted, where ids do not tell them this time, and how many there were of each.
     known: Option<HashMap<Emitted, u32>>,

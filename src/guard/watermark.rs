@@ -7,17 +7,17 @@ use std::collections::HashMap;
 
 use crate::model::{Micros, OpenTransactions};
 
-/// How much the clock may step back between two observations and count as steady; less than every slack.
+/// The most by which the clock may step back between two observations and count as steady; less than every slack.
 const STEADY: Micros = 200_000;
-/// How many steps back of the clock are remembered; a table polled less often gets the lowest of them.
+/// The number of steps back of the clock that are remembered; a table polled less often gets the lowest of them.
 const JUMPS: usize = 16;
 
 /// An observation of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observation {
-    /// What was open.
+    /// The open transactions.
     pub open: OpenTransactions,
-    /// How much time has passed since the last observation, at least and at most, by a clock that only goes forward.
+    /// The time passed since the last observation, at least and at most, by a clock that only goes forward.
     pub passed: (Micros, Micros),
 }
 

@@ -42,7 +42,7 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
 /// The words of this and of the methods that keep the same state.
 pub(super) const WORDS: Words = Words { instants: "window-1", walls: "window-2" };
 
-/// Where writers cannot be seen, the window ends where it has so many rows.
+/// The most rows of a window where writers cannot be seen.
 const MOST_UNSEEN: usize = 20_000;
 
 fn requirement(facts: &Facts) -> Result<Supported, Missing> {
@@ -76,11 +76,11 @@ pub(super) fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
     Some(Box::new(Window { state, leave: Leave::default(), width_cap: None }))
 }
 
-/// What is kept from poll to poll, and stored with the offset.
+/// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WindowState {
     low: Micros,
-    /// Stands for the columns whose content the fingerprints are of.
+    /// A fingerprint of the columns whose content the fingerprints are of.
     columns: u32,
     rows: Rows,
 }
@@ -95,11 +95,11 @@ enum Rows {
 /// One poll of the state.
 #[derive(Debug)]
 pub(super) struct WindowStep {
-    /// Where the window to read begins; it ends with the cursor.
+    /// The low end of the window to read; it ends with the cursor.
     pub(super) from: Micros,
-    /// It is not known any more what was emitted of the window: all of it comes again.
+    /// True if it is not known any more what was emitted of the window: all of it comes again.
     pub(super) repeats: bool,
-    /// The clock has stepped back below what is remembered: rows written with such times may be missed.
+    /// True if the clock has stepped back below what is remembered: rows written with such times may be missed.
     pub(super) is_blind: bool,
     /// Rows of the window that are not remembered are late; else there is no memory yet, and they count as emitted.
     emits: bool,
@@ -138,7 +138,7 @@ impl WindowState {
         }
     }
 
-    /// Whether the rows have to be recovered, or are not known: [`WindowState::recovered`].
+    /// True if the rows have to be recovered, or are not known: [`WindowState::recovered`].
     pub(super) fn is_sketch(&self) -> bool {
         matches!(self.rows, Rows::Sketch(_))
     }
@@ -159,7 +159,7 @@ impl WindowState {
         self.low
     }
 
-    /// How many rows are remembered.
+    /// The number of rows remembered.
     pub(super) fn count(&self) -> usize {
         match &self.rows {
             Rows::Known(rows) => rows.len(),
@@ -232,7 +232,7 @@ impl WindowStep {
 struct Window {
     state: Option<WindowState>,
     leave: Leave,
-    /// How wide the window is taken to be at most where writers cannot be seen, if not as configured.
+    /// The greatest width of the window where writers cannot be seen, if not as configured.
     width_cap: Option<Micros>,
 }
 

@@ -9,7 +9,7 @@ use crate::model::{Micros, OpenTransaction, OpenTransactions, View};
 /// A tenth of a second.
 pub(crate) const TICK: Micros = 100_000;
 
-/// What writers do; numbers choose among what is there, so that any part of a schedule is a schedule.
+/// A step of a writer; numbers choose among what is there, so that any part of a schedule is a schedule.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
     /// A transaction begins; it took its time so many ticks ago.
@@ -238,7 +238,7 @@ impl Store {
         ids.filter(|id| self.is_running(*id)).collect()
     }
 
-    /// Whether a version of a row, by key and number, was ever committed.
+    /// True if a version of a row, by key and number, was ever committed.
     pub(crate) fn was_committed(&self, (key, number): (usize, usize)) -> bool {
         let version = self.rows.get(key).and_then(|row| row.get(number));
         version.is_some_and(|version| self.committed.contains(&version.id))
