@@ -16,7 +16,7 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// How a result is read.
+/// The rules by which a result is cut into pages.
 #[derive(Debug, Clone, Copy)]
 pub struct CutRule<'a> {
     /// It is a page, behind which reading goes on from a position; else its batches are parts of one whole, which may end
@@ -24,18 +24,18 @@ pub struct CutRule<'a> {
     pub page: Option<Ordered<'a>>,
     /// A row without a cursor value stops the relation; else it is passed over.
     pub null_fails: bool,
-    /// Which rows are left out instead of stopping the relation.
+    /// The rows that are left out instead of stopping the relation.
     pub tolerance: Tolerance,
 }
 
 /// The order a page is in.
 #[derive(Debug, Clone, Copy)]
 pub struct Ordered<'a> {
-    /// How the values of its cursor compare.
+    /// The order of its cursor's values.
     pub order: &'a TupleOrder,
     /// All its rows come after this position.
     pub after: Option<&'a Position>,
-    /// How many values of the cursor make [`Page::settled`].
+    /// The number of values of the cursor that make [`Page::settled`].
     pub told_len: usize,
     /// The result may end by itself between rows that share a cursor.
     pub is_cut_blindly: bool,
@@ -48,7 +48,7 @@ impl CutRule<'_> {
     }
 }
 
-/// Which rows are left out of a page instead of stopping it.
+/// The rows that are left out of a page instead of stopping it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tolerance {
     /// Those with a value that cannot be represented.

@@ -28,7 +28,7 @@ pub(super) struct Pager<'a> {
     /// That of the row before it; empty if there is none.
     before: Vec<CursorValue<'static>>,
     settled: Vec<CursorValue<'static>>,
-    /// Where the row that is being read would stand.
+    /// The place that the row being read would get.
     entering_at: (usize, usize),
     /// The limits are reached: the next row tells where the page ends.
     is_full: bool,
