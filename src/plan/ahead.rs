@@ -15,20 +15,20 @@ const FOR_EVER: Micros = 200_000 * 365 * DAY;
 /// The rows that wait for their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ahead {
-    /// How far the last one is ahead, in microseconds.
+    /// The distance of the last one, in microseconds.
     by: Micros,
     /// A zone whose wall clocks the times may be, and the setting that says so.
     explanation: Option<String>,
 }
 
 impl Ahead {
-    /// Whether the greatest time of a column is further ahead of the database's clock than clocks may differ.
+    /// True if the greatest time of a column is further ahead of the database's clock than clocks may differ.
     pub fn is_worth_a_word(greatest: Micros, clock: Micros) -> bool {
         greatest.saturating_sub(clock) >= AHEAD
     }
 
-    /// Whether the greatest time of a column is ahead of the database's clock, both as the column holds them. `zones` are
-    /// those that may explain it, by what has to be set for them; `now` is the instant.
+    /// The rows ahead of the database's clock, if the greatest time of a column is; both as the column holds them.
+    /// `zones` are those that may explain it, by what has to be set for them; `now` is the instant.
     pub fn of(
         kind: CursorKind,
         greatest: Micros,

@@ -11,7 +11,7 @@ use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffse
 use crate::zone::{Overlap, Zone};
 
 impl Planner {
-    /// Where to go on from a stored offset; none: from the very beginning.
+    /// The position of a stored offset; none: the very beginning.
     ///
     /// # Errors
     /// `Offsets` if the exact position cannot be read, or the offset has a number for an id that is none.
@@ -87,7 +87,7 @@ impl Planner {
         Ok(offset)
     }
 
-    /// Where a relation without a stored offset begins: after a time, after an id; none: at the beginning.
+    /// The first position of a relation without a stored offset: after a time, after an id; none: the beginning.
     ///
     /// # Errors
     /// `Offsets` if an id is given where ids are no numbers.
@@ -107,7 +107,7 @@ impl Planner {
         })
     }
 
-    /// Whether a position lies beyond the relation's greatest value ([`Planner::extreme_probe`]).
+    /// True if a position lies beyond the relation's greatest value ([`Planner::extreme_probe`]).
     pub fn is_beyond(&self, position: &Position, greatest: &CursorValue<'_>) -> bool {
         let (Some(column), Some(first)) = (self.tuple.first(), position.0.first()) else { return false };
         match (column.kind, number_of(first), number_of(greatest)) {
@@ -161,8 +161,8 @@ impl Planner {
         Ok(Some(position))
     }
 
-    /// Whether an exact position does not contradict Connect's fields of its offset. Inside of rows that share their values
-    /// those stand at the last that were read whole, so they may lie behind, never ahead.
+    /// True if an exact position does not contradict Connect's fields of its offset. Inside of rows that share their
+    /// values those stand at the last that were read whole, so they may lie behind, never ahead.
     fn agrees(&self, position: &Position, offset: &SourceOffset, zone: &Zone) -> Result<bool> {
         let time = match (self.time_kind(), position.0.first()) {
             (Some(kind), Some(value)) => Some(self.stored(kind.to_instant(value, zone)?, zone)),
@@ -214,8 +214,8 @@ impl Planner {
         })
     }
 
-    /// What Connect's field can say of an id: whole numbers of 63 bits. A text is no number, whatever it looks
-    /// like (`0010` is not `10`).
+    /// An id as Connect's field can hold it: whole numbers of 63 bits. A text is no number, whatever it looks like
+    /// (`0010` is not `10`).
     fn id_of(&self, value: &CursorValue<'_>) -> Option<i64> {
         match value {
             CursorValue::Integer(id) => Some(*id),

@@ -1,9 +1,9 @@
-//! Whether the ids of a table grow, as far as their values tell: a UUID carries its version, and the random ones
+//! Checks that the ids of a table grow, as far as their values tell: a UUID carries its version, and the random ones
 //! sort anywhere. Takes the smallest and the greatest id as text, never shows them.
 
 use crate::error::{Error, ErrorKind};
 
-/// How a UUID is written.
+/// The text form of a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UuidForm {
     /// With hyphens: hardly anything else looks like it.
@@ -51,7 +51,7 @@ pub fn not_a_number(column: &str) -> Error {
     .advise("correct the row")
 }
 
-/// Whether the text of a number sorts after every number.
+/// True if the text of a number sorts after every number.
 pub fn is_beyond_numbers(text: &str) -> bool {
     ["NaN", "Infinity"].contains(&text)
 }
@@ -75,8 +75,8 @@ fn told_time(text: &str) -> Option<(i64, bool)> {
     is_ulid.then_some((millis, false))
 }
 
-/// Whether the greatest id tells a time more than a day ahead: every id to come would sort before it. Where it may be no
-/// time, the smallest has to be one of today or before.
+/// True if the greatest id tells a time more than a day ahead: every id to come would sort before it. Where it may be
+/// no time, the smallest has to be one of today or before.
 pub fn is_far_ahead(lowest: &str, highest: &str, now: i64) -> bool {
     let is_time = |millis: i64| (BEGIN..=now + DAY).contains(&millis);
     match (told_time(lowest), told_time(highest)) {
@@ -94,7 +94,7 @@ pub fn far_ahead(column: &str) -> Error {
     Error::new(ErrorKind::Cursor, message).advise("correct the row, and the clock of the host that made its id")
 }
 
-/// What the values say of a column of ids.
+/// The order of a column of ids, by its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
     /// Nothing against them.

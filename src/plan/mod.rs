@@ -32,7 +32,7 @@ use crate::zone::Zone;
 /// The alias of the relation in every statement.
 const ALIAS: &str = "t";
 
-/// What a cursor column is for.
+/// The role of a cursor column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CursorRole {
     /// The (coalesced) timestamp.
@@ -63,11 +63,11 @@ struct TupleColumn {
     is_date: Option<String>,
     /// [`ColumnDefinition::seen_in`].
     seen_in: Option<Zone>,
-    /// Where it stands in the result.
+    /// Its place in the result.
     index: usize,
 }
 
-/// How the configuration wants SQL written.
+/// The style of SQL that the configuration asks for.
 #[derive(Clone, Copy)]
 pub struct SqlStyle<'a> {
     /// The dialect's way.
@@ -95,12 +95,12 @@ pub struct Planner {
     /// `from ...` with alias and hint.
     from: String,
     hidden: usize,
-    /// How many columns a page's result has.
+    /// The number of columns of a page's result.
     width: usize,
     tuple: Vec<TupleColumn>,
     /// No page has rows with times below it.
     floor: Option<CursorValue<'static>>,
-    /// How its values compare.
+    /// The order of its values.
     order: TupleOrder,
     /// The key that keeps rows of one tuple apart.
     unique_by: Option<Vec<String>>,
@@ -182,8 +182,8 @@ impl Planner {
         Ok(planner)
     }
 
-    /// How the statement names the index that walks the rows in cursor order, if there is one and the dialect
-    /// wants to be told.
+    /// The hint that names the index that walks the rows in cursor order, if there is one and the dialect wants to be
+    /// told.
     fn index_hint(&self, definition: &TableDefinition) -> Option<String> {
         let mut wanted = Vec::new();
         for column in &self.tuple {
@@ -208,17 +208,17 @@ impl Planner {
         self.tuple.first().filter(|column| column.role == CursorRole::Timestamp).map(|column| column.kind)
     }
 
-    /// Whether the timestamp, if there is one, is an instant, whoever writes it.
+    /// True if the timestamp, if there is one, is an instant, whoever writes it.
     pub fn is_zoned(&self) -> bool {
         !matches!(self.time_kind(), Some(CursorKind::Timestamp { zoned: false, .. }))
     }
 
-    /// How many columns the cursor tuple has; 0 if the relation is read in no order, in one piece.
+    /// The number of columns of the cursor tuple; 0 if the relation is read in no order, in one piece.
     pub fn tuple_len(&self) -> usize {
         self.tuple.len()
     }
 
-    /// Whether `query.suffix` may cut the result by itself, so that a short page proves nothing.
+    /// True if `query.suffix` may cut the result by itself, so that a short page proves nothing.
     pub fn has_suffix(&self) -> bool {
         self.suffix.is_some()
     }

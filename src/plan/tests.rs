@@ -558,7 +558,7 @@ fn a_dialect_that_wants_to_be_told_is_told_the_index_that_begins_with_the_whole_
     assert!(!sql(MySql.syntax(), &coalesced).contains("force"), "an expression is in no index");
 }
 
-/// What `incrementing` over `seq` plans if the catalog has these keys.
+/// The plan of `incrementing` over `seq` if the catalog has these keys.
 fn with_keys(keys: &[&[&str]], mode: &Mode) -> Planner {
     let definition = TableDefinition { unique: unique(keys), ..orders() };
     let style = SqlStyle { syntax: Postgres.syntax(), quote: false, unqualified: true, suffix: None, zone: Zone::UTC };

@@ -53,7 +53,7 @@ impl Planner {
         self.unique_by.as_deref()
     }
 
-    /// Whether no two rows share an id, by the catalog.
+    /// True if no two rows share an id, by the catalog.
     pub fn has_unique_ids(&self) -> bool {
         self.has_unique_ids
     }
@@ -63,12 +63,12 @@ impl Planner {
         self.none_because
     }
 
-    /// How the values of the cursor tuple compare.
+    /// The order of the cursor tuple's values.
     pub fn order(&self) -> &TupleOrder {
         &self.order
     }
 
-    /// How many of the tuple's columns Kafka Connect's own fields of an offset tell.
+    /// The number of the tuple's columns that Kafka Connect's own fields of an offset tell.
     pub fn told_len(&self) -> usize {
         match self.mode {
             Mode::Bulk => 0,
@@ -77,7 +77,7 @@ impl Planner {
         }
     }
 
-    /// Whether `query.suffix` may end a result between rows of one tuple.
+    /// True if `query.suffix` may end a result between rows of one tuple.
     pub fn suffix_cuts_ties(&self) -> bool {
         self.unique_by.is_none() && !self.tuple.is_empty() && self.suffix_cuts()
     }
@@ -95,7 +95,7 @@ impl Planner {
         if self.suffix_cuts() { sql.finish_whole() } else { sql.finish(None) }
     }
 
-    /// Where a page may end, in words.
+    /// The end of a page, in words.
     pub fn ends(&self) -> String {
         let columns: Vec<String> = self.tuple.iter().map(|column| column.names.join(", ")).collect();
         let tuple = columns.join(", ");
