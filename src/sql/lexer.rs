@@ -3,7 +3,7 @@
 
 use super::Grammar;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A keyword or a name without quotes.
@@ -34,13 +34,13 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// What a text is made of.
+/// The tokens of a text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
     /// Blanks that are none to the database, such as the no-break space.
     pub(super) odd_blanks: Vec<(usize, usize)>,
-    /// What is begun and not ended, and where.
+    /// The construct that is not closed, and its start.
     pub(super) open: Option<(usize, &'static str)>,
 }
 
@@ -189,7 +189,7 @@ impl Lexer<'_> {
         Some(opening.len() + version.max(feature))
     }
 
-    /// Whether the quote that comes now belongs to PostgreSQL's `E'...'`.
+    /// True if the quote at this place belongs to PostgreSQL's `E'...'`.
     fn is_escaped_literal(&self) -> bool {
         let before = self.lexed.tokens.last().filter(|token| token.kind == Kind::Word && token.end == self.at);
         self.grammar == Grammar::Postgres
@@ -258,7 +258,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Whether a dot that comes now stands behind a name.
+    /// True if the dot at this place stands behind a name.
     fn follows_name(&self) -> bool {
         self.lexed
             .tokens
