@@ -1,4 +1,4 @@
-//! What a file holds: certificates, keys, and what else it may be instead, for the message.
+//! Contents of a file: certificates, keys, and other kinds that it may be instead, for the message.
 
 use std::io::Read as _;
 use std::sync::OnceLock;
@@ -102,7 +102,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What was found.
+/// The contents found.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) certificates: Vec<X509>,
@@ -214,7 +214,7 @@ impl Contents {
         self.others.extend(other.others);
     }
 
-    /// What there is in place of what was looked for: `, only a PRIVATE KEY`.
+    /// The contents found in place of those looked for: `, only a PRIVATE KEY`.
     pub(super) fn instead(&self) -> String {
         let mut found = self.others.clone();
         if !self.keys.is_empty() {

@@ -4,7 +4,7 @@
 /// One block between `-----BEGIN` and `-----END`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
-    /// What it says it is: `CERTIFICATE`.
+    /// Its label: `CERTIFICATE`.
     pub(super) label: String,
     /// `Proc-Type` and `DEK-Info` of a key encrypted in the old way.
     headers: Vec<(String, String)>,
@@ -15,7 +15,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Whether it is a key that a password opens.
+    /// True if it is a key that a password opens.
     pub(super) fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED") || self.headers.iter().any(|(_, value)| value.contains("ENCRYPTED"))
     }

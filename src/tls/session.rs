@@ -27,14 +27,14 @@ use crate::lock::locked;
 /// An encrypted stream.
 pub type Encrypted<S> = tokio_openssl::SslStream<S>;
 
-/// What a server has to show, and what it is shown.
+/// Trust between the client and a server: what the server has to show, and the client's own identity.
 #[derive(Clone, Default)]
 pub struct Trust {
-    /// Who may have signed its certificate, or the certificate itself; none for the authorities of the system.
+    /// The authorities that may have signed its certificate, or the certificate itself; none for those of the system.
     pub authorities: Option<Certificates>,
-    /// Whether the certificate must be for the host that was asked for.
+    /// True if the certificate must be for the host that was asked for.
     pub name: bool,
-    /// What the client shows.
+    /// The client's own certificate.
     pub identity: Option<Identity>,
 }
 
@@ -161,7 +161,7 @@ pub fn ended(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Unreachable, "the connection to the database was lost").caused_by(error)
 }
 
-/// Whom a certificate is for.
+/// The names a certificate is for.
 fn names(certificate: &X509Ref) -> String {
     let alternative = certificate.subject_alt_names();
     let names = alternative.iter().flatten().filter_map(|name| match name.ipaddress() {
@@ -230,7 +230,7 @@ impl Loopback {
         &self.key_pem
     }
 
-    /// What accepts the other end.
+    /// The acceptor of a server's side.
     pub fn acceptor(&self) -> Acceptor {
         Acceptor(self.acceptor.clone())
     }
