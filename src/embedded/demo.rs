@@ -13,11 +13,11 @@ pub const TOPIC: &str = "db_test_table";
 /// Statements that are committed together, then polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// What the user reads before they are run.
+    /// The sentence that the user reads before they are run.
     pub sentence: &'static str,
     /// The statements, one transaction.
     pub statements: &'static [&'static str],
-    /// How many records this makes in the topic.
+    /// The number of records it makes in the topic.
     pub records: usize,
 }
 

@@ -19,7 +19,7 @@ use crate::dialect::{Ability, Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
 
-/// How long removing the table may take.
+/// The longest time for removing the table.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name of a table that nobody has.
@@ -46,7 +46,7 @@ pub fn connector_config(guard: &str, table: &str, connection: &[(&str, &str)]) -
     json!({"name": format!("guard-{guard}"), "config": config})
 }
 
-/// What the applications have committed so far.
+/// The rows that the applications have committed so far.
 #[derive(Debug, Default)]
 pub struct Committed {
     rows: AtomicU64,
@@ -102,7 +102,7 @@ impl LateTable {
         self.reader.server()
     }
 
-    /// What the applications have committed.
+    /// The rows that the applications have committed.
     pub fn committed(&self) -> &Committed {
         &self.committed
     }
@@ -194,7 +194,7 @@ pub struct Application {
     committed: Arc<Committed>,
     /// When the open transaction began, by the server's clock: what its rows have as timestamp.
     began: i64,
-    /// How many rows it has written.
+    /// The number of rows it has written.
     inserted: u64,
 }
 
@@ -268,7 +268,7 @@ impl Application {
     }
 }
 
-/// What an application does between two statements.
+/// A pause of an application between two statements.
 async fn hold(millis: Range<u64>) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(millis))).await;
 }
