@@ -42,8 +42,8 @@ pub trait SourceConnection: Catalog + PageSource + ServerIdentity {
         Box::pin(async { Ok(()) })
     }
 
-    /// Whether the other end still answers: after an idle time, in which a server, a proxy or a firewall may have
-    /// closed the connection without a word.
+    /// Probe of the connection after an idle time, in which a server, a proxy or a firewall may have closed it without
+    /// a word; true if the other end still answers.
     fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
         Box::pin(async { true })
     }
@@ -166,7 +166,7 @@ pub trait PageSource: Send {
 pub struct PlanReport {
     /// The database's own text, one line an entry.
     pub lines: Vec<String>,
-    /// Whether an index serves both the range and the order (no full scan, no sort).
+    /// True if an index serves both the range and the order (no full scan, no sort).
     pub index_serves: bool,
 }
 
@@ -187,7 +187,7 @@ pub trait ServerIdentity: Send {
         Box::pin(async { Ok(Lineage::default()) })
     }
 
-    /// Whether it is a standby, which may lag behind what was read from another server.
+    /// True for a standby, which may lag behind what was read from another server.
     fn is_replica(&self) -> bool {
         false
     }

@@ -23,7 +23,7 @@ pub trait Dialect: Send + Sync {
     /// by, for the reference page. The same rows in the same order whatever the settings.
     fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType>;
 
-    /// Whether times of stored offsets depend on the zone of a session ([`crate::model::ColumnDefinition::seen_in`]).
+    /// True if times of stored offsets depend on the zone of a session ([`crate::model::ColumnDefinition::seen_in`]).
     fn stores_times_of_sessions(&self) -> bool {
         false
     }

@@ -9,7 +9,7 @@ pub struct LateSupport {
     pub views: Ability,
     /// It can be read as of a time: [`super::PastReads`].
     pub past: Ability,
-    /// Whether start times of possible writers are visible: [`super::Transactions`].
+    /// Visible start times of possible writers: [`super::Transactions`].
     pub writers: Ability,
     /// The longest time between a transaction's reading of the clock and its appearance in the list.
     pub head_start: Duration,
@@ -36,7 +36,7 @@ impl Default for LateSupport {
     }
 }
 
-/// Whether something is possible.
+/// The ability of a database to do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ability {
     /// It is.

@@ -6,7 +6,7 @@ use std::fmt::{Display, Write as _};
 use crate::error::{Error, ErrorKind};
 use crate::model::Relation;
 
-/// How much of a key's value is shown.
+/// The characters of a key's value that are shown, at most.
 const SHOWN: usize = 64;
 
 /// Why a value cannot be delivered. Never holds the value.
@@ -50,7 +50,7 @@ impl From<&'static str> for Problem {
     }
 }
 
-/// How messages name a row: its key's columns and their values, `id=17, part=x`. Nothing if there is no key.
+/// The name of a row in messages: its key's columns and their values, `id=17, part=x`. Nothing if there is no key.
 pub(super) fn row_name<'a>(key: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Option<String> {
     let mut name = String::new();
     for (column, value) in key {

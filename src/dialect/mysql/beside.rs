@@ -1,4 +1,4 @@
-//! What the list of processes says of a session, and cancelling its statement, over another connection.
+//! The server's list of processes about a session, and cancelling its statement, over another connection.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::server::Server;
 use super::session::text;
 use crate::error::Result;
 
-/// What tells a server from others behind the same address.
+/// The name that tells a server from others behind the same address.
 pub(super) const INSTANCE: &str = "select cast(concat(@@hostname, ':', @@port) as char)";
 
 /// Locks of others on what a session waits for a lock on: who, which, and whether it waits for it as well.
@@ -34,7 +34,7 @@ const PLUGIN: &str = "
     join information_schema.processlist w on w.info like concat('%', m.table_name, '%')
     where m.lock_mode in ('MDL_EXCLUSIVE', 'MDL_SHARED_NO_READ_WRITE') and m.thread_id <> w.id and w.id =";
 
-/// Where to ask.
+/// The other connection's address, and the session that is asked about.
 pub(super) struct Beside {
     pub(super) way: Way<MySqlSslMode>,
     pub(super) options: MySqlConnectOptions,
@@ -81,7 +81,7 @@ impl Beside {
         })
     }
 
-    /// Who has what the session waits for, if that is shown to this user.
+    /// The holders of the locks that the session waits for, if they are shown to this user.
     async fn holders(&self, connection: &mut MySqlConnection) -> Option<String> {
         let mut found = rows(connection, &format!("{HOLDERS} {}", self.id)).await.unwrap_or_default();
         if found.is_empty() && self.kind == Server::MariaDb {
@@ -109,7 +109,7 @@ impl Lock {
     }
 }
 
-/// What keeps readers out, held or asked for before them; and whom that waits for itself.
+/// The locks that keep readers out, held or requested before theirs, and the sessions that those wait for.
 fn words(locks: &[Lock]) -> Option<String> {
     let mut holders = Vec::new();
     for lock in locks.iter().filter(|lock| lock.is_strong) {

@@ -1,5 +1,5 @@
-//! What there is: the tables, and the columns of one relation. A table is described by the catalog, which
-//! also knows what a result does not tell; a query by its result.
+//! The catalog: the tables, and the columns of one relation. A table is described by the catalog, which also knows what
+//! a result does not tell; a query by its result.
 
 use std::collections::HashSet;
 

@@ -25,7 +25,7 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// Whether TiDB no longer has what was asked for: its garbage collection keeps for `tidb_gc_life_time` what has been
+/// True if TiDB no longer has the version asked for: its garbage collection keeps for `tidb_gc_life_time` what has been
 /// overwritten.
 pub(super) fn is_forgotten(error: &Error) -> bool {
     matches!(number_of(error), Some(8055 | 9006))
@@ -65,7 +65,7 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
     }
 }
 
-/// What went wrong before the session was open, by the driver's own words.
+/// The error of a session that could not be opened, by the driver's own words.
 fn handshake(message: String) -> Error {
     if let Some(plugin) = message.strip_prefix("unknown authentication plugin: ") {
         let plugin = plugin.split(" (").next().unwrap_or(plugin);
@@ -167,8 +167,8 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
 /// Messages that may hold a row's value although the error is not about a value.
 const WITH_VALUES: &[u16] = &[1062, 1105, 1242, 1139, 3141, 3685, 3692];
 
-/// What may pass by itself: the statement is tried again. Closed: every other error that has no kind of its own ends
-/// the table with the server's words.
+/// Errors that may pass by themselves: the statement is tried again. Closed: every other error that has no kind of its
+/// own ends the table with the server's words.
 const PASSES: &[&[u16]] = &[
     // Rolled back for the sake of others, or a lock that was not to be had in time.
     &[1020, 1205, 1206, 1213, 1614, 1689, 3058, 3101, 3572],

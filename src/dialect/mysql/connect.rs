@@ -96,7 +96,7 @@ fn not_let_in(error: Error, source: &SourceSpec) -> Error {
     error
 }
 
-/// Where the database is denied: an account whose roles are not active is let in without one, and says so.
+/// The error of a denied database, with the roles that are not active: such an account is let in without a database.
 async fn with_roles(error: Error, source: &SourceSpec, way: &Way<MySqlSslMode>) -> Error {
     if number_of(&error) != Some(1044) {
         return error;
@@ -272,8 +272,7 @@ async fn greet(
     })
 }
 
-/// Which server a version belongs to, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`,
-/// `9.7.0`.
+/// The server of a version string, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`, `9.7.0`.
 ///
 /// # Errors
 /// `Config` for a version older than what is tested.

@@ -19,7 +19,7 @@ use crate::model::{CursorKind, CursorValue};
 pub(super) const NO_ORDER: Problem =
     Problem::new("a date that is none has no place in the order in which rows are read");
 
-/// How one result column is read as a cursor.
+/// The decoder of one result column read as a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CursorDecoder {
     Integer {

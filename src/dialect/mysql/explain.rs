@@ -115,8 +115,7 @@ fn line(row: &MySqlRow, kind: Server) -> String {
     parts.join(" ")
 }
 
-/// Whether a plan of one table needs no full scan and no sort, and if something is bound, its range is
-/// one of an index.
+/// True if a plan of one table needs no full scan and no sort, and if something is bound, its range is one of an index.
 fn serves(kind: Server, rows: &[MySqlRow], has_range: bool) -> bool {
     if kind == Server::TiDb {
         let plan: Vec<String> = rows.iter().map(|row| line(row, kind)).collect();

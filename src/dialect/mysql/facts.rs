@@ -1,4 +1,4 @@
-//! How ids are handed out and whether an update moves a timestamp: what a column is worth as a cursor.
+//! Facts about cursor columns: how ids are handed out and whether an update moves a timestamp.
 
 use super::super::statement::Doing;
 use super::server::Server;

@@ -14,7 +14,7 @@ use crate::model::{Micros, PastView, micros_of};
 /// of now may be ahead of it, and one that was seen was by some 10 ms. (So it is with unistore. Storage that keeps the
 /// time of the last read of each range, as TiKV does, gives such a commit a later time.)
 const SETTLED: Duration = Duration::from_millis(500);
-/// What is about to be forgotten is taken for forgotten: it takes a moment to read it.
+/// The time before the end of history within which it is taken for forgotten: reading takes a moment.
 const MARGIN: Micros = 10_000_000;
 
 pub(super) async fn begin(session: &mut Session, as_of: Option<Micros>) -> Result<PastView> {

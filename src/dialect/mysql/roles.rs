@@ -7,7 +7,7 @@ use super::super::vigil::Vigil;
 use super::session::{answered, text};
 use crate::error::Result;
 
-/// What would make the roles of the account active; none if it has none, or one is active.
+/// The statement that would make the roles of the account active; none if it has none, or one is active.
 pub(super) async fn inactive(connection: &mut MySqlConnection, vigil: &Vigil) -> Option<String> {
     // Whatever is not found out leaves the advice a general one.
     found(connection, vigil).await.ok().flatten()

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Micros, Relation};
 use crate::zone::Zone;
 
-/// How long a goodbye may take.
+/// The longest time for a goodbye.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// One open session.

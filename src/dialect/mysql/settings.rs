@@ -1,4 +1,4 @@
-//! What a session is set to, so that nothing that a server says for its sessions (`SET GLOBAL`, `init_connect`) changes
+//! Settings of a session, so that nothing that a server says for its sessions (`SET GLOBAL`, `init_connect`) changes
 //! what is read or how long a transaction lives. Set in one round trip after the start, and read back: a proxy may
 //! swallow it.
 //!
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// A variable of the session.
 struct Variable {
     name: &'static str,
-    /// What it is set to, as SQL.
+    /// Its value, as SQL.
     set_to: &'static str,
     /// The same as the server shows it.
     shown: &'static str,
@@ -75,7 +75,8 @@ const VARIABLES: &[Variable] = &[
 /// A session is closed by the server after so many seconds without a statement.
 const PATIENT: u64 = 28_800;
 
-/// What has to be first: under a limit of rows the server would not even show its version and its variables.
+/// The first statement of a session: under a limit of rows the server would not even show its version and its
+/// variables.
 pub(super) async fn make_readable(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<()> {
     let sql = format!("set autocommit = 1, sql_select_limit = {ALL}, max_join_size = {ALL}, sql_big_selects = 1");
     answered(vigil, Doing::Connect, sqlx::raw_sql(statement(&sql)).execute(connection)).await.map(|_| ())
@@ -200,7 +201,7 @@ fn refuse_what_is_relied_on(own: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a value as a user writes it is ours.
+/// True if a value as a user writes it is ours.
 fn means(value: &str, variable: &Variable) -> bool {
     let plain = |value: &str| match value.trim_matches(['\'', '"']).to_ascii_lowercase().as_str() {
         "on" | "true" => "1".to_owned(),

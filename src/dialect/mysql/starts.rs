@@ -38,26 +38,26 @@ pub(super) struct Seen {
     pub(super) transaction: Option<String>,
     /// When the server has it begin.
     pub(super) began: Option<Micros>,
-    /// Since when its session's statement is running, where that is seen.
+    /// The start of its session's statement, where that is seen.
     pub(super) statement: Option<Micros>,
-    /// Who that is.
+    /// Its user and session.
     pub(super) holder: String,
 }
 
-/// What the last look has shown.
+/// The open transactions and statements of the last look.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     clock: Option<Micros>,
     /// Lower bounds of what a transaction may write.
     transactions: HashMap<String, Option<Micros>>,
-    /// Since when a session's statement was running without a transaction.
+    /// The start of each session's statement that ran without a transaction.
     statements: HashMap<u64, Option<Micros>>,
     /// The sessions that ran nothing.
     asleep: HashSet<u64>,
 }
 
 impl Starts {
-    /// Whether nothing was looked at before.
+    /// True if nothing was looked at before.
     pub(super) fn is_first(&self) -> bool {
         self.clock.is_none()
     }

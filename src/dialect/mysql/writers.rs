@@ -1,6 +1,7 @@
-//! Which transactions are open: who writes, or may. What serves is found out once for a session, and again when it no
-//! longer does: MySQL's performance_schema; the engine's own list, for MariaDB and where only PROCESS is there; TiDB's
-//! list of its cluster. A list is believed if it shows what must be in it: our own transaction, as of now.
+//! Open transactions: those that write, or may. The view of the server that shows them is found once for a session, and
+//! again when it no longer does: MySQL's performance_schema; the engine's own list, for MariaDB and where only PROCESS
+//! is granted; TiDB's list of its cluster. A list is believed if it shows what must be in it: our own transaction, as
+//! of now.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -33,7 +34,7 @@ const SCHEMA: &str = "
 
 /// The list of the engine is made anew only if nobody has read it for 0.1 s.
 const UNREAD: Duration = Duration::from_millis(120);
-/// How often it is asked.
+/// The number of times it is asked.
 const TRIES: usize = 3;
 
 /// A local time of the server's system in UTC; the earlier one, if its clock has shown it twice.
@@ -41,7 +42,7 @@ const STARTED: &str = "timestampdiff(microsecond, '1970-01-01', if(
     convert_tz(convert_tz(trx_started, 'SYSTEM', '+00:00') - interval 1 hour, '+00:00', 'SYSTEM') = trx_started,
     convert_tz(trx_started, 'SYSTEM', '+00:00') - interval 1 hour, convert_tz(trx_started, 'SYSTEM', '+00:00')))";
 
-/// Whether they can be seen.
+/// The ability to see open transactions.
 pub(super) async fn ability(session: &mut Session) -> Result<Ability> {
     Ok(match sight(session).await? {
         Sight::Schema { prepared: false } => Ability::Yes {
@@ -69,7 +70,7 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
     clock_only(session, true).await
 }
 
-/// What shows them, found out at the first time.
+/// The view of the server that shows them, found at the first time.
 async fn sight(session: &mut Session) -> Result<Sight> {
     if let Some(sight) = &session.writers.sight {
         return Ok(sight.clone());
@@ -151,7 +152,7 @@ async fn unless_applied(session: &mut Session, sight: Sight, appliers: &str) -> 
     Ok(Sight::Nothing { why, raise: "poll that server".to_owned() })
 }
 
-/// Who is in a cluster is told only to those who may see its transactions, too.
+/// The list of a TiDB cluster. Its servers are shown only to accounts that may see their transactions, too.
 async fn find_in_cluster(session: &mut Session) -> Result<Sight> {
     let sql = "select count(*) from information_schema.cluster_info where type = 'tidb'";
     match permitted(session.rows(sql, &[], Doing::Describe).await)? {
@@ -185,7 +186,7 @@ async fn account(session: &mut Session) -> Result<String> {
     Ok(format!("{}@{}", quoted(user), quoted(host)))
 }
 
-/// What is open; none if this no longer shows it.
+/// The open transactions; none if this view no longer shows them.
 async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransactions>> {
     let seen = match sight {
         Sight::Schema { prepared } => permitted(look_at_schema(session, *prepared).await)?.flatten(),
@@ -213,7 +214,7 @@ async fn clock_only(session: &mut Session, is_stale: bool) -> Result<OpenTransac
     Ok(OpenTransactions { clock: number(&row, 0)?, is_stale, ..OpenTransactions::default() })
 }
 
-/// What one look has shown.
+/// The result of one look.
 #[derive(Default)]
 struct Look {
     clock: Micros,

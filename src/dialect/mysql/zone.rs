@@ -52,7 +52,7 @@ async fn system_zone(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<
     Ok(candidates.that_agree(&fine, &offsets).zone())
 }
 
-/// How many seconds the session's wall clocks are ahead of UTC at some instants.
+/// The offsets from UTC of the session's wall clocks at some instants, in seconds.
 async fn offsets_at(connection: &mut MySqlConnection, vigil: &Vigil, instants: &[DateTime<Utc>]) -> Result<Vec<i32>> {
     let offset = |at: &DateTime<Utc>| {
         let at = at.format("%Y-%m-%d %H:%M:%S");

@@ -1,5 +1,5 @@
-//! What `pg_stat_activity` says of a session, and cancelling its statement, over another connection. Behind a pooler
-//! the session is that of the present transaction.
+//! `pg_stat_activity` about a session, and cancelling its statement, over another connection. Behind a pooler the
+//! session is that of the present transaction.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Backend {
     }
 }
 
-/// Where to ask.
+/// The other connection's address, and the session that is asked about.
 pub(super) struct Beside {
     way: Way<PgSslMode>,
     options: PgConnectOptions,

@@ -1,5 +1,5 @@
-//! What there is: the tables, and the columns of one relation. A row of nulls shows order, names and types of its
-//! result; the catalog adds what a result does not tell.
+//! The catalog: the tables, and the columns of one relation. A row of nulls shows order, names and types of its result;
+//! the catalog adds what a result does not tell.
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgColumn, PgRow};
@@ -236,7 +236,7 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
 const UNNAMED: &str = "the name is not text in UTF-8, or has a character that is none in it: rename the table, or leave it out \
                        (table.exclude.list, table.blacklist)";
 
-/// Whether the name is what is left of one that is not text in UTF-8.
+/// True if the name is the remainder of one that is not text in UTF-8.
 fn is_unnamed(id: &TableId) -> bool {
     id.parts().any(|part| part.contains(char::REPLACEMENT_CHARACTER))
 }

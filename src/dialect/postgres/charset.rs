@@ -55,7 +55,7 @@ impl Charset {
         })
     }
 
-    /// How many bytes a character has, by its first one. Every encoding of a database has ASCII as it is.
+    /// The number of bytes of a character, by its first one. Every encoding of a database has ASCII as it is.
     fn length(&self, first: u8) -> usize {
         match (self.encoding.as_str(), first) {
             (_, 0..=0x7f) => 1,

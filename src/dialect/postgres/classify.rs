@@ -25,13 +25,13 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// Whether it is PostgreSQL that has spoken.
+/// True if it is an error of PostgreSQL itself.
 pub(super) fn is_of_server(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<ServerError>())
 }
 
-/// Whether the server could not convert a character between the database's encoding and UTF-8, or found one that is none
-/// of its encoding.
+/// True if the server could not convert a character between the database's encoding and UTF-8, or found one that is
+/// none of its encoding.
 pub(super) fn is_inconvertible(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ServerError>());
     cause.is_some_and(|cause| matches!(cause.code.as_str(), "22P05" | "22021"))
@@ -66,8 +66,8 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
     }
 }
 
-/// What went wrong before the session was open, by the driver's own words. It has passwords and SCRAM; other methods do
-/// not come by waiting.
+/// The error of a session that could not be opened, by the driver's own words. It has passwords and SCRAM; other
+/// methods do not come by waiting.
 fn handshake(message: String) -> Error {
     let behind = |words: &'static str| message.split_once(words).map(|(_, rest): (_, &str)| rest);
     let number = behind("unknown authentication method: ").and_then(|rest| rest.split(' ').next());
@@ -104,7 +104,7 @@ fn wrong_method(method: &str) -> Error {
 /// has one language.
 const REVALIDATION: &str = "RevalidateCachedQuery";
 
-/// Where the server refuses SCRAM without channel binding.
+/// The server's routine that refuses SCRAM without channel binding.
 const SCRAM: &str = "scram_init";
 
 fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) -> Error {
@@ -151,8 +151,8 @@ fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) 
     }
 }
 
-/// What may pass by itself: the statement is tried again. Closed: every other error that has no kind of its own ends
-/// the table with the server's words.
+/// Errors that may pass by themselves: the statement is tried again. Closed: every other error that has no kind of its
+/// own ends the table with the server's words.
 const PASSES: &[&[&str]] = &[
     // Rolled back for the sake of others: serialization, unknown completion, deadlock; a conflict with recovery.
     &["40001", "40003", "40P01"],

@@ -18,7 +18,7 @@ use crate::model::{CursorKind, CursorValue};
 
 const NO_ID: Problem = Problem::new("the id is beyond 64 bits");
 
-/// How one result column is read as a cursor.
+/// The decoder of one result column read as a cursor.
 #[derive(Debug, Clone)]
 pub(super) enum CursorDecoder {
     Int2,

@@ -25,7 +25,7 @@ const LATE_DATE: Problem = Problem::new("the date is out of range");
 /// Below this amount of money, neighbouring doubles are less than a cent apart.
 const EXACT_MONEY: f64 = (1_u64 << 46) as f64;
 
-/// What becomes of a date that is infinite.
+/// The treatment of a date that is infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Infinite {
     Null,
@@ -44,7 +44,7 @@ impl Infinite {
     }
 }
 
-/// How one column's values become record values.
+/// The decoder of one column: from its values to record values.
 #[derive(Debug, Clone)]
 pub(super) enum Decoder {
     Bool,

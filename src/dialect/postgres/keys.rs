@@ -1,6 +1,6 @@
-//! Which columns of a relation no two of its rows share, as the catalog has it. A key counts if the server enforces it at
-//! once, over whole columns that cannot be NULL, by the equality that statements compare with, and for every row that a
-//! statement reads: not for those of tables that inherit.
+//! Unique keys of a relation, by the catalog: columns that no two of its rows share. A key counts if the server
+//! enforces it at once, over whole columns that cannot be NULL, by the equality that statements compare with, and for
+//! every row that a statement reads: not for those of tables that inherit.
 
 use sqlx::postgres::PgColumn;
 

@@ -19,7 +19,7 @@ use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Relation;
 
-/// How long a goodbye may take.
+/// The longest time for a goodbye.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// One open session.
@@ -34,7 +34,7 @@ pub(super) struct Session {
     pub(super) beside: Arc<Beside>,
     /// A pooler may stand between: no named statements, one transaction around each call.
     pub(super) pooled: bool,
-    /// How a transaction of one call begins.
+    /// The statement that begins a transaction of one call.
     pub(super) begin: String,
     /// The settings at the beginning of a transaction; empty where the session is set already.
     pub(super) local: String,

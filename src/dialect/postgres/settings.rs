@@ -1,4 +1,4 @@
-//! What a session is set to, so that nothing that a server, a database or a role says for its sessions changes what is
+//! Settings of a session, so that nothing that a server, a database or a role says for its sessions changes what is
 //! read or how long a transaction lives. Sent at the start of the session, where it costs no round trip and holds for
 //! its whole life, and read back; where a pooler or a proxy does not pass it on, set in every transaction.
 //!
@@ -35,10 +35,10 @@ const AT_START: &[(&str, &str)] = &[
     ("idle_in_transaction_session_timeout", "300000"),
 ];
 
-/// What only newer servers know, set after the start where it is known.
+/// Settings that only newer servers know, set after the start where they are known.
 const IF_KNOWN: &[(&str, &str)] = &[("idle_session_timeout", "0"), ("transaction_timeout", "0")];
 
-/// What the driver sends at the start.
+/// Settings that the driver sends at the start.
 const OF_THE_DRIVER: &[(&str, &str)] =
     &[("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("TimeZone", "UTC"), ("extra_float_digits", "3")];
 
@@ -48,7 +48,7 @@ pub(super) const ENCODING: &str = "server_encoding";
 /// which row; as they are they come with the row that they are in.
 const ANY_BYTES: &str = "SQL_ASCII";
 
-/// What rowtide itself relies on, and why.
+/// Settings that rowtide itself relies on, and why.
 const RELIED_ON: &[(&str, &str)] = &[
     ("quote_all_identifiers", "the names of types would be other ones"),
     ("standard_conforming_strings", "a backslash in a text would hide its end"),
@@ -60,7 +60,7 @@ const RELIED_ON: &[(&str, &str)] = &[
 pub(super) struct Settings {
     /// Ours; a user's own of the same name take their place.
     ours: Vec<(&'static str, String)>,
-    /// What connection.url asks for.
+    /// The settings in connection.url.
     own: Vec<(String, String)>,
     isolation: &'static str,
 }
@@ -97,7 +97,7 @@ impl Settings {
         Ok(Self { ours, own, isolation })
     }
 
-    /// What is sent at the start of a session that is nobody else's.
+    /// The settings sent at the start of a session that is nobody else's.
     pub(super) fn at_start(&self) -> Vec<(String, String)> {
         let ours = self.ours.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         ours.chain(self.own.iter().cloned()).collect()
@@ -151,7 +151,7 @@ impl Settings {
         sql
     }
 
-    /// How a transaction of one call begins.
+    /// The statement that begins a transaction of one call.
     pub(super) fn begin(&self) -> String {
         format!("begin isolation level {}, read only, not deferrable; ", self.isolation)
     }
@@ -166,7 +166,7 @@ fn find<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {
     settings.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// Whether two values of a switch or a number are the same.
+/// True if two values of a switch or a number are the same.
 fn means(value: &str, expected: &str) -> bool {
     let plain = |value: &str| match value.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => "on".to_owned(),

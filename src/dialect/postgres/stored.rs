@@ -59,7 +59,7 @@ pub(super) async fn prepare(session: &mut Session, page: Page<'_>) -> Result<Opt
     Ok(Some(Stored { sql, texts, charset: session.notes.charset.clone() }))
 }
 
-/// Which columns of the result hold text that the server would convert.
+/// The columns of the result that hold text which the server would convert.
 fn texts(definition: &TableDefinition, query: &PlannedQuery) -> Vec<bool> {
     let own = definition.columns.iter().map(|column| matches!(Wire::expected(column), Wire::Text | Wire::Jsonb));
     let hidden = (definition.columns.len()..definition.columns.len() + query.hidden)

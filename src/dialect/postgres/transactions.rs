@@ -1,6 +1,6 @@
-//! What the server shows of its transactions: which are open, and, inside one view of the database, which ids that view
-//! may not show. The functions and lists it reads are open to every role; of other roles' sessions they show no more
-//! than that a transaction is open. Server 13 and newer, not on a standby.
+//! Transactions as the server shows them: which are open, and, inside one view of the database, which ids that view may
+//! not show. The functions and lists it reads are open to every role; of other roles' sessions they show no more than
+//! that a transaction is open. Server 13 and newer, not on a standby.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ use super::session::{Rights, Session, answered};
 use crate::error::{Error, Result};
 use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, ViewAnswer, ViewQuestion};
 
-/// How many ids one statement asks for.
+/// The number of ids that one statement asks for.
 const CHUNK: u64 = 200_000;
 
 /// `now()` is taken before anything is looked for, and sessions are listed before prepared transactions: what is
@@ -34,10 +34,12 @@ const OPEN: &str = "
       from pg_catalog.pg_prepared_xacts where database = current_database()
     ) as o on true";
 
-/// Where nobody is seen. A standby has the transactions of its own sessions only, and those write nothing.
+/// The query of the clock alone, where no session is seen. A standby has the transactions of its own sessions only, and
+/// those write nothing.
 const CLOCK: &str = "select (extract(epoch from now()) * 1000000)::bigint::text, null, null, null, null";
 
-/// What every role may do unless somebody has taken it away: call what tells views, and read what tells who is open.
+/// Rights that every role has unless somebody has taken them away: to call the functions of views, and to read the
+/// lists of open transactions.
 const RIGHTS: &str = "
     select case when current_setting('server_version_num')::int >= 130000
         then has_function_privilege('pg_catalog.pg_current_snapshot()', 'execute')

@@ -18,11 +18,11 @@ pub(super) struct TypeRow {
     pub(super) wire: Wire,
     pub(super) maps: Maps,
     pub(super) serves: Serves,
-    /// Where rowtide differs from Kafka Connect's source.
+    /// The difference from Kafka Connect's source.
     pub(super) note: &'static str,
 }
 
-/// How a type is told from others; the first row that fits counts.
+/// The types of a row; the first row that fits counts.
 #[derive(Debug, PartialEq)]
 pub(super) enum Of {
     /// A built-in type.
@@ -35,7 +35,7 @@ pub(super) enum Of {
     Rest,
 }
 
-/// What a type becomes; settings and modifiers decide about some.
+/// The field type of a row; settings and modifiers decide about some.
 #[derive(Debug, PartialEq)]
 pub(super) enum Maps {
     To(FieldType),
@@ -54,7 +54,7 @@ pub(super) enum Maps {
     Unsupported,
 }
 
-/// How a type serves as a cursor.
+/// The kind of cursor of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Serves {
     Integer,
@@ -194,7 +194,7 @@ const fn numeric(precision: i32, scale: i32) -> i32 {
     (precision << 16) + (scale & 0x7ff) + 4
 }
 
-/// What precision and scale make of a numeric.
+/// The results of precision and scale of a numeric.
 const NUMERICS: &[Example] = &[
     ("numeric", -1, UNCONSTRAINED),
     ("numeric(2,0)", numeric(2, 0), NUMERIC),

@@ -30,7 +30,7 @@ pub(super) const TOO_FINE: Problem =
 /// The Julian day of 1970-01-01.
 const EPOCH_JULIAN_DAY: f64 = 2_440_587.5;
 
-/// What an integer time counts.
+/// The unit of an integer time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Units {
     /// So many a second, since 1970.
@@ -39,7 +39,7 @@ pub(super) enum Units {
     JulianDays,
 }
 
-/// How one column's values become record values.
+/// The decoder of one column: from its values to record values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decoder {
     Boolean,

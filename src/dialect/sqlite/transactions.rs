@@ -1,4 +1,4 @@
-//! Who writes: a file does not show it, only its clock is there.
+//! Transactions of SQLite: a file does not show its writers, only its clock is there.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation) -> 
     Ok(LateSupport { writers, is_table, longest, ..LateSupport::default() })
 }
 
-/// Whether it is a table, and no view.
+/// True if it is a table, and no view.
 async fn is_table(session: &mut Session, table: &str) -> Result<bool> {
     let mut binds = SqliteArguments::default();
     binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;

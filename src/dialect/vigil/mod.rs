@@ -20,15 +20,15 @@ use self::verdict::{Case, LOCK, UNKNOWN, Verdict, WORK, cut, held_by, lost, no_a
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant as Moment, Relation};
 
-/// How long a statement may take to end after it was cancelled.
+/// The longest time for a statement to end after it was cancelled.
 const GRACE: Duration = Duration::from_secs(5);
 /// When the server is asked for the first time: before the status says that a poll takes long.
 const FIRST_LOOK: Duration = Duration::from_secs(4);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a question may take.
+/// The longest time for a question.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long a cancellation may take when the session is being left.
+/// The longest time for a cancellation when the session is being left.
 const FAREWELL: Duration = Duration::from_secs(2);
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -45,7 +45,7 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    /// How long a statement that the server works on may give no row; none: as long as it takes.
+    /// The longest time without a row of a statement that the server works on; none: as long as it takes.
     bound: Option<Duration>,
     running: Option<Running>,
 }
@@ -58,12 +58,12 @@ struct Running {
     seen: Option<Seen>,
 }
 
-/// What is to be said of a statement that is silent.
+/// The report about a statement that is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silence {
-    /// Since when it runs, how long it has given no row, and what the server says of it.
+    /// The time since when it runs, the time without a row, and the server's word on it.
     pub reason: String,
-    /// What to do.
+    /// The advice.
     pub advice: &'static str,
     /// The server is at work on it.
     pub at_work: bool,
@@ -100,7 +100,8 @@ impl Vigil {
         Self(Arc::new(Inner { door, limit, state: Mutex::new(state) }))
     }
 
-    /// How long statements may from now on give no row while the server works on them; none: as long as it takes.
+    /// Sets the longest time that statements may from now on give no row while the server works on them; none: as long
+    /// as it takes.
     pub fn bound(&self, bound: Option<Duration>) {
         self.state().bound = bound;
     }
@@ -111,7 +112,7 @@ impl Vigil {
         self.bound(matches!(relation, Relation::Table(_)).then_some(time));
     }
 
-    /// What is to be said of a statement that is silent now; none if none runs.
+    /// The report about a statement that is silent now; none if none runs.
     pub fn silence(&self) -> Option<Silence> {
         let state = self.state();
         state.running.as_ref().map(Running::describe)

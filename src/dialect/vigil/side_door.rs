@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 
-/// What a server says of a session.
+/// The server's word on a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::dialect) enum Seen {
     /// Its statement runs.
@@ -23,7 +23,7 @@ pub(in crate::dialect) enum Seen {
 
 /// The way to a session's server beside the session itself.
 pub(in crate::dialect) trait SideDoor: Send + Sync {
-    /// What the server says of the session.
+    /// Asks the server about the session.
     fn look(&self) -> BoxFuture<'_, Result<Seen>>;
 
     /// Cancels the session's statement, if one runs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::side_door::Seen;
 use crate::error::{Error, ErrorKind};
 
-/// How often the limit a silence may last if nobody tells what the server does.
+/// The multiple of the limit that a silence may last if nobody tells what the server does.
 const UNTOLD: u32 = 10;
 
 /// The consequence of a look.
@@ -16,7 +16,7 @@ pub(super) enum Verdict {
     Lost,
 }
 
-/// How long a statement has been silent, and what may become of it.
+/// The silence of a statement: how long it lasts, and the bounds on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Case {
     pub(super) silent: Duration,
