@@ -26,7 +26,7 @@ pub(super) struct CheckArgs {
     config: ConfigArgs,
 }
 
-/// What was found, line by line; every step is tried even if the one before failed.
+/// The findings, line by line; every step is tried even if the one before failed.
 #[derive(Default)]
 struct Findings {
     errors: Vec<Error>,
@@ -81,7 +81,7 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
     findings.errors.iter().map(|error| error.kind().exit_code()).min().unwrap_or(0)
 }
 
-/// What a topic without keys costs.
+/// The warning about a topic without keys.
 pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one id may land in different partitions and out of order, \
      compaction and KTables do not work; key.mode=primary_key mends it";
 
@@ -142,7 +142,7 @@ fn collision(topic: &str, other: &str) -> Error {
         .advise("leave one of the tables out, or give it a connector with another topic.prefix")
 }
 
-/// What can be polled, and which server it is.
+/// The tables and queries that can be polled, and their server.
 async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> (Vec<Binding>, Option<Server>) {
     let what = format!("database {}", spec.source.url);
     let mut bindings = Vec::new();
@@ -215,7 +215,7 @@ fn about_cursor(relation: &Relation, cursor: &CursorKnown) {
     }
 }
 
-/// Whether the stored offsets can be read, belong to this server, and are there if they should be.
+/// Check of the stored offsets: they can be read, belong to this server, and are there if they should be.
 async fn offsets(
     spec: &ConnectorSpec,
     args: &ConfigArgs,
@@ -246,7 +246,7 @@ async fn offsets(
     }
 }
 
-/// Whether `run` would refuse to begin anew, or pass over what a standalone worker has read.
+/// Check of a standalone worker's file: `run` would refuse to begin anew, or pass over rows that the worker has read.
 async fn left_by_a_standalone_worker(
     spec: &ConnectorSpec,
     args: &ConfigArgs,

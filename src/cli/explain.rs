@@ -36,7 +36,7 @@ pub(super) struct ExplainArgs {
     config: ConfigArgs,
 }
 
-/// What is known of one table.
+/// The facts shown of one table.
 struct Explanation {
     table: String,
     mode: &'static str,
@@ -44,7 +44,7 @@ struct Explanation {
     binds: Vec<String>,
     plan: PlanReport,
     index_ddl: Option<String>,
-    /// Where a page may end.
+    /// The end of a page, in words.
     ends: String,
     unique_by: Option<Vec<String>>,
     topic: String,

@@ -390,7 +390,7 @@ async fn set(
     apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
 }
 
-/// Whether the stored position has an id that is no number. A number too great for Connect's field is one.
+/// True if the stored position has an id that is no number. A number too great for Connect's field is one.
 fn has_text_id(mode: ModeName, offset: &SourceOffset) -> bool {
     let place = usize::from(mode == ModeName::TimestampIncrementing);
     let exact = offset.exact.as_deref().and_then(|exact| Position::from_text(exact).ok());

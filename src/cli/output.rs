@@ -1,4 +1,4 @@
-//! How commands speak: errors and problems on stderr, data on stdout, and the exit code that goes with them.
+//! Output of commands: errors and problems on stderr, data on stdout, and the exit code that goes with them.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::admin;
 pub(super) use crate::retry::within;
 
-/// Whether stderr holds JSON objects only.
+/// True if stderr holds JSON objects only.
 static JSON: OnceLock<bool> = OnceLock::new();
 
 /// `--log-format json`: what commands say on stderr are objects of the same form as log lines.

@@ -1,5 +1,5 @@
-//! How far first loads have come: a line per table on a terminal, a log line every 10 s elsewhere. Looks at
-//! the boards from time to time; the stages do not know it is there.
+//! Progress of first loads: a line per table on a terminal, a log line every 10 s elsewhere. Looks at the boards from
+//! time to time; the stages do not know it is there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::status::{Boards, LoadProgress, now_millis};
 
-/// How often the lines on a terminal move.
+/// The interval at which the lines on a terminal move.
 const REDRAW: Duration = Duration::from_millis(250);
 
-/// How often a log line is written per table.
+/// The interval of the log lines of a table.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Lines on a terminal; further tables get theirs when one is done.
@@ -122,7 +122,7 @@ fn log((connector, table): &Key, speed: &Speed) {
     }
 }
 
-/// What is said about a load.
+/// The speed of a load, as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Speed {
     rows: u64,

@@ -38,7 +38,7 @@ pub(super) struct QuickstartArgs {
     server: late::ServerArgs,
 }
 
-/// How long a record may take to arrive before the quick start says that something is wrong.
+/// The longest wait for a record before the quick start says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(args: QuickstartArgs, context: Context) -> u8 {
@@ -202,7 +202,7 @@ fn load(file: &Path, brokers: &Brokers, registry: &SchemaRegistry) -> Result<Con
     Ok(loaded.map_err(|report| Error::internal(report.to_string()))?.spec)
 }
 
-/// What a connector on the embedded services needs to know.
+/// The worker settings of a connector on the embedded services.
 fn worker_settings(brokers: &Brokers, registry: &SchemaRegistry) -> Vec<(String, String)> {
     let set = [
         ("bootstrap.servers", brokers.bootstrap_servers().to_owned()),

@@ -129,7 +129,7 @@ async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
     }
 }
 
-/// How many rows were committed since the start, and how many were there that were not read.
+/// Reports the rows committed since the start, and those that were there and not read.
 fn say_done(boards: &Boards, connector: &str) {
     let (mut rows, mut ahead, mut odd) = (0, 0, 0);
     boards.for_each(|status| {

@@ -12,7 +12,7 @@ use crate::near::likeness;
 use crate::offsets::format;
 use crate::offsets::standalone::{self, Found};
 
-/// Which kind of file.
+/// The kind of a file.
 pub(super) enum Place {
     /// As of `GET /connectors/NAME/offsets`; `-` is a pipe.
     Document(PathBuf),
@@ -106,7 +106,7 @@ fn of_document(connector: &str, file: &Path) -> Result<OffsetChanges> {
     Ok(changes)
 }
 
-/// What of the file is not written, and why.
+/// Reports the entries of the file that are not written, and why.
 fn tell(connector: &str, found: &Found) {
     for partition in &found.without_offset {
         output::say(&format!("skipped: {partition} has no offset in the file: it was reset, or read in bulk mode"));

@@ -21,7 +21,7 @@ use crate::embedded::{Brokers, LateTable, SchemaRegistry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::consumer::{Start, TopicConsumer, TopicRecord, read_to_end};
 
-/// Where to show it; user and password as in a connector's configuration.
+/// The server to show it on; user and password as in a connector's configuration.
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
     /// PostgreSQL, as connection.url names it; any role will do that may create a table.
@@ -35,17 +35,17 @@ pub(super) struct ServerArgs {
     password: Option<String>,
 }
 
-/// Where the services of the tests tell their server.
+/// The variable in which the services of the tests name their server.
 const TEST_SERVER: &str = "ROWTIDE_TEST_POSTGRES_URL";
 /// `commit.guard` of the two connectors.
 const GUARDS: [&str; 2] = ["off", "auto"];
-/// How long the applications write, and how many they are.
+/// The time for which the applications write, and their number.
 const LOAD: Duration = Duration::from_secs(12);
 const APPLICATIONS: usize = 8;
-/// How often the line on a terminal moves, and how often a line is written elsewhere.
+/// The interval at which the line on a terminal moves, and at which a line is written elsewhere.
 const REDRAW: Duration = Duration::from_millis(250);
 const LINE_EVERY: Duration = Duration::from_secs(3);
-/// What a shell knows as ended by an interrupt: nothing was shown, so it is no success.
+/// The exit code of an interrupt in a shell: nothing was shown, so it is no success.
 const INTERRUPTED: u8 = 130;
 
 pub(super) async fn run(args: &ServerArgs, bars: &MultiProgress, stop: &CancellationToken) -> u8 {
@@ -227,7 +227,7 @@ impl Stage {
     }
 }
 
-/// What became of the rows of a table.
+/// The deliveries of a table's rows.
 struct Delivered {
     rows: usize,
     lost: usize,
