@@ -1,4 +1,4 @@
-//! Which relations a connector polls: the database's list, through the connector's filters, spread over
+//! Selection of the relations that a connector polls: the database's list, through the connector's filters, spread over
 //! tasks; and the watch that lets new tables appear without a restart.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,10 +15,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
 use crate::near::{likeness, may_be_meant};
 
-/// How many of the tables there are a message names.
+/// The number of existing tables that a message names.
 const NAMED: usize = 10;
 
-/// What a connector polls.
+/// The relations that a connector polls.
 #[derive(Debug)]
 pub struct Selected {
     /// Tables, or the query.
@@ -29,7 +29,7 @@ pub struct Selected {
     pub idle_patterns: Vec<String>,
 }
 
-/// What the connector polls now.
+/// The relations that the connector polls now.
 ///
 /// # Errors
 /// `SourceSchema` if a table of `table.whitelist` does not exist, `Config` if two tables would share a topic.
@@ -59,7 +59,7 @@ pub async fn selected(
     Ok(Selected { relations: selected.into_iter().map(Relation::Table).collect(), nothing, idle_patterns })
 }
 
-/// What the connector polls now, which is something.
+/// The relations that the connector polls now, at least one.
 ///
 /// # Errors
 /// As [`selected`]; `SourceSchema` if it is nothing.
@@ -135,7 +135,8 @@ fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
     table.parts().map(|part| dialect.syntax().quote(part)).collect::<Vec<_>>().join(".")
 }
 
-/// Where a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's `currentSchema`.
+/// The schema in which a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's
+/// `currentSchema`.
 #[derive(Clone, Copy)]
 struct Home<'a> {
     catalog: Option<&'a str>,
@@ -262,7 +263,7 @@ fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
     may_be_meant(likeness).then(|| table.to_string())
 }
 
-/// How like a table's name is, with or without its schema.
+/// The likeness of a table's name, with or without its schema.
 fn likeness_of(name: &str, table: &TableId) -> f64 {
     likeness(name, &table.name).max(likeness(name, &table.to_string()))
 }
@@ -336,7 +337,7 @@ async fn list(parts: &ConnectorParts) -> Result<(Vec<Relation>, Option<Error>)> 
     Ok((selected.into_iter().map(Relation::Table).collect(), nothing))
 }
 
-/// Whether the tables are named one by one; such a table is missed when it is gone, not forgotten.
+/// True if the tables are named one by one; such a table is missed when it is gone, not forgotten.
 fn named(spec: &ConnectorSpec) -> bool {
     matches!(&spec.selection, Selection::Tables(filter) if !filter.whitelist.is_empty())
 }
@@ -374,7 +375,7 @@ fn reassign(
     }
 }
 
-/// Whether another table of that bare name, and so of that topic, is listed: the table has moved.
+/// True if another table of that bare name, and so of that topic, is listed: the table has moved.
 fn replaced(gone: &Relation, current: &[Relation]) -> bool {
     let name = |relation: &Relation| match relation {
         Relation::Table(id) => Some(id.name.clone()),

@@ -1,4 +1,4 @@
-//! What `check` and `explain` look at: the same steps a running connector takes, without writing.
+//! Inspection for `check` and `explain`: the same steps a running connector takes, without writing.
 
 use crate::config::spec::{ConnectorSpec, ModeName, ServerIdentity};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
@@ -86,7 +86,7 @@ pub async fn upper(
     }
 }
 
-/// What there is to say of the server: which it is, and whether the stored offsets belong to it.
+/// The server in words: its identity, and whether the stored offsets belong to it.
 ///
 /// # Errors
 /// `ForeignServer` if they belong to another.

@@ -29,18 +29,18 @@ use crate::task;
 use crate::task::memory::MemoryBudget;
 use crate::telemetry::ConnectorMetrics;
 
-/// How a connector is run.
+/// The options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
     /// Read until each table has nothing newer than the start of the run, commit, and end.
     pub once: bool,
-    /// How long `once` waits for a dependency that cannot be reached.
+    /// The longest wait of `once` for a dependency that cannot be reached.
     pub timeout: Duration,
     /// Go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
-    /// Where the status goes.
+    /// The board for the status.
     pub board: StatusBoard,
-    /// Where figures go.
+    /// The metrics.
     pub metrics: ConnectorMetrics,
     /// The memory of the process.
     pub memory: MemoryBudget,
@@ -182,8 +182,8 @@ fn first_failed_table(options: &RunOptions) -> Option<Error> {
     })
 }
 
-/// What must be right before the first row: the tables, their cursors and keys, the offsets topic. A server
-/// that cannot be reached is waited for; with `once` only for the timeout.
+/// Preconditions of the first row: the tables, their cursors and keys, the offsets topic. A server that cannot be
+/// reached is waited for; with `once` only for the timeout.
 async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<Vec<Relation>> {
     let policy = RetryPolicy::default();
     let mut backoff = Backoff::default();

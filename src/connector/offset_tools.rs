@@ -1,5 +1,5 @@
-//! What an operator does with stored offsets. A change goes down the same path as a running task's commit:
-//! fence, then one transaction that holds nothing but the offset records and a name (E1).
+//! Operations on stored offsets. A change goes down the same path as a running task's commit: fence, then one
+//! transaction that holds nothing but the offset records and a name (E1).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::model::{Instant, Server, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::{OffsetStore, Owner, StoredOffset};
 
-/// What is stored of a connector, for people.
+/// The stored state of a connector, for people.
 #[derive(Debug, Default)]
 pub struct Stored {
     /// Every offset, by partition, tables no longer selected included.
@@ -44,7 +44,7 @@ pub async fn load(spec: &ConnectorSpec) -> Result<Stored> {
     Ok(Stored { offsets: loaded.offsets.into_iter().collect(), server: loaded.server })
 }
 
-/// Who runs the connector now, as far as the brokers know.
+/// The processes that run the connector now, as far as the brokers know.
 ///
 /// # Errors
 /// `Kafka` if no broker answers.

@@ -29,9 +29,9 @@ pub struct ConnectorParts {
     pub key_converter: Arc<dyn Converter>,
     /// Converts values.
     pub value_converter: Arc<dyn Converter>,
-    /// Where offsets are.
+    /// The store of offsets.
     pub store: Arc<dyn OffsetStore>,
-    /// Which server the connector reads.
+    /// The server that the connector reads.
     pub server: task::server::ServerGuard,
     /// The columns its tables have had in this run.
     columns: task::columns::KnownColumns,
@@ -39,7 +39,7 @@ pub struct ConnectorParts {
     driver_choices: task::driver_types::DriverChoices,
     /// The memory of its tasks; that of one until it is known how many there are.
     memory: Arc<ConnectorMemory>,
-    /// How it is run.
+    /// The options of its run.
     pub(super) options: RunOptions,
 }
 

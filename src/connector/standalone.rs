@@ -1,6 +1,6 @@
-//! What a standalone worker has left behind: the file its configuration names. Takes the file and what the offsets
-//! topic has, and keeps a connector from reading anew what was read already. Never writes, and no position is
-//! read from the file but by an operator's `offsets import`.
+//! The offsets file of a standalone worker, which its configuration names. Takes the file and the contents of the
+//! offsets topic, and keeps a connector from reading anew what was read already. Never writes, and no position is read
+//! from the file but by an operator's `offsets import`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::offsets::standalone::{self, Entry};
 use crate::offsets::{OffsetStore, StoredOffset};
 use crate::task::binding::stored_for;
 
-/// What a start without the file and without offsets means.
+/// The message of a start without the file and without offsets.
 pub const NOT_THERE: &str =
     "the file of a standalone worker is not there; positions it may have elsewhere are not taken over";
 
-/// How many tables a message names.
+/// The number of tables that a message names.
 const SHOWN: usize = 5;
 
 /// The entries of the file.

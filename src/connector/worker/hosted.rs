@@ -19,7 +19,7 @@ use crate::kafka::lease::Lease;
 use crate::lock::locked;
 use crate::status::{ConnectorState, StatusBoard, allowance};
 
-/// How long a stop may take before what is open is abandoned; it is read again at the next start.
+/// The longest time of a stop before what is open is abandoned; it is read again at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The settings of a connector: as they were given, and as they are understood.
@@ -171,7 +171,7 @@ impl Hosted {
 }
 
 impl Life {
-    /// Whether tasks of it may be at work.
+    /// True if tasks of it may be at work.
     pub(super) fn is_running(&self) -> bool {
         self.running.as_ref().is_some_and(|running| !running.over.is_cancelled())
     }

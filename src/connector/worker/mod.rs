@@ -31,7 +31,7 @@ pub struct WorkerOptions {
     pub surroundings: Surroundings,
     /// Connectors read until each table has nothing newer than their start, commit, and end.
     pub once: bool,
-    /// How long a request, and a connector with `once`, waits for a dependency that cannot be reached.
+    /// The longest wait of a request, and of a connector with `once`, for a dependency that cannot be reached.
     pub timeout: Duration,
     /// Connectors go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
@@ -42,11 +42,11 @@ pub struct WorkerOptions {
 pub struct Ended {
     /// Its name.
     pub connector: String,
-    /// How it ended.
+    /// The end of its run.
     pub end: End,
 }
 
-/// How a connector has ended.
+/// The end of a connector's run.
 #[derive(Debug)]
 pub enum End {
     /// Everything was read (`once`), or everything that was open was committed.
