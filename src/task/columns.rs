@@ -1,6 +1,6 @@
-//! What has changed about a table's columns since this run of the connector first bound them, in words, and what
-//! `schema.change` makes of it. Pure: definitions come in, verdicts go out. It outlives a task's sessions, because
-//! a change that falls together with a new session is a change all the same.
+//! Changes of a table's columns since this run of the connector first bound them, in words, and the consequence that
+//! `schema.change` draws. Pure: definitions come in, verdicts go out. It outlives a task's sessions, because a change
+//! that falls together with a new session is a change all the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ impl KnownColumns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has changed, if anything has; `subject` is where the new schema would be registered.
+    /// The difference, if anything has changed; `subject` is where the new schema would be registered.
     ///
     /// # Errors
     /// `SchemaHeld` with the difference, unless the configuration lets the table go on with its new columns.
@@ -47,7 +47,7 @@ impl KnownColumns {
     }
 }
 
-/// What is different about the newer columns, in words; none if records and cursor are the same.
+/// The difference of the newer columns, in words; none if records and cursor are the same.
 fn difference(before: &TableDefinition, after: &TableDefinition) -> Option<String> {
     let mut changes = Vec::new();
     let find = |definition: &TableDefinition, name: &str| {

@@ -1,6 +1,6 @@
-//! What is known of the cursor columns beyond their types: the rules of the database, which are asked once per
-//! definition, and the ids themselves, which are looked at again and again. A running task, `check` and `explain`
-//! ask here. A fact that rules a column out is an error; the others are shown.
+//! Facts about the cursor columns beyond their types: the rules of the database, which are asked once per definition,
+//! and the ids themselves, which are looked at again and again. A running task, `check` and `explain` ask here. A fact
+//! that rules a column out is an error; the others are shown.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::plan::identity::{
 use crate::status::TableBoard;
 use crate::zone::Zone;
 
-/// How many ids in a row must look like random UUIDs where other ids look like them by chance.
+/// The number of ids in a row that must look like random UUIDs where other ids look like them by chance.
 const SAMPLES: usize = 8;
 
-/// What to do about ids that do not grow.
+/// The advice for ids that do not grow.
 const OTHER_CURSOR: &str = "use mode=timestamp, or timestamp+incrementing, where an id only tells rows of one timestamp \
      apart; or ids that grow: a sequence, UUIDv7, ULID";
 
-/// What a running task knows of one relation's cursor columns.
+/// The facts that a running task has about one relation's cursor columns.
 #[derive(Default)]
 pub(super) struct Known {
     rules: Vec<CursorFact>,
@@ -52,7 +52,7 @@ impl Known {
         self.times = fact;
     }
 
-    /// Whether ids and times are to be looked at, which is done once an interval.
+    /// True if ids and times are to be looked at, which is done once an interval.
     pub(super) fn is_due(&self, interval: Duration) -> bool {
         self.checked.is_none_or(|checked| checked.elapsed() >= interval)
     }
@@ -100,7 +100,7 @@ impl Known {
     }
 }
 
-/// What the database's rules mean for the cursor columns of a binding, by weight.
+/// Facts from the database's rules about the cursor columns of a binding, by weight.
 ///
 /// # Errors
 /// `SourceSchema` if they rule a column out; those of the connection.
@@ -132,7 +132,7 @@ pub async fn of_rules(connection: &mut dyn SourceConnection, binding: &Binding) 
     Ok(facts)
 }
 
-/// What it means that rows may share an id, as far as the catalog knows.
+/// The fact that rows may share an id, as far as the catalog knows.
 fn of_ties(planner: &Planner, id: Option<&String>) -> Option<CursorFact> {
     let is_timed = planner.time_kind().is_some();
     let id = id.filter(|_| !(planner.has_unique_ids() || is_timed && planner.unique_by().is_some()))?;
@@ -162,7 +162,7 @@ fn of_ties(planner: &Planner, id: Option<&String>) -> Option<CursorFact> {
     Some(CursorFact { column: id.clone(), weight, text })
 }
 
-/// What the ids of a relation say of themselves, in `incrementing` mode and if they are no integers.
+/// The fact that the ids of a relation tell by their values, in `incrementing` mode and if they are no integers.
 ///
 /// # Errors
 /// `SourceSchema` if they are UUIDs that do not sort by time, `Cursor` if one is no number; those of the connection.
@@ -309,7 +309,7 @@ fn refused(relation: &Relation, column: &str, why: &str) -> Error {
         .advise(OTHER_CURSOR)
 }
 
-/// Whether enough of the greatest ids are UUIDs of this version.
+/// True if enough of the greatest ids are UUIDs of this version.
 async fn all_are(connection: &mut dyn SourceConnection, planner: &Planner, version: u8) -> Result<bool> {
     for skip in 1..SAMPLES {
         let id = id_at(connection, planner, false, skip).await?;

@@ -17,17 +17,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::offsets::{Loaded, Owner};
 
-/// How long a session that starts again looks for another name: the transaction it left open itself may be in the
-/// way, until it fences. Then it looks again.
+/// The time for which a session that starts again looks for another owner: the transaction it left open itself may be
+/// in the way, until it fences. Then it looks again.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// What the tasks of one process know of each other and of their predecessors.
+/// The fence of a connector's tasks: their common knowledge of each other and of their predecessors.
 #[derive(Clone)]
 pub struct Fence {
     tasks: usize,
     /// The name of this process.
     run: Arc<str>,
-    /// Whose the connector is, as far as this process knows: its own once the first task has signed for it, before
+    /// The owner of the connector, as far as this process knows: its own name once the first task has signed, before
     /// that the one found; none until then.
     owner: Arc<watch::Sender<Option<Option<Owner>>>>,
     /// Tasks that have not fenced yet.
@@ -123,7 +123,7 @@ impl Fence {
         Ok(loaded)
     }
 
-    /// Whether the connector is this process's.
+    /// True if the connector is this process's.
     fn is_own(&self, owner: &Option<Option<Owner>>) -> bool {
         owner.iter().flatten().any(|owner| *owner.run == *self.run)
     }

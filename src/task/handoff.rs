@@ -47,7 +47,7 @@ pub(super) struct Step {
 /// Rows that cannot be delivered and were left out (`errors.tolerance`, `row.too.large`).
 #[derive(Debug)]
 pub(super) struct Skipped {
-    /// How many.
+    /// Their number.
     pub(super) rows: u64,
     /// The error of the last one.
     pub(super) reason: String,

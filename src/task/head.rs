@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{GuardCheckpoint, Position, SourceOffset, SourcePartition, TableMark};
 
-/// How far a table has been read.
+/// The read head of a table: how far it has been read.
 #[derive(Debug, Clone)]
 pub(super) struct ReadHead {
     /// The source partition its offsets are stored under: its own, or the one they were found under.

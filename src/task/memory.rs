@@ -67,7 +67,7 @@ impl MemoryBudget {
 }
 
 impl Claims {
-    /// Whether a claim, that of a number before or a new one, leaves every task what it needs.
+    /// Admits a claim, that of a number before or a new one, if it leaves every task what it needs.
     fn admit(&self, number: Option<u64>, claim: &Claim) -> Result<()> {
         let (max, tasks) = (claim.max, claim.tasks);
         let enough = BASE + tasks * LEAST;

@@ -70,13 +70,13 @@ pub type SinkFactory = Arc<dyn Fn(usize) -> Result<Box<dyn RecordSink>> + Send +
 /// ([`record_limit`](crate::kafka::limits::record_limit)).
 pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
 
-/// Whether a topic holds records; none if that cannot be found out.
+/// A question to the brokers: does a topic hold records? None if that cannot be found out.
 pub type HoldsRecords = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Option<bool>> + Send + Sync>;
 
-/// What keeps brokers that answer from taking records of these topics, if anything does.
+/// A question to the brokers: the reason why they answer and take no records of these topics, if there is one.
 pub type LookAtTopics = Arc<dyn Fn(Vec<Arc<str>>) -> BoxFuture<'static, Result<Option<TopicTrouble>>> + Send + Sync>;
 
-/// What a task is made of.
+/// The parts of a task.
 #[derive(Clone)]
 pub struct Parts {
     /// The configuration.
@@ -89,7 +89,7 @@ pub struct Parts {
     pub key_converter: Arc<dyn Converter>,
     /// Converts values.
     pub value_converter: Arc<dyn Converter>,
-    /// Where offsets are.
+    /// The store of offsets.
     pub store: Arc<dyn OffsetStore>,
     /// Makes the sink.
     pub sink: SinkFactory,
@@ -97,11 +97,11 @@ pub struct Parts {
     pub ensure_topic: EnsureTopic,
     /// Looks at topics while the brokers do not take what they are sent.
     pub look_at_topics: LookAtTopics,
-    /// Whether a topic holds records.
+    /// The question whether a topic holds records.
     pub holds_records: HoldsRecords,
-    /// Where the status goes.
+    /// The board for the status.
     pub board: StatusBoard,
-    /// Where figures go.
+    /// The metrics.
     pub metrics: ConnectorMetrics,
     /// Stop when every relation has nothing newer than the start of the run.
     pub once: bool,
@@ -109,7 +109,7 @@ pub struct Parts {
     pub task: usize,
     /// Opens when every task of the connector has fenced.
     pub fence: Fence,
-    /// Which server the connector reads.
+    /// The server that the connector reads.
     pub server: ServerGuard,
     /// The columns its tables have had in this run.
     pub columns: KnownColumns,
@@ -119,7 +119,7 @@ pub struct Parts {
     pub memory: TaskMemory,
 }
 
-/// How long a session that failed waits before the next one.
+/// The pause between a session that failed and the next one.
 const SESSION_RETRY: RetryPolicy =
     RetryPolicy { attempts: None, patience: None, first: Duration::from_millis(100), longest: Duration::from_secs(15) };
 

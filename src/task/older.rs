@@ -1,7 +1,7 @@
-//! Whether the database is an older copy of the one that was read: a backup restored in place keeps its
-//! identity, but its tables end before the stored position, and the rows written since would be passed over.
-//! Looked at once a run, because rows may be deleted while it lasts; and again when a table was not there for
-//! a while, because what has its name now may be another one, whose ids begin anew.
+//! Detection of an older copy of the database that was read: a backup restored in place keeps its identity, but its
+//! tables end before the stored position, and the rows written since would be passed over. Looked at once a run,
+//! because rows may be deleted while it lasts; and again when a table was not there for a while, because what has its
+//! name now may be another one, whose ids begin anew.
 
 use super::Parts;
 use super::binding::Binding;
@@ -13,7 +13,7 @@ use crate::model::{CursorValue, Instant, Position, Relation, SourceOffset};
 use crate::plan::Planner;
 use crate::zone::Zone;
 
-/// What a stored position says of the table.
+/// The age of the table by its stored position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
     /// Nothing speaks against it, or it was accepted before.

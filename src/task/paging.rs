@@ -18,7 +18,7 @@ pub(super) struct Paging {
     /// The size of a record, as far as it is known.
     row_bytes: usize,
     memory: TaskMemory,
-    /// How often the time of its statements was doubled.
+    /// The number of times the time of its statements was doubled.
     doublings: u32,
 }
 
@@ -43,7 +43,7 @@ impl Paging {
         (rows, self.row_bytes.min(self.max_bytes() / rows.max(1) + 1))
     }
 
-    /// How long a statement may give no row, if that is `time` by the configuration.
+    /// The longest time of a statement without a row, if that is `time` by the configuration.
     pub(super) fn patience(&self, time: Duration) -> Duration {
         time.saturating_mul(1 << self.doublings.min(16))
     }

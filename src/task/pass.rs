@@ -53,7 +53,7 @@ impl Pass {
     }
 }
 
-/// How often a pass that begins anew each time may run into a time limit that rowtide does not set.
+/// The number of times that a pass which begins anew each time may run into a time limit that rowtide does not set.
 const MOST_BROKEN: u32 = 3;
 
 /// The passes of one table.
@@ -65,7 +65,7 @@ pub(super) struct Passes {
     pub(super) in_one: bool,
     /// Such passes have come to their end until now, none has broken off since.
     pub(super) have_ended: bool,
-    /// How often in a row such a pass ran into a time limit.
+    /// The number of times in a row that such a pass ran into a time limit.
     broken: u32,
 }
 

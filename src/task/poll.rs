@@ -37,7 +37,7 @@ const NEVER: Duration = Duration::from_secs(365 * 86_400);
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);
-/// How long closing the connection may take.
+/// The longest time for closing the connection.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) struct PollStage<'a> {
@@ -49,7 +49,7 @@ pub(super) struct PollStage<'a> {
     connection: Option<Box<dyn SourceConnection>>,
     /// When the connection was last used.
     used: Clock,
-    /// What is open in the database the connection leads to.
+    /// The open transactions of the database that the connection leads to.
     watch: Observer,
     relations: Vec<Polled>,
     /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
@@ -128,8 +128,8 @@ impl<'a> PollStage<'a> {
         Ok(())
     }
 
-    /// Whether each new connection leads to the server the offsets belong to; a server that is to be
-    /// remembered goes down the way of the rows (E3), in the transaction of what this relation has to say.
+    /// Checks that each new connection leads to the server the offsets belong to; a server that is to be remembered is
+    /// handed on like rows (E3), in the transaction of what this relation has to say.
     async fn recognise(&mut self, index: usize) -> Result<()> {
         let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
         let Some(identity) = connection.identity() else { return Ok(()) };
@@ -333,7 +333,7 @@ impl<'a> PollStage<'a> {
         Ok((&mut self.relations[index], Context { parts, stored, connection, watch, out }))
     }
 
-    /// What a poll's outcome means for its table: when it is due again, or that it has failed.
+    /// The consequence of a poll's outcome for its table: when it is due again, or that it has failed.
     fn settle(&mut self, index: usize, outcome: Result<bool>) -> Result<()> {
         let polled = &mut self.relations[index];
         let error = match outcome {

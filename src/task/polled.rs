@@ -25,7 +25,7 @@ use crate::model::{CursorValue, EncodedBatch, Mode, Relation, TableDefinition};
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
 
-/// How often in a row a definition may change under a page before the table is given up.
+/// The number of times in a row that a definition may change under a page before the table is given up.
 const MAX_REDESCRIBES: u32 = 5;
 
 /// One table and how far it has been read (not: committed).
@@ -51,7 +51,7 @@ pub(super) struct Polled {
     pub(super) looks: Looks,
     pub(super) skipping: Skipping,
     pub(super) guard: TableGuard,
-    /// Whether it is still the table that was read.
+    /// The check that it is still the table that was read.
     pub(super) continuity: Continuity,
     /// The party that its poll waits for.
     pub(super) activity: Activity,
@@ -66,7 +66,7 @@ pub(super) struct Bound {
 /// The changes of a table's definition that its polls have met.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// How often in a row it was described anew.
+    /// The number of times in a row that it was described anew.
     redescribes: u32,
     /// The definition that a value did not fit; if describing again gives the same, the table fails with the error.
     misfit: Option<(TableDefinition, Error)>,
@@ -187,7 +187,7 @@ impl Polled {
         }
     }
 
-    /// Whether it is read as a whole each time.
+    /// True if it is read as a whole each time.
     pub(super) fn is_bulk(&self) -> bool {
         self.bound.as_ref().is_some_and(|bound| matches!(bound.binding.planner.mode(), Mode::Bulk))
     }
@@ -214,8 +214,8 @@ impl Polled {
         self.schedule.done = once && exhausted;
     }
 
-    /// What an error means for the tries after it: a statement that needs more than its time gets twice as much, and
-    /// fewer rows to read; a pass that begins anew each time is not begun without end.
+    /// The consequence of an error for the tries after it: a statement that needs more than its time gets twice as
+    /// much, and fewer rows to read; a pass that begins anew each time is not begun without end.
     ///
     /// # Errors
     /// The table is to be given up.

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 const SHORTEST: Duration = Duration::from_secs(5);
 /// The longest a table sits out before the brokers are asked again.
 const LONGEST: Duration = Duration::from_secs(600);
-/// How long tables are committed one at a time to find whose topic is refused.
+/// The time for which tables are committed one at a time to find whose topic is refused.
 const ALONE: Duration = Duration::from_secs(60);
 
 /// The refusals of one task, which outlive its sessions.
@@ -35,8 +35,8 @@ struct Refusal {
 }
 
 impl Refusals {
-    /// What an error of a transaction is to its session, which ends with it. `carried`: the tables of the transaction
-    /// with the topics that records of theirs go to. A table that sits out is asked again after `first` at the soonest.
+    /// The error of a session that a transaction's error ends. `carried`: the tables of the transaction with the topics
+    /// that records of theirs go to. A table that sits out is asked again after `first` at the soonest.
     pub(super) fn judge(&self, error: Error, carried: &[(Arc<str>, Arc<str>)], first: Duration) -> Error {
         if error.kind() != ErrorKind::KafkaRefused {
             return error;
@@ -94,7 +94,7 @@ impl Refusals {
         }
     }
 
-    /// Whether a transaction is to hold the records of one table.
+    /// True if a transaction is to hold the records of one table.
     pub(super) fn one_at_a_time(&self) -> bool {
         self.lock().alone_until.is_some_and(|until| Clock::now() < until)
     }

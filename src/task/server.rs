@@ -1,5 +1,5 @@
-//! Which server a connector reads. It is remembered beside the offsets; another one would be read from a position that
-//! means nothing there. Pure: servers come in, verdicts go out.
+//! The server that a connector reads. It is remembered beside the offsets; another one would be read from a position
+//! that means nothing there. Pure: servers come in, verdicts go out.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct Tables {
     accepted: HashMap<SourcePartition, String>,
 }
 
-/// What is to be done about a server that may be read.
+/// The verdict on a server that may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is the remembered one.
@@ -46,17 +46,17 @@ impl ServerGuard {
         Self { accept, by, ..Self::default() }
     }
 
-    /// Whether an operator has accepted the server.
+    /// True if an operator has accepted the server.
     pub(super) fn accepts(&self) -> bool {
         self.accept
     }
 
-    /// Whether servers are told apart at all.
+    /// True if servers are not told apart at all.
     pub(super) fn is_off(&self) -> bool {
         self.by == ServerIdentity::Off
     }
 
-    /// Whether [`Server::lineage`] counts.
+    /// True if [`Server::lineage`] counts.
     pub fn wants_lineage(&self) -> bool {
         self.by == ServerIdentity::Cluster
     }
@@ -91,7 +91,7 @@ impl ServerGuard {
         })
     }
 
-    /// Whether a connection beside the tasks' own leads to the server they read.
+    /// Checks that a connection beside the tasks' own leads to the server they read.
     ///
     /// # Errors
     /// `ForeignServer`, naming both.
@@ -173,7 +173,8 @@ impl ServerGuard {
         self.tables().vanished.remove(partition);
     }
 
-    /// Whether a table that begins anew is gone on with at its position: with `--accept-server`, the first one of its name.
+    /// True if a table that begins anew is read on from its position: with `--accept-server`, the first one of its
+    /// name.
     pub(super) fn accepts_table(&self, partition: &SourcePartition, storage: &str) -> bool {
         let mut tables = self.tables();
         let first = tables.accepted.entry(partition.clone()).or_insert_with(|| storage.to_owned());
@@ -195,7 +196,7 @@ fn is_same_host(known: &str, found: &str) -> bool {
     found.strip_prefix(known).is_some_and(|more| more.is_empty() || more.starts_with(", "))
 }
 
-/// Whether a server has executed all that another one had, so that it can have replaced it.
+/// True if a server has executed all that another one had, so that it can have replaced it.
 fn succeeds(known: &Server, found: &Server) -> bool {
     if known.lineage.sources.contains(&found.identity) {
         // It was read before.

@@ -23,16 +23,16 @@ use crate::transform;
 
 const NO_ROOM: &str = "the row is left out here, because this record would be too large with it";
 
-/// What a relation knows about its rows that are left out.
+/// The knowledge of a relation about its rows that are left out.
 #[derive(Default)]
 pub(super) struct Skipping {
-    /// How large a record of the dead letter topic may be.
+    /// The largest size of a record of the dead letter topic.
     limit: OnceCell<usize>,
     /// The log has said that rows are left out.
     said: AtomicBool,
 }
 
-/// Which rows of a page are left out.
+/// The rows of a page that are left out.
 pub(super) fn tolerance(errors: &RowErrorSpec) -> Tolerance {
     Tolerance {
         values: errors.tolerated,

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::dialect::Vigil;
 use crate::status::{Cause, Stage, Stall, TableBoard};
 
-/// What takes longer is said. Statuses shall show within 30 s that nothing moves.
+/// The wait from which a stall is told. Statuses shall show within 30 s that nothing moves.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// Whom a stage waits for.
+/// The party a stage waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waits {
     Connection,
@@ -26,7 +26,7 @@ pub(super) enum Waits {
 impl Waits {
     const ALL: [Waits; 5] = [Waits::Connection, Waits::Database, Waits::Registry, Waits::Topic, Waits::Kafka];
 
-    /// What is wrong, and what to do.
+    /// The cause of the stall, and the advice.
     fn cause(self) -> Cause {
         let (reason, advice) = match self {
             Waits::Connection => {
@@ -47,16 +47,16 @@ impl Waits {
     }
 }
 
-/// Whom one table's poll waits for at the moment. Cheap to clone.
+/// The present wait of one table's poll. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Activity(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     whom: AtomicU8,
-    /// What watches over the statements of the present connection.
+    /// The watch over the statements of the present connection.
     vigil: Mutex<Option<Vigil>>,
-    /// How often the log was told of this wait.
+    /// The number of times the log was told of this wait.
     told: AtomicU32,
 }
 
@@ -83,7 +83,7 @@ impl Activity {
         }
     }
 
-    /// Whether the log is to be told now: again after twice the time each time.
+    /// True if the log is to be told now: again after twice the time each time.
     fn is_news(&self) -> bool {
         (self.0.told.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two()
     }

@@ -1,5 +1,5 @@
-//! How the polling of a relation begins: describe and bind it, find where to read on, and look for rows
-//! that could never be polled.
+//! The start of polling a relation: describe and bind it, find the position to read from, and look for rows that could
+//! never be polled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,7 +96,7 @@ impl Polled {
         Ok(encoder.within(limit, if omits { binding.omittable() } else { Vec::new() }))
     }
 
-    /// Whether it is followed if it begins anew, which may be the case.
+    /// True if it is followed in case it begins anew, which it may.
     fn follows(&self) -> bool {
         self.spec.recreated == Recreated::Follow && self.continuity.is_in_doubt()
     }

@@ -57,7 +57,7 @@ impl Landmarks {
         }
     }
 
-    /// Whether rows were read of which it is not known yet.
+    /// True if rows were read that may or may not be committed yet.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }

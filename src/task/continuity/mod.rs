@@ -1,7 +1,8 @@
-//! Whether a table is still the one its position belongs to. What identifies the tables of a task is looked at every two
-//! seconds, all by one statement. What has changed is a doubt, no more: also VACUUM FULL and ALTER TABLE write a table anew.
+//! Continuity: is a table still the one its position belongs to? The identities of a task's tables are looked at every
+//! two seconds, all by one statement. A change is a doubt, no more: also VACUUM FULL and ALTER TABLE rewrite a table.
 //! Then remembered rows decide ([`verdict`]). A table that begins anew stops, or is read from its beginning
-//! (`table.recreated`). What is known of a table is stored with its rows, so that a restart asks the same question.
+//! (`table.recreated`). The identity and the rows are stored with the table's offset, so that a restart asks the same
+//! question.
 
 mod landmarks;
 mod rows;
@@ -109,7 +110,7 @@ impl Continuity {
         self.compare();
     }
 
-    /// Where nothing is in doubt, what is there now is what is known.
+    /// Takes the present identity for the known one where nothing is in doubt.
     fn compare(&mut self) {
         let Some(found) = &self.found else { return };
         match &self.known {
@@ -131,7 +132,7 @@ impl Continuity {
         }
     }
 
-    /// Whether the table may be another one than that which was read.
+    /// True if the table may be another one than that which was read.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.is_replaced() || self.is_emptied
     }
@@ -160,7 +161,7 @@ impl Continuity {
         }
     }
 
-    /// Whether something is to be stored with the next rows, if the table is looked at before.
+    /// True if something is to be stored with the next rows, if the table is looked at before.
     fn wants_storing(&self, is_last: bool) -> bool {
         let is_old = self.stored.is_none_or(|stored| stored.elapsed() >= STORED_EVERY);
         self.known.is_some() && (self.has_news || self.is_emptied || is_old || is_last)
@@ -201,7 +202,7 @@ impl Polled {
         self.look_after(cx.parts, cx.connection).await
     }
 
-    /// Whether it may be made again any moment: a table that was read is not there.
+    /// True if it may be made again any moment: a table that was read is not there.
     pub(super) fn is_missed(&mut self, error: &Error, parts: &Parts) -> bool {
         let was_read = self.head.offset.is_some() || self.head.position.is_some();
         error.kind() == ErrorKind::SourceSchema
@@ -210,8 +211,9 @@ impl Polled {
             && self.schedule.missed.get_or_insert_with(Clock::now).elapsed() < MISSED
     }
 
-    /// Whether the identity is looked at once more between the rows of a page and their way: where rows of a table that
-    /// begins anew would come again, and where what is known of the table is to be stored with them.
+    /// True if the identity is looked at once more after the rows of a page were read and before they are sent: where
+    /// rows of a table that begins anew would come again, and where the identity of the table is to be stored with
+    /// them.
     fn looks_after(&self, parts: &Parts, is_last: bool) -> bool {
         let follows = self.spec.recreated == Recreated::Follow;
         self.continuity.known.is_some() && (follows || self.continuity.wants_storing(is_last && parts.once))

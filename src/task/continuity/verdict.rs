@@ -1,4 +1,4 @@
-//! Whether a table in doubt is the one that was read. Pure: what was found goes in, a verdict comes out.
+//! The verdict on a table in doubt: is it the one that was read? Pure: the evidence goes in, a verdict comes out.
 //!
 //! A statement that writes a table anew moves its rows; one that replaces it leaves other rows or none. So rows that were remembered decide,
 //! unless the database itself says that the table was truncated, or that its ids go on or begin anew. Rows that users
@@ -82,8 +82,8 @@ impl Evidence {
         }
     }
 
-    /// Whether the remembered rows are there. One row proves it if its values tell rows apart; of rows that look alike it
-    /// takes half; and rows that were updated are known by what has been left of them.
+    /// True if the remembered rows are there. One row proves it if its values tell rows apart; of rows that look alike
+    /// it takes half; and rows that were updated are known by what has been left of them.
     fn has_known_rows(&self) -> bool {
         let present: Vec<(&Landmark, &Now)> =
             self.rows.iter().filter_map(|row| Some((&row.landmark, row.now.as_ref()?))).collect();
@@ -120,7 +120,7 @@ fn value(columns: &[(u32, u32)], name: u32) -> Option<u32> {
     columns.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
-/// Whether all columns that are there still hold what they held.
+/// True if all columns that are there still hold what they held.
 fn is_same(landmark: &Landmark, now: &Now) -> bool {
     let mut both =
         landmark.columns.iter().filter_map(|(name, was)| Some((*was, value(&now.columns, *name)?))).peekable();

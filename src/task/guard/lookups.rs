@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{self, Answer, Before, Facts, Poll, Question, ReadPlan, SeenView, Turn};
 use crate::model::{CursorValue, Micros, PastView, Position};
 
-/// Where a poll of a relation asks.
+/// The connection and the relation for the questions of a poll.
 pub(super) struct Lookups<'a> {
     pub(super) at: At<'a>,
     pub(super) view: &'a SeenView,
@@ -116,7 +116,7 @@ async fn before(
     Ok(before)
 }
 
-/// Whether an error says that the table was another one then, or none at all.
+/// True if an error says that the table was another one then, or none at all.
 pub(super) fn is_another(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::SourceSchema | ErrorKind::SchemaChanged)
 }

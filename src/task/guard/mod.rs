@@ -28,7 +28,7 @@ use self::lookups::Lookups;
 pub(super) use self::observer::Observer;
 pub(super) use self::stream::{GuardPoll, Phase};
 
-/// How far the clocks of the nodes of a cluster may differ from what passes here.
+/// The difference between the clocks of a cluster's nodes and this process's clock, at most.
 const CLOCKS_APART: Duration = Duration::from_millis(200);
 
 /// Why a state is of no use.
@@ -46,7 +46,7 @@ pub(super) struct TableGuard {
     /// The connection it was chosen on: on another one more, or less, may be seen.
     chosen_on: u64,
     chosen_at: Option<Clock>,
-    /// What the present poll reads was so before the table was described.
+    /// True if the view of the present poll is older than the description of the table.
     is_before_description: bool,
     /// The method's state; none before its first poll.
     method: Option<Box<dyn Method>>,
@@ -61,7 +61,7 @@ pub(super) struct TableGuard {
     status: GuardStatus,
 }
 
-/// Where a relation is, as the guard needs it.
+/// The state of a relation, as the guard needs it.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub(super) spec: &'a TableSpec,
@@ -149,12 +149,12 @@ impl TableGuard {
         self.chosen.as_ref().map_or(Needs::Nothing, |chosen| chosen.choice.method.needs)
     }
 
-    /// Whether the database's transactions are looked at, which serves all relations that are polled in one go.
+    /// True if the database's transactions are looked at, which serves all relations that are polled in one go.
     pub(super) fn observes(&self) -> bool {
         self.needs() != Needs::Nothing
     }
 
-    /// Whether this relation is read in a view of the database that others share.
+    /// True if this relation is read in a view of the database that others share.
     pub(super) fn shares_view(&self) -> bool {
         matches!(self.needs(), Needs::Snapshot | Needs::AsOf)
     }
@@ -340,7 +340,7 @@ impl TableGuard {
 }
 
 impl GuardOutcome {
-    /// Whether it has to be stored although no row was emitted.
+    /// True if it has to be stored although no row was emitted.
     pub(super) fn must_store(&self) -> bool {
         self.outcome.must_store
     }

@@ -22,10 +22,10 @@ pub(in crate::task) struct Observer {
     low: Option<LowWatermark>,
     /// When the last observation was asked for, and answered.
     asked: Option<(Clock, Clock)>,
-    /// What the last view may have hidden, which is all that has to be asked of the next.
+    /// The ids that the last view may have hidden: the only ones that the next has to be asked for.
     unsettled: ViewQuestion,
     view: Option<OpenView>,
-    /// What was committed when the run began can be read.
+    /// True if what was committed when the run began can be read.
     has_waited: bool,
 }
 

@@ -100,17 +100,17 @@ impl GuardPoll {
         }
     }
 
-    /// Whom newer rows wait for, where they do.
+    /// The transaction that newer rows wait for, where they do.
     pub(in crate::task) fn blocker(&self) -> Option<&str> {
         self.blocker.as_deref()
     }
 
-    /// How many rows were late.
+    /// The number of rows that were late.
     pub(in crate::task) fn late_rows(&self) -> u64 {
         self.late_rows
     }
 
-    /// How many rows were read again in vain.
+    /// The number of rows that were read again in vain.
     pub(in crate::task) fn reread_rows(&self) -> u64 {
         self.reread_rows
     }

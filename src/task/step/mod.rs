@@ -51,7 +51,7 @@ struct StepRows {
     /// In the parts before rows were left out whose values did not fit.
     has_misfits: bool,
     guard: Option<GuardPoll>,
-    /// How long late rows were looked for.
+    /// The time that late rows were looked for.
     late_took: Duration,
 }
 

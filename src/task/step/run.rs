@@ -154,7 +154,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
     }
 }
 
-/// How the result of a planner's statement behind a position is read.
+/// The rules for the result of a planner's statement behind a position.
 pub(super) fn rule<'a>(spec: &TableSpec, planner: &'a Planner, after: Option<&'a Position>) -> CutRule<'a> {
     let ordered = Ordered {
         order: planner.order(),

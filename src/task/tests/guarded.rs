@@ -50,9 +50,9 @@ struct Life {
     tasks: usize,
     end: End,
     faults: Vec<Planned>,
-    /// How long calls take at most, in milliseconds.
+    /// The longest duration of calls, in milliseconds.
     pace: u64,
-    /// What is written, each after a pause in milliseconds.
+    /// The writes, each after a pause in milliseconds.
     writes: Vec<(u64, Write)>,
 }
 

@@ -54,7 +54,7 @@ impl Step {
         Step::Commit,
     ];
 
-    /// What it fails with in life.
+    /// The error that it makes.
     pub(super) fn error(self) -> Error {
         let kind = match self {
             Step::Connect | Step::Clock => ErrorKind::Unreachable,
@@ -67,7 +67,7 @@ impl Step {
     }
 }
 
-/// What happens at a call.
+/// The effect of a plan on a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     Fail,
@@ -114,7 +114,7 @@ impl Planned {
     }
 }
 
-/// How a life ends.
+/// The end of a life.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
     /// At once, wherever it is.
@@ -131,7 +131,7 @@ struct Life {
     tasks: usize,
     end: End,
     faults: Vec<Planned>,
-    /// How long calls take at most.
+    /// The longest duration of calls.
     pace: u64,
     /// When so many units of rows appear in which table.
     inserts: Vec<(u64, usize, i64)>,
@@ -366,7 +366,7 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// What does not end when it is asked to is killed.
+/// Asks the tasks to end, and kills those that do not.
 pub(super) async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
     for task in &mut tasks {
         let _ = tokio::time::timeout(Duration::from_secs(1), &mut *task).await;

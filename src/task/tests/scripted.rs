@@ -19,8 +19,8 @@ use crate::model::{
 };
 use crate::offsets::{Loaded, OffsetStore, Owner, StoredOffset, format};
 
-/// What goes wrong at a step of the sink; each is used up by the first step it fits, those of a transaction by the
-/// first that is not the signature.
+/// The fault at a step of the sink; each is used up by the first step it fits, those of a transaction by the first that
+/// is not the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SinkFault {
     RejectInit,
@@ -42,7 +42,7 @@ pub(super) enum SinkFault {
     LoseSignature,
 }
 
-/// What goes wrong at a step of the source.
+/// The fault at a step of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SourceFault {
     Connect,
@@ -62,7 +62,7 @@ struct World {
     tables: HashMap<String, Vec<i64>>,
     source_faults: VecDeque<SourceFault>,
     sink_faults: VecDeque<SinkFault>,
-    /// What a read_committed consumer sees: topic and id.
+    /// The records a read_committed consumer sees: topic and id.
     committed: Vec<(String, i64)>,
     offsets: HashMap<SourcePartition, SourceOffset>,
     /// The newest owner of each task's transactional id.
@@ -73,7 +73,7 @@ struct World {
     statements: usize,
     /// The database's time, microseconds.
     now: i64,
-    /// Which server the source is, where it has an identity.
+    /// The identity of the source's server, where it has one.
     identity: Option<String>,
     /// The one that is stored.
     remembered: Option<String>,
@@ -85,7 +85,7 @@ struct World {
     shape: Shape,
     plan: Vec<Planned>,
     calls: HashMap<Step, usize>,
-    /// How long calls take: up to so many milliseconds.
+    /// The longest duration of calls: up to so many milliseconds.
     pace: Option<(Rng, u64)>,
     /// The ids of rows that cannot be delivered.
     poison: Vec<i64>,
@@ -94,11 +94,11 @@ struct World {
     taught: bool,
     /// Connections that are idle for half a minute are closed.
     closes_idle: bool,
-    /// What the source is, if it has transactions.
+    /// The database of the source, if it has transactions.
     database: Option<Database>,
 }
 
-/// How the rows of tables share what they are polled by, and what the catalog says of it.
+/// The shape of tables: how their rows share the cursor, and what the catalog says of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shape {
     /// So many rows have the same time; 0 is 1.
@@ -137,7 +137,7 @@ impl Outside {
         self.world().sink_faults.extend(faults);
     }
 
-    /// What was not used up: a test that leaves some has proved nothing.
+    /// The number of faults that were not used up: a test that leaves some has proved nothing.
     pub(super) fn faults_left(&self) -> usize {
         let world = self.world();
         world.source_faults.len() + world.sink_faults.len()
@@ -175,7 +175,7 @@ impl Outside {
         self.world().open
     }
 
-    /// How often the transactional id of the first task was taken over.
+    /// The number of times the transactional id of the first task was taken over.
     pub(super) fn epoch(&self) -> u64 {
         self.world().epochs.get(&0).copied().unwrap_or_default()
     }
@@ -264,7 +264,7 @@ impl Outside {
         world.poison_teaches = teaches;
     }
 
-    /// Whether the row cannot be delivered, as its table was described.
+    /// True if the row cannot be delivered, as its table was described.
     pub(super) fn is_poison(&self, id: i64, definition: &TableDefinition) -> bool {
         let mut world = self.world();
         let is_poison = world.poison.contains(&id) && !definition.columns[1].field.optional;
@@ -292,7 +292,7 @@ impl Outside {
         self.world().replica
     }
 
-    /// Whether the offset of a table was accepted although it lies beyond the table.
+    /// True if the offset of a table was accepted although it lies beyond the table.
     pub(super) fn accepted(&self, table: &str) -> bool {
         self.world().offsets.get(&SourcePartition::table(table)).is_some_and(|offset| offset.accepted)
     }
@@ -318,13 +318,13 @@ impl Outside {
         if self.world().shape.is_keyless { vec![] } else { vec!["key".into()] }
     }
 
-    /// What the catalog says to be unique.
+    /// The keys that the catalog says to be unique.
     pub(super) fn unique_keys(&self) -> Vec<Vec<String>> {
         let ids = (!self.world().shape.tells_nothing_of_ids).then(|| vec!["id".to_owned()]);
         ids.into_iter().chain(Some(self.primary_key()).filter(|key| !key.is_empty())).collect()
     }
 
-    /// What goes wrong from now on, by the number of the call, and how long calls take.
+    /// Plans the faults from now on, by the number of the call, and the duration of calls.
     pub(super) fn plan(&self, plan: &[Planned], pace: Option<(Rng, u64)>) {
         let mut world = self.world();
         (world.plan, world.pace) = (plan.to_vec(), pace);
@@ -357,7 +357,7 @@ impl Outside {
         world.tables.contains_key(table) || world.database.as_ref().is_some_and(|database| database.has(table))
     }
 
-    /// Whether the timestamp column holds instants.
+    /// True if the timestamp column holds instants.
     pub(super) fn is_zoned(&self) -> bool {
         self.world().database.as_ref().is_none_or(|database| !database.world().clock.is_wall())
     }

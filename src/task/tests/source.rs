@@ -365,10 +365,10 @@ impl Row {
     }
 }
 
-/// Which rows a query asks for, by its bounds.
+/// The rows that a query asks for, by its bounds.
 #[derive(Default)]
 struct Wanted {
-    /// Where reading begins.
+    /// The value that reading begins from.
     from: Option<CursorValue<'static>>,
     after: Vec<CursorValue<'static>>,
     below: Option<CursorValue<'static>>,
@@ -380,7 +380,7 @@ struct Wanted {
     ids: Option<Vec<(i64, i64)>>,
     /// Of these transactions, where each range begins and the number after its end.
     xids: Option<Vec<i64>>,
-    /// Where the values of the cursor stand.
+    /// The places of the cursor's values.
     cursor: Vec<usize>,
 }
 
