@@ -8,7 +8,7 @@ use std::fmt;
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as far as policy is concerned.
+/// The kind of an error, as far as policy is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The command line or the configuration is wrong.
@@ -71,7 +71,7 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// What the task does about an error. See [`ErrorKind::directive`].
+/// The reaction of a task to an error. See [`ErrorKind::directive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Directive {
     /// Do the same step again after a backoff.
@@ -244,7 +244,7 @@ impl Error {
         below.map_or(self.0.kind, Error::root_kind)
     }
 
-    /// What to do, in a sentence.
+    /// The advice, in a sentence.
     pub fn advice(&self) -> &str {
         self.0.advice.as_deref().unwrap_or_else(|| self.0.kind.advice())
     }
