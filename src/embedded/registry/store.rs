@@ -1,5 +1,5 @@
-//! What the registry knows: schemas by id, versions by subject, compatibility levels. Pure: requests come
-//! in as values, refusals go out with the codes of Confluent's registry.
+//! The registry's store: schemas by id, versions by subject, compatibility levels. Pure: requests come in as values,
+//! refusals go out with the codes of Confluent's registry.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
