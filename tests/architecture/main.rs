@@ -43,7 +43,7 @@ const LEVELS: &[(&str, u8, &[&str])] = &[
     ("main", 7, &[]),
 ];
 
-/// What a module of a lower level may still not touch.
+/// Imports that are forbidden although they go to a lower level.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("plan", "kafka"),
     ("plan", "convert"),
@@ -58,7 +58,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("http", "task"),
 ];
 
-/// Where a crate may be named.
+/// Crates and the rooms that may name them.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["dialect", "embedded"]),
     ("rdkafka", &["kafka", "embedded"]),
@@ -116,7 +116,7 @@ const STARTS: &[(&str, &str)] = &[
     ("tls/session.rs", "reading keys blocks, and is waited for"),
 ];
 
-/// What starts a task or a thread.
+/// Calls that start a task or a thread.
 const START: &[&str] =
     &["tokio::spawn(", "runtime.spawn(", "JoinSet::new()", "spawn_blocking(", "thread::Builder", "thread::spawn("];
 

@@ -1,5 +1,5 @@
-//! What is peculiar to MySQL, MariaDB and TiDB from end to end: ids of 64 bits, ids out of order, instants
-//! under a server's own zone, dates that are none, tables that change under the reader.
+//! Cases peculiar to MySQL, MariaDB and TiDB from end to end: ids of 64 bits, ids out of order, instants under a
+//! server's own zone, dates that are none, tables that change under the reader.
 
 use std::collections::HashSet;
 

@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, eventually};
 
 const LISTEN: &[&str] = &["--listen", "127.0.0.1:0"];
 
-/// What `check`, the log and the status say of each kind of row, with the key of one.
+/// The words of `check`, the log and the status on each kind of row, with the key of one.
 const NULL: &str = "1 row(s) whose cursor is NULL are not polled, as in Kafka Connect (cursor.null=fail would stop the \
                     table); one is id=4";
 const EARLY: &str = "1 row(s) with times before 1970 are not polled, as in Kafka Connect (cursor.before.epoch=read would \

@@ -15,7 +15,7 @@ use rowtide::plan::{Planner, SqlStyle};
 use super::place::read;
 use super::postgres::parts;
 
-/// What a connector would read: where, which tables, and a query whose meaning hangs on nothing.
+/// The reads of a connector: where, which tables, and a query whose meaning hangs on nothing.
 struct Reader {
     source: SourceSpec,
     place: TableId,

@@ -1,4 +1,4 @@
-//! What only SQLite has.
+//! Cases that only SQLite has.
 
 use std::time::Duration;
 

@@ -47,7 +47,8 @@ async fn begin_settled(connection: &mut dyn SourceConnection) -> PastView {
     }
 }
 
-/// How transactions are committed: in one phase, with a second one in the background, and with one that is waited for.
+/// The ways to commit a transaction: in one phase, with a second one in the background, and with one that is waited
+/// for.
 const COMMITS: [&str; 4] = [
     "set tidb_enable_1pc = 1, tidb_enable_async_commit = 1",
     "set tidb_enable_1pc = 0, tidb_enable_async_commit = 1",

@@ -1,4 +1,4 @@
-//! What MySQL, MariaDB and TiDB show of their open transactions, against transactions that are open.
+//! Open transactions as MySQL, MariaDB and TiDB show them, against transactions that are open.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::PATIENCE;
 const TABLE: &str =
     "create table t (id int auto_increment primary key, ts datetime(6) not null, n int not null default 0);";
 
-/// How much earlier than the begin of its transaction a statement may have taken its time.
+/// The time by which a statement may have taken its time before the begin of its transaction.
 const SLACK: Micros = 200_000;
 
 /// A session of an application.
@@ -60,7 +60,7 @@ impl Writer {
     }
 }
 
-/// What is open, as of now; other tests may read the same lists.
+/// The open transactions, as of now; other tests may read the same lists.
 async fn look(connection: &mut dyn SourceConnection) -> OpenTransactions {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -264,7 +264,7 @@ async fn spawn_monitor(place: &Place, family: &Family) -> (Arc<AtomicBool>, toki
     (stop, task)
 }
 
-/// What all of it is for: whatever appears after a look has a time at or after what the look has shown to be possible.
+/// The purpose of it all: whatever appears after a look has a time at or after what the look has shown to be possible.
 pub(super) async fn nothing_is_written_before_the_start_of_what_is_open(family: &'static Family) {
     let place =
         Place::new(family, &format!("{TABLE} insert into t (ts) values (utc_timestamp(6)), (utc_timestamp(6));"));
@@ -315,7 +315,7 @@ pub(super) async fn nothing_is_written_before_the_start_of_what_is_open(family: 
     }
 }
 
-/// What an application may do.
+/// A statement that an application may run.
 fn load(random: &mut fastrand::Rng) -> String {
     let insert = "insert into t (ts) values (utc_timestamp(6))";
     let hold = f64::from(random.u32(1..300)) / 1000.0;

@@ -197,7 +197,7 @@ impl<D: Loaded> Rig<D> {
         }
     }
 
-    /// What the oracle has to say of all tables.
+    /// The oracle's findings about all tables.
     pub fn look(&mut self) -> Findings {
         let mut all = Findings::default();
         for table in TABLES {

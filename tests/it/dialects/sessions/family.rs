@@ -247,7 +247,7 @@ async fn no_variable_changes_what_is_read_on_tidb() {
     no_variable_changes_what_is_read("tidb", TIDB_FAILS).await;
 }
 
-/// What may stop a session from reading, in the server's own words, and why it is left to the server.
+/// Settings that may stop a session from reading, in the server's own words, and why that is left to the server.
 const MYSQL_FAILS: &[(&str, &str)] = &[];
 const MARIADB_FAILS: &[(&str, &str)] = &[
     ("max_session_mem_used", "how much memory a session may have is the server's to say"),
