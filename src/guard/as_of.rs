@@ -49,7 +49,7 @@ pub(super) struct AsOfStep {
     pub(super) before: Option<Micros>,
     /// The low end of the window; it ends with the cursor.
     pub(super) from: i128,
-    /// The time before is forgotten: rows of the window may be repeated.
+    /// True if the time before is forgotten: rows of the window may be repeated.
     pub(super) repeats: bool,
     is_first: bool,
     known: FingerprintBag,
@@ -224,7 +224,7 @@ impl AsOfPoll {
         Ok(())
     }
 
-    /// Below this no id can come any more. At the very first poll it is assumed.
+    /// The id below which no row can come any more. At the very first poll it is assumed.
     fn low_id(&self, at: &At<'_>) -> i128 {
         let (ids, block) = (&self.method.ids, at.facts.id_block);
         let (back, reached) = match (&self.method.state, ids.before(at.facts.watermark(&self.low, None))) {

@@ -21,16 +21,16 @@ pub struct Checkpoint {
 pub enum Resumed {
     /// The method resumes from it.
     From(Box<dyn Method>),
-    /// It is of another method.
+    /// A checkpoint of another method.
     OfAnotherMethod,
-    /// It belongs to another position or server: the offset was moved.
+    /// A checkpoint of another position or server: the offset was moved.
     Moved,
-    /// It cannot be read.
+    /// Unreadable text.
     Unreadable,
 }
 
 impl Checkpoint {
-    /// That of a method's present state; none if it has nothing to store.
+    /// The checkpoint of a method's present state; none if it has nothing to store.
     pub fn of(
         definition: &MethodDefinition,
         clock: ColumnClock,

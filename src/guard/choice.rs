@@ -39,18 +39,18 @@ pub struct Configured<'a> {
     pub is_timed: Option<bool>,
     /// True if every pass reads everything.
     pub is_bulk: bool,
-    /// `query` is given.
+    /// True if `query` is given.
     pub has_query: bool,
-    /// `query.suffix` is given.
+    /// True if `query.suffix` is given.
     pub has_suffix: bool,
     /// `timestamp.delay.interval.ms`.
     pub delay: i64,
 }
 
-/// Why a configuration cannot have what it asks for.
+/// A configuration that cannot have what it asks for, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// In words.
+    /// The reason, in words.
     pub message: String,
     /// The other key that stands against it.
     pub key: &'static str,
@@ -168,7 +168,7 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Why what a configuration asks for is not possible on any database it may lead to.
+/// The refusals of a configuration that asks for something impossible on every database it may lead to.
 pub fn refusals(wanted: Wanted, configured: &Configured<'_>) -> Vec<Refusal> {
     let Wanted::Named(word) = wanted else { return Vec::new() };
     let delay = "timestamp.delay.interval.ms";

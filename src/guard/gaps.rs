@@ -47,7 +47,7 @@ const GAPS_AT_ONCE: usize = 500;
 /// The state from poll to poll, stored with the offset. Ids are moved into the unsigned range, order kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct GapsState {
-    /// Ids below it cannot come any more.
+    /// The id below which none can come any more.
     low: u64,
     gaps: RangeSet,
     /// True if there were more gaps than were stored.
@@ -89,8 +89,8 @@ impl GapsState {
         self.is_cut
     }
 
-    /// `low;end;steps`: from the end of the highest gap downwards, how many ids are a gap, how many are none, and so on;
-    /// then `;cut` if there are more.
+    /// `low;end;steps`: from the end of the highest gap downwards, the lengths of gaps and of the ranges between them
+    /// in turn; then `;cut` if there are more.
     pub(super) fn to_text(&self) -> String {
         self.to_text_of(STORED)
     }
@@ -248,9 +248,9 @@ struct GapsPoll {
     /// The time since when all that is open began.
     closed: Micros,
     cursor: Option<u64>,
-    /// The gaps are left for another poll.
+    /// True if the gaps are left for another poll.
     leaves: bool,
-    /// It is not known what ids there are.
+    /// True if the greatest id is not known and has to be asked for.
     asks: bool,
 }
 

@@ -34,7 +34,7 @@ pub(super) fn value(number: u64, kind: CursorKind) -> CursorValue<'static> {
 }
 
 impl IdHistory {
-    /// That of a new connection.
+    /// The history of a new connection.
     pub(super) fn new(greatest: Option<u64>) -> Self {
         Self { observed: Vec::new(), greatest }
     }
@@ -56,7 +56,7 @@ impl IdHistory {
         next
     }
 
-    /// Ids up to this one had been handed out before a time; what happened at the very same time is not known.
+    /// The greatest id handed out before a time; none is counted that was handed out at the very same time.
     pub(super) fn before(&self, time: Micros) -> Option<u64> {
         self.observed.iter().filter(|(clock, _)| *clock < time).map(|(_, reached)| *reached).max()
     }

@@ -18,7 +18,7 @@ impl Leave {
         !at.once && self.due.is_some_and(|due| at.steady < due)
     }
 
-    /// They were looked for, which took so long.
+    /// Notes the time that a look for late rows took.
     pub(super) fn looked(&mut self, took: Micros, steady: Micros) {
         self.due = (took > QUICK).then(|| steady.saturating_add(took.saturating_mul(9)));
     }

@@ -5,7 +5,8 @@
 pub enum Level {
     /// Neither lost nor repeated.
     Exact,
-    /// Neither lost nor repeated, but for rows of an id that was read before they came: those are lost, as in the reference.
+    /// Neither lost nor repeated, but for rows of an id that was read before they came: those are lost, as in Kafka
+    /// Connect.
     Partial,
     /// Neither lost nor repeated, but rows wait until the transactions that are open have ended.
     Hold,
@@ -13,7 +14,7 @@ pub enum Level {
     Rescan,
     /// Not lost if they come within a fixed delay.
     Delay,
-    /// Lost, as in the reference.
+    /// Lost, as in Kafka Connect.
     Off,
 }
 

@@ -121,29 +121,29 @@ pub struct Seen {
     pub view: SeenView,
     /// The lowest time the clock may have shown since the last poll, where it has stepped back; an instant.
     pub stepped_back: Option<Micros>,
-    /// The observation is that of the last poll.
+    /// True if the observation is that of the last poll.
     pub is_same: bool,
-    /// It is the first poll of the table on this connection.
+    /// True if it is the first poll of the table on this connection.
     pub is_first_here: bool,
 }
 
 /// The view that a poll reads in.
 #[derive(Debug, Clone)]
 pub enum SeenView {
-    /// None in common.
+    /// No common view.
     None,
     /// One snapshot.
     Snapshot(ViewAnswer),
-    /// As of a time.
+    /// The database as of a time.
     AsOf(PastView),
 }
 
 /// A poll asks, or says what to read.
 #[derive(Debug)]
 pub enum Turn {
-    /// It has to know this first.
+    /// A question that has to be answered first.
     Ask(Question),
-    /// This is to be read.
+    /// The queries to be run.
     Read(ReadPlan),
 }
 
@@ -165,7 +165,7 @@ pub enum Question {
         from: CursorValue<'static>,
         /// The time.
         as_of: Micros,
-        /// Rows of other content are other rows.
+        /// True if rows of other content are other rows.
         by_content: bool,
     },
 }
@@ -186,9 +186,9 @@ pub enum Answer {
 /// A window as of a time, as far as it is known.
 #[derive(Debug)]
 pub enum Before {
-    /// It is the same as now.
+    /// The same rows as now.
     Same,
-    /// These were its rows.
+    /// Other rows than now.
     Rows(FingerprintBag),
     /// The database has forgotten that time, or the table was another one.
     Forgotten,
@@ -227,11 +227,11 @@ pub enum LateQuery {
 /// A notice about a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// From here on loss cannot be excluded.
+    /// Loss cannot be excluded from here on.
     Risk(String),
-    /// Rows come again, or something else an operator should know.
+    /// A warning: rows come again, or something else an operator should know.
     Warn(&'static str),
-    /// Something worth a line.
+    /// An event worth a line in the log.
     Info(&'static str),
 }
 
@@ -270,7 +270,7 @@ pub struct Bound {
     pub blocker: Option<String>,
     /// The level meanwhile, if it is not the method's.
     pub level: Option<Level>,
-    /// Reading goes on beside this, which costs the promise.
+    /// The transaction beside which reading goes on, which costs the promise.
     pub despite: Option<String>,
 }
 

@@ -13,7 +13,7 @@ const MOST: usize = 200_000;
 /// A row that was emitted, and its time.
 pub(super) type Emitted = (Micros, RowFingerprint);
 
-/// The rows that were emitted lately. A value: what a poll adds is shared by the states before and after it.
+/// The rows emitted lately. A value: the rows that a poll adds are shared by the states before and after it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
     /// Their storage, as far as it was looked.

@@ -13,12 +13,12 @@ use super::fingerprint::{FingerprintBag, RowFingerprint};
 
 /// Every row is in one cell of each part.
 const PARTS: usize = 3;
-/// Cells of a part, so that all take 64 KiB as text.
+/// The cells of a part, so that all take 64 KiB as text.
 const CELLS: usize = 1_170;
 /// The bytes of a cell.
 const CELL_BYTES: usize = 14;
 
-/// Stands for rows.
+/// A sketch of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sketch {
     cells: Vec<Cell>,
@@ -76,7 +76,7 @@ impl Sketch {
         self.add(key(row, nth), 1);
     }
 
-    /// Of the rows that are there now those that are in the sketch; none if too many have come or gone.
+    /// The rows of `there` that are in the sketch; none if too many have come or gone.
     pub fn among(mut self, there: FingerprintBag) -> Option<FingerprintBag> {
         // What is left are the rows that have come, counted as less than none, and those that have gone.
         there.each().for_each(|(fingerprint, nth)| self.add(key(fingerprint, nth), u16::MAX));
@@ -142,7 +142,7 @@ impl Sketch {
 mod tests {
     use super::*;
 
-    /// By how many rows two sets may differ, nearly always: 0.818 of the cells for three parts, less some.
+    /// The number of rows by which two sets may differ, nearly always: 0.818 of the cells for three parts, less some.
     const DIFFERENCE: usize = 2_500;
 
     fn rows(places: impl Iterator<Item = u64>) -> FingerprintBag {

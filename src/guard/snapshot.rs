@@ -72,7 +72,7 @@ pub(super) struct CursorState {
 /// Rows at or below the cursor and at or above a time whose id is among these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LateRange {
-    /// They are late, and are to be emitted; else only their ids are wanted.
+    /// True if they are late, and are to be emitted; else only their ids are wanted.
     pub(super) emit: bool,
     /// The low end of the window, slack included.
     pub(super) low: Micros,
@@ -244,7 +244,7 @@ impl SnapshotStep {
 /// The low halves of ids, as ranges with both ends included, ascending and apart; ids that no transaction has are left
 /// out.
 pub(super) fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
-    /// Below it are ids with a meaning of their own.
+    /// The first ordinary id: those below have a meaning of their own.
     const FIRST: u32 = 3;
     let mut halves = Vec::new();
     for (from, to) in ids.ranges() {

@@ -30,18 +30,18 @@ pub struct LowWatermark {
     pub clock: Micros,
     /// The least start of what was open and whose start is known, and of all that came later.
     pub known: Micros,
-    /// Something was open that may have begun at any time before the first observation.
+    /// True if something was open that may have begun at any time before the first observation.
     pub has_unknown: bool,
     /// The oldest of what is open: since when at the latest, and who holds it.
     pub oldest: Option<(Micros, Option<String>)>,
 }
 
-/// Follows what is open in a database.
+/// Tracker of the open transactions of a database.
 #[derive(Debug, Default)]
 pub struct WatermarkTracker {
     number: u64,
     clock: Option<Micros>,
-    /// Lower bounds of their starts; none where it is not known.
+    /// Lower bounds of the transactions' starts; none where it is not known.
     open: HashMap<String, Option<Micros>>,
     /// Steps back of the clock: at which observation, and the lowest time it may have shown since the one before.
     jumps: Vec<(u64, Micros)>,
@@ -87,7 +87,8 @@ impl WatermarkTracker {
         LowWatermark { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
     }
 
-    /// Nothing was seen: what was known before still stands, for what began since began later.
+    /// The watermark after an observation that saw nothing: the one before still stands, for what began since began
+    /// later.
     fn unchanged(&self, clock: Micros) -> LowWatermark {
         let known = self.open.values().flatten().fold(self.clock.unwrap_or(clock), |least, bound| least.min(*bound));
         let has_unknown = self.clock.is_none() || self.open.values().any(Option::is_none);

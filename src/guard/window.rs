@@ -70,7 +70,7 @@ fn bound(holding: &Holding<'_>) -> Result<Bound> {
     Ok(Bound { upper, blocker: Some(blocker), level: Some(Level::Hold), despite: None })
 }
 
-/// State from a checkpoint.
+/// The method's state from a checkpoint.
 pub(super) fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
     let state = text.map_or(Some(None), |text| WindowState::from_text(text).map(Some))?;
     Some(Box::new(Window { state, leave: Leave::default(), width_cap: None }))
@@ -88,7 +88,7 @@ pub(super) struct WindowState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rows {
     Known(Remembered),
-    /// They were too many to be stored one by one.
+    /// A sketch of more rows than can be stored one by one.
     Sketch(Arc<Sketch>),
 }
 
@@ -101,7 +101,8 @@ pub(super) struct WindowStep {
     pub(super) repeats: bool,
     /// True if the clock has stepped back below what is remembered: rows written with such times may be missed.
     pub(super) is_blind: bool,
-    /// Rows of the window that are not remembered are late; else there is no memory yet, and they count as emitted.
+    /// True if rows of the window that are not remembered are late; else there is no memory yet, and they count as
+    /// emitted.
     emits: bool,
     /// The rows that were remembered before.
     before: Remembered,
@@ -284,9 +285,9 @@ struct WindowPoll {
     method: Window,
     seen: Seen,
     step: WindowStep,
-    /// Rows from here on are remembered.
+    /// The cursor value from which rows are remembered.
     low: CursorValue<'static>,
-    /// The window is left for another poll.
+    /// True if the window is left for another poll.
     leaves: bool,
     /// The database's clock, as the column holds it.
     now: Micros,

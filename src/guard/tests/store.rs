@@ -15,7 +15,7 @@ pub(crate) enum Write {
     /// A transaction begins; it took its time so many ticks ago.
     Begin(u8),
     Insert(u8),
-    /// Of a transaction, a row; whether the time is that of the statement.
+    /// An update by a transaction of a row; true if the time is that of the statement.
     Update(u8, u8, bool),
     Savepoint(u8),
     Release(u8),
@@ -53,7 +53,7 @@ pub(crate) struct Version {
 
 pub(crate) struct Store {
     pub clock: Micros,
-    /// Only goes forward.
+    /// A clock that only goes forward.
     pub steady: Micros,
     pub has_stepped_back: bool,
     next_id: u64,
@@ -63,7 +63,7 @@ pub(crate) struct Store {
     dead: BTreeSet<u64>,
     committed: BTreeSet<u64>,
     owner: BTreeMap<u64, usize>,
-    /// Others may see when a transaction began.
+    /// True if others may see when a transaction began.
     pub shows_starts: bool,
     pub world: World,
 }
