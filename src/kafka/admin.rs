@@ -1,6 +1,6 @@
-//! Topics: whether they exist, and making those that are missing as Kafka Connect would
-//! (`offsets-topic.md`, 7; `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker
-//! that cannot make topics is taken to have the topic: producing will tell.
+//! Topics: probes for them, and creating those that are missing as Kafka Connect would (`offsets-topic.md`, 7;
+//! `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker that cannot make topics is taken to
+//! have the topic: producing will tell.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub enum TopicState {
     Hidden,
 }
 
-/// Reaches the brokers and says who they are. Writes nothing.
+/// Probe of the brokers: reaches them and gives their addresses. Writes nothing.
 ///
 /// # Errors
 /// `Auth` if they refuse the credentials, `Unreachable` with the reason if none answers, `Config`.
@@ -344,7 +344,7 @@ fn hidden(error: Error, topic: &str) -> Error {
         .advise(grant("Write and Describe", topic))
 }
 
-/// Kafka Connect refuses an offsets topic that loses records, and so do we.
+/// Refuses an offsets topic that loses records, as Kafka Connect does.
 async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
     let policy = setting(kafka, topic, "cleanup.policy").await;
     match policy.as_deref() {

@@ -15,7 +15,7 @@ use super::client::{self, ClientKind, Context};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 
-/// More than librdkafka says between two questions.
+/// The most events of librdkafka between two questions.
 const EVENTS: usize = 16;
 
 /// Tells work on a blocking thread that nobody waits for it any more.

@@ -35,7 +35,7 @@ const COMMON_DEFAULTS: &[(&str, &str)] = &[
     ("enable.metrics.push", "false"),
 ];
 
-/// Bounded so that the whole process stays below 100 MiB: librdkafka's own defaults allow 1 GiB.
+/// The producer's defaults, bounded so that the whole process stays below 100 MiB: librdkafka's own allow 1 GiB.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
     // Records arrive in batches anyway; what lingers delays every commit.
@@ -150,7 +150,7 @@ pub(super) fn producer_config(spec: &KafkaSpec, transactional_id: &str) -> Resul
     Ok(config)
 }
 
-/// librdkafka refuses a socket timeout above the transaction's.
+/// Lowers a socket timeout above the transaction's, which librdkafka refuses.
 fn clamp_timeouts(config: &mut ClientConfig) {
     let transaction = transaction_timeout(config).as_millis();
     let socket = config.get("socket.timeout.ms").and_then(|value| value.parse::<u128>().ok()).unwrap_or(60_000);
@@ -250,7 +250,7 @@ impl Health {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// Why the brokers do not answer; `unreachable` unless they refused the credentials.
+    /// The error of brokers that do not answer; `unreachable` unless they refused the credentials.
     pub(super) fn silence(&self, brokers: &str) -> Error {
         let last = locked(&self.last).clone();
         let (kind, what) = match &last {
@@ -295,7 +295,7 @@ impl Health {
         lost.is_some_and(|lost| lost + KEEPS_SILENT > since)
     }
 
-    /// Notes what librdkafka says of its connections; `facility` and the states are words of its own.
+    /// Notes a report of librdkafka about its connections; `facility` and the states are words of its own.
     fn hear(&self, facility: &str, message: &str) {
         let is_loss = match facility {
             "REQTMOUT" => true,

@@ -14,7 +14,7 @@ use super::topic_log::{self, LogRecord};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Records read ahead.
+/// The number of records read ahead.
 const AHEAD: usize = 1_000;
 
 /// The interval of the check that somebody still reads. `poll` returns when a record has come, and else spins for the

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 
 /// The interval at which the group membership is served.
 const TICK: Duration = Duration::from_millis(100);
-/// After this long without a sign the brokers call a member dead.
+/// The silence after which the brokers call a member dead.
 const SESSION_MS: &str = "10000";
 
 /// Membership of a running connector. Dropping it leaves the group soon; [`Lease::release`] waits.
@@ -30,7 +30,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Becomes visible. `topic` is any topic that exists (the offsets topic); it is not read.
+    /// Joins the group, which makes the connector visible. `topic` is any topic that exists (the offsets topic); it is
+    /// not read.
     ///
     /// # Errors
     /// `Config`; failures to reach the brokers are only logged.

@@ -46,7 +46,7 @@ pub trait RecordSink: Send {
     /// Aborts the open transaction.
     fn abort(&mut self) -> BoxFuture<'_, Result<()>>;
 
-    /// Why no other transaction can be begun, although the last one ended well. `begin` says the same.
+    /// The reason why no other transaction can be begun, although the last one ended well; the error of `begin`.
     fn spent(&self) -> Option<Error> {
         None
     }

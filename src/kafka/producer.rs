@@ -33,9 +33,9 @@ const AT_ONCE: Duration = Duration::from_millis(10);
 const LONG: Duration = Duration::from_secs(5);
 /// The number of records sent between two looks at logs, errors and cancellation.
 const RECORDS_PER_LOOK: usize = 8_192;
-/// More than librdkafka says in the life of a transaction.
+/// The most events of librdkafka in the life of a transaction.
 const MOST_EVENTS: usize = 10_000;
-/// Long enough to throw records away and, with none left, for a broker's answer.
+/// The time of the first, short abort: enough to throw records away and, with none left, for a broker's answer.
 const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
 /// The error of brokers that answer everything but a request for a transaction coordinator.
 const NO_COORDINATOR: &str = "no broker coordinates transactions: check transaction.state.log.replication.factor and \
@@ -141,7 +141,7 @@ fn epoch_spent() -> Error {
     Error::new(ErrorKind::EpochSpent, what)
 }
 
-/// Lives on the thread.
+/// The part of the producer that lives on the thread.
 pub(super) struct Worker {
     pub(super) producer: BaseProducer<Context>,
     brokers: String,
@@ -373,7 +373,7 @@ impl Worker {
         self.cancelled()
     }
 
-    /// Before a call is repeated that has failed in a way that passes.
+    /// The pause before a call is repeated that has failed in a way that passes.
     fn again(&self, asked: &Wait) -> Result<()> {
         if asked.elapsed() < AT_ONCE {
             std::thread::sleep(AT_ONCE);

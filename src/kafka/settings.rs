@@ -39,7 +39,7 @@ impl ClientKind {
 pub(super) struct Translated {
     pub(super) settings: BTreeMap<String, String>,
     pub(super) notes: Vec<String>,
-    /// Settings that mean something to Java's clients only.
+    /// Settings with a meaning to Java's clients only.
     pub(super) javas: BTreeSet<String>,
 }
 

@@ -20,7 +20,7 @@ pub(super) const STORES: &[&str] = &[
     "ssl.truststore.type",
 ];
 
-/// librdkafka's names for the same, which are replaced by what was read.
+/// librdkafka's names for the same, which are replaced by the PEM that was read.
 const OF_LIBRDKAFKA: &[&str] =
     &["ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.password", "ssl.key.pem"];
 

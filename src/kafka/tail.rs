@@ -28,11 +28,11 @@ const BEHIND: i64 = 1_000;
 /// A tombstone may be compacted away `delete.retention.ms` (a day) after it was written: who has not read for so long
 /// by the clock on the wall, as after the machine was asleep, might never see it.
 const FRESH: Duration = Duration::from_secs(3_600);
-/// Pause of who waits while another one reads.
+/// The pause of a caller while another one reads.
 const TURN: Duration = Duration::from_millis(5);
-/// Values above this are large.
+/// The size above which a value is large.
 const LARGE: usize = 16 * 1024;
-/// Large values are kept up to so many bytes together; of the others only the place.
+/// The most bytes of large values that are kept; of the others only the place is.
 const LARGE_KEPT: usize = 16 * 1024 * 1024;
 
 /// The owner of the record with a key; none for keys nobody asks for.
@@ -134,7 +134,7 @@ impl Tail {
         self.blocking(|state, place, cancel| state.catch_up(place, 1, cancel)).await
     }
 
-    /// Stays close to the end of the topic. Never returns.
+    /// Follows the end of the topic. Never returns.
     pub async fn follow(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -190,7 +190,7 @@ fn turn<'s>(state: &'s Mutex<State>, cancel: &Cancel) -> Result<MutexGuard<'s, S
 }
 
 impl State {
-    /// Reading begins at the beginning again.
+    /// Forgets everything: reading begins at the beginning again.
     fn forget(&mut self) {
         *self = Self { wanted: std::mem::take(&mut self.wanted), asker: self.asker.take(), ..Self::default() };
     }
@@ -213,7 +213,7 @@ impl State {
         age
     }
 
-    /// Everything that was committed before this was called.
+    /// Reads everything that was committed before the call.
     fn read(&mut self, place: &Place, patience: Duration, cancel: &Cancel) -> Result<()> {
         let (asked, now) = (Instant::now(), SystemTime::now());
         let _ = self.age(now);

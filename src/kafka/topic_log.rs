@@ -82,12 +82,12 @@ pub(super) struct Bounds<'a> {
     spec: &'a KafkaSpec,
     topic: &'a str,
     pub(super) starts: HashMap<i32, i64>,
-    /// Open transactions included.
+    /// The ends, open transactions included.
     pub(super) ends: HashMap<i32, i64>,
 }
 
 impl<'a> Bounds<'a> {
-    /// (a) As they are now; none if there is no such topic.
+    /// The bounds as they are now (a); none if there is no such topic.
     pub(super) fn ask(
         spec: &'a KafkaSpec,
         topic: &'a str,
@@ -103,7 +103,8 @@ impl<'a> Bounds<'a> {
         Ok(Some(Self { spec, topic, starts, ends }))
     }
 
-    /// (b) Waits until everything below the ends of these partitions is decided; where the decided part ends then.
+    /// Waits until everything below the ends of these partitions is decided (b), and gives the ends of the decided
+    /// part.
     pub(super) fn decided(&self, partitions: &[i32], patience: Duration, cancel: &Cancel) -> Result<HashMap<i32, i64>> {
         if partitions.is_empty() {
             return Ok(HashMap::new());
@@ -149,7 +150,7 @@ fn not_assigned(error: KafkaError) -> Error {
     Error::internal("partitions cannot be assigned").caused_by(error)
 }
 
-/// Hands on what comes until each of the partitions has ended.
+/// Hands on the records up to the end of each partition.
 pub(super) fn drain(
     consumer: &BaseConsumer<Context>,
     mut unfinished: Vec<i32>,

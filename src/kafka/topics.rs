@@ -1,5 +1,5 @@
-//! Topics as the brokers describe them: whether records can be written to one now, and whether it holds any. Asks;
-//! writes nothing and makes nothing.
+//! Health of topics as the brokers describe them: can records be written to one now, and does it hold any? Asks; writes
+//! nothing and makes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest wait for brokers that do not answer, in a look at topics.
 const GLANCE: Duration = Duration::from_secs(5);
 
-/// Why records are not taken.
+/// The reason why a topic takes no records.
 #[derive(Debug)]
 pub enum TopicTrouble {
-    /// There is no such topic.
+    /// The topic does not exist.
     Gone(Arc<str>),
     /// The topic exists and takes no records for now, or none of ours.
     Held(Error),

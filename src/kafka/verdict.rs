@@ -13,9 +13,9 @@ use crate::error::{Error, ErrorKind};
 
 /// The reaction that an error of a transaction call demands (`delivery-and-runtime.md`, 4.1).
 pub(super) enum Verdict {
-    /// Call the same function again.
+    /// The same function is to be called again.
     Again(Error),
-    /// Give up.
+    /// The error is to be given up on.
     Stop(Error),
 }
 
@@ -90,7 +90,7 @@ impl Worker {
         }
     }
 
-    /// Why records of this transaction could not be delivered.
+    /// The reason why records of this transaction could not be delivered.
     fn failed_delivery(&self) -> Option<Error> {
         let (topic, code) = self.producer.context().health.take_delivery_failure()?;
         Some(if kind_of(code) == ErrorKind::Fenced { self.fenced() } else { refused_record(&topic, code) })

@@ -23,7 +23,7 @@ impl Wait {
         Self(Instant::now())
     }
 
-    /// Sleeps until it is time to look again.
+    /// Sleeps until the next look.
     pub(super) fn pause(&self) {
         std::thread::sleep(next(self.0.elapsed()));
     }
