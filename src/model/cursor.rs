@@ -22,7 +22,7 @@ pub enum CursorKind {
     /// A date-time type of the database; [`CursorValue::Timestamp`], microseconds since the epoch of
     /// the instant (`zoned`) or of the wall clock read as if it were UTC.
     Timestamp {
-        /// The type carries an absolute instant.
+        /// True if the type carries an absolute instant.
         zoned: bool,
         /// Fraction digits the column can hold, 0 to 6. The upper bound is cut to them.
         digits: u8,
@@ -47,11 +47,11 @@ pub enum CursorKind {
 /// The one format of a SQLite column that holds date-times as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TextTimeFormat {
-    /// `T` between date and time instead of a space.
+    /// True for a `T` between date and time instead of a space.
     pub t_separator: bool,
     /// Fraction digits, 0 to 9.
     pub digits: u8,
-    /// A trailing `Z`; the text is then UTC whatever `db.timezone` says.
+    /// True for a trailing `Z`; the text is then UTC whatever `db.timezone` says.
     pub z_suffix: bool,
 }
 
@@ -79,7 +79,7 @@ pub enum CursorValue<'a> {
 }
 
 impl CursorValue<'_> {
-    /// Of an unsigned integer.
+    /// The value of an unsigned integer.
     pub fn unsigned(value: u64) -> Self {
         i64::try_from(value).map_or(CursorValue::Unsigned(value), CursorValue::Integer)
     }
@@ -114,12 +114,12 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// From microseconds since the epoch.
+    /// The instant of microseconds since the epoch.
     pub fn from_micros(micros: i64) -> Self {
         Self { seconds: micros.div_euclid(1_000_000), nanos: micros.rem_euclid(1_000_000) as u32 * 1_000 }
     }
 
-    /// From milliseconds since the epoch.
+    /// The instant of milliseconds since the epoch.
     pub fn from_millis(millis: i64) -> Self {
         Self { seconds: millis.div_euclid(1_000), nanos: millis.rem_euclid(1_000) as u32 * 1_000_000 }
     }

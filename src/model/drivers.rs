@@ -37,7 +37,7 @@ pub enum DriverTypes {
     Auto,
     /// The newest of a maker, whatever is registered.
     Newest(Maker),
-    /// This one, whatever is registered.
+    /// The types of this driver, whatever is registered.
     Named(Driver),
 }
 
@@ -72,7 +72,7 @@ pub enum Form {
     Bytes,
     /// Connect STRING.
     Text,
-    /// Not at all.
+    /// The column is not delivered.
     LeftOut,
 }
 
@@ -104,7 +104,7 @@ pub struct DriverParameters {
     pub bit_is_boolean: Option<bool>,
 }
 
-/// Under which parameters a row of the table holds.
+/// The parameters under which a row of the table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
@@ -118,7 +118,7 @@ enum When {
 struct Difference {
     case: DriverCase,
     when: When,
-    /// In the order of [`DRIVERS`].
+    /// The forms, in the order of [`DRIVERS`].
     forms: [Form; 6],
 }
 
@@ -195,7 +195,7 @@ impl Maker {
 }
 
 impl DriverTypes {
-    /// Of the word of the setting; none for a word it does not know.
+    /// The types of the setting's word; none for a word it does not know.
     pub fn of(word: &str) -> Option<Self> {
         Some(match word {
             "auto" => DriverTypes::Auto,

@@ -12,7 +12,7 @@ pub struct CursorFact {
     pub column: String,
     /// Its weight for polling.
     pub weight: FactWeight,
-    /// In words: what the database does, and what follows.
+    /// The database's rule and its consequence, in words.
     pub text: String,
 }
 
@@ -20,7 +20,7 @@ pub struct CursorFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactWeight {
-    /// Good to know.
+    /// A note that is good to know.
     Note,
     /// Rows may become visible behind the position.
     Warning,
@@ -39,7 +39,7 @@ impl FactWeight {
     }
 }
 
-/// For `explain`, `check` and logs.
+/// The fact for `explain`, `check` and logs.
 impl fmt::Display for CursorFact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: `{}`: {}", self.weight.as_str(), self.column, self.text)

@@ -49,7 +49,7 @@ pub struct Landmark {
     pub at: Position,
     /// The number of rows of the table that had been read with it.
     pub read: u64,
-    /// Hashes of the names of its columns, those of the cursor left out, and of what they held.
+    /// Hashes of the names of its columns, those of the cursor left out, and of their values.
     pub columns: Vec<(u32, u32)>,
 }
 
@@ -77,7 +77,7 @@ impl Sample {
     /// The number of columns of a row that are looked at.
     pub const COLUMNS: usize = 32;
 
-    /// Of a row.
+    /// The sample of a row.
     pub fn of(records: usize, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Self {
         Self {
             records,
@@ -101,7 +101,8 @@ pub struct Lineage {
 pub struct Server {
     /// Its identity.
     pub identity: String,
-    /// By what other servers of its replication cluster are recognised; empty unless `server.identity=cluster`.
+    /// The lineage by which other servers of its replication cluster are recognised; empty unless
+    /// `server.identity=cluster`.
     pub lineage: Lineage,
 }
 

@@ -38,15 +38,15 @@ impl OddCursor {
 /// The rows of a table that are not polled for one reason, as of the last look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotPolled {
-    /// Why.
+    /// The reason.
     pub reason: OddCursor,
     /// The number of them.
     pub rows: u64,
-    /// There are more, which were not counted.
+    /// True if there are more, which were not counted.
     pub or_more: bool,
     /// The key of one of them, `id=17`; none if nothing names it.
     pub example: Option<String>,
-    /// In words: how many, why, and what to set.
+    /// The number, the reason and the setting that changes it, in words.
     pub text: String,
 }
 

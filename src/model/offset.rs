@@ -99,7 +99,7 @@ impl SourcePartition {
     }
 }
 
-/// For logs and status: the table's name, `query`, `server`, `owner`, or the map.
+/// The partition for logs and status: the table's name, `query`, `server`, `owner`, or the map.
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
@@ -125,7 +125,7 @@ pub struct SourceOffset {
     /// The exact position where the fields above cannot express it (inside a tie, ambiguous wall clock,
     /// a cursor that is not a number): [`Position::to_text`](super::Position::to_text). Ours; Kafka Connect ignores it.
     pub exact: Option<String>,
-    /// Somebody said with `--accept-server` that this may lie beyond all the table has. Ours too.
+    /// True if an operator said with `--accept-server` that this may lie beyond all the table has. A field of ours too.
     pub accepted: bool,
     /// The checkpoint of the late-commit guard as it was stored: its method, version and state. Ours too; it says nothing
     /// of where the table stands. On its way to be stored it is an [`OffsetDelta::guard`].
@@ -167,7 +167,7 @@ impl SourceOffset {
     }
 }
 
-/// For status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
+/// The offset for status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
 impl fmt::Display for SourceOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts: Vec<String> = self
@@ -225,7 +225,7 @@ impl Offsets {
         self.committed.get(partition)
     }
 
-    /// E5: moves a partition forward; a delta that does not start where the partition stands is a bug.
+    /// Moves a partition forward. A delta that does not start where the partition stands is a bug (E5).
     ///
     /// # Errors
     /// `Offsets` on a gap; nothing is changed then.

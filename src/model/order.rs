@@ -9,13 +9,13 @@ use super::cursor::CursorValue;
 /// The comparison of two values of one cursor column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnOrder {
-    /// As they are: numbers, times, texts by their bytes.
+    /// Values compare as they are: numbers, times, texts by their bytes.
     Values,
-    /// As the numbers they are the texts of, which may be written in several ways (`1.0`, `1.00`).
+    /// Texts compare as the numbers they write, which may be written in several ways (`1.0`, `1.00`).
     Numbers,
-    /// In an order that only the database knows.
+    /// Values have an order that only the database knows.
     Unknown,
-    /// Not at all: a wall clock that stands for an instant, and comes twice when daylight saving time ends.
+    /// Values do not compare: a wall clock that stands for an instant, and comes twice when daylight saving time ends.
     Hidden,
 }
 
@@ -74,7 +74,7 @@ fn parts(text: &str) -> Option<Parts<'_>> {
     is_number.then_some((is_negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction))
 }
 
-/// Two decimal numbers of any length; none if one is not written as digits.
+/// The order of two decimal numbers of any length; none if one is not written as digits.
 fn compare_numbers(one: &str, other: &str) -> Option<Ordering> {
     let ((one_negative, one_whole, one_fraction), (other_negative, other_whole, other_fraction)) =
         (parts(one)?, parts(other)?);

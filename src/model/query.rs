@@ -34,6 +34,6 @@ pub struct PlannedQuery {
     pub hidden: usize,
     /// The row limit in the statement; none if it has none.
     pub limit: Option<usize>,
-    /// The same text comes again and again, so that it is worth being kept prepared.
+    /// True if the same text comes again and again, so that it is worth being kept prepared.
     pub recurs: bool,
 }

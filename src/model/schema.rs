@@ -122,7 +122,7 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub field_type: FieldType,
-    /// May be null.
+    /// True if it may be null.
     pub optional: bool,
 }
 
@@ -185,15 +185,16 @@ pub struct ColumnDefinition {
     pub seen_in: Option<Zone>,
     /// Its expression in the SELECT list.
     pub projection: Projection,
-    /// Declared NOT NULL or member of the primary key.
+    /// True if it is declared NOT NULL or a member of the primary key.
     pub not_null: bool,
-    /// `select *` gives it. One that is declared INVISIBLE is no part of the records, but may be of key and cursor.
+    /// True if `select *` gives it. One that is declared INVISIBLE is no part of the records, but may be of key and
+    /// cursor.
     pub is_visible: bool,
-    /// It has given a date that is none, and not the zero date (`2024-00-15`): no place in an order.
+    /// True if it has given a date that is none, and not the zero date (`2024-00-15`): no place in an order.
     pub has_broken_dates: bool,
-    /// NULL may be in it, whatever is declared: SQLite allows it in most primary keys.
+    /// True if NULL may be in it, whatever is declared: SQLite allows it in most primary keys.
     pub may_be_null: bool,
-    /// Filled by the database (serial, identity, AUTOINCREMENT).
+    /// True if it is filled by the database (serial, identity, AUTOINCREMENT).
     pub auto_increment: bool,
     /// The kind of cursor the column can serve as; none if its type has no usable order.
     pub cursor: Option<CursorKind>,
@@ -217,7 +218,7 @@ pub struct DriverColumn {
     pub place: usize,
     /// The forms; the first is taken where no registered schema has one of the others.
     pub forms: Vec<DriverForm>,
-    /// A registered schema is asked; else a setting has decided.
+    /// True if a registered schema is asked; else a setting has decided.
     pub is_open: bool,
 }
 
@@ -258,12 +259,12 @@ pub struct TableDefinition {
 pub struct UniqueKeys {
     /// The columns of each.
     pub keys: Vec<Vec<String>>,
-    /// Why there are none, where the relation's nature is the reason: `it is a view`.
+    /// The reason why there are none, where it is the relation's nature: `it is a view`.
     pub none_because: Option<&'static str>,
 }
 
 impl UniqueKeys {
-    /// None, for this reason.
+    /// No keys, for this reason.
     pub fn none_because(reason: &'static str) -> Self {
         Self { keys: Vec::new(), none_because: Some(reason) }
     }

@@ -32,14 +32,14 @@ pub struct OpenTransactions {
     pub sessions: Vec<OpenTransaction>,
     /// The prepared transactions, which belonged to a session before.
     pub prepared: Vec<OpenTransaction>,
-    /// The database has answered from a list it would not make anew: nothing is known of now.
+    /// True if the database has answered from a list it would not make anew: nothing is known of now.
     pub is_stale: bool,
 }
 
 /// A view of the database as of a time in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastView {
-    /// That time: what is committed later to what has been read as of it has a later one.
+    /// The time of the view: a row that is committed after the read has a later one.
     pub as_of: Micros,
     /// The earliest time that can still be read; if `as_of` is before it, that time is forgotten.
     pub horizon: Micros,
