@@ -27,12 +27,12 @@ pub struct KafkaOffsetStore {
     kafka: KafkaSpec,
     topic: String,
     worker_topic: Option<String>,
-    /// By topic, as far as they were asked for.
+    /// The tails by topic, as far as they were asked for.
     tails: Mutex<HashMap<String, Arc<Tail>>>,
 }
 
 impl KafkaOffsetStore {
-    /// Talks to nobody yet.
+    /// The store; contacts no broker yet.
     pub fn new(kafka: KafkaSpec, offsets: &OffsetsSpec) -> Self {
         let worker_topic = offsets.worker_topic.clone().filter(|topic| *topic != offsets.topic);
         Self { kafka, topic: offsets.topic.clone(), worker_topic, tails: Mutex::default() }

@@ -47,7 +47,7 @@ pub struct Loaded {
 /// Loads and stages offsets. A transactional store has no way to write by itself: what it stages rides
 /// in the transaction of the rows (E3).
 pub trait OffsetStore: Send + Sync {
-    /// Everything stored of a connector. Read committed, to the end.
+    /// Loads everything stored of a connector, read committed, to the end.
     ///
     /// # Errors
     /// `Offsets` if a record of this connector cannot be understood, `Kafka`, `KafkaRefused`.
@@ -59,7 +59,7 @@ pub trait OffsetStore: Send + Sync {
         ready(()).boxed()
     }
 
-    /// Stays close behind what is written, for the same reason. Never returns.
+    /// Follows the stored offsets, for the same reason. Never returns.
     fn follow<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, ()> {
         pending().boxed()
     }

@@ -148,7 +148,7 @@ pub fn replace(entries: Vec<Entry>, connector: &str, offsets: &BTreeMap<SourcePa
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The class description of `byte[]` has been read.
+    /// True if the class description of `byte[]` has been read.
     knows_arrays: bool,
 }
 

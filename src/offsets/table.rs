@@ -1,5 +1,5 @@
-//! Marks that tell whether a table is still the one its offset belongs to, stored beside the offset: one record a table,
-//! under a source partition Kafka Connect never asks for. Pure.
+//! Table marks, by which a table is recognised as the one its offset belongs to, stored beside the offset: one record a
+//! table, under a source partition Kafka Connect never asks for. Pure.
 
 use serde_json::{Value, json};
 
