@@ -9,7 +9,7 @@ const AHEAD: Micros = 60_000_000;
 /// No two zones are further apart, give or take a write.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
 const DAY: Micros = 24 * 3_600_000_000;
-/// PostgreSQL's `infinity` is the end of all times.
+/// The distance from which a time is PostgreSQL's `infinity`, the end of all times.
 const FOR_EVER: Micros = 200_000 * 365 * DAY;
 
 /// The rows that wait for their time.

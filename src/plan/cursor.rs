@@ -1,6 +1,6 @@
-//! Between a position (exact, in the columns' own types) and a stored offset (Kafka Connect's terms:
-//! an id, and an instant in milliseconds plus nanoseconds). The offset's own fields are written as
-//! Connect would; the exact position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
+//! Conversion between a position (exact, in the columns' own types) and a stored offset (Kafka Connect's terms: an id,
+//! and an instant in milliseconds plus nanoseconds). The offset's own fields are written as Connect would; the exact
+//! position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
 
 use std::cmp::Ordering;
 

@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind};
 /// The text form of a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UuidForm {
-    /// With hyphens: hardly anything else looks like it.
+    /// The form with hyphens: hardly anything else looks like it.
     Canonical,
     /// Sixteen bytes as hexadecimal digits: other ids look like it by chance.
     Bytes,
@@ -31,7 +31,7 @@ pub fn uuid_version(text: &str) -> Option<(u8, UuidForm)> {
     (has_variant && (1..=8).contains(&version)).then_some((version, form))
 }
 
-/// Why ids of this UUID version do not grow; none for those that sort by time.
+/// The reason why ids of this UUID version do not grow; none for those that sort by time.
 pub fn against_version(version: u8) -> Option<&'static str> {
     match version {
         4 => Some("they are random"),
@@ -57,7 +57,7 @@ pub fn is_beyond_numbers(text: &str) -> bool {
 }
 
 const DAY: i64 = 86_400_000;
-/// Neither kind of id that tells its time is older.
+/// The earliest time that an id can tell: neither kind is older.
 const BEGIN: i64 = 1_262_304_000_000;
 
 /// The time that an id tells in its first 48 bits, in milliseconds since 1970, and whether it is certain that it does: a
@@ -97,7 +97,7 @@ pub fn far_ahead(column: &str) -> Error {
 /// The order of a column of ids, by its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
-    /// Nothing against them.
+    /// Ids with nothing against them.
     Unremarkable,
     /// UUIDs of this version, which sort by time.
     TimeOrdered(u8),
@@ -105,8 +105,9 @@ pub enum Ids {
     Unordered(u8, UuidForm),
 }
 
-/// Judges a column of ids that are no numbers by its smallest and its greatest value. The greatest decides: where random UUIDs were
-/// replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the greatest.
+/// The verdict on a column of ids that are no numbers, by its smallest and its greatest value. The greatest decides:
+/// where random UUIDs were replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the
+/// greatest.
 pub fn judge(lowest: &str, highest: &str) -> Ids {
     match (uuid_version(lowest), uuid_version(highest)) {
         (Some(_), Some((version, form))) => match against_version(version) {

@@ -1,4 +1,4 @@
-//! Queries by which a table is known again: rows by their key, and whether there is any up to a position.
+//! Queries by which a table is known again: rows by their key, and any row up to a position.
 
 use super::statement::Statement;
 use super::{ALIAS, CursorRole, Planner};

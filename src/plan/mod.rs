@@ -1,7 +1,7 @@
-//! From a described relation and a mode to SQL: a [`Planner`] is made once per definition and then gives
-//! one page after the other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple. Where the
-//! catalog says that no two rows share one ([`Planner::unique_by`]) it can be cut after any row; elsewhere the rows of
-//! one tuple are read together, to the last ([`Planner::tie`]).
+//! SQL of a described relation in a mode: a [`Planner`] is made once per definition and then gives one page after the
+//! other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple. Where the catalog says that no
+//! two rows share one ([`Planner::unique_by`]) it can be cut after any row; elsewhere the rows of one tuple are read
+//! together, to the last ([`Planner::tie`]).
 
 pub mod ahead;
 mod coalesce;
@@ -55,7 +55,7 @@ struct TupleColumn {
     output: String,
     kind: CursorKind,
     database_type: String,
-    /// Compared as the column is, not under another collation.
+    /// True if it is compared as the column is, not under another collation.
     is_plain: bool,
     order: ColumnOrder,
     is_nullable: bool,
@@ -72,9 +72,9 @@ struct TupleColumn {
 pub struct SqlStyle<'a> {
     /// The dialect's way.
     pub syntax: &'static dyn SqlSyntax,
-    /// `quote.sql.identifiers` is not `never`.
+    /// True if `quote.sql.identifiers` is not `never`.
     pub quote: bool,
-    /// `table.names.qualify=false`.
+    /// True for `table.names.qualify=false`.
     pub unqualified: bool,
     /// `query.suffix`.
     pub suffix: Option<&'a str>,
@@ -104,12 +104,12 @@ pub struct Planner {
     order: TupleOrder,
     /// The key that keeps rows of one tuple apart.
     unique_by: Option<Vec<String>>,
-    /// Why there is none, where the relation's nature is the reason.
+    /// The reason why there is none, where it is the relation's nature.
     none_because: Option<&'static str>,
-    /// The ids alone are such a key.
+    /// True if the ids alone are such a key.
     has_unique_ids: bool,
     suffix: Option<String>,
-    /// The suffix is part of the query's own text, as the reference appends it.
+    /// True if the suffix is part of the query's own text, as the reference appends it.
     has_suffix_inside: bool,
     /// The bare name of the table; none for a query.
     table: Option<String>,
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Planner {
 }
 
 impl Planner {
-    /// Binds a definition and a mode.
+    /// A planner for a definition and a mode.
     ///
     /// # Errors
     /// `SourceSchema` if a cursor column cannot serve: no order, not a time, different kinds in a COALESCE.

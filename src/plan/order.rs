@@ -58,7 +58,7 @@ impl TupleColumn {
     }
 }
 
-/// Why a column of this type and of kind `Text` cannot be an id that grows.
+/// The reason why a column of this type and of kind `Text` cannot be an id that grows.
 fn against(database_type: &str) -> Option<&'static str> {
     let base = base(database_type);
     if NUMBERS.contains(&base.as_str()) || ORDERED.contains(&base.as_str()) {

@@ -380,7 +380,7 @@ fn incrementing(column: &str) -> Mode {
     Mode::Incrementing { column: column.into() }
 }
 
-/// As `planner`, with a collation of its own for `label`.
+/// The planner of `planner`, with a collation of its own for `label`.
 fn collated(mode: &Mode) -> Planner {
     let mut definition = orders();
     definition.columns[5].collation = Some("en_US".into());

@@ -58,7 +58,7 @@ impl Planner {
         self.has_unique_ids
     }
 
-    /// Why the catalog has no key for the relation, where that is in its nature.
+    /// The reason why the catalog has no key for the relation, where that is in its nature.
     pub fn none_because(&self) -> Option<&'static str> {
         self.none_because
     }
