@@ -38,13 +38,13 @@ pub(super) struct Token {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
-    /// Blanks that are none to the database, such as the no-break space.
+    /// Characters that look like blanks and are none to the database, such as the no-break space.
     pub(super) odd_blanks: Vec<(usize, usize)>,
     /// The construct that is not closed, and its start.
     pub(super) open: Option<(usize, &'static str)>,
 }
 
-/// Splits a text into tokens. What follows something that is not closed belongs to it.
+/// Splits a text into tokens. The rest of a text belongs to a construct that is not closed.
 pub(super) fn lex(text: &str, grammar: Grammar) -> Lexed {
     let mut lexer = Lexer { text, at: 0, grammar, is_conditional: false, lexed: Lexed::default() };
     while lexer.at < text.len() {
@@ -57,7 +57,7 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     grammar: Grammar,
-    /// Inside `/*! ... */`.
+    /// True inside `/*! ... */`.
     is_conditional: bool,
     lexed: Lexed,
 }
@@ -131,7 +131,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Passes over a comment, or over what begins or ends one that is run.
+    /// Passes over a comment, or over the begin or end of one that is run.
     fn comment(&mut self) -> bool {
         let start = self.at;
         let mysql = self.grammar.is_mysql_family();

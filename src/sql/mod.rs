@@ -32,7 +32,7 @@ pub enum Grammar {
 }
 
 impl Grammar {
-    /// That of a dialect, by its name.
+    /// The grammar of a dialect, by its name.
     pub fn of(dialect: &str) -> Option<Self> {
         Some(match dialect {
             "postgresql" => Self::Postgres,
@@ -53,13 +53,13 @@ impl Grammar {
 /// The context in which a statement is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// As a whole, each time.
+    /// The statement is read as a whole, each time.
     Whole,
-    /// From a position on, in the order of a cursor.
+    /// The statement is read from a position on, in the order of a cursor.
     Paged,
 }
 
-/// Something that cannot stand in the text.
+/// A fault of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The fault, in words that follow the key; without the place.

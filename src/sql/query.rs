@@ -1,4 +1,4 @@
-//! `query`: one statement that reads, all of it, and only with what rowtide itself knows of.
+//! Checks of `query`: one statement, which only reads, and with no parts that rowtide does not know of.
 
 use super::lexer::Kind;
 use super::tokens::{READS, Tokens};

@@ -1,5 +1,5 @@
-//! `query.suffix`: what may stand behind a statement of rowtide's. Behind `order by x asc` that is a clause that keeps
-//! the order and the position: a limit, locks, hints to the database.
+//! Checks of `query.suffix`: the text behind a statement of rowtide's. Behind `order by x asc` that is a clause that
+//! keeps the order and the position: a limit, locks, hints to the database.
 
 use super::lexer::Kind;
 use super::query::{cleaned, second_statement};
