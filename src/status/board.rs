@@ -32,7 +32,7 @@ impl StatusBoard {
         self.sender.send_modify(|status| *status = fresh(std::mem::take(&mut status.name), allowance));
     }
 
-    /// Follows every change.
+    /// A receiver of every change.
     pub fn subscribe(&self) -> watch::Receiver<ConnectorStatus> {
         self.sender.subscribe()
     }
@@ -50,7 +50,7 @@ impl StatusBoard {
         look(&self.sender.borrow())
     }
 
-    /// Connecting, or starting again after a rebuild.
+    /// Publishes that it is connecting, or starting again after a rebuild.
     pub fn starting(&self) {
         self.set(ConnectorState::Starting, None);
     }
@@ -194,12 +194,12 @@ pub struct Cause {
     pub reason: String,
     /// The advice.
     pub advice: String,
-    /// It is only the database's work, which takes its time: no reason not to be ready.
+    /// True if it is only the database's work, which takes its time: no reason not to be ready.
     pub at_work: bool,
 }
 
 impl Cause {
-    /// Something does not answer.
+    /// The cause that something does not answer.
     pub fn new(reason: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { reason: reason.into(), advice: advice.into(), at_work: false }
     }
@@ -220,7 +220,7 @@ impl Drop for Stall {
 }
 
 impl TableBoard {
-    /// Something does not answer, so the table does not move, whatever its last poll said.
+    /// Publishes a stall: the table does not move, whatever its last poll said.
     pub fn stalled(&self, stage: Stage, cause: &Cause) -> Stall {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -269,8 +269,8 @@ impl TableBoard {
         self.update(|table, _| table.poll_took = i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     }
 
-    /// Part of a pass was read that would begin anew if it broke off. It counts as polled only if passes end (`proven`):
-    /// one that is repeated for ever moves rows too.
+    /// Publishes that part of a pass was read that would begin anew if it broke off. It counts as polled only if passes
+    /// end (`proven`): one that is repeated for ever moves rows too.
     pub fn in_pass(&self, rows: u64, proven: bool) {
         self.update(|table, now| {
             if proven {
@@ -326,12 +326,12 @@ impl TableBoard {
         });
     }
 
-    /// Columns that are left out of the records (`type.unsupported=skip`).
+    /// Publishes the columns that are left out of the records (`type.unsupported=skip`).
     pub fn skipped_columns(&self, columns: Vec<String>) {
         self.update(|table, _| table.skipped_columns = columns);
     }
 
-    /// Rows that no poll reads because of their cursor values; replaces what was known before.
+    /// Publishes the rows that no poll reads because of their cursor values, in place of earlier ones.
     pub fn not_polled(&self, rows: Vec<NotPolled>) {
         self.update(|table, _| table.not_polled = rows);
     }
@@ -414,7 +414,7 @@ impl Boards {
         self.lock().iter().map(|(_, board)| board.snapshot()).collect()
     }
 
-    /// Shows every connector's status without copying it; `look` must be short.
+    /// Calls `look` with every connector's status, without copying it; it must be short.
     pub fn for_each(&self, mut look: impl FnMut(&ConnectorStatus)) {
         self.lock().iter().for_each(|(_, board)| board.with(&mut look));
     }

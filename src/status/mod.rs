@@ -44,7 +44,7 @@ pub struct ConnectorStatus {
     pub name: String,
     /// Its state.
     pub state: ConnectorState,
-    /// Why it failed.
+    /// The error it failed with.
     pub error: Option<String>,
     /// The advice for the operator.
     pub advice: Option<String>,
@@ -59,34 +59,34 @@ pub struct ConnectorStatus {
     /// The number of its tasks, once it is known.
     #[serde(skip)]
     pub tasks: usize,
-    /// It was paused or stopped by itself, while the process goes on: that is no complaint.
+    /// True if it was paused or stopped by itself, while the process goes on: that is no complaint.
     #[serde(skip)]
     pub at_rest: bool,
 }
 
-/// Why a connector has no table to poll.
+/// The reason why a connector has no table to poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NothingSelected {
-    /// In words.
+    /// The reason, in words.
     pub reason: String,
     /// The advice for the operator.
     pub advice: String,
     /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
-    /// Until when that is no complaint.
+    /// The time until which that is no complaint.
     #[serde(skip)]
     allowed_until: Millis,
 }
 
-/// Why a connector or one of its tables is not ready.
+/// The reason why a connector or one of its tables is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
     /// The connector; none if there is none.
     pub connector: Option<String>,
     /// The table; none if it is about the connector.
     pub table: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// The advice for the operator.
     pub advice: Option<String>,
@@ -134,7 +134,7 @@ impl ConnectorStatus {
         own.into_iter().chain(nothing).chain(tables).collect()
     }
 
-    /// Why a table is not ready. Backing off is no complaint by itself: the allowance decides.
+    /// The reason why a table is not ready. Backing off is no complaint by itself: the allowance decides.
     fn complaint(&self, table: &TableStatus, now: Millis) -> Option<String> {
         let reason = table.reason.as_deref();
         let with_reason = |text: String| match reason {

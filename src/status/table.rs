@@ -15,8 +15,7 @@ pub enum TableState {
     Live,
     /// The last poll found nothing newer.
     Idle,
-    /// It would go on but has to wait: for a database or brokers that do not answer, for its turn, for an older
-    /// transaction to end.
+    /// Waiting: for a database or brokers that do not answer, for its turn, for an older transaction to end.
     Waiting,
     /// The last poll failed and will be tried again.
     BackingOff,
@@ -55,7 +54,7 @@ impl TableState {
 /// The progress of a first load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadProgress {
-    /// When it began.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
     /// Rows committed so far.
@@ -74,7 +73,7 @@ impl LoadProgress {
 /// A table that began anew while it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BeganAnew {
-    /// When that was noticed last.
+    /// The time that was noticed last.
     #[serde(serialize_with = "rfc3339")]
     pub at: Millis,
     /// The number of times since the connector was started.
@@ -86,7 +85,7 @@ pub struct BeganAnew {
 pub struct GuardStatus {
     /// The level promised; empty until it is known.
     pub level: &'static str,
-    /// By which method.
+    /// The method.
     #[serde(rename = "way")]
     pub method: &'static str,
     /// The cases not covered.
@@ -112,10 +111,10 @@ pub struct GuardStatus {
     pub at_risk: Option<Risk>,
 }
 
-/// Why rows may have been lost.
+/// The reason why rows may have been lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Risk {
-    /// In words.
+    /// The reason, in words.
     pub reason: String,
     /// The time it began.
     #[serde(serialize_with = "rfc3339")]
@@ -132,7 +131,7 @@ pub struct TableStatus {
     /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
-    /// Why, where the state does not say it.
+    /// The reason, where the state does not tell it.
     pub reason: Option<String>,
     /// The advice for the operator.
     pub advice: Option<String>,
@@ -162,7 +161,7 @@ pub struct TableStatus {
     pub rows_behind: Option<u64>,
     /// Rows that no poll reads because of their cursor values, by reason, as of the last look.
     pub not_polled: Vec<NotPolled>,
-    /// That the table began anew and was read from its beginning (`table.recreated=follow`).
+    /// The last time the table began anew and was read from its beginning (`table.recreated=follow`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_anew: Option<BeganAnew>,
     /// The first load, while it runs.
@@ -174,7 +173,7 @@ pub struct TableStatus {
     pub guard: GuardStatus,
     /// The meaning of the database's rules and of the values for the cursor columns.
     pub cursor_facts: Vec<CursorFact>,
-    /// When waiting to be polled for the first time began.
+    /// The time since when it has waited for its first poll.
     #[serde(skip)]
     pub(super) known_since: Millis,
     /// The duration of its last successful poll: the next one may take as long.
@@ -244,19 +243,19 @@ impl TableStatus {
         }
     }
 
-    /// `since` is kept while the state stays the same, so that it tells how long something lasts.
+    /// Enters a state. `since` is kept while the state stays the same, so that it tells how long something lasts.
     pub(super) fn enter(&mut self, state: TableState, now: Millis, why: Option<Why>) {
         self.own = (state, why);
         self.show(now);
     }
 
-    /// Says what holds the table up.
+    /// Takes in a stall.
     pub(super) fn stall(&mut self, stage: Stage, now: Millis, held: Held) {
         self.stalls[stage as usize] = Some(held);
         self.show(now);
     }
 
-    /// It does not any more, unless somebody else has said so since.
+    /// Takes a stall back, unless somebody else has reported one since.
     pub(super) fn go_on(&mut self, stage: Stage, now: Millis, number: u64) {
         self.stalls[stage as usize].take_if(|held| held.by == number);
         self.show(now);
@@ -266,7 +265,7 @@ impl TableStatus {
         self.state == TableState::Waiting && self.stalls.iter().flatten().any(|held| !held.at_work)
     }
 
-    /// While it cannot be read, nobody knows what is new: the lag grows from the last successful poll on.
+    /// Lets the lag grow from the last successful poll on while the table cannot be read: nobody knows what is new.
     pub(super) fn age(&mut self, now: Millis) {
         let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed)
             || self.stalls.iter().any(Option::is_some);
