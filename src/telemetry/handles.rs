@@ -117,7 +117,7 @@ impl TableMetrics {
         self.bytes.inc_by(bytes);
     }
 
-    /// Rows were left out of a committed batch.
+    /// Counts rows that were left out of a committed batch.
     pub fn skipped(&self, rows: u64) {
         self.rows_skipped.inc_by(rows);
     }
@@ -138,7 +138,7 @@ impl TableMetrics {
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
-    /// Rows that committed late were caught, and rows read again in vain.
+    /// Counts rows that committed late and were caught, and rows read again in vain.
     pub fn late(&self, late: u64, reread: u64) {
         self.late.inc_by(late);
         self.reread.inc_by(reread);

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Only grows.
+    /// A figure that only grows.
     Counter,
-    /// Goes up and down.
+    /// A figure that goes up and down.
     Gauge,
     /// Counts by size.
     Histogram,
