@@ -156,9 +156,9 @@ pub(super) async fn run(args: OffsetsArgs) -> u8 {
     }
 }
 
-/// Why a command ends early.
+/// The reason why a command ends early.
 enum Stop {
-    /// It was said already.
+    /// A reason that was reported already, with the exit code.
     Said(u8),
     Error(Error),
 }
@@ -248,7 +248,7 @@ fn entry(
     })
 }
 
-/// By the connector's own lists only: the database is not asked.
+/// True if the connector's own lists select the table: the database is not asked.
 fn is_selected(spec: &ConnectorSpec, partition: &SourcePartition) -> bool {
     match (&spec.selection, partition.0.get("table")) {
         (Selection::Query { .. }, table) => table.is_none(),

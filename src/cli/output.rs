@@ -21,7 +21,7 @@ pub(super) fn speak_json(yes: bool) {
     let _ = JSON.set(yes);
 }
 
-/// Says what went wrong and what to do; the exit code.
+/// Reports an error and its advice; gives the exit code.
 pub(super) fn fail(error: &Error) -> u8 {
     fail_of(None, error)
 }

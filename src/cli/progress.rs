@@ -128,9 +128,9 @@ struct Speed {
     rows: u64,
     /// Rows a second since it began.
     rate: u64,
-    /// None without an estimate, or if the estimate turned out too low.
+    /// The share that is read; none without an estimate, or if the estimate turned out too low.
     share: Option<f64>,
-    /// None as well if nothing has come yet.
+    /// The time left; none as well if nothing has come yet.
     left: Option<Duration>,
 }
 

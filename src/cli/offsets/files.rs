@@ -21,7 +21,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Of the two forms of the arguments, one of which is given.
+    /// The place of the two forms of the arguments, one of which is given.
     pub(super) fn of(document: Option<PathBuf>, standalone: Option<PathBuf>) -> Self {
         match standalone {
             Some(file) => Place::Standalone(file),

@@ -62,7 +62,7 @@ struct Stage {
     brokers: Brokers,
     /// Ends with this.
     _registry: SchemaRegistry,
-    /// In the order of [`GUARDS`].
+    /// The specifications, in the order of [`GUARDS`].
     specs: [ConnectorSpec; 2],
 }
 
@@ -184,7 +184,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Compares what is in the topics, now that nobody writes to them any more, with the table.
+    /// Compares the topics, now that nobody writes to them any more, with the table.
     async fn judge(&self, table: &LateTable) -> Result<()> {
         let ids = table.ids().await?;
         let mut delivered = Vec::new();
@@ -306,7 +306,7 @@ async fn play_load(table: &LateTable, topics: &mut Topics, bars: &MultiProgress)
 struct Topics {
     consumer: TopicConsumer,
     decoder: Box<dyn Decoder>,
-    /// In the order of [`GUARDS`], as everything here.
+    /// The names, in the order of [`GUARDS`], as everything here.
     names: Vec<String>,
     seen: [Seen; 2],
 }
