@@ -23,7 +23,7 @@ const NAMED: usize = 10;
 pub struct Selected {
     /// Tables, or the query.
     pub relations: Vec<Relation>,
-    /// Why there is none. A table may appear later, so it is no error by itself.
+    /// The reason why there is none. A table may appear later, so it is no error by itself.
     pub nothing: Option<Error>,
     /// Patterns that select, or exclude, no table that there is.
     pub idle_patterns: Vec<String>,
@@ -72,13 +72,13 @@ pub async fn relations(
     selected.nothing.map_or(Ok(selected.relations), Err)
 }
 
-/// Patterns stand in full-match anchors.
+/// The pattern as it was written: patterns stand in full-match anchors.
 fn written(pattern: &Regex) -> &str {
     let text = pattern.as_str();
     text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap_or(text)
 }
 
-/// Why no table is selected, with the names there are, those first that may be meant.
+/// The error that no table is selected, with the names there are, those first that may be meant.
 fn nothing_selected(filter: &TableFilter, listed: &[TableId]) -> Error {
     let error = |what: String| Error::new(ErrorKind::SourceSchema, format!("no table is selected: {what}"));
     if listed.is_empty() {

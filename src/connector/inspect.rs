@@ -36,7 +36,7 @@ pub async fn binding(
     bound.await.map_err(|error: Error| error.with("table", relation))
 }
 
-/// Cursor columns, and the rows that no poll reads because of them.
+/// The cursor columns, and the rows that no poll reads because of them.
 #[derive(Debug)]
 pub struct CursorKnown {
     /// The meaning of the database's rules, and of the values, for them.
@@ -71,7 +71,7 @@ pub async fn cursor(
     }
 }
 
-/// Up to where a poll would read now; none without a timestamp.
+/// The upper bound of a poll made now; none without a timestamp.
 ///
 /// # Errors
 /// Those of the connection.

@@ -32,11 +32,11 @@ use crate::telemetry::ConnectorMetrics;
 /// The options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Read until each table has nothing newer than the start of the run, commit, and end.
+    /// True to read until each table has nothing newer than the start of the run, commit, and end.
     pub once: bool,
     /// The longest wait of `once` for a dependency that cannot be reached.
     pub timeout: Duration,
-    /// Go on although the server is another one than the one remembered, or an older copy.
+    /// True to go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
     /// The board for the status.
     pub board: StatusBoard,
@@ -51,11 +51,11 @@ pub struct RunOptions {
 /// A connector that could not start, or one that failed while it ran.
 #[derive(Debug)]
 pub enum Failure {
-    /// Before the first row: the configuration or something it names is wrong.
+    /// A failure before the first row: the configuration or something it names is wrong.
     Start(Error),
-    /// Later.
+    /// A failure later.
     Run(Error),
-    /// During a run with `once`, which does not wait for ever.
+    /// A failure during a run with `once`, which does not wait for ever.
     Once(Error),
 }
 

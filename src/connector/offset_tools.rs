@@ -34,7 +34,7 @@ impl Stored {
     }
 }
 
-/// Everything stored of the connector.
+/// Loads everything stored of the connector.
 ///
 /// # Errors
 /// Those of the offset store.

@@ -58,8 +58,8 @@ pub fn positions<'a>(spec: &ConnectorSpec, relations: &'a [Relation]) -> Result<
     Ok(relations.iter().filter_map(position).collect())
 }
 
-/// Those of them that would be passed over while the connector goes on with others. If it has no offset at all
-/// it would read everything again, and that nobody wants who names the file.
+/// The positions that would be passed over while the connector goes on with others. If it has no offset at all it would
+/// read everything again, which nobody wants who names the file.
 ///
 /// # Errors
 /// `Refused`, with the command that takes the positions over.

@@ -33,7 +33,7 @@ pub(super) struct Hosted {
     pub(super) name: String,
     pub(super) board: StatusBoard,
     settings: Mutex<Settings>,
-    /// Held by the request that is carried out.
+    /// The life of the connector; locked by the request that is carried out.
     pub(super) life: tokio::sync::Mutex<Life>,
     /// Its last life has ended by itself, or with the worker.
     has_ended: AtomicBool,
@@ -43,16 +43,16 @@ pub(super) struct Hosted {
 pub(super) struct Life {
     pub(super) target: TargetState,
     running: Option<Running>,
-    /// Of a connector that is paused: its offsets must not be changed by another process.
+    /// The lease of a connector that is paused: its offsets must not be changed by another process.
     lease: Option<Lease>,
-    /// The worker does not know it any more.
+    /// True if the worker does not know it any more.
     pub(super) is_deleted: bool,
 }
 
 struct Running {
     stop: CancellationToken,
     abort: AbortHandle,
-    /// Cancelled when it has ended and that has been said.
+    /// The token that is cancelled when it has ended and that has been reported.
     over: CancellationToken,
 }
 
@@ -154,7 +154,7 @@ impl Hosted {
         }
     }
 
-    /// Lets other processes have the connector.
+    /// Gives the lease up, so that other processes may have the connector.
     pub(super) async fn give_up_lease(&self, life: &mut Life) {
         if let Some(lease) = life.lease.take() {
             lease.release(Duration::from_secs(1)).await;

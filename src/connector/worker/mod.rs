@@ -29,11 +29,11 @@ use crate::telemetry::Metrics;
 pub struct WorkerOptions {
     /// The worker's file, the environment and what else goes with the settings of every connector.
     pub surroundings: Surroundings,
-    /// Connectors read until each table has nothing newer than their start, commit, and end.
+    /// True if connectors read until each table has nothing newer than their start, commit, and end.
     pub once: bool,
     /// The longest wait of a request, and of a connector with `once`, for a dependency that cannot be reached.
     pub timeout: Duration,
-    /// Connectors go on although the server is another one than the one remembered, or an older copy.
+    /// True if connectors go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
 }
 
@@ -49,13 +49,13 @@ pub struct Ended {
 /// The end of a connector's run.
 #[derive(Debug)]
 pub enum End {
-    /// Everything was read (`once`), or everything that was open was committed.
+    /// A clean end: everything was read (`once`), or everything that was open was committed.
     Done,
-    /// It has given up.
+    /// A failure: the connector has given up.
     Failed(Failure),
     /// A bug.
     Panicked(Error),
-    /// It was cut off: what was open could not be committed in time, and is read again at the next start.
+    /// A stop that was cut off: what was open could not be committed in time, and is read again at the next start.
     Abandoned,
 }
 
@@ -74,7 +74,7 @@ struct Shared {
     hosted: Mutex<BTreeMap<String, Arc<Hosted>>>,
     ended: mpsc::UnboundedSender<Ended>,
     ends: tokio::sync::Mutex<mpsc::UnboundedReceiver<Ended>>,
-    /// Sent when a connector has come to an end, or is deleted.
+    /// The channel that tells when a connector has come to an end, or is deleted.
     changed: watch::Sender<()>,
     /// The end of the worker.
     closing: CancellationToken,
