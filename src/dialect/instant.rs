@@ -32,7 +32,7 @@ const NO_ERA: Problem = Problem::new(
 pub(super) struct TimestampEncoder {
     granularity: Granularity,
     zone: Zone,
-    /// `zone` changes nothing.
+    /// True if `zone` changes nothing.
     utc: bool,
     overlap: Overlap,
     legacy_calendar: bool,

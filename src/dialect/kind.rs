@@ -42,7 +42,7 @@ pub struct DocumentedType {
     pub name: String,
     /// The field type; none where the reference has no mapping, and `type.unsupported` decides.
     pub field: Option<FieldType>,
-    /// The field is optional even if the column is NOT NULL.
+    /// True if the field is optional even if the column is NOT NULL.
     pub optional: bool,
     /// The difference from Kafka Connect's source, with its reason; empty where there is none.
     pub note: &'static str,

@@ -1,5 +1,5 @@
-//! Values that cannot be delivered: what is wrong with one, which setting would deliver it, and the error that
-//! says where it is. Of a row only the key is ever named, so that the row can be found.
+//! Values that cannot be delivered: the fault, the setting that would deliver it, and the error that tells its place.
+//! Of a row only the key is ever named, so that the row can be found.
 
 use std::fmt::{Display, Write as _};
 
@@ -9,7 +9,7 @@ use crate::model::Relation;
 /// The characters of a key's value that are shown, at most.
 const SHOWN: usize = 64;
 
-/// Why a value cannot be delivered. Never holds the value.
+/// The reason why a value cannot be delivered. Never holds the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Problem {
     what: &'static str,
@@ -17,7 +17,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Something that no setting mends.
+    /// A problem that no setting mends.
     pub(super) const fn new(what: &'static str) -> Self {
         Self { what, remedy: None }
     }

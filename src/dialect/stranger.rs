@@ -40,7 +40,7 @@ impl Stranger {
         }
     }
 
-    /// By the first bytes that were said unasked, or in answer to a line of HTTP.
+    /// The kind of server, by the first bytes that it sent unasked, or in answer to a line of HTTP.
     fn known_by(said: &[u8]) -> Option<Self> {
         // A packet's length and number, then the version of the protocol, or an error before any question.
         if said.len() > 4 && said[2..4] == [0, 0] && matches!(said[4], 9 | 10 | 255) {

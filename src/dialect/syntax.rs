@@ -16,17 +16,17 @@ pub enum LeastTime {
 /// The way from times with and without a zone to one column; `{}` in the SQL is the column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mixed {
-    /// Those without a zone become instants by this.
+    /// The expression by which those without a zone become instants.
     AsInstants(String),
-    /// Those with a zone become wall clocks by this.
+    /// The expression by which those with a zone become wall clocks.
     AsWallClocks(String),
-    /// The database would not do it exactly; this does it in a query, as its author may know.
+    /// The database would not do it exactly; the expression does it in a query, as its author may know.
     No(String),
 }
 
 /// The differences between SQL dialects that planning needs.
 pub trait SqlSyntax: Send + Sync {
-    /// By whose rules what users write is read.
+    /// The grammar by which users' SQL is read.
     fn grammar(&self) -> Grammar;
 
     /// An identifier in quotes, embedded quotes doubled.

@@ -20,7 +20,7 @@ use crate::tls::{self, Loopback, Trust};
 const AFTERTHOUGHT: Duration = Duration::from_secs(1);
 /// One TLS record.
 const CHUNK: usize = 16 * 1024;
-/// More than any server greets with.
+/// The most bytes of a greeting: more than any server sends.
 const LONGEST_GREETING: usize = 64 * 1024;
 /// The packet of MySQL with which a client begins TLS, without its header.
 const SSL_REQUEST: usize = 32;
@@ -107,7 +107,7 @@ impl Tunnel {
 }
 
 impl Protocol {
-    /// Carries what comes before TLS; false if there will be none, which the client has been told.
+    /// Carries the bytes before TLS; false if there will be none, which the client has been told.
     async fn begins_tls(self, client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<bool> {
         match self {
             Protocol::PostgreSql => {

@@ -25,10 +25,10 @@ pub(super) trait Reach: ConnectOptions + Clone {
 
     fn to(self, host: &str, port: u16, mode: Self::Mode) -> Self;
 
-    /// With authorities, as PEM.
+    /// The options with authorities, as PEM.
     fn trusting(self, authorities: Vec<u8>) -> Self;
 
-    /// With a certificate of the client and its key, as PEM.
+    /// The options with a certificate of the client and its key, as PEM.
     fn identified(self, certificates: &[u8], key: &[u8]) -> Self;
 }
 

@@ -92,7 +92,7 @@ impl Beside {
     }
 }
 
-/// Names of thread states are not translated.
+/// True if a thread waits for a lock. The names of its states are not translated.
 fn waits_for_a_lock(state: &str) -> bool {
     state.starts_with("Waiting for") && (state.contains("lock") || state.contains("flush"))
 }
@@ -138,7 +138,7 @@ async fn rows_text(connection: &mut MySqlConnection, sql: &str) -> Result<Option
     Ok(rows.first().map(|row| text(row, 0)).transpose()?.flatten().map(str::to_owned))
 }
 
-/// Says goodbye; a server that does not care is not waited for.
+/// Closes the connection politely; a server that does not answer is not waited for.
 async fn done(connection: MySqlConnection) {
     let _ = tokio::time::timeout(Duration::from_millis(500), connection.close()).await;
 }

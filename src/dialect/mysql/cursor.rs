@@ -34,7 +34,7 @@ pub(super) enum CursorDecoder {
 }
 
 impl CursorDecoder {
-    /// None if the column cannot carry a cursor of that kind.
+    /// The decoder for a kind of cursor; none if the column cannot carry it.
     pub(super) fn bind(column: &ColumnType, kind: CursorKind) -> Option<Self> {
         match (kind, column.wire()) {
             (CursorKind::Unsigned, Wire::LongLong) => Some(CursorDecoder::Unsigned),

@@ -1,6 +1,6 @@
-//! TiDB as of a time. A time of the cluster is whole milliseconds and a counter; what is read as of its first moment is
-//! all that was committed until then. A row may still get an earlier time of commit than one that was read as of, if
-//! it is written to a range of keys that nobody has read as of that time: what was read stays, what was not may grow.
+//! TiDB as of a time. A time of the cluster is whole milliseconds and a counter; a read as of its first moment has all
+//! that was committed until then. A row may still get an earlier time of commit than one that was read as of, if it is
+//! written to a range of keys that nobody has read as of that time: what was read stays, what was not may grow.
 
 use std::time::Duration;
 

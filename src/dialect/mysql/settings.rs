@@ -24,7 +24,7 @@ struct Variable {
     set_to: &'static str,
     /// The same as the server shows it.
     shown: &'static str,
-    /// Why a user may not set it to something else; empty if he may.
+    /// The reason why a user may not set it to something else; empty if that is allowed.
     relied_on: &'static str,
 }
 
@@ -43,7 +43,7 @@ const ONE_VIEW: &str = "every poll would read the same old view, and the open tr
 const PAST: &str = "what is read would be of the past";
 const LEFT_OUT: &str = "rows would be left out";
 
-/// In an order in which they can be set. Those that a server does not know are not asked for.
+/// The variables, in an order in which they can be set. A server is not asked for those that it does not know.
 const VARIABLES: &[Variable] = &[
     // How long a transaction lives.
     variable("autocommit", "1", "ON").relied_on(ONE_VIEW),

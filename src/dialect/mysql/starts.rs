@@ -1,7 +1,7 @@
-//! Start times of open transactions, and what is known of them between two looks. What the server shows is when a
-//! transaction began in the engine; but its first statement has taken its time before, and may have waited for a lock of the
-//! table in between. So a transaction that was not there at the last look counts from that look on, or from the statement its
-//! session was running then without one. Lives as long as the session; pure.
+//! Start times of open transactions, followed from look to look. The server shows when a transaction began in the
+//! engine; but its first statement has taken its time before, and may have waited for a lock of the table in between.
+//! So a transaction that was not there at the last look counts from that look on, or from the statement its session was
+//! running then without one. Lives as long as the session; pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::model::{Micros, OpenTransaction};
 #[derive(Default)]
 pub(super) struct Writers {
     pub(super) sight: Option<Sight>,
-    /// They could be seen by this session: an empty list would be believed.
+    /// True if this session could see them: an empty list would be believed.
     pub(super) promised: bool,
     pub(super) starts: Starts,
 }
@@ -25,18 +25,18 @@ pub(super) enum Sight {
     Engine,
     /// The list of a TiDB cluster.
     Cluster,
-    /// Nothing: why, and what would change that.
+    /// Nothing, with the reason and the remedy.
     Nothing { why: &'static str, raise: String },
 }
 
-/// Somebody who writes, or may.
+/// A session that writes, or may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Seen {
     /// The session.
     pub(super) connection: u64,
     /// The transaction, as long as it is open; none for a statement that has not begun one yet.
     pub(super) transaction: Option<String>,
-    /// When the server has it begin.
+    /// The begin of the transaction, as the server has it.
     pub(super) began: Option<Micros>,
     /// The start of its session's statement, where that is seen.
     pub(super) statement: Option<Micros>,
@@ -48,7 +48,7 @@ pub(super) struct Seen {
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     clock: Option<Micros>,
-    /// Lower bounds of what a transaction may write.
+    /// Lower bounds of the times that a transaction may write.
     transactions: HashMap<String, Option<Micros>>,
     /// The start of each session's statement that ran without a transaction.
     statements: HashMap<u64, Option<Micros>>,

@@ -133,7 +133,7 @@ pub(super) struct ColumnType {
 }
 
 impl ColumnType {
-    /// Of `information_schema.columns.column_type`: `decimal(10,2) unsigned zerofill`.
+    /// The type of `information_schema.columns.column_type`: `decimal(10,2) unsigned zerofill`.
     pub(super) fn of_catalog(column_type: &str) -> Self {
         let lower = column_type.to_ascii_lowercase();
         let word_end = lower.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(lower.len());
@@ -157,7 +157,7 @@ impl ColumnType {
         }
     }
 
-    /// Of a result column; how many digits a number has after the point is not known from it.
+    /// The type of a result column, which does not tell the digits of a number after the point.
     pub(super) fn of_result(info: &MySqlTypeInfo) -> Self {
         let shape = Shape::of(info);
         let kind = shape.kind();

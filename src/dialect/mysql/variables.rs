@@ -23,7 +23,7 @@ pub(super) struct Variables {
     unsettled: Option<String>,
 }
 
-/// Notes how a query is described.
+/// Takes in the description of a query.
 ///
 /// # Errors
 /// `SourceSchema` if the type of a column depends on the value that a user variable has got.

@@ -138,7 +138,7 @@ fn cluster(kind: Server) -> String {
     )
 }
 
-/// Those who write what another server has sent, with its times.
+/// The threads that write what another server has sent, with its times.
 const APPLIER_THREADS: &str = "select 1 from performance_schema.threads
     where name regexp '^thread/sql/(replica|slave)_(sql|worker)$' limit 1";
 const APPLIER_SESSIONS: &str = "select 1 from information_schema.processlist
@@ -161,7 +161,7 @@ async fn find_in_cluster(session: &mut Session) -> Result<Sight> {
     }
 }
 
-/// None if the account or the server does not let it be asked.
+/// The answer; none if the account or the server does not allow the question.
 fn permitted<T>(answer: Result<T>) -> Result<Option<T>> {
     use ErrorKind::{Config, Privilege, SchemaChanged, SourceRefused, SourceSchema};
     match answer {
@@ -225,7 +225,7 @@ struct Look {
     is_stale: bool,
 }
 
-/// None if there is no proof that it shows all of them.
+/// The transactions in performance_schema; none if there is no proof that it shows all of them.
 async fn look_at_schema(session: &mut Session, prepared: bool) -> Result<Option<Look>> {
     // What is prepared in between is seen twice, not never.
     let recover = if prepared { "xa recover; " } else { "" };

@@ -86,7 +86,7 @@ impl Candidates {
         Self { zones: agreeing(&TZ_VARIANTS, instants, offsets), last: offsets.last().copied().unwrap_or(0) }
     }
 
-    /// Those of them that have these offsets too; all if none has, for the server's tables may be older than ours.
+    /// The candidates that have these offsets too; all if none has, for the server's tables may be older than ours.
     fn that_agree(self, instants: &[DateTime<Utc>], offsets: &[i32]) -> Self {
         let zones = agreeing(&self.zones, instants, offsets);
         if zones.is_empty() { self } else { Self { zones, ..self } }

@@ -28,9 +28,9 @@ const LOOK: &str = "
          where a.wait_event_type = 'Lock') as h)
     from (select 1) as one left join pg_catalog.pg_stat_activity a on a.pid = $1 and";
 const CANCEL: &str = "select pg_cancel_backend(a.pid) from pg_catalog.pg_stat_activity a where a.pid = $1 and";
-/// It is the session that was there at that time.
+/// The condition that it is the session of that time.
 const OWN: &str = "a.backend_start < to_timestamp($2) + interval '1 s'";
-/// It is in the transaction of that time.
+/// The condition that it is in the transaction of that time.
 const POOLED: &str = "abs(extract(epoch from a.xact_start)::float8 - $2) < 0.001";
 
 /// A session and a time of its: of its start, or behind a pooler of its transaction's.
@@ -58,7 +58,7 @@ pub(super) struct Beside {
     way: Way<PgSslMode>,
     options: PgConnectOptions,
     pooled: bool,
-    /// When the server was started, which tells it from others behind the same address.
+    /// The start of the server, which tells it from others behind the same address.
     instance: String,
     backend: Mutex<Option<Backend>>,
 }
@@ -111,7 +111,7 @@ impl Beside {
     }
 }
 
-/// Says goodbye; a server that does not care is not waited for.
+/// Closes the connection politely; a server that does not answer is not waited for.
 async fn done(connection: PgConnection) {
     let _ = tokio::time::timeout(Duration::from_millis(500), connection.close()).await;
 }

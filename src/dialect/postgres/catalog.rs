@@ -192,7 +192,7 @@ struct CatalogColumn {
     auto_increment: bool,
     /// Its place in the primary key.
     key_position: Option<i32>,
-    /// It is a table's column, not an expression.
+    /// True if it is a table's column, not an expression.
     has_origin: bool,
     /// Its collation, unless that compares by bytes.
     collation: Option<String>,

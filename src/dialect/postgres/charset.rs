@@ -17,7 +17,7 @@ pub(super) struct Charset {
 }
 
 impl Charset {
-    /// Of the database's encoding.
+    /// The characters of a database's encoding.
     pub(super) fn new(encoding: &str) -> Self {
         Self { encoding: encoding.to_owned(), known: HashMap::new() }
     }

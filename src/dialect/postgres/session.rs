@@ -32,7 +32,7 @@ pub(super) struct Session {
     pub(super) hide_unprivileged: bool,
     pub(super) vigil: Vigil,
     pub(super) beside: Arc<Beside>,
-    /// A pooler may stand between: no named statements, one transaction around each call.
+    /// True if a pooler may stand between: no named statements, one transaction around each call.
     pub(super) pooled: bool,
     /// The statement that begins a transaction of one call.
     pub(super) begin: String,
@@ -45,11 +45,11 @@ pub(super) struct Session {
 /// State of the session that outlives a call.
 #[derive(Default)]
 pub(super) struct Notes {
-    /// Prepared statements no longer fit the tables.
+    /// True if prepared statements no longer fit the tables.
     pub(super) stale: bool,
-    /// A transaction was left open by a result that was not read to its end.
+    /// True if a transaction was left open by a result that was not read to its end.
     pub(super) open_transaction: bool,
-    /// A transaction is open in which everything is one view.
+    /// True if a transaction is open in which everything is one view.
     pub(super) in_view: bool,
     /// The visibility of transactions, once it was looked at.
     pub(super) rights: Option<Rights>,

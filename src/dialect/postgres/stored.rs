@@ -26,7 +26,7 @@ use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId}
 /// The relations known to need it, by the database they are in. They outlive the session, which an error may end.
 static RELATIONS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
-/// From now on the relation is read as it is stored. False if it is already.
+/// Makes the relation be read as it is stored from now on. False if it is already.
 pub(super) fn remember(identity: &str, relation: &Relation) -> bool {
     let place = (identity.to_owned(), relation.to_string());
     locked(&RELATIONS).insert(place)

@@ -227,8 +227,8 @@ async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAns
     Ok(answer)
 }
 
-/// Snapshot, ids in progress among those asked for, and whether all that was running still is. Ids of hidden
-/// transactions that have ended before the view are asked for in vain, which harms nothing.
+/// The query for a snapshot, the ids in progress among those asked for, and whether all that was running still is. Ids
+/// of hidden transactions that have ended before the view are asked for in vain, which harms nothing.
 fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u64)]) {
     let mut asked: Vec<String> = spans.iter().map(|(from, to)| format!("generate_series({from}, {to})")).collect();
     asked.extend(hidden.iter().map(|(from, to)| format!("generate_series({from}, {})", to - 1)));

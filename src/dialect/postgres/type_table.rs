@@ -31,7 +31,7 @@ pub(super) enum Of {
     Extension(&'static str),
     /// Every type of a kind.
     Kind(CatalogKind),
-    /// Whatever is left.
+    /// Every other type.
     Rest,
 }
 
@@ -39,10 +39,10 @@ pub(super) enum Of {
 #[derive(Debug, PartialEq)]
 pub(super) enum Maps {
     To(FieldType),
-    /// Text that the server makes of it: the driver does not know the type, and would look it up between the preparation
-    /// of an unnamed statement and its use, which ends the statement.
+    /// Text as the server writes it: the driver does not know the type, and would look it up between the preparation of
+    /// an unnamed statement and its use, which ends the statement.
     Text,
-    /// By precision and scale.
+    /// A number by precision and scale.
     Numeric,
     Money,
     /// `bit(1)` is a boolean, longer ones their digits.
@@ -58,7 +58,7 @@ pub(super) enum Maps {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Serves {
     Integer,
-    /// As an integer without digits after the point, else as text.
+    /// An integer where it has no digits after the point, else text.
     Numeric,
     Date,
     Timestamp,

@@ -12,7 +12,7 @@ use crate::config::spec::{DecimalHandling, TimeHandling, TypeSpec, ZeroDate};
 use crate::model::{ColumnDefinition, CursorKind, FieldType, Projection};
 
 impl Wire {
-    /// Of a result column.
+    /// The wire form of a result column.
     pub(super) fn of_result(info: &PgTypeInfo) -> Self {
         match info.oid().and_then(|oid| TYPES.iter().find(|row| row.of == Of::Oid(oid.0))) {
             Some(row) => row.wire,
@@ -61,7 +61,7 @@ pub(super) enum Mapping {
     Field {
         field_type: FieldType,
         projection: Projection,
-        /// The field is optional whatever the column is.
+        /// True if the field is optional whatever the column is.
         optional: bool,
     },
     /// Kafka Connect's source has no mapping for the type.

@@ -20,7 +20,7 @@ enum Names {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Maps {
     Boolean,
-    /// So many bits, or 64 once a value needs them.
+    /// An integer of so many bits, or of 64 once a value needs them.
     Integer(u8),
     /// A float, or a double once a value needs its digits.
     Real,

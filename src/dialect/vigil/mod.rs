@@ -22,7 +22,7 @@ use crate::model::{Instant as Moment, Relation};
 
 /// The longest time for a statement to end after it was cancelled.
 const GRACE: Duration = Duration::from_secs(5);
-/// When the server is asked for the first time: before the status says that a poll takes long.
+/// The silence after which the server is asked for the first time: before the status says that a poll takes long.
 const FIRST_LOOK: Duration = Duration::from_secs(4);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ pub struct Vigil(Arc<Inner>);
 
 struct Inner {
     door: Option<Arc<dyn SideDoor>>,
-    /// After this long the silence of a server that cannot be asked means that it is lost.
+    /// The silence after which a server that cannot be asked is taken for lost.
     limit: Duration,
     state: Mutex<State>,
 }
@@ -65,13 +65,13 @@ pub struct Silence {
     pub reason: String,
     /// The advice.
     pub advice: &'static str,
-    /// The server is at work on it.
+    /// True if the server is at work on it.
     pub at_work: bool,
 }
 
-/// Why a statement is not waited for any longer.
+/// The reason why a statement is not waited for any longer.
 enum End {
-    /// It shall be cancelled.
+    /// The statement shall be cancelled.
     Cut(Error),
     /// The session cannot be used any more.
     Lost(Error),
@@ -84,12 +84,12 @@ impl fmt::Debug for Vigil {
 }
 
 impl Vigil {
-    /// For a session whose server cannot be asked (yet): a silence of `limit` means that it is lost.
+    /// The vigil of a session whose server cannot be asked (yet): after a silence of `limit` it is taken for lost.
     pub(super) fn blind(limit: Duration) -> Self {
         Self::new(limit, None)
     }
 
-    /// For a session whose server can be asked.
+    /// The vigil of a session whose server can be asked.
     pub(super) fn beside(limit: Duration, door: Arc<dyn SideDoor>) -> Self {
         Self::new(limit, Some(door))
     }
@@ -148,7 +148,7 @@ impl Vigil {
         self.state().running = Some(Running { since: now, heard: now, seen: None });
     }
 
-    /// Rows have come, or are waited for from now on.
+    /// Notes that rows have come, or are waited for from now on.
     pub(super) fn hears(&self) {
         if let Some(running) = &mut self.state().running {
             (running.heard, running.seen) = (Instant::now(), None);
@@ -201,7 +201,7 @@ impl Vigil {
         }
     }
 
-    /// Cancels what shall not go on, and waits for its end, so that the session can be used again.
+    /// Cancels a statement that shall not go on, and waits for its end, so that the session can be used again.
     async fn leave<T, E>(
         &self,
         end: End,

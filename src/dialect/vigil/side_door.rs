@@ -11,13 +11,13 @@ pub(in crate::dialect) enum Seen {
     AtWork,
     /// Its statement waits for a lock; whose, in words that follow "held by", if that is shown.
     Locked(Option<String>),
-    /// It has no statement any more, or nobody takes its answer.
+    /// The session has no statement any more, or nobody takes its answer.
     Idle,
-    /// There is no such session.
+    /// The server has no such session.
     Gone,
-    /// It does not tell, and why.
+    /// The server does not tell, for this reason.
     Untold(String),
-    /// It cannot be reached over another connection either.
+    /// The server cannot be reached over another connection either.
     Unreached,
 }
 

@@ -23,9 +23,9 @@ pub(super) struct Case {
     pub(super) limit: Duration,
     pub(super) bound: Option<Duration>,
     pub(super) has_rows: bool,
-    /// The look before has found this too.
+    /// True if the look before has found this too.
     pub(super) again: bool,
-    /// Every look until now has found this.
+    /// True if every look until now has found this.
     pub(super) always: bool,
 }
 
