@@ -21,7 +21,7 @@ pub struct Step {
     pub records: usize,
 }
 
-/// Before the connector runs, and while it catches up.
+/// The steps before the connector runs, and while it catches up.
 pub const STEPS: &[Step] = &[
     Step {
         sentence: "Two rows are in the table.",
@@ -51,7 +51,7 @@ pub const STEPS: &[Step] = &[
     },
 ];
 
-/// While the connector runs, after the user has seen the records of [`STEPS`].
+/// The steps while the connector runs, after the user has seen the records of [`STEPS`].
 pub const LATER: &[Step] = &[
     Step {
         sentence: "The connector is running. The price of row 5 changes,",

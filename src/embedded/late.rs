@@ -56,12 +56,12 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Rows.
+    /// The number of rows.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// Those that were committed when a row with a later timestamp had been.
+    /// The number of rows that were committed when a row with a later timestamp had been.
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
     }
@@ -71,7 +71,7 @@ impl Committed {
 pub struct LateTable {
     source: SourceSpec,
     name: String,
-    /// As rowtide reads.
+    /// A connection as rowtide reads.
     reader: Box<dyn SourceConnection>,
     committed: Arc<Committed>,
 }
@@ -192,7 +192,7 @@ pub struct Application {
     connection: PgConnection,
     table: String,
     committed: Arc<Committed>,
-    /// When the open transaction began, by the server's clock: what its rows have as timestamp.
+    /// The begin of the open transaction, by the server's clock: the timestamp of its rows.
     began: i64,
     /// The number of rows it has written.
     inserted: u64,

@@ -180,7 +180,7 @@ impl Store {
         Ok(uses.map(|found| (found.subject, found.version)).collect())
     }
 
-    /// Why a schema cannot be read together with a version (none: those the subject's level asks for).
+    /// The reasons why a schema cannot be read together with a version (none: those the subject's level asks for).
     pub(super) fn check(&self, subject: &str, version: Option<&str>, text: &str) -> Answer<Vec<String>> {
         let stored = parse(text)?;
         match version {
