@@ -41,7 +41,7 @@ impl KnownColumns {
         })
     }
 
-    /// These columns are delivered from now on.
+    /// Notes that these columns are delivered from now on.
     pub(super) fn accept(&self, definition: &TableDefinition) {
         self.lock().insert(definition.relation.clone(), definition.clone());
     }

@@ -33,7 +33,7 @@ pub(super) struct Known {
     ids: Option<CursorFact>,
     times: Option<CursorFact>,
     logged: Vec<CursorFact>,
-    /// When ids and times were last looked at.
+    /// The time of the last look at ids and times.
     checked: Option<Clock>,
     /// The newest time the table had then, as the column holds it.
     newest: Option<Micros>,
@@ -57,12 +57,12 @@ impl Known {
         self.checked.is_none_or(|checked| checked.elapsed() >= interval)
     }
 
-    /// Ids and times have been looked at.
+    /// Notes that ids and times have been looked at.
     pub(super) fn checked(&mut self) {
         self.checked = Some(Clock::now());
     }
 
-    /// Ids and times are to be looked at before the next page.
+    /// Makes ids and times be looked at before the next page.
     pub(super) fn check_again(&mut self) {
         self.checked = None;
     }

@@ -1,8 +1,8 @@
-//! E2 for a whole connector: who reads its offsets is alone with them. A transactional id fences one task, but tables
-//! move from task to task between two processes, and the number of tasks may change. So a process first puts its
-//! name to the connector, under the id of its first task, then fences all other ids, its own and those of more tasks
-//! there once were, and only then reads. A session that starts again looks for the name before it fences: who was
-//! overtaken must not fence in turn.
+//! The fence of a whole connector (E2): a process that reads its offsets is alone with them. A transactional id fences
+//! one task, but tables move from task to task between two processes, and the number of tasks may change. So a process
+//! first puts its name to the connector, under the id of its first task, then fences all other ids, its own and those
+//! of more tasks there once were, and only then reads. A session that starts again looks for the name before it fences:
+//! who was overtaken must not fence in turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,7 +72,7 @@ impl Fence {
         self.load(parts).await
     }
 
-    /// Puts the name of this process to the connector. Where no other id than that of `sink` is or was in use, the
+    /// Signs the connector with the name of this process. Where no other id than that of `sink` is or was in use, the
     /// offsets that were read under it are given.
     async fn claim(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Option<Loaded>> {
         // What the predecessors left open would hold the reading up.
@@ -101,7 +101,7 @@ impl Fence {
         sink.spent().map_or(Ok(()), Err)
     }
 
-    /// Says that this task has fenced, and waits for the others.
+    /// Notes that this task has fenced, and waits for the others.
     pub(super) async fn pass(&self) {
         if !self.passed.swap(true, Ordering::Relaxed) {
             self.left.send_modify(|left| *left = left.saturating_sub(1));

@@ -13,17 +13,17 @@ pub(super) struct ReadHead {
     pub(super) offset: Option<SourceOffset>,
     /// The position behind which is read; none: from the beginning.
     pub(super) position: Option<Position>,
-    /// The table is read from its beginning although there is an offset, for it is another one now. Kafka Connect's fields
-    /// of that offset say nothing of it.
+    /// True if the table is read from its beginning although there is an offset, for it is another one now. Kafka
+    /// Connect's fields of that offset say nothing of it.
     pub(super) begins_anew: bool,
-    /// The position belongs to the columns that are bound.
+    /// True if the position belongs to the columns that are bound.
     pub(super) is_found: bool,
     /// The checkpoint of the late-commit guard that was handed on with the offset; none: that which is stored in it.
     pub(super) guard: Option<Arc<dyn GuardCheckpoint>>,
 }
 
 impl ReadHead {
-    /// At the beginning of a table, before anything is known of its offset.
+    /// A head at the beginning of a table, before anything is known of its offset.
     pub(super) fn new(partition: SourcePartition) -> Self {
         Self { partition, offset: None, position: None, begins_anew: false, is_found: false, guard: None }
     }
@@ -33,7 +33,7 @@ impl ReadHead {
         self.offset.as_ref().filter(|_| !self.begins_anew)
     }
 
-    /// Back to the beginning: the table is another one.
+    /// Goes back to the beginning: the table is another one.
     pub(super) fn begin_anew(&mut self) {
         (self.position, self.begins_anew) = (None, true);
     }

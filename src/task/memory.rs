@@ -15,9 +15,9 @@ const MIB: usize = 1024 * 1024;
 const BASE: usize = 40 * MIB;
 /// A page never holds more, however much there is: larger ones are not faster.
 const LARGEST_PAGE: usize = 8 * MIB;
-/// Likewise for the producer's queue.
+/// The largest queue of a producer, likewise.
 pub const LARGEST_QUEUE: usize = 32 * MIB;
-/// With less a task would do little but wait for the brokers.
+/// The least memory of a task: with less it would do little but wait for the brokers.
 const LEAST: usize = 2 * MIB;
 /// Pages of a task. The fifth is for what a page is longer than its limit: its last row, and buffers that have grown.
 const PAGES: usize = 5;
@@ -107,7 +107,7 @@ impl Claims {
     }
 }
 
-/// Of so much memory, the bytes of one task's pages.
+/// The bytes of one task's pages, of so much memory.
 fn divided<'c>(max: usize, claims: impl Iterator<Item = &'c Claim>) -> usize {
     let (mut tasks, mut to_come, mut taken) = (0, 0, BASE);
     for claim in claims {

@@ -16,14 +16,14 @@ use crate::zone::Zone;
 /// The age of the table by its stored position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    /// Nothing speaks against it, or it was accepted before.
+    /// A position with nothing against it, or one that was accepted before.
     Fine,
-    /// It lies beyond the table, and the operator goes on all the same.
+    /// A position beyond the table, with which the operator goes on all the same.
     Accepted,
 }
 
 impl Polled {
-    /// Holds a stored position against the table.
+    /// Compares a stored position with the table.
     ///
     /// # Errors
     /// `ForeignServer` if the table ends before it; those of the connection.

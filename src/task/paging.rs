@@ -37,7 +37,7 @@ impl Paging {
         Limits { rows: self.rows, bytes: self.max_bytes() }
     }
 
-    /// Rows and bytes per row that a batch is made for.
+    /// The rows and the bytes per row that a batch is made for.
     pub(super) fn expected(&self) -> (usize, usize) {
         let rows = self.rows.min(MAX_PAGE_ROWS);
         (rows, self.row_bytes.min(self.max_bytes() / rows.max(1) + 1))
@@ -68,7 +68,7 @@ impl Paging {
         self.restart();
     }
 
-    /// Back to the size of a first page.
+    /// Goes back to the size of a first page.
     pub(super) fn restart(&mut self) {
         self.rows = self.base;
     }

@@ -31,7 +31,7 @@ use crate::status::{ConnectorStatus, TableBoard};
 
 /// A connection that was idle for longer is asked whether it is still one before it is used.
 const IDLE: Duration = Duration::from_secs(10);
-/// When a table is looked at again that was given up until the next start.
+/// The pause of a table that was given up until the next start.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// The interval at which a table that is away is looked for.
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
@@ -42,23 +42,23 @@ const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
-    /// Offsets, what is known of their tables, and the server they belong to.
+    /// The offsets, the marks of their tables, and the server they belong to.
     stored: Loaded,
-    /// The present connection leads to that server.
+    /// True if the present connection leads to that server.
     recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
-    /// When the connection was last used.
+    /// The last use of the connection.
     used: Clock,
     /// The open transactions of the database that the connection leads to.
     watch: Observer,
     relations: Vec<Polled>,
     /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
     parked: HashMap<Relation, Parked>,
-    /// When its tables are looked at.
+    /// The looks at its tables.
     looks: Looks,
-    /// When the stage was made; relations with a guard are due in its rhythm.
+    /// The rhythm, counted from the start of the stage, in which relations with a guard are due.
     rhythm: Rhythm,
-    /// Those of `relations`, for whoever watches them while they are polled.
+    /// The boards of `relations`, for the watch over them while they are polled.
     boards: Arc<[TableBoard]>,
     activity: Activity,
     out: Outbox,

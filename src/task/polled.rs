@@ -44,7 +44,7 @@ pub(super) struct Polled {
     pub(super) passes: Passes,
     /// The upper bound of `--once`, fixed at the first poll.
     pub(super) fixed_upper: Option<CursorValue<'static>>,
-    /// The last message handed on promised more, so the commit stage keeps its transaction open for it.
+    /// True if the last message handed on promised more, so the commit stage keeps its transaction open for it.
     pub(super) more_promised: bool,
     pub(super) changes: Changes,
     pub(super) facts: Known,
@@ -129,7 +129,7 @@ impl Polled {
         }
     }
 
-    /// Hands the result of a step on, and makes what it has led to the present state.
+    /// Hands the result of a step on, and then makes it the present state.
     async fn install(&mut self, result: StepResult, place: Place<'_>, out: &Outbox) -> Result<bool> {
         let StepResult { step, head, guard, exhausted, .. } = result;
         match step {

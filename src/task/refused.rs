@@ -78,7 +78,7 @@ impl Refusals {
         state.tables.insert(table.to_owned(), Refusal { message, advice, until: Clock::now() + pause, pause });
     }
 
-    /// Why a table sits out, and for how long yet.
+    /// The reason why a table sits out, and the time left.
     pub(super) fn of(&self, table: &str) -> Option<(Error, Duration)> {
         let state = self.lock();
         let refusal = state.tables.get(table)?;

@@ -11,7 +11,7 @@ use crate::model::{Server, SourcePartition};
 /// Guards all tasks of one run of a connector. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct ServerGuard {
-    /// `--accept-server`: the first server this run meets is the right one.
+    /// True with `--accept-server`: the first server this run meets is the right one.
     accept: bool,
     /// `server.identity`.
     by: ServerIdentity,
@@ -23,20 +23,20 @@ pub struct ServerGuard {
 /// The knowledge of tables in this run.
 #[derive(Debug, Default)]
 struct Tables {
-    /// Those whose stored position was held against the table: once a run, rows may be deleted later.
+    /// Tables whose stored position was compared with them: once a run, rows may be deleted later.
     compared: HashSet<SourcePartition>,
-    /// Those that were not there for a while: what is there now may be another table of the same name.
+    /// Tables that were not there for a while: the one that is there now may be another of the same name.
     vanished: HashSet<SourcePartition>,
-    /// Those that begin anew and are gone on with all the same, by where their rows are.
+    /// Tables that begin anew and are read on all the same, with the storage of their rows.
     accepted: HashMap<SourcePartition, String>,
 }
 
 /// The verdict on a server that may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the remembered one.
+    /// The remembered server.
     Known,
-    /// It is the right one and must be remembered so.
+    /// The right server, which must be remembered.
     Remember(Server),
 }
 
@@ -126,7 +126,7 @@ impl ServerGuard {
         wanted
     }
 
-    /// That transactions were counted on is no news.
+    /// True if nothing new is to be remembered; that transactions were counted on is not.
     fn is_up_to_date(&self, known: &Server, wanted: &Server) -> bool {
         let names = |server: &Server| -> HashSet<String> {
             let of = |source: &String| numbered(source).map_or_else(|| source.clone(), |(of, _)| of.to_owned());
@@ -168,7 +168,7 @@ impl ServerGuard {
         self.tables().vanished.insert(partition.clone());
     }
 
-    /// Notes that the table that is there now is known, or begins anew and is read so.
+    /// Notes that the table that is there now is known, or is read as one that begins anew.
     pub(super) fn reappeared(&self, partition: &SourcePartition) {
         self.tables().vanished.remove(partition);
     }

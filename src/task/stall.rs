@@ -1,6 +1,6 @@
-//! Says in the status what keeps a stage when it takes long: a page's statement that does not return, brokers
-//! that do not take the rows. Nothing is cancelled here; the time limits of whoever does not answer do that. What a
-//! statement does meanwhile is known to the session's [`Vigil`].
+//! Stalls in the status: the cause that keeps a stage when it takes long, a page's statement that does not return,
+//! brokers that do not take the rows. Nothing is cancelled here; the time limits of whoever does not answer do that.
+//! What a statement does meanwhile is known to the session's [`Vigil`].
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -66,7 +66,7 @@ impl Activity {
         self.0.told.store(0, Ordering::Relaxed);
     }
 
-    /// There is a new connection.
+    /// Watches a new connection from now on.
     pub(super) fn asks(&self, vigil: Option<&Vigil>) {
         *self.0.vigil.lock().unwrap_or_else(PoisonError::into_inner) = vigil.cloned();
     }

@@ -150,7 +150,7 @@ impl Polled {
         })
     }
 
-    /// Goes on under a new definition.
+    /// Starts at the present position under a new definition.
     async fn start_where_it_was(&mut self, cx: &mut Context<'_>, binding: &Binding) -> Result<()> {
         let Some(offset) = &self.head.offset else { return Ok(()) };
         // The cursor's type may be another one now; the offset says the same in its terms.

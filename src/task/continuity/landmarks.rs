@@ -10,7 +10,7 @@ const KEPT: usize = 6;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Landmarks {
     kept: Vec<Landmark>,
-    /// Rows that were read since the table was looked at: of which table they are is not known yet.
+    /// Rows that were read since the last look at the table, which may be those of another one.
     pending: Vec<Landmark>,
     /// The number of rows that have been read.
     read: u64,
@@ -62,7 +62,7 @@ impl Landmarks {
         !self.pending.is_empty()
     }
 
-    /// Keeps those that are still there, as they are now.
+    /// Keeps the rows that are still there, as they are now.
     pub(super) fn replace(&mut self, kept: Vec<Landmark>) {
         self.kept = kept;
     }

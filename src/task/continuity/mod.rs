@@ -29,13 +29,13 @@ use crate::reader::Page;
 /// The interval at which tables are looked at, and how much more time than a look takes passes between two.
 const EVERY: Duration = Duration::from_secs(2);
 const SHARE: u32 = 50;
-/// New landmarks are stored with rows, not more often.
+/// The shortest interval at which new landmarks are stored with rows.
 const STORED_EVERY: Duration = Duration::from_secs(30);
 
 /// The time that a table may be away before it has failed: between DROP and CREATE.
 const MISSED: Duration = Duration::from_secs(5);
 
-/// When the tables of a task are looked at again.
+/// The time of the next look at a task's tables.
 pub(super) struct Looks(Clock);
 
 impl Default for Looks {
@@ -64,12 +64,12 @@ pub(super) struct Continuity {
     found: Option<Incarnation>,
     has_looked: bool,
     landmarks: Landmarks,
-    /// It was found without rows up to the position: what comes there would be passed over.
+    /// True if it was found without rows up to the position: rows that come there would be passed over.
     is_emptied: bool,
-    /// When it was handed on to be stored, and whether there is something new since.
+    /// The time its mark was handed on to be stored; `has_news`: there is something new since.
     stored: Option<Clock>,
     has_news: bool,
-    /// It cannot be told, and that was said.
+    /// True if the log has said that it cannot be told.
     has_said: bool,
 }
 
@@ -95,7 +95,7 @@ impl Continuity {
         Some(TableMark { incarnation, landmarks: self.landmarks.kept().to_vec() })
     }
 
-    /// It was described anew, so it may be another one than at the last look.
+    /// Notes that the table was described anew, and may be another one than at the last look.
     pub(super) fn described(&mut self) {
         self.has_looked = false;
     }
@@ -137,7 +137,7 @@ impl Continuity {
         self.is_replaced() || self.is_emptied
     }
 
-    /// Notes that the table that is there is not the one that is known.
+    /// True if the table that is there is not the one that is known.
     fn is_replaced(&self) -> bool {
         matches!((&self.known, &self.found), (Some(known), Some(found)) if found.differs_from(known))
     }
@@ -148,13 +148,13 @@ impl Continuity {
         (self.is_emptied, self.has_news, self.has_said) = (false, true, false);
     }
 
-    /// It begins anew, and nothing of it has been read.
+    /// Takes the table for one that begins anew, of which nothing has been read.
     fn begin_anew(&mut self) {
         self.landmarks = Landmarks::default();
         self.adopt();
     }
 
-    /// Takes rows that were read; it is not sure yet of which table.
+    /// Takes rows that were read; of which table is not sure yet.
     pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, binding: &Binding) {
         if self.known.is_some() {
             self.landmarks.add(samples, records, binding);
@@ -299,7 +299,7 @@ impl Polled {
         }
     }
 
-    /// It is the table that was read.
+    /// Goes on with the table, which is the one that was read.
     fn go_on(&mut self, rows: Vec<Found>) {
         let kept = rows.into_iter().filter_map(|row| {
             let now = row.now?;

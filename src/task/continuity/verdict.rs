@@ -9,26 +9,26 @@ use crate::model::Landmark;
 /// The evidence for a table and against it.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    /// Nothing but a TRUNCATE that restarts the ids explains what the database shows.
+    /// True if nothing but a TRUNCATE that restarts the ids explains what the database shows.
     pub(super) is_truncated: bool,
     /// The database's word on its ids.
     pub(super) ids: Ids,
     /// The fate of the remembered rows.
     pub(super) rows: Vec<Found>,
-    /// There are rows up to the position.
+    /// True if there are rows up to the position.
     pub(super) has_rows_before: bool,
-    /// The position was configured, not read from a row.
+    /// True if the position was configured, not read from a row.
     pub(super) is_configured: bool,
 }
 
 /// The database's word on the ids of a table that is polled by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Ids {
-    /// They are counted on.
+    /// The ids are counted on.
     GoOn,
-    /// They are handed out again up to the position.
+    /// The ids are handed out again up to the position.
     Restarted,
-    /// Nothing.
+    /// Nothing is known of the ids.
     #[default]
     Unknown,
 }
@@ -37,7 +37,7 @@ pub(super) enum Ids {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) landmark: Landmark,
-    /// None: it is gone.
+    /// The row as it is now; none if it is gone.
     pub(super) now: Option<Now>,
 }
 
@@ -46,25 +46,25 @@ pub(super) struct Found {
 pub(super) struct Now {
     /// Hashes of names and values of its columns.
     pub(super) columns: Vec<(u32, u32)>,
-    /// It has a later time than the remembered one, as an update gives it.
+    /// True if it has a later time than the remembered one, as an update gives it.
     pub(super) is_later: bool,
-    /// It is there, and cannot be read.
+    /// True if it is there, and cannot be read.
     pub(super) is_unreadable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is the table that was read.
+    /// The table is the one that was read.
     Same,
-    /// It is empty up to the position, so nothing is passed over; what comes up to it will be.
+    /// The table is empty up to the position, so nothing is passed over; rows that come up to it will be.
     Emptied,
-    /// It begins anew.
+    /// The table begins anew.
     Anew,
     /// No row of it is known, so it cannot be told.
     Unknown,
 }
 
-/// So many columns that tell rows apart are not all the same by chance.
+/// The number of columns that tell rows apart which are not all the same by chance.
 const TELLING: usize = 2;
 
 impl Evidence {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::model::{CursorValue, Position};
 
-    /// Rows of id, name, city and state as they were and as they are; none: gone.
+    /// Evidence of rows of id, name, city and state as they were and as they are; none: gone.
     fn rows(rows: &[(&[u32], Option<&[u32]>)]) -> Vec<Found> {
         let columns = |values: &[u32]| (0..).zip(values.iter().copied()).collect::<Vec<(u32, u32)>>();
         let found = |(id, (was, is)): (i64, &(&[u32], Option<&[u32]>))| Found {

@@ -1,4 +1,4 @@
-//! Answers to what a method has to know of a relation before it can say what to read.
+//! Answers to the questions of a method about a relation.
 
 use super::observer::family;
 use super::stream::read_fingerprints;

@@ -31,7 +31,7 @@ pub(super) use self::stream::{GuardPoll, Phase};
 /// The difference between the clocks of a cluster's nodes and this process's clock, at most.
 const CLOCKS_APART: Duration = Duration::from_millis(200);
 
-/// Why a state is of no use.
+/// The reasons why a state is of no use.
 const ANOTHER_METHOD: &str = "late rows were looked for in another way until now";
 
 /// The same, where wall clocks have been set back for good.
@@ -50,7 +50,7 @@ pub(super) struct TableGuard {
     is_before_description: bool,
     /// The method's state; none before its first poll.
     method: Option<Box<dyn Method>>,
-    /// The table has just begun anew: it is not read as of a time before.
+    /// True if the table has just begun anew: it is not read as of a time before.
     is_anew: bool,
     /// The connection and the number of the last observation used.
     observed: (u64, u64),
@@ -198,7 +198,7 @@ impl TableGuard {
         self.risk(table, &format!("{why}; rows that committed late before then were not looked for"));
     }
 
-    /// From here on loss cannot be excluded.
+    /// Notes that loss cannot be excluded from here on.
     fn risk(&mut self, table: &str, reason: &str) {
         note_risk(&mut self.status, table, reason);
     }
@@ -374,7 +374,7 @@ fn note_risk(status: &mut GuardStatus, table: &str, reason: &str) {
     }
 }
 
-/// Stands for the columns that rows hold.
+/// A fingerprint of the columns that rows hold.
 fn columns_tag(definition: &TableDefinition) -> u32 {
     let columns = definition.columns.iter();
     let hash = columns.fold(Hash::default(), |hash, column| {

@@ -13,14 +13,14 @@ use crate::model::{Micros, PastView, ViewAnswer, ViewQuestion, micros_of};
 /// An older observation, or view, widens the window more than a query costs.
 const LONGEST_USE: Duration = Duration::from_secs(1);
 
-/// Follows what is open in the database, for all relations of a connection.
+/// The observer of a database's open transactions, for all relations of a connection.
 #[derive(Default)]
 pub(in crate::task) struct Observer {
     tracker: WatermarkTracker,
     /// Counts connections: what was observed on one says nothing on another.
     epoch: u64,
     low: Option<LowWatermark>,
-    /// When the last observation was asked for, and answered.
+    /// The times at which the last observation was asked for, and answered.
     asked: Option<(Clock, Clock)>,
     /// The ids that the last view may have hidden: the only ones that the next has to be asked for.
     unsettled: ViewQuestion,
@@ -37,14 +37,14 @@ struct OpenView {
 }
 
 enum ViewKind {
-    /// Of now.
+    /// A view of now.
     Now(ViewAnswer),
-    /// Of a time.
+    /// A view of a time in the past.
     Past(PastView),
 }
 
 impl Observer {
-    /// Another connection, perhaps to another server.
+    /// Begins anew for another connection, perhaps to another server.
     pub(in crate::task) fn reset(&mut self) {
         *self = Self { epoch: self.epoch + 1, ..Self::default() };
     }
@@ -129,7 +129,7 @@ impl Observer {
         Ok((past, low))
     }
 
-    /// When the view of a time was begun that is open.
+    /// The begin of the open view of a time in the past.
     pub(super) fn past_since(&self) -> Option<Clock> {
         self.view.as_ref().filter(|view| matches!(view.kind, ViewKind::Past(_))).map(|view| view.since)
     }
@@ -143,7 +143,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Something failed: the view, if one is open, shows nothing any more.
+    /// Ends the view after a failure; one that is open shows nothing any more.
     pub(in crate::task) async fn abandon(&mut self, connection: &mut dyn SourceConnection) -> Result<()> {
         self.view = None;
         connection.end_view().await

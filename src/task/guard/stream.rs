@@ -20,9 +20,9 @@ pub(in crate::task) struct GuardPoll {
     pub(super) poll: Box<dyn Poll>,
     /// The late queries, to be run after the page; each says whether its rows tell their transaction.
     pub(super) queries: VecDeque<(PlannedQuery, bool)>,
-    /// The query that runs tells the transactions of its rows.
+    /// True if the query that runs tells the transactions of its rows.
     late_has_xids: bool,
-    /// Rows are read below this only.
+    /// The value below which rows are read.
     pub(super) upper: Option<CursorValue<'static>>,
     /// The blocker that newer rows wait for.
     pub(super) blocker: Option<String>,
@@ -174,7 +174,7 @@ struct GuardedStream<'a> {
     poll: &'a mut GuardPoll,
     order: &'a TupleOrder,
     phase: Phase,
-    /// The last value of the cursor is the id of the row's transaction.
+    /// True if the last value of the cursor is the id of the row's transaction.
     has_xids: bool,
 }
 

@@ -48,7 +48,7 @@ struct StepPlan {
 /// The rows of a step that have not been handed on.
 struct StepRows {
     page: Page,
-    /// In the parts before rows were left out whose values did not fit.
+    /// True if rows whose values did not fit were left out in the parts before.
     has_misfits: bool,
     guard: Option<GuardPoll>,
     /// The time that late rows were looked for.
@@ -63,9 +63,9 @@ pub(super) struct StepResult {
     pub(super) head: Option<ReadHead>,
     /// The result of the guard's part.
     pub(super) guard: Option<GuardOutcome>,
-    /// Nothing newer is left.
+    /// True if nothing newer is left.
     pub(super) exhausted: bool,
-    /// Newer rows wait for an older transaction to end.
+    /// True if newer rows wait for an older transaction to end.
     pub(super) is_held_back: bool,
 }
 
@@ -139,7 +139,7 @@ impl Polled {
         Ok((result, place))
     }
 
-    /// Up to where is read; with `--once` up to where it was at the first poll.
+    /// The upper bound of the read; with `--once` that of the first poll.
     async fn upper(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<CursorValue<'static>>> {
         let upper = match (bound.binding.planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
@@ -204,7 +204,8 @@ impl Polled {
         Ok(StepResult { step: Some(step), head: Some(head), guard: outcome, exhausted, is_held_back: false })
     }
 
-    /// Rows left out of a step: makes sure that their values are at fault and not a schema that has changed.
+    /// Takes in the rows left out of a step: makes sure that their values are at fault and not a schema that has
+    /// changed.
     async fn leave_out(
         &mut self,
         cx: &mut Context<'_>,

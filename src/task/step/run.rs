@@ -26,7 +26,7 @@ pub(super) struct StepRun<'r, 'o> {
     out: &'o Outbox,
     /// The place for the next part.
     place: Option<Place<'o>>,
-    /// Part of the step has been handed on, the rest not yet.
+    /// True if part of the step has been handed on, and the rest not yet.
     is_torn: &'r mut bool,
     has_misfits: bool,
 }
@@ -75,7 +75,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         self.place.ok_or_else(|| Error::internal("a step has no place"))
     }
 
-    /// Rows after the position.
+    /// Reads rows after the position.
     async fn page(
         &self,
         connection: &mut dyn SourceConnection,
@@ -111,7 +111,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         Ok(Page { position: Some(tie), settled: None, ended: false, ..page })
     }
 
-    /// Rows at or before the position, behind those of a page.
+    /// Reads rows at or before the position, behind those of a page.
     async fn late(
         &mut self,
         connection: &mut dyn SourceConnection,

@@ -40,7 +40,7 @@ impl Polled {
         Ok(true)
     }
 
-    /// Hands on all rows but the last batch, which is still held. Whether rows were left out whose values did not fit.
+    /// Hands on all rows but the last batch, which is still held. True if rows were left out whose values did not fit.
     async fn read_whole(&self, cx: &mut Context<'_>, bound: &Bound) -> Result<(Pass, bool)> {
         let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
         let rule = rule(&self.spec, &bound.binding.planner, None).whole();

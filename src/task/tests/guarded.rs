@@ -210,7 +210,7 @@ impl Schedule {
         self.run(true) != Ok(0)
     }
 
-    /// Without faults, writes and lives that the failure does not need.
+    /// The schedule without faults, writes and lives that the failure does not need.
     fn smaller(mut self) -> Self {
         loop {
             match self.with_less().into_iter().find(Self::is_wrong) {

@@ -117,11 +117,11 @@ impl Planned {
 /// The end of a life.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
-    /// At once, wherever it is.
+    /// It is killed at once, wherever it is.
     Killed,
-    /// As asked, if nothing hangs.
+    /// It stops as asked, if nothing hangs.
     Stopped,
-    /// Not at all: the next one starts beside it.
+    /// It does not end: the next one starts beside it.
     TakenOver,
 }
 
@@ -133,17 +133,18 @@ struct Life {
     faults: Vec<Planned>,
     /// The longest duration of calls.
     pace: u64,
-    /// When so many units of rows appear in which table.
+    /// The inserts: the time, the table, and the units of rows.
     inserts: Vec<(u64, usize, i64)>,
 }
 
 #[derive(Debug, Clone)]
 struct Schedule {
     seed: u64,
-    /// Of [`MODES`].
+    /// The mode, of [`MODES`].
     mode: usize,
     shape: Shape,
-    /// So many rows come at once: none comes later that shares what was read with those, unless a key tells them apart.
+    /// The number of rows that come at once: none comes later that shares its cursor with those, unless a key tells
+    /// them apart.
     unit: i64,
     page: usize,
     tables: usize,
@@ -329,7 +330,7 @@ impl Schedule {
         Ok(())
     }
 
-    /// Without faults, rows and lives that the failure does not need.
+    /// The schedule without faults, rows and lives that the failure does not need.
     fn smaller(mut self) -> Self {
         loop {
             let candidates = self.with_one_less();

@@ -67,7 +67,7 @@ struct World {
     offsets: HashMap<SourcePartition, SourceOffset>,
     /// The newest owner of each task's transactional id.
     epochs: HashMap<usize, u64>,
-    /// Committed ones, signatures left out.
+    /// The number of committed ones, signatures left out.
     transactions: usize,
     open: usize,
     statements: usize,
@@ -89,10 +89,10 @@ struct World {
     pace: Option<(Rng, u64)>,
     /// The ids of rows that cannot be delivered.
     poison: Vec<i64>,
-    /// Such a row tells that the column is another one than described, and then it can be delivered.
+    /// True if such a row tells that the column is another one than described, and then it can be delivered.
     poison_teaches: bool,
     taught: bool,
-    /// Connections that are idle for half a minute are closed.
+    /// True if connections that are idle for half a minute are closed.
     closes_idle: bool,
     /// The database of the source, if it has transactions.
     database: Option<Database>,
@@ -101,13 +101,14 @@ struct World {
 /// The shape of tables: how their rows share the cursor, and what the catalog says of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shape {
-    /// So many rows have the same time; 0 is 1.
+    /// The number of rows with the same time; 0 is 1.
     pub(super) same_time: i64,
-    /// So many rows have the same id; 0 is 1.
+    /// The number of rows with the same id; 0 is 1.
     pub(super) same_id: i64,
-    /// The tables have no primary key.
+    /// True if the tables have no primary key.
     pub(super) is_keyless: bool,
-    /// The catalog does not say that no two rows share an id. If it does and they do, that was so when it was asked.
+    /// True if the catalog does not say that no two rows share an id. If it does and they do, that was so when it was
+    /// asked.
     pub(super) tells_nothing_of_ids: bool,
 }
 
@@ -116,7 +117,7 @@ const SERVER: &str = "the server";
 /// The key of the owner.
 const OWNER: &str = "the owner";
 
-/// Everything outside of the task.
+/// The world outside of the task.
 #[derive(Clone, Default)]
 pub(super) struct Outside(Arc<Mutex<World>>);
 
@@ -161,7 +162,7 @@ impl Outside {
         self.world().committed.iter().filter(|(found, _)| found == topic).map(|(_, id)| *id).collect()
     }
 
-    /// Topic and id of everything committed, in order.
+    /// The topic and id of every committed record, in order.
     pub(super) fn history(&self) -> Vec<(String, i64)> {
         self.world().committed.clone()
     }
@@ -170,7 +171,7 @@ impl Outside {
         self.world().transactions
     }
 
-    /// Transactions begun and neither committed nor aborted.
+    /// The number of transactions begun and neither committed nor aborted.
     pub(super) fn open(&self) -> usize {
         self.world().open
     }
@@ -184,7 +185,7 @@ impl Outside {
         self.world().statements
     }
 
-    /// Somebody takes the transactional id of a task over; the new epoch.
+    /// Takes the transactional id of a task over; gives the new epoch.
     pub(super) fn fence(&self, task: usize) -> u64 {
         let mut world = self.world();
         let epoch = world.epochs.entry(task).or_default();
@@ -192,7 +193,7 @@ impl Outside {
         *epoch
     }
 
-    /// Another process commits rows.
+    /// Commits rows by another process.
     pub(super) fn deliver(&self, topic: &str, table: &str, ids: impl IntoIterator<Item = i64>) {
         let mut world = self.world();
         for id in ids {
@@ -218,7 +219,7 @@ impl Outside {
         world.database.as_mut().map_or(now, Database::upper)
     }
 
-    /// From now on the source is this database.
+    /// Makes this database the source from now on.
     pub(super) fn be(&self, database: Database) {
         self.world().database = Some(database);
     }
@@ -232,7 +233,7 @@ impl Outside {
         self.world().now = micros;
     }
 
-    /// From now on connections lead to this server.
+    /// Makes connections lead to this server from now on.
     pub(super) fn lead_to(&self, identity: &str) {
         self.world().identity = Some(identity.to_owned());
     }
@@ -380,7 +381,7 @@ struct Sink {
     task: usize,
     epoch: u64,
     open: Option<Vec<(String, i64)>>,
-    /// A commit under this epoch may still arrive.
+    /// True if a commit under this epoch may still arrive.
     is_spent: bool,
 }
 

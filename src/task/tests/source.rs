@@ -349,7 +349,7 @@ struct Row {
     id: i64,
     time: i64,
     key: i64,
-    /// Of its transaction.
+    /// The id of its transaction.
     xid: i64,
 }
 
@@ -372,13 +372,13 @@ struct Wanted {
     from: Option<CursorValue<'static>>,
     after: Vec<CursorValue<'static>>,
     below: Option<CursorValue<'static>>,
-    /// Of one cursor only.
+    /// The one cursor of the rows.
     tie: Vec<CursorValue<'static>>,
-    /// Not after it.
+    /// The cursor that rows are not after.
     upto: Vec<CursorValue<'static>>,
-    /// Of these ids, where each range begins and its end.
+    /// The ids, as the begin and end of each range.
     ids: Option<Vec<(i64, i64)>>,
-    /// Of these transactions, where each range begins and the number after its end.
+    /// The transactions, as the begin of each range and the number after its end.
     xids: Option<Vec<i64>>,
     /// The places of the cursor's values.
     cursor: Vec<usize>,
