@@ -10,7 +10,7 @@ pub(super) struct Block {
     headers: Vec<(String, String)>,
     /// The content, in base64.
     body: String,
-    /// There is no `-----END`.
+    /// True if there is no `-----END`.
     pub(super) is_cut: bool,
 }
 

@@ -122,7 +122,8 @@ fn is_broken(stack: &ErrorStack) -> bool {
     stack.errors().iter().any(|error| error.reason_code() == 294)
 }
 
-/// Why there is no session. What OpenSSL thinks of a certificate it thinks also where the connection broke.
+/// The error of a session that was not opened. What OpenSSL thinks of a certificate it thinks also where the connection
+/// broke.
 fn refused(
     host: &str,
     trust: &Trust,
@@ -152,7 +153,8 @@ fn refused(
     }
 }
 
-/// Why a session has ended. With TLS 1.3 a server refuses a client's certificate only after the handshake.
+/// The error of a session that has ended. With TLS 1.3 a server refuses a client's certificate only after the
+/// handshake.
 pub fn ended(error: std::io::Error) -> Error {
     let says_no = error.get_ref().and_then(|cause| cause.downcast_ref::<openssl::ssl::Error>());
     if says_no.is_some_and(|cause| cause.ssl_error().is_some_and(|stack| !is_broken(stack))) {
