@@ -254,7 +254,7 @@ impl Error {
         self.0.context.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Without a context field, where whoever shows the error says it already.
+    /// The error without a context field, where the place that shows it names that already.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.0.context.retain(|(known, _)| *known != name);

@@ -123,7 +123,7 @@ fn position(bytes: &[u8]) {
     }
 }
 
-/// Everything that a registry answers.
+/// The answers of a registry.
 fn registry_answer(bytes: &[u8]) {
     registry::read_any(bytes);
 }

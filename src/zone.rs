@@ -24,7 +24,7 @@ pub enum Overlap {
     Later,
     /// The first time.
     Earlier,
-    /// None of the two.
+    /// Neither of the two.
     Fail,
 }
 
