@@ -172,7 +172,7 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
     for relation in relations {
         let read = async {
             let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
-            // Who may not read the table learns it here.
+            // A missing right to read the table shows here.
             let (plan, _) = inspect::plan(spec, &mut *connection, &binding, None).await?;
             let cursor = inspect::cursor(spec, &mut *connection, &binding).await?;
             Ok((binding, plan, cursor))

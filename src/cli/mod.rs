@@ -129,7 +129,7 @@ pub fn main() -> u8 {
     };
     let code = runtime.block_on(async {
         let code = dispatch(cli.command, Context { bars }).await;
-        // What was being read of a database is not read on for nobody.
+        // Statements that still run in a database are cancelled: nobody waits for their rows.
         crate::dialect::farewells().await;
         code
     });

@@ -167,7 +167,7 @@ impl Demo {
     }
 
     async fn show_offset(&self, fastest: Duration) -> Result<()> {
-        // The record is read a moment before its transaction's answer; the offset came with it.
+        // The record may be read a moment before the transaction is answered; the offset was committed with it.
         let stored = offset_tools::load(&self.spec).await?;
         for (partition, stored) in &stored.offsets {
             let value = String::from_utf8_lossy(&crate::offsets::format::value(&stored.offset)).into_owned();

@@ -49,7 +49,7 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         accept_server: args.accept_server,
     };
     let worker = Worker::new(options);
-    // Every one of them is taken, or none is started.
+    // All connectors are accepted, or none is started.
     for settings in connectors {
         if let Err(refused) = worker.put(settings, Put::Create(TargetState::Stopped)).await {
             return output::fail(&refused_at_start(refused));
@@ -106,7 +106,7 @@ async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
         stop.cancelled().await;
         tracing::info!("stopping: committing what is open");
         worker.shutdown().await;
-        // The ends are still to be told.
+        // Ends that have not been reported yet.
         pending::<()>().await;
     };
     tokio::pin!(stopping);

@@ -169,7 +169,7 @@ fn select(filter: &TableFilter, home: Home<'_>, dialect: &dyn Dialect, listed: &
         listed.iter().filter(|table| filter.selects(table, &quoted(dialect, table))).collect();
     let mut selected: Vec<TableId> = Vec::new();
     for table in &matching {
-        // Of several tables that a bare name means, the one at home is meant, unless another is named in full.
+        // A bare name that several tables have means the one in the home schema, unless another is named in full.
         let by_bare_name = filter.unqualified
             || !filter.whitelist.is_empty()
                 && !filter.whitelist.iter().any(|entry| is_full_name(entry, table, dialect));

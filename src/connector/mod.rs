@@ -232,7 +232,7 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
         connection.close().await;
         Ok(selected)
     };
-    // A large offsets topic takes its time, in which whoever is to be taken over from still runs.
+    // Reading a large offsets topic takes time, and the process that is to be taken over from still runs meanwhile.
     let read_ahead = async {
         parts.store.read_ahead(&spec.name).await;
         Ok(())

@@ -66,7 +66,7 @@ pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, 
         )
         .advise("stop it first; --force fences it, and it ends with exit code 4"));
     }
-    // Brokers that make topics by themselves would make one that deletes offsets.
+    // Brokers that create topics by themselves would create one that deletes offsets.
     admin::ensure_offsets_topic(&spec.kafka, &spec.offsets).await?;
     // Fence every task the connector may have before the position is moved under it.
     let mut first = sink(spec, 0).await?;
@@ -78,7 +78,8 @@ pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, 
     for task in spec.tasks_max..before {
         drop(sink(spec, task).await?);
     }
-    // Under the name of this process: who is fenced and starts again sees that the connector is not its own any more.
+    // Signed with the name of this process: a task that is fenced and starts again sees that another process owns the
+    // connector.
     let mut records = vec![store.stage_owner(&spec.name, &Owner::new(1))];
     records.extend(changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())));
     first.begin().await?;

@@ -60,7 +60,7 @@ impl AsOfState {
     /// Begins a poll. No row can come any more below `low`; `horizon` is the earliest time the database still knows.
     pub(super) fn poll(state: Option<Self>, low: i128, horizon: Micros) -> AsOfStep {
         let before = state.map(|state| state.as_of).filter(|before| *before >= horizon);
-        // Nothing that was open at the last poll, and nothing since, can write below the low watermark of then.
+        // No transaction that was open at the last poll or began since can write below the low watermark of that poll.
         let low = state.map_or(low, |state| low.max(state.low));
         AsOfStep {
             before,
@@ -171,7 +171,7 @@ impl Method for AsOf {
             upto: None,
             asks,
             is_timed: at.facts.is_timed(),
-            // In the order of ids a row is what it was when it was new, where its cursor tells which it is.
+            // An update moves no row in the order of ids, so where the cursor is unique the content does not count.
             by_content: at.facts.is_table && (at.facts.is_timed() || !at.facts.cursor.is_unique),
             step: AsOfState::poll(None, 0, 0),
         };
@@ -212,7 +212,7 @@ impl AsOfPoll {
                 let watermark = at.facts.watermark(&self.low, None).min(self.past.as_of);
                 let low = at.facts.clock.lowest_from(watermark).saturating_sub(at.behind(time, self.low.clock));
                 self.upto = time.map(|time| i128::from(time.saturating_add(grain(kind))));
-                // At the first look of a session not all that is open is known to be as old as it is.
+                // At the first look of a session the start of an open transaction may be earlier than seen.
                 state.filter(|_| self.low.number <= 1).map_or(i128::from(low), AsOfState::low)
             }
             None => {

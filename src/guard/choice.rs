@@ -117,7 +117,7 @@ pub fn choose(wanted: Wanted, facts: &Facts) -> Result<Choice, Missing> {
 /// The requirement of a method against the facts of a table: that of all methods that look for rows, and its own.
 fn requirement(wanted: Wanted, method: &MethodDefinition, facts: &Facts) -> Result<Supported, Missing> {
     if !method.cursor.is_met(facts.is_timed()) {
-        // One that is for other cursors is not missed.
+        // A method for other cursors is told as missing only if it was asked for.
         let is_named = wanted != Wanted::Auto && method.finds_rows();
         return Err(match method.cursor {
             CursorNeed::Time if is_named => Missing::new("it needs a timestamp", "use mode=timestamp+incrementing"),
@@ -147,7 +147,7 @@ impl Choice {
             Level::Exact if partial.is_some() => Level::Partial,
             level => level,
         };
-        // What is exact under conditions would be so under fewer with what is not used.
+        // A method that is exact with exceptions would have fewer with the unused requirement.
         let is_less = level != Level::Exact || unused.is_some();
         let remedy = partial.iter().chain(missing).chain(&unused).find_map(remedy).filter(|_| is_less);
         Self { method, level, uncovered: except, remedy }
@@ -175,7 +175,7 @@ pub fn refusals(wanted: Wanted, configured: &Configured<'_>) -> Vec<Refusal> {
     let mut found = Vec::new();
     let mut methods = METHODS.iter().filter(|method| method.name == word).map(|method| method.refusal(configured));
     let first = methods.next().flatten();
-    // One of the name that is possible is enough.
+    // One possible method of that name is enough.
     found.extend(first.filter(|_| methods.all(|other| other.is_some())));
     if wanted.finds_rows() && configured.delay < 0 {
         let message = format!("{word} is not possible with a negative {delay}, which reads beyond the clock");

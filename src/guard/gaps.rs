@@ -154,7 +154,8 @@ impl GapsStep {
 
     /// The state once everything is read, and whether gaps were given up because there were too many.
     pub(super) fn finish(self) -> (GapsState, bool) {
-        // What could fill a gap below the low watermark had ended before the view, so its row would have been there.
+        // A transaction that could fill a gap below the low watermark had ended before the view, so its row would have
+        // been there.
         let (gaps, gave_up) = highest(self.next.gaps.from(self.next.low), MOST);
         (GapsState { low: self.next.low, gaps, is_cut: false }, gave_up)
     }
@@ -260,7 +261,7 @@ impl Poll for GapsPoll {
             None if self.asks => return Ok(Turn::Ask(Question::GreatestId)),
             None => {}
             Some(Answer::GreatestId(greatest)) => {
-                // What begins from now on gets greater ones.
+                // Transactions that begin from now on get greater ids.
                 self.method.ids = IdHistory::new(greatest.and_then(|id| number(&id, self.kind)));
                 let (state, ids) = (self.method.state.as_deref(), &self.method.ids);
                 self.step = GapsState::poll(state, ids, Some(self.closed), self.cursor, self.leaves);

@@ -46,7 +46,7 @@ impl IdHistory {
         let Some(reached) = self.greatest.max(cursor) else { return next };
         next.observed.push((clock, reached));
         if next.observed.len() > OBSERVATIONS {
-            // Every other one is enough for what is long ago.
+            // For the distant past every second observation is enough.
             let mut index = 0;
             next.observed.retain(|_| {
                 index += 1;

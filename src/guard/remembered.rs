@@ -84,7 +84,7 @@ mod tests {
 
     fn bag(places: impl Iterator<Item = u64>) -> FingerprintBag {
         let mut bag = FingerprintBag::default();
-        // Some are not told apart by anything.
+        // Some rows have the same fingerprint.
         places.for_each(|place| bag.add(RowFingerprint { place: place / 3 * 2 + place % 2, content: 7 }));
         bag
     }

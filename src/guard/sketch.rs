@@ -78,7 +78,7 @@ impl Sketch {
 
     /// The rows of `there` that are in the sketch; none if too many have come or gone.
     pub fn among(mut self, there: FingerprintBag) -> Option<FingerprintBag> {
-        // What is left are the rows that have come, counted as less than none, and those that have gone.
+        // The difference: rows that have come, with a negative count, and rows that have gone.
         there.each().for_each(|(fingerprint, nth)| self.add(key(fingerprint, nth), u16::MAX));
         let mut come = HashSet::new();
         let mut next: Vec<usize> = (0..self.cells.len()).collect();

@@ -123,7 +123,7 @@ impl SnapshotState {
         let rewound = state.is_some_and(|state| view.xmax < state.xmax);
         let old = state.filter(|_| !rewound);
         let wrapped = old.is_some_and(|old| view.xmax - old.hidden.first().unwrap_or(old.xmax) >= REACH);
-        // What may have been hidden from the last view, and what is new in this one.
+        // The ids that may have been hidden from the last view, and those that are new in this one.
         let mut known = old.map_or_else(RangeSet::default, |old| old.hidden.clone());
         known.add(old.map_or(view.xmin, |old| old.xmax), view.xmax);
 
@@ -134,7 +134,7 @@ impl SnapshotState {
         let mut unsure =
             if answer.is_settled { RangeSet::default() } else { known.clone().from(view.xmin).without(&hidden) };
         if let Some(old) = old.filter(|_| cursor.is_same_view) {
-            // It hides what it has hidden.
+            // The same view hides the same ids.
             unsure.extend(&old.unsure);
         }
         // The clock has stepped back while nobody looked: how far is not known.
@@ -150,16 +150,16 @@ impl SnapshotState {
                 let any = wrapped || !ids.is_empty();
                 any.then_some(LateRange { emit: true, low, ids: (!wrapped).then_some(ids) })
             }
-            // What is at or below a cursor that somebody else has moved counts as emitted if it is visible.
+            // A visible row at or below a cursor that an operator has moved counts as emitted.
             None if unsure.is_empty() => None,
             None => Some(LateRange { emit: false, low: reach(at_first), ids: Some(unsure.clone()) }),
         };
         let late = late.filter(|late| cursor.time.is_some_and(|time| time >= late.low));
         let low = match old {
-            // What the clock did before is not known.
+            // The clock's steps before are not known.
             None => at_first,
             Some(_) if !low.has_unknown => low.known,
-            // Whatever is open was so at the last view, or began after it.
+            // Every open transaction was open at the last view, or began after it.
             Some(old) => low.known.min(old.low).min(stepped_back),
         };
         let next = SnapshotState {
@@ -368,7 +368,7 @@ impl Poll for SnapshotPoll {
             None if looks => Ok(Turn::Ask(Question::Storage)),
             None => self.plan(at, Vec::new()),
             Some(Answer::Storage(storage)) => {
-                // Rows that were written anew tell nothing any more; those that have been emitted are known by their cursor.
+                // The ids of rewritten rows tell nothing any more; emitted rows are known by their cursor.
                 self.known = self.method.recent.known_at(&storage);
                 let anew = "the table was written anew; rows already sent are told by their cursor this time";
                 self.storage = Some(storage);

@@ -56,8 +56,8 @@ impl WatermarkTracker {
         self.number += 1;
         let stepped_back = self.clock.and_then(|last| self.step_back(last, seen));
         let lowest = stepped_back.unwrap_or(Micros::MAX);
-        // What began between two observations took a time not below the earlier one, unless the clock stepped back;
-        // then what was open already may write earlier times, too.
+        // A transaction that began between two observations took a time not below the earlier one, unless the clock
+        // stepped back; then the open ones may write earlier times, too.
         let newcomer = self.clock.map(|last| last.min(lowest));
         let mut open = HashMap::new();
         for session in &seen.open.sessions {
@@ -70,7 +70,7 @@ impl WatermarkTracker {
             };
             open.insert(session.name.clone(), bound.map(|bound| bound.min(lowest)));
         }
-        // What was prepared has left its session.
+        // A prepared transaction has left its session.
         let vanished = self.open.iter().filter(|(name, _)| !open.contains_key(*name)).map(|(_, bound)| *bound);
         let of_prepared = vanished.fold(newcomer, |least, bound| Some(least?.min(bound?)));
         for prepared in &seen.open.prepared {

@@ -65,7 +65,7 @@ fn bound(holding: &Holding<'_>) -> Result<Bound> {
     if on_timeout == OnTimeout::Rescan && holding.remembered <= MOST_REMEMBERED {
         return Ok(Bound { level: Some(Level::Rescan), despite: Some(blocker), ..Bound::default() });
     }
-    // What is remembered is full: nothing newer is read at all.
+    // No more rows can be remembered: nothing newer is read at all.
     let upper = holding.at.position.and_then(|position| position.0.first().cloned());
     Ok(Bound { upper, blocker: Some(blocker), level: Some(Level::Hold), despite: None })
 }
@@ -119,7 +119,7 @@ impl WindowState {
     /// anything is read; `stepped_back` is the lowest time the clock has shown since the last poll, if it has stepped
     /// back; `columns` stands for what the rows hold.
     pub(super) fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> WindowStep {
-        // Nothing that was open at the last poll, and nothing since, can write below the low watermark of then.
+        // No transaction that was open at the last poll or began since can write below the low watermark of that poll.
         let low = state.map_or(low, |state| low.max(state.low));
         let before = match state.map(|state| &state.rows) {
             Some(Rows::Known(rows)) => rows.clone(),
@@ -223,7 +223,7 @@ impl WindowStep {
 
     /// The state if the window is left for another poll; this one began with the low watermark of the last.
     pub(super) fn finish_without_window(self) -> WindowState {
-        // What is known of rows is still as of the columns before.
+        // The fingerprints are still those of the columns before.
         WindowState { low: self.low, columns: self.columns_before, rows: Rows::Known(self.before.with(self.next)) }
     }
 }
@@ -271,7 +271,7 @@ impl Window {
         let watermark = at.facts.watermark(&seen.low, self.width_cap);
         let low = clock.lowest_from(watermark).saturating_sub(at.behind(at.time()?, seen.low.clock));
         let stepped_back = seen.stepped_back.map(|lowest| clock.lowest_from(lowest));
-        // At the first look of a session not all that is open is known to be as old as it is.
+        // At the first look of a session the start of an open transaction may be earlier than seen.
         let stays = leaves || seen.low.number <= 1;
         let low = state.filter(|_| stays).map_or(low, WindowState::low);
         let step = WindowState::poll(state, low, stepped_back, at.columns);

@@ -38,7 +38,7 @@ const COMMON_DEFAULTS: &[(&str, &str)] = &[
 /// The producer's defaults, bounded so that the whole process stays below 100 MiB: librdkafka's own allow 1 GiB.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
-    // Records arrive in batches anyway; what lingers delays every commit.
+    // Records arrive in batches anyway; lingering delays every commit.
     ("linger.ms", "1"),
     ("batch.num.messages", "10000"),
     ("message.max.bytes", "1048576"),
@@ -129,7 +129,7 @@ pub(super) fn config(kind: ClientKind, spec: &KafkaSpec) -> Result<ClientConfig>
         }
         ClientKind::Admin => {}
     }
-    // Asking for a topic must not make it, nor must writing: one that was deleted would be another, without a word.
+    // Neither a metadata request nor a write may create a topic: one that was deleted would silently become another.
     config.set("allow.auto.create.topics", "false");
     Ok(config)
 }
@@ -142,7 +142,7 @@ pub(super) fn producer_config(spec: &KafkaSpec, transactional_id: &str) -> Resul
     }
     // Idempotence and acks=all follow from it. Deliveries that succeed need no report: the commit is one.
     config.set("transactional.id", transactional_id).set("delivery.report.only.error", "true");
-    // `Health::lost_a_connection` lives on it; that an idle connection was closed is not said all the same.
+    // `Health::lost_a_connection` depends on it; closed idle connections are not reported all the same.
     config.set("log.connection.close", "true");
     if !matches!(config.log_level, RDKafkaLogLevel::Debug) {
         config.set_log_level(RDKafkaLogLevel::Info);
@@ -264,7 +264,7 @@ impl Health {
             Some((RDKafkaErrorCode::SSL, reason)) => error
                 .caused_by(reason)
                 .advise("check security.protocol, ssl.truststore.location and the brokers' certificates"),
-            // A broker that it was sent on to has its id in the name: `host:port/1`.
+            // An advertised broker has its id in the name: `host:port/1`.
             Some((_, reason)) if kind == ErrorKind::Unreachable && is_advertised(&reason) => {
                 let reason = reason.split(" (after ").next().unwrap_or(&reason).to_owned();
                 error.caused_by(reason).advise(super::probe::ADVERTISED)
@@ -351,7 +351,7 @@ impl ClientContext for Context {
         self.health.errors.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(target: "rdkafka", %code, "{reason}");
         let mut last = locked(&self.health.last);
-        // "All brokers are down" follows the reason and knows less; and a refusal stays the reason.
+        // "All brokers are down" follows the reason and says less; and a refusal stays the reason.
         let known = last.as_ref().is_some_and(|(known, _)| kind_of(*known) == ErrorKind::Auth);
         if !known && (code != RDKafkaErrorCode::AllBrokersDown || last.is_none()) {
             *last = Some((code, reason.to_owned()));
@@ -367,7 +367,7 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Err((error, message)) = result else { return };
         let Some(code) = error.rdkafka_error_code() else { return };
-        // What an abort throws away has not failed.
+        // Records purged by an abort have not failed.
         if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
             return;
         }

@@ -29,7 +29,7 @@ pub async fn of_topic(kafka: &KafkaSpec, topic: &str) -> Option<usize> {
 /// `Config`, naming the key.
 pub fn record_limit(kafka: &KafkaSpec, of_topic: Option<usize>) -> Result<usize> {
     let producer = Producer::of(kafka)?;
-    // Of what is compressed the brokers count what arrives, which nobody knows before.
+    // The brokers count compressed bytes, whose number is not known before.
     let of_topic = of_topic.filter(|_| !producer.compresses);
     Ok(of_topic.map_or(producer.limit, |limit| limit.min(producer.limit)))
 }

@@ -74,7 +74,7 @@ pub(super) const ADVERTISED: &str = "clients go on from bootstrap.servers to the
 pub async fn transactional_id(kafka: &KafkaSpec, id: &str, brokers: &BrokerProbe, timeout: Duration) -> Result<()> {
     let longest = admin::broker_setting(kafka, brokers, "transaction.max.timeout.ms").await;
     if longest.is_some_and(|longest| longest.parse::<i32>().is_ok_and(|longest| longest >= TOO_LONG)) {
-        // They would allow it, and fence who runs.
+        // The brokers would allow it, and fence the running process.
         return Ok(());
     }
     let mut spec = kafka.clone();

@@ -454,7 +454,7 @@ mod tests {
         assert_eq!(producer.spent().unwrap().kind(), ErrorKind::EpochSpent);
         assert_eq!(producer.begin().await.unwrap_err().kind(), ErrorKind::EpochSpent);
         drop(producer);
-        // A new one has nothing to fear.
+        // A new producer is not affected.
         let mut next =
             TransactionalProducer::new(&client::tests::spec(&mock.bootstrap_servers()), "rowtide-c-0").unwrap();
         next.init().await.unwrap();
@@ -475,7 +475,7 @@ mod tests {
         let mut batch = EncodedBatch::new("t".into(), 1, 8);
         batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, Some(|_: &mut Vec<u8>| Ok::<(), Error>(()))).unwrap();
         producer.send(batch).await.unwrap();
-        // Of a transaction without records the brokers know nothing. These show what is not committed.
+        // The brokers know nothing of a transaction without records. These show what is not committed.
         let spec = client::tests::spec(&mock.bootstrap_servers());
         while super::super::topic_log::read(&spec, "t", PATIENCE).await.unwrap().len() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -104,7 +104,7 @@ fn translate_one(
             }
         }
         _ if STORES.contains(&key) || key == "sasl.jaas.config" || key == "sasl.mechanism" => {}
-        // The configuration has compared it.
+        // The configuration has checked it.
         "bootstrap.servers" | "metadata.broker.list" => {}
         _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to brokers that are none")),
         "partitioner" if !matches!(value, "murmur2_random" | "murmur2") => {
@@ -337,7 +337,7 @@ mod tests {
         for kind in [ClientKind::Producer, ClientKind::Consumer, ClientKind::Admin] {
             for name in clients::CLIENTS.iter().chain(clients::WORKER) {
                 let outcome = translate(kind, &java(&[(name, "")])).map(|translated| translated.settings);
-                // An empty value is wrong for some; that the name is not known is said of none.
+                // An empty value is invalid for some settings; none is reported as an unknown name.
                 let error = outcome.err().map(|error| error.report()).unwrap_or_default();
                 assert!(!error.contains("not a setting"), "{error}");
             }

@@ -107,7 +107,7 @@ impl Tail {
     pub async fn load(&self, owner: &str, patience: Duration) -> Result<Vec<LogRecord>> {
         let (called, owner) = (Instant::now(), owner.to_owned());
         self.blocking(move |state, place, cancel| {
-            // What another one has asked for since the call is as good.
+            // A read that another caller began since the call is as good.
             if state.asked.is_none_or(|asked| asked < called) {
                 state.read(place, patience, cancel)?;
             }
@@ -164,7 +164,7 @@ impl Drop for Tail {
     fn drop(&mut self) {
         let asker = self.state.try_lock().ok().and_then(|mut state| state.asker.take());
         if let Some(asker) = asker {
-            // Its drop waits for a thread.
+            // Dropping it waits for a thread.
             let _ = std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || drop(asker));
         }
     }
@@ -285,7 +285,7 @@ impl State {
         }
         let partitions: Vec<i32> = from.keys().copied().collect();
         let consumer = topic_log::assigned(&place.spec, &[(&place.topic, from.into_iter().collect())], true)?;
-        // Most records are of keys that came before.
+        // Most records have a key that is already there.
         let mut others = HashSet::new();
         topic_log::drain(&consumer, partitions.clone(), patience, cancel, |message| {
             let record = LogRecord::from_message(message);

@@ -201,7 +201,7 @@ pub(super) fn pick(
         let started = Instant::now();
         let found = loop {
             match consumer.poll(Duration::from_millis(100)) {
-                // What was read ahead for the place before.
+                // Records read ahead for the position before.
                 Some(Ok(message)) if message.partition() != *partition || message.offset() < *offset => {}
                 Some(Ok(message)) => break (message.offset() == *offset).then(|| LogRecord::from_message(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => break None,

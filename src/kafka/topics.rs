@@ -64,7 +64,7 @@ pub(super) async fn health(kafka: &KafkaSpec, topic: &str, partitions: &[Partiti
     }
     let Some(fewest) = partitions.iter().min_by_key(|partition| partition.in_sync) else { return Ok(()) };
     if fewest.in_sync >= fewest.replicas {
-        // What is demanded is not more than there are replicas.
+        // The brokers demand at most as many as there are replicas.
         return Ok(());
     }
     let least = admin::setting(kafka, topic, "min.insync.replicas").await.and_then(|value| value.parse().ok());

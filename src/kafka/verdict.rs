@@ -69,7 +69,7 @@ impl Worker {
             _ if native.code() == RDKafkaErrorCode::TopicAuthorizationFailed => {
                 Error::new(ErrorKind::KafkaRefused, "writing to a topic is not allowed").advise(GRANT_TOPIC)
             }
-            // A missing privilege is missing at every try.
+            // A missing right fails every try.
             ErrorKind::KafkaRefused => Error::new(ErrorKind::KafkaRefused, "the brokers refused the transaction"),
             _ => Error::new(ErrorKind::TransactionAborted, "the transaction has to be aborted"),
         });
@@ -168,7 +168,7 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
             Error::new(ErrorKind::TransactionAborted, "the topic has fewer replicas in sync than min.insync.replicas")
                 .advise("start the brokers that are down, or lower min.insync.replicas of the topic")
         }
-        // It was there when the table was bound; the next start makes it again, or says why it cannot.
+        // It was there when the table was bound; the next start creates it again, or tells why it cannot.
         code if is_gone(code) => Error::new(ErrorKind::TransactionAborted, GONE),
         MessageTimedOut => Error::new(ErrorKind::TransactionAborted, "records were not delivered in time"),
         code if kind_of(code) == ErrorKind::KafkaRefused => {

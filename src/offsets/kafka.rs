@@ -91,7 +91,7 @@ impl OffsetStore for KafkaOffsetStore {
     fn read_ahead<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, ()> {
         let read = async |topic: &String| {
             if let Err(error) = self.tail(topic, connector).catch_up().await {
-                // Who reads for good says what is wrong.
+                // The next real read reports the error.
                 tracing::debug!(topic, error = %error.report(), "the offsets were not read ahead");
             }
         };

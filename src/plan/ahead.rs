@@ -55,7 +55,7 @@ impl Ahead {
         let by = match self.by {
             FOR_EVER.. => "without end".to_owned(),
             by if by >= 2 * DAY => format!("up to {} days", by / DAY),
-            // Rounded up: what is read a moment after it was written is not less far ahead.
+            // Rounded up: a row read a moment after it was written is no less far ahead.
             by => {
                 let minutes = (by + 59_999_999) / 60_000_000;
                 format!("up to {} h {} min", minutes / 60, minutes % 60)

@@ -31,7 +31,7 @@ impl Planner {
             (Mode::TimestampIncrementing { .. }, Some(instant), Some(id)) => {
                 Some(Position(vec![time(instant)?, self.id_value(id)?]))
             }
-            // What `timestamp` mode stored: Connect binds id -1 beside it, so rows of that time are read again.
+            // An offset of `timestamp` mode: Connect binds id -1 beside it, so rows of that time are read again.
             (Mode::TimestampIncrementing { .. }, Some(instant), None) => {
                 self.initial_position(Some(time(instant)?), None)?
             }
@@ -150,7 +150,8 @@ impl Planner {
         let Some(text) = &offset.exact else { return Ok(None) };
         let mut position = Position::from_text(text)?;
         if self.unique_by().is_some() && position.0.len() > self.tuple.len() {
-            // It was taken when rows could share these values, which none does now: all like it have been read.
+            // The position is of a time when rows could share these values, which no two do now: all of them have been
+            // read.
             position.0.truncate(self.tuple.len());
         }
         let fits = position.0.len() <= self.tuple.len()

@@ -145,7 +145,7 @@ impl ConnectorStatus {
             return Some(with_reason(table.state.as_str().to_owned()));
         }
         let allowed = i64::try_from(self.allowance.as_millis()).unwrap_or(i64::MAX);
-        // Where a poll takes longer than that by its nature, three of them.
+        // Three polls where one takes longer than that by its nature.
         let allowed = allowed.max(table.poll_took.saturating_mul(3));
         match table.last_poll {
             Some(polled) if now.saturating_sub(polled) <= allowed => None,
@@ -158,7 +158,7 @@ impl ConnectorStatus {
                 Some(with_reason(format!("not polled yet, {} s after its start", (now - table.known_since) / 1000)))
             }
         }
-        // What is polled but not taken by the brokers moves no data either.
+        // Rows that are polled but not taken by the brokers move no data either.
         .or_else(|| {
             (table.is_stalled() && now - table.since >= STALL_PATIENCE).then(|| with_reason("waiting".to_owned()))
         })

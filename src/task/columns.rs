@@ -57,7 +57,7 @@ fn difference(before: &TableDefinition, after: &TableDefinition) -> Option<Strin
         let name = &old.field.name;
         match find(after, name).map(|index| &after.columns[index]) {
             Some(new) => changes.extend(altered(old, new)),
-            // One in its place that was not there before, of its type: most likely the same column.
+            // A new column of its type in its place is most likely the same column, renamed.
             None => match after.columns.get(index) {
                 Some(new) if find(before, &new.field.name).is_none() && new.database_type == old.database_type => {
                     changes.push(format!("`{name}` is called `{}` now", new.field.name));

@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(names(&definition), ["b", "d"]);
         assert_eq!(definition.columns[0].field.field_type, FieldType::Int8);
         assert_eq!(definition.skipped.len(), 2);
-        // And those that were left out come back to their places.
+        // Columns that were left out come back to their places.
         let mut definition = table(&["a", "b", "c"]);
         definition.columns.remove(0);
         definition.by_driver[1].place = 0;

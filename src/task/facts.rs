@@ -248,7 +248,7 @@ pub async fn of_times(spec: &TableSpec, connection: &mut dyn SourceConnection, b
         Err(error) if error.kind() == ErrorKind::Cursor => None,
         highest => highest?.filter(|value| *value != CursorValue::Null),
     };
-    // Asked for afterwards: what has come until then is not ahead.
+    // The clock is asked for afterwards: rows that have come until then are not ahead.
     let now = connection.upper_bound(kind, Duration::ZERO).await?;
     let clock = kind.column_time(&now)?;
     let greatest = highest.as_ref().map(|highest| kind.column_time(highest)).transpose()?;

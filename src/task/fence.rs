@@ -75,7 +75,7 @@ impl Fence {
     /// Signs the connector with the name of this process. Where no other id than that of `sink` is or was in use, the
     /// offsets that were read under it are given.
     async fn claim(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Option<Loaded>> {
-        // What the predecessors left open would hold the reading up.
+        // Open transactions of predecessors would hold up the reading.
         try_join_all((1..self.tasks).map(|task| fence(parts, task))).await?;
         let loaded = self.load(parts).await?;
         if self.owner.borrow().is_none() {

@@ -239,7 +239,7 @@ mod tests {
         let second = shared(&budget, &[(6, 256 * MIB)]);
         assert!(first[0].0.page_bytes() < alone && second[0].1 < first[0].1);
         assert!(used(&first) + used(&second) - BASE <= 256 * MIB);
-        // With its next producers the first one gives back what the second has to do without.
+        // The first connector gives memory back with its next producers; until then the second has less.
         let again: Vec<_> = first.iter().map(|(task, _)| (task.clone(), task.queue_bytes())).collect();
         assert!(again[0].1 < first[0].1);
         assert!(used(&again) + used(&second) - BASE <= 256 * MIB);
@@ -257,7 +257,7 @@ mod tests {
         assert!(error.report().contains("too little for the 200 tasks of 2 connectors"), "{error}");
         assert!(error.advice().contains(&format!("at least {}", 440 * MIB)), "{}", error.advice());
         budget.claim(100, 440 * MIB).unwrap();
-        // It does not stand in its own way.
+        // A connector's own old claim does not count against it.
         let exact = MemoryBudget::default().claim(1, 44 * MIB).unwrap();
         exact.set_tasks(2).unwrap();
         assert!(exact.set_tasks(3).is_err());

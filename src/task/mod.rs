@@ -132,7 +132,7 @@ const SESSION_RETRY: RetryPolicy =
 /// What only an operator can mend: fenced, refused, every relation failed.
 pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: CancellationToken) -> Result<()> {
     let (mut backoff, refusals) = (Backoff::default(), Refusals::default());
-    // With `once` there is an end to it.
+    // With `once` the retries end.
     let policy = RetryPolicy { patience: parts.spec.polling().retry.patience, ..SESSION_RETRY };
     loop {
         let error = match session(&parts, relations.clone(), &stop, (&mut backoff, &refusals)).await {
@@ -143,7 +143,7 @@ pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: 
             return Err(error);
         }
         if stop.is_cancelled() {
-            // Whatever was open is aborted by the drop of the sink; the next start reads it again.
+            // Dropping the sink aborts the open transaction; the next start reads its rows again.
             tracing::warn!(error = %error.report(), "stopped with an error; uncommitted rows are read again at the next start");
             return Ok(());
         }
@@ -178,7 +178,7 @@ async fn session(
         let stored = parts.fence.enter(parts, &mut *sink).await?;
         Ok::<_, Error>((sink, stored))
     };
-    // The brokers take their time; the database and the registry can be asked meanwhile.
+    // Fencing takes time; the database and the registry can be asked meanwhile.
     let wanted = relations.borrow().clone();
     let both = async { tokio::join!(start, poll.warm_up(&wanted)) };
     let (sink, stored) = tokio::select! {

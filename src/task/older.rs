@@ -78,7 +78,7 @@ impl Polled {
         }
         let is_beyond = match &greatest {
             Some(greatest) => planner.is_beyond(position, greatest),
-            // The rows of a table may all be deleted, but one that was made anew has had none.
+            // All rows of a table may have been deleted, but a new table has never had any.
             None => vanished,
         };
         if !is_beyond {

@@ -122,7 +122,7 @@ impl<'a> PollStage<'a> {
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();
-            // Where it leads now, tables may be others.
+            // On the new server tables may be others.
             self.looks = Looks::default();
         }
         Ok(())
@@ -134,7 +134,7 @@ impl<'a> PollStage<'a> {
         let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
         let Some(identity) = connection.identity() else { return Ok(()) };
         if self.parts.spec.mode() == ModeName::Bulk || self.parts.server.is_off() {
-            // No offset that would belong to it, or to it alone.
+            // No offset belongs to this server, or to it alone.
             return Ok(());
         }
         let mut found = Server::host(identity);
@@ -207,7 +207,7 @@ impl<'a> PollStage<'a> {
             self.settle(index, outcome)?;
         }
         if let Some(connection) = self.connection.take() {
-            // What still runs is cancelled at the server.
+            // A statement that still runs is cancelled at the server.
             let _ = tokio::time::timeout(GOODBYE, connection.close()).await;
         }
         Ok(())
@@ -222,7 +222,7 @@ impl<'a> PollStage<'a> {
         for polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             self.parts.board.remove_table(&polled.name);
-            // What comes back under its name may be another table.
+            // A table that comes back under its name may be another one.
             self.parts.server.vanished(&polled.spec.partition);
             let parked = Parked { mark: polled.continuity.to_mark(), head: polled.head };
             self.parked.insert(polled.spec.relation, parked);
@@ -303,7 +303,7 @@ impl<'a> PollStage<'a> {
             vigil.bound_for(&polled.spec.relation, polled.paging.patience(polled.spec.statement_timeout));
         }
         if polled.bound.is_none() {
-            // What is described has to be as it is now.
+            // The description has to be of now.
             cx.watch.release(cx.connection).await?;
         }
         polled.bind(&mut cx).await?;
@@ -341,7 +341,7 @@ impl<'a> PollStage<'a> {
                 polled.succeeded(exhausted, self.rhythm, self.parts.once);
                 return Ok(());
             }
-            // Not about the table that met it: nothing of the connector may be read from there.
+            // The error is not about this table: nothing of the connector may be read from that server.
             Err(error) if error.kind() == ErrorKind::ForeignServer => {
                 self.parts.metrics.error(error.kind());
                 return Err(error);

@@ -252,12 +252,12 @@ impl Polled {
         let is_of_columns = error.kind() == ErrorKind::SchemaChanged;
         let is_unchanged = is_of_columns && changes.disputed.as_ref() == Some(definition);
         changes.disputed = is_of_columns.then(|| definition.clone());
-        // Twice may be a table that is swapped in between; what a user appends is at fault sooner.
+        // Twice may be a table that is swapped in between; with a suffix of the user the suffix is at fault sooner.
         if is_unchanged && (bound.binding.planner.has_suffix() || changes.redescribes > MAX_REDESCRIBES) {
             return Err(error.of_unchanged(bound.binding.statement_advice()));
         }
         if changes.redescribes > MAX_REDESCRIBES {
-            // What the server itself says of it is not about columns that were seen to change.
+            // An error of the server itself is not about columns that were seen to change.
             let is_server_s = std::error::Error::source(&error).is_some();
             return Err(if is_server_s {
                 error.advise("the table can be described, but not read as it was described: see what the server says")

@@ -199,7 +199,7 @@ fn is_same_host(known: &str, found: &str) -> bool {
 /// True if a server has executed all that another one had, so that it can have replaced it.
 fn succeeds(known: &Server, found: &Server) -> bool {
     if known.lineage.sources.contains(&found.identity) {
-        // It was read before.
+        // The remembered server has replicated from this one.
         return true;
     }
     let own = found.lineage.own.as_deref();

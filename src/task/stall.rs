@@ -92,7 +92,7 @@ impl Activity {
 /// Runs `work`; while it takes long, `say` is asked again and again what to show. What is shown ends with it.
 pub(super) async fn watched<T>(work: impl Future<Output = T>, mut say: impl FnMut() -> Vec<Stall>) -> T {
     let mut work = pin!(work);
-    // What was shown before ends only after the new is shown, so that the status does not flicker.
+    // The old stall ends only after the new one is shown, so that the status does not flicker.
     let mut shown = Vec::new();
     loop {
         tokio::select! {

@@ -245,7 +245,7 @@ impl Polled {
         self.facts.found_in_times(times.fact.clone());
         self.facts.show(&self.name, &self.board);
         if self.looks_for_odd_rows() {
-            // What fails in a view would spoil it.
+            // A statement that fails inside a view would end it.
             cx.watch.release(cx.connection).await?;
             self.look_for_odd_rows(cx.connection, &bound, &times).await?;
         }

@@ -177,7 +177,7 @@ impl Contents {
             contents.keys.push(key);
             return Ok(contents);
         }
-        // What is left may be an encrypted PKCS8 key: SEQUENCE { SEQUENCE { OBJECT IDENTIFIER ... } ... }.
+        // The rest may be an encrypted PKCS8 key: SEQUENCE { SEQUENCE { OBJECT IDENTIFIER ... } ... }.
         let content = elements(bytes).next().map(content);
         let is_key = content.and_then(|inner| elements(inner).next()).is_some_and(|inner| content_starts(inner, 6));
         if !is_key {

@@ -40,7 +40,7 @@ pub(crate) fn signed(name: &str, issuer: Option<&Signed>, key: PKey<Private>, is
     builder.set_pubkey(&key).unwrap();
     builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-    // By which authorities of one name are told apart.
+    // The key identifier, by which authorities of one name are told apart.
     let context = builder.x509v3_context(issuer.map(|issuer| &*issuer.certificate), None);
     let own_id = SubjectKeyIdentifier::new().build(&context).unwrap();
     builder.append_extension(own_id).unwrap();

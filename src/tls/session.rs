@@ -75,7 +75,7 @@ fn configuration(trust: &Trust, doubt: Arc<Mutex<Option<Doubt>>>) -> Result<Conn
         Some(authorities) => builder.set_cert_store(store(&authorities.all)?),
         None => {
             let system = openssl_probe::probe();
-            // What is not there is no reason to do without the other.
+            // If one of the two is missing the other is still used.
             if let Some(file) = &system.cert_file {
                 let _ = builder.load_verify_locations(Some(file), None);
             }

@@ -88,7 +88,7 @@ impl Stage {
         let load = |guard: &str| -> Result<ConnectorSpec, Report> {
             let document =
                 Document::parse("the quick start", &connector_config(guard, &table, &connection).to_string())?;
-            // What a worker of the user is told is not meant for this one.
+            // The environment of the user's own worker is not meant for this one.
             let environment = environment.clone().into_iter().filter(|(name, _)| !name.starts_with("CONNECT_"));
             let surroundings =
                 Surroundings { environment: environment.collect(), sets: sets.clone(), ..Surroundings::default() };
@@ -170,8 +170,8 @@ impl Stage {
             LOAD.as_secs()
         ))?;
         play_load(table, &mut topics, bars).await?;
-        // In a topic whose connector has read this one, what is missing will not come any more; but the guard has time
-        // for a poll that lets it look back.
+        // Rows that are missing in a topic whose connector has read this one will not come any more; but the guard gets
+        // the time of one more poll to look back.
         let mut application = table.application().await?;
         application.begin().await?;
         let last = application.insert(false).await?;
@@ -271,7 +271,7 @@ async fn play_one(table: &LateTable, topics: &mut Topics) -> Result<()> {
 /// The applications; meanwhile what has come so far.
 async fn play_load(table: &LateTable, topics: &mut Topics, bars: &MultiProgress) -> Result<()> {
     let end = Instant::now() + LOAD;
-    // On error the others are dropped with the set, and what they have open is rolled back; on cancel all are.
+    // On error the others are dropped with the set, and their open transactions are rolled back; on cancel all are.
     let mut applications = JoinSet::new();
     for _ in 0..APPLICATIONS {
         applications.spawn(table.application().await?.work(end));

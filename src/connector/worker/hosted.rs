@@ -123,7 +123,7 @@ impl Hosted {
                 // Nobody listens any more when the worker is gone.
                 let _ = ended.send(Ended { connector: hosted.name.clone(), end });
             }
-            // Only now, so that who sees that finds its end sent.
+            // Only now: the end has been sent before anybody can see this.
             hosted.has_ended.store(!was_asked, Ordering::Release);
             over.cancel();
             changed.send_replace(());

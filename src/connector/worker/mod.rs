@@ -121,7 +121,7 @@ impl Worker {
         let mut ends = self.shared.ends.lock().await;
         let mut changed = self.shared.changed.subscribe();
         loop {
-            // Looked at before the channel: who has ended has sent that before.
+            // Looked at before the channel: a connector that has ended has sent its end before.
             let is_over = self.shared.hosted().values().all(|hosted| hosted.has_ended());
             if let Ok(ended) = ends.try_recv() {
                 return Some(ended);

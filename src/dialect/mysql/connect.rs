@@ -75,7 +75,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         };
         match connected {
             Ok(session) => return Ok(session),
-            // Only a server that cannot be reached is a reason to ask the next one.
+            // Only an unreachable server is a reason to try the next one.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 failure = error.with("host", format!("{host}:{port}"));
             }
@@ -183,7 +183,8 @@ impl Reach for MySqlConnectOptions {
     }
 
     fn to(self, host: &str, port: u16, mode: MySqlSslMode) -> Self {
-        // As the Java drivers: the password as it is where nobody can listen (PAM, LDAP, IAM).
+        // As with the Java drivers, the password is sent in clear text only over an encrypted connection (PAM, LDAP,
+        // IAM).
         let is_private = !matches!(mode, MySqlSslMode::Disabled | MySqlSslMode::Preferred);
         self.enable_cleartext_plugin(is_private).host(host).port(port).ssl_mode(mode)
     }

@@ -27,7 +27,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     let (kind, has_range) = (session.kind, !query.binds.is_empty());
     let explain = kind.explain();
     let rows = match run(session, &format!("{explain} {}", query.sql), query).await {
-        // Who may read a view need not be shown what it is made of.
+        // The right to read a view does not include the right to see its plan.
         Err(error) if is_about_a_view(&error) => {
             let lines = vec![format!("not shown: {error}")];
             return Ok(PlanReport { lines, index_serves: true });
@@ -38,7 +38,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     let mut index_serves = serves(kind, &rows, has_range);
     if !index_serves && let Some(forced) = forced(session, &query.sql).await? {
         for sql in forced {
-            // An index that cannot be forced upon this statement is no verdict.
+            // A statement that cannot be forced to use the index proves nothing.
             if let Ok(rows) = run(session, &format!("{explain} {sql}"), query).await {
                 index_serves |= serves(kind, &rows, has_range);
             }

@@ -27,7 +27,7 @@ struct Shown {
 /// DROP and CREATE, a swap of two tables) changes that too. InnoDB shows its ids to who has PROCESS; to others the time has
 /// to do.
 pub(super) async fn of(session: &mut Session, tables: &[Counted]) -> Result<Vec<Option<Incarnation>>> {
-    // The statistics of MySQL are a day old unless it is told otherwise; the others know no such variable.
+    // MySQL's statistics may be a day old unless this is set; the others have no such variable.
     if session.kind == Server::MySql && !session.notes.fresh_statistics {
         session.run("set session information_schema_stats_expiry = 0").await?;
         session.notes.fresh_statistics = true;

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// The statement that would make the roles of the account active; none if it has none, or one is active.
 pub(super) async fn inactive(connection: &mut MySqlConnection, vigil: &Vigil) -> Option<String> {
-    // Whatever is not found out leaves the advice a general one.
+    // On any error the advice stays a general one.
     found(connection, vigil).await.ok().flatten()
 }
 

@@ -45,7 +45,7 @@ const LEFT_OUT: &str = "rows would be left out";
 
 /// The variables, in an order in which they can be set. A server is not asked for those that it does not know.
 const VARIABLES: &[Variable] = &[
-    // How long a transaction lives.
+    // The life of a transaction.
     variable("autocommit", "1", "ON").relied_on(ONE_VIEW),
     variable("completion_type", "'NO_CHAIN'", "NO_CHAIN").relied_on(ONE_VIEW),
     // Nothing stays open while idle, but for a process that is stopped in the middle.
@@ -53,7 +53,7 @@ const VARIABLES: &[Variable] = &[
     variable("idle_readonly_transaction_timeout", "0", "0"),
     variable("idle_write_transaction_timeout", "0", "0"),
     variable("tidb_idle_transaction_timeout", "300", "300"),
-    // Which rows are found.
+    // The rows that a statement finds.
     variable("sql_select_limit", ALL, ALL).relied_on(LEFT_OUT),
     variable("max_join_size", ALL, ALL),
     variable("sql_big_selects", "1", "ON"),
@@ -65,9 +65,9 @@ const VARIABLES: &[Variable] = &[
     variable("tidb_low_resolution_tso", "0", "OFF"),
     variable("tidb_read_consistency", "'strict'", "strict").relied_on("rows would be read before they are committed"),
     variable("use_secondary_engine", "'ON'", "ON"),
-    // In which order: a sort looks at no more bytes than these.
+    // The order of rows: a sort looks at no more bytes than these.
     variable("max_sort_length", "1024", "1024").relied_on("keys would be out of order"),
-    // How the catalog speaks.
+    // The form of the catalog's answers.
     variable("sql_quote_show_create", "1", "ON"),
     variable("show_gipk_in_create_table_and_information_schema", "1", "ON"),
 ];
@@ -141,7 +141,7 @@ fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, Str
             values.push(format!("{name} = {set_to}"));
         }
     }
-    // A pass may take as long as it takes; what says nothing is found out by looking (`vigil`).
+    // No limit on a statement's time: a silent one is found by asking the server (`vigil`).
     values.push(match kind {
         Server::MariaDb => "max_statement_time = 0".to_owned(),
         Server::MySql | Server::TiDb => "max_execution_time = 0".to_owned(),
@@ -155,7 +155,7 @@ fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, Str
     {
         values.push(format!("wait_timeout = {PATIENT}"));
     }
-    // It changes values, and only those that were read in some ways.
+    // The mode changes values, and only of columns that are read in some ways.
     let modes: Vec<&str> = present.get("sql_mode").map_or("", String::as_str).split(',').collect();
     if modes.contains(&PADDING) && !is_among(own, "sql_mode") {
         let others: Vec<&str> = modes.into_iter().filter(|mode| *mode != PADDING).collect();

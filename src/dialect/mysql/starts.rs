@@ -64,7 +64,7 @@ impl Starts {
 
     /// Takes in what is open by this clock, which was read before, and the sessions that run nothing, where that is seen.
     pub(super) fn take(&mut self, clock: Micros, seen: Vec<Seen>, asleep: HashSet<u64>) -> Vec<OpenTransaction> {
-        // A clock that was set back gives its times to newcomers.
+        // After the clock was set back, new transactions get earlier times.
         let newcomer = self.clock.map(|last| last.min(clock));
         let (mut transactions, mut statements) = (HashMap::new(), HashMap::new());
         let mut open = Vec::with_capacity(seen.len());
@@ -143,7 +143,7 @@ mod tests {
         let open = vec![seen(1, Some("a"), 290), seen(2, Some("b"), 291)];
         assert_eq!(bounds(&mut starts, 300, open), [Some(30), Some(190)]);
         assert_eq!(bounds(&mut starts, 400, vec![seen(1, Some("a2"), 390)]), [Some(300)], "the next one is another");
-        // One that is tried again is another transaction of the same statement.
+        // A retry is another transaction of the same statement.
         let again = Seen { statement: Some(310), ..seen(1, Some("a3"), 490) };
         assert_eq!(bounds(&mut starts, 500, vec![again]), [Some(310)]);
     }

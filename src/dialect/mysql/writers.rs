@@ -64,7 +64,7 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
         if let Some(open) = look(session, &sight).await? {
             return Ok(open);
         }
-        // It has been switched off, or the right is gone.
+        // The view has been switched off, or the right to it revoked.
         session.writers.sight = None;
     }
     clock_only(session, true).await
@@ -200,7 +200,7 @@ async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransac
     }
     let starts = &mut session.writers.starts;
     if !starts.is_first() {
-        // It began in a session, and whoever has seen that knows better.
+        // A prepared transaction began in a session, where an earlier look may have seen it.
         look.prepared.iter_mut().for_each(|prepared| prepared.began = None);
     }
     let sessions = starts.take(look.clock, look.seen, look.asleep);
@@ -227,7 +227,7 @@ struct Look {
 
 /// The transactions in performance_schema; none if there is no proof that it shows all of them.
 async fn look_at_schema(session: &mut Session, prepared: bool) -> Result<Option<Look>> {
-    // What is prepared in between is seen twice, not never.
+    // A transaction that is prepared in between is seen twice rather than never.
     let recover = if prepared { "xa recover; " } else { "" };
     let sql = format!(
         "start transaction read only;
@@ -290,7 +290,7 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
             return Ok(look);
         }
         if attempt < TRIES {
-            // Not in step with others who wait.
+            // Not in step with other waiters.
             tokio::time::sleep(UNREAD + Duration::from_millis(fastrand::u64(..200))).await;
         }
     }
@@ -300,7 +300,7 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
 /// The sessions and the transactions of a list; none if it is not as of now.
 fn listed(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
     let mut look = Look::default();
-    // Of each session since when its statement runs, and who it is.
+    // Each session's start of its statement, and its name.
     let mut sessions: HashMap<u64, (Option<Micros>, Option<&str>)> = HashMap::new();
     let mut is_fresh = false;
     for row in rows {
@@ -336,7 +336,7 @@ fn listed(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
                 let (began, holder) = (optional(row, 4)?, holder(connection, who));
                 look.seen.push(Seen { connection, transaction, began, statement: since, holder });
             }
-            // It has not written, and what it is running counts by itself.
+            // The session has not written; its running statement is counted separately.
             Some("idle") => {}
             _ => return Ok(None),
         }

@@ -365,7 +365,7 @@ async fn fill_in_modifiers(session: &mut Session, sql: &str, columns: &mut [Cata
     }
     let sql = format!("explain (verbose, format json) {sql}");
     let call = sqlx::raw_sql(statement(&sql)).fetch_one(&mut session.connection);
-    // Whatever is not found out leaves the column unconstrained.
+    // On any error the column stays unconstrained.
     let Ok(row) = answered(&session.vigil, Doing::Describe, call).await else { return };
     let Some(plan) = row.try_get_raw(0).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())) else { return };
     let Ok(plan) = serde_json::from_str::<serde_json::Value>(&plan) else { return };

@@ -154,9 +154,9 @@ fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) 
 /// Errors that may pass by themselves: the statement is tried again. Closed: every other error that has no kind of its
 /// own ends the table with the server's words.
 const PASSES: &[&[&str]] = &[
-    // Rolled back for the sake of others: serialization, unknown completion, deadlock; a conflict with recovery.
+    // Rolled back: serialization failure, unknown completion, deadlock; a conflict with recovery.
     &["40001", "40003", "40P01"],
-    // A lock that was not to be had in time, an object in use; cancelled, or out of its time.
+    // A lock that was not granted in time, an object in use; cancelled, or over a time limit.
     &["55P03", "55006", "57014", "57000"],
     // Out of disk, memory, or what else is configured.
     &["53000", "53100", "53200", "53400"],
@@ -175,7 +175,7 @@ fn kind(code: &str, routine: Option<&str>, doing: Doing) -> ErrorKind {
         "42601" | "25006" | "3D000" | "3F000" | "42704" | "55P02" => ErrorKind::Config,
         "0A000" if routine == Some(REVALIDATION) => ErrorKind::SchemaChanged,
         "42P01" | "42703" | "42804" | "42883" | "42846" => missing,
-        // The session is not what it was thought to be: another one behind a pooler.
+        // The session is another one than before, behind a pooler.
         "26000" | "42P05" | "34000" | "25P02" => ErrorKind::Unreachable,
         "57014" => ErrorKind::TimeLimit,
         "22023" if doing == Doing::Connect => ErrorKind::Config,

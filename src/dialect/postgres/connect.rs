@@ -110,7 +110,7 @@ async fn search(source: &SourceSpec, settings: &Settings, per_host: Duration, si
                 Fit::Rather if second_choice.is_none() => second_choice = Some(session),
                 _ => {}
             },
-            // Only a server that cannot be reached is a reason to ask the next one.
+            // Only an unreachable server is a reason to try the next one.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 failure = error.with("host", format!("{host}:{port}"));
             }
@@ -186,13 +186,13 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
         let way = Way { host: host.to_owned(), port, mode, trust: trust.clone() };
         let mut result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         if !pooled && result.as_ref().err().is_some_and(may_refuse_options) {
-            // If it was something else, that is still there without them.
+            // Another cause shows again without the settings.
             pooled = true;
             result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         }
         match result {
             Ok(connection) => {
-                // A pooler takes no settings, and a look at what goes on needs none.
+                // A pooler takes no settings, and looking at a session needs none.
                 let options = base.extra_float_digits(None);
                 return Ok(Opened { connection, way, options, pooled });
             }

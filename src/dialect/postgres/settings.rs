@@ -14,20 +14,20 @@ use crate::error::{Error, Result};
 
 /// Name and value of what is sent at the start. Each is known to every server that is read.
 const AT_START: &[(&str, &str)] = &[
-    // How values are written as text.
+    // The text form of values.
     ("IntervalStyle", "postgres"),
     ("bytea_output", "hex"),
     ("xmlbinary", "base64"),
     ("quote_all_identifiers", "off"),
-    // How text is read.
+    // The reading of text.
     ("standard_conforming_strings", "on"),
     ("array_nulls", "on"),
     ("xmloption", "content"),
     ("timezone_abbreviations", "Default"),
-    // What is found.
+    // The rows that a statement finds.
     ("transform_null_equals", "off"),
     ("gin_fuzzy_search_limit", "0"),
-    // How long a session and its transactions live. Nothing stays open while idle, but for a process that is stopped in
+    // The life of a session and its transactions. Nothing stays open while idle, but for a process that is stopped in
     // the middle, whose locks must not stay for ever.
     ("exit_on_error", "off"),
     ("default_transaction_read_only", "on"),
@@ -91,7 +91,7 @@ impl Settings {
         };
         let mut ours: Vec<_> = AT_START.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         ours.push(("default_transaction_isolation", isolation.to_owned()));
-        // A pass may take as long as it takes; what says nothing is found out by looking (`vigil`).
+        // No limit on a statement's time: a silent one is found by asking the server (`vigil`).
         ours.push(("statement_timeout", "0".to_owned()));
         ours.retain(|(name, _)| find(&own, name).is_none());
         Ok(Self { ours, own, isolation })
@@ -136,7 +136,7 @@ impl Settings {
             // Writing to a String cannot fail.
             let _ = write!(sql, "set local {} = {value}; ", setting_name(name));
         };
-        // What the transaction itself is, its begin says.
+        // The transaction's own modes are in its BEGIN.
         let ours = self.ours.iter().filter(|(name, _)| !name.starts_with("default_transaction_"));
         let ours = ours.map(|(name, value)| (*name, value.as_str()));
         let rest = IF_KNOWN.iter().copied().filter(|(name, _)| find(&self.own, name).is_none());

@@ -26,7 +26,8 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation) -> 
         Relation::Query(_) => false,
     };
     let writers = Ability::no("a file does not show who is writing it", "");
-    // Who has the lock takes its time and commits; a time that was taken before waits for the lock only.
+    // A time taken under the lock is committed before the next one; one taken before is late by the wait for the lock
+    // at most.
     let longest = Duration::from_secs(60);
     Ok(LateSupport { writers, is_table, longest, ..LateSupport::default() })
 }

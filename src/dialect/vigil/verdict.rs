@@ -39,7 +39,7 @@ impl Case {
             Seen::Unreached if is_over(Some(self.limit)) => Verdict::Lost,
             Seen::Untold(_) if is_over(self.bound.or_else(|| self.limit.checked_mul(UNTOLD))) => Verdict::Cut,
             Seen::AtWork if is_over(self.bound) => Verdict::Cut,
-            // Nothing was done yet that would have to be done again, and other tables may be read meanwhile.
+            // No work would be lost, and other tables may be read meanwhile.
             Seen::Locked(_) if self.always && !self.has_rows && is_over(self.bound.or(Some(self.limit))) => {
                 Verdict::Cut
             }

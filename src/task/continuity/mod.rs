@@ -120,7 +120,7 @@ impl Continuity {
                 self.known = Some(found.clone());
                 self.landmarks.confirm();
                 if self.is_emptied && !self.landmarks.kept().is_empty() {
-                    // It goes on behind the position.
+                    // Reading goes on behind the position.
                     (self.is_emptied, self.has_news) = (false, true);
                 }
             }
@@ -320,7 +320,7 @@ impl Polled {
             Ok(None) => Ok(()),
             Ok(Some(_)) => self.meet_anew(cx, found).await,
             Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
-            // The page will say so, too.
+            // The page will fail with it, too.
             Err(_) => Ok(()),
         }
     }

@@ -76,7 +76,7 @@ impl Polled {
         let bound = self.bound()?;
         let planner = &bound.binding.planner;
         if landmark.at.0.len() != planner.tuple_len() {
-            // The cursor has other columns now.
+            // The cursor consists of other columns now.
             return Ok(None);
         }
         let query = planner.landmark(&landmark.at.0);

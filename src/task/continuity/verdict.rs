@@ -164,7 +164,7 @@ mod tests {
         let updated =
             rows(&[(&[1, 5, 0], Some(&[1, 5, 9])), (&[2, 6, 0], Some(&[2, 6, 9])), (&[3, 7, 0], Some(&[3, 7, 8]))]);
         assert_eq!(of(updated, true).verdict(), Verdict::Same);
-        // A name that was given again, and a time that was not.
+        // Only the ids are the same, as in a new table: the times are not.
         let named = rows(&[(&[1, 50], Some(&[1, 60])), (&[2, 51], Some(&[2, 61])), (&[3, 52], Some(&[3, 62]))]);
         assert_eq!(of(named, true).verdict(), Verdict::Anew);
         let states = rows(&[(&[1, 0], Some(&[8, 0])), (&[2, 0], Some(&[9, 0]))]);

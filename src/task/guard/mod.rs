@@ -270,7 +270,7 @@ impl TableGuard {
                 (SeenView::None, observer.low(connection, at.spec.polling.interval).await?)
             }
             Needs::Snapshot => {
-                // The observation is made before the view: what begins later takes a later time.
+                // The observation is made before the view: a transaction that begins later takes a later time.
                 let (answer, low) = observer.view(connection).await?;
                 (SeenView::Snapshot(answer), low)
             }
@@ -309,7 +309,7 @@ impl TableGuard {
         status.late_rows += late_rows;
         status.reread_rows += reread_rows;
         status.blocker = blocker;
-        // Of what was open before the first observation the start is known only as far as the window.
+        // The age of a transaction that was open before the first observation is known only up to the window.
         let seconds = |since: Micros| low.clock.saturating_sub(since).max(0) as f64 / 1e6;
         let oldest = low.oldest.as_ref();
         status.oldest_transaction_seconds =

@@ -214,7 +214,7 @@ impl Polled {
         has_misfits: bool,
     ) -> Result<Option<Skipped>> {
         if has_misfits || !left_out.is_empty() {
-            // What the columns are now is not to be seen in a view of before.
+            // A view of the past does not show the present columns.
             cx.watch.release(cx.connection).await?;
         }
         if has_misfits || left_out.iter().any(LeftOut::is_misfit) {

@@ -24,13 +24,13 @@ impl Polled {
         cx.watch.release(cx.connection).await?;
         drop(cx.place().await?);
         if let Some(vigil) = cx.connection.vigil() {
-            // It would begin anew.
+            // The pass would begin anew.
             vigil.bound(None);
         }
         self.passes.begins();
         let (pass, has_misfits) = self.read_whole(cx, &bound).await?;
         if has_misfits {
-            // Too late for what was sent; if the columns are others now, the whole table is read again.
+            // Too late for the rows already sent; if the columns are others now, the whole table is read again.
             self.confirm(cx.parts, cx.connection, &bound).await?;
         }
         let end = pass.end().map(Handoff::from);
