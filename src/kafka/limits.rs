@@ -13,7 +13,7 @@ use crate::model::Header;
 /// head of a batch of its own (61), which the brokers count.
 pub const OVERHEAD: usize = 36 + 61;
 
-/// What a header costs: the lengths of name and value are varints.
+/// Size of a header on the wire: the lengths of name and value are varints.
 pub fn header_size(header: &Header) -> usize {
     header.name.len() + header.value.as_ref().map_or(0, Vec::len) + 10
 }
