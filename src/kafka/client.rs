@@ -377,7 +377,7 @@ impl ProducerContext for Context {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn spec(bootstrap_servers: &str) -> KafkaSpec {

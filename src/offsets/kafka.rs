@@ -48,8 +48,16 @@ impl KafkaOffsetStore {
     ) -> Vec<KafkaRecord> {
         let is_table = !partition.is_own() && partition.0.contains_key("table");
         let mark = is_table.then(|| table::record(&self.topic, connector, partition, None));
-        let offsets = self.topics().map(|topic| format::record(topic, connector, partition, offset));
-        offsets.chain(mark).collect()
+        self.records(connector, partition, offset).into_iter().chain(mark).collect()
+    }
+
+    /// One record for each topic that is read. The bytes are made once: those of a checkpoint may be many.
+    fn records(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
+        let own = format::record(&self.topic, connector, partition, offset);
+        let worker = self.worker_topic.iter().map(|topic| KafkaRecord { topic: topic.clone(), ..own.clone() });
+        let mut records: Vec<KafkaRecord> = worker.collect();
+        records.push(own);
+        records
     }
 
     fn topics(&self) -> impl Iterator<Item = &String> {
@@ -102,8 +110,8 @@ impl OffsetStore for KafkaOffsetStore {
         join_all(self.topics().map(async |topic| self.tail(topic, connector).follow().await)).map(|_| ()).boxed()
     }
 
-    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
-        format::record(&self.topic, connector, &delta.partition, Some(&delta.stored()))
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord> {
+        self.records(connector, &delta.partition, Some(&delta.stored()))
     }
 
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {
@@ -116,11 +124,6 @@ impl OffsetStore for KafkaOffsetStore {
 
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {
         owner::record(&self.topic, connector, owner)
-    }
-
-    fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
-        let topic = self.worker_topic.as_ref()?;
-        Some(format::record(topic, connector, &delta.partition, Some(&delta.stored())))
     }
 }
 
@@ -205,8 +208,13 @@ fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<Loade
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::error::ErrorKind;
+    use crate::kafka::client;
+    use crate::model::GuardCheckpoint;
 
     fn record(partition: i32, offset: i64, timestamp: i64, key: &str, value: Option<&str>) -> LogRecord {
         LogRecord {
@@ -226,6 +234,39 @@ mod tests {
             loaded.offsets.iter().map(|(at, stored)| (at.to_string(), stored.offset.incrementing)).collect();
         ids.sort();
         ids
+    }
+
+    #[test]
+    fn the_text_of_a_checkpoint_is_made_once_also_for_two_topics() {
+        #[derive(Debug, Default)]
+        struct Counting(AtomicUsize);
+
+        impl GuardCheckpoint for Counting {
+            fn to_text(&self) -> String {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                "window-2/tag/state".to_owned()
+            }
+        }
+
+        let spec = OffsetsSpec {
+            topic: "own".to_owned(),
+            worker_topic: Some("worker".to_owned()),
+            partitions: 25,
+            replication: 1,
+            automatic_creation: true,
+            standalone_file: None,
+            settings: BTreeMap::new(),
+        };
+        let checkpoint = Arc::new(Counting::default());
+        let guard: Arc<dyn GuardCheckpoint> = Arc::<Counting>::clone(&checkpoint);
+        let to = SourceOffset { incrementing: Some(7), ..SourceOffset::default() };
+        let delta = OffsetDelta { partition: SourcePartition::table("s.t"), from: None, to, guard: Some(guard) };
+        let store = KafkaOffsetStore::new(client::tests::spec("localhost:9"), &spec);
+        let records = store.stage("c", &delta);
+        assert_eq!(records.iter().map(|record| record.topic.as_str()).collect::<Vec<_>>(), ["worker", "own"]);
+        assert_eq!((&records[0].key, &records[0].value), (&records[1].key, &records[1].value));
+        assert!(String::from_utf8_lossy(records[0].value.as_ref().unwrap()).contains("window-2/tag/state"));
+        assert_eq!(checkpoint.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

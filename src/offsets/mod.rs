@@ -64,8 +64,9 @@ pub trait OffsetStore: Send + Sync {
         pending().boxed()
     }
 
-    /// The record that makes `delta.to` the stored offset.
-    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord;
+    /// The records that make `delta.to` the stored offset. Where the connector has a topic of its own, one is for the
+    /// worker's topic, so that going back to a worker without that setting keeps the progress.
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord>;
 
     /// The records that remember the server.
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord>;
@@ -75,10 +76,4 @@ pub trait OffsetStore: Send + Sync {
 
     /// The record that says which process the connector belongs to.
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord;
-
-    /// The same as [`OffsetStore::stage`] for the worker's topic where the connector has one of its own, so that going back to a
-    /// worker without that setting keeps the progress; rides in the same transaction.
-    fn mirror(&self, _connector: &str, _delta: &OffsetDelta) -> Option<KafkaRecord> {
-        None
-    }
 }

@@ -171,11 +171,10 @@ impl<'a> CommitStage<'a> {
     async fn commit(&mut self, open: Open) -> Result<()> {
         // E3: the offsets ride in the same transaction, last.
         let (store, connector) = (&self.parts.store, self.parts.spec.connector());
-        let staged = |delta| [Some(store.stage(connector, delta)), store.mirror(connector, delta)];
         let mut offsets: Vec<KafkaRecord> =
             open.server.iter().flat_map(|server| store.stage_server(connector, server)).collect();
         offsets.extend(open.marks.values().map(|mark| store.stage_table(connector, &mark.0, &mark.1)));
-        offsets.extend(open.deltas.values().flat_map(staged).flatten());
+        offsets.extend(open.deltas.values().flat_map(|delta| store.stage(connector, delta)));
         let commit = self.sink.commit(offsets);
         taken_by_brokers(self.parts, &self.carried, &open, commit).await?;
         self.refusals.taken(open.tables.keys());
