@@ -13,6 +13,7 @@ mod stores;
 pub mod tail;
 pub mod topic_log;
 pub mod topics;
+mod transactions;
 mod verdict;
 mod wait;
 

@@ -7,7 +7,7 @@ use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
 use super::client::{self, kind_of};
-use super::producer::Worker;
+use super::transactions::TransactionClient;
 use super::wait::Wait;
 use crate::error::{Error, ErrorKind};
 
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
 /// The longest wait for the report of a record that failed a transaction.
 const REPORTS_COME: Duration = Duration::from_secs(1);
 
-impl Worker {
+impl TransactionClient {
     pub(super) fn stop(&self, what: &'static str, error: &KafkaError) -> Error {
         match self.judge(what, error) {
             Verdict::Again(error) | Verdict::Stop(error) => error,

@@ -75,7 +75,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// none.
 const CIRCLES: &[(&str, &[&str])] = &[
     ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
-    ("kafka", &["producer", "verdict"]),
+    ("kafka", &["transactions", "verdict"]),
     ("task", &["binding", "continuity", "facts", "guard", "odd", "polled", "skipped", "step", "stream"]),
 ];
 
