@@ -1,6 +1,7 @@
 //! An open connection to a database, by families of calls: [`Catalog`] describes tables, [`PageSource`] reads their rows,
-//! [`ServerIdentity`] says which server answers. Families that not every database has are handed out by
-//! [`SourceConnection`], none where there is nothing of the kind: [`Transactions`], [`SnapshotViews`], [`PastReads`].
+//! [`ServerIdentity`] says which server answers, [`Transactions`] lists open transactions, or gives the clock at least.
+//! Families that not every database has are handed out by [`SourceConnection`], none where there is nothing of the kind:
+//! [`SnapshotViews`], [`PastReads`].
 //!
 //! A dialect implements each family for its session in the file of that family's name. Every error leaves a connection
 //! already classified, without row values; after one of kind `Unreachable` the connection is not used again.
@@ -21,12 +22,7 @@ use crate::model::{
 use crate::zone::Zone;
 
 /// One open connection.
-pub trait SourceConnection: Catalog + PageSource + ServerIdentity {
-    /// The list of open transactions; none where the database shows nothing of them, not even its clock.
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        None
-    }
-
+pub trait SourceConnection: Catalog + PageSource + ServerIdentity + Transactions {
     /// Snapshots whose rows tell the transaction that wrote them (PostgreSQL).
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         None

@@ -35,7 +35,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use self::session::{GRACE, Session};
-use super::connection::{SnapshotViews, SourceConnection, Transactions};
+use super::connection::{SnapshotViews, SourceConnection};
 use super::kind::{Dialect, DocumentedType};
 use super::syntax::SqlSyntax;
 use super::vigil::Vigil;
@@ -71,10 +71,6 @@ impl Dialect for Postgres {
 }
 
 impl SourceConnection for Session {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        Some(self)
-    }
-
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         Some(self)
     }

@@ -69,7 +69,7 @@ impl Observer {
         // Inside a view time stands still.
         self.release(connection).await?;
         let sent = Clock::now();
-        let open = family(connection.transactions())?.open_transactions().await?;
+        let open = connection.open_transactions().await?;
         let answered = Clock::now();
         let passed = self.asked.map_or((0, 0), |(last_sent, last_answered)| {
             (micros_of(sent.duration_since(last_answered)), micros_of(answered.duration_since(last_sent)))

@@ -313,10 +313,6 @@ impl PastReads for Connection {
 }
 
 impl SourceConnection for Connection {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        Some(self)
-    }
-
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         Some(self)
     }

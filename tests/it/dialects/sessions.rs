@@ -76,7 +76,7 @@ impl Reader {
         }
         let query = Relation::Query(self.query.to_owned());
         text += &self.read(&mut *connection, query, &Mode::Incrementing { column: id }).await?;
-        connection.transactions().unwrap().open_transactions().await?;
+        connection.open_transactions().await?;
         connection.late_support(&self.table("t"), Some("id")).await?;
         Ok(text)
     }

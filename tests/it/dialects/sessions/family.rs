@@ -207,7 +207,7 @@ async fn nothing_stays_open_or_is_left_out(kind: &'static str) {
         let found = text.lines().count() - 1;
         assert_eq!(found, if round == 0 { 13 } else { rows + 1 }, "in round {round}");
         rows = found;
-        connection.transactions().unwrap().open_transactions().await.unwrap();
+        connection.open_transactions().await.unwrap();
         server.run(&format!(
             "insert into keyless (ts, v, c) values (now(), 'new', 'n'); alter table keyless add column c{round} int"
         ));
