@@ -106,7 +106,7 @@ const GRANT_ID: &str = "allow the connector's user Write and Describe on the tra
      prefix: kafka-acls --add --allow-principal User:NAME --operation Write --operation Describe --transactional-id PREFIX \
      --resource-pattern-type prefixed";
 
-/// Why nobody keeps the transactions of an id.
+/// The error that nobody keeps the transactions of an id.
 async fn no_coordinator(kafka: &KafkaSpec, brokers: &BrokerProbe) -> Error {
     if let Err(error) = transaction_log(kafka, brokers).await {
         return error;
