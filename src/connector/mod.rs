@@ -2,6 +2,7 @@
 //! the tables over tasks, watches the catalog for new ones, and supervises. The only place that spawns tasks.
 
 pub mod catalog;
+pub mod distribution;
 pub mod inspect;
 pub mod offset_tools;
 pub mod parts;
@@ -121,7 +122,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     }
     // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
     let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
-    let groups = catalog::split(&relations, spec.tasks_max);
+    let groups = distribution::split(&relations, spec.tasks_max);
     parts.claim_memory(groups.len()).map_err(Failure::Start)?;
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
     options.board.tasks(groups.len());
@@ -140,7 +141,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
     }
-    let watching = catalog::watch(&parts, senders);
+    let watching = distribution::watch(&parts, senders);
     let outcome = tokio::select! {
         outcome = join(&mut tasks) => outcome,
         // With nothing to watch (a query) this never ends.
