@@ -90,7 +90,7 @@ impl Binding {
             }
             deletes => deletes.as_ref().map(|deletes| DeleteRule::new(deletes, &definition)).transpose()?,
         };
-        let (record_time, zone) = (spec.record_time, spec.types.all.zone.clone());
+        let (record_time, zone) = (spec.record_time, spec.types.all.zone);
         let (computations, by_driver) = (computations.into(), Vec::new());
         Ok(Self { definition, planner, topic, key, value, computations, notes, deletes, record_time, zone, by_driver })
     }
@@ -138,7 +138,7 @@ impl Binding {
             key,
             value,
             deletes: self.deletes.clone(),
-            clock: RowClock { kind: self.planner.time_kind(), zone: self.zone.clone() },
+            clock: RowClock { kind: self.planner.time_kind(), zone: self.zone },
             has_timestamps: self.record_time == RecordTime::Column,
             operation: if is_whole { Operation::Read } else { Operation::Upsert },
             headers: 0,
