@@ -110,7 +110,8 @@ impl ErrorKind {
             TimeLimit => "raise the limit, or look for a missing index with `rowtide explain`",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SourceRefused => {
-                "correct what the database names: the query, the view, the table, or a setting of the server"
+                "correct the object that the database names: the query, the view, the table, or a setting of the \
+                 server"
             }
             SchemaChanged => "rowtide describes the table again by itself",
             SchemaHeld => "restart the connector to go on with the new columns; schema.change=evolve does so by itself",
@@ -126,7 +127,7 @@ impl ErrorKind {
             KafkaRefused => "check the ACLs and the topic's configuration",
             TransactionAborted => "rowtide starts again from the committed offsets by itself",
             OutcomeUnknown => "rowtide starts again from the committed offsets by itself",
-            EpochSpent => "rowtide goes on under a new epoch by itself",
+            EpochSpent => "rowtide continues under a new epoch by itself",
             Fenced => "another process runs this connector; stop one of the two",
             ForeignServer => {
                 "correct connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"

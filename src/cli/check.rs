@@ -266,7 +266,7 @@ async fn left_by_a_standalone_worker(
     };
     let compared = output::within(args.timeout, "the offsets topic", compared).await;
     findings.note("offset.storage.file.filename", compared, |passed_over| match passed_over.as_slice() {
-        [] => "what a standalone worker has read has been taken over".to_owned(),
+        [] => "the offsets of the standalone worker have been imported".to_owned(),
         tables => {
             let names: Vec<String> = tables.iter().map(|(relation, _)| relation.to_string()).collect();
             format!("its positions of these tables have not been taken over: {}", names.join(", "))

@@ -104,7 +104,7 @@ fn refused_at_start(refused: HerderError) -> Error {
 async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
     let stopping = async {
         stop.cancelled().await;
-        tracing::info!("stopping: committing what is open");
+        tracing::info!("stopping: committing open transactions");
         worker.shutdown().await;
         // Ends that have not been reported yet.
         pending::<()>().await;

@@ -81,8 +81,8 @@ pub fn passed_over<'a>(
     let what = format!("nothing is stored, but a standalone worker has read up to {}", shown.join("; "));
     let error = Error::new(ErrorKind::Refused, what).with("file", file.display()).with("topic", &spec.offsets.topic);
     Err(error.advise(format!(
-        "`rowtide offsets import {} --from-file {}` (with the same --worker) goes on there; to read everything again, \
-         take offset.storage.file.filename out of the configuration",
+        "`rowtide offsets import {} --from-file {}` (with the same --worker) continues from there; to read everything \
+         again, take offset.storage.file.filename out of the configuration",
         spec.origin,
         file.display()
     )))

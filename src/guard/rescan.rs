@@ -28,7 +28,7 @@ fn requirement(facts: &Facts) -> Result<Supported, Missing> {
         Err(missing) if missing.reason.is_empty() => facts.of_unseen_writers(),
         Err(missing) => format!("{}: {}", facts.of_unseen_writers(), missing.reason),
     };
-    let restart = "a restart may repeat what is looked for";
+    let restart = "a restart may repeat rows of the window";
     let except = joined(&[restart, &facts.of_times(), &facts.of_shared_cursors(), &unseen]);
     Ok(Supported { except, partial: None, unused: facts.writers.clone().err() })
 }

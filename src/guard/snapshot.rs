@@ -370,7 +370,7 @@ impl Poll for SnapshotPoll {
             Some(Answer::Storage(storage)) => {
                 // The ids of rewritten rows tell nothing any more; emitted rows are known by their cursor.
                 self.known = self.method.recent.known_at(&storage);
-                let anew = "the table was written anew; rows already sent are told by their cursor this time";
+                let anew = "the table was rewritten; rows already sent are recognised by their cursor this time";
                 self.storage = Some(storage);
                 self.plan(at, self.known.iter().map(|_| Notice::Info(anew)).collect())
             }

@@ -303,8 +303,8 @@ async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode)
         RDKafkaErrorCode::InvalidConfig => Error::config("the brokers refuse the topic's settings")
             .advise(format!("check {} and its siblings", wanted.partitions_key)),
         RDKafkaErrorCode::PolicyViolation => {
-            Error::config("a policy of the brokers refuses the topic as it is asked for").advise(format!(
-                "ask who runs the brokers what their create.topic.policy demands, and set {} and its siblings",
+            Error::config("a policy of the brokers refuses a topic with these settings").advise(format!(
+                "ask the operator of the brokers for the rules of create.topic.policy, and set {} and its siblings",
                 wanted.partitions_key
             ))
         }

@@ -74,7 +74,7 @@ impl BatchLimit {
         let message = format!("the topic takes batches of at most {limit} bytes, not of {used}");
         Err(Error::new(ErrorKind::TransactionAborted, message)
             .with("topic", topic)
-            .advise("rowtide goes on with smaller ones by itself"))
+            .advise("rowtide continues with smaller ones by itself"))
     }
 }
 

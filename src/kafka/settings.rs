@@ -106,7 +106,7 @@ fn translate_one(
         _ if STORES.contains(&key) || key == "sasl.jaas.config" || key == "sasl.mechanism" => {}
         // The configuration has checked it.
         "bootstrap.servers" | "metadata.broker.list" => {}
-        _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to brokers that are none")),
+        _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to mock brokers")),
         "partitioner" if !matches!(value, "murmur2_random" | "murmur2") => {
             return Err(refuse(key, "records and offsets stand in the partitions that Kafka Connect would choose")
                 .advise("remove the setting; murmur2_random is Java's"));

@@ -163,7 +163,9 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
             "the topic does not take records compressed like that",
             "set producer.override.compression.type to what the brokers take",
         ),
-        PolicyViolation => refused("a policy of the brokers refuses records of the topic", "ask who runs the brokers"),
+        PolicyViolation => {
+            refused("a policy of the brokers refuses records of the topic", "ask the operator of the brokers")
+        }
         NotEnoughReplicas | NotEnoughReplicasAfterAppend => {
             Error::new(ErrorKind::TransactionAborted, "the topic has fewer replicas in sync than min.insync.replicas")
                 .advise("start the brokers that are down, or lower min.insync.replicas of the topic")
@@ -194,7 +196,7 @@ mod tests {
             (MessageSizeTooLarge, ErrorKind::KafkaRefused, "max.message.bytes of the topic"),
             (InvalidTimestamp, ErrorKind::KafkaRefused, "message.timestamp.before.max.ms"),
             (UnsupportedCompressionType, ErrorKind::KafkaRefused, "producer.override.compression.type"),
-            (PolicyViolation, ErrorKind::KafkaRefused, "ask who runs the brokers"),
+            (PolicyViolation, ErrorKind::KafkaRefused, "ask the operator of the brokers"),
         ] {
             let error = refused_record("orders", code);
             assert_eq!(error.kind(), kind, "{code:?}");

@@ -103,7 +103,7 @@ impl SourcePartition {
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
-            (Some(table), _) if self.is_mark() => write!(f, "what is remembered of {table}"),
+            (Some(table), _) if self.is_mark() => write!(f, "the mark of {table}"),
             (Some(table), _) => f.write_str(table),
             (None, Some(_)) => f.write_str("query"),
             (None, None) if *self == Self::server() => f.write_str("server"),

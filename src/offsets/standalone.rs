@@ -201,11 +201,14 @@ impl Reader<'_> {
             "not the offsets of a standalone worker: byte {at} should be {wanted}, found {found}"
         ));
         if at >= self.bytes.len() {
-            return error.advise("the file is cut short; stop the worker, which writes it anew, and take it then");
+            return error.advise(
+                "the file is cut short; stop the worker, which then writes all of it, and import it \
+                                 again",
+            );
         }
         error.advise(
-            "expected what `offset.storage.file.filename` of Kafka Connect names; \
-             JSON as of GET /connectors/NAME/offsets goes without --from-file",
+            "expected the file that `offset.storage.file.filename` of Kafka Connect names; JSON as of GET \
+             /connectors/NAME/offsets goes without --from-file",
         )
     }
 }

@@ -48,7 +48,7 @@ pub fn value(mark: &TableMark) -> String {
 /// `Offsets` if the value is anything else: a check that cannot be made must not pass.
 pub fn parse(connector: &str, partition: &SourcePartition, bytes: &[u8]) -> Result<Option<TableMark>> {
     let wrong = || {
-        Error::new(ErrorKind::Offsets, "what is remembered of a table cannot be read")
+        Error::new(ErrorKind::Offsets, "the stored mark of a table cannot be read")
             .with("connector", connector)
             .with("partition", partition)
             .advise("use the rowtide that wrote it, or a newer one; `rowtide offsets reset` forgets it with the offset")

@@ -228,8 +228,8 @@ pub(crate) fn remember(last: &mut Vec<CursorValue<'static>>, cursor: &[CursorVal
 /// The error of rows that the database gave in another order than asked for: going on would lose rows or repeat them.
 fn out_of_order(what: &str) -> Error {
     Error::new(ErrorKind::Cursor, what).advise(
-        "remove what changes the order of the statement (query.suffix, or what the query itself appends); if there is \
-         nothing of the kind, please report it with the types of the cursor columns: nothing was read past it",
+        "remove the clause that changes the order of the statement (in query.suffix, or in the query itself); if there \
+         is none, please report it with the types of the cursor columns: nothing was read past it",
     )
 }
 

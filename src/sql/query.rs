@@ -107,7 +107,7 @@ fn edited(text: &str, edits: Vec<(usize, usize, &str)>) -> String {
 fn statement(tokens: &Tokens<'_>) -> Option<Finding> {
     let first = (0..tokens.len()).find(|index| tokens.kind(*index) != Some(Kind::Open));
     let Some(first) = first.filter(|index| tokens.kind(*index) != Some(Kind::Semicolon)) else {
-        return Some(Finding::of_all("must be a statement that reads, and is none", ONE_STATEMENT));
+        return Some(Finding::of_all("must be a statement that reads, and is not one", ONE_STATEMENT));
     };
     if let Some(second) = second_statement(tokens) {
         return Some(tokens.finding(second, "must be one statement that reads, and has a second one", ONE_STATEMENT));

@@ -119,7 +119,7 @@ impl Polled {
     }
 }
 
-const ANEW: &str = "the table was gone, and what has its name now ends before the position that was read";
+const ANEW: &str = "the table was gone, and the one of its name now ends before the position that was read";
 
 const ANEW_ADVICE: &str = "`rowtide offsets reset CONNECTOR --table TABLE` reads it from the beginning; \
      `rowtide run CONNECTOR --accept-server` goes on at the position";
@@ -130,8 +130,8 @@ const OLDER: &str = "foreign server: the stored position lies beyond the table a
 const DELETED_OR_OLDER: &str = "foreign server: the stored position lies beyond the table: either rows were deleted, \
      or the server was restored from a backup";
 
-const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR --accept-server`; \
-     to deliver what was written since a backup move it back with `rowtide offsets set`";
+const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR --accept-server`; to deliver the rows \
+                      written since a backup move it back with `rowtide offsets set`";
 
 /// A position that was configured, not read from a row, may lie beyond every row: `timestamp.initial` (of
 /// "now" only the form is known), `incrementing.initial`.

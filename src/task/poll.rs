@@ -109,7 +109,7 @@ impl<'a> PollStage<'a> {
             && let Some(connection) = self.connection.as_deref_mut()
             && !connection.is_alive().await
         {
-            tracing::info!("the connection was closed while it was idle, connecting anew");
+            tracing::info!("the connection was closed while it was idle, connecting again");
             self.connection = None;
         }
         self.used = Clock::now();

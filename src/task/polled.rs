@@ -260,7 +260,7 @@ impl Polled {
             // An error of the server itself is not about columns that were seen to change.
             let is_server_s = std::error::Error::source(&error).is_some();
             return Err(if is_server_s {
-                error.advise("the table can be described, but not read as it was described: see what the server says")
+                error.advise("the table can be described, but not read as it was described: see the server's message")
             } else {
                 error.advise("the table's columns keep changing; restart the connector when they have settled")
             });

@@ -145,8 +145,8 @@ impl ServerGuard {
             "this server has no GTIDs by which it could be recognised as one of the same cluster; if it is meant, go on with \
              `rowtide run CONNECTOR --accept-server`, or set server.identity=off"
         } else {
-            "by its GTIDs this server has not executed what the other one had, so it is none of its cluster; correct \
-             connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
+            "by its GTIDs this server has not executed the transactions of the other one, so it is not of its cluster; \
+             correct connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
         })
     }
 

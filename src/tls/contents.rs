@@ -150,7 +150,7 @@ impl Contents {
                 }
                 "OPENSSH PRIVATE KEY" if wants_keys => {
                     return Err(input
-                        .unusable("a key of OpenSSH is none for TLS")
+                        .unusable("an OpenSSH key, which TLS does not take")
                         .advise("make a copy of it in PEM: cp KEY key.pem && ssh-keygen -p -m PEM -f key.pem"));
                 }
                 // Of an EC key; the key itself names its curve as well.

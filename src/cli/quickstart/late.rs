@@ -220,8 +220,8 @@ impl Stage {
         say(&format!(
             "With the guard every row has come, once. Without it {} are gone for good, and nothing would have said so.\n\n\
              Next:\n  \
-             rowtide explain connector.json        says what the guard can do for each table of yours, and what would raise it\n  \
-             docs/guarantees.md                    says what is promised for which database, and how it is proved\n",
+             rowtide explain connector.json        shows the guard of each of your tables, and the grant that would raise it\n  \
+             docs/guarantees.md                    the promise for each database, and its proof\n",
             output::count(off.lost, "row"),
         ))
     }

@@ -32,7 +32,7 @@ use crate::sql::{Grammar, without_modifiers};
 const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'performance_schema', 'sys', \
                       'metrics_schema')";
 
-const BROKEN_KEY: &str = "the key holds dates that are none (zero, or without month or day), which have no place in an \
+const BROKEN_KEY: &str = "the key holds invalid dates (zero, or without month or day), which have no place in an \
                           order: a load reads the table in one piece instead of pages";
 
 /// The table types of Connector/J, in their order: what they are in the catalog, and whether they are the

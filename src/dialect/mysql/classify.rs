@@ -78,9 +78,9 @@ fn handshake(message: String) -> Error {
     if message.starts_with("mysql_cleartext_plugin disabled") {
         return Error::new(
             ErrorKind::Auth,
-            "the server asks for the password as it is (mysql_clear_password: PAM, LDAP, IAM)",
+            "the server asks for the password in clear text (mysql_clear_password: PAM, LDAP, IAM)",
         )
-        .advise("rowtide shows it over TLS only: set sslMode=REQUIRED, or better VERIFY_IDENTITY, in connection.url");
+        .advise("rowtide sends it over TLS only: set sslMode=REQUIRED, or better VERIFY_IDENTITY, in connection.url");
     }
     // The server asks for a password where there is none, or by a method that the driver does not know.
     if message.contains("during authentication") || message.starts_with("expected 21 bytes") {
@@ -136,8 +136,8 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
              lower tasks.max; rowtide tries again by itself",
         ),
         1226 => error.advise(
-            "the account has used up what it may in this hour, or at once; raise the limit that the server names (ALTER \
-             USER ... WITH ...), or raise poll.interval.ms; rowtide tries again by itself",
+            "the account has used up its limit for this hour, or of connections at a time; raise the limit that the \
+             server names (ALTER USER ... WITH ...), or raise poll.interval.ms; rowtide tries again by itself",
         ),
         1129 => error.advise("the server has shut this host out after broken connections: mysqladmin flush-hosts"),
         1049 => error.advise("name an existing database in connection.url"),
@@ -156,8 +156,8 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
              `show create view` shows it",
         ),
         1449 => error.advise(
-            "a view runs as the user who defined it, and that user is gone; make the user again, or the view by another \
-             (alter definer = ... view ...)",
+            "a view runs as the user who defined it, and that user no longer exists; create the user again, or give \
+             the view another definer (alter definer = ... view ...)",
         ),
         3159 => error.advise("the server demands TLS; set sslMode=REQUIRED in connection.url"),
         _ => error,

@@ -49,7 +49,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     if hosts.is_empty() {
         hosts.push(("localhost".to_owned(), 3_306));
     }
-    let mut failure = Error::internal("no way to connect was tried");
+    let mut failure = Error::internal("no connection was tried");
     for (host, port) in &hosts {
         let socket = parameter(&source.url.parameters, "socket");
         let options = match socket {
@@ -89,7 +89,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
 fn not_let_in(error: Error, source: &SourceSpec) -> Error {
     if error.kind() == ErrorKind::Auth && source.url.dialect == "tidb" {
         return error.advise(
-            "check connection.user and connection.password; without TLS TiDB lets nobody in whose account has \
+            "check connection.user and connection.password; without TLS TiDB refuses accounts with \
              caching_sha2_password (set sslMode=REQUIRED)",
         );
     }

@@ -16,8 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue};
 
 /// Described again, the column is known for it, and its rows are read in another way.
-pub(super) const NO_ORDER: Problem =
-    Problem::new("a date that is none has no place in the order in which rows are read");
+pub(super) const NO_ORDER: Problem = Problem::new("an invalid date has no place in the order in which rows are read");
 
 /// The decoder of one result column read as a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

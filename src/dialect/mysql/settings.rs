@@ -40,7 +40,7 @@ impl Variable {
 
 const ALL: &str = "18446744073709551615";
 const ONE_VIEW: &str = "every poll would read the same old view, and the open transaction would block ALTER TABLE";
-const PAST: &str = "what is read would be of the past";
+const PAST: &str = "rows would be read as of the past";
 const LEFT_OUT: &str = "rows would be left out";
 
 /// The variables, in an order in which they can be set. A server is not asked for those that it does not know.

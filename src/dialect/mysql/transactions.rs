@@ -77,7 +77,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     Ok(support)
 }
 
-const OTHER_ENGINES: &str = "what it reads of tables whose engine is not InnoDB";
+const OTHER_ENGINES: &str = "rows of tables whose engine is not InnoDB";
 
 fn add(ability: &mut Ability, more: &str) {
     if let Ability::Yes { but } = ability {

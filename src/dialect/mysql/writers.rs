@@ -148,7 +148,7 @@ async fn unless_applied(session: &mut Session, sight: Sight, appliers: &str) -> 
     if session.rows(appliers, &[], Doing::Describe).await?.is_empty() {
         return Ok(sight);
     }
-    let why = "it also takes what another server has written, and does not show that server's transactions";
+    let why = "it also applies the writes of another server, and does not show that server's transactions";
     Ok(Sight::Nothing { why, raise: "poll that server".to_owned() })
 }
 

@@ -233,8 +233,8 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
     define(session, relation, (columns, unique))
 }
 
-const UNNAMED: &str = "the name is not text in UTF-8, or has a character that is none in it: rename the table, or leave it out \
-                       (table.exclude.list, table.blacklist)";
+const UNNAMED: &str = "the name is not text in UTF-8, or has a character without an equivalent in it: rename the \
+                       table, or leave it out (table.exclude.list, table.blacklist)";
 
 /// True if the name is the remainder of one that is not text in UTF-8.
 fn is_unnamed(id: &TableId) -> bool {

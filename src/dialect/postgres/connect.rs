@@ -206,7 +206,7 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
             }
         }
     }
-    Err(failure.unwrap_or_else(|| Error::internal("no way to connect was tried")))
+    Err(failure.unwrap_or_else(|| Error::internal("no connection was tried")))
 }
 
 impl Reach for PgConnectOptions {

@@ -139,7 +139,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     let rights = rights(session).await?;
     let Relation::Table(table) = relation else {
         let (views, writers) = if rights.writers == Ability::yes() {
-            let but = "what the query reads from other servers or materialized views".to_owned();
+            let but = "rows that the query reads from other servers or materialized views".to_owned();
             let views = Ability::no("the rows of a query do not tell their transaction", "poll the table itself");
             (views, Ability::Yes { but })
         } else {

@@ -50,7 +50,8 @@ impl Case {
 }
 
 pub(super) const WORK: &str = "look at its load and for a missing index (`rowtide explain`)";
-pub(super) const LOCK: &str = "end the transaction that holds the lock, or wait for it; rowtide goes on by itself";
+pub(super) const LOCK: &str = "end the transaction that holds the lock, or wait for it; rowtide then continues by \
+                               itself";
 pub(super) const UNKNOWN: &str = "check that the database is up and can be reached; look at its load and at locks";
 const TOO_SLOW: &str = "rowtide gives the table more time at its next try; raise statement.timeout.ms, or look for a \
                         missing index with `rowtide explain`";

@@ -236,7 +236,7 @@ impl Polled {
             }
         }
         if self.continuity.is_replaced() {
-            return Err(Error::new(ErrorKind::Query, "the table was written anew while it was read"));
+            return Err(Error::new(ErrorKind::Query, "the table was rewritten while it was read"));
         }
         Ok(())
     }
@@ -268,7 +268,8 @@ impl Polled {
                 if !std::mem::replace(&mut self.continuity.has_said, true) {
                     tracing::warn!(
                         table = %self.name, error = %error.report(),
-                        "the table was written anew, and its rows could not be compared with those that were read; it is tried again"
+                        "the table was rewritten, and its rows could not be compared with those that were read; it is \
+                         tried again"
                     );
                 }
                 return Ok(());
@@ -290,7 +291,7 @@ impl Polled {
             Verdict::Unknown => {
                 tracing::warn!(
                     table = %self.name,
-                    "the table was written anew, and no row is remembered by which it could be known; it is gone on with"
+                    "the table was rewritten, and no row is remembered to recognise it by; reading continues"
                 );
                 self.go_on(Vec::new());
                 Ok(())
@@ -369,8 +370,8 @@ impl Polled {
     }
 }
 
-const BEGINS_ANEW: &str = "the table has begun anew: what has its name now was truncated, or dropped and created, since its \
-                           rows up to the position were read";
+const BEGINS_ANEW: &str = "the table has begun anew: it was truncated, or dropped and created, since its rows up to \
+                           the position were read";
 
 const ADVICE: &str = "its rows up to the position would never be read: `rowtide offsets reset CONNECTOR --table TABLE` reads it \
      from the beginning, and table.recreated=follow does so by itself whenever it happens; `rowtide run CONNECTOR \

@@ -62,7 +62,7 @@ pub async fn choose_method(
         let remedy = if missing.remedy.is_empty() { String::new() } else { format!("{}; ", missing.remedy) };
         Error::config(format!("commit.guard={word} is not possible here: {}", missing.reason))
             .with("table", relation)
-            .advise(format!("{remedy}commit.guard=auto takes what is possible"))
+            .advise(format!("{remedy}commit.guard=auto takes the best method that is possible"))
     })?;
     Ok(Chosen { choice, facts })
 }

@@ -32,7 +32,7 @@ pub(super) use self::stream::{GuardPoll, Phase};
 const CLOCKS_APART: Duration = Duration::from_millis(200);
 
 /// The reasons why a state is of no use.
-const ANOTHER_METHOD: &str = "late rows were looked for in another way until now";
+const ANOTHER_METHOD: &str = "late rows were found by another method until now";
 
 /// The same, where wall clocks have been set back for good.
 const ANOTHER_ZONE: &str = "the server's time zone was changed to one with earlier wall clocks";
@@ -246,7 +246,7 @@ impl TableGuard {
             tracing::warn!(
                 table,
                 blocker,
-                "reading on beside an open transaction; a restart may repeat what is read meanwhile"
+                "reading on beside an open transaction; a restart may repeat the rows read meanwhile"
             );
         }
         let observed = (observer.epoch(), seen.low.number);
@@ -334,7 +334,7 @@ impl TableGuard {
         if self.needs() != Needs::AsOf || !lookups::is_another(&error) || !self.is_before_description {
             return error;
         }
-        Error::new(ErrorKind::Query, "the table was another one a moment ago, and that is what is read first")
+        Error::new(ErrorKind::Query, "the table was another one a moment ago, at the time that is read first")
             .caused_by(error)
     }
 }

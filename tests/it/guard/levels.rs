@@ -305,7 +305,7 @@ fn a_standby_does_not_show_the_transactions_of_its_primary() {
 fn prove_unguarded(kind: Kind, modes: &[Mode]) {
     let place = Place::new(kind);
     for mode in modes {
-        let off = cell("t", *mode, "off", "off").says(&["as in the reference", "remove commit.guard=off"]);
+        let off = cell("t", *mode, "off", "off").says(&["as in Kafka Connect", "remove commit.guard=off"]);
         off.prove(&place, &off.connector(&place).set("commit.guard", "off"));
     }
     let delay = cell("t", TimestampIncrementing, "delay", "delay").says(&["longer than timestamp.delay.interval.ms"]);
