@@ -239,7 +239,7 @@ impl Error {
         self.0.kind
     }
 
-    /// The kind of the error of ours that is at the bottom: what made a connector give up.
+    /// The kind of the innermost error of ours, which made a connector give up.
     pub fn root_kind(&self) -> ErrorKind {
         let below = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Error>());
         below.map_or(self.0.kind, Error::root_kind)

@@ -1,4 +1,4 @@
-//! `rowtide check`: everything wrong with a configuration, then with what it points at. Writes nothing.
+//! `rowtide check`: everything wrong with a configuration, then with the servers it names. Writes nothing.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! `rowtide explain`: for each table what would be read and written, and from where. Writes nothing.
+//! `rowtide explain`: the reads and writes of each table, and their starting points. Writes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -31,7 +31,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// `bars` is what [`telemetry::init`](crate::telemetry::init) returned: drawn on a terminal, hidden elsewhere.
+    /// `bars` is the result of [`telemetry::init`](crate::telemetry::init): drawn on a terminal, hidden elsewhere.
     pub(super) fn new(bars: MultiProgress) -> Self {
         Self { bars, loads: BTreeMap::new() }
     }
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(speed(0, Some(400), 0), "0 rows, 0 rows/s, 0 %");
     }
 
-    /// A terminal that keeps what was written since it was last asked.
+    /// A terminal that keeps the text written since the last question.
     #[derive(Debug, Clone, Default)]
     struct Screen(Arc<Mutex<String>>);
 

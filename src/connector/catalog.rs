@@ -173,7 +173,7 @@ impl<'a> Home<'a> {
     }
 }
 
-/// The dotted name of a table, plain or quoted: what leaves no doubt which is meant.
+/// The dotted name of a table, plain or quoted, which is unambiguous.
 fn is_full_name(entry: &str, table: &TableId, dialect: &dyn Dialect) -> bool {
     entry == table.to_string() || entry == quoted(dialect, table)
 }

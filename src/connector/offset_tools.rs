@@ -27,7 +27,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The changes after which the next start is like a first one: whatever server there is will be remembered.
+    /// The changes after which the next start is like a first one: the server that answers then will be remembered.
     pub fn forgotten(&self) -> OffsetChanges {
         let server = self.server.as_ref().map(|_| SourcePartition::server());
         self.offsets.keys().cloned().chain(server).map(|partition| (partition, None)).collect()

@@ -1,4 +1,4 @@
-//! Builds what tasks are made of from a specification and the registries.
+//! Builder of the parts of tasks, from a specification and the registries.
 
 use std::sync::Arc;
 
@@ -162,7 +162,7 @@ impl ConnectorParts {
     }
 }
 
-/// The producer's queue is bounded by the task's share, and by what the operator says; a record must fit in.
+/// The producer's queue is bounded by the task's share, and by the operator's setting; a record must fit in.
 fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
     let number = |key: &str| kafka.producer.get(key).and_then(|value| value.parse::<usize>().ok());
     let largest = number("max.request.size").unwrap_or(MAX_REQUEST_SIZE);

@@ -1,6 +1,6 @@
 //! The offsets file of a standalone worker, which its configuration names. Takes the file and the contents of the
-//! offsets topic, and keeps a connector from reading anew what was read already. Never writes, and no position is read
-//! from the file but by an operator's `offsets import`.
+//! offsets topic, and keeps a connector from reading rows again that were read already. Never writes, and no position
+//! is read from the file but by an operator's `offsets import`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -88,8 +88,8 @@ pub fn passed_over<'a>(
     )))
 }
 
-/// The start of a connector looks at the file, if there is one. Nothing has fenced yet, so what is read here decides
-/// whether to start, never where (E2).
+/// Looks at the file at the start of a connector, if there is one. Nothing has fenced yet, so the offsets read here
+/// decide whether to start, never where (E2).
 ///
 /// # Errors
 /// Those of [`passed_over`] and of the store. A file that cannot be read at all is only said.

@@ -50,7 +50,7 @@ pub trait SourceConnection: Catalog + PageSource + ServerIdentity + Transactions
     }
 
     /// Cancels the statement that runs, if a call was left in the middle of one, and closes politely. Dropping is
-    /// enough otherwise: what runs is cancelled in the background ([`super::farewells`]).
+    /// enough otherwise: a running statement is cancelled in the background ([`super::farewells`]).
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
@@ -183,7 +183,7 @@ pub trait ServerIdentity: Send {
         Box::pin(async { Ok(Lineage::default()) })
     }
 
-    /// True for a standby, which may lag behind what was read from another server.
+    /// True for a standby, which may lag behind another server that was read before.
     fn is_replica(&self) -> bool {
         false
     }
@@ -211,8 +211,8 @@ pub trait SnapshotViews: Send {
 /// Reads of a database as of a time.
 pub trait PastReads: Send {
     /// Begins a read-only transaction that reads the database as of a time, or as of the latest that is final, until
-    /// [`SourceConnection::end_view`]. If the time is before the horizon, nothing has begun. What has been read as of a time
-    /// is the same whenever it is read again; what nobody has read as of it may still grow by rows that are committed in
-    /// this moment.
+    /// [`SourceConnection::end_view`]. If the time is before the horizon, nothing has begun. Rows that were read as of
+    /// a time are the same whenever they are read again; a range that nobody has read as of it may still grow by rows
+    /// that are committed in this moment.
     fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>>;
 }

@@ -18,7 +18,7 @@ pub struct LateSupport {
     /// The number of ids a session or a node of the database takes at once, to use some of them later; 0 if it takes one
     /// at a time.
     pub ids_kept: u64,
-    /// True if a row is what was written: no view or query, whose columns may be others each time they are read.
+    /// True if a row is stored as it was written: no view or query, whose columns may change from read to read.
     pub is_table: bool,
 }
 

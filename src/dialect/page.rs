@@ -67,7 +67,7 @@ pub(super) trait PageDecoder: Send {
         let _ = error;
     }
 
-    /// Notes what a value has taught about its column, for the next description; gives the kind of its error.
+    /// Takes in a fact about a column that a value has shown, for the next description; gives the kind of its error.
     fn learn(&mut self, relation: &Relation, column: &str, misfit: Misfit) -> ErrorKind;
 }
 

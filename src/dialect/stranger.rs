@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// PostgreSQL's request for TLS, which it answers with one byte.
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
 
-/// A kind of server that is known by what it says first, or by its answer to somebody else's question.
+/// A kind of server, recognised by its first words, or by its answer to a question of another protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stranger {
     Postgres,

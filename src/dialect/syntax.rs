@@ -62,7 +62,7 @@ pub trait SqlSyntax: Send + Sync {
     }
 
     /// The order of a cursor column's values that were read as this kind; `in_byte_order` if they are compared as
-    /// [`SqlSyntax::in_byte_order`] says. What is not certain is unknown: a relation whose rows seem to come out of
+    /// [`SqlSyntax::in_byte_order`] says. An uncertain order is unknown: a relation whose rows seem to come out of
     /// order is stopped.
     fn order_of(&self, kind: CursorKind, column: &ColumnDefinition, in_byte_order: bool) -> ColumnOrder {
         let _ = in_byte_order;

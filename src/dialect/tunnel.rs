@@ -146,8 +146,8 @@ async fn packet(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(packet)
 }
 
-/// Carries bytes both ways until either side has closed: what the server still says then is for nobody, and a
-/// connection that broke is found by sqlx as one that has ended.
+/// Carries bytes both ways until either side has closed: the server's last bytes are for nobody then, and a connection
+/// that broke is found by sqlx as one that has ended.
 async fn carry(client: tls::Encrypted<TcpStream>, server: tls::Encrypted<TcpStream>) -> Result<()> {
     let (mut from_client, mut to_client) = split(client);
     let (mut from_server, mut to_server) = split(server);

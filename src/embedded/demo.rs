@@ -1,5 +1,5 @@
-//! The script of the quick start, as data: what an application writes, and the sentence that goes with it.
-//! A step that follows a poll is read as a change of its own; steps are what the connector can tell apart.
+//! The script of the quick start, as data: the statements of an application, each with the sentence that is shown for
+//! it. A step that follows a poll is read as a change of its own; steps are what the connector can tell apart.
 
 /// Name of the demo's connector.
 pub const CONNECTOR: &str = "load-test-table";

@@ -1,6 +1,6 @@
 //! The quick start about late commits: a table of its own in somebody's PostgreSQL database, and the applications that
-//! write to it. Their transactions take their timestamp when they begin and hold it while others pass; some use savepoints,
-//! some are rolled back. Takes a server, gives what was committed; knows nothing of who reads.
+//! write to it. Their transactions take their timestamp when they begin and hold it while others pass; some use
+//! savepoints, some are rolled back. Takes a server, gives the committed rows; knows nothing of the readers.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub fn unused_name() -> String {
     format!("rowtide_late_commits_{:08x}", fastrand::u32(..))
 }
 
-/// The connector's configuration as Kafka Connect takes it; `connection` is what it says of the server.
+/// The connector's configuration as Kafka Connect takes it; `connection` are its settings of the server.
 pub fn connector_config(guard: &str, table: &str, connection: &[(&str, &str)]) -> Json {
     let mut config = json!({
         "connector.class": "io.confluent.connect.jdbc.JdbcSourceConnector",

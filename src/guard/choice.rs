@@ -1,6 +1,6 @@
-//! The choice of a method for a table: the first of [`METHODS`] that is asked for and whose requirement holds, with what it
-//! does not cover and what would raise the level. And what the configuration refuses before anything is connected to: both
-//! read the same table.
+//! The choice of a method for a table: the first of [`METHODS`] that is asked for and whose requirement holds, with the
+//! cases it does not cover and the remedy that would raise the level. And the refusals of a configuration before
+//! anything is connected to: both read the same table.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Wanted {
     Named(&'static str),
 }
 
-/// The method of one table, and what it does not cover.
+/// The method of one table, and the cases it does not cover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The method.
@@ -79,7 +79,7 @@ impl Wanted {
         self.methods().any(MethodDefinition::finds_rows)
     }
 
-    /// The methods asked for, best first. Who wants none takes the fixed delay, where there is one.
+    /// The methods asked for, best first. Where none is wanted it is the fixed delay, if there is one.
     fn methods(self) -> impl Iterator<Item = &'static MethodDefinition> {
         let finds = |name: &str| METHODS.iter().any(|method| method.name == name && method.finds_rows());
         METHODS.iter().copied().filter(move |method| match self {
@@ -132,7 +132,7 @@ fn requirement(wanted: Wanted, method: &MethodDefinition, facts: &Facts) -> Resu
 }
 
 impl Choice {
-    /// `missing` is what the better ones lack, and what was asked for where it is none.
+    /// `missing` are the requirements that the better ones lack.
     fn of(method: &'static MethodDefinition, supported: Supported, missing: &[Missing]) -> Self {
         let Supported { except, partial, unused } = supported;
         let remedy = |missing: &Missing| Some(missing.remedy.clone()).filter(|remedy| !remedy.is_empty());

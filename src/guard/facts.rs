@@ -6,7 +6,7 @@ use super::column_clock::ColumnClock;
 use super::watermark::LowWatermark;
 use crate::model::{CursorKind, Micros, micros_of};
 
-/// A table, the database it is in, and what is configured.
+/// A table, its database, and the configured settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Its cursor.
@@ -25,7 +25,7 @@ pub struct Facts {
     pub window: Duration,
     /// The number of ids a session or node takes at once, to use some of them later; 0 if it takes one at a time.
     pub id_block: u64,
-    /// True if a row is what was written: no view or query, whose columns may be others each time they are read.
+    /// True if a row is stored as it was written: no view or query, whose columns may change from read to read.
     pub is_table: bool,
     /// The clock of the timestamp column.
     pub clock: ColumnClock,

@@ -1,5 +1,5 @@
-//! The ids that had been handed out by when, in memory only: what begins later than a time gets ids beyond those seen
-//! before it.
+//! The history of handed out ids, in memory only: a transaction that begins later than a time gets ids beyond those
+//! seen before it.
 
 use crate::model::{CursorKind, CursorValue, Micros};
 

@@ -1,8 +1,8 @@
-//! The contract between a method and whoever polls for it. One poll of a table: [`Method::begin`] with what was
-//! observed; [`Poll::next`], which asks until it can say what to read; the rows of the page, each told by
-//! [`Poll::mark`] and [`Poll::emitted`]; the rows of the late queries, each offered by [`Poll::offer`]; [`Poll::end`].
-//! Nothing changes in the method: its next state is in the [`Outcome`], and takes its place once the rows are on their
-//! way. A poll that fails leaves no trace.
+//! The contract between a method and the poller. One poll of a table: [`Method::begin`] with the observation;
+//! [`Poll::next`], which asks until it has the plan of what to read; the rows of the page, each told by [`Poll::mark`]
+//! and [`Poll::emitted`]; the rows of the late queries, each offered by [`Poll::offer`]; [`Poll::end`]. Nothing changes
+//! in the method: its next state is in the [`Outcome`], and takes its place once the rows are on their way. A poll that
+//! fails leaves no trace.
 
 use std::fmt;
 
@@ -138,7 +138,7 @@ pub enum SeenView {
     AsOf(PastView),
 }
 
-/// A poll asks, or says what to read.
+/// The turn of a poll: a question, or the plan of what to read.
 #[derive(Debug)]
 pub enum Turn {
     /// A question that has to be answered first.
@@ -244,7 +244,7 @@ pub struct Outcome {
     pub low: Option<Micros>,
     /// Ids that may still become visible below the cursor.
     pub hidden: u64,
-    /// True if it has to be stored although no row was emitted: a restart could not resume from what is stored.
+    /// True if it has to be stored although no row was emitted: a restart could not resume from the stored checkpoint.
     pub must_store: bool,
     /// The notices.
     pub notices: Vec<Notice>,

@@ -1,6 +1,6 @@
 //! Late commits: rows that become visible below the cursor after it has passed them, and the methods that find them.
-//! Pure: what was observed of the database comes in, what to read and the next state go out. No I/O, no clock, no
-//! configuration, no SQL; `task::guard` observes, asks and reads, and the checkpoint rides in the offset.
+//! Pure: observations of the database come in, queries and the next state go out. No I/O, no clock, no configuration,
+//! no SQL; `task::guard` observes, asks and reads, and the checkpoint rides in the offset.
 //!
 //! Glossary:
 //! - *cursor*: the position of the last row that was emitted in order: a time and an id, or one of them.
@@ -66,7 +66,7 @@ pub static METHODS: &[&MethodDefinition] = &[
     &off::DEFINITION,
 ];
 
-/// A method: what it is called, what it promises, where it can be used, and how it begins.
+/// The definition of a method: its name, its level, its requirement, and its first state.
 pub struct MethodDefinition {
     /// Its name in `commit.guard`, status, `explain` and `offsets list`. Two that do the same on different databases
     /// share it.

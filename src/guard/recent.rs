@@ -35,7 +35,7 @@ impl Recent {
         })
     }
 
-    /// The same with what one more poll has emitted; what is before `from` is forgotten.
+    /// The same with the rows of one more poll; rows before `from` are forgotten.
     pub(super) fn with(&self, storage: Option<String>, emitted: Vec<Emitted>, from: Micros) -> Self {
         let mut next = self.clone();
         next.storage = storage.or(next.storage);

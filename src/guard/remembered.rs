@@ -1,5 +1,5 @@
-//! The rows of a window that have been emitted. A value: the states before and after a poll share what has not changed,
-//! so a poll costs what it adds. Of more rows than an offset holds a sketch is kept as they come.
+//! The rows of a window that have been emitted. A value: the states before and after a poll share the unchanged part,
+//! so a poll costs only the rows it adds. For more rows than an offset holds a sketch is kept as they come.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The method `rescan`: what is younger than a fixed time is read again and again. For databases that do not show their
+//! The method `rescan`: rows younger than a fixed time are read again and again. For databases that do not show their
 //! transactions. Keeps the state of `window`.
 
 use super::facts::{Facts, Missing, Supported, joined};

@@ -1,8 +1,8 @@
 //! Set reconciliation: a sketch (invertible Bloom lookup table) of fixed size that stands for more rows than an offset
-//! holds. It tells how two sets differ, whatever their size, as long as they do not differ by more than it has room for:
-//! the rows that were remembered are recovered from it and from those that are there now, less what has come or gone
-//! meanwhile. The sketch of a set that grows is the sum of those of its parts (Eppstein, Goodrich, Uyeda, Varghese: What's
-//! the Difference? Efficient Set Reconciliation without Prior Context, 2011, section 3).
+//! holds. It tells how two sets differ, whatever their size, as long as they do not differ by more than it has room
+//! for: the rows that were remembered are recovered from it and from those that are there now, less those that have
+//! come or gone meanwhile. The sketch of a set that grows is the sum of those of its parts (Eppstein, Goodrich, Uyeda,
+//! Varghese: What's the Difference? Efficient Set Reconciliation without Prior Context, 2011, section 3).
 
 use std::collections::HashSet;
 
@@ -27,7 +27,7 @@ pub struct Sketch {
 /// The sum of the rows that are in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Cell {
-    /// Counts around; what is left of a difference is small.
+    /// The count of rows, which wraps around; that of a difference is small.
     count: u16,
     keys: u64,
     checks: u32,

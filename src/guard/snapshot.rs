@@ -1,8 +1,8 @@
 //! The method `snapshot`: late rows are found by the transactions that wrote them. Each poll is one view of the database; a row below
 //! the cursor is late if the transaction that wrote it was not visible in the view before. Exact, never waits.
 //!
-//! Between two polls this holds, and is what a restart goes on from: every row at or below the cursor that was visible
-//! in the last view has been emitted, and none whose id is hidden, unsure, or not below the end of that view.
+//! The invariant between two polls, from which a restart resumes: every row at or below the cursor that was visible in
+//! the last view has been emitted, and none whose id is hidden, unsure, or not below the end of that view.
 //!
 //! Ids are those of transactions *and subtransactions*, of 64 bits. The list of running transactions that a view has
 //! names no subtransaction, so every id that had been handed out is asked for by itself, after the view was taken.

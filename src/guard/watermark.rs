@@ -1,7 +1,8 @@
-//! The low watermark: no transaction that was open at the last observation, and none that began later, can still write a
-//! time below it that the server assigned. Takes what was open at each observation of a database, gives a lower bound
-//! for the start of each: the database time of the last observation at which it was *not* there. Serves all tables of
-//! a connection. Lives as long as the connection: another server may use the same names for other transactions.
+//! The low watermark: no transaction that was open at the last observation, and none that began later, can still write
+//! a time below it that the server assigned. Takes the open transactions of each observation of a database, gives a
+//! lower bound for the start of each: the database time of the last observation at which it was *not* there. Serves all
+//! tables of a connection. Lives as long as the connection: another server may use the same names for other
+//! transactions.
 
 use std::collections::HashMap;
 
@@ -28,11 +29,11 @@ pub struct LowWatermark {
     pub number: u64,
     /// The database's clock then.
     pub clock: Micros,
-    /// The least start of what was open and whose start is known, and of all that came later.
+    /// The least known start of the open transactions, and of all that came later.
     pub known: Micros,
     /// True if something was open that may have begun at any time before the first observation.
     pub has_unknown: bool,
-    /// The oldest of what is open: since when at the latest, and who holds it.
+    /// The oldest open transaction: its start at the latest, and its holder.
     pub oldest: Option<(Micros, Option<String>)>,
 }
 
@@ -87,8 +88,8 @@ impl WatermarkTracker {
         LowWatermark { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
     }
 
-    /// The watermark after an observation that saw nothing: the one before still stands, for what began since began
-    /// later.
+    /// The watermark after an observation that saw nothing: the one before still stands, for transactions that began
+    /// since began later.
     fn unchanged(&self, clock: Micros) -> LowWatermark {
         let known = self.open.values().flatten().fold(self.clock.unwrap_or(clock), |least, bound| least.min(*bound));
         let has_unknown = self.clock.is_none() || self.open.values().any(Option::is_none);

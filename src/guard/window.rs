@@ -97,9 +97,9 @@ enum Rows {
 pub(super) struct WindowStep {
     /// The low end of the window to read; it ends with the cursor.
     pub(super) from: Micros,
-    /// True if it is not known any more what was emitted of the window: all of it comes again.
+    /// True if the emitted rows of the window are not known any more: all of it comes again.
     pub(super) repeats: bool,
-    /// True if the clock has stepped back below what is remembered: rows written with such times may be missed.
+    /// True if the clock has stepped back below the remembered rows: rows written with such times may be missed.
     pub(super) is_blind: bool,
     /// True if rows of the window that are not remembered are late; else there is no memory yet, and they count as
     /// emitted.
@@ -117,7 +117,7 @@ pub(super) struct WindowStep {
 impl WindowState {
     /// Begins a poll. Nothing open, and nothing that begins later, can write a time below `low`, observed before
     /// anything is read; `stepped_back` is the lowest time the clock has shown since the last poll, if it has stepped
-    /// back; `columns` stands for what the rows hold.
+    /// back; `columns` is a fingerprint of the columns.
     pub(super) fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> WindowStep {
         // No transaction that was open at the last poll or began since can write below the low watermark of that poll.
         let low = state.map_or(low, |state| low.max(state.low));

@@ -85,7 +85,7 @@ pub async fn probe_topic(spec: &KafkaSpec, topic: &str, timeout: Duration) -> Re
     .await
 }
 
-/// A topic by what it is for, which decides how it is made.
+/// The role of a topic, which decides its settings.
 #[derive(Debug, Clone, Copy)]
 pub enum TopicRole<'a> {
     /// The offsets'.

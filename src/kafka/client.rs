@@ -91,7 +91,7 @@ fn java_settings(kind: ClientKind, spec: &KafkaSpec) -> BTreeMap<String, String>
     settings
 }
 
-/// The configuration of one client: defaults, then the user's settings, then what must be.
+/// The configuration of one client: defaults, then the user's settings, then the fixed ones.
 pub(super) fn config(kind: ClientKind, spec: &KafkaSpec) -> Result<ClientConfig> {
     if spec.bootstrap_servers.trim().is_empty() {
         return Err(refuse("bootstrap.servers", "is missing"));
@@ -288,8 +288,8 @@ impl Health {
     }
 
     /// True if, since a moment, a connection that carried requests may have ended or a request may have been given up.
-    /// What librdkafka has said before it is heard only when its events are served. Of a failure like the last one of
-    /// the same broker it keeps silent for a while, so what it said shortly before counts.
+    /// Reports of librdkafka are heard only when its events are served. It does not repeat a failure of the same broker
+    /// for a while, so reports from shortly before count.
     pub(super) fn lost_a_connection(&self, since: Instant) -> bool {
         let lost = *locked(&self.lost);
         lost.is_some_and(|lost| lost + KEEPS_SILENT > since)
@@ -322,7 +322,7 @@ fn is_advertised(reason: &str) -> bool {
 /// The context of every client.
 #[derive(Clone, Default)]
 pub struct Context {
-    /// Shared with whoever drives the client.
+    /// The health, shared with the owner of the client.
     pub health: Arc<Health>,
 }
 

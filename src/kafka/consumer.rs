@@ -45,7 +45,7 @@ pub struct TopicConsumer {
 }
 
 impl TopicConsumer {
-    /// Starts reading. When this returns, the positions are fixed: what is committed later will arrive.
+    /// Starts reading. When this returns, the positions are fixed: records that are committed later will arrive.
     ///
     /// # Errors
     /// `KafkaRefused` if a topic is missing or may not be read, `Unreachable`, `Auth`, `Config`.
@@ -108,7 +108,7 @@ fn pump(consumer: &BaseConsumer<Context>, sender: &mpsc::Sender<Result<TopicReco
     }
 }
 
-/// Every committed record of a topic, once: what tests and oracles compare with.
+/// Every committed record of a topic, once: the truth of tests and oracles.
 ///
 /// # Errors
 /// As [`topic_log::read`].

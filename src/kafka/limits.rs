@@ -1,5 +1,5 @@
 //! The largest sizes of a record and of a batch of records: the producer's own limits, and the topic's where it may be
-//! asked. Counts as librdkafka and the brokers do, at most: what fits here is refused by neither.
+//! asked. Counts as librdkafka and the brokers do, at most: a record that fits here is refused by neither.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,5 +1,5 @@
-//! Translation of the Java clients' settings, which is what users have, to librdkafka's. Takes name-value pairs, gives
-//! name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the stores that settings
+//! Translation of the Java clients' settings, the ones that users have, to librdkafka's. Takes name-value pairs, gives
+//! name-value pairs and notes on dropped ones; refuses those that cannot be honoured. Reads the stores that settings
 //! point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ impl ClientKind {
     }
 }
 
-/// Settings in librdkafka's names, and what has to be said about them.
+/// Settings in librdkafka's names, and the notes about them.
 #[derive(Default)]
 pub(super) struct Translated {
     pub(super) settings: BTreeMap<String, String>,

@@ -27,7 +27,7 @@ const OF_LIBRDKAFKA: &[&str] =
 /// A setting: its name and value.
 type Given<'a> = Option<(&'static str, &'a str)>;
 
-/// Adds what the stores hold to a client's settings.
+/// Adds the contents of the stores to a client's settings.
 ///
 /// # Errors
 /// `Config`, naming the key and the file.

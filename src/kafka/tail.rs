@@ -1,7 +1,7 @@
 //! The newest record of each key of a compacted topic, kept for the life of the process, so that reading the topic to
-//! its end is reading what has been written since. Who asks gets the same as from [`topic_log::read`], however large
-//! the topic has become: the end that is read to is asked for after the question, and what is kept is everything that
-//! was decided below the offsets where reading goes on. One for all connectors of a process that share a topic.
+//! its end is reading the records written since. A caller gets the same as from [`topic_log::read`], however large the
+//! topic has become: the end that is read to is asked for after the question, and the kept records are all that was
+//! decided below the offsets where reading goes on. One for all connectors of a process that share a topic.
 
 #![expect(
     clippy::disallowed_methods,
@@ -126,7 +126,7 @@ impl Tail {
         .await
     }
 
-    /// Reads what is committed by now, so that less is left for [`Tail::load`].
+    /// Reads the records committed by now, so that less is left for [`Tail::load`].
     ///
     /// # Errors
     /// As [`topic_log::read`].
@@ -195,7 +195,7 @@ impl State {
         *self = Self { wanted: std::mem::take(&mut self.wanted), asker: self.asker.take(), ..Self::default() };
     }
 
-    /// The records of who has come since were passed over.
+    /// The records of owners that were added since were passed over.
     fn want(&mut self, place: &Place) {
         let wanted = locked(&place.wanted);
         if self.wanted != *wanted {
@@ -254,7 +254,7 @@ impl State {
         Ok(())
     }
 
-    /// A topic that ends below what was read is another one; where records were deleted, tombstones were, too.
+    /// A topic that ends below the offset read is another one; where records were deleted, tombstones were, too.
     fn check(&mut self, starts: &HashMap<i32, i64>, ends: &HashMap<i32, i64>) {
         let fits = |(partition, next): (&i32, &i64)| {
             let (start, end) = (starts.get(partition), ends.get(partition));

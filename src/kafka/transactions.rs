@@ -35,12 +35,12 @@ const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
 /// The error of brokers that answer everything but a request for a transaction coordinator.
 const NO_COORDINATOR: &str = "no broker coordinates transactions: check transaction.state.log.replication.factor and \
      transaction.state.log.min.isr of the brokers against how many are up; `rowtide check` looks at it";
-/// The longest time for a dropped producer to abort what it left open.
+/// The longest time for a dropped producer to abort its open transaction.
 const LAST_ABORT: Duration = Duration::from_secs(2);
 
-/// E3, E4: librdkafka knows no KIP-890. Where the answer to EndTxn does not come, it sends the request again under the
-/// same epoch; the first one may still arrive, and would end whatever transaction is open by then, with half of its
-/// records in it. Only a new epoch makes the brokers refuse it.
+/// The error of an epoch that may not be used any more (E3, E4): librdkafka knows no KIP-890. Where the answer to
+/// EndTxn does not come, it sends the request again under the same epoch; the first one may still arrive, and would end
+/// whatever transaction is open by then, with half of its records in it. Only a new epoch makes the brokers refuse it.
 pub(super) fn epoch_spent() -> Error {
     let what =
         "the transaction was ended, but the request may have been sent twice: no other one is begun under its epoch";
@@ -248,7 +248,7 @@ impl TransactionClient {
         }
     }
 
-    /// A late request to abort does to the next transaction what a late one to commit does.
+    /// Notes the end of an abort. A late request to abort harms the next transaction like a late one to commit.
     fn aborted_ok(&mut self, first: Instant, is_first: bool) -> Result<()> {
         self.began = None;
         self.look_for_doubles(first, is_first);
@@ -256,7 +256,7 @@ impl TransactionClient {
         Ok(())
     }
 
-    /// Aborts what a dropped producer has left open, with little time: the next `init` does it otherwise.
+    /// Aborts the open transaction of a dropped producer, with little time: the next `init` does it otherwise.
     pub(super) fn last_abort(&mut self) {
         if self.began.is_none() || self.producer.client().fatal_error().is_some() {
             return;
@@ -272,7 +272,7 @@ impl TransactionClient {
         tracing::debug!(transactional_id = self.transactional_id, "the open transaction was left to the next start");
     }
 
-    /// Takes what librdkafka has to say: its `poll` takes one event and returns.
+    /// Serves librdkafka's events: its `poll` takes one and returns.
     pub(super) fn serve(&self) {
         loop {
             let before = self.producer.in_flight_count();
@@ -306,8 +306,8 @@ impl TransactionClient {
         Ok(())
     }
 
-    /// E4: a failed commit is either known to be undone or its outcome is unknown; what will fail
-    /// again next time, whatever happened to this transaction, keeps its kind.
+    /// The error of a failed commit: either known to be undone, or of unknown outcome (E4); one that will fail again
+    /// next time, whatever happened to this transaction, keeps its kind.
     fn doubt(&mut self, error: Error) -> Error {
         match error.kind() {
             ErrorKind::TransactionAborted | ErrorKind::Fenced | ErrorKind::KafkaRefused | ErrorKind::Auth => error,

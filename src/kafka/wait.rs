@@ -1,8 +1,8 @@
-//! A pause of a thread that waits for librdkafka: for room in its queue, for records to be delivered. rdkafka's
-//! `poll` is no such wait: it takes what is left of its time in whole milliseconds, so the last of them is spun
-//! away, and it does not return when something has come. What the thread waits for tells nobody either (a delivery
-//! that succeeds is not reported), so it looks again and again: soon at first, then after a part of the time that
-//! it has waited already. A wait is late by that part at most, and costs next to nothing however long it takes.
+//! A pause of a thread that waits for librdkafka: for room in its queue, for records to be delivered. rdkafka's `poll`
+//! is no such wait: it takes what is left of its time in whole milliseconds, so the last of them is spun away, and it
+//! does not return when something has come. The event that the thread waits for tells nobody either (a delivery that
+//! succeeds is not reported), so it looks again and again: soon at first, then after a part of the time that it has
+//! waited already. A wait is late by that part at most, and costs next to nothing however long it takes.
 
 #![expect(clippy::disallowed_methods, reason = "on librdkafka's threads")]
 

@@ -180,7 +180,7 @@ impl CursorKind {
         }
     }
 
-    /// The cursor value of an instant, cut to what the column can hold.
+    /// The cursor value of an instant, cut to the digits of the column.
     ///
     /// # Errors
     /// `Offsets` if the kind is not one of time.

@@ -127,8 +127,9 @@ const fn row(case: DriverCase, when: When, forms: [Form; 6]) -> Difference {
 }
 
 /// The table, as the drivers themselves answer on MySQL 9.7, MariaDB 10.11 and TiDB 8.5 (8.0.33, 8.4.0, 9.7.0, 2.7.12,
-/// 3.3.3, 3.5.11). Where the page has something else of 8.0, an int8 for `tinyint(1) unsigned` and bytes for `bit(n)`, it is
-/// what MySQL Connector/J 5.1 and 8.0.11, and MariaDB 2.7, have: a subject of theirs is gone on with all the same.
+/// 3.3.3, 3.5.11). Where the page has something else of 8.0, an int8 for `tinyint(1) unsigned` and bytes for `bit(n)`,
+/// it is what MySQL Connector/J 5.1 and 8.0.11, and MariaDB 2.7, have: the types of a subject of theirs are kept all
+/// the same.
 const TABLE: &[Difference] = {
     use DriverCase as C;
     use Form::{Boolean, Bytes, Int8, Int16, Int32, Int64, LeftOut, Text};

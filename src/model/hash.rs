@@ -1,4 +1,4 @@
-//! A hash of rows that stays what it is from build to build, for nobody attacks it: FNV-1a.
+//! A hash of rows that is the same in every build, and need not resist attacks: FNV-1a.
 
 use super::Value;
 

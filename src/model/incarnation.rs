@@ -1,5 +1,5 @@
-//! The table that a position belongs to: what identifies it, and rows by which it is known again. A table of the same
-//! name that was truncated, or dropped and created, is another one, in which the position means nothing.
+//! The table that a position belongs to: its identity, and rows by which it is known again. A table of the same name
+//! that was truncated, or dropped and created, is another one, in which the position means nothing.
 
 use super::{CursorValue, Hash, Position, Value};
 

@@ -1,4 +1,4 @@
-//! Rows of a table that no poll reads, by what is odd about their cursor values. Found by a task; shown by the status, the
+//! Rows of a table that no poll reads, by the oddity of their cursor values. Found by a task; shown by the status, the
 //! metrics, `check` and `explain`.
 
 use serde::Serialize;

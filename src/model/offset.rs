@@ -52,7 +52,7 @@ impl Mode {
 pub struct SourcePartition(pub BTreeMap<String, String>);
 
 impl SourcePartition {
-    /// The partition of a table in protocol 1: what is written.
+    /// The partition of a table in protocol 1, the one that is written.
     pub fn table(dotted_name: &str) -> Self {
         Self::from_pairs([("protocol", "1"), ("table", dotted_name)])
     }
@@ -215,7 +215,7 @@ pub struct Offsets {
 }
 
 impl Offsets {
-    /// Takes what the store loaded.
+    /// Takes the offsets that the store loaded.
     pub fn new(committed: HashMap<SourcePartition, SourceOffset>) -> Self {
         Self { committed: committed.into_iter().map(|(partition, offset)| (partition, offset.bare())).collect() }
     }

@@ -1,5 +1,4 @@
-//! A planned page: SQL with what is bound, and where in its result the cursor stands. Made by `plan`,
-//! run by a dialect.
+//! A planned page: SQL with its binds, and the place of the cursor in its result. Made by `plan`, run by a dialect.
 
 use super::cursor::{CursorKind, CursorValue};
 

@@ -23,7 +23,7 @@ impl TableId {
     }
 }
 
-/// The unquoted dotted name: what filters match and what the source partition stores.
+/// The unquoted dotted name, which filters match and the source partition stores.
 impl fmt::Display for TableId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, part) in self.parts().enumerate() {
@@ -231,8 +231,8 @@ pub struct SkippedColumn {
     pub database_type: String,
 }
 
-/// A relation as the database described it at one moment. Two definitions are equal if and only if
-/// every record of the one can be encoded with what was bound for the other.
+/// A relation as the database described it at one moment. Two definitions are equal if and only if every record of the
+/// one can be encoded with the encoders of the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableDefinition {
     /// The relation described.

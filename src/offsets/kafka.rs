@@ -1,6 +1,6 @@
-//! Offsets in Kafka Connect's offsets topic. Takes the topic's log, gives the newest offset of each
-//! source partition of a connector; what it stages rides in the transaction of the rows (E3). Never
-//! writes by itself and never touches keys of other connectors.
+//! Offsets in Kafka Connect's offsets topic. Takes the topic's log, gives the newest offset of each source partition of
+//! a connector; the records it stages are part of the rows' transaction (E3). Never writes by itself and never touches
+//! keys of other connectors.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

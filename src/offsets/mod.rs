@@ -44,8 +44,8 @@ pub struct Loaded {
     pub owner: Option<Owner>,
 }
 
-/// Loads and stages offsets. A transactional store has no way to write by itself: what it stages rides
-/// in the transaction of the rows (E3).
+/// Loads and stages offsets. A transactional store has no way to write by itself: the records it stages are part of the
+/// rows' transaction (E3).
 pub trait OffsetStore: Send + Sync {
     /// Loads everything stored of a connector, read committed, to the end.
     ///
@@ -53,8 +53,8 @@ pub trait OffsetStore: Send + Sync {
     /// `Offsets` if a record of this connector cannot be understood, `Kafka`, `KafkaRefused`.
     fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<Loaded>>;
 
-    /// Reads what is stored by now, so that less is left for [`OffsetStore::load`] once the connector is fenced (E2: what
-    /// counts is read then).
+    /// Reads the stored offsets by now, so that less is left for [`OffsetStore::load`] once the connector is fenced
+    /// (E2: what counts is read then).
     fn read_ahead<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, ()> {
         ready(()).boxed()
     }

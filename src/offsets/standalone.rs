@@ -95,7 +95,7 @@ pub struct Found {
     pub others: BTreeMap<String, usize>,
 }
 
-/// Takes what is the connector's.
+/// Takes the entries of the connector.
 ///
 /// # Errors
 /// `Offsets`, naming partition and field, if one of its offsets cannot be one.
@@ -129,7 +129,7 @@ pub fn of_connector(connector: &str, entries: &[Entry]) -> Result<Found> {
     Ok(found)
 }
 
-/// A table, a query, or what rowtide itself keeps there.
+/// A table, a query, or a record of rowtide's own.
 fn is_known(partition: &SourcePartition) -> bool {
     let fields: Vec<&str> = partition.0.keys().map(String::as_str).collect();
     matches!(fields.as_slice(), ["protocol", "table"] | ["table"] | ["query"]) || partition.is_own()

@@ -28,7 +28,7 @@ impl Ahead {
     }
 
     /// The rows ahead of the database's clock, if the greatest time of a column is; both as the column holds them.
-    /// `zones` are those that may explain it, by what has to be set for them; `now` is the instant.
+    /// `zones` are those that may explain it, by the setting that names them; `now` is the instant.
     pub fn of(
         kind: CursorKind,
         greatest: Micros,

@@ -238,9 +238,9 @@ fn moved(instant: Instant, by: impl Fn(i64) -> i64) -> Instant {
 
 /// The time that Kafka Connect stores of an instant: its wall clock in the session's zone, taken for one in `db.timezone`.
 ///
-/// Connect goes on after the wall clock of what is stored, which the server takes for the first of two where it comes
-/// twice in the session's zone: rows come again. A wall clock that `db.timezone` skips would be stored as one after the
-/// gap, and Connect would leave the rows between out: it is stored as one before it, and they come again.
+/// Connect goes on after the wall clock of the stored instant, which the server takes for the first of two where it
+/// comes twice in the session's zone: rows come again. A wall clock that `db.timezone` skips would be stored as one
+/// after the gap, and Connect would leave the rows between out: it is stored as one before it, and they come again.
 fn shifted(instant: i64, session: &Zone, zone: &Zone) -> i64 {
     let wall = session.instant_to_wall(instant);
     let stored = zone.wall_to_instant(wall);

@@ -389,7 +389,7 @@ fn tuple_column(
     })
 }
 
-/// A name that every database takes without quotes for what it is.
+/// True for a name that every database takes without quotes.
 fn is_plain(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     begins && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')

@@ -1,6 +1,6 @@
-//! Rows that share a cursor: which key of the catalog keeps them apart, what is added to the tuple so that one does, and
-//! how they are read together where none does. A page is cut between two tuples only, whatever the catalog says, for a
-//! key may be dropped while a table is polled; what the catalog says decides how rows are ordered and what is promised.
+//! Rows that share a cursor: the key of the catalog that keeps them apart, the columns added to the tuple for it, and
+//! the common read where there is none. A page is cut between two tuples only, whatever the catalog says, for a key may
+//! be dropped while a table is polled; the catalog decides the order of rows and the promise.
 
 use super::{CursorRole, Planner, Statement, TupleColumn};
 use crate::model::{CursorValue, Mode, PlannedQuery, TableDefinition, TupleOrder};
@@ -9,9 +9,9 @@ use crate::sql;
 /// The columns of the primary key that keep rows of one tuple apart; none where a key within the tuple does so already,
 /// where the database does not keep the primary key unique over all rows, or cannot order it.
 ///
-/// An id that is not unique goes on by the primary key inside of an id, too: what is added to the last id later is
-/// found, and many rows of one id need not be one transaction. Kafka Connect's fields of the offset stay behind at the
-/// last id that was read whole, as its timestamp does in `timestamp` mode.
+/// An id that is not unique goes on by the primary key inside of an id, too: rows that are added to the last id later
+/// are found, and many rows of one id need not be one transaction. Kafka Connect's fields of the offset stay behind at
+/// the last id that was read whole, as its timestamp does in `timestamp` mode.
 pub(super) fn breaks(definition: &TableDefinition, tuple: &[(CursorRole, Vec<String>)]) -> Vec<String> {
     let resolved = |name: &String| definition.column_index(name).map(|index| &*definition.columns[index].field.name);
     let single = |(_, names): &(CursorRole, Vec<String>)| match names.as_slice() {

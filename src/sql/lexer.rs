@@ -1,5 +1,5 @@
-//! Tokens of a statement by the rules of its database: the kind and the place of each, without comments and blanks.
-//! What a comment of the form `/*! ... */` holds is run by MySQL, so it is tokens.
+//! Tokens of a statement by the rules of its database: the kind and the place of each, without comments and blanks. The
+//! text of a comment `/*! ... */` is run by MySQL, so it is tokens.
 
 use super::Grammar;
 

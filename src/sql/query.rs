@@ -6,7 +6,7 @@ use super::{Finding, Grammar, Reading};
 
 const ONE_STATEMENT: &str = "a query is one statement that reads, as select, with, values and table do";
 
-/// Words of MySQL between SELECT and its list that say how to run it, not what to read; a server takes them in the
+/// Words of MySQL between SELECT and its list that change the execution, not the rows; a server takes them in the
 /// outermost statement alone.
 const MODIFIERS: &[&str] = &[
     "high_priority",
@@ -73,7 +73,7 @@ pub fn runs_as_it_stands(sql: &str, grammar: Grammar) -> bool {
     grammar.is_mysql_family() && Tokens::new(sql, grammar).is_word(0, &["select", "with"])
 }
 
-/// The text without what is not the statement.
+/// The statement of a text: up to the semicolon, with plain blanks, and with PostgreSQL's `??` as `?`.
 pub(super) fn cleaned(tokens: &Tokens<'_>, grammar: Grammar) -> String {
     let end = (0..tokens.len()).find(|index| tokens.kind(*index) == Some(Kind::Semicolon));
     let mut edits: Vec<(usize, usize, &str)> =

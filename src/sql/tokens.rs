@@ -1,4 +1,4 @@
-//! The tokens of a text with what stands around each: words that are no names, and how deep in parentheses.
+//! The tokens of a text with their surroundings: words that are no names, and the depth in parentheses.
 
 use super::lexer::{Kind, Lexed, Token, lex};
 use super::{Finding, Grammar};

@@ -25,7 +25,7 @@ impl StatusBoard {
         Self { sender: Arc::new(watch::Sender::new(fresh(connector.into(), allowance))) }
     }
 
-    /// A new life of the connector begins; what was known of the one before is forgotten.
+    /// Begins a new life of the connector; the status of the one before is forgotten.
     pub fn begin(&self, allowance: Duration) {
         self.sender.send_modify(|status| *status = fresh(std::mem::take(&mut status.name), allowance));
     }

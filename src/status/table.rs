@@ -1,4 +1,4 @@
-//! The status of one table: what it is doing, since when, why, and how far it has come.
+//! The status of one table: its state, since when, the reason, and its progress.
 
 use serde::{Serialize, Serializer};
 
@@ -197,7 +197,7 @@ pub(super) struct Held {
     pub(super) at_work: bool,
 }
 
-/// A reason in words, and what to do.
+/// A reason in words, and the advice.
 pub(super) type Why = (String, Option<String>);
 
 /// The stage that noticed a stall.

@@ -148,7 +148,7 @@ mod tests {
     use crate::error::Error;
     use crate::model::{ColumnDefinition, Field, Projection, SkippedColumn, TableId, UniqueKeys};
 
-    /// A registry that counts who asks.
+    /// A registry that counts its callers.
     #[derive(Default)]
     struct Asked(AtomicUsize);
 

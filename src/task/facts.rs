@@ -219,7 +219,7 @@ pub async fn bound_of_polls(
     kind.from_column_time(kind.column_time(&bound)?.saturating_add(micros_of(polling.lead)))
 }
 
-/// The greatest time of a relation, the clock, and what is to be said of the two.
+/// The greatest time of a relation, the clock, and the finding about the two.
 #[derive(Debug, Default)]
 pub struct Times {
     /// The greatest; none if no row has one.
@@ -266,7 +266,7 @@ pub async fn of_times(spec: &TableSpec, connection: &mut dyn SourceConnection, b
     Ok(times)
 }
 
-/// The warning of a negative `timestamp.delay.interval.ms`, and what to set instead.
+/// The warning of a negative `timestamp.delay.interval.ms`, with the setting to use instead.
 fn of_a_lead(planner: &Planner, ahead: Option<&Ahead>) -> CursorFact {
     let column = match planner.mode() {
         Mode::Timestamp { columns } | Mode::TimestampIncrementing { columns, .. } => columns.join(", "),
@@ -283,7 +283,7 @@ fn of_a_lead(planner: &Planner, ahead: Option<&Ahead>) -> CursorFact {
     CursorFact { column, weight: FactWeight::Warning, text }
 }
 
-/// The zone that polls are bound by, and those that may explain other times, with what to set for them.
+/// The zone that polls are bound by, and those that may explain other times, with the settings for them.
 async fn zones(connection: &mut dyn SourceConnection, configured: &Zone) -> Result<(Zone, Vec<(Zone, String)>)> {
     if let Some(bound_by) = connection.wall_zone() {
         let setting = format!(

@@ -2,7 +2,7 @@
 //! one task, but tables move from task to task between two processes, and the number of tasks may change. So a process
 //! first puts its name to the connector, under the id of its first task, then fences all other ids, its own and those
 //! of more tasks there once were, and only then reads. A session that starts again looks for the name before it fences:
-//! who was overtaken must not fence in turn.
+//! a process that was overtaken must not fence in turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! The messages of the poll stage to the commit stage. Each says by its kind what it is; what belongs to one transaction
-//! is committed together or not at all (E3).
+//! The messages of the poll stage to the commit stage. Each has its meaning in its kind; parts of one transaction is
+//! committed together or not at all (E3).
 
 use std::sync::Arc;
 

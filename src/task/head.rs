@@ -39,7 +39,7 @@ impl ReadHead {
     }
 }
 
-/// The read head of a table that is not polled at the moment, and what is known of the table's identity.
+/// The read head of a table that is not polled at the moment, and the continuity of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Parked {
     pub(super) head: ReadHead,

@@ -1,8 +1,8 @@
 //! The memory of the process, `memory.max.bytes`, and each task's part of it. Nobody waits for memory and no table can
-//! take what another needs: a task holds at most four pages (one being read, one in the channel, one being sent, one
-//! of a bulk load held back) and the producer's queue. All tasks of all connectors of a process divide one budget,
-//! the largest that one of them gives; those of one connector never use more than its own. Pages follow at once when
-//! tasks come and go. A queue is as long as it was when its producer was made: whoever comes later gets of what is left.
+//! take what another needs: a task holds at most four pages (one being read, one in the channel, one being sent, one of
+//! a bulk load held back) and the producer's queue. All tasks of all connectors of a process divide one budget, the
+//! largest that one of them gives; those of one connector never use more than its own. Pages follow at once when tasks
+//! come and go. A queue is as long as it was when its producer was made: a later one gets a part of the rest.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,7 +19,7 @@ const LARGEST_PAGE: usize = 8 * MIB;
 pub const LARGEST_QUEUE: usize = 32 * MIB;
 /// The least memory of a task: with less it would do little but wait for the brokers.
 const LEAST: usize = 2 * MIB;
-/// Pages of a task. The fifth is for what a page is longer than its limit: its last row, and buffers that have grown.
+/// Pages of a task. The fifth is for the excess of a page over its limit: its last row, and buffers that have grown.
 const PAGES: usize = 5;
 /// The page of a task that has [`LEAST`].
 const SMALLEST_PAGE: usize = LEAST / 2 / PAGES;
@@ -67,7 +67,7 @@ impl MemoryBudget {
 }
 
 impl Claims {
-    /// Admits a claim, that of a number before or a new one, if it leaves every task what it needs.
+    /// Admits a claim, that of a number before or a new one, if every task is left with enough.
     fn admit(&self, number: Option<u64>, claim: &Claim) -> Result<()> {
         let (max, tasks) = (claim.max, claim.tasks);
         let enough = BASE + tasks * LEAST;
@@ -97,7 +97,7 @@ impl Claims {
         self.by_number.values().map(|claim| claim.max).max().unwrap_or_default()
     }
 
-    /// The pages of a claim, in bytes of all [`PAGES`] of a task: what is left by the queues there are, divided so that
+    /// The pages of a claim, in bytes of all [`PAGES`] of a task: the rest beside the present queues, divided so that
     /// each queue that is still to come is as large as the pages, up to its most.
     fn pages(&self, number: u64) -> usize {
         let Some(claim) = self.by_number.get(&number) else { return SMALLEST_PAGE * PAGES };

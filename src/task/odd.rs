@@ -1,6 +1,6 @@
-//! Rows that no poll reads because of their cursor values, as Kafka Connect does not: found at the first poll of a table
-//! and at intervals that grow with the time it takes, counted, named by the key of one, and told. What stops a table for
-//! them is judged here, too. A running task, `check` and `explain` ask here.
+//! Rows that no poll reads because of their cursor values, as Kafka Connect does not: found at the first poll of a
+//! table and at intervals that grow with the time it takes, counted, named by the key of one, and reported. The
+//! settings that stop a table for them is judged here, too. A running task, `check` and `explain` ask here.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A look is not worth more of a connection's time than one part in so many.
 const SELDOM: u32 = 100;
 
-/// The looks for one relation's rows that are not polled: when the next one is due, and what has been said.
+/// The looks for one relation's rows that are not polled: the time of the next, and the last report.
 #[derive(Default)]
 pub(super) struct Looks {
     due: Option<Clock>,

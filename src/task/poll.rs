@@ -86,8 +86,8 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// Connects and binds the first relation ahead of time. What fails here fails again at the first
-    /// poll, where it is dealt with.
+    /// Connects and binds the first relation ahead of time. A failure here comes again at the first poll, where it is
+    /// dealt with.
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
         if self.relations.is_empty() || self.connect().await.is_err() {
@@ -129,7 +129,7 @@ impl<'a> PollStage<'a> {
     }
 
     /// Checks that each new connection leads to the server the offsets belong to; a server that is to be remembered is
-    /// handed on like rows (E3), in the transaction of what this relation has to say.
+    /// handed on like rows (E3), in the transaction of this relation's next message.
     async fn recognise(&mut self, index: usize) -> Result<()> {
         let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
         let Some(identity) = connection.identity() else { return Ok(()) };
@@ -213,7 +213,7 @@ impl<'a> PollStage<'a> {
         Ok(())
     }
 
-    /// Adds what is newly selected and drops what is not any more.
+    /// Adds relations that are newly selected and drops those that are not any more.
     fn follow(&mut self, wanted: &[Relation]) {
         let (kept, gone) =
             std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.spec.relation));
@@ -244,8 +244,8 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// A connector of which nothing works has failed; one with a table that works, in this task or in
-    /// another, goes on, and what has failed is looked at again now and then.
+    /// A connector of which nothing works has failed; one with a table that works, in this task or in another, goes on,
+    /// and failed tables are looked at again now and then.
     fn give_up_if_nothing_is_left(&mut self) -> Result<()> {
         if self.relations.is_empty() || self.relations.iter().any(|polled| polled.schedule.failed.is_none()) {
             return Ok(());
@@ -264,7 +264,7 @@ impl<'a> PollStage<'a> {
         open.min_by_key(|(_, polled)| polled.schedule.rank()).map(|(index, _)| index)
     }
 
-    /// Looks at what identifies the tables, if it is time; at the one that is polled, if that was not done before.
+    /// Looks at the identities of the tables, if it is time; at the one that is polled, if that was not done before.
     async fn look(&mut self, index: usize) -> Result<()> {
         let is_due = self.looks.is_due();
         if !is_due && self.relations[index].continuity.has_looked() {
@@ -326,7 +326,7 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// A table, and what its poll works with.
+    /// A table, and the context of its poll.
     fn at(&mut self, index: usize) -> Result<(&mut Polled, Context<'_>)> {
         let connection = self.connection.as_deref_mut().ok_or_else(|| Error::internal("no connection"))?;
         let (parts, stored, watch, out) = (self.parts, &self.stored, &mut self.watch, &self.out);

@@ -57,7 +57,7 @@ pub(super) struct Polled {
     pub(super) activity: Activity,
 }
 
-/// A described table: what is resolved once per definition.
+/// A described table: the parts that are resolved once per definition.
 pub(super) struct Bound {
     pub(super) binding: Binding,
     pub(super) encoder: RecordEncoder,
@@ -101,7 +101,7 @@ impl Polled {
         }
     }
 
-    /// Its definition and what follows from it.
+    /// Its definition and the parts that follow from it.
     ///
     /// # Errors
     /// `Internal` before it is bound.
@@ -240,7 +240,7 @@ impl Polled {
         (misfit == *definition).then_some(error)
     }
 
-    /// Forgets what was bound, so that the next poll describes again.
+    /// Forgets the binding, so that the next poll describes again.
     ///
     /// # Errors
     /// The table is to be given up with it.

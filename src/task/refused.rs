@@ -86,7 +86,7 @@ impl Refusals {
         Some((Error::new(ErrorKind::KafkaRefused, &*refusal.message).advise(&*refusal.advice), left))
     }
 
-    /// The brokers have taken what a table had.
+    /// Notes that the brokers have taken a table's records.
     pub(super) fn taken<'t>(&self, tables: impl Iterator<Item = &'t Arc<str>>) {
         let mut state = self.lock();
         if !state.tables.is_empty() {

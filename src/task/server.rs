@@ -41,7 +41,7 @@ pub enum Verdict {
 }
 
 impl ServerGuard {
-    /// A guard that accepts whatever server is met first, or only the one remembered.
+    /// A guard that accepts the first server that is met, or only the one remembered.
     pub fn new(accept: bool, by: ServerIdentity) -> Self {
         Self { accept, by, ..Self::default() }
     }
@@ -181,7 +181,7 @@ impl ServerGuard {
         self.accept && first == storage
     }
 
-    /// The table of a position is the one that was read: what is accepted from now on would be another one.
+    /// Notes that the table of a position is the one that was read: one accepted from now on would be another.
     pub(super) fn knows_table(&self, partition: &SourcePartition, storage: &str) {
         self.tables().accepted.entry(partition.clone()).or_insert_with(|| storage.to_owned());
     }
@@ -229,7 +229,7 @@ fn numbered(source: &str) -> Option<(&str, u64)> {
     number.parse().ok().filter(|_| is_pair).map(|number| (of, number))
 }
 
-/// An identity among what else a cluster is recognised by.
+/// An identity among the other marks of a cluster.
 fn is_identity(source: &str) -> bool {
     source.contains(' ')
 }

@@ -1,6 +1,6 @@
 //! Rows of a page that cannot be delivered and are left out (`errors.tolerance`, `row.too.large`). Makes sure that
-//! their values are at fault and not a schema that has changed, logs them where that is asked for, and writes
-//! what the dead letter topic is told. What it gives travels in the batch of the page, in its transaction.
+//! their values are at fault and not a schema that has changed, logs them where that is asked for, and writes the
+//! letters of the dead letter topic. They travel in the batch of the page, in its transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -128,7 +128,7 @@ impl Failed<'_> {
         );
     }
 
-    /// Appends the row's letter. What does not fit goes without the row, then without the key.
+    /// Appends the row's letter. One that does not fit goes without the row, then without the key.
     fn write(&self, row: Option<&RowText>, limit: usize, letters: &mut EncodedBatch) -> Result<()> {
         let headers = self.headers();
         let of_headers: usize = headers.iter().map(header_size).sum();

@@ -1,6 +1,6 @@
 //! Stalls in the status: the cause that keeps a stage when it takes long, a page's statement that does not return,
-//! brokers that do not take the rows. Nothing is cancelled here; the time limits of whoever does not answer do that.
-//! What a statement does meanwhile is known to the session's [`Vigil`].
+//! brokers that do not take the rows. Nothing is cancelled here; the time limits of the silent side do that. The state
+//! of a statement is known to the session's [`Vigil`].
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -89,7 +89,7 @@ impl Activity {
     }
 }
 
-/// Runs `work`; while it takes long, `say` is asked again and again what to show. What is shown ends with it.
+/// Runs `work`; while it takes long, `say` is asked again and again for the stalls to show. They end with it.
 pub(super) async fn watched<T>(work: impl Future<Output = T>, mut say: impl FnMut() -> Vec<Stall>) -> T {
     let mut work = pin!(work);
     // The old stall ends only after the new one is shown, so that the status does not flicker.
@@ -126,7 +126,7 @@ pub(super) fn poll_stalls(activity: &Activity, polled: &TableBoard, name: &str, 
     stalls
 }
 
-/// A transaction takes long; `told`: what was found to be the reason, and what to do.
+/// A transaction takes long; `told`: the reason that was found, and the advice.
 pub(super) fn commit_stalls(tables: &[TableBoard], told: Option<(String, String)>) -> Vec<Stall> {
     let cause = told.map_or_else(|| Waits::Kafka.cause(), |(reason, advice)| Cause::new(reason, advice));
     tracing::warn!(reason = cause.reason, advice = cause.advice, "the transaction takes long");

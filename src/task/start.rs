@@ -101,9 +101,9 @@ impl Polled {
         self.spec.recreated == Recreated::Follow && self.continuity.is_in_doubt()
     }
 
-    /// Finds where to read on under a new definition; if that fails it is tried again at the next poll. What this session has
-    /// read counts first, then the stored offset (also one written under an older name), then the configured start, then
-    /// the very beginning.
+    /// Finds the position to read from under a new definition; if that fails it is tried again at the next poll. What
+    /// this session has read counts first, then the stored offset (also one written under an older name), then the
+    /// configured start, then the very beginning.
     ///
     /// # Errors
     /// `Offsets` and `Cursor` if the offset cannot be gone on from; those of the connection.

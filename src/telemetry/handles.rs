@@ -1,4 +1,4 @@
-//! The handles of the metrics: what a component gets once and counts with.
+//! The handles of the metrics, which a component gets once and counts with.
 
 use std::sync::Arc;
 use std::time::Duration;

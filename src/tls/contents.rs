@@ -47,7 +47,7 @@ impl<'a> Input<'a> {
         Self { setting, path: None, bytes: text.as_ref().to_vec(), password: None, password_setting: "" }
     }
 
-    /// The setting of the password, and what it says.
+    /// The setting of the password, and its value.
     #[must_use]
     pub fn password(mut self, setting: &'a str, password: Option<&'a str>) -> Self {
         self.password = password;

@@ -46,7 +46,7 @@ impl Block {
     }
 }
 
-/// Text, if that is what the bytes are.
+/// The bytes as text, if they are text.
 pub(super) fn text(bytes: &[u8]) -> String {
     let wide = |of: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).skip(1).map(|pair| of([pair[0], pair[1]]));
@@ -59,7 +59,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
     }
 }
 
-/// All blocks, whatever stands between them.
+/// All blocks; the text between them does not matter.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let text = text.replace("\\r", "").replace("\\n", "\n");
     let mut found = Vec::new();

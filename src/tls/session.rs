@@ -122,7 +122,7 @@ fn is_broken(stack: &ErrorStack) -> bool {
     stack.errors().iter().any(|error| error.reason_code() == 294)
 }
 
-/// The error of a session that was not opened. What OpenSSL thinks of a certificate it thinks also where the connection
+/// The error of a session that was not opened. OpenSSL's verdict on a certificate is also there where the connection
 /// broke.
 fn refused(
     host: &str,
@@ -184,8 +184,8 @@ fn distinguished(name: &openssl::x509::X509NameRef) -> String {
     name.entries().map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Both ends of one connection over loopback: who has not been given `certificate_pem` and `key_pem` cannot enter it,
-/// nor pose as its other end. They live as long as it does and are kept in memory only.
+/// Both ends of one connection over loopback: a program without `certificate_pem` and `key_pem` cannot enter it, nor
+/// pose as its other end. They live as long as it does and are kept in memory only.
 pub struct Loopback {
     acceptor: SslAcceptor,
     certificate_pem: Vec<u8>,

@@ -1,5 +1,5 @@
-//! Offsets in files: the JSON of Connect's REST interface, and the file of a standalone worker. What is written to
-//! the offsets topic goes the way of every other change; what is written to a file replaces it at once or not at all.
+//! Offsets in files: the JSON of Connect's REST interface, and the file of a standalone worker. Offsets go to the topic
+//! like every other change; a file is replaced at once or not at all.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

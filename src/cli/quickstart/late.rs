@@ -1,6 +1,6 @@
 //! `rowtide quickstart --late-commits`: two connectors read one table of a real PostgreSQL server while transactions
-//! pass each other, one with the guard and one without. What they have delivered is read back from their topics and
-//! compared with the table.
+//! pass each other, one with the guard and one without. Their deliveries are read back from their topics and compared
+//! with the table.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -70,7 +70,7 @@ struct Stage {
 type Seen = HashMap<i64, usize>;
 
 impl Stage {
-    /// Brokers, registry and configurations. What is wrong has been said when an exit code is given.
+    /// Brokers, registry and configurations. Errors have been reported when an exit code is given.
     async fn prepare(args: &ServerArgs) -> Result<Self, u8> {
         let fail = |error: Error| output::fail(&error);
         let environment = config::process_environment();
@@ -106,7 +106,7 @@ impl Stage {
         GUARDS.iter().map(|guard| format!("guard_{guard}_{}", self.table)).collect()
     }
 
-    /// The exit code, or why there is nothing to see. Whatever happens the table is dropped.
+    /// The exit code, or the error. The table is dropped in either case.
     async fn run(&self, bars: &MultiProgress, stop: &CancellationToken) -> Result<u8> {
         let mut table = tokio::select! {
             biased;
@@ -268,7 +268,7 @@ async fn play_one(table: &LateTable, topics: &mut Topics) -> Result<()> {
     Ok(())
 }
 
-/// The applications; meanwhile what has come so far.
+/// Runs the applications, and shows the deliveries so far meanwhile.
 async fn play_load(table: &LateTable, topics: &mut Topics, bars: &MultiProgress) -> Result<()> {
     let end = Instant::now() + LOAD;
     // On error the others are dropped with the set, and their open transactions are rolled back; on cancel all are.

@@ -19,7 +19,7 @@ use crate::kafka::lease::Lease;
 use crate::lock::locked;
 use crate::status::{ConnectorState, StatusBoard, allowance};
 
-/// The longest time of a stop before what is open is abandoned; it is read again at the next start.
+/// The longest time of a stop before open transactions are abandoned; their rows are read again at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The settings of a connector: as they were given, and as they are understood.
@@ -101,7 +101,7 @@ impl Hosted {
         self.has_ended.store(false, Ordering::Release);
         let (stop, over) = (worker.closing.child_token(), CancellationToken::new());
         let options = worker.run_options(&self.name, &self.board);
-        // On cancel it commits what is open; aborted, it drops its tasks, and what is open is aborted by the brokers.
+        // On cancel it commits open transactions; aborted, it drops its tasks, and the brokers abort the transactions.
         let run = tokio::spawn(super::super::run(spec, options, stop.clone()));
         life.running = Some(Running { stop: stop.clone(), abort: run.abort_handle(), over: over.clone() });
         life.lease = None;
@@ -130,7 +130,7 @@ impl Hosted {
         });
     }
 
-    /// Ends the life, if there is one: what is open is committed, or abandoned when that takes too long.
+    /// Ends the life, if there is one: open transactions are committed, or abandoned when that takes too long.
     pub(super) async fn end(&self, life: &mut Life) {
         let Some(running) = life.running.take() else { return };
         running.stop.cancel();

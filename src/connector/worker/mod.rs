@@ -27,7 +27,7 @@ use crate::telemetry::Metrics;
 /// The settings of a worker that are not those of a connector.
 #[derive(Clone, Default)]
 pub struct WorkerOptions {
-    /// The worker's file, the environment and what else goes with the settings of every connector.
+    /// The worker's file, the environment and the other settings of every connector.
     pub surroundings: Surroundings,
     /// True if connectors read until each table has nothing newer than their start, commit, and end.
     pub once: bool,
@@ -55,7 +55,7 @@ pub enum End {
     Failed(Failure),
     /// A bug.
     Panicked(Error),
-    /// A stop that was cut off: what was open could not be committed in time, and is read again at the next start.
+    /// A stop that was cut off: rows that could not be committed in time are read again at the next start.
     Abandoned,
 }
 
@@ -136,8 +136,8 @@ impl Worker {
         }
     }
 
-    /// Stops every connector: what is open is committed, and what cannot be committed in time is abandoned. No connector
-    /// can be started any more.
+    /// Stops every connector: open transactions are committed, or abandoned if that takes too long. No connector can be
+    /// started any more.
     pub async fn shutdown(&self) {
         self.shared.closing.cancel();
         let all: Vec<_> = self.shared.hosted().values().cloned().collect();

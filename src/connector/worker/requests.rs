@@ -1,5 +1,5 @@
 //! The requests a worker answers ([`Herder`]). Each that changes something runs in a task of its own, so that it is
-//! carried out to its end although who has asked may be gone, and waits for those about the same connector before it.
+//! carried out to its end although the caller may be gone, and waits for those about the same connector before it.
 
 #![expect(clippy::disallowed_methods, reason = "a request is carried out although who has asked may be gone")]
 

@@ -17,7 +17,7 @@ use crate::error::Result;
 /// The name that tells a server from others behind the same address.
 pub(super) const INSTANCE: &str = "select cast(concat(@@hostname, ':', @@port) as char)";
 
-/// Locks of others on what a session waits for a lock on: who, which, and whether it waits for it as well.
+/// Locks of other sessions on the object that a session waits for: the session, the lock, and whether it is granted.
 const HOLDERS: &str = "
     select cast(t.processlist_id as char), cast(t.processlist_user as char), cast(g.lock_type as char), cast(g.lock_status as char)
     from performance_schema.metadata_locks w
@@ -26,7 +26,7 @@ const HOLDERS: &str = "
       and g.object_name <=> w.object_name and g.owner_thread_id <> w.owner_thread_id
     join performance_schema.threads t on t.thread_id = g.owner_thread_id
     where w.lock_status = 'PENDING' and o.processlist_id =";
-/// The same of MariaDB's plugin, which does not say who waits: strong locks on tables that its statement may name.
+/// The same of MariaDB's plugin, which does not tell the waiter: strong locks on tables that its statement may name.
 const PLUGIN: &str = "
     select distinct cast(m.thread_id as char), cast(p.user as char), substr(m.lock_mode, 5), 'GRANTED'
     from information_schema.metadata_lock_info m

@@ -35,8 +35,7 @@ const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'pe
 const BROKEN_KEY: &str = "the key holds invalid dates (zero, or without month or day), which have no place in an \
                           order: a load reads the table in one piece instead of pages";
 
-/// The table types of Connector/J, in their order: what they are in the catalog, and whether they are the
-/// server's own.
+/// The table types of Connector/J, in their order: their names in the catalog, and whether they are the server's own.
 pub(super) const TABLE_TYPES: &[(&str, &str, bool)] = &[
     ("SYSTEM TABLE", "'BASE TABLE', 'SYSTEM VERSIONED'", true),
     ("SYSTEM VIEW", "'SYSTEM VIEW', 'VIEW'", true),

@@ -1,5 +1,5 @@
-//! Opens a session: the drivers' parameters (`connector-config.md`, 12.3; settled by `config::url`) become
-//! the driver's options, hosts are tried in order, and the server is asked what it is.
+//! Opens a session: the drivers' parameters (`connector-config.md`, 12.3; settled by `config::url`) become the driver's
+//! options, hosts are tried in order, and the server is asked for its kind and version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,7 +85,8 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     Err(failure)
 }
 
-/// TiDB has no key to encrypt a password with, and compares what it is asked for one instead.
+/// The error of a refused account. TiDB has no key to encrypt a password with, and compares the request for one
+/// instead.
 fn not_let_in(error: Error, source: &SourceSpec) -> Error {
     if error.kind() == ErrorKind::Auth && source.url.dialect == "tidb" {
         return error.advise(
@@ -210,7 +211,7 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
     }
 }
 
-/// Asks the server what it is and puts the session in order.
+/// Asks the server for its kind and version, and puts the session in order.
 async fn greet(
     mut connection: MySqlConnection,
     (way, options): (Way<MySqlSslMode>, MySqlConnectOptions),
@@ -275,8 +276,7 @@ async fn greet(
 
 /// The server of a version string, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`, `9.7.0`.
 ///
-/// # Errors
-/// `Config` for a version older than what is tested.
+/// # Errors `Config` for a version older than the oldest tested.
 fn recognise(version: &str) -> Result<(Server, String)> {
     let (server, shown, oldest) = match version.split_once("-TiDB-v") {
         Some((_, of_tidb)) => (Server::TiDb, of_tidb.split('-').next().unwrap_or(of_tidb), (7, 5)),

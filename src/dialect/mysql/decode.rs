@@ -42,7 +42,7 @@ pub(super) enum Decoder {
         signed: bool,
         most: i64,
     },
-    /// BIGINT UNSIGNED into what `unsigned.bigint` says.
+    /// BIGINT UNSIGNED into the type of `unsigned.bigint`.
     UnsignedLong,
     UnsignedDecimal,
     UnsignedText,

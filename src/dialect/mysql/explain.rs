@@ -47,7 +47,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     Ok(PlanReport { lines, index_serves })
 }
 
-/// The servers' two ways to say that a plan is not for whoever may only read: the plan of a view, or SHOW VIEW.
+/// The servers' two ways to say that the right to read does not include a plan: the plan of a view, or SHOW VIEW.
 fn is_about_a_view(error: &Error) -> bool {
     match number_of(error) {
         Some(1345) => true,

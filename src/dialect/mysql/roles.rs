@@ -1,4 +1,4 @@
-//! Roles that are granted to an account and not active in its sessions: what they may read is denied all the same.
+//! Roles that are granted to an account and not active in its sessions: their rights are denied all the same.
 
 use sqlx::mysql::MySqlConnection;
 

@@ -1,4 +1,4 @@
-//! The servers of the family, and what differs between them in a session.
+//! The servers of the family, and the differences of their sessions.
 
 use crate::model::drivers::{DriverParameters, Maker};
 

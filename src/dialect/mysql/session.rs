@@ -1,4 +1,4 @@
-//! An open session: its parts, what it remembers between calls, and how it is put in order before a call.
+//! An open session: its parts, its state between calls, and its preparation before a call.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;

@@ -1,9 +1,9 @@
-//! Settings of a session, so that nothing that a server says for its sessions (`SET GLOBAL`, `init_connect`) changes
-//! what is read or how long a transaction lives. Set in one round trip after the start, and read back: a proxy may
-//! swallow it.
+//! Settings of a session, so that no default of a server (`SET GLOBAL`, `init_connect`) changes the rows that are read
+//! or the life of a transaction. Set in one round trip after the start, and read back: a proxy may swallow it.
 //!
-//! Left to the server is what an expression means to every other client, too: `sql_mode` but for the padding of values,
-//! the zone of queries, `div_precision_increment`, `group_concat_max_len`, languages; and what only costs time.
+//! Left to the server are the settings that give an expression its meaning to every other client, too: `sql_mode` but
+//! for the padding of values, the zone of queries, `div_precision_increment`, `group_concat_max_len`, languages; and
+//! those that only cost time.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ pub(super) async fn apply(
     }
 }
 
-/// The session's present values of what is looked after here.
+/// The session's present values of the variables of this file.
 async fn present(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<BTreeMap<String, String>> {
     let names = VARIABLES.iter().map(|variable| variable.name).chain(["wait_timeout", "sql_mode"]);
     let names: Vec<String> = names.map(single_quoted).collect();
@@ -132,8 +132,7 @@ async fn present(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<BTre
     rows.iter().map(pair).collect()
 }
 
-/// The statements that make the session what it should be. Nothing is written in it, and no statement outlives its
-/// limit.
+/// The statements that set the session's variables. Nothing is written in it, and no statement outlives its limit.
 fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, String>, own: &[String]) -> Vec<String> {
     let mut values: Vec<String> = Vec::new();
     for Variable { name, set_to, shown, .. } in VARIABLES {

@@ -62,7 +62,8 @@ impl Starts {
         self.clock.is_none()
     }
 
-    /// Takes in what is open by this clock, which was read before, and the sessions that run nothing, where that is seen.
+    /// Takes in the open transactions by this clock, which was read before, and the sessions that run nothing, where
+    /// that is seen.
     pub(super) fn take(&mut self, clock: Micros, seen: Vec<Seen>, asleep: HashSet<u64>) -> Vec<OpenTransaction> {
         // After the clock was set back, new transactions get earlier times.
         let newcomer = self.clock.map(|last| last.min(clock));

@@ -1,6 +1,5 @@
-//! The types of the MySQL family: what a column is (from the catalog or from a result), which field type
-//! it becomes (`querying.md`, 10.2), how it can serve as a cursor, and which form its values have on the
-//! wire.
+//! The types of the MySQL family: the type of a column (from the catalog or from a result), the field type it becomes
+//! (`querying.md`, 10.2), how it can serve as a cursor, and which form its values have on the wire.
 
 use sqlx::mysql::MySqlTypeInfo;
 

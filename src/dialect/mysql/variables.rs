@@ -1,5 +1,6 @@
-//! Queries with user variables, whose values change what the server says of a column's type: Kafka Connect registers one
-//! schema before such a query is read for the first time, and another one afterwards. They are refused once that shows.
+//! Queries with user variables, whose values change the column types that the server reports: Kafka Connect registers
+//! one schema before such a query is read for the first time, and another one afterwards. They are refused once that
+//! shows.
 
 use std::collections::HashMap;
 

@@ -138,7 +138,7 @@ fn cluster(kind: Server) -> String {
     )
 }
 
-/// The threads that write what another server has sent, with its times.
+/// The threads that apply another server's writes, with its times.
 const APPLIER_THREADS: &str = "select 1 from performance_schema.threads
     where name regexp '^thread/sql/(replica|slave)_(sql|worker)$' limit 1";
 const APPLIER_SESSIONS: &str = "select 1 from information_schema.processlist
@@ -384,7 +384,7 @@ fn recovered(row: &MySqlRow) -> Result<OpenTransaction> {
     Ok(OpenTransaction { name, holder: Some(prepared(&id)), began: None })
 }
 
-/// The earliest start of what began that many seconds before the present one, as MySQL counts.
+/// The earliest start of a statement that began that many seconds before the present one, as MySQL counts.
 fn before(clock: Micros, seconds: i64) -> Micros {
     (clock.div_euclid(1_000_000) - seconds) * 1_000_000
 }

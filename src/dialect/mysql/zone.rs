@@ -1,4 +1,4 @@
-//! The zone of the session: what Kafka Connect's driver would see, and what rowtide sets for tables.
+//! The zone of the session: the one that Kafka Connect's driver would see, and the one that rowtide sets for tables.
 
 #![expect(clippy::disallowed_methods, reason = "the year decides which zones differ by now")]
 

@@ -14,8 +14,8 @@ use super::super::way::Way;
 use super::classify::classify;
 use crate::error::{Error, Result};
 
-/// Sessions in the way, and whom those wait for in turn. `$1` is the pid, `$2` a time that tells it from a later
-/// session of that pid.
+/// Sessions that hold the lock, and those that they wait for in turn. `$1` is the pid, `$2` a time that tells it from a
+/// later session of that pid.
 const LOOK: &str = "
     select extract(epoch from pg_postmaster_start_time())::text, a.state, a.wait_event_type, a.wait_event,
       (select string_agg(h.words, ', ') from (

@@ -1,4 +1,4 @@
-//! The binary forms of values on the wire, read one by one, and the server's own units of time for what is bound.
+//! The binary forms of values on the wire, read one by one, and the server's own units of time for bound values.
 
 use super::super::calendar::MICROS_PER_DAY;
 use super::super::problem::Problem;

@@ -21,7 +21,7 @@ use crate::model::{
     ColumnDefinition, CursorFact, Field, Incarnation, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys,
 };
 
-/// The table types of pgjdbc and what they are in the catalog.
+/// The table types of pgjdbc and their names in the catalog.
 pub(super) const TABLE_TYPES: &[(&str, &str)] = &[
     ("FOREIGN TABLE", "c.relkind = 'f'"),
     ("MATERIALIZED VIEW", "c.relkind = 'm'"),

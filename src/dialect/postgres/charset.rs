@@ -37,7 +37,7 @@ impl Charset {
         Ok(Cow::Owned(text))
     }
 
-    /// A stored text in UTF-8, in which a question mark stands for what has no equivalent.
+    /// A stored text in UTF-8, in which a question mark stands for a character without an equivalent.
     pub(super) fn shown(&self, stored: &[u8]) -> String {
         let shown = self.characters(stored).map(|character| match self.text(character) {
             Ok(text) => text,

@@ -158,11 +158,11 @@ const PASSES: &[&[&str]] = &[
     &["40001", "40003", "40P01"],
     // A lock that was not granted in time, an object in use; cancelled, or over a time limit.
     &["55P03", "55006", "57014", "57000"],
-    // Out of disk, memory, or what else is configured.
+    // Out of disk, memory, or another configured resource.
     &["53000", "53100", "53200", "53400"],
     // The system below the server; a snapshot that has become too old.
     &["58000", "58030", "72000"],
-    // Internal: a statement that met the drop or the change of what it reads.
+    // Internal: a statement that met the drop or the change of a table it reads.
     &["XX000"],
     // A server behind a foreign table that does not answer.
     &["HV00N"],

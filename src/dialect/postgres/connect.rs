@@ -1,5 +1,5 @@
-//! Opens a session: pgjdbc's parameters (`connector-config.md`, 12.2) become the driver's options, hosts
-//! are tried in order, and the server is asked what it is.
+//! Opens a session: pgjdbc's parameters (`connector-config.md`, 12.2) become the driver's options, hosts are tried in
+//! order, and the server is asked for its version and role.
 
 #![expect(clippy::disallowed_methods, reason = "libpq's place for the certificate is below HOME")]
 
@@ -327,7 +327,7 @@ fn with_settings(options: PgConnectOptions, settings: &Settings, pooled: bool) -
     if pooled { options.extra_float_digits(None) } else { options.options(settings.at_start()) }
 }
 
-/// Asks the server for its version, whether it is a standby, what its settings have become, and which one it is.
+/// Asks the server for its version, its role (primary or standby), its settings and its identity.
 async fn greet(opened: Opened, source: &SourceSpec, settings: &Settings, silence: Duration) -> Result<Session> {
     let Opened { mut connection, way, options, mut pooled } = opened;
     let blind = &Vigil::blind(silence);

@@ -95,8 +95,8 @@ impl SourceConnection for Session {
     }
 }
 
-/// A session for who plays the application beside rowtide: on the server that rowtide would read, free to write.
-/// rowtide's own sessions only read.
+/// A session for the application beside rowtide: on the server that rowtide would read, free to write. rowtide's own
+/// sessions only read.
 ///
 /// # Errors
 /// As [`Dialect::connect`].

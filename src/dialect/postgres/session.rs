@@ -1,4 +1,4 @@
-//! An open session: its parts, what it remembers between calls, and how it is put in order before a call and after.
+//! An open session: its parts, its state between calls, and its preparation before a call and after.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -97,7 +97,7 @@ impl Session {
         Ok(())
     }
 
-    /// Leaves nothing behind of what was before.
+    /// Ends everything that earlier calls have left open.
     pub(super) async fn tidy(&mut self) -> Result<()> {
         if self.notes.open_transaction {
             self.run("rollback").await?;
@@ -126,7 +126,7 @@ impl Session {
         answered(&self.vigil, Doing::Page, call).await.map(|_| ())
     }
 
-    /// Notes what an error means for the next call.
+    /// Takes in an error's consequence for the next call.
     pub(super) fn noted(&mut self, error: Error) -> Error {
         if error.kind() == ErrorKind::SchemaChanged {
             self.notes.stale = true;

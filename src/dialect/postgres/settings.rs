@@ -1,9 +1,9 @@
-//! Settings of a session, so that nothing that a server, a database or a role says for its sessions changes what is
-//! read or how long a transaction lives. Sent at the start of the session, where it costs no round trip and holds for
-//! its whole life, and read back; where a pooler or a proxy does not pass it on, set in every transaction.
+//! Settings of a session, so that no default of a server, a database or a role changes the rows that are read or the
+//! life of a transaction. Sent at the start of the session, where it costs no round trip and holds for its whole life,
+//! and read back; where a pooler or a proxy does not pass it on, set in every transaction.
 //!
-//! Left to the server is what a query means to every other client, too: `search_path`, the languages of `lc_*` and of
-//! `default_text_search_config`, `role`, `row_security`; and what only costs time.
+//! Left to the server are the settings that give a query its meaning to every other client, too: `search_path`, the
+//! languages of `lc_*` and of `default_text_search_config`, `role`, `row_security`; and those that only cost time.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use super::super::syntax::{double_quoted, single_quoted};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, Result};
 
-/// Name and value of what is sent at the start. Each is known to every server that is read.
+/// Names and values of the settings sent at the start. Each is known to every server that is read.
 const AT_START: &[(&str, &str)] = &[
     // The text form of values.
     ("IntervalStyle", "postgres"),
@@ -120,7 +120,7 @@ impl Settings {
             .collect()
     }
 
-    /// The statements that set what could not be sent at the start.
+    /// The statements for settings that could not be sent at the start.
     pub(super) fn after_start(&self, present: &BTreeMap<String, String>) -> String {
         let known = IF_KNOWN.iter().filter(|(name, _)| present.contains_key(*name) && find(&self.own, name).is_none());
         let known = known.map(|(name, value)| (*name, *value));

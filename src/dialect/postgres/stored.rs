@@ -150,7 +150,7 @@ pub(super) async fn names(session: &mut Session, list: &str, arguments: PgArgume
         .collect())
 }
 
-/// Asks the server what characters are: all at once, and where that fails, each half by itself.
+/// Asks the server for characters in UTF-8: all at once, and where that fails, each half by itself.
 async fn learn(session: &mut Session, found: BTreeSet<Box<[u8]>>) -> Result<()> {
     let mut parts: Vec<Vec<Box<[u8]>>> = vec![found.into_iter().collect()];
     while let Some(mut part) = parts.pop() {

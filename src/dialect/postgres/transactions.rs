@@ -19,8 +19,8 @@ use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, 
 /// The number of ids that one statement asks for.
 const CHUNK: u64 = 200_000;
 
-/// `now()` is taken before anything is looked for, and sessions are listed before prepared transactions: what is
-/// prepared in between is seen twice, not never. A virtual id names one transaction of a session.
+/// `now()` is taken before anything is looked for, and sessions are listed before prepared transactions: a transaction
+/// that is prepared in between is seen twice rather than never. A virtual id names one transaction of a session.
 const OPEN: &str = "
     select (extract(epoch from now()) * 1000000)::bigint::text, o.kind, o.name, o.holder,
       (extract(epoch from o.began) * 1000000)::bigint::text
@@ -47,7 +47,7 @@ const RIGHTS: &str = "
       has_table_privilege('pg_catalog.pg_locks', 'select') and has_table_privilege('pg_catalog.pg_stat_activity', 'select')
         and has_table_privilege('pg_catalog.pg_prepared_xacts', 'select')";
 
-/// The relation with all that is read through it: partitions, and what a view is made of.
+/// The relation with all that is read through it: partitions, and the tables under a view.
 const SUPPORT: &str = "
     with recursive k (oid, root) as (
       select c.oid, true from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace

@@ -1,7 +1,6 @@
-//! The one table of PostgreSQL's types: how each is told, which form its values have on the wire, what field
-//! type it becomes, how it serves as a cursor, and where that differs from Kafka Connect. Columns are mapped
-//! by it and the reference page is written from it; a new type is a row here, and a decoder if its wire form
-//! is new.
+//! The one table of PostgreSQL's types: the mark of each, the form of its values on the wire, the field type it
+//! becomes, how it serves as a cursor, and where that differs from Kafka Connect. Columns are mapped by it and the
+//! reference page is written from it; a new type is a row here, and a decoder if its wire form is new.
 
 use super::wire::{CatalogKind, Wire};
 use crate::model::FieldType;

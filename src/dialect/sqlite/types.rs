@@ -90,7 +90,7 @@ static RULES: &[Rule] = &[
     rule(Names::Rest, Maps::Anything, &["TIME", "JSON", "UUID", ""], FIRST_ROW),
 ];
 
-/// A declared type: upper case, what stands before a parenthesis, and the numbers within.
+/// A declared type: the text before a parenthesis in upper case, and the numbers within.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declared {
     name: String,

@@ -106,8 +106,8 @@ impl Vigil {
         self.state().bound = bound;
     }
 
-    /// The same for what is read of one relation: a table is read in parts, and each may take `time` until its next row;
-    /// a query may work on for as long as it needs.
+    /// The same for reads of one relation: a table is read in parts, and each may take `time` until its next row; a
+    /// query may work on for as long as it needs.
     pub fn bound_for(&self, relation: &Relation, time: Duration) {
         self.bound(matches!(relation, Relation::Table(_)).then_some(time));
     }

@@ -1,4 +1,4 @@
-//! The consequence of what a server says of a silent session, and the errors that come of it. Pure.
+//! The consequence of a server's word on a silent session, and the errors that come of it. Pure.
 
 use std::time::Duration;
 

@@ -150,7 +150,7 @@ impl TableBoard {
         });
     }
 
-    /// The last rows there were are committed: a first load ends. What a later poll found stays.
+    /// Notes that the last rows there were are committed: a first load ends. The state of a later poll stays.
     pub fn caught_up(&self) {
         self.update(|table, now| {
             table.load = None;

@@ -1,4 +1,4 @@
-//! A few rows of what was read, by which a table is known again: spread over all of it, and the newest always among them.
+//! A few of the rows read, by which a table is known again: spread over all of it, and the newest always among them.
 
 use crate::model::{ColumnDefinition, CursorValue, Hash, Landmark, Position, Sample};
 use crate::task::binding::Binding;

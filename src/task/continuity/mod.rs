@@ -74,7 +74,7 @@ pub(super) struct Continuity {
 }
 
 impl Continuity {
-    /// Takes what is stored with the offset; nothing was known before.
+    /// Takes the mark that is stored with the offset; nothing was known before.
     pub(super) fn load(&mut self, mark: Option<&TableMark>) {
         let Some(mark) = mark else { return };
         let found = self.found.take();
@@ -178,7 +178,7 @@ impl Continuity {
 }
 
 impl Polled {
-    /// The table as a dialect is asked for its identity; none of a query, and of what has no position.
+    /// The table as a dialect is asked for its identity; none of a query, or without a position.
     pub(super) fn counted(&self) -> Option<Counted> {
         let (Relation::Table(id), Some(bound)) = (&self.spec.relation, &self.bound) else { return None };
         let planner = &bound.binding.planner;
@@ -360,7 +360,7 @@ impl Polled {
         Ok(())
     }
 
-    /// Stores what is known of the table by itself.
+    /// Stores the table's mark by itself.
     async fn store_mark(&mut self, out: &Outbox) -> Result<()> {
         let Some(mark) = self.continuity.mark(&self.head.partition) else { return Ok(()) };
         out.send(Handoff::Table { table: Arc::clone(&self.name), mark }).await?;

@@ -34,7 +34,7 @@ impl RowSink for Rows<'_> {
 }
 
 impl Polled {
-    /// Gathers what speaks for the table that is there, and against it.
+    /// Gathers the evidence for the table that is there, and against it.
     pub(super) async fn evidence(&self, connection: &mut dyn SourceConnection) -> Result<Evidence> {
         let continuity = &self.continuity;
         let (Some(bound), Some(position)) = (&self.bound, &self.head.position) else {

@@ -83,7 +83,7 @@ impl Evidence {
     }
 
     /// True if the remembered rows are there. One row proves it if its values tell rows apart; of rows that look alike
-    /// it takes half; and rows that were updated are known by what has been left of them.
+    /// it takes half; and rows that were updated are known by their unchanged columns.
     fn has_known_rows(&self) -> bool {
         let present: Vec<(&Landmark, &Now)> =
             self.rows.iter().filter_map(|row| Some((&row.landmark, row.now.as_ref()?))).collect();
@@ -120,7 +120,7 @@ fn value(columns: &[(u32, u32)], name: u32) -> Option<u32> {
     columns.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
-/// True if all columns that are there still hold what they held.
+/// True if all columns that are there have their old values.
 fn is_same(landmark: &Landmark, now: &Now) -> bool {
     let mut both =
         landmark.columns.iter().filter_map(|(name, was)| Some((*was, value(&now.columns, *name)?))).peekable();

@@ -14,15 +14,14 @@ use crate::task::binding::Binding;
 /// The method of a relation, and the facts it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// The method, and what it does not cover.
+    /// The method, and the cases it does not cover.
     pub choice: Choice,
     pub(super) facts: Facts,
 }
 
 /// Chooses the method that looks for late rows of a relation.
 ///
-/// # Errors
-/// `Config` if `commit.guard` asks for what is not possible; those of the connection.
+/// # Errors `Config` if `commit.guard` asks for an impossible method; those of the connection.
 pub async fn choose_method(
     spec: &TableSpec,
     connection: &mut dyn SourceConnection,

@@ -79,7 +79,7 @@ struct Window<'a> {
     as_of: Micros,
 }
 
-/// The window as it was at a time, unless it is what it is now. The view as of now is open before and after.
+/// The window as it was at a time, unless it is the same as now. The view as of now is open before and after.
 async fn before(
     at: At<'_>,
     connection: &mut dyn SourceConnection,

@@ -1,6 +1,6 @@
-//! The guard of one relation against late commits: has the method see what the connection observes, asks the database what
-//! the method has to know, and has late rows read with the page they come with, so that both share a batch, a transaction
-//! and an offset. Knows no method: what is done is said by `crate::guard`.
+//! The guard of one relation against late commits: passes the connection's observations to the method, answers its
+//! questions by the database, and has late rows read with the page they come with, so that both share a batch, a
+//! transaction and an offset. Knows no method: those are in `crate::guard`.
 
 mod choice;
 mod lookups;
@@ -131,7 +131,7 @@ impl TableGuard {
         board.guard(self.status.clone());
     }
 
-    /// The table begins anew: of what was seen of it until now nothing is true any more.
+    /// Forgets everything seen of a table that begins anew.
     pub(in crate::task) fn begin_anew(&mut self) {
         *self = Self {
             chosen: self.chosen.take(),
@@ -159,8 +159,8 @@ impl TableGuard {
         matches!(self.needs(), Needs::Snapshot | Needs::AsOf)
     }
 
-    /// Resumes from the checkpoint that is stored with a position. One of another position, server or method is not used:
-    /// somebody has moved the offset, or changed what is possible.
+    /// Resumes from the checkpoint that is stored with a position. One of another position, server or method is not
+    /// used: somebody has moved the offset, or changed rights or settings.
     ///
     /// # Errors
     /// `Offsets` if it cannot be read.
@@ -258,7 +258,7 @@ impl TableGuard {
         Ok(Some(poll))
     }
 
-    /// Observes what the method needs, and begins the view it needs.
+    /// Makes the observation that the method needs, and begins its view.
     async fn observe(
         &mut self,
         at: At<'_>,
@@ -319,7 +319,7 @@ impl TableGuard {
         Ok(GuardOutcome { outcome, observed, clock_at: low.clock, status, definition, clock, identity })
     }
 
-    /// The rows of a poll are on their way: what it has led to is true.
+    /// Installs the outcome of a poll, once its rows are on their way.
     pub(super) fn install(&mut self, outcome: GuardOutcome, board: &TableBoard) {
         let GuardOutcome { outcome, observed, clock_at, status, .. } = outcome;
         self.method = Some(outcome.method);
@@ -327,9 +327,9 @@ impl TableGuard {
         board.guard(self.status.clone());
     }
 
-    /// The meaning of an error of the poll. What is read may be older than the description: of a table that was made or
-    /// altered a moment ago it has other columns, and soon has not, so it is tried again. Else it is the table that has
-    /// changed since it was described.
+    /// The meaning of an error of the poll. The view that is read may be older than the description: of a table that
+    /// was made or altered a moment ago it has other columns, and soon has not, so it is tried again. Else it is the
+    /// table that has changed since it was described.
     pub(in crate::task) fn classify(&self, error: Error) -> Error {
         if self.needs() != Needs::AsOf || !lookups::is_another(&error) || !self.is_before_description {
             return error;

@@ -1,5 +1,5 @@
-//! The observer of a database's transactions, shared by all relations of a task's connection: what is open since when, and
-//! one view of the database for all that are polled in one go.
+//! The observer of a database's transactions, shared by all relations of a task's connection: open transactions and
+//! their starts, and one view of the database for all that are polled in one go.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const LONGEST_USE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(in crate::task) struct Observer {
     tracker: WatermarkTracker,
-    /// Counts connections: what was observed on one says nothing on another.
+    /// The number of the connection: observations on one say nothing on another.
     epoch: u64,
     low: Option<LowWatermark>,
     /// The times at which the last observation was asked for, and answered.
@@ -25,11 +25,11 @@ pub(in crate::task) struct Observer {
     /// The ids that the last view may have hidden: the only ones that the next has to be asked for.
     unsettled: ViewQuestion,
     view: Option<OpenView>,
-    /// True if what was committed when the run began can be read.
+    /// True if rows committed before the run began can be read.
     has_waited: bool,
 }
 
-/// The view that is open, what was observed before it, and since when it has been so.
+/// The open view, the observation before it, and its begin.
 struct OpenView {
     low: LowWatermark,
     since: Clock,
@@ -101,7 +101,7 @@ impl Observer {
     }
 
     /// The same as of a time: that of the view that is open already, or the latest that is final. With `once` it is not
-    /// before now at the first time: what is committed by then is read. The same with `fresh`.
+    /// before now at the first time: rows committed by then are read. The same with `fresh`.
     pub(super) async fn past(
         &mut self,
         connection: &mut dyn SourceConnection,

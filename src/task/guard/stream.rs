@@ -1,5 +1,5 @@
-//! The guard's part of one poll of a relation: notes the rows of the page and of the window as they go by, and passes on
-//! those that are to be emitted. What is noted, and which are passed on, the method says.
+//! The guard's part of one poll of a relation: notes the rows of the page and of the window as they go by, and passes
+//! on those that are to be emitted. The method decides which rows are noted, and which are passed on.
 
 use std::collections::VecDeque;
 
@@ -91,7 +91,7 @@ impl GuardPoll {
         if self.poll.wants_xids() { planner.with_row_ids(query) } else { query }
     }
 
-    /// The bound of the page: not above what open transactions may precede.
+    /// The bound of the page: nothing that open transactions may precede is read.
     pub(in crate::task) fn bound(&self, upper: Option<CursorValue<'static>>) -> Option<CursorValue<'static>> {
         match (&self.upper, upper) {
             (Some(own), Some(upper)) if is_at_or_above(&upper, own) => Some(own.clone()),

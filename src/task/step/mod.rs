@@ -1,4 +1,4 @@
-//! One step of a table: planned, run, and returned as a value. The caller hands it on and then installs what it has led to
+//! One step of a table: planned, run, and returned as a value. The caller hands it on and then installs its results
 //! ([`Polled::poll`]), so a failure before that leaves the table as it was.
 //!
 //! A step is a page, the rest of the rows that share its only cursor, and the rows that committed late. What may be larger
@@ -70,8 +70,8 @@ pub(super) struct StepResult {
 }
 
 impl<'p> Context<'p> {
-    /// A place for what is going to be read: a statement runs only when its rows have somewhere to go. Nobody holds a view of
-    /// the database and waits.
+    /// A place for the rows that are going to be read: a statement runs only when its rows have somewhere to go. Nobody
+    /// holds a view of the database and waits.
     ///
     /// # Errors
     /// Those of the connection; `Cancelled` when the commit stage has ended.
@@ -257,7 +257,7 @@ impl Polled {
         Ok((step, head))
     }
 
-    /// Tells how far behind the clock what was read is.
+    /// Publishes the lag of the rows read behind the clock.
     fn note_lag(&self, bound: &Bound, page: &Page, upper: Option<&CursorValue<'static>>) -> Result<()> {
         let zone = &self.spec.types.all.zone;
         if let (Some(kind), Some(upper)) = (bound.binding.planner.time_kind(), upper) {
@@ -274,7 +274,7 @@ impl Polled {
     }
 }
 
-/// The error of a statement whose rows cannot be told apart by what was said to do so.
+/// The error of a statement whose rows are not told apart by the columns that should.
 fn no_longer_unique() -> Error {
     Error::new(ErrorKind::SchemaChanged, "rows share a primary key, which is unique no more")
 }

@@ -125,8 +125,8 @@ impl<'r, 'o> StepRun<'r, 'o> {
         Ok(Page { batch: rest.batch, ..page })
     }
 
-    /// All rows of a result behind those of `batch`. They make one transaction, because there is no position between them:
-    /// what exceeds a batch is handed on here, and the step is torn until the rest follows.
+    /// All rows of a result behind those of `batch`. They make one transaction, because there is no position between
+    /// them: rows beyond a batch are handed on here, and the step is torn until the rest follows.
     async fn rest(&mut self, stream: &mut dyn RowStream, batch: EncodedBatch) -> Result<Page> {
         let bound = self.bound;
         let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
