@@ -1,4 +1,4 @@
-//! What Kafka Connect itself reads from a connector's file (`delivery-and-runtime.md`, 2, 5, 6 and 8).
+//! Keys that Kafka Connect itself reads from a connector's file (`delivery-and-runtime.md`, 2, 5, 6 and 8).
 
 use super::{Allowed, KeyDefinition, Kind, key};
 use crate::config::values::{is_connector_name, is_count, is_topic_text};

@@ -1,4 +1,4 @@
-//! How new rows are recognised (`connector-config.md`, 2.3, 9 and 10).
+//! Keys of the mode: the recognition of new rows (`connector-config.md`, 2.3, 9 and 10).
 
 use super::{Allowed, KeyDefinition, Kind, key};
 

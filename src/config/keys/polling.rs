@@ -1,4 +1,5 @@
-//! When and how much is read, and into which topics (`connector-config.md`, 2.4; `delivery-and-runtime.md`, 5.1).
+//! Keys of polling: times and amounts of reads, and topics (`connector-config.md`, 2.4; `delivery-and-runtime.md`,
+//! 5.1).
 
 use super::{Allowed, Home, KeyDefinition, Kind, key};
 use crate::config::values::{is_topic_text, is_zone};

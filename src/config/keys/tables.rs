@@ -1,4 +1,4 @@
-//! Which tables are polled (`connector-config.md`, 2.2, 5 and 6).
+//! Keys that select tables (`connector-config.md`, 2.2, 5 and 6).
 
 use super::{KeyDefinition, Kind, key};
 

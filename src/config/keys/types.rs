@@ -1,4 +1,4 @@
-//! How database types become field types (`connector-config.md`, 2.5).
+//! Keys that map database types to field types (`connector-config.md`, 2.5).
 
 use super::{Allowed, KeyDefinition, Kind, key, own_key};
 use crate::model::drivers::DRIVER_TYPES;
