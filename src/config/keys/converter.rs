@@ -7,7 +7,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "value.converter",
         Kind::Class,
-        "How values become bytes: `io.confluent.connect.avro.AvroConverter`. The connector's counts with the settings \
+        "The format of values: `io.confluent.connect.avro.AvroConverter`. The connector's counts with the settings \
          beside it, else the worker's with the worker's; the two are never mixed.",
     )
     .or("io.confluent.connect.avro.AvroConverter")
@@ -15,11 +15,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "key.converter",
         Kind::Class,
-        "How keys become bytes. Where neither it nor one of its settings is given, keys are written as values are.",
+        "The format of keys. Where neither it nor one of its settings is given, keys are written as values are.",
     )
     .or("io.confluent.connect.avro.AvroConverter")
     .home(Home::Both),
-    key("header.converter", Kind::Class, "How headers become bytes.")
+    key("header.converter", Kind::Class, "The format of headers.")
         .home(Home::Both)
         .low()
         .ignored("the connector makes no headers"),

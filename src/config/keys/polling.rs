@@ -27,7 +27,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::Range(0, i32::MAX as i64))
         .low()
         .ignored(OWN_BUFFER),
-    key("poll.linger.ms", Kind::Long, "How long a batch is filled up.").or("5000").low().ignored(OWN_BUFFER),
+    key("poll.linger.ms", Kind::Long, "The longest time for filling up a batch.").or("5000").low().ignored(OWN_BUFFER),
     key(
         "timestamp.delay.interval.ms",
         Kind::Long,
