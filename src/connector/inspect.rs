@@ -63,7 +63,7 @@ pub async fn cursor(
     facts.extend(times.fact.clone());
     match odd::find(table, connection, binding, &times, table.statement_timeout).await {
         Ok(not_polled) => {
-            odd::judge(table, binding, &times, &not_polled)?;
+            odd::check(table, binding, &times, &not_polled)?;
             Ok(CursorKnown { facts, not_polled, blind: None })
         }
         Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
@@ -99,7 +99,7 @@ pub fn server(spec: &ConnectorSpec, found: Option<&Server>, remembered: Option<&
     if spec.identity.server == ServerIdentity::Off {
         return Ok(format!("{identity}; server.identity=off takes any"));
     }
-    Ok(match (ServerGuard::new(false, spec.identity.server).judge(remembered, found)?, remembered) {
+    Ok(match (ServerGuard::new(false, spec.identity.server).check(remembered, found)?, remembered) {
         (Verdict::Known, _) => format!("{identity}, as remembered"),
         (Verdict::Remember(_), Some(remembered)) if remembered.identity == *identity => {
             format!("{identity}, as remembered; the next run remembers its cluster too")

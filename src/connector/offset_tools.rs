@@ -111,5 +111,5 @@ pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, inst
     };
     let bound = inspect::binding(spec, dialect, &mut *connection, relation).await?;
     connection.close().await;
-    Ok(bound.planner.stored(instant, &spec.source.types.all.zone))
+    Ok(bound.planner.to_connect_clock(instant, &spec.source.types.all.zone))
 }

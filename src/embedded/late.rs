@@ -124,14 +124,14 @@ impl LateTable {
         let mut connection = postgres::application(&self.source).await?;
         let rows = ask(&mut connection, sql).await?;
         let schema = text(&rows, 0)?;
-        let judged = self.judge(schema).await;
+        let judged = self.check_support(schema).await;
         if judged.is_err() {
             self.remove().await?;
         }
         judged
     }
 
-    async fn judge(&mut self, schema: String) -> Result<()> {
+    async fn check_support(&mut self, schema: String) -> Result<()> {
         let id = TableId { catalog: None, schema: Some(schema), name: self.name.clone() };
         match self.reader.late_support(&Relation::Table(id), None).await?.views {
             Ability::Yes { .. } => Ok(()),

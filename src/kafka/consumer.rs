@@ -96,7 +96,7 @@ fn pump(consumer: &BaseConsumer<Context>, sender: &mpsc::Sender<Result<TopicReco
             Some(Ok(message)) => {
                 Ok(TopicRecord { topic: message.topic().to_owned(), record: LogRecord::from_message(&message) })
             }
-            Some(Err(error)) => match topic_log::passing(&error) {
+            Some(Err(error)) => match topic_log::ignore_transient(&error) {
                 Ok(()) => continue,
                 Err(error) => Err(error),
             },

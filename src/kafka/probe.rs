@@ -217,7 +217,7 @@ pub(super) async fn may_read(kafka: &KafkaSpec, topic: &str, timeout: Duration) 
             match consumer.poll(SLICE) {
                 None => cancel.check()?,
                 Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-                Some(Err(error)) => topic_log::passing(&error)?,
+                Some(Err(error)) => topic_log::ignore_transient(&error)?,
             }
         }
         Err(Error::new(ErrorKind::Unreachable, "the leader of the topic does not answer").advise(ADVERTISED))

@@ -170,7 +170,7 @@ pub(super) fn drain(
                 unfinished.retain(|unfinished| *unfinished != partition);
                 progress = Instant::now();
             }
-            Some(Err(error)) => passing(&error)?,
+            Some(Err(error)) => ignore_transient(&error)?,
             None if progress.elapsed() > patience => {
                 return Err(
                     Error::new(ErrorKind::Unreachable, "the brokers stopped answering").with("partition", waiting)
@@ -205,7 +205,7 @@ pub(super) fn pick(
                 Some(Ok(message)) if message.partition() != *partition || message.offset() < *offset => {}
                 Some(Ok(message)) => break (message.offset() == *offset).then(|| LogRecord::from_message(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => break None,
-                Some(Err(error)) => passing(&error)?,
+                Some(Err(error)) => ignore_transient(&error)?,
                 None if started.elapsed() > patience => {
                     return Err(Error::new(ErrorKind::Unreachable, "the brokers stopped answering"));
                 }
@@ -221,7 +221,7 @@ pub(super) fn pick(
 
 /// Passes over an error of the consumer that does not end the reading. It has no use for its group, so it may be
 /// denied.
-pub(super) fn passing(error: &KafkaError) -> Result<()> {
+pub(super) fn ignore_transient(error: &KafkaError) -> Result<()> {
     let classified = client::classify("the topic cannot be read", error);
     let group = error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed);
     match classified.kind() {

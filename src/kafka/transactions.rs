@@ -107,7 +107,7 @@ impl TransactionClient {
             if health.refused() {
                 return Err(health.silence(&self.brokers));
             }
-            match self.judge("the transactional producer cannot start", &error) {
+            match self.classify("the transactional producer cannot start", &error) {
                 Verdict::Stop(error) => return Err(error),
                 Verdict::Again(_) if started.elapsed() > PATIENCE && health.disconnected() => {
                     return Err(health.silence(&self.brokers));
@@ -199,7 +199,7 @@ impl TransactionClient {
             };
             is_first = false;
             self.serve();
-            match self.judge("the transaction was not committed", &error) {
+            match self.classify("the transaction was not committed", &error) {
                 Verdict::Stop(error) => return Err(self.doubt(error)),
                 Verdict::Again(error) if Instant::now() > deadline => return Err(self.doubt(error)),
                 Verdict::Again(_) => self.again(&asked)?,
@@ -241,7 +241,7 @@ impl TransactionClient {
             };
             is_first = false;
             self.serve();
-            match self.judge("the transaction was not aborted", &error) {
+            match self.classify("the transaction was not aborted", &error) {
                 Verdict::Again(_) if Instant::now() < deadline => self.again(&asked)?,
                 Verdict::Again(error) | Verdict::Stop(error) => return Err(error),
             }

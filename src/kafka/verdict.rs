@@ -24,13 +24,13 @@ const REPORTS_COME: Duration = Duration::from_secs(1);
 
 impl TransactionClient {
     pub(super) fn stop(&self, what: &'static str, error: &KafkaError) -> Error {
-        match self.judge(what, error) {
+        match self.classify(what, error) {
             Verdict::Again(error) | Verdict::Stop(error) => error,
         }
     }
 
     /// The table of `delivery-and-runtime.md`, 4.1: abort before retry before fatal, the rest is fatal.
-    pub(super) fn judge(&self, what: &'static str, error: &KafkaError) -> Verdict {
+    pub(super) fn classify(&self, what: &'static str, error: &KafkaError) -> Verdict {
         match error {
             KafkaError::Transaction(native) if native.txn_requires_abort() => Verdict::Stop(self.aborted(native)),
             KafkaError::Transaction(native) if native.is_retriable() => Verdict::Again(client::classify(what, error)),

@@ -21,7 +21,7 @@ impl Planner {
         }
         let time = |instant: Instant| -> Result<CursorValue<'static>> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.from_instant(self.unstored(instant, zone), zone)
+            kind.from_instant(self.from_connect_clock(instant, zone), zone)
         };
         Ok(match (&self.mode, offset.timestamp, offset.incrementing) {
             (Mode::Bulk, _, _) => None,
@@ -56,7 +56,7 @@ impl Planner {
     ) -> Result<SourceOffset> {
         let instant = |value: &CursorValue<'_>| -> Result<Instant> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            Ok(self.stored(kind.to_instant(value, zone)?, zone))
+            Ok(self.to_connect_clock(kind.to_instant(value, zone)?, zone))
         };
         if let (Mode::Incrementing { column }, Some(CursorValue::Text(id))) = (&self.mode, position.0.first())
             && self.text_id().is_none()
@@ -166,7 +166,7 @@ impl Planner {
     /// values those stand at the last that were read whole, so they may lie behind, never ahead.
     fn agrees(&self, position: &Position, offset: &SourceOffset, zone: &Zone) -> Result<bool> {
         let time = match (self.time_kind(), position.0.first()) {
-            (Some(kind), Some(value)) => Some(self.stored(kind.to_instant(value, zone)?, zone)),
+            (Some(kind), Some(value)) => Some(self.to_connect_clock(kind.to_instant(value, zone)?, zone)),
             _ => None,
         };
         let goes_on_inside = position.0.len() > self.told_len();
@@ -190,13 +190,13 @@ impl Planner {
     }
 
     /// An instant as Kafka Connect stores it.
-    pub fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
+    pub fn to_connect_clock(&self, instant: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
         session.map_or(instant, |session| moved(instant, |micros| shifted(micros, &session, zone)))
     }
 
     /// The instant that Kafka Connect means by a stored one.
-    fn unstored(&self, stored: Instant, zone: &Zone) -> Instant {
+    fn from_connect_clock(&self, stored: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
         session.map_or(stored, |session| moved(stored, |micros| shifted_back(micros, &session, zone)))
     }

@@ -108,7 +108,7 @@ pub enum Ids {
 /// The verdict on a column of ids that are no numbers, by its smallest and its greatest value. The greatest decides:
 /// where random UUIDs were replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the
 /// greatest.
-pub fn judge(lowest: &str, highest: &str) -> Ids {
+pub fn order_of(lowest: &str, highest: &str) -> Ids {
     match (uuid_version(lowest), uuid_version(highest)) {
         (Some(_), Some((version, form))) => match against_version(version) {
             Some(_) => Ids::Unordered(version, form),
@@ -166,11 +166,11 @@ mod tests {
 
     #[test]
     fn random_uuids_are_no_ids_that_grow_and_time_ordered_ones_are() {
-        assert_eq!(judge(V4, V4), Ids::Unordered(4, UuidForm::Canonical));
-        assert_eq!(judge(V1, V1), Ids::Unordered(1, UuidForm::Canonical));
-        assert_eq!(judge(V7, V7), Ids::TimeOrdered(7));
-        assert_eq!(judge(V4, V7), Ids::TimeOrdered(7), "the greatest decides");
-        assert_eq!(judge(V7, V4), Ids::Unordered(4, UuidForm::Canonical));
-        assert_eq!(judge("ORD-1", V4), Ids::Unremarkable);
+        assert_eq!(order_of(V4, V4), Ids::Unordered(4, UuidForm::Canonical));
+        assert_eq!(order_of(V1, V1), Ids::Unordered(1, UuidForm::Canonical));
+        assert_eq!(order_of(V7, V7), Ids::TimeOrdered(7));
+        assert_eq!(order_of(V4, V7), Ids::TimeOrdered(7), "the greatest decides");
+        assert_eq!(order_of(V7, V4), Ids::Unordered(4, UuidForm::Canonical));
+        assert_eq!(order_of("ORD-1", V4), Ids::Unremarkable);
     }
 }

@@ -22,7 +22,7 @@ impl KnownColumns {
     ///
     /// # Errors
     /// `SchemaHeld` with the difference, unless the configuration lets the table go on with its new columns.
-    pub(super) fn judge(
+    pub(super) fn check(
         &self,
         definition: &TableDefinition,
         policy: SchemaChange,
@@ -156,11 +156,11 @@ mod tests {
         let (before, after) = (table(BEFORE), table(&BEFORE[..2]));
         known.accept(&before);
         for _ in 0..2 {
-            let error = known.judge(&after, SchemaChange::PauseTable, Some("p_t-value")).unwrap_err();
+            let error = known.check(&after, SchemaChange::PauseTable, Some("p_t-value")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::SchemaHeld);
             assert_eq!(error.to_string(), "the table's columns have changed: `b` (text) is gone (subject p_t-value)");
         }
-        assert_eq!(known.judge(&before, SchemaChange::PauseTable, None).unwrap(), None);
-        assert!(known.judge(&after, SchemaChange::Evolve, None).unwrap().is_some());
+        assert_eq!(known.check(&before, SchemaChange::PauseTable, None).unwrap(), None);
+        assert!(known.check(&after, SchemaChange::Evolve, None).unwrap().is_some());
     }
 }

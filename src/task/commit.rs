@@ -86,7 +86,7 @@ impl<'a> CommitStage<'a> {
             self.carried.clear();
             let outcome = self.transaction(first, &mut handoffs).await;
             let first_pause = self.parts.spec.polling().table_interval;
-            outcome.map_err(|error| self.refusals.judge(error, &self.carried, first_pause))?;
+            outcome.map_err(|error| self.refusals.classify(error, &self.carried, first_pause))?;
             self.backoff.reset();
             // Everything is committed and known to be: the next session begins where this one ends.
             if let Some(spent) = self.sink.spent() {

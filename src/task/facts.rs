@@ -14,7 +14,7 @@ use crate::model::{CursorFact, CursorKind, CursorValue, FactWeight, Micros, Mode
 use crate::plan::Planner;
 use crate::plan::ahead::Ahead;
 use crate::plan::identity::{
-    Ids, UuidForm, against_version, far_ahead, is_beyond_numbers, is_far_ahead, judge, not_a_number, uuid_version,
+    Ids, UuidForm, against_version, far_ahead, is_beyond_numbers, is_far_ahead, not_a_number, order_of, uuid_version,
 };
 use crate::status::TableBoard;
 use crate::zone::Zone;
@@ -185,7 +185,7 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
     {
         return Err(far_ahead(column).with("table", relation));
     }
-    match judge(&lowest, &highest) {
+    match order_of(&lowest, &highest) {
         Ids::Unremarkable => Ok(None),
         Ids::TimeOrdered(version) => Ok(Some(fact(format!(
             "UUIDs of version {version} sort by the clock of the host that made them: hosts apart, and ids of one \

@@ -178,7 +178,7 @@ impl RowSink for Name {
 ///
 /// # Errors
 /// `Cursor`, with the key of a row and the settings that let the table go on.
-pub fn judge(spec: &TableSpec, binding: &Binding, times: &Times, found: &[NotPolled]) -> Result<()> {
+pub fn check(spec: &TableSpec, binding: &Binding, times: &Times, found: &[NotPolled]) -> Result<()> {
     let odd = spec.mode.odd;
     let is_far = || -> Result<bool> {
         let (Some(kind), Some(highest), Some(now)) = (binding.planner.time_kind(), &times.highest, &times.now) else {
@@ -254,7 +254,7 @@ impl Polled {
         };
         self.looks.is_blind = false;
         self.board.not_polled(found.clone());
-        if let Err(error) = judge(&self.spec, &bound.binding, times, &found) {
+        if let Err(error) = check(&self.spec, &bound.binding, times, &found) {
             // Looked for again as soon as the table is tried again.
             self.looks.due = None;
             return Err(error);

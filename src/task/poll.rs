@@ -141,7 +141,7 @@ impl<'a> PollStage<'a> {
         if self.parts.server.wants_lineage() {
             found.lineage = connection.lineage().await?;
         }
-        if let Verdict::Remember(server) = self.parts.server.judge(self.stored.server.as_ref(), &found)? {
+        if let Verdict::Remember(server) = self.parts.server.check(self.stored.server.as_ref(), &found)? {
             let polled = &mut self.relations[index];
             let replaces = self.stored.server.as_ref().map(|server| server.identity.as_str());
             tracing::info!(identity = %server.identity, replaces, "the server is remembered");

@@ -66,7 +66,7 @@ impl ServerGuard {
     ///
     /// # Errors
     /// `ForeignServer`, naming both.
-    pub fn judge(&self, remembered: Option<&Server>, found: &Server) -> Result<Verdict> {
+    pub fn check(&self, remembered: Option<&Server>, found: &Server) -> Result<Verdict> {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         if met.is_none()
             && !self.accept
@@ -259,7 +259,7 @@ mod tests {
 
     /// The record that a run on one server of a cluster leaves to a run on another.
     fn after(remembered: Option<&Server>, found: &Server) -> Result<Option<Server>> {
-        match ServerGuard::new(false, ServerIdentity::Cluster).judge(remembered, found)? {
+        match ServerGuard::new(false, ServerIdentity::Cluster).check(remembered, found)? {
             Verdict::Known => Ok(None),
             Verdict::Remember(server) => Ok(Some(server)),
         }
@@ -305,12 +305,12 @@ mod tests {
     fn a_failover_while_it_runs_is_followed_in_a_cluster_only() {
         let (a, b) = (of("mysql server a", "a", &["a"]), of("mysql server b", "b", &["a"]));
         let cluster = ServerGuard::new(false, ServerIdentity::Cluster);
-        cluster.judge(None, &a).unwrap();
-        assert!(matches!(cluster.judge(Some(&a), &b).unwrap(), Verdict::Remember(_)));
+        cluster.check(None, &a).unwrap();
+        assert!(matches!(cluster.check(Some(&a), &b).unwrap(), Verdict::Remember(_)));
         assert!(cluster.agrees(Some(&b)).is_ok());
         let one = guard(false);
-        one.judge(None, &a).unwrap();
-        assert!(one.judge(None, &b).is_err() && one.agrees(Some(&b)).is_err());
+        one.check(None, &a).unwrap();
+        assert!(one.check(None, &b).is_err() && one.agrees(Some(&b)).is_err());
     }
 
     #[test]
@@ -326,24 +326,24 @@ mod tests {
 
     #[test]
     fn another_server_is_foreign_unless_it_was_accepted() {
-        assert_eq!(guard(false).judge(None, &host("a")).unwrap(), remember("a"));
-        assert_eq!(guard(false).judge(Some(&host("a")), &host("a")).unwrap(), Verdict::Known);
-        let error = guard(false).judge(Some(&host("a")), &host("b")).unwrap_err();
+        assert_eq!(guard(false).check(None, &host("a")).unwrap(), remember("a"));
+        assert_eq!(guard(false).check(Some(&host("a")), &host("a")).unwrap(), Verdict::Known);
+        let error = guard(false).check(Some(&host("a")), &host("b")).unwrap_err();
         assert_eq!((error.kind(), error.kind().run_exit_code()), (ErrorKind::ForeignServer, 4));
         assert!(error.report().starts_with("foreign server: ") && error.report().contains("`a`, this is `b`"));
         assert!(error.advice().contains("--accept-server"));
-        assert_eq!(guard(true).judge(Some(&host("a")), &host("b")).unwrap(), remember("b"));
+        assert_eq!(guard(true).check(Some(&host("a")), &host("b")).unwrap(), remember("b"));
     }
 
     #[test]
     fn one_run_reads_one_server_also_where_any_was_accepted() {
         let guard = guard(true);
         let (a, b, c) = (host("a"), host("b"), host("c"));
-        guard.judge(Some(&a), &b).unwrap();
-        assert_eq!(guard.judge(Some(&a), &b).unwrap(), remember("b"), "it was not committed");
-        assert!(guard.judge(Some(&b), &a).is_err());
+        guard.check(Some(&a), &b).unwrap();
+        assert_eq!(guard.check(Some(&a), &b).unwrap(), remember("b"), "it was not committed");
+        assert!(guard.check(Some(&b), &a).is_err());
         let other_task = guard.clone();
-        assert!(other_task.judge(None, &c).is_err());
+        assert!(other_task.check(None, &c).is_err());
         assert!(other_task.agrees(Some(&c)).is_err());
         assert!(other_task.agrees(None).is_ok() && other_task.agrees(Some(&b)).is_ok());
     }
@@ -351,9 +351,9 @@ mod tests {
     #[test]
     fn more_known_of_a_server_is_no_other_server_but_less_is_no_proof() {
         let (less, more) = (host("postgresql database d (5)"), host("postgresql database d (5), system 7"));
-        assert_eq!(guard(false).judge(Some(&less), &more).unwrap(), Verdict::Remember(more.clone()));
-        assert!(guard(false).judge(Some(&more), &less).is_err());
+        assert_eq!(guard(false).check(Some(&less), &more).unwrap(), Verdict::Remember(more.clone()));
+        assert!(guard(false).check(Some(&more), &less).is_err());
         let other = host("postgresql database d (5), system 77");
-        assert!(guard(false).judge(Some(&more), &other).is_err());
+        assert!(guard(false).check(Some(&more), &other).is_err());
     }
 }

@@ -62,7 +62,12 @@ impl Polled {
     }
 
     /// Logs the rows and writes their letters.
-    pub(super) async fn told(&self, parts: &Parts, bound: &Bound, left_out: Vec<LeftOut>) -> Result<Option<Skipped>> {
+    pub(super) async fn report_left_out(
+        &self,
+        parts: &Parts,
+        bound: &Bound,
+        left_out: Vec<LeftOut>,
+    ) -> Result<Option<Skipped>> {
         let Some(last) = left_out.last() else { return Ok(None) };
         let errors = &self.spec.errors;
         if !errors.logged && !self.skipping.said.swap(true, Ordering::Relaxed) {

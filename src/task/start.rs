@@ -38,7 +38,7 @@ impl Polled {
         let parts = cx.parts;
         let binding = Binding::new(&self.spec, parts.dialect.syntax(), definition)?;
         let preview = parts.value_converter.preview(binding.value_side())?;
-        let change = parts.columns.judge(&binding.definition, self.spec.schema_change, preview.subject.as_deref())?;
+        let change = parts.columns.check(&binding.definition, self.spec.schema_change, preview.subject.as_deref())?;
         if let Some(change) = &change {
             let subject = preview.subject.as_deref();
             tracing::info!(table = %self.name, subject, change, "the columns have changed");

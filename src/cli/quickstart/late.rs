@@ -158,7 +158,7 @@ impl Stage {
             finished.map_err(|panic| Error::internal("a connector panicked").caused_by(panic))??;
         }
         played?;
-        self.judge(table).await
+        self.compare(table).await
     }
 
     async fn play(&self, table: &LateTable, bars: &MultiProgress) -> Result<()> {
@@ -185,7 +185,7 @@ impl Stage {
     }
 
     /// Compares the topics, now that nobody writes to them any more, with the table.
-    async fn judge(&self, table: &LateTable) -> Result<()> {
+    async fn compare(&self, table: &LateTable) -> Result<()> {
         let ids = table.ids().await?;
         let mut delivered = Vec::new();
         for (spec, topic) in self.specs.iter().zip(self.topics()) {

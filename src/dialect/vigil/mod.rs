@@ -185,7 +185,7 @@ impl Vigil {
             always &= again || last.is_none();
             let case = Case { silent: began.elapsed(), limit, bound, has_rows, again, always };
             self.notes(seen.clone());
-            match case.judge(&seen) {
+            match case.decide(&seen) {
                 Verdict::Wait if seen == Seen::Idle => pause = Duration::from_secs(1),
                 Verdict::Wait => {}
                 Verdict::Lost => return End::Lost(lost(&seen, case.silent)),

@@ -30,7 +30,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    pub(super) fn judge(self, seen: &Seen) -> Verdict {
+    pub(super) fn decide(self, seen: &Seen) -> Verdict {
         let is_over = |bound: Option<Duration>| bound.is_some_and(|bound| self.silent >= bound);
         match seen {
             // Its answer may be under way at the first look.
@@ -97,26 +97,26 @@ mod tests {
 
     #[test]
     fn a_statement_that_the_server_works_on_is_cut_only_at_its_bound() {
-        assert_eq!(case(3_600, None, false).judge(&Seen::AtWork), Verdict::Wait);
-        assert_eq!(case(29, Some(30), false).judge(&Seen::AtWork), Verdict::Wait);
-        assert_eq!(case(30, Some(30), true).judge(&Seen::AtWork), Verdict::Cut);
+        assert_eq!(case(3_600, None, false).decide(&Seen::AtWork), Verdict::Wait);
+        assert_eq!(case(29, Some(30), false).decide(&Seen::AtWork), Verdict::Wait);
+        assert_eq!(case(30, Some(30), true).decide(&Seen::AtWork), Verdict::Cut);
     }
 
     #[test]
     fn a_lock_is_not_waited_for_without_end_unless_rows_would_come_again() {
-        assert_eq!(case(30, None, false).judge(&Seen::Locked(None)), Verdict::Cut);
-        assert_eq!(case(29, None, false).judge(&Seen::Locked(None)), Verdict::Wait);
-        assert_eq!(case(3_600, None, true).judge(&Seen::Locked(None)), Verdict::Wait);
-        assert_eq!(Case { always: false, ..case(3_600, None, false) }.judge(&Seen::Locked(None)), Verdict::Wait);
+        assert_eq!(case(30, None, false).decide(&Seen::Locked(None)), Verdict::Cut);
+        assert_eq!(case(29, None, false).decide(&Seen::Locked(None)), Verdict::Wait);
+        assert_eq!(case(3_600, None, true).decide(&Seen::Locked(None)), Verdict::Wait);
+        assert_eq!(Case { always: false, ..case(3_600, None, false) }.decide(&Seen::Locked(None)), Verdict::Wait);
     }
 
     #[test]
     fn a_session_is_lost_when_nobody_can_be_asked_or_nothing_arrives() {
-        assert_eq!(case(29, None, true).judge(&Seen::Unreached), Verdict::Wait);
-        assert_eq!(case(30, None, true).judge(&Seen::Unreached), Verdict::Lost);
-        assert_eq!(case(1, None, true).judge(&Seen::Gone), Verdict::Lost);
-        assert_eq!(Case { again: false, ..case(1, None, true) }.judge(&Seen::Idle), Verdict::Wait);
-        assert_eq!(case(299, None, true).judge(&Seen::Untold(String::new())), Verdict::Wait);
-        assert_eq!(case(300, None, true).judge(&Seen::Untold(String::new())), Verdict::Cut);
+        assert_eq!(case(29, None, true).decide(&Seen::Unreached), Verdict::Wait);
+        assert_eq!(case(30, None, true).decide(&Seen::Unreached), Verdict::Lost);
+        assert_eq!(case(1, None, true).decide(&Seen::Gone), Verdict::Lost);
+        assert_eq!(Case { again: false, ..case(1, None, true) }.decide(&Seen::Idle), Verdict::Wait);
+        assert_eq!(case(299, None, true).decide(&Seen::Untold(String::new())), Verdict::Wait);
+        assert_eq!(case(300, None, true).decide(&Seen::Untold(String::new())), Verdict::Cut);
     }
 }

@@ -220,7 +220,7 @@ impl Polled {
         if has_misfits || left_out.iter().any(LeftOut::is_misfit) {
             self.confirm(cx.parts, cx.connection, bound).await?;
         }
-        self.told(cx.parts, bound, left_out).await
+        self.report_left_out(cx.parts, bound, left_out).await
     }
 
     /// The step of a page, with its delta, and the read head behind it.

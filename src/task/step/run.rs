@@ -144,7 +144,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
     async fn hand_on(&mut self, page: Page) -> Result<()> {
         let Page { batch, left_out, .. } = page;
         self.has_misfits |= left_out.iter().any(LeftOut::is_misfit);
-        let skipped = self.table.told(self.parts, self.bound, left_out).await?;
+        let skipped = self.table.report_left_out(self.parts, self.bound, left_out).await?;
         if let Some(place) = self.place.take() {
             place.send(Step::torn(Arc::clone(&self.table.name), batch, skipped).into());
             *self.is_torn = true;

@@ -53,7 +53,7 @@ impl Polled {
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
             has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
             rows += page.batch.len() as u64;
-            let skipped = self.told(cx.parts, bound, page.left_out).await?;
+            let skipped = self.report_left_out(cx.parts, bound, page.left_out).await?;
             if let Some(ready) = pass.add(Step::torn(Arc::clone(&self.name), page.batch, skipped)) {
                 place.send(ready.into());
                 self.board.in_pass(rows, self.passes.have_ended);
