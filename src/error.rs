@@ -8,7 +8,7 @@ use std::fmt;
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, as far as policy is concerned.
+/// The kind of an error, as far as policy is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The command line or the configuration is wrong.
@@ -71,7 +71,7 @@ pub enum ErrorKind {
     Internal,
 }
 
-/// What the task does about an error. See [`ErrorKind::directive`].
+/// The reaction of a task to an error. See [`ErrorKind::directive`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Directive {
     /// Do the same step again after a backoff.
@@ -110,7 +110,8 @@ impl ErrorKind {
             TimeLimit => "raise the limit, or look for a missing index with `rowtide explain`",
             SourceSchema => "compare the configuration with the table; `rowtide explain` shows what was found",
             SourceRefused => {
-                "correct what the database names: the query, the view, the table, or a setting of the server"
+                "correct the object that the database names: the query, the view, the table, or a setting of the \
+                 server"
             }
             SchemaChanged => "rowtide describes the table again by itself",
             SchemaHeld => "restart the connector to go on with the new columns; schema.change=evolve does so by itself",
@@ -126,7 +127,7 @@ impl ErrorKind {
             KafkaRefused => "check the ACLs and the topic's configuration",
             TransactionAborted => "rowtide starts again from the committed offsets by itself",
             OutcomeUnknown => "rowtide starts again from the committed offsets by itself",
-            EpochSpent => "rowtide goes on under a new epoch by itself",
+            EpochSpent => "rowtide continues under a new epoch by itself",
             Fenced => "another process runs this connector; stop one of the two",
             ForeignServer => {
                 "correct connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
@@ -238,13 +239,13 @@ impl Error {
         self.0.kind
     }
 
-    /// The kind of the error of ours that is at the bottom: what made a connector give up.
+    /// The kind of the innermost error of ours, which made a connector give up.
     pub fn root_kind(&self) -> ErrorKind {
         let below = self.0.source.as_deref().and_then(|source| source.downcast_ref::<Error>());
         below.map_or(self.0.kind, Error::root_kind)
     }
 
-    /// What to do, in a sentence.
+    /// The advice, in a sentence.
     pub fn advice(&self) -> &str {
         self.0.advice.as_deref().unwrap_or_else(|| self.0.kind.advice())
     }
@@ -254,7 +255,7 @@ impl Error {
         self.0.context.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Without a context field, where whoever shows the error says it already.
+    /// The error without a context field, where the place that shows it names that already.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.0.context.retain(|(known, _)| *known != name);

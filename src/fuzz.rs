@@ -85,7 +85,7 @@ fn stored_offset(bytes: &[u8]) {
     }
 }
 
-/// What `offsets set` takes.
+/// The parser of `offsets set`.
 fn offsets_document(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(offsets) = format::from_rest("c", text) {
@@ -123,7 +123,7 @@ fn position(bytes: &[u8]) {
     }
 }
 
-/// Everything that a registry answers.
+/// The answers of a registry.
 fn registry_answer(bytes: &[u8]) {
     registry::read_any(bytes);
 }
@@ -156,9 +156,9 @@ mod tests {
 
     use super::*;
 
-    /// How many changed inputs each target is given; or, by `ROWTIDE_FUZZ_SECONDS`, for how long.
+    /// The number of changed inputs for each target; or, by `ROWTIDE_FUZZ_SECONDS`, the time.
     const CHANGED: usize = 1_500;
-    /// What no input may take, on a machine that has other things to do.
+    /// The longest time for any input, on a machine that has other things to do.
     const LONGEST: Duration = Duration::from_secs(5);
 
     fn kept(name: &str) -> Vec<Vec<u8>> {
@@ -171,7 +171,7 @@ mod tests {
         files.iter().map(|file| std::fs::read(file).unwrap()).collect()
     }
 
-    /// What grammars turn on.
+    /// The tokens that grammars turn on.
     const TOKENS: &[&[u8]] = &[
         b"\"",
         b"'",

@@ -123,7 +123,7 @@ pub enum Put {
 /// The outcome of [`Herder::put`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// There is a connector more.
+    /// The connector was created.
     Created,
     /// One has other settings.
     Replaced,
@@ -132,9 +132,9 @@ pub enum Written {
 /// A request that a worker has refused or could not carry out.
 #[derive(Debug)]
 pub enum HerderError {
-    /// There is no connector of this name.
+    /// No connector has this name.
     NotFound(String),
-    /// There is one of this name.
+    /// A connector has this name already.
     Exists(String),
     /// The settings are wrong.
     Invalid(Box<Report>),
@@ -142,7 +142,7 @@ pub enum HerderError {
     NotStopped(String),
     /// The worker is ending.
     Closing,
-    /// It was tried.
+    /// The attempt failed.
     Failed(Error),
 }
 
@@ -233,7 +233,7 @@ pub struct ConnectorInfo {
     pub name: String,
     /// The state of the connector.
     pub state: ConnectState,
-    /// Why it has failed, or starts again, and what to do.
+    /// The reason why it has failed, or starts again, and the advice.
     pub trace: Option<String>,
     /// The states of its tasks, by their number; empty while it is not known how many there are, and when it is stopped.
     pub tasks: Vec<ConnectState>,

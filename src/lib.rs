@@ -1,9 +1,10 @@
 //! rowtide polls relational tables into Kafka as Avro, exactly once.
 //!
-//! The flow: `cli` reads the command line and `config` the files; `connector` builds the parts and spawns one
-//! `task` per group of tables. In a task the poll stage has `plan` write a page, `dialect` run it and `reader`
-//! encode its rows with what `convert` bound, rows that commit late included (`guard`); the commit stage hands the batch to `kafka` and its offset
-//! to `offsets`, in one transaction. `status` and `telemetry` say what happens, `http` shows it.
+//! The flow: `cli` reads the command line and `config` the files; `connector` builds the parts and spawns one `task`
+//! per group of tables. In a task the poll stage has `plan` write a page, `dialect` run it and `reader` encode its rows
+//! with the encoders that `convert` bound, rows that commit late included (`guard`); the commit stage hands the batch
+//! to `kafka` and its offset to `offsets`, in one transaction. `status` and `telemetry` say what happens, `http` shows
+//! it.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 

@@ -3,12 +3,12 @@
 /// The likeness from which on a name may be the one that was meant.
 const MEANT: f64 = 0.72;
 
-/// How alike two names are, from 0 to 1; upper and lower case are one.
+/// The likeness of two names, from 0 to 1; upper and lower case are one.
 pub fn likeness(one: &str, other: &str) -> f64 {
     strsim::normalized_damerau_levenshtein(&one.to_lowercase(), &other.to_lowercase())
 }
 
-/// Whether a name so alike may be the one that was meant.
+/// True if a name so alike may be the one that was meant.
 pub fn may_be_meant(likeness: f64) -> bool {
     likeness >= MEANT
 }

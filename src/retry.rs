@@ -6,12 +6,12 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How often and how fast to try again.
+/// The policy of retries: their number and their pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Consecutive failures after which to give up; none: never.
     pub attempts: Option<u32>,
-    /// How long failures may last before giving up; none: for ever.
+    /// The longest time of failures before giving up; none: for ever.
     pub patience: Option<Duration>,
     /// The first pause.
     pub first: Duration,
@@ -34,7 +34,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// How many failures since the last success.
+    /// The number of failures since the last success.
     pub fn failures(&self) -> u32 {
         self.failures
     }

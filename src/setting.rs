@@ -18,7 +18,7 @@ pub struct KeyDefinition {
     pub refused: &'static [(&'static str, &'static str)],
     /// Its weight, as Connect tells it.
     pub importance: Importance,
-    /// Where it belongs.
+    /// The place it belongs to.
     pub home: Home,
     /// The treatment it gets.
     pub status: Status,
@@ -73,7 +73,7 @@ pub enum Importance {
     Low,
 }
 
-/// Where a key belongs.
+/// The place a key belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Home {
     /// The connector's file.
@@ -103,7 +103,7 @@ impl KeyDefinition {
         self.name.strip_suffix('*')
     }
 
-    /// Whether the key belongs in the connector's file only.
+    /// True if the key belongs in the connector's file only.
     pub fn is_of_connector(&self) -> bool {
         matches!(self.home, Home::Connector | Home::Rowtide)
     }

@@ -17,14 +17,14 @@ pub enum Zone {
     Fixed(FixedOffset),
 }
 
-/// Which instant an ambiguous wall clock is: one that comes twice when daylight saving time ends.
+/// The instant of an ambiguous wall clock: one that comes twice when daylight saving time ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
     /// The second time, in standard time, as Java reads it.
     Later,
     /// The first time.
     Earlier,
-    /// None of the two.
+    /// Neither of the two.
     Fail,
 }
 
@@ -67,7 +67,7 @@ impl Zone {
     /// UTC.
     pub const UTC: Zone = Zone::Named(Tz::UTC);
 
-    /// Whether wall clock and instant are the same number.
+    /// True if wall clock and instant are the same number.
     pub fn is_utc(&self) -> bool {
         matches!(self, Zone::Named(Tz::UTC)) || matches!(self, Zone::Fixed(offset) if offset.local_minus_utc() == 0)
     }

@@ -1,7 +1,7 @@
-//! What many idle tables cost the server, with the guard off and on: a PostgreSQL server of the bench's own writes down every
-//! statement it gets, and the real binary polls tables in which nothing happens. Counted is whole rounds, from one poll
-//! of a table to a later one of the same. Kafka and the registry are those of the quick start, so that no real broker
-//! is left with a thousand topics.
+//! The cost of many idle tables for the server, with the guard off and on: a PostgreSQL server of the bench's own
+//! writes down every statement it gets, and the real binary polls tables in which nothing happens. Counted is whole
+//! rounds, from one poll of a table to a later one of the same. Kafka and the registry are those of the quick start, so
+//! that no real broker is left with a thousand topics.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ use crate::{GUARDS, Line};
 
 const ROUNDS: usize = 3;
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
-/// How long loading and counting may take.
+/// The longest time for loading and counting.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// The role that rowtide reads as; the log says who ran a statement.
 const READER: &str = "bench_reader";
@@ -46,7 +46,7 @@ pub(crate) fn measure(runtime: &Runtime, tables: usize) -> Outcome<Line> {
     })
 }
 
-/// How often each kind of statement is run in a round, most often first.
+/// The number of times each kind of statement is run in a round, most often first.
 async fn count(server: &Server, guard: &str, tables: usize) -> Outcome<Vec<(String, f64)>> {
     let (brokers, registry) = (Brokers::start(1)?, SchemaRegistry::start().await?);
     // These brokers do not know how to make a topic for a client.

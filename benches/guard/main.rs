@@ -1,9 +1,9 @@
-//! What the guard against late commits costs: the same work with `commit.guard=off`, which is the floor, and with
-//! `commit.guard=auto`, in pairs whose order alternates, on rows of the W1 shape. What counts is how far apart the two
-//! of a pair are, of which the median is shown; absolute figures are the machine's. A load is measured with nothing open
-//! in the database; with one writer open all the time, while others commit; and the same with rows so young that
-//! the open writer could still write between them, which is where the guard has to look back. In each the clock runs from the
-//! first poll to the last commit. Beside it the floor nobody can get under: sqlx drains the same SELECT.
+//! The cost of the guard against late commits: the same work with `commit.guard=off`, which is the floor, and with
+//! `commit.guard=auto`, in pairs whose order alternates, on rows of the W1 shape. The result is the difference of the
+//! two of a pair, of which the median is shown; absolute figures are the machine's. A load is measured with nothing
+//! open in the database; with one writer open all the time, while others commit; and the same with rows so young that
+//! the open writer could still write between them, which is where the guard has to look back. In each the clock runs
+//! from the first poll to the last commit. Beside it the floor nobody can get under: sqlx drains the same SELECT.
 //!
 //! `idle` counts what many tables without news cost the server.
 //!
@@ -30,15 +30,15 @@ use support::{Outcome, Stack, median, number, rate, run_rowtide};
 
 /// The two of a pair.
 const GUARDS: [&str; 2] = ["off", "auto"];
-/// How often somebody commits beside the open writer.
+/// The interval of commits beside the open writer.
 const COMMIT_EVERY: Duration = Duration::from_millis(5);
 
-/// What happens while rows are loaded.
+/// The load on the database while rows are loaded.
 struct Scenario {
     name: &'static str,
     age: Age,
     has_open_writer: bool,
-    /// How far apart the two may be, in percent.
+    /// The greatest difference of the two, in percent.
     goal: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What a connector costs that has caught up: tables into which a few rows are written all the time, polled by the
+//! The cost of a connector that has caught up: tables into which a few rows are written all the time, polled by the
 //! real binary, and an outage of the brokers with rows in flight, once silent and once refused. Beside it, in the same
 //! run, a floor: one SELECT of each table at each poll, its rows produced and committed, by the same drivers and
 //! nothing else. Figures are parts of one core.
@@ -196,7 +196,8 @@ fn cpu(stat: &str) -> Outcome<(String, f64)> {
     Ok((name.to_owned(), (ticks(11)? + ticks(12)?) / TICKS_PER_SECOND))
 }
 
-/// What nobody gets under: the statement of a page for each table, and a transaction for each table that has rows.
+/// The floor that nobody gets under: the statement of a page for each table, and a transaction for each table that has
+/// rows.
 fn floor(load: &Load, runtime: &Runtime, url: &str, brokers: &str) -> Outcome<()> {
     let mut session = runtime.block_on(PgConnection::connect(url))?;
     let producer: BaseProducer = ClientConfig::new()

@@ -1,5 +1,5 @@
-//! What old offsets cost a start: an offsets topic with so many MiB that compaction has not seen (its segments are of
-//! 1 GiB, as the brokers make them), read to its end as a session does that has fenced. Once in a process that reads
+//! The cost of old offsets at a start: an offsets topic with so many MiB that compaction has not seen (its segments are
+//! of 1 GiB, as the brokers make them), read to its end as a session does that has fenced. Once in a process that reads
 //! it for the first time, and once more after a few commits, as when one task starts again. Beside them the takeover: a
 //! row is written every 20 ms, a second process of the real binary takes over from the first, and the longest gap
 //! between two records of the topic is the time in which nothing was delivered. The floor is the gap without old

@@ -16,7 +16,7 @@ enum Kind {
     Sqlite,
 }
 
-/// What can be measured: name, kind, variable with its address, migration.
+/// The databases that can be measured: name, kind, variable with its address, migration.
 const KNOWN: &[(&str, Kind, &str, &str)] = &[
     (
         "postgres",
@@ -30,7 +30,7 @@ const KNOWN: &[(&str, Kind, &str, &str)] = &[
     ("sqlite", Kind::Sqlite, "", include_str!("../../migrations/sqlite/0001_test_table.sql")),
 ];
 
-/// How old the rows are.
+/// The age of the rows.
 #[derive(Clone, Copy)]
 pub(crate) enum Age {
     /// A thousand rows a second, from 2020 on.
@@ -163,7 +163,7 @@ impl Database {
         Ok(())
     }
 
-    /// How long it takes sqlx to drain the ordered SELECT and discard it.
+    /// The time in which sqlx drains the ordered SELECT and discards it.
     pub(crate) async fn drain_floor(&self, rows: usize) -> Outcome<Duration> {
         macro_rules! drain {
             ($connection:ty) => {{

@@ -1,4 +1,4 @@
-//! What the benches share: the services, runs of the real binary, and figures.
+//! Common parts of the benches: the services, runs of the real binary, and figures.
 
 // Each of them uses a part.
 #![allow(dead_code)]
@@ -14,7 +14,7 @@ use database::Database;
 
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Where Kafka and the registry are.
+/// The addresses of Kafka and the registry.
 pub(crate) struct Stack {
     pub(crate) brokers: String,
     pub(crate) registry: String,

@@ -1,4 +1,4 @@
-//! `rowtide check`: everything wrong with a configuration, then with what it points at. Writes nothing.
+//! `rowtide check`: everything wrong with a configuration, then with the servers it names. Writes nothing.
 
 use clap::Args;
 
@@ -26,7 +26,7 @@ pub(super) struct CheckArgs {
     config: ConfigArgs,
 }
 
-/// What was found, line by line; every step is tried even if the one before failed.
+/// The findings, line by line; every step is tried even if the one before failed.
 #[derive(Default)]
 struct Findings {
     errors: Vec<Error>,
@@ -81,7 +81,7 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
     findings.errors.iter().map(|error| error.kind().exit_code()).min().unwrap_or(0)
 }
 
-/// What a topic without keys costs.
+/// The warning about a topic without keys.
 pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one id may land in different partitions and out of order, \
      compaction and KTables do not work; key.mode=primary_key mends it";
 
@@ -142,7 +142,7 @@ fn collision(topic: &str, other: &str) -> Error {
         .advise("leave one of the tables out, or give it a connector with another topic.prefix")
 }
 
-/// What can be polled, and which server it is.
+/// The tables and queries that can be polled, and their server.
 async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) -> (Vec<Binding>, Option<Server>) {
     let what = format!("database {}", spec.source.url);
     let mut bindings = Vec::new();
@@ -172,7 +172,7 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
     for relation in relations {
         let read = async {
             let binding = inspect::binding(spec, dialect, &mut *connection, &relation).await?;
-            // Who may not read the table learns it here.
+            // A missing right to read the table shows here.
             let (plan, _) = inspect::plan(spec, &mut *connection, &binding, None).await?;
             let cursor = inspect::cursor(spec, &mut *connection, &binding).await?;
             Ok((binding, plan, cursor))
@@ -215,7 +215,7 @@ fn about_cursor(relation: &Relation, cursor: &CursorKnown) {
     }
 }
 
-/// Whether the stored offsets can be read, belong to this server, and are there if they should be.
+/// Check of the stored offsets: they can be read, belong to this server, and are there if they should be.
 async fn offsets(
     spec: &ConnectorSpec,
     args: &ConfigArgs,
@@ -246,7 +246,7 @@ async fn offsets(
     }
 }
 
-/// Whether `run` would refuse to begin anew, or pass over what a standalone worker has read.
+/// Check of a standalone worker's file: `run` would refuse to begin anew, or pass over rows that the worker has read.
 async fn left_by_a_standalone_worker(
     spec: &ConnectorSpec,
     args: &ConfigArgs,
@@ -266,7 +266,7 @@ async fn left_by_a_standalone_worker(
     };
     let compared = output::within(args.timeout, "the offsets topic", compared).await;
     findings.note("offset.storage.file.filename", compared, |passed_over| match passed_over.as_slice() {
-        [] => "what a standalone worker has read has been taken over".to_owned(),
+        [] => "the offsets of the standalone worker have been imported".to_owned(),
         tables => {
             let names: Vec<String> = tables.iter().map(|(relation, _)| relation.to_string()).collect();
             format!("its positions of these tables have not been taken over: {}", names.join(", "))

@@ -10,7 +10,7 @@ use crate::telemetry;
 
 #[derive(Debug, Args)]
 pub(super) struct DocsArgs {
-    /// Which page.
+    /// The page.
     page: Page,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct DocsArgs {
 enum Page {
     /// Every configuration key.
     Config,
-    /// Which schema each database type becomes.
+    /// The schema of each database type.
     Types,
     /// Every metric.
     Metrics,

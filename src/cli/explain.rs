@@ -1,4 +1,4 @@
-//! `rowtide explain`: for each table what would be read and written, and from where. Writes nothing.
+//! `rowtide explain`: the reads and writes of each table, and their starting points. Writes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ pub(super) struct ExplainArgs {
     config: ConfigArgs,
 }
 
-/// What is known of one table.
+/// The facts shown of one table.
 struct Explanation {
     table: String,
     mode: &'static str,
@@ -44,7 +44,7 @@ struct Explanation {
     binds: Vec<String>,
     plan: PlanReport,
     index_ddl: Option<String>,
-    /// Where a page may end.
+    /// The end of a page, in words.
     ends: String,
     unique_by: Option<Vec<String>>,
     topic: String,

@@ -25,11 +25,11 @@ use crate::telemetry::{self, LogFormat, LogOptions};
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How log lines and errors look on stderr.
+    /// Format of log lines and errors on stderr.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text, help_heading = "Logging")]
     log_format: Format,
-    /// What is logged: off, error, warn, info, debug, trace, or a filter such as rowtide=debug
-    /// [default: info; quickstart: warn].
+    /// Log level: off, error, warn, info, debug, trace, or a filter such as rowtide=debug [default: info; quickstart:
+    /// warn].
     #[arg(long, global = true, value_name = "LEVEL", hide_default_value = true, help_heading = "Logging")]
     log_level: Option<String>,
 }
@@ -71,7 +71,7 @@ enum Command {
     Docs(docs::DocsArgs),
 }
 
-/// Where a configuration comes from.
+/// The sources of a configuration.
 #[derive(Debug, Clone, Args)]
 struct ConfigArgs {
     /// Worker configuration (.properties or JSON); CONNECT_* variables go over it.
@@ -83,7 +83,7 @@ struct ConfigArgs {
     /// Unknown keys are errors.
     #[arg(long)]
     strict: bool,
-    /// How long to wait for a database, broker or registry; `run` without --once waits for ever.
+    /// Longest wait for a database, broker or registry; `run` without --once waits for ever.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     timeout: Duration,
 }
@@ -102,7 +102,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// What a command may use besides its arguments.
+/// The means of a command besides its arguments.
 struct Context {
     /// Progress bars, drawn so that log lines do not tear them.
     bars: indicatif::MultiProgress,
@@ -129,7 +129,7 @@ pub fn main() -> u8 {
     };
     let code = runtime.block_on(async {
         let code = dispatch(cli.command, Context { bars }).await;
-        // What was being read of a database is not read on for nobody.
+        // Statements that still run in a database are cancelled: nobody waits for their rows.
         crate::dialect::farewells().await;
         code
     });

@@ -1,25 +1,23 @@
-//! `rowtide offsets`: look at what is stored, and change it. A change shows before and after, wants `--yes`
-//! where nobody can be asked, and refuses while the connector runs.
+//! `rowtide offsets`: stored offsets, listed and changed. A change shows before and after, wants `--yes` where there is no
+//! terminal, and refuses while the connector runs.
 
 mod files;
+mod list;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
-use serde_json::json;
 
 use super::{ConfigArgs, output};
-use crate::config::spec::{ConnectorSpec, ModeName, Selection};
+use crate::config::spec::{ConnectorSpec, ModeName};
 use crate::connector::catalog;
 use crate::connector::offset_tools::{self, Stored};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
-use crate::guard::method_names;
 use crate::herder::OffsetChanges;
 use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
-use crate::offsets::{StoredOffset, format};
-use crate::status::now_millis;
+use crate::offsets::format;
 
 #[derive(Debug, Args)]
 pub(super) struct OffsetsArgs {
@@ -134,7 +132,7 @@ struct Change {
 
 pub(super) async fn run(args: OffsetsArgs) -> u8 {
     let outcome = match args.command {
-        OffsetsCommand::List { connectors, json, config } => list(&connectors, json, &config).await,
+        OffsetsCommand::List { connectors, json, config } => list::list(&connectors, json, &config).await,
         OffsetsCommand::Get { target, to } => get(&target, to.as_deref()).await,
         OffsetsCommand::Set { target, change, timestamp, incrementing } => {
             set(&target, &change, timestamp, incrementing).await
@@ -156,9 +154,9 @@ pub(super) async fn run(args: OffsetsArgs) -> u8 {
     }
 }
 
-/// Why a command ends early.
+/// The reason why a command ends early.
 enum Stop {
-    /// It was said already.
+    /// A reason that was reported already, with the exit code.
     Said(u8),
     Error(Error),
 }
@@ -177,109 +175,6 @@ fn one(connector: &str, config: &ConfigArgs) -> Result<ConnectorSpec, Stop> {
 async fn load(spec: &ConnectorSpec, config: &ConfigArgs) -> Result<Stored> {
     output::reach(&spec.kafka, config.timeout).await?;
     output::within(config.timeout, "the offsets topic", offset_tools::load(spec)).await
-}
-
-async fn list(connectors: &[String], as_json: bool, config: &ConfigArgs) -> Result<(), Stop> {
-    let specs = output::load(connectors, config).map_err(Stop::Said)?;
-    let mut documents = Vec::new();
-    for spec in &specs {
-        let stored = load(spec, config).await?;
-        if as_json {
-            let server = stored.server.as_ref().map(|server| server.identity.as_str());
-            documents.extend(stored.offsets.iter().map(|(partition, stored)| entry(spec, partition, stored, server)));
-            continue;
-        }
-        let mut text = format!("connector {} in topic {}\n", spec.name, spec.offsets.topic);
-        if let Some(server) = &stored.server {
-            text.push_str(&format!("  server: {}\n", server.identity));
-        }
-        if stored.offsets.is_empty() {
-            text.push_str("  no offsets stored\n");
-        }
-        for (partition, stored) in &stored.offsets {
-            let selected = if is_selected(spec, partition) { "" } else { "  (no longer selected)" };
-            text.push_str(&format!(
-                "  {partition}  {}{selected}\n    guard {}, {} [{}] @ {}, written {}\n",
-                stored.offset,
-                guard(stored),
-                stored.topic,
-                stored.partition,
-                stored.kafka_offset,
-                age(stored.written_at),
-            ));
-        }
-        output::print(&text)?;
-    }
-    if as_json {
-        output::print(&format!("{}\n", serde_json::to_string_pretty(&documents).unwrap_or_default()))?;
-    }
-    Ok(())
-}
-
-/// The method whose checkpoint is stored, by its name in `commit.guard`; all that it may be, where several store the same.
-fn guard(stored: &StoredOffset) -> String {
-    let Some(checkpoint) = &stored.offset.guard else { return "off".to_owned() };
-    match method_names(checkpoint).join("/") {
-        names if names.is_empty() => "unknown".to_owned(),
-        names => names,
-    }
-}
-
-fn entry(
-    spec: &ConnectorSpec,
-    partition: &SourcePartition,
-    stored: &StoredOffset,
-    server: Option<&str>,
-) -> serde_json::Value {
-    let offset: serde_json::Value = serde_json::from_slice(&format::value(&stored.offset)).unwrap_or_default();
-    json!({
-        "connector": spec.name,
-        "partition": partition.0,
-        "offset": offset,
-        "position": stored.offset.to_string(),
-        "guard": guard(stored),
-        "server": server,
-        "selected": is_selected(spec, partition),
-        "topic": stored.topic,
-        "kafka_partition": stored.partition,
-        "kafka_offset": stored.kafka_offset,
-        "written_at_ms": stored.written_at,
-        "age_seconds": stored.written_at.map(age_seconds),
-    })
-}
-
-/// By the connector's own lists only: the database is not asked.
-fn is_selected(spec: &ConnectorSpec, partition: &SourcePartition) -> bool {
-    match (&spec.selection, partition.0.get("table")) {
-        (Selection::Query { .. }, table) => table.is_none(),
-        (Selection::Tables(_), None) => false,
-        (Selection::Tables(filter), Some(table)) => {
-            // Some releases of Kafka Connect's connector name the database too.
-            let database = spec.source.url.database.as_deref().map(|database| format!("{database}."));
-            let without = database.and_then(|database| table.strip_prefix(&database)).filter(|rest| rest.contains('.'));
-            let table = without.unwrap_or(table);
-            let (schema, name) = match table.rsplit_once('.') {
-                Some((schema, name)) => (Some(schema.to_owned()), name.to_owned()),
-                None => (None, table.to_owned()),
-            };
-            let id = crate::model::TableId { catalog: None, schema, name };
-            filter.selects(&id, &id.to_string())
-        }
-    }
-}
-
-fn age_seconds(written_at: i64) -> i64 {
-    (now_millis() - written_at) / 1000
-}
-
-fn age(written_at: Option<i64>) -> String {
-    match written_at.map(age_seconds) {
-        None => "at an unknown time".to_owned(),
-        Some(seconds) if seconds < 120 => format!("{seconds} s ago"),
-        Some(seconds) if seconds < 7200 => format!("{} min ago", seconds / 60),
-        Some(seconds) if seconds < 172_800 => format!("{} h ago", seconds / 3600),
-        Some(seconds) => format!("{} days ago", seconds / 86_400),
-    }
 }
 
 async fn get(target: &Target, to: Option<&Path>) -> Result<(), Stop> {
@@ -390,7 +285,7 @@ async fn set(
     apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
 }
 
-/// Whether the stored position has an id that is no number. A number too great for Connect's field is one.
+/// True if the stored position has an id that is no number. A number too great for Connect's field is one.
 fn has_text_id(mode: ModeName, offset: &SourceOffset) -> bool {
     let place = usize::from(mode == ModeName::TimestampIncrementing);
     let exact = offset.exact.as_deref().and_then(|exact| Position::from_text(exact).ok());
@@ -466,7 +361,7 @@ async fn apply(
 /// Asks on the terminal; where there is none, `--yes` is needed.
 fn confirmed() -> Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Error::new(ErrorKind::Refused, "not on a terminal, so nobody can be asked")
+        return Err(Error::new(ErrorKind::Refused, "not on a terminal, so the change cannot be confirmed")
             .advise("nothing was changed; say --yes to write it"));
     }
     let _ = write!(std::io::stderr(), "write this? [y/N] ");

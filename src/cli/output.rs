@@ -1,4 +1,4 @@
-//! How commands speak: errors and problems on stderr, data on stdout, and the exit code that goes with them.
+//! Output of commands: errors and problems on stderr, data on stdout, and the exit code that goes with them.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -13,15 +13,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::admin;
 pub(super) use crate::retry::within;
 
-/// Whether stderr holds JSON objects only.
+/// True if stderr holds JSON objects only.
 static JSON: OnceLock<bool> = OnceLock::new();
 
-/// `--log-format json`: what commands say on stderr are objects of the same form as log lines.
+/// `--log-format json`: the messages of commands on stderr are objects of the same form as log lines.
 pub(super) fn speak_json(yes: bool) {
     let _ = JSON.set(yes);
 }
 
-/// Says what went wrong and what to do; the exit code.
+/// Reports an error and its advice; gives the exit code.
 pub(super) fn fail(error: &Error) -> u8 {
     fail_of(None, error)
 }
@@ -82,7 +82,7 @@ pub(super) fn load(connectors: &[String], args: &ConfigArgs) -> Result<Vec<Conne
     Ok(specs)
 }
 
-/// The settings of the connectors of a command line, which have been found good, and what goes with each of them.
+/// The settings of the connectors of a command line, which have been found good, with the notes about each of them.
 pub(super) fn settings(connectors: &[String], args: &ConfigArgs) -> Result<(Vec<Document>, Surroundings), u8> {
     let (mut documents, mut around) = (Vec::new(), Surroundings::default());
     for_each(connectors, args, |document, _, surroundings| {

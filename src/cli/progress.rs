@@ -1,5 +1,5 @@
-//! How far first loads have come: a line per table on a terminal, a log line every 10 s elsewhere. Looks at
-//! the boards from time to time; the stages do not know it is there.
+//! Progress of first loads: a line per table on a terminal, a log line every 10 s elsewhere. Looks at the boards from
+//! time to time; the stages do not know it is there.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::status::{Boards, LoadProgress, now_millis};
 
-/// How often the lines on a terminal move.
+/// The interval at which the lines on a terminal move.
 const REDRAW: Duration = Duration::from_millis(250);
 
-/// How often a log line is written per table.
+/// The interval of the log lines of a table.
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Lines on a terminal; further tables get theirs when one is done.
@@ -31,7 +31,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// `bars` is what [`telemetry::init`](crate::telemetry::init) returned: drawn on a terminal, hidden elsewhere.
+    /// `bars` is the result of [`telemetry::init`](crate::telemetry::init): drawn on a terminal, hidden elsewhere.
     pub(super) fn new(bars: MultiProgress) -> Self {
         Self { bars, loads: BTreeMap::new() }
     }
@@ -122,15 +122,15 @@ fn log((connector, table): &Key, speed: &Speed) {
     }
 }
 
-/// What is said about a load.
+/// The speed of a load, as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Speed {
     rows: u64,
     /// Rows a second since it began.
     rate: u64,
-    /// None without an estimate, or if the estimate turned out too low.
+    /// The share that is read; none without an estimate, or if the estimate turned out too low.
     share: Option<f64>,
-    /// None as well if nothing has come yet.
+    /// The time left; none as well if nothing has come yet.
     left: Option<Duration>,
 }
 
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(speed(0, Some(400), 0), "0 rows, 0 rows/s, 0 %");
     }
 
-    /// A terminal that keeps what was written since it was last asked.
+    /// A terminal that keeps the text written since the last question.
     #[derive(Debug, Clone, Default)]
     struct Screen(Arc<Mutex<String>>);
 

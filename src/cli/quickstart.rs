@@ -38,7 +38,7 @@ pub(super) struct QuickstartArgs {
     server: late::ServerArgs,
 }
 
-/// How long a record may take to arrive before the quick start says that something is wrong.
+/// The longest wait for a record before the quick start says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(args: QuickstartArgs, context: Context) -> u8 {
@@ -170,7 +170,7 @@ impl Demo {
     }
 
     async fn show_offset(&self, fastest: Duration) -> Result<()> {
-        // The record is read a moment before its transaction's answer; the offset came with it.
+        // The record may be read a moment before the transaction is answered; the offset was committed with it.
         let stored = offset_tools::load(&self.spec).await?;
         for (partition, stored) in &stored.offsets {
             let value = String::from_utf8_lossy(&crate::offsets::format::value(&stored.offset)).into_owned();
@@ -205,7 +205,7 @@ fn load(file: &Path, brokers: &Brokers, registry: &SchemaRegistry) -> Result<Con
     Ok(loaded.map_err(|report| Error::internal(report.to_string()))?.spec)
 }
 
-/// What a connector on the embedded services needs to know.
+/// The worker settings of a connector on the embedded services.
 fn worker_settings(brokers: &Brokers, registry: &SchemaRegistry) -> Vec<(String, String)> {
     let set = [
         ("bootstrap.servers", brokers.bootstrap_servers().to_owned()),

@@ -49,7 +49,7 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         accept_server: args.accept_server,
     };
     let worker = Worker::new(options);
-    // Every one of them is taken, or none is started.
+    // All connectors are accepted, or none is started.
     for settings in connectors {
         if let Err(refused) = worker.put(settings, Put::Create(TargetState::Stopped)).await {
             return output::fail(&refused_at_start(refused));
@@ -104,9 +104,9 @@ fn refused_at_start(refused: HerderError) -> Error {
 async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
     let stopping = async {
         stop.cancelled().await;
-        tracing::info!("stopping: committing what is open");
+        tracing::info!("stopping: committing open transactions");
         worker.shutdown().await;
-        // The ends are still to be told.
+        // Ends that have not been reported yet.
         pending::<()>().await;
     };
     tokio::pin!(stopping);
@@ -129,7 +129,7 @@ async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
     }
 }
 
-/// How many rows were committed since the start, and how many were there that were not read.
+/// Reports the rows committed since the start, and those that were there and not read.
 fn say_done(boards: &Boards, connector: &str) {
     let (mut rows, mut ahead, mut odd) = (0, 0, 0);
     boards.for_each(|status| {

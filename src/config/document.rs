@@ -17,9 +17,9 @@ pub struct Document {
     pub origin: String,
     /// The keys.
     pub entries: Entries,
-    /// What is wrong with single entries.
+    /// Problems of single entries.
     pub problems: Vec<Problem>,
-    /// What is odd about them.
+    /// Warnings about them.
     pub warnings: Vec<Problem>,
 }
 
@@ -42,7 +42,7 @@ impl Document {
         Ok(document)
     }
 
-    /// From a map that has been taken apart already (a request of REST).
+    /// The document of a map that has been taken apart already (a request of REST).
     pub fn from_map(origin: &str, map: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut document = Self { origin: origin.to_owned(), ..Self::default() };
         for (key, value) in map {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Where an entry stands.
+/// The place of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The file, `standard input`, an environment variable, or `--set`.
@@ -26,9 +26,9 @@ impl fmt::Display for Place {
 pub struct Entry {
     /// As it is written.
     pub raw: String,
-    /// With placeholders resolved; the same as `raw` until they are.
+    /// The text with placeholders resolved; the same as `raw` until they are.
     pub text: String,
-    /// Where.
+    /// Its place.
     pub place: Place,
 }
 
@@ -46,7 +46,7 @@ impl Entry {
         Self { text: raw.clone(), raw, place }
     }
 
-    /// Whether the text came out of a placeholder: then it is a secret.
+    /// True if the text came out of a placeholder: then it is a secret.
     pub fn is_resolved(&self) -> bool {
         self.raw != self.text
     }

@@ -1,5 +1,5 @@
-//! What is never shown: the masking of values by key, of credentials in URLs, and the `Debug` of those parts
-//! of the specification that hold settings as they came.
+//! Secrets: the masking of values by key, of credentials in URLs, and the `Debug` of those parts of the specification
+//! that hold settings as they came.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 use super::keys::is_secret;
 use super::spec::{ConverterSpec, KafkaSpec, Selection, SourceUrl};
 
-/// What stands in the place of a secret.
+/// The text in place of a secret.
 pub(crate) const HIDDEN: &str = "[hidden]";
 
 /// A value fit to be shown.

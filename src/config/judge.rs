@@ -1,6 +1,6 @@
-//! Judges every value by the table of keys, and hands typed values to the builders. A value that was found
-//! wrong is reported once, here; whoever asks for it afterwards gets the default and goes on, so that all
-//! problems of a configuration come out together.
+//! Validation of every value against the table of keys; hands typed values to the builders. A value that was found
+//! wrong is reported once, here; whoever asks for it afterwards gets the default and goes on, so that all problems of a
+//! configuration come out together.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ impl Judge {
         }
     }
 
-    /// Whether a key has a value that is not empty.
+    /// True if a key has a value that is not empty.
     pub(super) fn is_given(&self, key: &str) -> bool {
         self.settings.get(key).is_some_and(|entry| !entry.text.trim().is_empty())
     }
@@ -144,7 +144,8 @@ fn converter_beside(entries: &Entries, role: &str) -> Option<&'static ConverterD
     }
 }
 
-/// Why a setting of another converter than the configured one has no effect; Kafka Connect passes over such, too.
+/// The reason why a setting of another converter than the configured one has no effect; Kafka Connect passes over such,
+/// too.
 fn foreign_setting(entries: &Entries, key: &str) -> Option<String> {
     let (role, setting) = keys::converter_setting(key)?;
     let converter = converter_beside(entries, role)?;

@@ -9,7 +9,7 @@ use super::keys::{self, Home};
 use super::providers::Providers;
 use super::report::Problem;
 
-/// Everything a configuration is made of, as text.
+/// The parts of a configuration, as text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layers {
     /// The connector's file; none for commands that need a worker only.
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
 /// The key of an environment variable in the convention of the Connect images: without `CONNECT_`, in
 /// lower case, `___` is a hyphen, `__` an underscore, `_` a dot. None if it is not a setting.
 pub(crate) fn key_of_variable(variable: &str) -> Option<String> {
-    /// What the images read themselves.
+    /// Variables that the images read themselves.
     const OF_THE_IMAGE: &[&str] = &["LOG4J", "CUB_", "OPTS", "JMX", "TOOLS"];
     let name = variable.strip_prefix("CONNECT_").filter(|name| !name.is_empty())?;
     if OF_THE_IMAGE.iter().any(|prefix| name.starts_with(prefix)) {

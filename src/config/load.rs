@@ -1,5 +1,5 @@
-//! From names of files to a specification. The only place that reads the files; everything after the
-//! reading is pure and starts at [`connector`] and [`worker`].
+//! Loading of a specification from files. The only place that reads the files; everything after the reading is pure and
+//! starts at [`connector`] and [`worker`].
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +12,7 @@ use super::layers::Layers;
 use super::report::{Problem, Report};
 use super::spec::{ConnectorSpec, WorkerSpec};
 
-/// Where the settings come from beside the connector's file.
+/// The sources of settings beside the connector's file.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// `--worker FILE`, taken apart.
@@ -21,14 +21,14 @@ pub struct Surroundings {
     pub environment: BTreeMap<String, String>,
     /// `--set key=value`, in order.
     pub sets: Vec<(String, String)>,
-    /// Whether unknown keys are problems.
+    /// True if unknown keys are problems.
     pub strict: bool,
 }
 
 /// A specification, and what is odd about its files.
 #[derive(Debug, Clone)]
 pub struct Loaded<T> {
-    /// What was made.
+    /// The specification.
     pub spec: T,
     /// Warnings only.
     pub report: Report,

@@ -6,14 +6,14 @@
 pub(crate) enum Policy {
     /// Every setting.
     All,
-    /// None.
+    /// Nothing may be overridden.
     None,
     /// Those of the principal.
     Principal,
 }
 
 impl Policy {
-    /// By its short name or Kafka's class.
+    /// The policy by its short name or Kafka's class.
     pub(crate) fn named(text: &str) -> Option<Self> {
         let short = text.rsplit('.').next().unwrap_or(text);
         let short = short.strip_suffix("ConnectorClientConfigOverridePolicy").unwrap_or(short);
@@ -23,7 +23,7 @@ impl Policy {
             .map(|(_, policy)| policy)
     }
 
-    /// Whether a connector may set this.
+    /// True if a connector may set this.
     pub(crate) fn allows(self, setting: &str) -> bool {
         match self {
             Policy::All => true,

@@ -10,7 +10,7 @@ pub(crate) struct Pair {
     pub(crate) line: usize,
 }
 
-/// Why a text is not in this syntax.
+/// The reason why a text is not in this syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed {
     pub(crate) line: usize,

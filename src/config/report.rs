@@ -1,5 +1,5 @@
-//! What is wrong with a configuration: all of it at once, each problem with the key, what was found, what
-//! is allowed, where it stands and where it is documented. Secrets are masked before they get here.
+//! The report on a configuration: all problems at once, each with the key, the value found, the values allowed, its
+//! place and its documentation. Secrets are masked before they get here.
 
 use std::fmt;
 
@@ -15,9 +15,9 @@ pub struct Problem {
     pub key: String,
     /// Other keys that take part in it.
     pub also: Vec<String>,
-    /// What was found, fit to be shown.
+    /// The value found, fit to be shown.
     pub found: Option<String>,
-    /// What is wrong, or what is allowed.
+    /// The fault, or the values allowed.
     pub message: String,
     /// The file or other place it stands in; empty: that of the report.
     pub origin: String,
@@ -81,7 +81,7 @@ impl Problem {
         self
     }
 
-    /// Where the key is documented: an anchor of the reference page.
+    /// The documentation of the key: an anchor of the reference page.
     pub fn documented_at(&self) -> Option<String> {
         keys::find(&self.key).map(|definition| format!("docs/configuration.md#{}", definition.name))
     }
@@ -118,9 +118,9 @@ impl fmt::Display for Problem {
 pub struct Report {
     /// The connector's (or worker's) file.
     pub origin: String,
-    /// What must be corrected.
+    /// Problems that must be corrected.
     pub problems: Vec<Problem>,
-    /// What is odd and does not hinder.
+    /// Oddities that do no harm.
     pub warnings: Vec<Problem>,
 }
 
@@ -129,7 +129,7 @@ impl Report {
         Self { origin: origin.to_owned(), problems: vec![problem], warnings: Vec::new() }
     }
 
-    /// Whether nothing must be corrected.
+    /// True if nothing must be corrected.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()
     }

@@ -1,13 +1,13 @@
-//! What a specification says about one table: whether it is selected, and which mode with which columns it is
-//! polled in. Pure; the table comes as the database described it.
+//! The specification of one table: its selection, and the mode and columns it is polled by. Pure; the table comes as
+//! the database described it.
 
 use super::spec::{ModeName, ModeSpec, TableFilter, TableMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Mode, Relation, TableDefinition, TableId};
 
 impl TableFilter {
-    /// Whether the connector's lists let this table through (`connector-config.md`, 5.3 and 5.4).
-    /// `quoted` is the dotted name with each part quoted.
+    /// True if the connector's lists let this table through (`connector-config.md`, 5.3 and 5.4). `quoted` is the
+    /// dotted name with each part quoted.
     pub fn selects(&self, table: &TableId, quoted: &str) -> bool {
         let dotted = table.to_string();
         let named =

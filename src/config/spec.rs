@@ -41,13 +41,13 @@ pub struct ConnectorSpec {
     pub origin: String,
     /// The database.
     pub source: SourceSpec,
-    /// Whether it still is the one that was read.
+    /// The check that it is still the one that was read.
     pub identity: IdentitySpec,
-    /// Which tables, or the query.
+    /// The tables, or the query.
     pub selection: Selection,
-    /// How new rows are recognised.
+    /// The mode: the recognition of new rows.
     pub mode: ModeSpec,
-    /// When and how much is read.
+    /// The times and amounts of reads.
     pub polling: PollSpec,
     /// The late-commit guard: `commit.guard` and its settings.
     pub guard: GuardSpec,
@@ -81,11 +81,11 @@ pub struct ConnectorSpec {
     pub transforms: ChainSpec,
     /// The treatment of rows that cannot be delivered.
     pub errors: RowErrorSpec,
-    /// What to say at start: defaults that differ from Connect's, keys accepted and ignored.
+    /// Notes at start: defaults that differ from Connect's, keys accepted and ignored.
     pub notes: Vec<String>,
 }
 
-/// What happens when a table's columns change while the connector runs.
+/// The reaction to a change of a table's columns while the connector runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaChange {
     /// The new schema is registered, if the subject's rule allows it, and the table goes on.
@@ -96,7 +96,7 @@ pub enum SchemaChange {
     Fail,
 }
 
-/// What commands need that have no connector.
+/// The specification of commands that have no connector.
 #[derive(Debug, Clone)]
 pub struct WorkerSpec {
     /// The brokers.
@@ -114,21 +114,21 @@ pub struct WorkerSpec {
 /// The database and how its values are read.
 #[derive(Debug, Clone)]
 pub struct SourceSpec {
-    /// Where it is.
+    /// Its address.
     pub url: SourceUrl,
     /// `connection.user` (or from the URL).
     pub user: Option<String>,
     /// `connection.password` (or from the URL).
     pub password: Option<Secret>,
-    /// How types are mapped.
+    /// The mapping of types.
     pub types: ColumnTypes,
     /// `quote.sql.identifiers`: false is `never`.
     pub quote_identifiers: bool,
     /// `transaction.isolation.mode`; none is the one that the database brings.
     pub isolation: Option<Isolation>,
-    /// How long opening a connection may take.
+    /// The longest time for opening a connection.
     pub connect_timeout: Duration,
-    /// How long a statement may go without an answer before it is called hung.
+    /// The longest silence of a statement before it is called hung.
     pub statement_timeout: Duration,
 }
 
@@ -176,7 +176,7 @@ pub enum Isolation {
     Serializable,
 }
 
-/// What is polled.
+/// The selection to poll.
 #[derive(Clone)]
 pub enum Selection {
     /// Tables.
@@ -190,10 +190,10 @@ pub enum Selection {
     },
 }
 
-/// Which tables.
+/// The filter of tables.
 #[derive(Debug, Clone, Default)]
 pub struct TableFilter {
-    /// What the database is asked for.
+    /// The part of the catalog that is asked for.
     pub catalog: CatalogFilter,
     /// `table.whitelist`.
     pub whitelist: Vec<String>,
@@ -207,7 +207,7 @@ pub struct TableFilter {
     pub unqualified: bool,
 }
 
-/// What is asked of the catalog.
+/// The part of the catalog that is asked for.
 #[derive(Debug, Clone)]
 pub struct CatalogFilter {
     /// `catalog.pattern`; the empty string means objects without a catalog.
@@ -263,11 +263,11 @@ pub struct OddCursorSpec {
 /// `cursor.before.epoch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BeforeEpoch {
-    /// Such rows are not polled.
+    /// Ignores such rows: they are not polled.
     Ignore,
-    /// They stop the table.
+    /// Stops the table for such rows.
     Fail,
-    /// They are read as others are.
+    /// Reads such rows as others.
     Read,
 }
 
@@ -293,7 +293,7 @@ pub enum TimestampInitial {
     Now,
 }
 
-/// When and how much is read.
+/// The times and amounts of reads.
 #[derive(Debug, Clone)]
 pub struct PollSpec {
     /// `poll.interval.ms`: the pause of a relation that has nothing newer.
@@ -392,7 +392,7 @@ pub struct OffsetsSpec {
     pub settings: BTreeMap<String, String>,
 }
 
-/// How missing target topics are made (`delivery-and-runtime.md`, 5.1).
+/// The settings of missing target topics that are created (`delivery-and-runtime.md`, 5.1).
 #[derive(Debug, Clone, Default)]
 pub struct TopicSpec {
     /// `topic.creation.*` groups, in order, the default one last; empty: the broker's defaults.

@@ -4,7 +4,7 @@
 use super::keys::{Allowed, KeyDefinition, Kind, Status};
 use crate::zone::Zone;
 
-/// What is wrong with a value, if anything.
+/// The fault of a value, if it has one.
 pub(crate) fn problem_of(definition: &KeyDefinition, text: &str) -> Option<String> {
     let text = text.trim();
     if let Status::Refused(reason) = definition.status {
@@ -73,27 +73,27 @@ pub(crate) fn list(text: &str) -> Vec<&str> {
     if text.is_empty() { Vec::new() } else { text.split(',').map(str::trim).collect() }
 }
 
-/// Whether a text names a time zone.
+/// True if a text names a time zone.
 pub(crate) fn is_zone(text: &str) -> bool {
     text.parse::<Zone>().is_ok()
 }
 
-/// Whether a text consists of what Kafka allows in a topic's name; the empty text does.
+/// True if a text consists of what Kafka allows in a topic's name; the empty text does.
 pub(crate) fn is_topic_text(text: &str) -> bool {
     text.len() <= 249 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Whether a text can name a connector.
+/// True if a text can name a connector.
 pub(crate) fn is_connector_name(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(char::is_control)
 }
 
-/// Whether a text is a count of partitions or replicas, -1 being the broker's.
+/// True if a text is a count of partitions or replicas, -1 being the broker's.
 pub(crate) fn is_count(text: &str) -> bool {
     text.parse::<i32>().is_ok_and(|count| count == -1 || count >= 1)
 }
 
-/// Whether a text is a list of brokers, each perhaps with a protocol before it.
+/// True if a text is a list of brokers, each perhaps with a protocol before it.
 pub(crate) fn is_bootstrap(text: &str) -> bool {
     let brokers: Vec<_> = list(text).into_iter().filter(|broker| !broker.is_empty()).collect();
     let has_port = |broker: &&str| {

@@ -1,35 +1,31 @@
-//! Which relations a connector polls: the database's list, through the connector's filters, spread over
-//! tasks; and the watch that lets new tables appear without a restart.
+//! Selection of the relations that a connector polls: the database's list, through the connector's filters. Where nothing
+//! is selected, or a named table is missing, the error tells the names that may be meant.
 
-use std::collections::{BTreeMap, HashMap};
-use std::future::pending;
+use std::collections::BTreeMap;
 
 use regex::Regex;
-use tokio::sync::watch;
 
-use super::inspect;
-use super::parts::ConnectorParts;
 use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
 use crate::near::{likeness, may_be_meant};
 
-/// How many of the tables there are a message names.
+/// The number of existing tables that a message names.
 const NAMED: usize = 10;
 
-/// What a connector polls.
+/// The relations that a connector polls.
 #[derive(Debug)]
 pub struct Selected {
     /// Tables, or the query.
     pub relations: Vec<Relation>,
-    /// Why there is none. A table may appear later, so it is no error by itself.
+    /// The reason why there is none. A table may appear later, so it is no error by itself.
     pub nothing: Option<Error>,
     /// Patterns that select, or exclude, no table that there is.
     pub idle_patterns: Vec<String>,
 }
 
-/// What the connector polls now.
+/// The relations that the connector polls now.
 ///
 /// # Errors
 /// `SourceSchema` if a table of `table.whitelist` does not exist, `Config` if two tables would share a topic.
@@ -59,7 +55,7 @@ pub async fn selected(
     Ok(Selected { relations: selected.into_iter().map(Relation::Table).collect(), nothing, idle_patterns })
 }
 
-/// What the connector polls now, which is something.
+/// The relations that the connector polls now, at least one.
 ///
 /// # Errors
 /// As [`selected`]; `SourceSchema` if it is nothing.
@@ -72,13 +68,31 @@ pub async fn relations(
     selected.nothing.map_or(Ok(selected.relations), Err)
 }
 
-/// Patterns stand in full-match anchors.
+/// The selected tables that are listed now, also if a named one is missing; and the reason if there is none.
+///
+/// # Errors
+/// `Config` if two tables would share a topic; those of the connection.
+pub(super) async fn listed(
+    filter: &TableFilter,
+    url: &SourceUrl,
+    dialect: &dyn Dialect,
+    connection: &mut dyn SourceConnection,
+) -> Result<(Vec<Relation>, Option<Error>)> {
+    let listed = connection.list_tables(&filter.catalog).await?;
+    let home = Home::of(url);
+    let selected = select(filter, home, dialect, &listed);
+    check_topics(&selected, home)?;
+    let nothing = selected.is_empty().then(|| nothing_selected(filter, &listed));
+    Ok((selected.into_iter().map(Relation::Table).collect(), nothing))
+}
+
+/// The pattern as it was written: patterns stand in full-match anchors.
 fn written(pattern: &Regex) -> &str {
     let text = pattern.as_str();
     text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap_or(text)
 }
 
-/// Why no table is selected, with the names there are, those first that may be meant.
+/// The error that no table is selected, with the names there are, those first that may be meant.
 fn nothing_selected(filter: &TableFilter, listed: &[TableId]) -> Error {
     let error = |what: String| Error::new(ErrorKind::SourceSchema, format!("no table is selected: {what}"));
     if listed.is_empty() {
@@ -135,7 +149,8 @@ fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
     table.parts().map(|part| dialect.syntax().quote(part)).collect::<Vec<_>>().join(".")
 }
 
-/// Where a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's `currentSchema`.
+/// The schema in which a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's
+/// `currentSchema`.
 #[derive(Clone, Copy)]
 struct Home<'a> {
     catalog: Option<&'a str>,
@@ -158,7 +173,7 @@ impl<'a> Home<'a> {
     }
 }
 
-/// The dotted name of a table, plain or quoted: what leaves no doubt which is meant.
+/// The dotted name of a table, plain or quoted, which is unambiguous.
 fn is_full_name(entry: &str, table: &TableId, dialect: &dyn Dialect) -> bool {
     entry == table.to_string() || entry == quoted(dialect, table)
 }
@@ -168,7 +183,7 @@ fn select(filter: &TableFilter, home: Home<'_>, dialect: &dyn Dialect, listed: &
         listed.iter().filter(|table| filter.selects(table, &quoted(dialect, table))).collect();
     let mut selected: Vec<TableId> = Vec::new();
     for table in &matching {
-        // Of several tables that a bare name means, the one at home is meant, unless another is named in full.
+        // A bare name that several tables have means the one in the home schema, unless another is named in full.
         let by_bare_name = filter.unqualified
             || !filter.whitelist.is_empty()
                 && !filter.whitelist.iter().any(|entry| is_full_name(entry, table, dialect));
@@ -262,7 +277,7 @@ fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
     may_be_meant(likeness).then(|| table.to_string())
 }
 
-/// How like a table's name is, with or without its schema.
+/// The likeness of a table's name, with or without its schema.
 fn likeness_of(name: &str, table: &TableId) -> f64 {
     likeness(name, &table.name).max(likeness(name, &table.to_string()))
 }
@@ -284,122 +299,16 @@ fn check_topics(selected: &[TableId], home: Home<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Spreads relations over at most `tasks_max` tasks in contiguous groups, the first ones one longer
-/// (`connector-config.md`, 7). At least one group.
-pub fn split(relations: &[Relation], tasks_max: usize) -> Vec<Vec<Relation>> {
-    let count = relations.len().min(tasks_max).max(1);
-    let (size, longer) = (relations.len() / count, relations.len() % count);
-    let mut rest = relations;
-    (0..count)
-        .map(|index| {
-            let (group, after) = rest.split_at(size + usize::from(index < longer));
-            rest = after;
-            group.to_vec()
-        })
-        .collect()
-}
-
-/// Lists the catalog every `table.poll.interval.ms` and tells the tasks what to poll. Never ends: a
-/// listing that fails is said and tried again.
-pub(super) async fn watch(parts: &ConnectorParts, tasks: Vec<watch::Sender<Vec<Relation>>>) {
-    let spec = &parts.spec;
-    if matches!(spec.selection, Selection::Query { .. }) {
-        return pending().await;
-    }
-    let mut homes = HashMap::new();
-    loop {
-        tokio::time::sleep(spec.polling.table_interval).await;
-        match list(parts).await {
-            Ok((current, nothing)) => {
-                parts.options.board.nothing_selected(nothing.as_ref());
-                reassign(&tasks, &current, named(spec), &mut homes);
-            }
-            Err(error) => tracing::warn!(error = %error.report(), "cannot list the tables, trying again"),
-        }
-    }
-}
-
-/// A connection of its own for each listing: minutes apart, an idle one would only be in the way. Another
-/// server's tables are not those of the connector.
-async fn list(parts: &ConnectorParts) -> Result<(Vec<Relation>, Option<Error>)> {
-    let (spec, dialect) = (&parts.spec, parts.dialect);
-    let Selection::Tables(filter) = &spec.selection else { return Ok((Vec::new(), None)) };
-    let mut connection = parts.options.sessions.open(dialect, &spec.source).await?;
-    let found = inspect::server_of(spec.identity.server, &mut *connection).await?;
-    parts.server.agrees(found.as_ref())?;
-    let listed = connection.list_tables(&filter.catalog).await?;
-    connection.close().await;
-    let home = Home::of(&spec.source.url);
-    let selected = select(filter, home, dialect, &listed);
-    check_topics(&selected, home)?;
-    let nothing = (selected.is_empty() && !named(spec)).then(|| nothing_selected(filter, &listed));
-    Ok((selected.into_iter().map(Relation::Table).collect(), nothing))
-}
-
-/// Whether the tables are named one by one; such a table is missed when it is gone, not forgotten.
-fn named(spec: &ConnectorSpec) -> bool {
-    matches!(&spec.selection, Selection::Tables(filter) if !filter.whitelist.is_empty())
-}
-
-/// Tables that stay keep their task; gone ones leave, unless they are `named`; new ones go to the task with
-/// the fewest. One that comes back goes to the task it had: only that one knows how far it was read.
-fn reassign(
-    tasks: &[watch::Sender<Vec<Relation>>],
-    current: &[Relation],
-    named: bool,
-    homes: &mut HashMap<Relation, usize>,
-) {
-    let mut groups: Vec<Vec<Relation>> = tasks.iter().map(|task| task.borrow().clone()).collect();
-    for (index, group) in groups.iter_mut().enumerate() {
-        homes.extend(group.iter().map(|relation| (relation.clone(), index)));
-        group.retain(|relation| current.contains(relation) || (named && !replaced(relation, current)));
-    }
-    for relation in current {
-        if groups.iter().any(|group| group.contains(relation)) {
-            continue;
-        }
-        tracing::info!(table = %relation, "a new table appeared");
-        let smallest = || groups.iter().enumerate().min_by_key(|(_, group)| group.len()).map(|(index, _)| index);
-        let home = homes.get(relation).copied().or_else(smallest);
-        if let Some(group) = home.and_then(|index| groups.get_mut(index)) {
-            group.push(relation.clone());
-        }
-    }
-    for (task, group) in tasks.iter().zip(groups) {
-        task.send_if_modified(|known| {
-            let changed = *known != group;
-            *known = group;
-            changed
-        });
-    }
-}
-
-/// Whether another table of that bare name, and so of that topic, is listed: the table has moved.
-fn replaced(gone: &Relation, current: &[Relation]) -> bool {
-    let name = |relation: &Relation| match relation {
-        Relation::Table(id) => Some(id.name.clone()),
-        Relation::Query(_) => None,
-    };
-    current.iter().any(|relation| name(relation) == name(gone))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table(name: &str) -> Relation {
-        Relation::Table(TableId { catalog: None, schema: Some("public".into()), name: name.into() })
-    }
-
-    fn tables(names: &[&str]) -> Vec<Relation> {
-        names.iter().map(|name| table(name)).collect()
-    }
-
     #[test]
     fn a_filter_that_selects_nothing_names_what_there_is_the_nearest_first() {
-        let listed = ["customers", "items", "orders", "orders_old"].map(|name| match table(name) {
-            Relation::Table(id) => id,
-            Relation::Query(_) => unreachable!(),
+        let listed = ["customers", "items", "orders", "orders_old"].map(|name| TableId {
+            catalog: None,
+            schema: Some("public".into()),
+            name: name.into(),
         });
         let of = |pattern: &str| {
             let include = vec![Regex::new(&format!("^(?:{pattern})$")).unwrap()];
@@ -430,51 +339,5 @@ mod tests {
                 "table.exclude.list: `secret` matches no table that there is",
             ]
         );
-    }
-
-    #[test]
-    fn tables_are_split_as_connect_splits_them() {
-        let sizes = |tables_count: usize, tasks| {
-            let names: Vec<String> = (0..tables_count).map(|n| format!("t{n}")).collect();
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            split(&tables(&names), tasks).iter().map(Vec::len).collect::<Vec<_>>()
-        };
-        assert_eq!(sizes(4, 3), [2, 1, 1]);
-        assert_eq!(sizes(2, 5), [1, 1]);
-        assert_eq!(sizes(0, 5), [0]);
-    }
-
-    #[test]
-    fn a_new_table_joins_the_smallest_task_and_disturbs_no_other() {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            split(&tables(&["a", "b", "c"]), 2).into_iter().map(watch::channel).unzip();
-        let mut homes = HashMap::new();
-        let mut reassign = |names: &[&str]| super::reassign(&senders, &tables(names), false, &mut homes);
-        reassign(&["a", "b", "c", "d"]);
-        assert!(!receivers[0].has_changed().unwrap());
-        assert_eq!(*receivers[1].borrow(), tables(&["c", "d"]));
-        reassign(&["b", "c", "d"]);
-        assert_eq!(*receivers[0].borrow(), tables(&["b"]));
-    }
-
-    #[test]
-    fn a_table_that_comes_back_goes_to_the_task_that_knows_it() {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            split(&tables(&["a", "b", "c"]), 2).into_iter().map(watch::channel).unzip();
-        let mut homes = HashMap::new();
-        reassign(&senders, &tables(&["c"]), false, &mut homes);
-        reassign(&senders, &tables(&["a", "b", "c"]), false, &mut homes);
-        assert_eq!(*receivers[0].borrow(), tables(&["a", "b"]));
-    }
-
-    #[test]
-    fn a_table_that_is_named_is_missed_when_it_is_gone() {
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            split(&tables(&["a", "b"]), 1).into_iter().map(watch::channel).unzip();
-        reassign(&senders, &tables(&["a"]), true, &mut HashMap::new());
-        assert!(!receivers[0].has_changed().unwrap());
-        let moved = Relation::Table(TableId { catalog: None, schema: Some("attic".into()), name: "b".into() });
-        reassign(&senders, &[table("a"), moved.clone()], true, &mut HashMap::new());
-        assert_eq!(*receivers[0].borrow(), [table("a"), moved]);
     }
 }

@@ -1,4 +1,4 @@
-//! What `check` and `explain` look at: the same steps a running connector takes, without writing.
+//! Inspection for `check` and `explain`: the same steps a running connector takes, without writing.
 
 use crate::config::spec::{ConnectorSpec, ModeName, ServerIdentity};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
@@ -36,7 +36,7 @@ pub async fn binding(
     bound.await.map_err(|error: Error| error.with("table", relation))
 }
 
-/// Cursor columns, and the rows that no poll reads because of them.
+/// The cursor columns, and the rows that no poll reads because of them.
 #[derive(Debug)]
 pub struct CursorKnown {
     /// The meaning of the database's rules, and of the values, for them.
@@ -63,7 +63,7 @@ pub async fn cursor(
     facts.extend(times.fact.clone());
     match odd::find(table, connection, binding, &times, table.statement_timeout).await {
         Ok(not_polled) => {
-            odd::judge(table, binding, &times, &not_polled)?;
+            odd::check(table, binding, &times, &not_polled)?;
             Ok(CursorKnown { facts, not_polled, blind: None })
         }
         Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
@@ -71,7 +71,7 @@ pub async fn cursor(
     }
 }
 
-/// Up to where a poll would read now; none without a timestamp.
+/// The upper bound of a poll made now; none without a timestamp.
 ///
 /// # Errors
 /// Those of the connection.
@@ -86,7 +86,7 @@ pub async fn upper(
     }
 }
 
-/// What there is to say of the server: which it is, and whether the stored offsets belong to it.
+/// The server in words: its identity, and whether the stored offsets belong to it.
 ///
 /// # Errors
 /// `ForeignServer` if they belong to another.
@@ -99,7 +99,7 @@ pub fn server(spec: &ConnectorSpec, found: Option<&Server>, remembered: Option<&
     if spec.identity.server == ServerIdentity::Off {
         return Ok(format!("{identity}; server.identity=off takes any"));
     }
-    Ok(match (ServerGuard::new(false, spec.identity.server).judge(remembered, found)?, remembered) {
+    Ok(match (ServerGuard::new(false, spec.identity.server).check(remembered, found)?, remembered) {
         (Verdict::Known, _) => format!("{identity}, as remembered"),
         (Verdict::Remember(_), Some(remembered)) if remembered.identity == *identity => {
             format!("{identity}, as remembered; the next run remembers its cluster too")

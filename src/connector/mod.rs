@@ -2,6 +2,7 @@
 //! the tables over tasks, watches the catalog for new ones, and supervises. The only place that spawns tasks.
 
 pub mod catalog;
+pub mod distribution;
 pub mod inspect;
 pub mod offset_tools;
 pub mod parts;
@@ -29,18 +30,18 @@ use crate::task;
 use crate::task::memory::MemoryBudget;
 use crate::telemetry::ConnectorMetrics;
 
-/// How a connector is run.
+/// The options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// Read until each table has nothing newer than the start of the run, commit, and end.
+    /// True to read until each table has nothing newer than the start of the run, commit, and end.
     pub once: bool,
-    /// How long `once` waits for a dependency that cannot be reached.
+    /// The longest wait of `once` for a dependency that cannot be reached.
     pub timeout: Duration,
-    /// Go on although the server is another one than the one remembered, or an older copy.
+    /// True to go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
-    /// Where the status goes.
+    /// The board for the status.
     pub board: StatusBoard,
-    /// Where figures go.
+    /// The metrics.
     pub metrics: ConnectorMetrics,
     /// The memory of the process.
     pub memory: MemoryBudget,
@@ -51,11 +52,11 @@ pub struct RunOptions {
 /// A connector that could not start, or one that failed while it ran.
 #[derive(Debug)]
 pub enum Failure {
-    /// Before the first row: the configuration or something it names is wrong.
+    /// A failure before the first row: the configuration or something it names is wrong.
     Start(Error),
-    /// Later.
+    /// A failure later.
     Run(Error),
-    /// During a run with `once`, which does not wait for ever.
+    /// A failure during a run with `once`, which does not wait for ever.
     Once(Error),
 }
 
@@ -121,7 +122,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
     }
     // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
     let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
-    let groups = catalog::split(&relations, spec.tasks_max);
+    let groups = distribution::split(&relations, spec.tasks_max);
     parts.claim_memory(groups.len()).map_err(Failure::Start)?;
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");
     options.board.tasks(groups.len());
@@ -140,7 +141,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
     }
-    let watching = catalog::watch(&parts, senders);
+    let watching = distribution::watch(&parts, senders);
     let outcome = tokio::select! {
         outcome = join(&mut tasks) => outcome,
         // With nothing to watch (a query) this never ends.
@@ -182,8 +183,8 @@ fn first_failed_table(options: &RunOptions) -> Option<Error> {
     })
 }
 
-/// What must be right before the first row: the tables, their cursors and keys, the offsets topic. A server
-/// that cannot be reached is waited for; with `once` only for the timeout.
+/// Preconditions of the first row: the tables, their cursors and keys, the offsets topic. A server that cannot be
+/// reached is waited for; with `once` only for the timeout.
 async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<Vec<Relation>> {
     let policy = RetryPolicy::default();
     let mut backoff = Backoff::default();
@@ -232,7 +233,7 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
         connection.close().await;
         Ok(selected)
     };
-    // A large offsets topic takes its time, in which whoever is to be taken over from still runs.
+    // Reading a large offsets topic takes time, and the process that is to be taken over from still runs meanwhile.
     let read_ahead = async {
         parts.store.read_ahead(&spec.name).await;
         Ok(())

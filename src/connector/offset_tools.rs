@@ -1,5 +1,5 @@
-//! What an operator does with stored offsets. A change goes down the same path as a running task's commit:
-//! fence, then one transaction that holds nothing but the offset records and a name (E1).
+//! Operations on stored offsets. A change goes down the same path as a running task's commit: fence, then one
+//! transaction that holds nothing but the offset records and a name (E1).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::model::{Instant, Server, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::offsets::{OffsetStore, Owner, StoredOffset};
 
-/// What is stored of a connector, for people.
+/// The stored state of a connector, for people.
 #[derive(Debug, Default)]
 pub struct Stored {
     /// Every offset, by partition, tables no longer selected included.
@@ -27,14 +27,14 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The changes after which the next start is like a first one: whatever server there is will be remembered.
+    /// The changes after which the next start is like a first one: the server that answers then will be remembered.
     pub fn forgotten(&self) -> OffsetChanges {
         let server = self.server.as_ref().map(|_| SourcePartition::server());
         self.offsets.keys().cloned().chain(server).map(|partition| (partition, None)).collect()
     }
 }
 
-/// Everything stored of the connector.
+/// Loads everything stored of the connector.
 ///
 /// # Errors
 /// Those of the offset store.
@@ -44,7 +44,7 @@ pub async fn load(spec: &ConnectorSpec) -> Result<Stored> {
     Ok(Stored { offsets: loaded.offsets.into_iter().collect(), server: loaded.server })
 }
 
-/// Who runs the connector now, as far as the brokers know.
+/// The processes that run the connector now, as far as the brokers know.
 ///
 /// # Errors
 /// `Kafka` if no broker answers.
@@ -66,7 +66,7 @@ pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, 
         )
         .advise("stop it first; --force fences it, and it ends with exit code 4"));
     }
-    // Brokers that make topics by themselves would make one that deletes offsets.
+    // Brokers that create topics by themselves would create one that deletes offsets.
     admin::ensure_offsets_topic(&spec.kafka, &spec.offsets).await?;
     // Fence every task the connector may have before the position is moved under it.
     let mut first = sink(spec, 0).await?;
@@ -78,7 +78,8 @@ pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, 
     for task in spec.tasks_max..before {
         drop(sink(spec, task).await?);
     }
-    // Under the name of this process: who is fenced and starts again sees that the connector is not its own any more.
+    // Signed with the name of this process: a task that is fenced and starts again sees that another process owns the
+    // connector.
     let mut records = vec![store.stage_owner(&spec.name, &Owner::new(1))];
     records.extend(changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())));
     first.begin().await?;
@@ -110,5 +111,5 @@ pub async fn stored_time(spec: &ConnectorSpec, partition: &SourcePartition, inst
     };
     let bound = inspect::binding(spec, dialect, &mut *connection, relation).await?;
     connection.close().await;
-    Ok(bound.planner.stored(instant, &spec.source.types.all.zone))
+    Ok(bound.planner.to_connect_clock(instant, &spec.source.types.all.zone))
 }

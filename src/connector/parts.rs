@@ -1,4 +1,4 @@
-//! Builds what tasks are made of from a specification and the registries.
+//! Builder of the parts of tasks, from a specification and the registries.
 
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ pub struct ConnectorParts {
     pub value_converter: Arc<dyn Converter>,
     /// Converts headers.
     pub header_converter: Arc<dyn Converter>,
-    /// Where offsets are.
+    /// The store of offsets.
     pub store: Arc<dyn OffsetStore>,
-    /// Which server the connector reads.
+    /// The server that the connector reads.
     pub server: task::server::ServerGuard,
     /// The columns its tables have had in this run.
     columns: task::columns::KnownColumns,
@@ -41,7 +41,7 @@ pub struct ConnectorParts {
     driver_choices: task::driver_types::DriverChoices,
     /// The memory of its tasks; that of one until it is known how many there are.
     memory: Arc<ConnectorMemory>,
-    /// How it is run.
+    /// The options of its run.
     pub(super) options: RunOptions,
 }
 
@@ -166,7 +166,7 @@ impl ConnectorParts {
     }
 }
 
-/// The producer's queue is bounded by the task's share, and by what the operator says; a record must fit in.
+/// The producer's queue is bounded by the task's share, and by the operator's setting; a record must fit in.
 fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
     let number = |key: &str| kafka.producer.get(key).and_then(|value| value.parse::<usize>().ok());
     let largest = number("max.request.size").unwrap_or(MAX_REQUEST_SIZE);

@@ -1,6 +1,6 @@
-//! What a standalone worker has left behind: the file its configuration names. Takes the file and what the offsets
-//! topic has, and keeps a connector from reading anew what was read already. Never writes, and no position is
-//! read from the file but by an operator's `offsets import`.
+//! The offsets file of a standalone worker, which its configuration names. Takes the file and the contents of the
+//! offsets topic, and keeps a connector from reading rows again that were read already. Never writes, and no position
+//! is read from the file but by an operator's `offsets import`.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::offsets::standalone::{self, Entry};
 use crate::offsets::{OffsetStore, StoredOffset};
 use crate::task::binding::stored_for;
 
-/// What a start without the file and without offsets means.
+/// The message of a start without the file and without offsets.
 pub const NOT_THERE: &str =
     "the file of a standalone worker is not there; positions it may have elsewhere are not taken over";
 
-/// How many tables a message names.
+/// The number of tables that a message names.
 const SHOWN: usize = 5;
 
 /// The entries of the file.
@@ -58,8 +58,8 @@ pub fn positions<'a>(spec: &ConnectorSpec, relations: &'a [Relation]) -> Result<
     Ok(relations.iter().filter_map(position).collect())
 }
 
-/// Those of them that would be passed over while the connector goes on with others. If it has no offset at all
-/// it would read everything again, and that nobody wants who names the file.
+/// The positions that would be passed over while the connector goes on with others. If it has no offset at all it would
+/// read everything again, which nobody wants who names the file.
 ///
 /// # Errors
 /// `Refused`, with the command that takes the positions over.
@@ -81,15 +81,15 @@ pub fn passed_over<'a>(
     let what = format!("nothing is stored, but a standalone worker has read up to {}", shown.join("; "));
     let error = Error::new(ErrorKind::Refused, what).with("file", file.display()).with("topic", &spec.offsets.topic);
     Err(error.advise(format!(
-        "`rowtide offsets import {} --from-file {}` (with the same --worker) goes on there; to read everything again, \
-         take offset.storage.file.filename out of the configuration",
+        "`rowtide offsets import {} --from-file {}` (with the same --worker) continues from there; to read everything \
+         again, take offset.storage.file.filename out of the configuration",
         spec.origin,
         file.display()
     )))
 }
 
-/// The start of a connector looks at the file, if there is one. Nothing has fenced yet, so what is read here decides
-/// whether to start, never where (E2).
+/// Looks at the file at the start of a connector, if there is one. Nothing has fenced yet, so the offsets read here
+/// decide whether to start, never where (E2).
 ///
 /// # Errors
 /// Those of [`passed_over`] and of the store. A file that cannot be read at all is only said.

@@ -30,13 +30,9 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
         setting("value.converter.schemas.enable", Kind::Boolean, "Whether each record carries its schema.")
             .or("true")
             .high(),
-        setting(
-            "value.converter.decimal.format",
-            Kind::Text,
-            "How exact numbers are written: bytes in base64, or digits.",
-        )
-        .or("BASE64")
-        .allow(Allowed::AnyCase(&["BASE64", "NUMERIC"])),
+        setting("value.converter.decimal.format", Kind::Text, "The form of exact numbers: bytes in base64, or digits.")
+            .or("BASE64")
+            .allow(Allowed::AnyCase(&["BASE64", "NUMERIC"])),
         setting(
             "value.converter.replace.null.with.default",
             Kind::Boolean,

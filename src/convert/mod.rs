@@ -96,8 +96,8 @@ pub struct ConverterDefinition {
 }
 
 impl ConverterDefinition {
-    /// Whether a configured class means this converter: the full name, Kafka Connect's aliases for it
-    /// (`JsonConverter`, `Json`), or the short name.
+    /// True if a configured class means this converter: the full name, Kafka Connect's aliases for it (`JsonConverter`,
+    /// `Json`), or the short name.
     pub fn is_meant_by(&self, class: &str) -> bool {
         let simple = self.class.rsplit('.').next().unwrap_or_default();
         [self.class, simple, simple.trim_end_matches("Converter"), self.name].contains(&class)
@@ -232,7 +232,7 @@ pub struct Change {
     pub operation: Operation,
     /// The timestamp of the row's cursor in milliseconds since the epoch; none in a mode without.
     pub changed_at: Option<i64>,
-    /// When the row was read, in milliseconds since the epoch.
+    /// The time the row was read, in milliseconds since the epoch.
     pub read_at: i64,
 }
 
@@ -264,12 +264,12 @@ pub trait Encoder: Send + Sync {
         self.encode(row, out)
     }
 
-    /// Whether the format has an envelope that tells the change (canal-json, Debezium): a deleted row has a value then.
+    /// True if the format has an envelope that tells the change (canal-json, Debezium): a deleted row has a value then.
     fn has_envelope(&self) -> bool {
         false
     }
 
-    /// Whether the row's side is Kafka's null (a null key) instead of bytes; [`Encoder::encode`] is not called then.
+    /// True if the row's side is Kafka's null (a null key) instead of bytes; [`Encoder::encode`] is not called then.
     fn is_null(&self, row: &[Value<'_>]) -> bool {
         let _ = row;
         false

@@ -6,7 +6,7 @@ use crate::model::FieldType;
 /// Milliseconds of a day; Connect's `Time` may be equal to it.
 const DAY_MILLIS: i64 = 86_400_000;
 
-/// Why a value cannot be written.
+/// The reason why a value cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Problem {
     /// The row is shorter than the schema.

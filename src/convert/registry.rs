@@ -32,7 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 use crate::retry::Backoff;
 
-/// What a path segment may hold unescaped.
+/// Characters that a path segment may hold unescaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -67,9 +67,9 @@ pub struct Registered {
 /// The registry of one converter.
 pub struct Registry {
     settings: Settings,
-    /// For what goes through the registry crate.
+    /// The settings for calls through the registry crate.
     registration: SrSettings,
-    /// For the rest.
+    /// The client of the other calls.
     client: Client,
     /// `normalize.schemas`.
     normalize: bool,

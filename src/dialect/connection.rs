@@ -1,6 +1,7 @@
 //! An open connection to a database, by families of calls: [`Catalog`] describes tables, [`PageSource`] reads their rows,
-//! [`ServerIdentity`] says which server answers. Families that not every database has are handed out by
-//! [`SourceConnection`], none where there is nothing of the kind: [`Transactions`], [`SnapshotViews`], [`PastReads`].
+//! [`ServerIdentity`] says which server answers, [`Transactions`] lists open transactions, or gives the clock at least.
+//! Families that not every database has are handed out by [`SourceConnection`], none where there is nothing of the kind:
+//! [`SnapshotViews`], [`PastReads`].
 //!
 //! A dialect implements each family for its session in the file of that family's name. Every error leaves a connection
 //! already classified, without row values; after one of kind `Unreachable` the connection is not used again.
@@ -21,12 +22,7 @@ use crate::model::{
 use crate::zone::Zone;
 
 /// One open connection.
-pub trait SourceConnection: Catalog + PageSource + ServerIdentity {
-    /// The list of open transactions; none where the database shows nothing of them, not even its clock.
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        None
-    }
-
+pub trait SourceConnection: Catalog + PageSource + ServerIdentity + Transactions {
     /// Snapshots whose rows tell the transaction that wrote them (PostgreSQL).
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         None
@@ -42,8 +38,8 @@ pub trait SourceConnection: Catalog + PageSource + ServerIdentity {
         Box::pin(async { Ok(()) })
     }
 
-    /// Whether the other end still answers: after an idle time, in which a server, a proxy or a firewall may have
-    /// closed the connection without a word.
+    /// Probe of the connection after an idle time, in which a server, a proxy or a firewall may have closed it without
+    /// a word; true if the other end still answers.
     fn is_alive<'a>(&'a mut self) -> BoxFuture<'a, bool> {
         Box::pin(async { true })
     }
@@ -54,7 +50,7 @@ pub trait SourceConnection: Catalog + PageSource + ServerIdentity {
     }
 
     /// Cancels the statement that runs, if a call was left in the middle of one, and closes politely. Dropping is
-    /// enough otherwise: what runs is cancelled in the background ([`super::farewells`]).
+    /// enough otherwise: a running statement is cancelled in the background ([`super::farewells`]).
     fn close(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
@@ -166,7 +162,7 @@ pub trait PageSource: Send {
 pub struct PlanReport {
     /// The database's own text, one line an entry.
     pub lines: Vec<String>,
-    /// Whether an index serves both the range and the order (no full scan, no sort).
+    /// True if an index serves both the range and the order (no full scan, no sort).
     pub index_serves: bool,
 }
 
@@ -187,7 +183,7 @@ pub trait ServerIdentity: Send {
         Box::pin(async { Ok(Lineage::default()) })
     }
 
-    /// Whether it is a standby, which may lag behind what was read from another server.
+    /// True for a standby, which may lag behind another server that was read before.
     fn is_replica(&self) -> bool {
         false
     }
@@ -215,8 +211,8 @@ pub trait SnapshotViews: Send {
 /// Reads of a database as of a time.
 pub trait PastReads: Send {
     /// Begins a read-only transaction that reads the database as of a time, or as of the latest that is final, until
-    /// [`SourceConnection::end_view`]. If the time is before the horizon, nothing has begun. What has been read as of a time
-    /// is the same whenever it is read again; what nobody has read as of it may still grow by rows that are committed in
-    /// this moment.
+    /// [`SourceConnection::end_view`]. If the time is before the horizon, nothing has begun. Rows that were read as of
+    /// a time are the same whenever they are read again; a range that nobody has read as of it may still grow by rows
+    /// that are committed in this moment.
     fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>>;
 }

@@ -10,7 +10,7 @@ use crate::config::spec::{Granularity, Overlap, TypeSpec};
 use crate::model::{FieldType, Value};
 use crate::zone::Zone;
 
-/// What pgjdbc makes of `infinity` and `-infinity`, in milliseconds.
+/// pgjdbc's values of `infinity` and `-infinity`, in milliseconds.
 const POSITIVE_INFINITY_MILLIS: i64 = 9_223_372_036_825_200_000;
 const NEGATIVE_INFINITY_MILLIS: i64 = -9_223_372_036_832_400_000;
 
@@ -32,7 +32,7 @@ const NO_ERA: Problem = Problem::new(
 pub(super) struct TimestampEncoder {
     granularity: Granularity,
     zone: Zone,
-    /// `zone` changes nothing.
+    /// True if `zone` changes nothing.
     utc: bool,
     overlap: Overlap,
     legacy_calendar: bool,
@@ -132,7 +132,7 @@ impl TimestampEncoder {
     }
 }
 
-/// Whether timestamps are written as wall clocks in `db.timezone`.
+/// True if timestamps are written as wall clocks in `db.timezone`.
 fn is_wall(granularity: Granularity) -> bool {
     matches!(granularity, Granularity::MicrosIso | Granularity::NanosIso)
 }

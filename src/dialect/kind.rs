@@ -23,7 +23,7 @@ pub trait Dialect: Send + Sync {
     /// by, for the reference page. The same rows in the same order whatever the settings.
     fn documented_types(&self, types: &TypeSpec) -> Vec<DocumentedType>;
 
-    /// Whether times of stored offsets depend on the zone of a session ([`crate::model::ColumnDefinition::seen_in`]).
+    /// True if times of stored offsets depend on the zone of a session ([`crate::model::ColumnDefinition::seen_in`]).
     fn stores_times_of_sessions(&self) -> bool {
         false
     }
@@ -42,7 +42,7 @@ pub struct DocumentedType {
     pub name: String,
     /// The field type; none where the reference has no mapping, and `type.unsupported` decides.
     pub field: Option<FieldType>,
-    /// The field is optional even if the column is NOT NULL.
+    /// True if the field is optional even if the column is NOT NULL.
     pub optional: bool,
     /// The difference from Kafka Connect's source, with its reason; empty where there is none.
     pub note: &'static str,

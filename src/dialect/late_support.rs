@@ -5,11 +5,11 @@ use std::time::Duration;
 /// The means to find late rows of a relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LateSupport {
-    /// Its rows tell their transaction, and a view which ones it may not hold: [`super::SnapshotViews`].
+    /// Snapshots: rows tell their transaction, and a view which ones it may not hold: [`super::SnapshotViews`].
     pub views: Ability,
-    /// It can be read as of a time: [`super::PastReads`].
+    /// Reads as of a time: [`super::PastReads`].
     pub past: Ability,
-    /// Whether start times of possible writers are visible: [`super::Transactions`].
+    /// Visible start times of possible writers: [`super::Transactions`].
     pub writers: Ability,
     /// The longest time between a transaction's reading of the clock and its appearance in the list.
     pub head_start: Duration,
@@ -18,7 +18,7 @@ pub struct LateSupport {
     /// The number of ids a session or a node of the database takes at once, to use some of them later; 0 if it takes one
     /// at a time.
     pub ids_kept: u64,
-    /// A row is what was written: no view or query, whose columns may be others each time they are read.
+    /// True if a row is stored as it was written: no view or query, whose columns may change from read to read.
     pub is_table: bool,
 }
 
@@ -36,17 +36,17 @@ impl Default for LateSupport {
     }
 }
 
-/// Whether something is possible.
+/// The ability of a database to do something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ability {
-    /// It is.
+    /// The database can.
     Yes {
         /// The cases it does not cover; empty if none is known.
         but: String,
     },
     /// It is not.
     No {
-        /// Why, in words that follow a colon; empty if the database has nothing of the kind.
+        /// The reason, in words that follow a colon; empty if the database has nothing of the kind.
         why: String,
         /// The remedy; empty if there is none.
         raise: String,
@@ -54,7 +54,7 @@ pub enum Ability {
 }
 
 impl Ability {
-    /// It is possible, without anything known against it.
+    /// The ability, with nothing known against it.
     pub fn yes() -> Self {
         Self::Yes { but: String::new() }
     }

@@ -62,12 +62,12 @@ pub(super) trait PageDecoder: Send {
     /// Classifies an error of the driver.
     fn classify(&mut self, page: Page<'_>, error: sqlx::Error) -> Error;
 
-    /// Notes what an error means for the session's next call.
+    /// Takes in an error's consequence for the session's next call.
     fn heed(&mut self, error: &Error) {
         let _ = error;
     }
 
-    /// Notes what a value has taught about its column, for the next description; gives the kind of its error.
+    /// Takes in a fact about a column that a value has shown, for the next description; gives the kind of its error.
     fn learn(&mut self, relation: &Relation, column: &str, misfit: Misfit) -> ErrorKind;
 }
 
@@ -89,9 +89,9 @@ pub(super) enum CellError {
 pub(super) enum Misfit {
     /// Its field cannot hold it.
     Value(Problem),
-    /// It is no cursor.
+    /// A value that is no cursor.
     Cursor(Problem),
-    /// It is null, and the column is described NOT NULL.
+    /// A null in a column that is described NOT NULL.
     Null,
 }
 
@@ -99,7 +99,7 @@ pub(super) enum Misfit {
 pub(super) struct PageReader<'a, D: PageDecoder> {
     page: Page<'a>,
     decoder: D,
-    /// None until the first row.
+    /// The layout; none until the first row.
     layout: Option<Layout<D>>,
     values: Vec<Value<'static>>,
     cursor: Vec<CursorValue<'static>>,
@@ -140,7 +140,7 @@ impl<'a, D: PageDecoder> PageReader<'a, D> {
         PageRow { page: self.page, row, decoder: &self.decoder }
     }
 
-    /// Says of which relation an error is.
+    /// The error with its relation.
     pub(super) fn located(&self, error: Error) -> Error {
         error.with("table", &self.page.definition.relation)
     }
@@ -226,7 +226,7 @@ struct PageRow<'a, D: PageDecoder> {
 }
 
 impl<D: PageDecoder> DriverRow for PageRow<'_, D> {
-    /// By the primary key, else by what the table is polled by.
+    /// The name of the row, by the primary key, else by the cursor.
     fn name(&self) -> Option<String> {
         let Page { definition, query } = self.page;
         let key = definition.primary_key.iter().filter_map(|name| definition.column_index(name));

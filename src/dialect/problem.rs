@@ -1,15 +1,15 @@
-//! Values that cannot be delivered: what is wrong with one, which setting would deliver it, and the error that
-//! says where it is. Of a row only the key is ever named, so that the row can be found.
+//! Values that cannot be delivered: the fault, the setting that would deliver it, and the error that tells its place.
+//! Of a row only the key is ever named, so that the row can be found.
 
 use std::fmt::{Display, Write as _};
 
 use crate::error::{Error, ErrorKind};
 use crate::model::Relation;
 
-/// How much of a key's value is shown.
+/// The characters of a key's value that are shown, at most.
 const SHOWN: usize = 64;
 
-/// Why a value cannot be delivered. Never holds the value.
+/// The reason why a value cannot be delivered. Never holds the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Problem {
     what: &'static str,
@@ -17,7 +17,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Something that no setting mends.
+    /// A problem that no setting mends.
     pub(super) const fn new(what: &'static str) -> Self {
         Self { what, remedy: None }
     }
@@ -50,7 +50,7 @@ impl From<&'static str> for Problem {
     }
 }
 
-/// How messages name a row: its key's columns and their values, `id=17, part=x`. Nothing if there is no key.
+/// The name of a row in messages: its key's columns and their values, `id=17, part=x`. Nothing if there is no key.
 pub(super) fn row_name<'a>(key: impl IntoIterator<Item = (&'a str, Option<String>)>) -> Option<String> {
     let mut name = String::new();
     for (column, value) in key {

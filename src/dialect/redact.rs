@@ -1,6 +1,6 @@
 //! Messages of servers, without the values that they quote.
 
-/// What opens or closes a quotation in some language of some server.
+/// Characters that open or close a quotation in some language of some server.
 const QUOTES: &[char] =
     &['"', '\'', '`', '«', '»', '‹', '›', '„', '“', '”', '‚', '‘', '’', '「', '」', '『', '』', '《', '》'];
 

@@ -36,7 +36,7 @@ impl Sessions {
 
     fn server(&self, source: &SourceSpec) -> Arc<Semaphore> {
         let mut servers = locked(&self.servers);
-        // Those nobody connects to now.
+        // Servers that nobody connects to now.
         servers.retain(|_, places| Arc::strong_count(places) > 1);
         let places = servers.entry(source.url.to_string()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
         Arc::clone(places)

@@ -3,7 +3,8 @@
 
 use sqlx::AssertSqlSafe;
 
-/// How many prepared statements a session keeps: one or two a table. Of more tables than that each poll prepares anew.
+/// The number of prepared statements that a session keeps: one or two a table. Of more tables than that each poll
+/// prepares anew.
 pub(super) const STATEMENTS_KEPT: usize = 1_000;
 
 /// A statement whose text holds no value.

@@ -1,5 +1,5 @@
-//! Who answers at an address where the database should: asked only when a session could not be opened, so that a server
-//! of another kind is named and not taken for one that is away.
+//! Identification of the server at an address where the database should be: asked only when a session could not be
+//! opened, so that a server of another kind is named and not taken for one that is away.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -11,13 +11,13 @@ use tokio::net::TcpStream;
 
 use crate::error::Error;
 
-/// How long each question waits for an answer.
+/// The longest wait for the answer to each question.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// PostgreSQL's request for TLS, which it answers with one byte.
 const SSL_REQUEST: &[u8] = &[0, 0, 0, 8, 4, 210, 22, 47];
 
-/// A kind of server that is known by what it says first, or by its answer to somebody else's question.
+/// A kind of server, recognised by its first words, or by its answer to a question of another protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stranger {
     Postgres,
@@ -40,7 +40,7 @@ impl Stranger {
         }
     }
 
-    /// By the first bytes that were said unasked, or in answer to a line of HTTP.
+    /// The kind of server, by the first bytes that it sent unasked, or in answer to a line of HTTP.
     fn known_by(said: &[u8]) -> Option<Self> {
         // A packet's length and number, then the version of the protocol, or an error before any question.
         if said.len() > 4 && said[2..4] == [0, 0] && matches!(said[4], 9 | 10 | 255) {
@@ -60,7 +60,7 @@ impl Stranger {
     }
 }
 
-/// Who listens there, if it is somebody known.
+/// The server that listens there, if it is a known one.
 pub(super) async fn listening(host: &str, port: u16) -> Option<Stranger> {
     let said = asked(host, port, b"").await?;
     if !said.is_empty() {
@@ -101,7 +101,7 @@ pub(super) async fn or_stranger(error: Error, (host, port): (&str, u16), expecte
     }
 }
 
-/// What a driver makes of a server; one that stumbles over what another kind of server says does not take the task
+/// The result of a driver's call; a driver that panics at the words of another kind of server does not take the task
 /// with it.
 pub(super) async fn caught<T>(call: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     let stumbled = |_| Err(sqlx::Error::Protocol("the driver could not read the server's first words".to_owned()));

@@ -71,7 +71,7 @@ pub trait DriverRow {
 /// The wish of a sink after a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// More rows.
+    /// The sink wants more rows.
     Continue,
     /// No more for now; the stream stays open.
     Pause,
@@ -80,7 +80,7 @@ pub enum Flow {
 /// The reason a stream stopped handing out rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamEnd {
-    /// There are no more.
+    /// The result has ended.
     Exhausted,
     /// The sink paused.
     Paused,

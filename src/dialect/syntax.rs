@@ -1,4 +1,4 @@
-//! How a dialect writes SQL: the little that differs, pure, so that plans can be tested without a database.
+//! SQL syntax of a dialect: the little that differs, pure, so that plans can be tested without a database.
 
 use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, CursorValue, Micros, Projection};
 use crate::sql::Grammar;
@@ -16,17 +16,17 @@ pub enum LeastTime {
 /// The way from times with and without a zone to one column; `{}` in the SQL is the column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mixed {
-    /// Those without a zone become instants by this.
+    /// The expression by which those without a zone become instants.
     AsInstants(String),
-    /// Those with a zone become wall clocks by this.
+    /// The expression by which those with a zone become wall clocks.
     AsWallClocks(String),
-    /// The database would not do it exactly; this does it in a query, as its author may know.
+    /// The database would not do it exactly; the expression does it in a query, as its author may know.
     No(String),
 }
 
 /// The differences between SQL dialects that planning needs.
 pub trait SqlSyntax: Send + Sync {
-    /// By whose rules what users write is read.
+    /// The grammar by which users' SQL is read.
     fn grammar(&self) -> Grammar;
 
     /// An identifier in quotes, embedded quotes doubled.
@@ -40,9 +40,9 @@ pub trait SqlSyntax: Send + Sync {
     /// delivered as text.
     fn as_text(&self, expression: &str, database_type: &str) -> String;
 
-    /// What the SELECT list must say instead of a column (`expression`, quoted and qualified), if the
-    /// plain column will not do; the result is to be named as the column. If every column answers none
-    /// and the definition skips none, `select t.*` is right.
+    /// The expression that the SELECT list has instead of a column (`expression`, quoted and qualified), if the plain
+    /// column will not do; the result is to be named as the column. If every column answers none and the definition
+    /// skips none, `select t.*` is right.
     fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         match column.projection {
             Projection::Column => None,
@@ -61,9 +61,9 @@ pub trait SqlSyntax: Send + Sync {
         None
     }
 
-    /// How values of a cursor column compare that were read as this kind; `in_byte_order` if they are compared as
-    /// [`SqlSyntax::in_byte_order`] says. What is not certain is unknown: a relation whose rows seem to come out of order
-    /// is stopped.
+    /// The order of a cursor column's values that were read as this kind; `in_byte_order` if they are compared as
+    /// [`SqlSyntax::in_byte_order`] says. An uncertain order is unknown: a relation whose rows seem to come out of
+    /// order is stopped.
     fn order_of(&self, kind: CursorKind, column: &ColumnDefinition, in_byte_order: bool) -> ColumnOrder {
         let _ = in_byte_order;
         match kind {
@@ -73,7 +73,7 @@ pub trait SqlSyntax: Send + Sync {
         }
     }
 
-    /// What follows the table's alias to make the database walk an index, for a dialect whose optimizer else sorts
+    /// The hint after the table's alias that makes the database walk an index, for a dialect whose optimizer else sorts
     /// the whole table for each large page; none where it chooses well by itself.
     fn use_index(&self, name: &str) -> Option<String> {
         let _ = name;
@@ -128,7 +128,7 @@ pub trait SqlSyntax: Send + Sync {
         Mixed::No("{}".to_owned())
     }
 
-    /// Whether `(a, b) > (x, y)` is understood and served by an index.
+    /// True if `(a, b) > (x, y)` is understood and served by an index.
     fn has_row_values(&self) -> bool;
 }
 

@@ -16,16 +16,16 @@ use tokio::task::AbortHandle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::{self, Loopback, Trust};
 
-/// How long the far end may take to say why a connection failed.
+/// The longest wait for the far end to say why a connection failed.
 const AFTERTHOUGHT: Duration = Duration::from_secs(1);
 /// One TLS record.
 const CHUNK: usize = 16 * 1024;
-/// More than any server greets with.
+/// The most bytes of a greeting: more than any server sends.
 const LONGEST_GREETING: usize = 64 * 1024;
 /// The packet of MySQL with which a client begins TLS, without its header.
 const SSL_REQUEST: usize = 32;
 
-/// How the client asks for TLS.
+/// The protocol in which the client asks for TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     PostgreSql,
@@ -37,7 +37,7 @@ pub(super) struct Tunnel {
     pub(super) port: u16,
     pub(super) loopback: Loopback,
     failure: oneshot::Receiver<Error>,
-    /// Who carries, until there is a connection that ends it.
+    /// The task that carries the bytes, until there is a connection that ends it.
     carrier: Option<AbortHandle>,
 }
 
@@ -89,7 +89,7 @@ impl Tunnel {
         Ok(Self { port, loopback, failure, carrier: Some(carrier.abort_handle()) })
     }
 
-    /// What sqlx says of its connection, or the better reason why there is none.
+    /// The connection of sqlx, or the better reason why there is none.
     pub(super) async fn outcome<C>(mut self, connected: sqlx::Result<C>) -> Result<sqlx::Result<C>> {
         match connected {
             Ok(connection) => {
@@ -107,7 +107,7 @@ impl Tunnel {
 }
 
 impl Protocol {
-    /// Carries what comes before TLS; false if there will be none, which the client has been told.
+    /// Carries the bytes before TLS; false if there will be none, which the client has been told.
     async fn begins_tls(self, client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<bool> {
         match self {
             Protocol::PostgreSql => {
@@ -146,8 +146,8 @@ async fn packet(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     Ok(packet)
 }
 
-/// Carries bytes both ways until either side has closed: what the server still says then is for nobody, and a
-/// connection that broke is found by sqlx as one that has ended.
+/// Carries bytes both ways until either side has closed: the server's last bytes are for nobody then, and a connection
+/// that broke is found by sqlx as one that has ended.
 async fn carry(client: tls::Encrypted<TcpStream>, server: tls::Encrypted<TcpStream>) -> Result<()> {
     let (mut from_client, mut to_client) = split(client);
     let (mut from_server, mut to_server) = split(server);

@@ -17,18 +17,18 @@ pub(super) trait Reach: ConnectOptions + Clone {
     /// The mode in which the driver verifies certificate and name.
     const VERIFIED: Self::Mode;
 
-    /// Whether a mode verifies the certificate, and then also the name; none where the driver does not verify.
+    /// True if a mode verifies the certificate and then also the name; none where the driver does not verify.
     fn verifies_name(mode: Self::Mode) -> Option<bool>;
 
-    /// Whether the connection is a local socket, which has no TLS.
+    /// True if the connection is a local socket, which has no TLS.
     fn is_socket(&self, host: &str) -> bool;
 
     fn to(self, host: &str, port: u16, mode: Self::Mode) -> Self;
 
-    /// With authorities, as PEM.
+    /// The options with authorities, as PEM.
     fn trusting(self, authorities: Vec<u8>) -> Self;
 
-    /// With a certificate of the client and its key, as PEM.
+    /// The options with a certificate of the client and its key, as PEM.
     fn identified(self, certificates: &[u8], key: &[u8]) -> Self;
 }
 
@@ -70,9 +70,9 @@ impl<M: Copy> Way<M> {
     }
 }
 
-/// What a TLS handshake that failed means, by OpenSSL's text. A certificate that does not hold, or a server without
-/// TLS, does not pass by itself. A connection that broke meanwhile does, although what OpenSSL thought of the
-/// certificate until then is said behind it in brackets, also where nobody wanted to know.
+/// The kind of a TLS handshake's failure, by OpenSSL's text. A certificate that does not hold, or a server without TLS,
+/// does not pass by itself. A connection that broke meanwhile does, although what OpenSSL thought of the certificate
+/// until then is said behind it in brackets, also where nobody wanted to know.
 pub(super) fn handshake_failure(text: &str) -> ErrorKind {
     let broke = text.to_lowercase().contains("unexpected eof") || text.contains("(os error");
     let permanent = text.contains("certificate") || text.contains("does not support");

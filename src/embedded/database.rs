@@ -35,7 +35,7 @@ impl DemoDatabase {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// Where the file is.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -1,5 +1,5 @@
-//! The script of the quick start, as data: what an application writes, and the sentence that goes with it.
-//! A step that follows a poll is read as a change of its own; steps are what the connector can tell apart.
+//! The script of the quick start, as data: the statements of an application, each with the sentence that is shown for
+//! it. A step that follows a poll is read as a change of its own; steps are what the connector can tell apart.
 
 /// Name of the demo's connector.
 pub const CONNECTOR: &str = "load-test-table";
@@ -13,15 +13,15 @@ pub const TOPIC: &str = "db_test_table";
 /// Statements that are committed together, then polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// What the user reads before they are run.
+    /// The sentence that the user reads before they are run.
     pub sentence: &'static str,
     /// The statements, one transaction.
     pub statements: &'static [&'static str],
-    /// How many records this makes in the topic.
+    /// The number of records it makes in the topic.
     pub records: usize,
 }
 
-/// Before the connector runs, and while it catches up.
+/// The steps before the connector runs, and while it catches up.
 pub const STEPS: &[Step] = &[
     Step {
         sentence: "Two rows are in the table.",
@@ -51,7 +51,7 @@ pub const STEPS: &[Step] = &[
     },
 ];
 
-/// While the connector runs, after the user has seen the records of [`STEPS`].
+/// The steps while the connector runs, after the user has seen the records of [`STEPS`].
 pub const LATER: &[Step] = &[
     Step {
         sentence: "The connector is running. The price of row 5 changes,",

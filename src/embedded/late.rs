@@ -1,6 +1,6 @@
 //! The quick start about late commits: a table of its own in somebody's PostgreSQL database, and the applications that
-//! write to it. Their transactions take their timestamp when they begin and hold it while others pass; some use savepoints,
-//! some are rolled back. Takes a server, gives what was committed; knows nothing of who reads.
+//! write to it. Their transactions take their timestamp when they begin and hold it while others pass; some use
+//! savepoints, some are rolled back. Takes a server, gives the committed rows; knows nothing of the readers.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -19,7 +19,7 @@ use crate::dialect::{Ability, Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
 
-/// How long removing the table may take.
+/// The longest time for removing the table.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The name of a table that nobody has.
@@ -27,7 +27,7 @@ pub fn unused_name() -> String {
     format!("rowtide_late_commits_{:08x}", fastrand::u32(..))
 }
 
-/// The connector's configuration as Kafka Connect takes it; `connection` is what it says of the server.
+/// The connector's configuration as Kafka Connect takes it; `connection` are its settings of the server.
 pub fn connector_config(guard: &str, table: &str, connection: &[(&str, &str)]) -> Json {
     let mut config = json!({
         "connector.class": "io.confluent.connect.jdbc.JdbcSourceConnector",
@@ -46,7 +46,7 @@ pub fn connector_config(guard: &str, table: &str, connection: &[(&str, &str)]) -
     json!({"name": format!("guard-{guard}"), "config": config})
 }
 
-/// What the applications have committed so far.
+/// The rows that the applications have committed so far.
 #[derive(Debug, Default)]
 pub struct Committed {
     rows: AtomicU64,
@@ -56,12 +56,12 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// Rows.
+    /// The number of rows.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// Those that were committed when a row with a later timestamp had been.
+    /// The number of rows that were committed when a row with a later timestamp had been.
     pub fn late(&self) -> u64 {
         self.late.load(Ordering::Relaxed)
     }
@@ -71,7 +71,7 @@ impl Committed {
 pub struct LateTable {
     source: SourceSpec,
     name: String,
-    /// As rowtide reads.
+    /// A connection as rowtide reads.
     reader: Box<dyn SourceConnection>,
     committed: Arc<Committed>,
 }
@@ -102,7 +102,7 @@ impl LateTable {
         self.reader.server()
     }
 
-    /// What the applications have committed.
+    /// The rows that the applications have committed.
     pub fn committed(&self) -> &Committed {
         &self.committed
     }
@@ -124,14 +124,14 @@ impl LateTable {
         let mut connection = postgres::application(&self.source).await?;
         let rows = ask(&mut connection, sql).await?;
         let schema = text(&rows, 0)?;
-        let judged = self.judge(schema).await;
+        let judged = self.check_support(schema).await;
         if judged.is_err() {
             self.remove().await?;
         }
         judged
     }
 
-    async fn judge(&mut self, schema: String) -> Result<()> {
+    async fn check_support(&mut self, schema: String) -> Result<()> {
         let id = TableId { catalog: None, schema: Some(schema), name: self.name.clone() };
         match self.reader.late_support(&Relation::Table(id), None).await?.views {
             Ability::Yes { .. } => Ok(()),
@@ -192,9 +192,9 @@ pub struct Application {
     connection: PgConnection,
     table: String,
     committed: Arc<Committed>,
-    /// When the open transaction began, by the server's clock: what its rows have as timestamp.
+    /// The begin of the open transaction, by the server's clock: the timestamp of its rows.
     began: i64,
-    /// How many rows it has written.
+    /// The number of rows it has written.
     inserted: u64,
 }
 
@@ -268,7 +268,7 @@ impl Application {
     }
 }
 
-/// What an application does between two statements.
+/// A pause of an application between two statements.
 async fn hold(millis: Range<u64>) {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(millis))).await;
 }

@@ -31,14 +31,14 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// How many ids are looked back at the very first poll.
+/// The number of ids looked back at the very first poll.
 const FIRST_IDS: u64 = 30_000;
 
 /// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AsOfState {
     as_of: Micros,
-    /// Where the window begins: a time, or an id.
+    /// The low end of the window: a time, or an id.
     low: i128,
 }
 
@@ -47,9 +47,9 @@ pub(super) struct AsOfState {
 pub(super) struct AsOfStep {
     /// The window as of this time is to be read first, where the database still knows it.
     pub(super) before: Option<Micros>,
-    /// Where the window begins; it ends with the cursor.
+    /// The low end of the window; it ends with the cursor.
     pub(super) from: i128,
-    /// The time before is forgotten: rows of the window may be repeated.
+    /// True if the time before is forgotten: rows of the window may be repeated.
     pub(super) repeats: bool,
     is_first: bool,
     known: FingerprintBag,
@@ -60,7 +60,7 @@ impl AsOfState {
     /// Begins a poll. No row can come any more below `low`; `horizon` is the earliest time the database still knows.
     pub(super) fn poll(state: Option<Self>, low: i128, horizon: Micros) -> AsOfStep {
         let before = state.map(|state| state.as_of).filter(|before| *before >= horizon);
-        // Nothing that was open at the last poll, and nothing since, can write below the low watermark of then.
+        // No transaction that was open at the last poll or began since can write below the low watermark of that poll.
         let low = state.map_or(low, |state| low.max(state.low));
         AsOfStep {
             before,
@@ -77,7 +77,7 @@ impl AsOfState {
         self.as_of
     }
 
-    /// Where the window begins.
+    /// The low end of the window.
     pub(super) fn low(self) -> i128 {
         self.low
     }
@@ -106,7 +106,7 @@ impl AsOfStep {
         self.known = FingerprintBag::default();
     }
 
-    /// Whether a row of the window as of now is late and to be emitted.
+    /// True if a row of the window as of now is late and to be emitted.
     pub(super) fn is_late(&mut self, row: RowFingerprint) -> bool {
         !self.is_first && !self.known.take(row)
     }
@@ -171,7 +171,7 @@ impl Method for AsOf {
             upto: None,
             asks,
             is_timed: at.facts.is_timed(),
-            // In the order of ids a row is what it was when it was new, where its cursor tells which it is.
+            // An update moves no row in the order of ids, so where the cursor is unique the content does not count.
             by_content: at.facts.is_table && (at.facts.is_timed() || !at.facts.cursor.is_unique),
             step: AsOfState::poll(None, 0, 0),
         };
@@ -194,9 +194,9 @@ struct AsOfPoll {
     past: PastView,
     low: LowWatermark,
     cursor: Option<u64>,
-    /// Where the window ends: a time, or an id.
+    /// The end of the window: a time, or an id.
     upto: Option<i128>,
-    /// It is not known what ids there are.
+    /// True if the greatest id is not known and has to be asked for.
     asks: bool,
     is_timed: bool,
     by_content: bool,
@@ -212,7 +212,7 @@ impl AsOfPoll {
                 let watermark = at.facts.watermark(&self.low, None).min(self.past.as_of);
                 let low = at.facts.clock.lowest_from(watermark).saturating_sub(at.behind(time, self.low.clock));
                 self.upto = time.map(|time| i128::from(time.saturating_add(grain(kind))));
-                // At the first look of a session not all that is open is known to be as old as it is.
+                // At the first look of a session the start of an open transaction may be earlier than seen.
                 state.filter(|_| self.low.number <= 1).map_or(i128::from(low), AsOfState::low)
             }
             None => {
@@ -224,7 +224,7 @@ impl AsOfPoll {
         Ok(())
     }
 
-    /// Below this no id can come any more. At the very first poll it is assumed.
+    /// The id below which no row can come any more. At the very first poll it is assumed.
     fn low_id(&self, at: &At<'_>) -> i128 {
         let (ids, block) = (&self.method.ids, at.facts.id_block);
         let (back, reached) = match (&self.method.state, ids.before(at.facts.watermark(&self.low, None))) {

@@ -21,16 +21,16 @@ pub struct Checkpoint {
 pub enum Resumed {
     /// The method resumes from it.
     From(Box<dyn Method>),
-    /// It is of another method.
+    /// A checkpoint of another method.
     OfAnotherMethod,
-    /// It belongs to another position or server: the offset was moved.
+    /// A checkpoint of another position or server: the offset was moved.
     Moved,
-    /// It cannot be read.
+    /// Unreadable text.
     Unreadable,
 }
 
 impl Checkpoint {
-    /// That of a method's present state; none if it has nothing to store.
+    /// The checkpoint of a method's present state; none if it has nothing to store.
     pub fn of(
         definition: &MethodDefinition,
         clock: ColumnClock,
@@ -61,7 +61,7 @@ impl MethodDefinition {
         self.words.map(|words| if clock.is_wall() { words.walls } else { words.instants })
     }
 
-    /// Whether a stored word is that of this version, or of one that can be read as it.
+    /// True if a stored word is that of this version, or of one that can be read as it.
     fn is_word(&self, stored: &str, clock: ColumnClock) -> bool {
         let is_older = clock.is_instant() && self.words.is_some_and(|words| words.instants == stored);
         self.word(clock) == Some(stored) || is_older

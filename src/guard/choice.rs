@@ -1,6 +1,6 @@
-//! The choice of a method for a table: the first of [`METHODS`] that is asked for and whose requirement holds, with what it
-//! does not cover and what would raise the level. And what the configuration refuses before anything is connected to: both
-//! read the same table.
+//! The choice of a method for a table: the first of [`METHODS`] that is asked for and whose requirement holds, with the
+//! cases it does not cover and the remedy that would raise the level. And the refusals of a configuration before
+//! anything is connected to: both read the same table.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Wanted {
     Named(&'static str),
 }
 
-/// The method of one table, and what it does not cover.
+/// The method of one table, and the cases it does not cover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// The method.
@@ -35,22 +35,22 @@ pub struct Choice {
 pub struct Configured<'a> {
     /// The database, if its address is a right one.
     pub database: Option<&'a str>,
-    /// Whether the cursor begins with a time; none if the mode is not a right one.
+    /// True if the cursor begins with a time; none if the mode is not a right one.
     pub is_timed: Option<bool>,
-    /// Whether every pass reads everything.
+    /// True if every pass reads everything.
     pub is_bulk: bool,
-    /// `query` is given.
+    /// True if `query` is given.
     pub has_query: bool,
-    /// `query.suffix` is given.
+    /// True if `query.suffix` is given.
     pub has_suffix: bool,
     /// `timestamp.delay.interval.ms`.
     pub delay: i64,
 }
 
-/// Why a configuration cannot have what it asks for.
+/// A configuration that cannot have what it asks for, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// In words.
+    /// The reason, in words.
     pub message: String,
     /// The other key that stands against it.
     pub key: &'static str,
@@ -74,12 +74,12 @@ impl Wanted {
         }
     }
 
-    /// Whether late rows are to be looked for.
+    /// True if late rows are to be looked for.
     pub fn finds_rows(self) -> bool {
         self.methods().any(MethodDefinition::finds_rows)
     }
 
-    /// The methods asked for, best first. Who wants none takes the fixed delay, where there is one.
+    /// The methods asked for, best first. Where none is wanted it is the fixed delay, if there is one.
     fn methods(self) -> impl Iterator<Item = &'static MethodDefinition> {
         let finds = |name: &str| METHODS.iter().any(|method| method.name == name && method.finds_rows());
         METHODS.iter().copied().filter(move |method| match self {
@@ -114,10 +114,10 @@ pub fn choose(wanted: Wanted, facts: &Facts) -> Result<Choice, Missing> {
     Err(missing.iter().find(|missing| !missing.reason.is_empty()).cloned().unwrap_or_default())
 }
 
-/// Whether a method can be used for a table: what all that look for rows have in common, and its own requirement.
+/// The requirement of a method against the facts of a table: that of all methods that look for rows, and its own.
 fn requirement(wanted: Wanted, method: &MethodDefinition, facts: &Facts) -> Result<Supported, Missing> {
     if !method.cursor.is_met(facts.is_timed()) {
-        // One that is for other cursors is not missed.
+        // A method for other cursors is told as missing only if it was asked for.
         let is_named = wanted != Wanted::Auto && method.finds_rows();
         return Err(match method.cursor {
             CursorNeed::Time if is_named => Missing::new("it needs a timestamp", "use mode=timestamp+incrementing"),
@@ -132,7 +132,7 @@ fn requirement(wanted: Wanted, method: &MethodDefinition, facts: &Facts) -> Resu
 }
 
 impl Choice {
-    /// `missing` is what the better ones lack, and what was asked for where it is none.
+    /// `missing` are the requirements that the better ones lack.
     fn of(method: &'static MethodDefinition, supported: Supported, missing: &[Missing]) -> Self {
         let Supported { except, partial, unused } = supported;
         let remedy = |missing: &Missing| Some(missing.remedy.clone()).filter(|remedy| !remedy.is_empty());
@@ -147,7 +147,7 @@ impl Choice {
             Level::Exact if partial.is_some() => Level::Partial,
             level => level,
         };
-        // What is exact under conditions would be so under fewer with what is not used.
+        // A method that is exact with exceptions would have fewer with the unused requirement.
         let is_less = level != Level::Exact || unused.is_some();
         let remedy = partial.iter().chain(missing).chain(&unused).find_map(remedy).filter(|_| is_less);
         Self { method, level, uncovered: except, remedy }
@@ -168,14 +168,14 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Why what a configuration asks for is not possible on any database it may lead to.
+/// The refusals of a configuration that asks for something impossible on every database it may lead to.
 pub fn refusals(wanted: Wanted, configured: &Configured<'_>) -> Vec<Refusal> {
     let Wanted::Named(word) = wanted else { return Vec::new() };
     let delay = "timestamp.delay.interval.ms";
     let mut found = Vec::new();
     let mut methods = METHODS.iter().filter(|method| method.name == word).map(|method| method.refusal(configured));
     let first = methods.next().flatten();
-    // One of the name that is possible is enough.
+    // One possible method of that name is enough.
     found.extend(first.filter(|_| methods.all(|other| other.is_some())));
     if wanted.finds_rows() && configured.delay < 0 {
         let message = format!("{word} is not possible with a negative {delay}, which reads beyond the clock");

@@ -24,12 +24,12 @@ impl ColumnClock {
         Self { zone: kind.is_wall().then_some(zone) }
     }
 
-    /// Whether the column holds wall clocks.
+    /// True if the column holds wall clocks.
     pub fn is_wall(&self) -> bool {
         self.zone.is_some()
     }
 
-    /// Whether a column's times are the same numbers as instants.
+    /// True if a column's times are the same numbers as instants.
     pub fn is_instant(&self) -> bool {
         self.zone.is_none_or(|zone| zone.is_utc())
     }
@@ -50,7 +50,7 @@ impl ColumnClock {
         LowWatermark { clock: self.lowest_from(low.clock), known: lowest(low.known), ..low.clone() }
     }
 
-    /// Whether this one shows earlier times than another did: the writers' zone has been changed to one further west.
+    /// True if this one shows earlier times than another did: the writers' zone has been changed to one further west.
     pub fn is_behind(&self, other: &Self, instant: Micros) -> bool {
         self.at(instant) < other.at(instant)
     }

@@ -1,4 +1,4 @@
-//! What is known of a table as far as its guard depends on it, and the sentences that several methods say of it.
+//! Facts of a table that its guard depends on, and the sentences about it that several methods share.
 
 use std::time::Duration;
 
@@ -6,26 +6,26 @@ use super::column_clock::ColumnClock;
 use super::watermark::LowWatermark;
 use crate::model::{CursorKind, Micros, micros_of};
 
-/// A table, the database it is in, and what is configured.
+/// A table, its database, and the configured settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Its cursor.
     pub cursor: CursorFacts,
     /// The configured settings.
     pub settings: Settings,
-    /// Rows tell their transaction, and a snapshot which ones it may not hold.
+    /// Snapshots: rows tell their transaction, and a view which ones it may not hold.
     pub snapshots: Capability,
-    /// It can be read as of a time.
+    /// Reads as of a time.
     pub past: Capability,
-    /// It can be seen when the open transactions that may write it began.
+    /// Start times of the open transactions that may write it.
     pub writers: Capability,
-    /// How long before it can be seen a transaction may have taken the time it writes.
+    /// The lag between the time a transaction writes and the moment it can be seen to be open, at most.
     pub visibility_lag: Duration,
-    /// How far back late rows are looked for where nothing better is known.
+    /// The width of the window where nothing better is known.
     pub window: Duration,
-    /// How many ids a session or node takes at once, to use some of them later; 0 if it takes one at a time.
+    /// The number of ids a session or node takes at once, to use some of them later; 0 if it takes one at a time.
     pub id_block: u64,
-    /// A row is what was written: no view or query, whose columns may be others each time they are read.
+    /// True if a row is stored as it was written: no view or query, whose columns may change from read to read.
     pub is_table: bool,
     /// The clock of the timestamp column.
     pub clock: ColumnClock,
@@ -34,30 +34,30 @@ pub struct Facts {
 /// The cursor of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CursorFacts {
-    /// There is none: every pass reads everything.
+    /// True if there is no cursor: every pass reads everything.
     pub is_bulk: bool,
     /// The kind of its time, if it begins with one.
     pub time_kind: Option<CursorKind>,
     /// The kind of its ids, if it has one.
     pub id_kind: Option<CursorKind>,
-    /// Its times are instants, whoever writes them.
+    /// True if its times are instants, whoever writes them.
     pub is_zoned: bool,
-    /// It tells rows of one timestamp apart.
+    /// True if it tells rows of one timestamp apart.
     pub is_total: bool,
-    /// No two rows share a cursor, by the catalog.
+    /// True if no two rows share a cursor, by the catalog.
     pub is_unique: bool,
-    /// No two rows share an id, by the catalog.
+    /// True if no two rows share an id, by the catalog.
     pub has_unique_ids: bool,
 }
 
 /// The configured settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// `query.suffix` is given.
+    /// True if `query.suffix` is given.
     pub has_suffix: bool,
-    /// `timestamp.delay.interval.ms` is positive.
+    /// True if `timestamp.delay.interval.ms` is positive.
     pub has_delay: bool,
-    /// It is negative: rows are read ahead of the clock.
+    /// True if it is negative: rows are read ahead of the clock.
     pub has_lead: bool,
     /// `commit.guard.max.wait.ms`.
     pub max_wait: Duration,
@@ -68,21 +68,21 @@ pub struct Settings {
 /// `commit.guard.on.timeout`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// Wait on.
+    /// Goes on waiting.
     Hold,
-    /// Read on, and remember what was read as long as the process runs.
+    /// Reads on, and remembers the rows as long as the process runs.
     Rescan,
     /// The table fails.
     Fail,
 }
 
-/// Whether the database offers something: what is not covered by it, or what is missing.
+/// Something that the database may offer: the cases not covered by it, or the missing requirement.
 pub type Capability = Result<String, Missing>;
 
 /// The requirement that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
-    /// In words that follow a colon; empty if there is nothing to say.
+    /// The reason, in words that follow a colon; empty if there is nothing to say.
     pub reason: String,
     /// The remedy; empty if nothing does.
     pub remedy: String,
@@ -93,9 +93,9 @@ pub struct Missing {
 pub struct Supported {
     /// The cases not covered.
     pub except: String,
-    /// It finds rows by ids that rows may share; what would change that.
+    /// The remedy where it finds rows by ids that rows may share.
     pub partial: Option<Missing>,
-    /// It would cover more with this.
+    /// The requirement with which it would cover more.
     pub unused: Option<Missing>,
 }
 
@@ -106,12 +106,12 @@ impl Missing {
 }
 
 impl Facts {
-    /// Whether the cursor begins with a time, else with an id.
+    /// True if the cursor begins with a time, else with an id.
     pub fn is_timed(&self) -> bool {
         self.cursor.time_kind.is_some()
     }
 
-    /// Whether the open transactions are seen; else they are taken to be open no longer than the window.
+    /// True if the open transactions are seen; else they are taken to be open no longer than the window.
     pub fn sees_writers(&self) -> bool {
         self.writers.is_ok()
     }
@@ -164,7 +164,7 @@ impl Facts {
         format!("transactions open for longer than {} s (commit.guard.window.ms)", self.window.as_secs_f64())
     }
 
-    /// Whether rows of one timestamp can be told apart: of a view or a query only the cursor tells them.
+    /// The requirement that rows of one timestamp can be told apart: of a view or a query only the cursor tells them.
     pub(super) fn rows_told_apart(&self) -> Result<(), Missing> {
         if self.cursor.is_total || self.is_table {
             Ok(())

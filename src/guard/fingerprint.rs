@@ -1,5 +1,5 @@
-//! Row fingerprints: a hash of a row's place in the order of the cursor, and one of its content. What rows that were read
-//! are known by afterwards.
+//! Row fingerprints: a hash of a row's place in the order of the cursor, and one of its content. Rows that were read
+//! are known by them afterwards.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -38,7 +38,7 @@ pub enum Content<'a> {
     Text(&'a dyn Fn() -> RowText),
 }
 
-/// Rows that have been seen; of rows that nothing tells apart it is known how many there were.
+/// A multiset of row fingerprints: rows that nothing tells apart are counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FingerprintBag {
     counts: HashMap<RowFingerprint, u32, BuildHasherDefault<Hashed>>,
@@ -51,7 +51,7 @@ impl std::hash::Hash for RowFingerprint {
     }
 }
 
-/// Hashes what is a hash already.
+/// A hasher for values that are hashes already.
 #[derive(Debug, Clone, Copy, Default)]
 struct Hashed(u64);
 
@@ -135,7 +135,7 @@ impl FingerprintBag {
         self.len += 1;
     }
 
-    /// How many rows of a fingerprint there are.
+    /// The number of rows with a fingerprint.
     pub fn count(&self, fingerprint: RowFingerprint) -> u32 {
         self.counts.get(&fingerprint).copied().unwrap_or_default()
     }
@@ -173,12 +173,12 @@ impl FingerprintBag {
         self.len += other.len;
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there is none.
+    /// True if there is no row.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

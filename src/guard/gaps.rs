@@ -35,22 +35,22 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// How many gaps are kept; beyond that the lowest are given up, and it is said. The load of a table whose rows were
-/// deleted here and there passes many, until it is known that nothing is open that could fill them.
+/// The most gaps that are kept; beyond that the lowest are given up, and it is said. The load of a table whose rows
+/// were deleted here and there passes many, until it is known that nothing is open that could fill them.
 const MOST: usize = 100_000;
-/// How many characters of them ride in an offset: nearly always all of them, for a gap is some four, and what is left out
-/// may be lost.
+/// The most characters of them in an offset: nearly always all of them, for a gap is some four. Gaps left out may be
+/// lost.
 const STORED: usize = 1 << 19;
-/// How many gaps one statement looks into.
+/// The number of gaps that one statement looks into.
 const GAPS_AT_ONCE: usize = 500;
 
-/// What is kept from poll to poll, and stored with the offset. Ids are moved into the unsigned range, order kept.
+/// The state from poll to poll, stored with the offset. Ids are moved into the unsigned range, order kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct GapsState {
-    /// Ids below it cannot come any more.
+    /// The id below which none can come any more.
     low: u64,
     gaps: RangeSet,
-    /// There were more gaps than were stored.
+    /// True if there were more gaps than were stored.
     is_cut: bool,
 }
 
@@ -79,18 +79,18 @@ impl GapsState {
         GapsStep { gaps: looked, next: GapsState { low, gaps, is_cut: false }, last: cursor }
     }
 
-    /// How many ids lie in gaps.
+    /// The number of ids in gaps.
     pub(super) fn count(&self) -> u64 {
         self.gaps.count()
     }
 
-    /// Whether gaps are not known that there were when it was stored.
+    /// True if it was stored with fewer gaps than there were.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// `low;end;steps`: from the end of the highest gap downwards, how many ids are a gap, how many are none, and so on;
-    /// then `;cut` if there are more.
+    /// `low;end;steps`: from the end of the highest gap downwards, the lengths of gaps and of the ranges between them
+    /// in turn; then `;cut` if there are more.
     pub(super) fn to_text(&self) -> String {
         self.to_text_of(STORED)
     }
@@ -154,7 +154,8 @@ impl GapsStep {
 
     /// The state once everything is read, and whether gaps were given up because there were too many.
     pub(super) fn finish(self) -> (GapsState, bool) {
-        // What could fill a gap below the low watermark had ended before the view, so its row would have been there.
+        // A transaction that could fill a gap below the low watermark had ended before the view, so its row would have
+        // been there.
         let (gaps, gave_up) = highest(self.next.gaps.from(self.next.low), MOST);
         (GapsState { low: self.next.low, gaps, is_cut: false }, gave_up)
     }
@@ -248,9 +249,9 @@ struct GapsPoll {
     /// The time since when all that is open began.
     closed: Micros,
     cursor: Option<u64>,
-    /// The gaps are left for another poll.
+    /// True if the gaps are left for another poll.
     leaves: bool,
-    /// It is not known what ids there are.
+    /// True if the greatest id is not known and has to be asked for.
     asks: bool,
 }
 
@@ -260,7 +261,7 @@ impl Poll for GapsPoll {
             None if self.asks => return Ok(Turn::Ask(Question::GreatestId)),
             None => {}
             Some(Answer::GreatestId(greatest)) => {
-                // What begins from now on gets greater ones.
+                // Transactions that begin from now on get greater ids.
                 self.method.ids = IdHistory::new(greatest.and_then(|id| number(&id, self.kind)));
                 let (state, ids) = (self.method.state.as_deref(), &self.method.ids);
                 self.step = GapsState::poll(state, ids, Some(self.closed), self.cursor, self.leaves);

@@ -48,7 +48,7 @@ fn bound(holding: &Holding<'_>) -> Result<Bound> {
             OnTimeout::Rescan | OnTimeout::Hold => {}
         }
     }
-    // A moment's wait is none.
+    // A moment's wait is not told.
     let is_long = waits > LONG_WAIT && seen.low.oldest.is_some();
     let upper = Some(at.value(at.facts.clock.lowest_from(watermark))?);
     Ok(Bound { upper, blocker: is_long.then_some(blocker), ..Bound::default() })

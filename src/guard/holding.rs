@@ -1,9 +1,9 @@
-//! Rows that are held back, or not, beside an open transaction: what `window` and `hold` have in common.
+//! Holding rows back beside an open transaction: the common part of `window` and `hold`.
 
 use super::method::Holding;
 use crate::error::{Error, ErrorKind};
 
-/// More rows are never remembered: nothing newer is read, whatever `commit.guard.on.timeout` says.
+/// The most rows that are ever remembered: beyond it nothing newer is read, whatever `commit.guard.on.timeout` says.
 pub(super) const MOST_REMEMBERED: usize = 1_000_000;
 
 /// The oldest open transaction, in words.

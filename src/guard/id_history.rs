@@ -1,9 +1,9 @@
-//! The ids that had been handed out by when, in memory only: what begins later than a time gets ids beyond those seen
-//! before it.
+//! The history of handed out ids, in memory only: a transaction that begins later than a time gets ids beyond those
+//! seen before it.
 
 use crate::model::{CursorKind, CursorValue, Micros};
 
-/// How many observations are remembered to find the id that had been reached at a time.
+/// The number of observations remembered, to find the id that had been reached at a time.
 const OBSERVATIONS: usize = 64;
 
 /// The ids that had been reached at observations.
@@ -34,7 +34,7 @@ pub(super) fn value(number: u64, kind: CursorKind) -> CursorValue<'static> {
 }
 
 impl IdHistory {
-    /// That of a new connection.
+    /// The history of a new connection.
     pub(super) fn new(greatest: Option<u64>) -> Self {
         Self { observed: Vec::new(), greatest }
     }
@@ -46,7 +46,7 @@ impl IdHistory {
         let Some(reached) = self.greatest.max(cursor) else { return next };
         next.observed.push((clock, reached));
         if next.observed.len() > OBSERVATIONS {
-            // Every other one is enough for what is long ago.
+            // For the distant past every second observation is enough.
             let mut index = 0;
             next.observed.retain(|_| {
                 index += 1;
@@ -56,7 +56,7 @@ impl IdHistory {
         next
     }
 
-    /// Ids up to this one had been handed out before a time; what happened at the very same time is not known.
+    /// The greatest id handed out before a time; none is counted that was handed out at the very same time.
     pub(super) fn before(&self, time: Micros) -> Option<u64> {
         self.observed.iter().filter(|(clock, _)| *clock < time).map(|(_, reached)| *reached).max()
     }

@@ -1,4 +1,4 @@
-//! When a window, or the gaps, are left for another poll: looking into them took long, and was done a moment ago.
+//! Intervals between looks into a window or the gaps, where looking took long and was done a moment ago.
 
 use super::method::At;
 use crate::model::Micros;
@@ -6,19 +6,19 @@ use crate::model::Micros;
 /// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most.
 const QUICK: Micros = 20_000;
 
-/// When late rows are looked for again, in memory only.
+/// The time of the next look for late rows, in memory only.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Leave {
     due: Option<Micros>,
 }
 
 impl Leave {
-    /// Whether looking for late rows is left for another poll.
+    /// True if looking for late rows is left for another poll.
     pub(super) fn leaves(&self, at: &At<'_>) -> bool {
         !at.once && self.due.is_some_and(|due| at.steady < due)
     }
 
-    /// They were looked for, which took so long.
+    /// Notes the time that a look for late rows took.
     pub(super) fn looked(&mut self, took: Micros, steady: Micros) {
         self.due = (took > QUICK).then(|| steady.saturating_add(took.saturating_mul(9)));
     }

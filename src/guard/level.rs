@@ -1,11 +1,12 @@
-//! What is promised about rows that commit late.
+//! Levels: promises about rows that commit late.
 
 /// A promise about late rows, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Neither lost nor repeated.
     Exact,
-    /// Neither lost nor repeated, but for rows of an id that was read before they came: those are lost, as in the reference.
+    /// Neither lost nor repeated, but for rows of an id that was read before they came: those are lost, as in Kafka
+    /// Connect.
     Partial,
     /// Neither lost nor repeated, but rows wait until the transactions that are open have ended.
     Hold,
@@ -13,7 +14,7 @@ pub enum Level {
     Rescan,
     /// Not lost if they come within a fixed delay.
     Delay,
-    /// Lost, as in the reference.
+    /// Lost, as in Kafka Connect.
     Off,
 }
 
@@ -21,7 +22,7 @@ impl Level {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Exact, Self::Partial, Self::Hold, Self::Rescan, Self::Delay, Self::Off];
 
-    /// Whether late rows are looked for.
+    /// True if late rows are looked for.
     pub fn finds_rows(self) -> bool {
         !matches!(self, Level::Delay | Level::Off)
     }

@@ -1,8 +1,8 @@
-//! The contract between a method and whoever polls for it. One poll of a table: [`Method::begin`] with what was
-//! observed; [`Poll::next`], which asks until it can say what to read; the rows of the page, each told by
-//! [`Poll::mark`] and [`Poll::emitted`]; the rows of the late queries, each offered by [`Poll::offer`]; [`Poll::end`].
-//! Nothing changes in the method: its next state is in the [`Outcome`], and takes its place once the rows are on their
-//! way. A poll that fails leaves no trace.
+//! The contract between a method and the poller. One poll of a table: [`Method::begin`] with the observation;
+//! [`Poll::next`], which asks until it has the plan of what to read; the rows of the page, each told by [`Poll::mark`]
+//! and [`Poll::emitted`]; the rows of the late queries, each offered by [`Poll::offer`]; [`Poll::end`]. Nothing changes
+//! in the method: its next state is in the [`Outcome`], and takes its place once the rows are on their way. A poll that
+//! fails leaves no trace.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ pub trait Poll: Send {
     /// Of a position that is no cursor of the table, or an answer to another question.
     fn next(&mut self, at: &At<'_>, answer: Option<Answer>) -> Result<Turn>;
 
-    /// Whether rows of the page have to tell their transaction.
+    /// True if rows of the page have to tell their transaction.
     fn wants_xids(&self) -> bool {
         false
     }
@@ -95,7 +95,7 @@ pub struct Mark {
     pub number: i128,
 }
 
-/// Where a table stands at a poll.
+/// The state of a table at a poll.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
     /// The table.
@@ -104,11 +104,11 @@ pub struct At<'a> {
     pub position: Option<&'a Position>,
     /// The newest time the table is known to have, as the column holds it.
     pub newest: Option<Micros>,
-    /// Stands for the columns that rows hold.
+    /// A fingerprint of the columns that rows hold.
     pub columns: u32,
     /// A clock of this process that only goes forward.
     pub steady: Micros,
-    /// The table is read to its end once.
+    /// True if the table is read to its end once.
     pub once: bool,
 }
 
@@ -121,29 +121,29 @@ pub struct Seen {
     pub view: SeenView,
     /// The lowest time the clock may have shown since the last poll, where it has stepped back; an instant.
     pub stepped_back: Option<Micros>,
-    /// The observation is that of the last poll.
+    /// True if the observation is that of the last poll.
     pub is_same: bool,
-    /// It is the first poll of the table on this connection.
+    /// True if it is the first poll of the table on this connection.
     pub is_first_here: bool,
 }
 
 /// The view that a poll reads in.
 #[derive(Debug, Clone)]
 pub enum SeenView {
-    /// None in common.
+    /// No common view.
     None,
     /// One snapshot.
     Snapshot(ViewAnswer),
-    /// As of a time.
+    /// The database as of a time.
     AsOf(PastView),
 }
 
-/// A poll asks, or says what to read.
+/// The turn of a poll: a question, or the plan of what to read.
 #[derive(Debug)]
 pub enum Turn {
-    /// It has to know this first.
+    /// A question that has to be answered first.
     Ask(Question),
-    /// This is to be read.
+    /// The queries to be run.
     Read(ReadPlan),
 }
 
@@ -152,7 +152,7 @@ pub enum Turn {
 pub enum Question {
     /// The greatest id there is.
     GreatestId,
-    /// Where the rows are stored.
+    /// The storage of the rows.
     Storage,
     /// The rows from here to the cursor.
     Window {
@@ -165,7 +165,7 @@ pub enum Question {
         from: CursorValue<'static>,
         /// The time.
         as_of: Micros,
-        /// Rows of other content are other rows.
+        /// True if rows of other content are other rows.
         by_content: bool,
     },
 }
@@ -175,7 +175,7 @@ pub enum Question {
 pub enum Answer {
     /// The greatest id, if there is one.
     GreatestId(Option<CursorValue<'static>>),
-    /// Where the rows are stored.
+    /// The storage of the rows.
     Storage(String),
     /// The rows of the window.
     Window(FingerprintBag),
@@ -186,9 +186,9 @@ pub enum Answer {
 /// A window as of a time, as far as it is known.
 #[derive(Debug)]
 pub enum Before {
-    /// It is the same as now.
+    /// The same rows as now.
     Same,
-    /// These were its rows.
+    /// Other rows than now.
     Rows(FingerprintBag),
     /// The database has forgotten that time, or the table was another one.
     Forgotten,
@@ -199,7 +199,7 @@ pub enum Before {
 pub struct ReadPlan {
     /// The late queries.
     pub queries: Vec<LateQuery>,
-    /// How many rows are remembered.
+    /// The number of rows remembered.
     pub remembered: usize,
     /// The notices.
     pub notices: Vec<Notice>,
@@ -227,11 +227,11 @@ pub enum LateQuery {
 /// A notice about a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// From here on loss cannot be excluded.
+    /// Loss cannot be excluded from here on.
     Risk(String),
-    /// Rows come again, or something else an operator should know.
+    /// A warning: rows come again, or something else an operator should know.
     Warn(&'static str),
-    /// Something worth a line.
+    /// An event worth a line in the log.
     Info(&'static str),
 }
 
@@ -240,37 +240,37 @@ pub enum Notice {
 pub struct Outcome {
     /// The method's next state.
     pub method: Box<dyn Method>,
-    /// Where the next window begins, of a table with times.
+    /// The low end of the next window, of a table with times.
     pub low: Option<Micros>,
     /// Ids that may still become visible below the cursor.
     pub hidden: u64,
-    /// It has to be stored although no row was emitted: a restart could not resume from what is stored.
+    /// True if it has to be stored although no row was emitted: a restart could not resume from the stored checkpoint.
     pub must_store: bool,
     /// The notices.
     pub notices: Vec<Notice>,
 }
 
-/// The facts that decide how far a page is read.
+/// The facts that decide the bound of a page.
 #[derive(Debug)]
 pub struct Holding<'a> {
-    /// Where the table stands.
+    /// The state of the table.
     pub at: &'a At<'a>,
     /// The observation.
     pub seen: &'a Seen,
-    /// How many rows are remembered.
+    /// The number of rows remembered.
     pub remembered: usize,
 }
 
-/// How far a page is read.
+/// The end of a page.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Bound {
-    /// Below this only.
+    /// The value that the page stays below.
     pub upper: Option<CursorValue<'static>>,
     /// The blocker that newer rows wait for.
     pub blocker: Option<String>,
     /// The level meanwhile, if it is not the method's.
     pub level: Option<Level>,
-    /// Reading goes on beside this, which costs the promise.
+    /// The transaction beside which reading goes on, which costs the promise.
     pub despite: Option<String>,
 }
 
@@ -283,8 +283,8 @@ impl At<'_> {
         }
     }
 
-    /// How far the times of the table may lie behind the database's clock, because they were written in another zone
-    /// and do not tell: no more than its newest one does. `clock` is an instant.
+    /// The lag of the table's times behind the database's clock, at most, because they were written in another zone
+    /// that they do not tell: no more than its newest one lags. `clock` is an instant.
     pub(super) fn behind(&self, time: Option<Micros>, clock: Micros) -> Micros {
         let clock = self.facts.clock.at(clock);
         let newest = time.into_iter().chain(self.newest.filter(|newest| *newest <= clock)).max();
@@ -326,7 +326,7 @@ pub(super) fn another_answer() -> Error {
     Error::internal("the guard was given an answer to another question")
 }
 
-/// Whether a cursor value is not below another of its kind.
+/// True if a cursor value is not below another of its kind.
 pub fn is_at_or_above(value: &CursorValue<'_>, low: &CursorValue<'_>) -> bool {
     match (value, low) {
         (CursorValue::Timestamp(value), CursorValue::Timestamp(low))
@@ -338,7 +338,7 @@ pub fn is_at_or_above(value: &CursorValue<'_>, low: &CursorValue<'_>) -> bool {
     }
 }
 
-/// How far a page is read where nothing is held back.
+/// The bound of methods that hold nothing back: none.
 pub(super) fn unbounded(_: &Holding<'_>) -> Result<Bound> {
     Ok(Bound::default())
 }

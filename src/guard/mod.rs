@@ -1,6 +1,6 @@
 //! Late commits: rows that become visible below the cursor after it has passed them, and the methods that find them.
-//! Pure: what was observed of the database comes in, what to read and the next state go out. No I/O, no clock, no
-//! configuration, no SQL; `task::guard` observes, asks and reads, and the checkpoint rides in the offset.
+//! Pure: observations of the database come in, queries and the next state go out. No I/O, no clock, no configuration,
+//! no SQL; `task::guard` observes, asks and reads, and the checkpoint rides in the offset.
 //!
 //! Glossary:
 //! - *cursor*: the position of the last row that was emitted in order: a time and an id, or one of them.
@@ -66,7 +66,7 @@ pub static METHODS: &[&MethodDefinition] = &[
     &off::DEFINITION,
 ];
 
-/// A method: what it is called, what it promises, where it can be used, and how it begins.
+/// The definition of a method: its name, its level, its requirement, and its first state.
 pub struct MethodDefinition {
     /// Its name in `commit.guard`, status, `explain` and `offsets list`. Two that do the same on different databases
     /// share it.
@@ -79,13 +79,13 @@ pub struct MethodDefinition {
     pub needs: Needs,
     /// The cursors it works for.
     pub cursor: CursorNeed,
-    /// Whether it works for tables only, not for queries.
+    /// True if it works for tables only, not for queries.
     pub tables_only: bool,
     /// The databases that may offer it; all where none are named.
     pub databases: &'static [&'static str],
-    /// Whether it can be used for a table.
+    /// Its requirement against the facts of a table.
     pub requirement: fn(&Facts) -> Result<Supported, Missing>,
-    /// How far a page may be read beside open transactions.
+    /// The bound of a page beside open transactions.
     pub bound: fn(&Holding<'_>) -> crate::error::Result<Bound>,
     /// Its state from the text of a checkpoint, or before the first poll of a table; none if the text is not one.
     pub resume: fn(Option<&str>) -> Option<Box<dyn Method>>,
@@ -94,9 +94,9 @@ pub struct MethodDefinition {
 /// The words of a method's checkpoints; another version is another word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
-    /// Where its times are instants. The first version held instants for wall clocks, too.
+    /// The word where its times are instants. The first version held instants for wall clocks, too.
     pub instants: &'static str,
-    /// Where its times are wall clocks.
+    /// The word where its times are wall clocks.
     pub walls: &'static str,
 }
 
@@ -114,14 +114,14 @@ pub enum CursorNeed {
 }
 
 impl MethodDefinition {
-    /// Whether late rows are looked for.
+    /// True if late rows are looked for.
     pub fn finds_rows(&self) -> bool {
         self.needs != Needs::Nothing
     }
 }
 
 impl CursorNeed {
-    /// Whether a cursor that begins with a time, or one of ids, is such a one.
+    /// True if a cursor that begins with a time, or one of ids, is such a one.
     pub fn is_met(self, is_timed: bool) -> bool {
         match self {
             CursorNeed::Bulk => false,

@@ -1,5 +1,5 @@
-//! Rows of the window that have been emitted, in memory only: what tells them from late ones when the table was written
-//! anew, and with it the transaction ids of all rows.
+//! Rows of the window that have been emitted, in memory only: they tell emitted rows from late ones when the table was
+//! rewritten, and with it the transaction ids of all rows.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use super::fingerprint::RowFingerprint;
 use crate::model::Micros;
 
-/// How many rows of the window are remembered; beyond that a table that is written anew repeats some.
+/// The most rows of the window that are remembered; beyond that a table that is rewritten repeats some.
 const MOST: usize = 200_000;
 
 /// A row that was emitted, and its time.
 pub(super) type Emitted = (Micros, RowFingerprint);
 
-/// The rows that were emitted lately. A value: what a poll adds is shared by the states before and after it.
+/// The rows emitted lately. A value: the rows that a poll adds are shared by the states before and after it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
-    /// Where they are stored, as far as it was looked.
+    /// Their storage, as far as it was looked.
     pub(super) storage: Option<String>,
     /// The rows that each poll has emitted, with their latest time.
     polls: VecDeque<(Micros, Arc<[Emitted]>)>,
@@ -24,7 +24,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// How many rows there were of each, if they are stored elsewhere now.
+    /// The number of rows of each, if they are stored elsewhere now.
     pub(super) fn known_at(&self, storage: &str) -> Option<HashMap<Emitted, u32>> {
         let is_elsewhere = self.storage.as_ref().is_some_and(|before| *before != storage);
         is_elsewhere.then(|| {
@@ -35,7 +35,7 @@ impl Recent {
         })
     }
 
-    /// The same with what one more poll has emitted; what is before `from` is forgotten.
+    /// The same with the rows of one more poll; rows before `from` are forgotten.
     pub(super) fn with(&self, storage: Option<String>, emitted: Vec<Emitted>, from: Micros) -> Self {
         let mut next = self.clone();
         next.storage = storage.or(next.storage);

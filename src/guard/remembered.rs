@@ -1,12 +1,12 @@
-//! The rows of a window that have been emitted. A value: the states before and after a poll share what has not changed,
-//! so a poll costs what it adds. Of more rows than an offset holds a sketch is kept as they come.
+//! The rows of a window that have been emitted. A value: the states before and after a poll share the unchanged part,
+//! so a poll costs only the rows it adds. For more rows than an offset holds a sketch is kept as they come.
 
 use std::sync::Arc;
 
 use super::fingerprint::{FingerprintBag, RowFingerprint};
 use super::sketch::Sketch;
 
-/// How many rows ride in an offset one by one: 64 KiB.
+/// The most rows that an offset holds one by one: 64 KiB.
 pub(super) const STORED: usize = 4_096;
 
 /// Rows that were emitted.
@@ -20,7 +20,7 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    /// How many there are.
+    /// Their number.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -84,7 +84,7 @@ mod tests {
 
     fn bag(places: impl Iterator<Item = u64>) -> FingerprintBag {
         let mut bag = FingerprintBag::default();
-        // Some are not told apart by anything.
+        // Some rows have the same fingerprint.
         places.for_each(|place| bag.add(RowFingerprint { place: place / 3 * 2 + place % 2, content: 7 }));
         bag
     }

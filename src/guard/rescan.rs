@@ -1,4 +1,4 @@
-//! The method `rescan`: what is younger than a fixed time is read again and again. For databases that do not show their
+//! The method `rescan`: rows younger than a fixed time are read again and again. For databases that do not show their
 //! transactions. Keeps the state of `window`.
 
 use super::facts::{Facts, Missing, Supported, joined};
@@ -28,7 +28,7 @@ fn requirement(facts: &Facts) -> Result<Supported, Missing> {
         Err(missing) if missing.reason.is_empty() => facts.of_unseen_writers(),
         Err(missing) => format!("{}: {}", facts.of_unseen_writers(), missing.reason),
     };
-    let restart = "a restart may repeat what is looked for";
+    let restart = "a restart may repeat rows of the window";
     let except = joined(&[restart, &facts.of_times(), &facts.of_shared_cursors(), &unseen]);
     Ok(Supported { except, partial: None, unused: facts.writers.clone().err() })
 }

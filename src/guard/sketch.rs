@@ -1,8 +1,8 @@
 //! Set reconciliation: a sketch (invertible Bloom lookup table) of fixed size that stands for more rows than an offset
-//! holds. It tells how two sets differ, whatever their size, as long as they do not differ by more than it has room for:
-//! the rows that were remembered are recovered from it and from those that are there now, less what has come or gone
-//! meanwhile. The sketch of a set that grows is the sum of those of its parts (Eppstein, Goodrich, Uyeda, Varghese: What's
-//! the Difference? Efficient Set Reconciliation without Prior Context, 2011, section 3).
+//! holds. It tells how two sets differ, whatever their size, as long as they do not differ by more than it has room
+//! for: the rows that were remembered are recovered from it and from those that are there now, less those that have
+//! come or gone meanwhile. The sketch of a set that grows is the sum of those of its parts (Eppstein, Goodrich, Uyeda,
+//! Varghese: What's the Difference? Efficient Set Reconciliation without Prior Context, 2011, section 3).
 
 use std::collections::HashSet;
 
@@ -13,12 +13,12 @@ use super::fingerprint::{FingerprintBag, RowFingerprint};
 
 /// Every row is in one cell of each part.
 const PARTS: usize = 3;
-/// Cells of a part, so that all take 64 KiB as text.
+/// The cells of a part, so that all take 64 KiB as text.
 const CELLS: usize = 1_170;
-/// What a cell takes as bytes.
+/// The bytes of a cell.
 const CELL_BYTES: usize = 14;
 
-/// Stands for rows.
+/// A sketch of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sketch {
     cells: Vec<Cell>,
@@ -27,7 +27,7 @@ pub struct Sketch {
 /// The sum of the rows that are in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Cell {
-    /// Counts around; what is left of a difference is small.
+    /// The count of rows, which wraps around; that of a difference is small.
     count: u16,
     keys: u64,
     checks: u32,
@@ -76,9 +76,9 @@ impl Sketch {
         self.add(key(row, nth), 1);
     }
 
-    /// Of the rows that are there now those that are in the sketch; none if too many have come or gone.
+    /// The rows of `there` that are in the sketch; none if too many have come or gone.
     pub fn among(mut self, there: FingerprintBag) -> Option<FingerprintBag> {
-        // What is left are the rows that have come, counted as less than none, and those that have gone.
+        // The difference: rows that have come, with a negative count, and rows that have gone.
         there.each().for_each(|(fingerprint, nth)| self.add(key(fingerprint, nth), u16::MAX));
         let mut come = HashSet::new();
         let mut next: Vec<usize> = (0..self.cells.len()).collect();
@@ -142,7 +142,7 @@ impl Sketch {
 mod tests {
     use super::*;
 
-    /// By how many rows two sets may differ, nearly always: 0.818 of the cells for three parts, less some.
+    /// The number of rows by which two sets may differ, nearly always: 0.818 of the cells for three parts, less some.
     const DIFFERENCE: usize = 2_500;
 
     fn rows(places: impl Iterator<Item = u64>) -> FingerprintBag {

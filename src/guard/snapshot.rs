@@ -1,8 +1,8 @@
 //! The method `snapshot`: late rows are found by the transactions that wrote them. Each poll is one view of the database; a row below
 //! the cursor is late if the transaction that wrote it was not visible in the view before. Exact, never waits.
 //!
-//! Between two polls this holds, and is what a restart goes on from: every row at or below the cursor that was visible
-//! in the last view has been emitted, and none whose id is hidden, unsure, or not below the end of that view.
+//! The invariant between two polls, from which a restart resumes: every row at or below the cursor that was visible in
+//! the last view has been emitted, and none whose id is hidden, unsure, or not below the end of that view.
 //!
 //! Ids are those of transactions *and subtransactions*, of 64 bits. The list of running transactions that a view has
 //! names no subtransaction, so every id that had been handed out is asked for by itself, after the view was taken.
@@ -37,7 +37,7 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
     resume,
 };
 
-/// How much further back than the window of the next poll is expected to reach rows are remembered that were emitted.
+/// The distance by which rows that were emitted are remembered below the window expected for the next poll.
 const MARGIN: Micros = 60_000_000;
 
 /// A transaction takes its time a moment before it can be seen to be open.
@@ -45,7 +45,7 @@ pub(super) const SLACK: Micros = 1_000_000;
 /// Ids further apart than this cannot be told apart by the 32 bits a row has.
 const REACH: u64 = 1 << 31;
 
-/// What is kept from poll to poll, and stored with the offset.
+/// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SnapshotState {
     xmin: u64,
@@ -55,24 +55,24 @@ pub(super) struct SnapshotState {
     low: Micros,
 }
 
-/// Where the cursor of a table stands.
+/// The cursor of a table, and the clocks around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct CursorState {
     /// Its time; none before the first row.
     pub(super) time: Option<Micros>,
     /// The lowest time the clock may have shown since the last poll, where it has stepped back.
     pub(super) stepped_back: Option<Micros>,
-    /// How far the times of the table may lie behind the database's clock, because they were written in another zone
-    /// and do not tell: no more than its newest one does.
+    /// The lag of the table's times behind the database's clock, at most, because they were written in another zone
+    /// that they do not tell: no more than its newest one lags.
     pub(super) behind: Micros,
-    /// The view is that of the last poll, which had more to read than a page.
+    /// True if the view is that of the last poll, which had more to read than a page.
     pub(super) is_same_view: bool,
 }
 
 /// Rows at or below the cursor and at or above a time whose id is among these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LateRange {
-    /// They are late, and are to be emitted; else only their ids are wanted.
+    /// True if they are late, and are to be emitted; else only their ids are wanted.
     pub(super) emit: bool,
     /// The low end of the window, slack included.
     pub(super) low: Micros,
@@ -80,19 +80,19 @@ pub(super) struct LateRange {
     pub(super) ids: Option<RangeSet>,
 }
 
-/// What a poll has to read besides the rows after the cursor, and the state it leads to.
+/// The query of a poll for late rows, and the state it leads to.
 #[derive(Debug)]
 pub(super) struct SnapshotStep {
     /// The query for late rows; none where there can be none.
     pub(super) late: Option<LateRange>,
     /// The last view lies in the future of this one, or too far in the past: where the state could not be used.
     pub(super) broken: Option<Broken>,
-    /// Ids of which it is not known whether the view shows them. A row that carries one says that it does.
+    /// Ids that the view may or may not show. A row that carries one says that it does.
     unsure: RangeSet,
     next: SnapshotState,
 }
 
-/// Why a stored state cannot be gone on from.
+/// The reason why a stored state cannot be resumed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
     /// The database has handed out fewer ids than the state knows: it was set back to an earlier time.
@@ -123,7 +123,7 @@ impl SnapshotState {
         let rewound = state.is_some_and(|state| view.xmax < state.xmax);
         let old = state.filter(|_| !rewound);
         let wrapped = old.is_some_and(|old| view.xmax - old.hidden.first().unwrap_or(old.xmax) >= REACH);
-        // What may have been hidden from the last view, and what is new in this one.
+        // The ids that may have been hidden from the last view, and those that are new in this one.
         let mut known = old.map_or_else(RangeSet::default, |old| old.hidden.clone());
         known.add(old.map_or(view.xmin, |old| old.xmax), view.xmax);
 
@@ -134,7 +134,7 @@ impl SnapshotState {
         let mut unsure =
             if answer.is_settled { RangeSet::default() } else { known.clone().from(view.xmin).without(&hidden) };
         if let Some(old) = old.filter(|_| cursor.is_same_view) {
-            // It hides what it has hidden.
+            // The same view hides the same ids.
             unsure.extend(&old.unsure);
         }
         // The clock has stepped back while nobody looked: how far is not known.
@@ -150,16 +150,16 @@ impl SnapshotState {
                 let any = wrapped || !ids.is_empty();
                 any.then_some(LateRange { emit: true, low, ids: (!wrapped).then_some(ids) })
             }
-            // What is at or below a cursor that somebody else has moved counts as emitted if it is visible.
+            // A visible row at or below a cursor that an operator has moved counts as emitted.
             None if unsure.is_empty() => None,
             None => Some(LateRange { emit: false, low: reach(at_first), ids: Some(unsure.clone()) }),
         };
         let late = late.filter(|late| cursor.time.is_some_and(|time| time >= late.low));
         let low = match old {
-            // What the clock did before is not known.
+            // The clock's steps before are not known.
             None => at_first,
             Some(_) if !low.has_unknown => low.known,
-            // Whatever is open was so at the last view, or began after it.
+            // Every open transaction was open at the last view, or began after it.
             Some(old) => low.known.min(old.low).min(stepped_back),
         };
         let next = SnapshotState {
@@ -178,12 +178,12 @@ impl SnapshotState {
         self.low
     }
 
-    /// How many ids may be hidden.
+    /// The number of ids that may be hidden.
     pub(super) fn hidden_count(&self) -> u64 {
         self.hidden.count() + self.unsure.count()
     }
 
-    /// Whether this has to be stored although no row was emitted since `stored` was: a restart could not go on from
+    /// True if this has to be stored although no row was emitted since `stored` was: a restart could not resume from
     /// that any more.
     pub(super) fn outdates(&self, stored: &Self) -> bool {
         self.low < stored.low || self.xmax.saturating_sub(stored.xmin) >= REACH / 8
@@ -210,7 +210,7 @@ impl SnapshotState {
 }
 
 impl SnapshotStep {
-    /// Whether the ids of the rows read matter: each is to be told to [`SnapshotStep::saw`].
+    /// True if the ids of the rows read matter: each is to be told to [`SnapshotStep::saw`].
     pub(super) fn wants_ids(&self) -> bool {
         !self.unsure.is_empty()
     }
@@ -244,7 +244,7 @@ impl SnapshotStep {
 /// The low halves of ids, as ranges with both ends included, ascending and apart; ids that no transaction has are left
 /// out.
 pub(super) fn halves(ids: &RangeSet) -> Vec<(u32, u32)> {
-    /// Below it are ids with a meaning of their own.
+    /// The first ordinary id: those below have a meaning of their own.
     const FIRST: u32 = 3;
     let mut halves = Vec::new();
     for (from, to) in ids.ranges() {
@@ -333,7 +333,7 @@ struct SnapshotPoll {
     /// The rows emitted now, from a time on.
     emitted: Vec<Emitted>,
     from: Micros,
-    /// Where the rows are stored, if it was looked.
+    /// The storage of the rows, if it was looked.
     storage: Option<String>,
     /// The rows that have been emitted, where ids do not tell them this time, and how many there were of each.
     known: Option<HashMap<Emitted, u32>>,
@@ -368,9 +368,9 @@ impl Poll for SnapshotPoll {
             None if looks => Ok(Turn::Ask(Question::Storage)),
             None => self.plan(at, Vec::new()),
             Some(Answer::Storage(storage)) => {
-                // Rows that were written anew tell nothing any more; those that have been emitted are known by their cursor.
+                // The ids of rewritten rows tell nothing any more; emitted rows are known by their cursor.
                 self.known = self.method.recent.known_at(&storage);
-                let anew = "the table was written anew; rows already sent are told by their cursor this time";
+                let anew = "the table was rewritten; rows already sent are recognised by their cursor this time";
                 self.storage = Some(storage);
                 self.plan(at, self.known.iter().map(|_| Notice::Info(anew)).collect())
             }

@@ -1,23 +1,24 @@
-//! The low watermark: no transaction that was open at the last observation, and none that began later, can still write a
-//! time below it that the server assigned. Takes what was open at each observation of a database, gives a lower bound
-//! for the start of each: the database time of the last observation at which it was *not* there. Serves all tables of
-//! a connection. Lives as long as the connection: another server may use the same names for other transactions.
+//! The low watermark: no transaction that was open at the last observation, and none that began later, can still write
+//! a time below it that the server assigned. Takes the open transactions of each observation of a database, gives a
+//! lower bound for the start of each: the database time of the last observation at which it was *not* there. Serves all
+//! tables of a connection. Lives as long as the connection: another server may use the same names for other
+//! transactions.
 
 use std::collections::HashMap;
 
 use crate::model::{Micros, OpenTransactions};
 
-/// How much the clock may step back between two observations and count as steady; less than every slack.
+/// The most by which the clock may step back between two observations and count as steady; less than every slack.
 const STEADY: Micros = 200_000;
-/// How many steps back of the clock are remembered; a table polled less often gets the lowest of them.
+/// The number of steps back of the clock that are remembered; a table polled less often gets the lowest of them.
 const JUMPS: usize = 16;
 
 /// An observation of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Observation {
-    /// What was open.
+    /// The open transactions.
     pub open: OpenTransactions,
-    /// How much time has passed since the last observation, at least and at most, by a clock that only goes forward.
+    /// The time passed since the last observation, at least and at most, by a clock that only goes forward.
     pub passed: (Micros, Micros),
 }
 
@@ -28,20 +29,20 @@ pub struct LowWatermark {
     pub number: u64,
     /// The database's clock then.
     pub clock: Micros,
-    /// The least start of what was open and whose start is known, and of all that came later.
+    /// The least known start of the open transactions, and of all that came later.
     pub known: Micros,
-    /// Something was open that may have begun at any time before the first observation.
+    /// True if something was open that may have begun at any time before the first observation.
     pub has_unknown: bool,
-    /// The oldest of what is open: since when at the latest, and who holds it.
+    /// The oldest open transaction: its start at the latest, and its holder.
     pub oldest: Option<(Micros, Option<String>)>,
 }
 
-/// Follows what is open in a database.
+/// Tracker of the open transactions of a database.
 #[derive(Debug, Default)]
 pub struct WatermarkTracker {
     number: u64,
     clock: Option<Micros>,
-    /// Lower bounds of their starts; none where it is not known.
+    /// Lower bounds of the transactions' starts; none where it is not known.
     open: HashMap<String, Option<Micros>>,
     /// Steps back of the clock: at which observation, and the lowest time it may have shown since the one before.
     jumps: Vec<(u64, Micros)>,
@@ -56,8 +57,8 @@ impl WatermarkTracker {
         self.number += 1;
         let stepped_back = self.clock.and_then(|last| self.step_back(last, seen));
         let lowest = stepped_back.unwrap_or(Micros::MAX);
-        // What began between two observations took a time not below the earlier one, unless the clock stepped back;
-        // then what was open already may write earlier times, too.
+        // A transaction that began between two observations took a time not below the earlier one, unless the clock
+        // stepped back; then the open ones may write earlier times, too.
         let newcomer = self.clock.map(|last| last.min(lowest));
         let mut open = HashMap::new();
         for session in &seen.open.sessions {
@@ -70,7 +71,7 @@ impl WatermarkTracker {
             };
             open.insert(session.name.clone(), bound.map(|bound| bound.min(lowest)));
         }
-        // What was prepared has left its session.
+        // A prepared transaction has left its session.
         let vanished = self.open.iter().filter(|(name, _)| !open.contains_key(*name)).map(|(_, bound)| *bound);
         let of_prepared = vanished.fold(newcomer, |least, bound| Some(least?.min(bound?)));
         for prepared in &seen.open.prepared {
@@ -87,7 +88,8 @@ impl WatermarkTracker {
         LowWatermark { number: self.number, clock: seen.open.clock, known, has_unknown, oldest }
     }
 
-    /// Nothing was seen: what was known before still stands, for what began since began later.
+    /// The watermark after an observation that saw nothing: the one before still stands, for transactions that began
+    /// since began later.
     fn unchanged(&self, clock: Micros) -> LowWatermark {
         let known = self.open.values().flatten().fold(self.clock.unwrap_or(clock), |least, bound| least.min(*bound));
         let has_unknown = self.clock.is_none() || self.open.values().any(Option::is_none);

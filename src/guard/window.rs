@@ -42,7 +42,7 @@ pub(super) static DEFINITION: MethodDefinition = MethodDefinition {
 /// The words of this and of the methods that keep the same state.
 pub(super) const WORDS: Words = Words { instants: "window-1", walls: "window-2" };
 
-/// Where writers cannot be seen, the window ends where it has so many rows.
+/// The most rows of a window where writers cannot be seen.
 const MOST_UNSEEN: usize = 20_000;
 
 fn requirement(facts: &Facts) -> Result<Supported, Missing> {
@@ -65,22 +65,22 @@ fn bound(holding: &Holding<'_>) -> Result<Bound> {
     if on_timeout == OnTimeout::Rescan && holding.remembered <= MOST_REMEMBERED {
         return Ok(Bound { level: Some(Level::Rescan), despite: Some(blocker), ..Bound::default() });
     }
-    // What is remembered is full: nothing newer is read at all.
+    // No more rows can be remembered: nothing newer is read at all.
     let upper = holding.at.position.and_then(|position| position.0.first().cloned());
     Ok(Bound { upper, blocker: Some(blocker), level: Some(Level::Hold), despite: None })
 }
 
-/// State from a checkpoint.
+/// The method's state from a checkpoint.
 pub(super) fn resume(text: Option<&str>) -> Option<Box<dyn Method>> {
     let state = text.map_or(Some(None), |text| WindowState::from_text(text).map(Some))?;
     Some(Box::new(Window { state, leave: Leave::default(), width_cap: None }))
 }
 
-/// What is kept from poll to poll, and stored with the offset.
+/// The state from poll to poll, stored with the offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WindowState {
     low: Micros,
-    /// Stands for the columns whose content the fingerprints are of.
+    /// A fingerprint of the columns whose content the fingerprints are of.
     columns: u32,
     rows: Rows,
 }
@@ -88,20 +88,21 @@ pub(super) struct WindowState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Rows {
     Known(Remembered),
-    /// They were too many to be stored one by one.
+    /// A sketch of more rows than can be stored one by one.
     Sketch(Arc<Sketch>),
 }
 
 /// One poll of the state.
 #[derive(Debug)]
 pub(super) struct WindowStep {
-    /// Where the window to read begins; it ends with the cursor.
+    /// The low end of the window to read; it ends with the cursor.
     pub(super) from: Micros,
-    /// It is not known any more what was emitted of the window: all of it comes again.
+    /// True if the emitted rows of the window are not known any more: all of it comes again.
     pub(super) repeats: bool,
-    /// The clock has stepped back below what is remembered: rows written with such times may be missed.
+    /// True if the clock has stepped back below the remembered rows: rows written with such times may be missed.
     pub(super) is_blind: bool,
-    /// Rows of the window that are not remembered are late; else there is no memory yet, and they count as emitted.
+    /// True if rows of the window that are not remembered are late; else there is no memory yet, and they count as
+    /// emitted.
     emits: bool,
     /// The rows that were remembered before.
     before: Remembered,
@@ -116,9 +117,9 @@ pub(super) struct WindowStep {
 impl WindowState {
     /// Begins a poll. Nothing open, and nothing that begins later, can write a time below `low`, observed before
     /// anything is read; `stepped_back` is the lowest time the clock has shown since the last poll, if it has stepped
-    /// back; `columns` stands for what the rows hold.
+    /// back; `columns` is a fingerprint of the columns.
     pub(super) fn poll(state: Option<&Self>, low: Micros, stepped_back: Option<Micros>, columns: u32) -> WindowStep {
-        // Nothing that was open at the last poll, and nothing since, can write below the low watermark of then.
+        // No transaction that was open at the last poll or began since can write below the low watermark of that poll.
         let low = state.map_or(low, |state| low.max(state.low));
         let before = match state.map(|state| &state.rows) {
             Some(Rows::Known(rows)) => rows.clone(),
@@ -138,7 +139,7 @@ impl WindowState {
         }
     }
 
-    /// Whether the rows have to be recovered, or are not known: [`WindowState::recovered`].
+    /// True if the rows have to be recovered, or are not known: [`WindowState::recovered`].
     pub(super) fn is_sketch(&self) -> bool {
         matches!(self.rows, Rows::Sketch(_))
     }
@@ -159,7 +160,7 @@ impl WindowState {
         self.low
     }
 
-    /// How many rows are remembered.
+    /// The number of rows remembered.
     pub(super) fn count(&self) -> usize {
         match &self.rows {
             Rows::Known(rows) => rows.len(),
@@ -222,7 +223,7 @@ impl WindowStep {
 
     /// The state if the window is left for another poll; this one began with the low watermark of the last.
     pub(super) fn finish_without_window(self) -> WindowState {
-        // What is known of rows is still as of the columns before.
+        // The fingerprints are still those of the columns before.
         WindowState { low: self.low, columns: self.columns_before, rows: Rows::Known(self.before.with(self.next)) }
     }
 }
@@ -232,7 +233,7 @@ impl WindowStep {
 struct Window {
     state: Option<WindowState>,
     leave: Leave,
-    /// How wide the window is taken to be at most where writers cannot be seen, if not as configured.
+    /// The greatest width of the window where writers cannot be seen, if not as configured.
     width_cap: Option<Micros>,
 }
 
@@ -270,7 +271,7 @@ impl Window {
         let watermark = at.facts.watermark(&seen.low, self.width_cap);
         let low = clock.lowest_from(watermark).saturating_sub(at.behind(at.time()?, seen.low.clock));
         let stepped_back = seen.stepped_back.map(|lowest| clock.lowest_from(lowest));
-        // At the first look of a session not all that is open is known to be as old as it is.
+        // At the first look of a session the start of an open transaction may be earlier than seen.
         let stays = leaves || seen.low.number <= 1;
         let low = state.filter(|_| stays).map_or(low, WindowState::low);
         let step = WindowState::poll(state, low, stepped_back, at.columns);
@@ -284,9 +285,9 @@ struct WindowPoll {
     method: Window,
     seen: Seen,
     step: WindowStep,
-    /// Rows from here on are remembered.
+    /// The cursor value from which rows are remembered.
     low: CursorValue<'static>,
-    /// The window is left for another poll.
+    /// True if the window is left for another poll.
     leaves: bool,
     /// The database's clock, as the column holds it.
     now: Micros,

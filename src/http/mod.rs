@@ -20,13 +20,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::status::Boards;
 use crate::telemetry::Metrics;
 
-/// Where the process listens if nothing else is said.
+/// The default address to listen on.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8083";
 
-/// How long open requests may take once the process stops.
+/// The longest time for open requests once the process stops.
 const CLOSING: Duration = Duration::from_secs(2);
 
-/// What the resources read.
+/// The state that the resources read.
 #[derive(Clone)]
 pub struct HttpState {
     /// The status of every connector.

@@ -1,6 +1,6 @@
-//! Topics: whether they exist, and making those that are missing as Kafka Connect would
-//! (`offsets-topic.md`, 7; `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker
-//! that cannot make topics is taken to have the topic: producing will tell.
+//! Topics: probes for them, and creating those that are missing as Kafka Connect would (`offsets-topic.md`, 7;
+//! `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker that cannot make topics is taken to
+//! have the topic: producing will tell.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,23 +13,23 @@ use super::client::{self, ClientKind, Context, PATIENCE};
 use crate::config::spec::{DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long to wait until a topic just made is known.
+/// The longest wait for a new topic to be known to all brokers.
 const SPREAD: Duration = Duration::from_secs(10);
-/// How long to wait for a topic's settings, without which it goes on, too.
+/// The longest wait for a topic's settings, which are not required.
 const SETTINGS: Duration = Duration::from_secs(5);
-/// How long other brokers of the cluster may take to appear while it starts.
+/// The longest wait for the other brokers of a cluster that is starting.
 pub(super) const BROKERS_APPEAR: Duration = Duration::from_secs(5);
 const COMPACT: &str = "compact";
 /// The last segment of a partition is never compacted: by the brokers' default a process that starts would read 1 GiB
 /// of old offsets of each. Kafka's own offsets topic has 100 MiB.
 const OFFSETS_SEGMENT: &str = "52428800";
 
-/// What the brokers answered to a probe.
+/// The brokers' answers to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerProbe {
     /// The cluster's id.
     pub cluster_id: Option<String>,
-    /// How many brokers it has.
+    /// The number of brokers in the cluster.
     pub brokers: usize,
     /// Host and port that each advertises.
     pub addresses: Vec<(String, u16)>,
@@ -37,21 +37,21 @@ pub struct BrokerProbe {
     pub(super) id: i32,
 }
 
-/// What is known about a topic.
+/// The state of a topic, as far as the brokers tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TopicState {
-    /// It is not there.
+    /// The topic does not exist.
     Missing,
-    /// It is there.
+    /// The topic exists.
     Present {
         /// Its partitions.
         partitions: i32,
     },
-    /// It may not be described.
+    /// The connector's user may not describe the topic.
     Hidden,
 }
 
-/// Reaches the brokers and says who they are. Writes nothing.
+/// Probe of the brokers: reaches them and gives their addresses. Writes nothing.
 ///
 /// # Errors
 /// `Auth` if they refuse the credentials, `Unreachable` with the reason if none answers, `Config`.
@@ -67,7 +67,7 @@ pub async fn probe_brokers(spec: &KafkaSpec, timeout: Duration) -> Result<Broker
     .await
 }
 
-/// Whether a topic exists. Asking does not make it.
+/// True if the topic exists. Asking does not create it.
 ///
 /// # Errors
 /// `Auth`, `Unreachable`, `Config`, `KafkaRefused` for an invalid name.
@@ -85,12 +85,12 @@ pub async fn probe_topic(spec: &KafkaSpec, topic: &str, timeout: Duration) -> Re
     .await
 }
 
-/// A topic by what it is for, which decides how it is made.
+/// The role of a topic, which decides its settings.
 #[derive(Debug, Clone, Copy)]
 pub enum TopicRole<'a> {
     /// The offsets'.
     Offsets(&'a OffsetsSpec),
-    /// That of a table's records: made by the first group that takes it, or with the brokers' defaults.
+    /// The topic of a table's records: made by the first group that matches it, or with the brokers' defaults.
     Records(&'a TopicSpec, &'a str),
     /// The dead letters', with the one partition Connect makes.
     Letters(&'a DeadLetterSpec),
@@ -172,8 +172,8 @@ pub async fn ensure_dead_letter_topic(kafka: &KafkaSpec, letters: &DeadLetterSpe
     ensure(kafka, &TopicRole::Letters(letters).wanted()).await.map(|_| ())
 }
 
-/// Whether a topic is fit for its role, or can be made as asked; says which. `keyed`: its records have keys. Writes
-/// nothing.
+/// Fitness of a topic for its role: it exists and fits, or can be created as asked; the text says which. `keyed`: its
+/// records have keys. Writes nothing.
 ///
 /// # Errors
 /// Those that a run would meet, with the setting or the grant.
@@ -271,7 +271,7 @@ async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
     Ok(Ensured::Created)
 }
 
-/// Makes a topic, or, `only_asked`, lets the brokers say whether they would.
+/// Creates a topic; with `only_asked` the brokers only tell whether they would.
 async fn create(kafka: &KafkaSpec, wanted: &Wanted<'_>, only_asked: bool) -> Result<(), RDKafkaErrorCode> {
     let code = |error: KafkaError| match error {
         KafkaError::AdminOp(code) => code,
@@ -303,8 +303,8 @@ async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode)
         RDKafkaErrorCode::InvalidConfig => Error::config("the brokers refuse the topic's settings")
             .advise(format!("check {} and its siblings", wanted.partitions_key)),
         RDKafkaErrorCode::PolicyViolation => {
-            Error::config("a policy of the brokers refuses the topic as it is asked for").advise(format!(
-                "ask who runs the brokers what their create.topic.policy demands, and set {} and its siblings",
+            Error::config("a policy of the brokers refuses a topic with these settings").advise(format!(
+                "ask the operator of the brokers for the rules of create.topic.policy, and set {} and its siblings",
                 wanted.partitions_key
             ))
         }
@@ -324,7 +324,7 @@ async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode)
     error.with("topic", wanted.topic).caused_by(code)
 }
 
-/// What to allow on a topic.
+/// The advice to grant operations on a topic.
 pub(super) fn grant(operations: &str, topic: &str) -> String {
     let options: Vec<String> =
         operations.split(", ").flat_map(|word| word.split(" and ")).map(|word| format!("--operation {word}")).collect();
@@ -334,7 +334,7 @@ pub(super) fn grant(operations: &str, topic: &str) -> String {
     )
 }
 
-/// Who may not describe a topic cannot write to it: every right implies that one.
+/// The error for a topic that may not be described, and so cannot be written: every right implies Describe.
 fn hidden(error: Error, topic: &str) -> Error {
     if error.kind() != ErrorKind::KafkaRefused {
         return error;
@@ -344,7 +344,7 @@ fn hidden(error: Error, topic: &str) -> Error {
         .advise(grant("Write and Describe", topic))
 }
 
-/// Kafka Connect refuses an offsets topic that loses records, and so do we.
+/// Refuses an offsets topic that loses records, as Kafka Connect does.
 async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
     let policy = setting(kafka, topic, "cleanup.policy").await;
     match policy.as_deref() {

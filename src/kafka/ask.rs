@@ -15,7 +15,7 @@ use super::client::{self, ClientKind, Context};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 
-/// More than librdkafka says between two questions.
+/// The most events of librdkafka between two questions.
 const EVENTS: usize = 16;
 
 /// Tells work on a blocking thread that nobody waits for it any more.
@@ -118,7 +118,7 @@ impl Asker {
         }
     }
 
-    /// How many partitions a topic has; none if there is no such topic.
+    /// The number of partitions of a topic; none if there is no such topic.
     pub(super) fn partitions(&self, topic: &str, patience: Duration, cancel: &Cancel) -> Result<Option<i32>> {
         Ok(self.described(topic, patience, cancel)?.map(|partitions| partitions.len() as i32))
     }

@@ -1,6 +1,6 @@
-//! What all Kafka clients share: their configuration (defaults of Kafka Connect, adapted to librdkafka,
-//! overlaid by the user's settings), the context that takes librdkafka's logs and errors, and the first
-//! reading of its error codes. Never logs a setting's value.
+//! The common part of all Kafka clients: their configuration (defaults of Kafka Connect, adapted to librdkafka,
+//! overlaid by the user's settings), the context that takes librdkafka's logs and errors, and the first classification
+//! of its error codes. Never logs a setting's value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 
-/// How long a server may be silent before it is called unreachable.
+/// The silence after which a server is called unreachable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Kafka Connect's `transaction.timeout.ms`.
@@ -35,10 +35,10 @@ const COMMON_DEFAULTS: &[(&str, &str)] = &[
     ("enable.metrics.push", "false"),
 ];
 
-/// Bounded so that the whole process stays below 100 MiB: librdkafka's own defaults allow 1 GiB.
+/// The producer's defaults, bounded so that the whole process stays below 100 MiB: librdkafka's own allow 1 GiB.
 const PRODUCER_DEFAULTS: &[(&str, &str)] = &[
     ("partitioner", "murmur2_random"),
-    // Records arrive in batches anyway; what lingers delays every commit.
+    // Records arrive in batches anyway; lingering delays every commit.
     ("linger.ms", "1"),
     ("batch.num.messages", "10000"),
     ("message.max.bytes", "1048576"),
@@ -54,7 +54,7 @@ const CONSUMER_DEFAULTS: &[(&str, &str)] = &[
     ("fetch.wait.max.ms", "20"),
 ];
 
-/// What to tell the operator about the Kafka settings: those that are accepted and ignored.
+/// Notes for the operator about the Kafka settings: those that are accepted and ignored.
 ///
 /// # Errors
 /// `Config`, naming the key.
@@ -91,7 +91,7 @@ fn java_settings(kind: ClientKind, spec: &KafkaSpec) -> BTreeMap<String, String>
     settings
 }
 
-/// The configuration of one client: defaults, then the user's settings, then what must be.
+/// The configuration of one client: defaults, then the user's settings, then the fixed ones.
 pub(super) fn config(kind: ClientKind, spec: &KafkaSpec) -> Result<ClientConfig> {
     if spec.bootstrap_servers.trim().is_empty() {
         return Err(refuse("bootstrap.servers", "is missing"));
@@ -129,7 +129,7 @@ pub(super) fn config(kind: ClientKind, spec: &KafkaSpec) -> Result<ClientConfig>
         }
         ClientKind::Admin => {}
     }
-    // Asking for a topic must not make it, nor must writing: one that was deleted would be another, without a word.
+    // Neither a metadata request nor a write may create a topic: one that was deleted would silently become another.
     config.set("allow.auto.create.topics", "false");
     Ok(config)
 }
@@ -142,7 +142,7 @@ pub(super) fn producer_config(spec: &KafkaSpec, transactional_id: &str) -> Resul
     }
     // Idempotence and acks=all follow from it. Deliveries that succeed need no report: the commit is one.
     config.set("transactional.id", transactional_id).set("delivery.report.only.error", "true");
-    // `Health::lost_a_connection` lives on it; that an idle connection was closed is not said all the same.
+    // `Health::lost_a_connection` depends on it; closed idle connections are not reported all the same.
     config.set("log.connection.close", "true");
     if !matches!(config.log_level, RDKafkaLogLevel::Debug) {
         config.set_log_level(RDKafkaLogLevel::Info);
@@ -150,7 +150,7 @@ pub(super) fn producer_config(spec: &KafkaSpec, transactional_id: &str) -> Resul
     Ok(config)
 }
 
-/// librdkafka refuses a socket timeout above the transaction's.
+/// Lowers a socket timeout above the transaction's, which librdkafka refuses.
 fn clamp_timeouts(config: &mut ClientConfig) {
     let transaction = transaction_timeout(config).as_millis();
     let socket = config.get("socket.timeout.ms").and_then(|value| value.parse::<u128>().ok()).unwrap_or(60_000);
@@ -163,7 +163,7 @@ pub(super) fn transaction_timeout(config: &ClientConfig) -> Duration {
     Duration::from_millis(millis.unwrap_or(TRANSACTION_TIMEOUT_MS))
 }
 
-/// Makes a client; talks to nobody yet.
+/// Makes a client; contacts no broker yet.
 pub(super) fn create<C: ClientContext, T: FromClientConfigAndContext<C>>(
     config: &ClientConfig,
     context: C,
@@ -228,9 +228,9 @@ pub(super) fn classify(what: impl Into<String>, error: &KafkaError) -> Error {
     Error::new(kind, what).caused_by(error.clone())
 }
 
-/// For how long librdkafka does not say again what it has said of a broker.
+/// The time for which librdkafka does not repeat what it has reported of a broker.
 const KEEPS_SILENT: Duration = Duration::from_secs(30);
-/// How it writes the states of a connection that no request of ours can have gone by.
+/// librdkafka's words for the states of a connection that cannot have carried a request of ours.
 const WITHOUT_REQUESTS: [&str; 5] =
     ["in state INIT", "in state DOWN", "in state TRY_CONNECT", "in state CONNECT", "in state SSL_HANDSHAKE"];
 
@@ -239,18 +239,18 @@ const WITHOUT_REQUESTS: [&str; 5] =
 pub struct Health {
     errors: AtomicU64,
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
-    /// When it last said that a request may not have been answered, by the time that was heard.
+    /// The last report that a request may not have been answered, by the time it was heard.
     lost: Mutex<Option<Instant>>,
     delivery: Mutex<Option<(String, RDKafkaErrorCode)>>,
 }
 
 impl Health {
-    /// How many errors librdkafka reported since the client was made.
+    /// The number of errors that librdkafka reported since the client was made.
     pub fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// Why the brokers do not answer; `unreachable` unless they refused the credentials.
+    /// The error of brokers that do not answer; `unreachable` unless they refused the credentials.
     pub(super) fn silence(&self, brokers: &str) -> Error {
         let last = locked(&self.last).clone();
         let (kind, what) = match &last {
@@ -264,7 +264,7 @@ impl Health {
             Some((RDKafkaErrorCode::SSL, reason)) => error
                 .caused_by(reason)
                 .advise("check security.protocol, ssl.truststore.location and the brokers' certificates"),
-            // A broker that it was sent on to has its id in the name: `host:port/1`.
+            // An advertised broker has its id in the name: `host:port/1`.
             Some((_, reason)) if kind == ErrorKind::Unreachable && is_advertised(&reason) => {
                 let reason = reason.split(" (after ").next().unwrap_or(&reason).to_owned();
                 error.caused_by(reason).advise(super::probe::ADVERTISED)
@@ -275,27 +275,27 @@ impl Health {
         }
     }
 
-    /// Whether the credentials were refused: waiting does not help.
+    /// True if the credentials were refused: waiting does not help.
     pub(super) fn refused(&self) -> bool {
         let last = locked(&self.last);
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Auth)
     }
 
-    /// Whether the last that was heard is that connections fail.
+    /// True if the last report was a failed connection.
     pub(super) fn disconnected(&self) -> bool {
         let last = locked(&self.last);
         last.as_ref().is_some_and(|(code, _)| kind_of(*code) == ErrorKind::Unreachable)
     }
 
-    /// Whether, since a moment, a connection that carried requests may have ended or a request may have been given up.
-    /// What librdkafka has said before it is heard only when its events are served. Of a failure like the last one of
-    /// the same broker it keeps silent for a while, so what it said shortly before counts.
+    /// True if, since a moment, a connection that carried requests may have ended or a request may have been given up.
+    /// Reports of librdkafka are heard only when its events are served. It does not repeat a failure of the same broker
+    /// for a while, so reports from shortly before count.
     pub(super) fn lost_a_connection(&self, since: Instant) -> bool {
         let lost = *locked(&self.lost);
         lost.is_some_and(|lost| lost + KEEPS_SILENT > since)
     }
 
-    /// Notes what librdkafka says of its connections; `facility` and the states are words of its own.
+    /// Notes a report of librdkafka about its connections; `facility` and the states are words of its own.
     fn hear(&self, facility: &str, message: &str) {
         let is_loss = match facility {
             "REQTMOUT" => true,
@@ -313,7 +313,7 @@ impl Health {
     }
 }
 
-/// Whether a reason of librdkafka is about an address that a broker advertised, not one of `bootstrap.servers`.
+/// True if a reason of librdkafka is about an address that a broker advertised, not one of `bootstrap.servers`.
 fn is_advertised(reason: &str) -> bool {
     let name = reason.split(": ").find_map(|word| word.rsplit_once('/'));
     name.is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()))
@@ -322,7 +322,7 @@ fn is_advertised(reason: &str) -> bool {
 /// The context of every client.
 #[derive(Clone, Default)]
 pub struct Context {
-    /// Shared with whoever drives the client.
+    /// The health, shared with the owner of the client.
     pub health: Arc<Health>,
 }
 
@@ -351,7 +351,7 @@ impl ClientContext for Context {
         self.health.errors.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(target: "rdkafka", %code, "{reason}");
         let mut last = locked(&self.health.last);
-        // "All brokers are down" follows the reason and knows less; and a refusal stays the reason.
+        // "All brokers are down" follows the reason and says less; and a refusal stays the reason.
         let known = last.as_ref().is_some_and(|(known, _)| kind_of(*known) == ErrorKind::Auth);
         if !known && (code != RDKafkaErrorCode::AllBrokersDown || last.is_none()) {
             *last = Some((code, reason.to_owned()));
@@ -367,7 +367,7 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Err((error, message)) = result else { return };
         let Some(code) = error.rdkafka_error_code() else { return };
-        // What an abort throws away has not failed.
+        // Records purged by an abort have not failed.
         if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
             return;
         }
@@ -377,7 +377,7 @@ impl ProducerContext for Context {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn spec(bootstrap_servers: &str) -> KafkaSpec {

@@ -14,19 +14,19 @@ use super::topic_log::{self, LogRecord};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Records read ahead.
+/// The number of records read ahead.
 const AHEAD: usize = 1_000;
 
-/// How often it is looked whether anybody reads. `poll` returns when a record has come, and else spins for the last of
-/// its milliseconds, so it is given many.
+/// The interval of the check that somebody still reads. `poll` returns when a record has come, and else spins for the
+/// last of its milliseconds, so it is given many.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Where to start.
+/// The position to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// The oldest record of each partition.
     Beginning,
-    /// What is committed after the call.
+    /// Records that are committed after the call.
     End,
 }
 
@@ -45,7 +45,7 @@ pub struct TopicConsumer {
 }
 
 impl TopicConsumer {
-    /// Starts reading. When this returns, the positions are fixed: what is committed later will arrive.
+    /// Starts reading. When this returns, the positions are fixed: records that are committed later will arrive.
     ///
     /// # Errors
     /// `KafkaRefused` if a topic is missing or may not be read, `Unreachable`, `Auth`, `Config`.
@@ -96,7 +96,7 @@ fn pump(consumer: &BaseConsumer<Context>, sender: &mpsc::Sender<Result<TopicReco
             Some(Ok(message)) => {
                 Ok(TopicRecord { topic: message.topic().to_owned(), record: LogRecord::from_message(&message) })
             }
-            Some(Err(error)) => match topic_log::passing(&error) {
+            Some(Err(error)) => match topic_log::ignore_transient(&error) {
                 Ok(()) => continue,
                 Err(error) => Err(error),
             },
@@ -108,7 +108,7 @@ fn pump(consumer: &BaseConsumer<Context>, sender: &mpsc::Sender<Result<TopicReco
     }
 }
 
-/// Every committed record of a topic, once: what tests and oracles compare with.
+/// Every committed record of a topic, once: the truth of tests and oracles.
 ///
 /// # Errors
 /// As [`topic_log::read`].

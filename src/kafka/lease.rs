@@ -18,9 +18,9 @@ use super::client::{self, ClientKind, Context};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, Result};
 
-/// How often the membership is served.
+/// The interval at which the group membership is served.
 const TICK: Duration = Duration::from_millis(100);
-/// After this long without a sign the brokers call a member dead.
+/// The silence after which the brokers call a member dead.
 const SESSION_MS: &str = "10000";
 
 /// Membership of a running connector. Dropping it leaves the group soon; [`Lease::release`] waits.
@@ -30,7 +30,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Becomes visible. `topic` is any topic that exists (the offsets topic); it is not read.
+    /// Joins the group, which makes the connector visible. `topic` is any topic that exists (the offsets topic); it is
+    /// not read.
     ///
     /// # Errors
     /// `Config`; failures to reach the brokers are only logged.
@@ -64,7 +65,7 @@ impl Lease {
         let _ = tokio::time::timeout(patience, &mut self.left).await;
     }
 
-    /// Who runs the connector now: `host-pid (address)` of each member.
+    /// The processes that run the connector now: `host-pid (address)` of each member.
     ///
     /// # Errors
     /// `Unreachable`, `Auth`, `KafkaRefused` if the group may not be described.

@@ -1,5 +1,5 @@
-//! How large a record and a batch of records may be: the producer's own limits, and the topic's where it may be asked.
-//! Counts as librdkafka and the brokers do, at most: what fits here is refused by neither.
+//! The largest sizes of a record and of a batch of records: the producer's own limits, and the topic's where it may be
+//! asked. Counts as librdkafka and the brokers do, at most: a record that fits here is refused by neither.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,11 +9,11 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Header;
 
-/// What a record costs beside its key, value and headers: librdkafka's `RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD` (36),
-/// and the head of a batch of its own (61), which the brokers count.
+/// Size of a record beside its key, value and headers: librdkafka's `RD_KAFKAP_MESSAGE_V2_MAX_OVERHEAD` (36), and the
+/// head of a batch of its own (61), which the brokers count.
 pub const OVERHEAD: usize = 36 + 61;
 
-/// What a header costs: the lengths of name and value are varints.
+/// Size of a header on the wire: the lengths of name and value are varints.
 pub fn header_size(header: &Header) -> usize {
     header.name.len() + header.value.as_ref().map_or(0, Vec::len) + 10
 }
@@ -29,7 +29,7 @@ pub async fn of_topic(kafka: &KafkaSpec, topic: &str) -> Option<usize> {
 /// `Config`, naming the key.
 pub fn record_limit(kafka: &KafkaSpec, of_topic: Option<usize>) -> Result<usize> {
     let producer = Producer::of(kafka)?;
-    // Of what is compressed the brokers count what arrives, which nobody knows before.
+    // The brokers count compressed bytes, whose number is not known before.
     let of_topic = of_topic.filter(|_| !producer.compresses);
     Ok(of_topic.map_or(producer.limit, |limit| limit.min(producer.limit)))
 }
@@ -38,12 +38,12 @@ pub fn record_limit(kafka: &KafkaSpec, of_topic: Option<usize>) -> Result<usize>
 /// small its records are, and a producer has one size for all topics: that of the topic that takes the least.
 pub struct BatchLimit {
     least: AtomicUsize,
-    /// That of the present producer.
+    /// The limit of the present producer.
     used: AtomicUsize,
 }
 
 impl BatchLimit {
-    /// As the producer is configured.
+    /// The limits as the producer is configured.
     ///
     /// # Errors
     /// `Config`, naming the key.
@@ -74,7 +74,7 @@ impl BatchLimit {
         let message = format!("the topic takes batches of at most {limit} bytes, not of {used}");
         Err(Error::new(ErrorKind::TransactionAborted, message)
             .with("topic", topic)
-            .advise("rowtide goes on with smaller ones by itself"))
+            .advise("rowtide continues with smaller ones by itself"))
     }
 }
 

@@ -13,6 +13,7 @@ mod stores;
 pub mod tail;
 pub mod topic_log;
 pub mod topics;
+mod transactions;
 mod verdict;
 mod wait;
 
@@ -21,10 +22,9 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, Result};
 use crate::model::{EncodedBatch, KafkaRecord};
 
-/// Where batches go. Two implementations: [`producer::TransactionalProducer`] and the scripted sink of the
-/// tests. `task::commit` calls it, `task::fence` before offsets are read, and an operator's change of offsets
-/// (E1). The order of calls is
-/// `init` (`begin` `send`... `commit` | `abort`)...
+/// The destination of batches. Two implementations: [`producer::TransactionalProducer`] and the scripted sink of the
+/// tests. `task::commit` calls it, `task::fence` before offsets are read, and an operator's change of offsets (E1). The
+/// order of calls is `init` (`begin` `send`... `commit` | `abort`)...
 pub trait RecordSink: Send {
     /// Fences every older owner of the transactional id and waits until its open transaction has ended.
     /// Offsets may be read only afterwards (E2).
@@ -47,7 +47,7 @@ pub trait RecordSink: Send {
     /// Aborts the open transaction.
     fn abort(&mut self) -> BoxFuture<'_, Result<()>>;
 
-    /// Why no other transaction can be begun, although the last one ended well. `begin` says the same.
+    /// The reason why no other transaction can be begun, although the last one ended well; the error of `begin`.
     fn spent(&self) -> Option<Error> {
         None
     }

@@ -1,5 +1,5 @@
-//! What the brokers would refuse a connector that runs, found out without running: requests that are refused by
-//! whoever has the rights, for a reason that shows it, before anything changes.
+//! Probes for everything the brokers would refuse a running connector, without running it: requests that are invalid on
+//! purpose, so that the brokers' refusal shows whether the right is there, before anything changes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,16 +23,16 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 
-/// How long a broker may take to accept a connection.
+/// The longest wait for a broker to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Milliseconds of a transaction that no broker allows. librdkafka adds to it.
 const TOO_LONG: i32 = i32::MAX - 1_000_000;
 const SLICE: Duration = Duration::from_millis(200);
-/// Where the brokers keep transactions.
+/// The topic in which the brokers keep transactions.
 const TRANSACTIONS: &str = "__transaction_state";
 const FACTOR: &str = "transaction.state.log.replication.factor";
 
-/// Whether each broker can be reached at the address that it advertises, which every client goes on to.
+/// Probe of the address that each broker advertises, which every client goes on to.
 ///
 /// # Errors
 /// `Unreachable`, naming the addresses.
@@ -60,20 +60,21 @@ fn unreachable(addresses: &[String]) -> Error {
     Error::new(ErrorKind::Unreachable, message).advise(ADVERTISED)
 }
 
-/// What to do about an address that only others can reach.
+/// The advice for an advertised address that clients here cannot reach.
 pub(super) const ADVERTISED: &str = "clients go on from bootstrap.servers to the addresses that the brokers advertise: set \
      advertised.listeners of the brokers to one that can be reached from here (for brokers in containers: a listener of \
      its own for clients outside), or make that address reachable";
 
-/// Whether the connector may use a transactional id, and the brokers can keep transactions. It asks for a transaction
-/// that takes longer than any broker allows, which is refused, last of all, before anything changes: nobody is fenced.
+/// Probe of the right to a transactional id, and of the brokers' ability to keep transactions. It asks for a
+/// transaction that takes longer than any broker allows, which is refused, last of all, before anything changes: nobody
+/// is fenced.
 ///
 /// # Errors
 /// `KafkaRefused` with the grant, `Config` with the brokers' setting, `Unreachable`.
 pub async fn transactional_id(kafka: &KafkaSpec, id: &str, brokers: &BrokerProbe, timeout: Duration) -> Result<()> {
     let longest = admin::broker_setting(kafka, brokers, "transaction.max.timeout.ms").await;
     if longest.is_some_and(|longest| longest.parse::<i32>().is_ok_and(|longest| longest >= TOO_LONG)) {
-        // They would allow it, and fence who runs.
+        // The brokers would allow it, and fence the running process.
         return Ok(());
     }
     let mut spec = kafka.clone();
@@ -105,7 +106,7 @@ const GRANT_ID: &str = "allow the connector's user Write and Describe on the tra
      prefix: kafka-acls --add --allow-principal User:NAME --operation Write --operation Describe --transactional-id PREFIX \
      --resource-pattern-type prefixed";
 
-/// Why nobody keeps the transactions of an id.
+/// The error that nobody keeps the transactions of an id.
 async fn no_coordinator(kafka: &KafkaSpec, brokers: &BrokerProbe) -> Error {
     if let Err(error) = transaction_log(kafka, brokers).await {
         return error;
@@ -120,7 +121,7 @@ async fn no_coordinator(kafka: &KafkaSpec, brokers: &BrokerProbe) -> Error {
     ))
 }
 
-/// Whether the brokers have the topic of their transactions, or can make it.
+/// Probe of the brokers' transaction topic: it exists or can be made.
 ///
 /// # Errors
 /// `Config` with the brokers' setting.
@@ -143,7 +144,7 @@ pub async fn transaction_log(kafka: &KafkaSpec, brokers: &BrokerProbe) -> Result
     }
 }
 
-/// What every start needs of the brokers: that one can be reached where it sends its clients, and that they can keep
+/// The preconditions of every start: one broker can be reached at its advertised address, and the brokers can keep
 /// transactions. Other brokers of a cluster that is starting are waited for.
 ///
 /// # Errors
@@ -163,8 +164,8 @@ pub async fn can_start(kafka: &KafkaSpec) -> Result<()> {
     }
 }
 
-/// Whether records may be written to a topic. It asks with `acks=2`, which the protocol does not have: whoever may
-/// write is told so before a record is looked at.
+/// Probe of the right to write to a topic. It asks with `acks=2`, which the protocol does not have: the error tells
+/// whether the right is there, and no record is looked at.
 ///
 /// # Errors
 /// `KafkaRefused` with the grant; others of the brokers.
@@ -201,7 +202,7 @@ pub async fn may_write(kafka: &KafkaSpec, topic: &str, timeout: Duration) -> Res
     Err(error.with("topic", topic))
 }
 
-/// Whether a topic's records may be read.
+/// Probe of the right to read a topic.
 ///
 /// # Errors
 /// `KafkaRefused` with the grant; others of the brokers.
@@ -216,7 +217,7 @@ pub(super) async fn may_read(kafka: &KafkaSpec, topic: &str, timeout: Duration) 
             match consumer.poll(SLICE) {
                 None => cancel.check()?,
                 Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-                Some(Err(error)) => topic_log::passing(&error)?,
+                Some(Err(error)) => topic_log::ignore_transient(&error)?,
             }
         }
         Err(Error::new(ErrorKind::Unreachable, "the leader of the topic does not answer").advise(ADVERTISED))
@@ -231,7 +232,7 @@ pub(super) async fn may_read(kafka: &KafkaSpec, topic: &str, timeout: Duration) 
     })
 }
 
-/// What became of the one record of each topic.
+/// Delivery reports of the one record of each topic.
 #[derive(Clone, Default)]
 struct Reports {
     codes: Arc<Mutex<HashMap<String, RDKafkaErrorCode>>>,
@@ -244,7 +245,7 @@ impl Reports {
 }
 
 impl ClientContext for Reports {
-    /// What it is refused, which is what it asks for, is fatal to librdkafka.
+    /// The refusal that is asked for is fatal to librdkafka, and no error here.
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "rdkafka", facility, "{message}");
     }

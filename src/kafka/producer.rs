@@ -2,53 +2,25 @@
 //! client; commands go to it over a channel and each is answered once. Takes batches and offset records,
 //! gives a classified error or nothing. Knows neither what a record means nor what to do about an error.
 
-#![expect(clippy::disallowed_methods, reason = "on the thread of the producer")]
-
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::util::Timeout;
 use tokio::sync::oneshot;
 
 use super::RecordSink;
-use super::client::{self, Context, PATIENCE};
-use super::verdict::Verdict;
-use super::wait::Wait;
+use super::transactions::{SLICE, Signals, TransactionClient, epoch_spent};
 use crate::config::spec::KafkaSpec;
-use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Header, KafkaRecord};
-
-/// The longest a call to librdkafka may keep the thread from noticing that nobody waits any more.
-const SLICE: Duration = Duration::from_millis(500);
-/// A call that returns sooner with an error that passes must not be repeated at once.
-const AT_ONCE: Duration = Duration::from_millis(10);
-/// A request that took this long to answer may have been sent twice.
-const LONG: Duration = Duration::from_secs(5);
-/// How many records are sent between two looks at logs, errors and cancellation.
-const RECORDS_PER_LOOK: usize = 8_192;
-/// More than librdkafka says in the life of a transaction.
-const MOST_EVENTS: usize = 10_000;
-/// Long enough to throw records away and, with none left, for a broker's answer.
-const SHORT_ABORT: Timeout = Timeout::After(Duration::from_millis(20));
-/// What brokers lack that answer everything else.
-const NO_COORDINATOR: &str = "no broker coordinates transactions: check transaction.state.log.replication.factor and \
-     transaction.state.log.min.isr of the brokers against how many are up; `rowtide check` looks at it";
-/// How long a dropped producer may take to abort what it left open.
-const LAST_ABORT: Duration = Duration::from_secs(2);
+use crate::error::{Error, Result};
+use crate::model::{EncodedBatch, KafkaRecord};
 
 /// The producer of one task. Dropping it ends its thread, which aborts an open transaction if the
 /// brokers answer at once; otherwise the next `init` under the same id does.
 pub struct TransactionalProducer {
     commands: mpsc::Sender<Command>,
-    dropped: Arc<AtomicBool>,
-    spent: Arc<AtomicBool>,
+    signals: Arc<Signals>,
 }
 
 enum Command {
@@ -62,30 +34,19 @@ enum Command {
 type Reply = oneshot::Sender<Result<()>>;
 
 impl TransactionalProducer {
-    /// Makes the client and its thread; talks to nobody yet.
+    /// Makes the client and its thread; contacts no broker yet.
     ///
     /// # Errors
     /// `Config`, naming the key.
     pub fn new(spec: &KafkaSpec, transactional_id: impl Into<String>) -> Result<Self> {
-        let transactional_id = transactional_id.into();
-        let config = client::producer_config(spec, &transactional_id)?;
-        let producer: BaseProducer<Context> = client::create(&config, Context::default())?;
-        let (dropped, spent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let worker = Worker {
-            producer,
-            brokers: spec.bootstrap_servers.clone(),
-            transactional_id,
-            timeout: client::transaction_timeout(&config),
-            began: None,
-            dropped: Arc::clone(&dropped),
-            spent: Arc::clone(&spent),
-        };
+        let signals = Arc::new(Signals::default());
+        let client = TransactionClient::new(spec, transactional_id.into(), Arc::clone(&signals))?;
         let (commands, inbox) = mpsc::channel();
         std::thread::Builder::new()
             .name("kafka-producer".to_owned())
-            .spawn(move || worker.run(&inbox))
+            .spawn(move || run(client, &inbox))
             .map_err(|error| Error::internal("the producer's thread cannot be started").caused_by(error))?;
-        Ok(Self { commands, dropped, spent })
+        Ok(Self { commands, signals })
     }
 
     fn ask(&self, command: impl FnOnce(Reply) -> Command) -> BoxFuture<'_, Result<()>> {
@@ -102,7 +63,7 @@ impl TransactionalProducer {
 
 impl Drop for TransactionalProducer {
     fn drop(&mut self) {
-        self.dropped.store(true, Ordering::Relaxed);
+        self.signals.dropped.store(true, Ordering::Relaxed);
     }
 }
 
@@ -128,288 +89,46 @@ impl RecordSink for TransactionalProducer {
     }
 
     fn spent(&self) -> Option<Error> {
-        self.spent.load(Ordering::Relaxed).then(epoch_spent)
+        self.signals.is_spent().then(epoch_spent)
     }
 }
 
-/// E3, E4: librdkafka knows no KIP-890. Where the answer to EndTxn does not come, it sends the request again under the
-/// same epoch; the first one may still arrive, and would end whatever transaction is open by then, with half of its
-/// records in it. Only a new epoch makes the brokers refuse it.
-fn epoch_spent() -> Error {
-    let what =
-        "the transaction was ended, but the request may have been sent twice: no other one is begun under its epoch";
-    Error::new(ErrorKind::EpochSpent, what)
+/// The thread of a producer: carries out one command after the other until the handle is gone.
+fn run(mut client: TransactionClient, inbox: &mpsc::Receiver<Command>) {
+    loop {
+        match inbox.recv_timeout(SLICE) {
+            Ok(command) => carry_out(&mut client, command),
+            Err(RecvTimeoutError::Timeout) => client.serve(),
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    client.last_abort();
 }
 
-/// Lives on the thread.
-pub(super) struct Worker {
-    pub(super) producer: BaseProducer<Context>,
-    brokers: String,
-    transactional_id: String,
-    /// `transaction.timeout.ms`.
-    pub(super) timeout: Duration,
-    /// When the open transaction was begun, by our clock; none if none is open.
-    pub(super) began: Option<Instant>,
-    dropped: Arc<AtomicBool>,
-    /// No transaction may be begun any more.
-    spent: Arc<AtomicBool>,
-}
-
-impl Worker {
-    fn run(mut self, inbox: &mpsc::Receiver<Command>) {
-        loop {
-            match inbox.recv_timeout(SLICE) {
-                Ok(command) => self.obey(command),
-                Err(RecvTimeoutError::Timeout) => self.serve(),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        if self.began.is_some() && self.producer.client().fatal_error().is_none() {
-            self.last_abort();
-        }
-    }
-
-    fn obey(&mut self, command: Command) {
-        let (result, reply) = match command {
-            Command::Init(reply) => (self.init(), reply),
-            Command::Begin(reply) => (self.begin(), reply),
-            Command::Send(batch, reply) => (self.send(&batch), reply),
-            Command::Commit(offsets, reply) => (self.commit(&offsets), reply),
-            Command::Abort(reply) => (self.abort(), reply),
-        };
-        let result = result.map_err(|error| error.with("transactional.id", &self.transactional_id));
-        // Nobody listens if the task was cancelled meanwhile.
-        let _ = reply.send(result);
-    }
-
-    fn init(&mut self) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            let asked = Wait::new();
-            let outcome = self.producer.init_transactions(SLICE);
-            self.serve();
-            let Err(error) = outcome else { return Ok(()) };
-            let health = Arc::clone(&self.producer.context().health);
-            if health.refused() {
-                return Err(health.silence(&self.brokers));
-            }
-            match self.judge("the transactional producer cannot start", &error) {
-                Verdict::Stop(error) => return Err(error),
-                Verdict::Again(_) if started.elapsed() > PATIENCE && health.disconnected() => {
-                    return Err(health.silence(&self.brokers));
-                }
-                Verdict::Again(error) if started.elapsed() > PATIENCE => return Err(error.advise(NO_COORDINATOR)),
-                Verdict::Again(_) => self.again(&asked)?,
-            }
-        }
-    }
-
-    fn begin(&mut self) -> Result<()> {
-        if self.spent.load(Ordering::Relaxed) {
-            return Err(epoch_spent());
-        }
-        let _ = self.producer.context().health.take_delivery_failure();
-        self.producer.begin_transaction().map_err(|error| self.stop("a transaction cannot be opened", &error))?;
-        self.began = Some(Instant::now());
-        Ok(())
-    }
-
-    fn send(&self, batch: &EncodedBatch) -> Result<()> {
-        let mut of_records = batch.headers();
-        for (index, record) in batch.records().enumerate() {
-            if index % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 {
-                self.serve();
-                self.cancelled()?;
-            }
-            let (own, rest) = of_records.split_at(of_records.partition_point(|own| own.record <= index));
-            of_records = rest;
-            let headers = || batch.common_headers().iter().chain(own.iter().map(|own| &own.header));
-            let timestamp = batch.timestamp(index);
-            self.send_one(&batch.topic, record.key, record.value, headers(), timestamp)?;
-            if record.then_tombstone {
-                self.send_one(&batch.topic, record.key, None, headers(), timestamp)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands one record over, waiting for room as long as it takes: librdkafka fails records that wait
-    /// longer than the transaction may last.
-    fn send_one<'h>(
-        &self,
-        topic: &str,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: impl Iterator<Item = &'h Header>,
-        timestamp: Option<i64>,
-    ) -> Result<()> {
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
-        record.key = key;
-        record.payload = value;
-        record.timestamp = timestamp;
-        for header in headers {
-            let all = record.headers.take().unwrap_or_default();
-            let header = message::Header { key: &header.name, value: header.value.as_deref() };
-            record.headers = Some(all.insert(header));
-        }
-        let mut full = None;
-        loop {
-            match self.producer.send(record) {
-                Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
-                    record = refused;
-                    self.rest(full.get_or_insert_with(Wait::new))?;
-                }
-                Err((error, _)) => return Err(self.refused(topic, &error)),
-            }
-        }
-    }
-
-    fn commit(&mut self, offsets: &[KafkaRecord]) -> Result<()> {
-        for record in offsets {
-            self.send_one(&record.topic, Some(&record.key), record.value.as_deref(), [].iter(), None)?;
-        }
-        // rdkafka's commit would wait for these in steps of 100 ms.
-        let sent = Wait::new();
-        while self.producer.in_flight_count() > 0 {
-            self.rest(&sent)?;
-        }
-        let deadline = self.began.unwrap_or_else(Instant::now) + self.timeout + PATIENCE;
-        let (first, mut is_first) = (Instant::now(), true);
-        loop {
-            let asked = Wait::new();
-            let Err(error) = self.producer.commit_transaction(Timeout::Never) else {
-                self.began = None;
-                self.look_for_doubles(first, is_first);
-                return Ok(());
-            };
-            is_first = false;
-            self.serve();
-            match self.judge("the transaction was not committed", &error) {
-                Verdict::Stop(error) => return Err(self.doubt(error)),
-                Verdict::Again(error) if Instant::now() > deadline => return Err(self.doubt(error)),
-                Verdict::Again(_) => self.again(&asked)?,
-            }
-        }
-    }
-
-    /// Whether another request of the kind that has just been answered may still be under way. `since` it was sent the
-    /// first time, nothing is left in the queue but what librdkafka has to say.
-    fn look_for_doubles(&self, since: Instant, is_first: bool) {
-        let mut left = MOST_EVENTS;
-        while self.producer.in_flight_count() > 0 && left > 0 {
-            self.producer.poll(Duration::ZERO);
-            left -= 1;
-        }
-        let lost = self.producer.context().health.lost_a_connection(since);
-        if left == 0 || !is_first || lost || since.elapsed() > LONG {
-            self.spent.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// librdkafka's abort throws queued records away and waits until their delivery reports are served,
-    /// which only this thread can do: so a first short call, the reports, then the call that ends it.
-    fn abort(&mut self) -> Result<()> {
-        let first = Instant::now();
-        let deadline = first + PATIENCE;
-        if self.producer.in_flight_count() > 0 && self.producer.abort_transaction(SHORT_ABORT).is_ok() {
-            return self.aborted_ok(first, true);
-        }
-        let purged = Wait::new();
-        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.rest(&purged)?;
-        }
-        let mut is_first = true;
-        loop {
-            let asked = Wait::new();
-            let Err(error) = self.producer.abort_transaction(Timeout::Never) else {
-                return self.aborted_ok(first, is_first);
-            };
-            is_first = false;
-            self.serve();
-            match self.judge("the transaction was not aborted", &error) {
-                Verdict::Again(_) if Instant::now() < deadline => self.again(&asked)?,
-                Verdict::Again(error) | Verdict::Stop(error) => return Err(error),
-            }
-        }
-    }
-
-    /// A late request to abort does to the next transaction what a late one to commit does.
-    fn aborted_ok(&mut self, first: Instant, is_first: bool) -> Result<()> {
-        self.began = None;
-        self.look_for_doubles(first, is_first);
-        let _ = self.producer.context().health.take_delivery_failure();
-        Ok(())
-    }
-
-    /// The same for a dropped producer, with little time: the next `init` does it otherwise.
-    fn last_abort(&mut self) {
-        let wait = Wait::new();
-        while wait.elapsed() < LAST_ABORT {
-            if self.producer.abort_transaction(SHORT_ABORT).is_ok() {
-                return;
-            }
-            self.serve();
-            wait.pause();
-        }
-        tracing::debug!(transactional_id = self.transactional_id, "the open transaction was left to the next start");
-    }
-
-    /// Takes what librdkafka has to say: its `poll` takes one event and returns.
-    pub(super) fn serve(&self) {
-        loop {
-            let before = self.producer.in_flight_count();
-            self.producer.poll(Duration::ZERO);
-            if self.producer.in_flight_count() >= before {
-                return;
-            }
-        }
-    }
-
-    /// A pause in a wait for librdkafka.
-    fn rest(&self, wait: &Wait) -> Result<()> {
-        self.serve();
-        wait.pause();
-        self.cancelled()
-    }
-
-    /// Before a call is repeated that has failed in a way that passes.
-    fn again(&self, asked: &Wait) -> Result<()> {
-        if asked.elapsed() < AT_ONCE {
-            std::thread::sleep(AT_ONCE);
-        }
-        self.cancelled()
-    }
-
-    /// Ends a wait when the handle is gone.
-    fn cancelled(&self) -> Result<()> {
-        if self.dropped.load(Ordering::Relaxed) {
-            return Err(Error::new(ErrorKind::Cancelled, "the producer was dropped"));
-        }
-        Ok(())
-    }
-
-    /// E4: a failed commit is either known to be undone or its outcome is unknown; what will fail
-    /// again next time, whatever happened to this transaction, keeps its kind.
-    fn doubt(&mut self, error: Error) -> Error {
-        match error.kind() {
-            ErrorKind::TransactionAborted | ErrorKind::Fenced | ErrorKind::KafkaRefused | ErrorKind::Auth => error,
-            _ => {
-                // The commit may still be under way: nothing to abort.
-                self.began = None;
-                Error::new(ErrorKind::OutcomeUnknown, "the answer to a commit was lost").caused_by(error)
-            }
-        }
-    }
+fn carry_out(client: &mut TransactionClient, command: Command) {
+    let (result, reply) = match command {
+        Command::Init(reply) => (client.init(), reply),
+        Command::Begin(reply) => (client.begin(), reply),
+        Command::Send(batch, reply) => (client.send(&batch), reply),
+        Command::Commit(offsets, reply) => (client.commit(&offsets), reply),
+        Command::Abort(reply) => (client.abort(), reply),
+    };
+    // Nobody listens if the task was cancelled meanwhile.
+    let _ = reply.send(result.map_err(|error| error.with("transactional.id", client.transactional_id())));
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::DefaultProducerContext;
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::kafka::client::{self, PATIENCE};
+    use crate::kafka::topic_log;
 
     type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -454,7 +173,7 @@ mod tests {
         assert_eq!(producer.spent().unwrap().kind(), ErrorKind::EpochSpent);
         assert_eq!(producer.begin().await.unwrap_err().kind(), ErrorKind::EpochSpent);
         drop(producer);
-        // A new one has nothing to fear.
+        // A new producer is not affected.
         let mut next =
             TransactionalProducer::new(&client::tests::spec(&mock.bootstrap_servers()), "rowtide-c-0").unwrap();
         next.init().await.unwrap();
@@ -475,9 +194,9 @@ mod tests {
         let mut batch = EncodedBatch::new("t".into(), 1, 8);
         batch.push(None::<fn(&mut Vec<u8>) -> Result<()>>, Some(|_: &mut Vec<u8>| Ok::<(), Error>(()))).unwrap();
         producer.send(batch).await.unwrap();
-        // Of a transaction without records the brokers know nothing. These show what is not committed.
+        // The brokers know nothing of a transaction without records. These show what is not committed.
         let spec = client::tests::spec(&mock.bootstrap_servers());
-        while super::super::topic_log::read(&spec, "t", PATIENCE).await.unwrap().len() < 2 {
+        while topic_log::read(&spec, "t", PATIENCE).await.unwrap().len() < 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         mock.request_errors(RDKafkaApiKey::EndTxn, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR__TRANSPORT]);
@@ -550,10 +269,10 @@ mod tests {
         let mut producer = TransactionalProducer::new(&spec, "rowtide-c-0").unwrap();
         let waited = tokio::time::timeout(Duration::from_millis(300), producer.init()).await;
         assert!(waited.is_err());
-        let dropped = Arc::downgrade(&producer.dropped);
+        let signals = Arc::downgrade(&producer.signals);
         drop(producer);
         let started = Instant::now();
-        while dropped.strong_count() > 0 {
+        while signals.strong_count() > 0 {
             assert!(started.elapsed() < Duration::from_secs(3), "the thread does not end");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -1,6 +1,6 @@
-//! From the Java clients' settings, which is what users have, to librdkafka's. Takes name-value pairs,
-//! gives name-value pairs and notes on what was dropped; refuses what cannot be honoured. Reads the
-//! stores that settings point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
+//! Translation of the Java clients' settings, the ones that users have, to librdkafka's. Takes name-value pairs, gives
+//! name-value pairs and notes on dropped ones; refuses those that cannot be honoured. Reads the stores that settings
+//! point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use super::stores::{self, STORES};
 use crate::config::keys::clients;
 use crate::error::{Error, Result};
 
-/// Which client a setting is for.
+/// The kind of client a setting is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientKind {
     /// The transactional producer.
@@ -34,12 +34,12 @@ impl ClientKind {
     }
 }
 
-/// Settings in librdkafka's names, and what has to be said about them.
+/// Settings in librdkafka's names, and the notes about them.
 #[derive(Default)]
 pub(super) struct Translated {
     pub(super) settings: BTreeMap<String, String>,
     pub(super) notes: Vec<String>,
-    /// Settings that mean something to Java's clients only.
+    /// Settings with a meaning to Java's clients only.
     pub(super) javas: BTreeSet<String>,
 }
 
@@ -104,9 +104,9 @@ fn translate_one(
             }
         }
         _ if STORES.contains(&key) || key == "sasl.jaas.config" || key == "sasl.mechanism" => {}
-        // The configuration has compared it.
+        // The configuration has checked it.
         "bootstrap.servers" | "metadata.broker.list" => {}
-        _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to brokers that are none")),
+        _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to mock brokers")),
         "partitioner" if !matches!(value, "murmur2_random" | "murmur2") => {
             return Err(refuse(key, "records and offsets stand in the partitions that Kafka Connect would choose")
                 .advise("remove the setting; murmur2_random is Java's"));
@@ -160,7 +160,7 @@ fn translate_one(
     Ok(())
 }
 
-/// Whether librdkafka has the setting, whatever it says to the value. Its C names are for programs.
+/// True if librdkafka has the setting, valid value or not. Its C names are for programs.
 fn is_native(key: &str, value: &str) -> bool {
     let set = ClientConfig::new().set(key, value).create_native_config();
     !key.contains('_') && !matches!(set, Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)))
@@ -337,7 +337,7 @@ mod tests {
         for kind in [ClientKind::Producer, ClientKind::Consumer, ClientKind::Admin] {
             for name in clients::CLIENTS.iter().chain(clients::WORKER) {
                 let outcome = translate(kind, &java(&[(name, "")])).map(|translated| translated.settings);
-                // An empty value is wrong for some; that the name is not known is said of none.
+                // An empty value is invalid for some settings; none is reported as an unknown name.
                 let error = outcome.err().map(|error| error.report()).unwrap_or_default();
                 assert!(!error.contains("not a setting"), "{error}");
             }

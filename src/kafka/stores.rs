@@ -20,14 +20,14 @@ pub(super) const STORES: &[&str] = &[
     "ssl.truststore.type",
 ];
 
-/// librdkafka's names for the same, which are replaced by what was read.
+/// librdkafka's names for the same, which are replaced by the PEM that was read.
 const OF_LIBRDKAFKA: &[&str] =
     &["ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.password", "ssl.key.pem"];
 
 /// A setting: its name and value.
 type Given<'a> = Option<(&'static str, &'a str)>;
 
-/// Adds what the stores hold to a client's settings.
+/// Adds the contents of the stores to a client's settings.
 ///
 /// # Errors
 /// `Config`, naming the key and the file.

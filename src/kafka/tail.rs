@@ -1,7 +1,7 @@
 //! The newest record of each key of a compacted topic, kept for the life of the process, so that reading the topic to
-//! its end is reading what has been written since. Who asks gets the same as from [`topic_log::read`], however large
-//! the topic has become: the end that is read to is asked for after the question, and what is kept is everything that
-//! was decided below the offsets where reading goes on. One for all connectors of a process that share a topic.
+//! its end is reading the records written since. A caller gets the same as from [`topic_log::read`], however large the
+//! topic has become: the end that is read to is asked for after the question, and the kept records are all that was
+//! decided below the offsets where reading goes on. One for all connectors of a process that share a topic.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,21 +21,21 @@ use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 
-/// How often the tail looks whether it has fallen behind.
+/// The interval at which the tail checks whether it has fallen behind.
 const LOOK: Duration = Duration::from_secs(10);
-/// So many records may be left to read when somebody asks: some milliseconds, where values are small.
+/// The number of records that may be left to read when somebody asks: some milliseconds, where values are small.
 const BEHIND: i64 = 1_000;
 /// A tombstone may be compacted away `delete.retention.ms` (a day) after it was written: who has not read for so long
 /// by the clock on the wall, as after the machine was asleep, might never see it.
 const FRESH: Duration = Duration::from_secs(3_600);
-/// Pause of who waits while another one reads.
+/// The pause of a caller while another one reads.
 const TURN: Duration = Duration::from_millis(5);
-/// Values above this are large.
+/// The size above which a value is large.
 const LARGE: usize = 16 * 1024;
-/// Large values are kept up to so many bytes together; of the others only the place.
+/// The most bytes of large values that are kept; of the others only the place is.
 const LARGE_KEPT: usize = 16 * 1024 * 1024;
 
-/// Whose record a key is; none for keys nobody asks for.
+/// The owner of the record with a key; none for keys nobody asks for.
 pub type OwnerOf = fn(&[u8]) -> Option<String>;
 
 /// The tail of a topic.
@@ -48,23 +48,23 @@ struct Place {
     spec: KafkaSpec,
     topic: String,
     owner_of: OwnerOf,
-    /// Whose records are kept.
+    /// The owners whose records are kept.
     wanted: Mutex<BTreeSet<String>>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Whose records were kept when reading began.
+    /// The owners whose records were kept when reading began.
     wanted: BTreeSet<String>,
-    /// By topic partition and key; tombstones too: the same key may stand in two partitions.
+    /// The newest record by topic partition and key; tombstones too: the same key may stand in two partitions.
     newest: HashMap<(i32, Vec<u8>), Kept>,
-    /// Where reading goes on. Everything below is decided and read.
+    /// The next offset to read, by partition. Everything below is decided and read.
     next: HashMap<i32, i64>,
     /// The bytes of large values that are kept.
     large: usize,
-    /// When the ends were asked for that were read to last.
+    /// The time of the question for the ends that were read to last.
     asked: Option<Instant>,
-    /// When everything had been read by the clock on the wall.
+    /// The time by the wall clock at which everything had been read.
     fresh: Option<SystemTime>,
     /// Asks where the topic ends between the questions of others.
     asker: Option<Asker>,
@@ -76,7 +76,7 @@ enum Kept {
     Elsewhere(i64),
 }
 
-/// What makes two tails the same.
+/// The identity of a tail: two with the same are one.
 type Name = (String, BTreeMap<String, String>, BTreeMap<String, String>, String);
 
 static TAILS: LazyLock<Mutex<HashMap<Name, Weak<Tail>>>> = LazyLock::new(Mutex::default);
@@ -107,7 +107,7 @@ impl Tail {
     pub async fn load(&self, owner: &str, patience: Duration) -> Result<Vec<LogRecord>> {
         let (called, owner) = (Instant::now(), owner.to_owned());
         self.blocking(move |state, place, cancel| {
-            // What another one has asked for since the call is as good.
+            // A read that another caller began since the call is as good.
             if state.asked.is_none_or(|asked| asked < called) {
                 state.read(place, patience, cancel)?;
             }
@@ -126,7 +126,7 @@ impl Tail {
         .await
     }
 
-    /// Reads what is committed by now, so that less is left for [`Tail::load`].
+    /// Reads the records committed by now, so that less is left for [`Tail::load`].
     ///
     /// # Errors
     /// As [`topic_log::read`].
@@ -134,7 +134,7 @@ impl Tail {
         self.blocking(|state, place, cancel| state.catch_up(place, 1, cancel)).await
     }
 
-    /// Stays close to the end of the topic. Never returns.
+    /// Follows the end of the topic. Never returns.
     pub async fn follow(&self) {
         loop {
             tokio::time::sleep(LOOK).await;
@@ -164,7 +164,7 @@ impl Drop for Tail {
     fn drop(&mut self) {
         let asker = self.state.try_lock().ok().and_then(|mut state| state.asker.take());
         if let Some(asker) = asker {
-            // Its drop waits for a thread.
+            // Dropping it waits for a thread.
             let _ = std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || drop(asker));
         }
     }
@@ -190,12 +190,12 @@ fn turn<'s>(state: &'s Mutex<State>, cancel: &Cancel) -> Result<MutexGuard<'s, S
 }
 
 impl State {
-    /// Reading begins at the beginning again.
+    /// Forgets everything: reading begins at the beginning again.
     fn forget(&mut self) {
         *self = Self { wanted: std::mem::take(&mut self.wanted), asker: self.asker.take(), ..Self::default() };
     }
 
-    /// The records of who has come since were passed over.
+    /// The records of owners that were added since were passed over.
     fn want(&mut self, place: &Place) {
         let wanted = locked(&place.wanted);
         if self.wanted != *wanted {
@@ -204,7 +204,7 @@ impl State {
         }
     }
 
-    /// How long ago everything had been read; none if it is too long.
+    /// The age of the last complete read; none if it is too old.
     fn age(&mut self, now: SystemTime) -> Option<Duration> {
         let age = self.fresh.and_then(|fresh| now.duration_since(fresh).ok()).filter(|age| *age < FRESH);
         if age.is_none() {
@@ -213,7 +213,7 @@ impl State {
         age
     }
 
-    /// Everything that was committed before this was called.
+    /// Reads everything that was committed before the call.
     fn read(&mut self, place: &Place, patience: Duration, cancel: &Cancel) -> Result<()> {
         let (asked, now) = (Instant::now(), SystemTime::now());
         let _ = self.age(now);
@@ -230,7 +230,7 @@ impl State {
         Ok(())
     }
 
-    /// What is decided by now, if that is so many records.
+    /// Reads the records decided by now, if there are at least that many.
     fn catch_up(&mut self, place: &Place, least: i64, cancel: &Cancel) -> Result<()> {
         let now = SystemTime::now();
         let is_due = self.age(now).is_none_or(|age| age > FRESH / 4);
@@ -254,7 +254,7 @@ impl State {
         Ok(())
     }
 
-    /// A topic that ends below what was read is another one; where records were deleted, tombstones were, too.
+    /// A topic that ends below the offset read is another one; where records were deleted, tombstones were, too.
     fn check(&mut self, starts: &HashMap<i32, i64>, ends: &HashMap<i32, i64>) {
         let fits = |(partition, next): (&i32, &i64)| {
             let (start, end) = (starts.get(partition), ends.get(partition));
@@ -265,7 +265,7 @@ impl State {
         }
     }
 
-    /// Where reading goes on, of the partitions that have something left.
+    /// The next offset to read, of the partitions that have something left.
     fn unread(&self, starts: &HashMap<i32, i64>, ends: &HashMap<i32, i64>) -> HashMap<i32, i64> {
         let next = |partition: &i32| self.next.get(partition).copied().unwrap_or(starts[partition]);
         let unread = starts.keys().map(|partition| (*partition, next(partition)));
@@ -285,7 +285,7 @@ impl State {
         }
         let partitions: Vec<i32> = from.keys().copied().collect();
         let consumer = topic_log::assigned(&place.spec, &[(&place.topic, from.into_iter().collect())], true)?;
-        // Most records are of keys that came before.
+        // Most records have a key that is already there.
         let mut others = HashSet::new();
         topic_log::drain(&consumer, partitions.clone(), patience, cancel, |message| {
             let record = LogRecord::from_message(message);

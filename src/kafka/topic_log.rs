@@ -77,17 +77,17 @@ fn read_blocking(spec: &KafkaSpec, topic: &str, patience: Duration, cancel: &Can
     Ok(records)
 }
 
-/// Where the partitions of a topic begin and end.
+/// The beginning and end of a topic's partitions.
 pub(super) struct Bounds<'a> {
     spec: &'a KafkaSpec,
     topic: &'a str,
     pub(super) starts: HashMap<i32, i64>,
-    /// Open transactions included.
+    /// The ends, open transactions included.
     pub(super) ends: HashMap<i32, i64>,
 }
 
 impl<'a> Bounds<'a> {
-    /// (a) As they are now; none if there is no such topic.
+    /// The bounds as they are now (a); none if there is no such topic.
     pub(super) fn ask(
         spec: &'a KafkaSpec,
         topic: &'a str,
@@ -103,7 +103,8 @@ impl<'a> Bounds<'a> {
         Ok(Some(Self { spec, topic, starts, ends }))
     }
 
-    /// (b) Waits until everything below the ends of these partitions is decided; where the decided part ends then.
+    /// Waits until everything below the ends of these partitions is decided (b), and gives the ends of the decided
+    /// part.
     pub(super) fn decided(&self, partitions: &[i32], patience: Duration, cancel: &Cancel) -> Result<HashMap<i32, i64>> {
         if partitions.is_empty() {
             return Ok(HashMap::new());
@@ -149,7 +150,7 @@ fn not_assigned(error: KafkaError) -> Error {
     Error::internal("partitions cannot be assigned").caused_by(error)
 }
 
-/// Hands on what comes until each of the partitions has ended.
+/// Hands on the records up to the end of each partition.
 pub(super) fn drain(
     consumer: &BaseConsumer<Context>,
     mut unfinished: Vec<i32>,
@@ -169,7 +170,7 @@ pub(super) fn drain(
                 unfinished.retain(|unfinished| *unfinished != partition);
                 progress = Instant::now();
             }
-            Some(Err(error)) => passing(&error)?,
+            Some(Err(error)) => ignore_transient(&error)?,
             None if progress.elapsed() > patience => {
                 return Err(
                     Error::new(ErrorKind::Unreachable, "the brokers stopped answering").with("partition", waiting)
@@ -200,11 +201,11 @@ pub(super) fn pick(
         let started = Instant::now();
         let found = loop {
             match consumer.poll(Duration::from_millis(100)) {
-                // What was read ahead for the place before.
+                // Records read ahead for the position before.
                 Some(Ok(message)) if message.partition() != *partition || message.offset() < *offset => {}
                 Some(Ok(message)) => break (message.offset() == *offset).then(|| LogRecord::from_message(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => break None,
-                Some(Err(error)) => passing(&error)?,
+                Some(Err(error)) => ignore_transient(&error)?,
                 None if started.elapsed() > patience => {
                     return Err(Error::new(ErrorKind::Unreachable, "the brokers stopped answering"));
                 }
@@ -218,8 +219,9 @@ pub(super) fn pick(
     Ok(Some(records))
 }
 
-/// Whether a consumer's error ends the reading. It has no use for its group, so it may be denied.
-pub(super) fn passing(error: &KafkaError) -> Result<()> {
+/// Passes over an error of the consumer that does not end the reading. It has no use for its group, so it may be
+/// denied.
+pub(super) fn ignore_transient(error: &KafkaError) -> Result<()> {
     let classified = client::classify("the topic cannot be read", error);
     let group = error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed);
     match classified.kind() {

@@ -1,5 +1,5 @@
-//! Topics as the brokers describe them: whether records can be written to one now, and whether it holds any. Asks;
-//! writes nothing and makes nothing.
+//! Health of topics as the brokers describe them: can records be written to one now, and does it hold any? Asks; writes
+//! nothing and makes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use super::topic_log;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a look at topics waits for brokers that do not answer.
+/// The longest wait for brokers that do not answer, in a look at topics.
 const GLANCE: Duration = Duration::from_secs(5);
 
-/// Why records are not taken.
+/// The reason why a topic takes no records.
 #[derive(Debug)]
 pub enum TopicTrouble {
-    /// There is no such topic.
+    /// The topic does not exist.
     Gone(Arc<str>),
-    /// It is there and takes no records for now, or none of ours.
+    /// The topic exists and takes no records for now, or none of ours.
     Held(Error),
 }
 
-/// What keeps the brokers from taking records of these topics; none if nothing that they tell.
+/// The reason why the brokers do not take records of these topics; none if they tell of none.
 ///
 /// # Errors
 /// Those of brokers that do not answer.
@@ -51,7 +51,7 @@ pub async fn trouble(kafka: &KafkaSpec, topics: Vec<Arc<str>>) -> Result<Option<
     Ok(None)
 }
 
-/// Whether each partition of a topic has a leader and enough replicas in sync.
+/// Health of a topic: each partition has a leader and enough replicas in sync.
 ///
 /// # Errors
 /// `Kafka`, which may pass, with the setting.
@@ -64,7 +64,7 @@ pub(super) async fn health(kafka: &KafkaSpec, topic: &str, partitions: &[Partiti
     }
     let Some(fewest) = partitions.iter().min_by_key(|partition| partition.in_sync) else { return Ok(()) };
     if fewest.in_sync >= fewest.replicas {
-        // What is demanded is not more than there are replicas.
+        // The brokers demand at most as many as there are replicas.
         return Ok(());
     }
     let least = admin::setting(kafka, topic, "min.insync.replicas").await.and_then(|value| value.parse().ok());
@@ -85,7 +85,7 @@ fn in_sync(topic: &str, partition: &PartitionState, least: usize) -> Result<()> 
         .advise("start the brokers that are down, or lower min.insync.replicas of the topic"))
 }
 
-/// Whether a topic holds records; none if that cannot be found out.
+/// True if the topic holds records; none if that cannot be found out.
 pub async fn holds_records(kafka: &KafkaSpec, topic: &str) -> Option<bool> {
     let (spec, topic) = (kafka.clone(), topic.to_owned());
     let looked = ask::blocking(move |cancel| {
@@ -114,7 +114,7 @@ pub(super) async fn collision(kafka: &KafkaSpec, topic: &str) -> Option<String> 
     looked.await.ok().flatten()
 }
 
-/// Whether the brokers take two names for one.
+/// True if the brokers take the two names for one.
 pub fn collide(one: &str, other: &str) -> bool {
     one != other && one.len() == other.len() && one.replace('.', "_") == other.replace('.', "_")
 }

@@ -1,5 +1,5 @@
-//! What an error of the transactional producer means (`delivery-and-runtime.md`, 4.1): abort before retry
-//! before fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
+//! Classification of the transactional producer's errors (`delivery-and-runtime.md`, 4.1): abort before retry before
+//! fatal, and our own clock to tell a fence from a timeout. Reads librdkafka's state, calls nothing.
 
 use std::time::Duration;
 
@@ -7,30 +7,30 @@ use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
 use rdkafka::producer::Producer;
 
 use super::client::{self, kind_of};
-use super::producer::Worker;
+use super::transactions::TransactionClient;
 use super::wait::Wait;
 use crate::error::{Error, ErrorKind};
 
-/// What an error of a transaction call asks for (`delivery-and-runtime.md`, 4.1).
+/// The reaction that an error of a transaction call demands (`delivery-and-runtime.md`, 4.1).
 pub(super) enum Verdict {
-    /// Call the same function again.
+    /// The same function is to be called again.
     Again(Error),
-    /// Give up.
+    /// The error is to be given up on.
     Stop(Error),
 }
 
-/// How long the report of a record that failed a transaction may take to come.
+/// The longest wait for the report of a record that failed a transaction.
 const REPORTS_COME: Duration = Duration::from_secs(1);
 
-impl Worker {
+impl TransactionClient {
     pub(super) fn stop(&self, what: &'static str, error: &KafkaError) -> Error {
-        match self.judge(what, error) {
+        match self.classify(what, error) {
             Verdict::Again(error) | Verdict::Stop(error) => error,
         }
     }
 
     /// The table of `delivery-and-runtime.md`, 4.1: abort before retry before fatal, the rest is fatal.
-    pub(super) fn judge(&self, what: &'static str, error: &KafkaError) -> Verdict {
+    pub(super) fn classify(&self, what: &'static str, error: &KafkaError) -> Verdict {
         match error {
             KafkaError::Transaction(native) if native.txn_requires_abort() => Verdict::Stop(self.aborted(native)),
             KafkaError::Transaction(native) if native.is_retriable() => Verdict::Again(client::classify(what, error)),
@@ -69,7 +69,7 @@ impl Worker {
             _ if native.code() == RDKafkaErrorCode::TopicAuthorizationFailed => {
                 Error::new(ErrorKind::KafkaRefused, "writing to a topic is not allowed").advise(GRANT_TOPIC)
             }
-            // A missing privilege is missing at every try.
+            // A missing right fails every try.
             ErrorKind::KafkaRefused => Error::new(ErrorKind::KafkaRefused, "the brokers refused the transaction"),
             _ => Error::new(ErrorKind::TransactionAborted, "the transaction has to be aborted"),
         });
@@ -90,7 +90,7 @@ impl Worker {
         }
     }
 
-    /// Why records of this transaction could not be delivered.
+    /// The reason why records of this transaction could not be delivered.
     fn failed_delivery(&self) -> Option<Error> {
         let (topic, code) = self.producer.context().health.take_delivery_failure()?;
         Some(if kind_of(code) == ErrorKind::Fenced { self.fenced() } else { refused_record(&topic, code) })
@@ -163,12 +163,14 @@ fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
             "the topic does not take records compressed like that",
             "set producer.override.compression.type to what the brokers take",
         ),
-        PolicyViolation => refused("a policy of the brokers refuses records of the topic", "ask who runs the brokers"),
+        PolicyViolation => {
+            refused("a policy of the brokers refuses records of the topic", "ask the operator of the brokers")
+        }
         NotEnoughReplicas | NotEnoughReplicasAfterAppend => {
             Error::new(ErrorKind::TransactionAborted, "the topic has fewer replicas in sync than min.insync.replicas")
                 .advise("start the brokers that are down, or lower min.insync.replicas of the topic")
         }
-        // It was there when the table was bound; the next start makes it again, or says why it cannot.
+        // It was there when the table was bound; the next start creates it again, or tells why it cannot.
         code if is_gone(code) => Error::new(ErrorKind::TransactionAborted, GONE),
         MessageTimedOut => Error::new(ErrorKind::TransactionAborted, "records were not delivered in time"),
         code if kind_of(code) == ErrorKind::KafkaRefused => {
@@ -194,7 +196,7 @@ mod tests {
             (MessageSizeTooLarge, ErrorKind::KafkaRefused, "max.message.bytes of the topic"),
             (InvalidTimestamp, ErrorKind::KafkaRefused, "message.timestamp.before.max.ms"),
             (UnsupportedCompressionType, ErrorKind::KafkaRefused, "producer.override.compression.type"),
-            (PolicyViolation, ErrorKind::KafkaRefused, "ask who runs the brokers"),
+            (PolicyViolation, ErrorKind::KafkaRefused, "ask the operator of the brokers"),
         ] {
             let error = refused_record("orders", code);
             assert_eq!(error.kind(), kind, "{code:?}");

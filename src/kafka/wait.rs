@@ -1,8 +1,8 @@
-//! A pause of a thread that waits for librdkafka: for room in its queue, for records to be delivered. rdkafka's
-//! `poll` is no such wait: it takes what is left of its time in whole milliseconds, so the last of them is spun
-//! away, and it does not return when something has come. What the thread waits for tells nobody either (a delivery
-//! that succeeds is not reported), so it looks again and again: soon at first, then after a part of the time that
-//! it has waited already. A wait is late by that part at most, and costs next to nothing however long it takes.
+//! A pause of a thread that waits for librdkafka: for room in its queue, for records to be delivered. rdkafka's `poll`
+//! is no such wait: it takes what is left of its time in whole milliseconds, so the last of them is spun away, and it
+//! does not return when something has come. The event that the thread waits for tells nobody either (a delivery that
+//! succeeds is not reported), so it looks again and again: soon at first, then after a part of the time that it has
+//! waited already. A wait is late by that part at most, and costs next to nothing however long it takes.
 
 #![expect(clippy::disallowed_methods, reason = "on librdkafka's threads")]
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 /// A small part of a broker's answer time.
 const SHORTEST: Duration = Duration::from_micros(100);
-/// How late the end of a long wait, or that nobody waits any more, may be noticed.
+/// The longest delay after which the end of a long wait, or its cancellation, is noticed.
 const LONGEST: Duration = Duration::from_millis(100);
 /// The part of the time waited that may be added to it.
 const PART: u32 = 4;
@@ -23,7 +23,7 @@ impl Wait {
         Self(Instant::now())
     }
 
-    /// Sleeps until it is time to look again.
+    /// Sleeps until the next look.
     pub(super) fn pause(&self) {
         std::thread::sleep(next(self.0.elapsed()));
     }

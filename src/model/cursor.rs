@@ -12,7 +12,7 @@ use super::Micros;
 use crate::error::{Error, ErrorKind, Result};
 use crate::zone::Zone;
 
-/// How a column's values are compared, bound and stored as a cursor.
+/// The kind of a cursor column: how its values are compared, bound and stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CursorKind {
     /// Any integer type; [`CursorValue::Integer`].
@@ -22,7 +22,7 @@ pub enum CursorKind {
     /// A date-time type of the database; [`CursorValue::Timestamp`], microseconds since the epoch of
     /// the instant (`zoned`) or of the wall clock read as if it were UTC.
     Timestamp {
-        /// The type carries an absolute instant.
+        /// True if the type carries an absolute instant.
         zoned: bool,
         /// Fraction digits the column can hold, 0 to 6. The upper bound is cut to them.
         digits: u8,
@@ -47,11 +47,11 @@ pub enum CursorKind {
 /// The one format of a SQLite column that holds date-times as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TextTimeFormat {
-    /// `T` between date and time instead of a space.
+    /// True for a `T` between date and time instead of a space.
     pub t_separator: bool,
     /// Fraction digits, 0 to 9.
     pub digits: u8,
-    /// A trailing `Z`; the text is then UTC whatever `db.timezone` says.
+    /// True for a trailing `Z`; the text is then UTC whatever `db.timezone` says.
     pub z_suffix: bool,
 }
 
@@ -79,7 +79,7 @@ pub enum CursorValue<'a> {
 }
 
 impl CursorValue<'_> {
-    /// Of an unsigned integer.
+    /// The value of an unsigned integer.
     pub fn unsigned(value: u64) -> Self {
         i64::try_from(value).map_or(CursorValue::Unsigned(value), CursorValue::Integer)
     }
@@ -114,12 +114,12 @@ pub struct Instant {
 }
 
 impl Instant {
-    /// From microseconds since the epoch.
+    /// The instant of microseconds since the epoch.
     pub fn from_micros(micros: i64) -> Self {
         Self { seconds: micros.div_euclid(1_000_000), nanos: micros.rem_euclid(1_000_000) as u32 * 1_000 }
     }
 
-    /// From milliseconds since the epoch.
+    /// The instant of milliseconds since the epoch.
     pub fn from_millis(millis: i64) -> Self {
         Self { seconds: millis.div_euclid(1_000), nanos: millis.rem_euclid(1_000) as u32 * 1_000_000 }
     }
@@ -180,7 +180,7 @@ impl CursorKind {
         }
     }
 
-    /// The cursor value of an instant, cut to what the column can hold.
+    /// The cursor value of an instant, cut to the digits of the column.
     ///
     /// # Errors
     /// `Offsets` if the kind is not one of time.
@@ -220,7 +220,7 @@ impl CursorKind {
         self.from_instant(Instant::from_micros(time), &Zone::UTC)
     }
 
-    /// Whether the kind holds wall clocks: a time of it is another instant in another zone.
+    /// True if the kind holds wall clocks: a time of it is another instant in another zone.
     pub fn is_wall(self) -> bool {
         match self {
             CursorKind::Timestamp { zoned, .. } => !zoned,
@@ -230,7 +230,7 @@ impl CursorKind {
         }
     }
 
-    /// Whether the kind can serve as a timestamp column.
+    /// True if the kind can serve as a timestamp column.
     pub fn is_time(self) -> bool {
         !matches!(self, CursorKind::Integer | CursorKind::Unsigned | CursorKind::Text)
     }

@@ -37,7 +37,7 @@ pub enum DriverTypes {
     Auto,
     /// The newest of a maker, whatever is registered.
     Newest(Maker),
-    /// This one, whatever is registered.
+    /// The types of this driver, whatever is registered.
     Named(Driver),
 }
 
@@ -72,7 +72,7 @@ pub enum Form {
     Bytes,
     /// Connect STRING.
     Text,
-    /// Not at all.
+    /// The column is not delivered.
     LeftOut,
 }
 
@@ -104,7 +104,7 @@ pub struct DriverParameters {
     pub bit_is_boolean: Option<bool>,
 }
 
-/// Under which parameters a row of the table holds.
+/// The parameters under which a row of the table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
     Always,
@@ -118,7 +118,7 @@ enum When {
 struct Difference {
     case: DriverCase,
     when: When,
-    /// In the order of [`DRIVERS`].
+    /// The forms, in the order of [`DRIVERS`].
     forms: [Form; 6],
 }
 
@@ -127,8 +127,9 @@ const fn row(case: DriverCase, when: When, forms: [Form; 6]) -> Difference {
 }
 
 /// The table, as the drivers themselves answer on MySQL 9.7, MariaDB 10.11 and TiDB 8.5 (8.0.33, 8.4.0, 9.7.0, 2.7.12,
-/// 3.3.3, 3.5.11). Where the page has something else of 8.0, an int8 for `tinyint(1) unsigned` and bytes for `bit(n)`, it is
-/// what MySQL Connector/J 5.1 and 8.0.11, and MariaDB 2.7, have: a subject of theirs is gone on with all the same.
+/// 3.3.3, 3.5.11). Where the page has something else of 8.0, an int8 for `tinyint(1) unsigned` and bytes for `bit(n)`,
+/// it is what MySQL Connector/J 5.1 and 8.0.11, and MariaDB 2.7, have: the types of a subject of theirs are kept all
+/// the same.
 const TABLE: &[Difference] = {
     use DriverCase as C;
     use Form::{Boolean, Bytes, Int8, Int16, Int32, Int64, LeftOut, Text};
@@ -195,7 +196,7 @@ impl Maker {
 }
 
 impl DriverTypes {
-    /// Of the word of the setting; none for a word it does not know.
+    /// The types of the setting's word; none for a word it does not know.
     pub fn of(word: &str) -> Option<Self> {
         Some(match word {
             "auto" => DriverTypes::Auto,

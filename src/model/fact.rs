@@ -1,26 +1,26 @@
-//! What is known of a column as cursor beyond its type: how its database hands out ids, whether its values grow.
-//! Found by a dialect or by looking at values; shown in the status, `explain` and `check`.
+//! Facts about a cursor column beyond its type: how its database hands out ids, whether its values grow. Found by a
+//! dialect or by looking at values; shown in the status, `explain` and `check`.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// What a database's own rules mean for a column as cursor.
+/// A fact about a column as cursor that follows from the database's own rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CursorFact {
     /// The column.
     pub column: String,
-    /// What it means for polling.
+    /// Its weight for polling.
     pub weight: FactWeight,
-    /// In words: what the database does, and what follows.
+    /// The database's rule and its consequence, in words.
     pub text: String,
 }
 
-/// What a [`CursorFact`] means for polling.
+/// The weight of a [`CursorFact`] for polling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactWeight {
-    /// Good to know.
+    /// A note that is good to know.
     Note,
     /// Rows may become visible behind the position.
     Warning,
@@ -39,7 +39,7 @@ impl FactWeight {
     }
 }
 
-/// For `explain`, `check` and logs.
+/// The fact for `explain`, `check` and logs.
 impl fmt::Display for CursorFact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: `{}`: {}", self.weight.as_str(), self.column, self.text)

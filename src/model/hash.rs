@@ -1,4 +1,4 @@
-//! A hash of rows that stays what it is from build to build, for nobody attacks it: FNV-1a.
+//! A hash of rows that is the same in every build, and need not resist attacks: FNV-1a.
 
 use super::Value;
 
@@ -16,7 +16,7 @@ impl Default for Hash {
 }
 
 impl Hash {
-    /// With these bytes.
+    /// The hash with these bytes added.
     #[must_use]
     pub fn with(self, bytes: &[u8]) -> Self {
         let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
@@ -28,7 +28,7 @@ impl Hash {
         self.0
     }
 
-    /// Half as long.
+    /// Half of the hash.
     pub fn half(self) -> u32 {
         (self.0 ^ (self.0 >> 32)) as u32
     }

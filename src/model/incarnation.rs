@@ -1,13 +1,13 @@
-//! The table that a position belongs to: what identifies it, and rows by which it is known again. A table of the same
-//! name that was truncated, or dropped and created, is another one, in which the position means nothing.
+//! The table that a position belongs to: its identity, and rows by which it is known again. A table of the same name
+//! that was truncated, or dropped and created, is another one, in which the position means nothing.
 
 use super::{CursorValue, Hash, Position, Value};
 
 /// The identity of a table as it is at one moment. All of it is opaque text that is only compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Incarnation {
-    /// Where its rows are stored: another place after TRUNCATE, after DROP and CREATE, and after everything that writes the
-    /// table anew.
+    /// The storage of its rows: another one after TRUNCATE, after DROP and CREATE, and after every rewrite of the
+    /// table.
     pub storage: String,
     /// The part that changes together with `storage` unless that was a TRUNCATE; none where nothing tells the two apart.
     pub made: Option<String>,
@@ -18,17 +18,17 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
-    /// Whether something has changed since `before` that comes with a table that begins anew, though not only then.
+    /// True if something has changed since `before` that changes when a table begins anew, though not only then.
     pub fn differs_from(&self, before: &Self) -> bool {
         self.storage != before.storage || self.counter != before.counter || self.has_fewer_ids_than(before)
     }
 
-    /// Fewer ids have been handed out than before.
+    /// True if fewer ids have been handed out than before.
     pub fn has_fewer_ids_than(&self, before: &Self) -> bool {
         matches!((self.last_id, before.last_id), (Some(now), Some(before)) if now < before)
     }
 
-    /// Whether nothing but a TRUNCATE that also restarts the ids explains what has changed since `before`.
+    /// True if only a TRUNCATE that also restarts the ids explains what has changed since `before`.
     pub fn is_truncated_since(&self, before: &Self) -> bool {
         self.storage != before.storage
             && self.made.is_some()
@@ -36,7 +36,7 @@ impl Incarnation {
             && (self.counter.is_none() || self.counter != before.counter)
     }
 
-    /// Whether its ids are certain to go on where they were.
+    /// True if its ids are certain to go on from where they were.
     pub fn counts_on_from(&self, before: &Self) -> bool {
         self.counter.is_some() && self.counter == before.counter && !self.has_fewer_ids_than(before)
     }
@@ -49,7 +49,7 @@ pub struct Landmark {
     pub at: Position,
     /// The number of rows of the table that had been read with it.
     pub read: u64,
-    /// Hashes of the names of its columns, those of the cursor left out, and of what they held.
+    /// Hashes of the names of its columns, those of the cursor left out, and of their values.
     pub columns: Vec<(u32, u32)>,
 }
 
@@ -77,7 +77,7 @@ impl Sample {
     /// The number of columns of a row that are looked at.
     pub const COLUMNS: usize = 32;
 
-    /// Of a row.
+    /// The sample of a row.
     pub fn of(records: usize, values: &[Value<'_>], cursor: &[CursorValue<'_>]) -> Self {
         Self {
             records,
@@ -101,7 +101,8 @@ pub struct Lineage {
 pub struct Server {
     /// Its identity.
     pub identity: String,
-    /// By what other servers of its replication cluster are recognised; empty unless `server.identity=cluster`.
+    /// The lineage by which other servers of its replication cluster are recognised; empty unless
+    /// `server.identity=cluster`.
     pub lineage: Lineage,
 }
 

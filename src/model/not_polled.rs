@@ -1,4 +1,4 @@
-//! Rows of a table that no poll reads, by what is odd about their cursor values. Found by a task; shown by the status, the
+//! Rows of a table that no poll reads, by the oddity of their cursor values. Found by a task; shown by the status, the
 //! metrics, `check` and `explain`.
 
 use serde::Serialize;
@@ -38,15 +38,15 @@ impl OddCursor {
 /// The rows of a table that are not polled for one reason, as of the last look.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotPolled {
-    /// Why.
+    /// The reason.
     pub reason: OddCursor,
     /// The number of them.
     pub rows: u64,
-    /// There are more, which were not counted.
+    /// True if there are more, which were not counted.
     pub or_more: bool,
     /// The key of one of them, `id=17`; none if nothing names it.
     pub example: Option<String>,
-    /// In words: how many, why, and what to set.
+    /// The number, the reason and the setting that changes it, in words.
     pub text: String,
 }
 

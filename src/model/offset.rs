@@ -1,5 +1,5 @@
-//! Where a connector stands. A [`SourceOffset`] is what the offsets topic stores, in Kafka Connect's
-//! terms; an [`OffsetDelta`] is the step a batch makes; [`Offsets`] is the one owner of progress in a task.
+//! Offsets of a connector. A [`SourceOffset`] is the value stored in the offsets topic, in Kafka Connect's terms; an
+//! [`OffsetDelta`] is the step a batch makes; [`Offsets`] is the one owner of progress in a task.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::cursor::Instant;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How new rows are recognised. Closed on purpose: a new mode does not compile until each step answers.
+/// The mode of a connector: the way new rows are recognised. Closed on purpose: a new mode does not compile until each
+/// step answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mode {
     /// The whole relation at every poll; no offset.
@@ -51,7 +52,7 @@ impl Mode {
 pub struct SourcePartition(pub BTreeMap<String, String>);
 
 impl SourcePartition {
-    /// The partition of a table in protocol 1: what is written.
+    /// The partition of a table in protocol 1, the one that is written.
     pub fn table(dotted_name: &str) -> Self {
         Self::from_pairs([("protocol", "1"), ("table", dotted_name)])
     }
@@ -66,28 +67,29 @@ impl SourcePartition {
         Self::from_pairs([("query", "query")])
     }
 
-    /// Where the identity of the server is kept, beside the offsets; Kafka Connect never asks for it.
+    /// The partition of the server's identity, kept beside the offsets; Kafka Connect never asks for it.
     pub fn server() -> Self {
         Self::from_pairs([("rowtide", "server")])
     }
 
-    /// Which process the connector belongs to; Kafka Connect never asks for it either.
+    /// The partition of the process that owns the connector; Kafka Connect never asks for it either.
     pub fn owner() -> Self {
         Self::from_pairs([("rowtide", "owner")])
     }
 
-    /// Where it is kept which table an offset of this partition belongs to; Kafka Connect never asks for it either.
+    /// The partition of the table's identity, which tells the table an offset of this partition belongs to; Kafka
+    /// Connect never asks for it either.
     #[must_use]
     pub fn mark(&self) -> Self {
         Self::from_pairs([("rowtide", "table"), ("table", self.0.get("table").map_or("", String::as_str))])
     }
 
-    /// Whether it is one of rowtide's own, which hold no offset.
+    /// True if it is one of rowtide's own, which hold no offset.
     pub fn is_own(&self) -> bool {
         self.0.contains_key("rowtide")
     }
 
-    /// Whether it is the [`SourcePartition::mark`] of some table.
+    /// True if it is the [`SourcePartition::mark`] of some table.
     pub fn is_mark(&self) -> bool {
         self.0.get("rowtide").is_some_and(|kind| kind == "table")
     }
@@ -97,11 +99,11 @@ impl SourcePartition {
     }
 }
 
-/// For logs and status: the table's name, `query`, `server`, `owner`, or the map.
+/// The partition for logs and status: the table's name, `query`, `server`, `owner`, or the map.
 impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
-            (Some(table), _) if self.is_mark() => write!(f, "what is remembered of {table}"),
+            (Some(table), _) if self.is_mark() => write!(f, "the mark of {table}"),
             (Some(table), _) => f.write_str(table),
             (None, Some(_)) => f.write_str("query"),
             (None, None) if *self == Self::server() => f.write_str("server"),
@@ -118,12 +120,12 @@ pub struct SourceOffset {
     pub incrementing: Option<i64>,
     /// `timestamp` and `timestamp_nanos`: the last timestamp all rows of which were emitted.
     pub timestamp: Option<Instant>,
-    /// Whether `timestamp_nanos` was there; a configured start has milliseconds only.
+    /// True if `timestamp_nanos` was there; a configured start has milliseconds only.
     pub has_nanos: bool,
     /// The exact position where the fields above cannot express it (inside a tie, ambiguous wall clock,
     /// a cursor that is not a number): [`Position::to_text`](super::Position::to_text). Ours; Kafka Connect ignores it.
     pub exact: Option<String>,
-    /// Somebody said with `--accept-server` that this may lie beyond all the table has. Ours too.
+    /// True if an operator said with `--accept-server` that this may lie beyond all the table has. A field of ours too.
     pub accepted: bool,
     /// The checkpoint of the late-commit guard as it was stored: its method, version and state. Ours too; it says nothing
     /// of where the table stands. On its way to be stored it is an [`OffsetDelta::guard`].
@@ -157,7 +159,7 @@ impl SourceOffset {
         }
     }
 
-    /// Whether the table stands at the same position, whatever the guard has stored with it.
+    /// True if both are the same position, whatever the guard has stored with it.
     pub fn is_at(&self, other: &Self) -> bool {
         let Self { incrementing, timestamp, has_nanos, exact, accepted, guard: _ } = self;
         (incrementing, timestamp, has_nanos, exact, accepted)
@@ -165,7 +167,7 @@ impl SourceOffset {
     }
 }
 
-/// For status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
+/// The offset for status and `explain`: `2024-02-29T12:00:00.123Z, 42`.
 impl fmt::Display for SourceOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts: Vec<String> = self
@@ -185,18 +187,18 @@ impl fmt::Display for SourceOffset {
 /// (inclusive) the one that is true once the batch is committed.
 #[derive(Debug, Clone)]
 pub struct OffsetDelta {
-    /// Whose offset.
+    /// The partition of the offset.
     pub partition: SourcePartition,
-    /// What must be committed before.
+    /// The offset that must be committed before.
     pub from: Option<SourceOffset>,
-    /// What is committed with the batch.
+    /// The offset that is committed with the batch.
     pub to: SourceOffset,
     /// The guard's checkpoint at `to`, if it is another than that of `to` itself.
     pub guard: Option<Arc<dyn GuardCheckpoint>>,
 }
 
 impl OffsetDelta {
-    /// What is stored: `to`, with the text of the checkpoint.
+    /// The offset as it is stored: `to`, with the text of the checkpoint.
     pub fn stored(&self) -> Cow<'_, SourceOffset> {
         match &self.guard {
             Some(guard) => Cow::Owned(SourceOffset { guard: Some(guard.to_text()), ..self.to.bare() }),
@@ -213,7 +215,7 @@ pub struct Offsets {
 }
 
 impl Offsets {
-    /// Takes what the store loaded.
+    /// Takes the offsets that the store loaded.
     pub fn new(committed: HashMap<SourcePartition, SourceOffset>) -> Self {
         Self { committed: committed.into_iter().map(|(partition, offset)| (partition, offset.bare())).collect() }
     }
@@ -223,7 +225,7 @@ impl Offsets {
         self.committed.get(partition)
     }
 
-    /// E5: moves a partition forward; a delta that does not start where the partition stands is a bug.
+    /// Moves a partition forward. A delta that does not start where the partition stands is a bug (E5).
     ///
     /// # Errors
     /// `Offsets` on a gap; nothing is changed then.

@@ -1,30 +1,30 @@
-//! How the values of a cursor compare as far as they can be compared outside of the database: which rows share a
-//! cursor, and whether rows came in the order they were asked for in. A collation's order is the database's own; of such
-//! values it is only known that the same ones are equal.
+//! Comparison of cursor values outside of the database, as far as it is possible: which rows share a cursor, and
+//! whether rows came in the order they were asked for in. A collation's order is the database's own; of such values it
+//! is only known that the same ones are equal.
 
 use std::cmp::Ordering;
 
 use super::cursor::CursorValue;
 
-/// How two values of one cursor column compare.
+/// The comparison of two values of one cursor column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ColumnOrder {
-    /// As they are: numbers, times, texts by their bytes.
+    /// Values compare as they are: numbers, times, texts by their bytes.
     Values,
-    /// As the numbers they are the texts of, which may be written in several ways (`1.0`, `1.00`).
+    /// Texts compare as the numbers they write, which may be written in several ways (`1.0`, `1.00`).
     Numbers,
-    /// In an order that only the database knows.
+    /// Values have an order that only the database knows.
     Unknown,
-    /// Not at all: a wall clock that stands for an instant, and comes twice when daylight saving time ends.
+    /// Values do not compare: a wall clock that stands for an instant, and comes twice when daylight saving time ends.
     Hidden,
 }
 
-/// How the tuples of one cursor compare.
+/// The comparison of two tuples of one cursor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TupleOrder(pub Vec<ColumnOrder>);
 
 impl TupleOrder {
-    /// Whether two rows are to be read together, because the database may hold their cursors for equal: never false for
+    /// True if two rows are to be read together, because the database may hold their cursors for equal: never false for
     /// two that it does, perhaps true for two that it does not.
     pub fn is_tie(&self, one: &[CursorValue<'_>], other: &[CursorValue<'_>]) -> bool {
         one.len() == other.len()
@@ -39,8 +39,7 @@ impl TupleOrder {
             })
     }
 
-    /// How one tuple stands to another, of which it may be compared with the first values only; none where only the
-    /// database knows.
+    /// The order of two tuples, of which only the first values may be comparable; none where only the database knows.
     pub fn compare(&self, one: &[CursorValue<'_>], other: &[CursorValue<'_>]) -> Option<Ordering> {
         for ((one, other), order) in one.iter().zip(other).zip(&self.0) {
             let ordering = match order {
@@ -75,7 +74,7 @@ fn parts(text: &str) -> Option<Parts<'_>> {
     is_number.then_some((is_negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction))
 }
 
-/// Two decimal numbers of any length; none if one is not written as digits.
+/// The order of two decimal numbers of any length; none if one is not written as digits.
 fn compare_numbers(one: &str, other: &str) -> Option<Ordering> {
     let ((one_negative, one_whole, one_fraction), (other_negative, other_whole, other_fraction)) =
         (parts(one)?, parts(other)?);

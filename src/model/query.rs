@@ -1,5 +1,4 @@
-//! A planned page: SQL with what is bound, and where in its result the cursor stands. Made by `plan`,
-//! run by a dialect.
+//! A planned page: SQL with its binds, and the place of the cursor in its result. Made by `plan`, run by a dialect.
 
 use super::cursor::{CursorKind, CursorValue};
 
@@ -17,7 +16,7 @@ pub struct Bind {
 pub struct CursorColumn {
     /// Its index in the result: one of the relation's own columns, or one of the hidden ones after them.
     pub index: usize,
-    /// How it is read.
+    /// The kind of cursor it is read as.
     pub kind: CursorKind,
 }
 
@@ -26,14 +25,14 @@ pub struct CursorColumn {
 pub struct PlannedQuery {
     /// The statement.
     pub sql: String,
-    /// What is bound.
+    /// The values to bind.
     pub binds: Vec<Bind>,
     /// The cursor tuple, in order; empty for a relation read in no order.
     pub cursor: Vec<CursorColumn>,
-    /// How many columns at the end of the result are not the relation's own.
+    /// The number of columns at the end of the result that are not the relation's own.
     pub hidden: usize,
     /// The row limit in the statement; none if it has none.
     pub limit: Option<usize>,
-    /// The same text comes again and again, so that it is worth being kept prepared.
+    /// True if the same text comes again and again, so that it is worth being kept prepared.
     pub recurs: bool,
 }

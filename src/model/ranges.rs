@@ -1,4 +1,4 @@
-//! Sets of ids that mostly lie side by side, as sorted ranges: what hidden transactions and open gaps are kept in.
+//! Sets of ids that mostly lie side by side, as sorted ranges: hidden transactions and open gaps are kept in them.
 //! Pure. Written as text relative to a base, so that large ids stay short.
 
 use std::fmt::Write as _;
@@ -45,7 +45,7 @@ impl RangeSet {
         self.0.splice(first..last, left);
     }
 
-    /// Whether an id is in the set.
+    /// True if an id is in the set.
     pub fn contains(&self, id: u64) -> bool {
         let after = self.0.partition_point(|range| range.0 <= id);
         after.checked_sub(1).is_some_and(|index| id < self.0[index].1)
@@ -68,12 +68,12 @@ impl RangeSet {
         self
     }
 
-    /// Whether there is none.
+    /// True if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many ids there are.
+    /// The number of ids.
     pub fn count(&self) -> u64 {
         self.0.iter().map(|range| range.1 - range.0).sum()
     }

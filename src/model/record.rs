@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Records of one topic, encoded, in one allocation: one for each row, which a tombstone of the same key may follow.
 #[derive(Debug)]
 pub struct EncodedBatch {
-    /// Where the records go.
+    /// The topic of the records.
     pub topic: Arc<str>,
     /// Keys and values back to back.
     bytes: Vec<u8>,
@@ -178,7 +178,7 @@ impl EncodedBatch {
         self.records.len()
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -23,7 +23,7 @@ impl TableId {
     }
 }
 
-/// The unquoted dotted name: what filters match and what the source partition stores.
+/// The unquoted dotted name, which filters match and the source partition stores.
 impl fmt::Display for TableId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, part) in self.parts().enumerate() {
@@ -36,7 +36,7 @@ impl fmt::Display for TableId {
     }
 }
 
-/// What is polled: a table, or the connector's one query.
+/// A polled relation: a table, or the connector's one query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// A table or view.
@@ -122,7 +122,7 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub field_type: FieldType,
-    /// May be null.
+    /// True if it may be null.
     pub optional: bool,
 }
 
@@ -135,7 +135,7 @@ pub struct RecordSchema {
     pub fields: Vec<Field>,
 }
 
-/// What a converter is bound to: a record, or for keys with `key.format=field` one bare value.
+/// The schema a converter is bound to: of a record, or for keys with `key.format=field` of one bare value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Schema {
     /// A record.
@@ -154,8 +154,7 @@ impl Schema {
     }
 }
 
-/// What the SELECT list must say so that a column arrives in the form its field type needs
-/// (`SqlSyntax::project`).
+/// The expression in the SELECT list by which a column arrives in the form its field type needs (`SqlSyntax::project`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Projection {
     /// The column as it is.
@@ -184,19 +183,20 @@ pub struct ColumnDefinition {
     /// The zone in which Kafka Connect reads a column of instants as wall clocks, where that is another one than
     /// `db.timezone` (MySQL's TIMESTAMP in the session's zone; `querying.md`, 8). Only stored offsets follow it.
     pub seen_in: Option<Zone>,
-    /// What the SELECT list must say for it.
+    /// Its expression in the SELECT list.
     pub projection: Projection,
-    /// Declared NOT NULL or member of the primary key.
+    /// True if it is declared NOT NULL or a member of the primary key.
     pub not_null: bool,
-    /// `select *` gives it. One that is declared INVISIBLE is no part of the records, but may be of key and cursor.
+    /// True if `select *` gives it. One that is declared INVISIBLE is no part of the records, but may be of key and
+    /// cursor.
     pub is_visible: bool,
-    /// It has given a date that is none, and not the zero date (`2024-00-15`): no place in an order.
+    /// True if it has given a date that is none, and not the zero date (`2024-00-15`): no place in an order.
     pub has_broken_dates: bool,
-    /// NULL may be in it, whatever is declared: SQLite allows it in most primary keys.
+    /// True if NULL may be in it, whatever is declared: SQLite allows it in most primary keys.
     pub may_be_null: bool,
-    /// Filled by the database (serial, identity, AUTOINCREMENT).
+    /// True if it is filled by the database (serial, identity, AUTOINCREMENT).
     pub auto_increment: bool,
-    /// How the column can serve as a cursor; none if its type has no usable order.
+    /// The kind of cursor the column can serve as; none if its type has no usable order.
     pub cursor: Option<CursorKind>,
 }
 
@@ -214,11 +214,11 @@ pub struct DriverForm {
 pub struct DriverColumn {
     /// The column; its type is that of the first form that delivers it.
     pub column: ColumnDefinition,
-    /// Where it is among the delivered columns, or would be.
+    /// Its place among the delivered columns, real or, for a column left out, as it would be.
     pub place: usize,
     /// The forms; the first is taken where no registered schema has one of the others.
     pub forms: Vec<DriverForm>,
-    /// A registered schema is asked; else a setting has decided.
+    /// True if a registered schema is asked; else a setting has decided.
     pub is_open: bool,
 }
 
@@ -231,11 +231,11 @@ pub struct SkippedColumn {
     pub database_type: String,
 }
 
-/// A relation as the database described it at one moment. Two definitions are equal if and only if
-/// every record of the one can be encoded with what was bound for the other.
+/// A relation as the database described it at one moment. Two definitions are equal if and only if every record of the
+/// one can be encoded with the encoders of the other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableDefinition {
-    /// What was described.
+    /// The relation described.
     pub relation: Relation,
     /// The delivered columns in result order.
     pub columns: Vec<ColumnDefinition>,
@@ -249,7 +249,7 @@ pub struct TableDefinition {
     /// The indexes that could serve an order, where the dialect must be told which one to use
     /// (`SqlSyntax::use_index`); empty elsewhere.
     pub indexes: Vec<Index>,
-    /// Which columns no two rows share, by the catalog.
+    /// The unique keys, by the catalog: columns that no two rows share.
     pub unique: UniqueKeys,
 }
 
@@ -259,12 +259,12 @@ pub struct TableDefinition {
 pub struct UniqueKeys {
     /// The columns of each.
     pub keys: Vec<Vec<String>>,
-    /// Why there are none, where the relation's nature is the reason: `it is a view`.
+    /// The reason why there are none, where it is the relation's nature: `it is a view`.
     pub none_because: Option<&'static str>,
 }
 
 impl UniqueKeys {
-    /// None, for this reason.
+    /// No keys, for this reason.
     pub fn none_because(reason: &'static str) -> Self {
         Self { keys: Vec::new(), none_because: Some(reason) }
     }

@@ -1,4 +1,4 @@
-//! What a database shows of its transactions: observed by a dialect, judged by `guard`.
+//! Transactions as a database shows them: observed by a dialect, judged by `guard`.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ pub fn micros_of(span: Duration) -> Micros {
 /// A transaction that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenTransaction {
-    /// What it is called as long as it is open, and no other one before the server starts again.
+    /// Its name, which is unique until the server restarts.
     pub name: String,
-    /// Who runs it, to be shown.
+    /// The session or user that runs it, to be shown.
     pub holder: Option<String>,
-    /// When it began, where that may be seen: it has taken no time before, but for the slack of the server.
+    /// Its begin, where that may be seen: it has taken no time before, but for the slack of the server.
     pub began: Option<Micros>,
 }
 
-/// What is open in a database.
+/// The open transactions of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpenTransactions {
     /// The database's clock, before the others were looked for.
@@ -32,22 +32,22 @@ pub struct OpenTransactions {
     pub sessions: Vec<OpenTransaction>,
     /// The prepared transactions, which belonged to a session before.
     pub prepared: Vec<OpenTransaction>,
-    /// The database has answered from a list it would not make anew: nothing is known of now.
+    /// True if the database has answered from a list it would not make anew: nothing is known of now.
     pub is_stale: bool,
 }
 
 /// A view of the database as of a time in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PastView {
-    /// That time: what is committed later to what has been read as of it has a later one.
+    /// The time of the view: a row that is committed after the read has a later one.
     pub as_of: Micros,
     /// The earliest time that can still be read; if `as_of` is before it, that time is forgotten.
     pub horizon: Micros,
-    /// How long ago a time has to be to be final.
+    /// The age from which a time is final.
     pub settled_after: Duration,
 }
 
-/// Which transactions a view of the database holds.
+/// The transactions visible in a view (snapshot) of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct View {
     /// Every id below this has ended, and its rows are visible if it was committed.
@@ -58,13 +58,13 @@ pub struct View {
     pub running: Vec<u64>,
 }
 
-/// What is asked of the database once it has taken a view: the ids from `since` (but not below the view's `xmin`) up to
+/// The question to the database once it has taken a view: the ids from `since` (but not below the view's `xmin`) up to
 /// its `xmax`, and those of `hidden` not below its `xmin`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ViewQuestion {
     /// The end of the last view; 0 if there was none.
     pub since: u64,
-    /// What the last view may not have shown.
+    /// The ids that the last view may not have shown.
     pub hidden: RangeSet,
 }
 
@@ -75,6 +75,6 @@ pub struct ViewAnswer {
     pub view: View,
     /// Those of the ids asked for that were in progress after the view was taken.
     pub in_progress: RangeSet,
-    /// Whether all that the view has running was still in progress then.
+    /// True if everything that the view has running was still in progress then.
     pub is_settled: bool,
 }

@@ -89,7 +89,7 @@ pub fn to_rest<'a>(offsets: impl IntoIterator<Item = (&'a SourcePartition, Optio
 }
 
 /// The reverse of [`to_rest`], as `PATCH /connectors/NAME/offsets` takes it; a null offset resets. The server's
-/// identity, the owner and what is remembered of tables, which Connect lists among the offsets, are left out.
+/// identity, the owner and the marks of tables, which Connect lists among the offsets, are left out.
 ///
 /// # Errors
 /// `Config` if the document has another shape, `Offsets` if an offset cannot be one.

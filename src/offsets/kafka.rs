@@ -1,6 +1,6 @@
-//! Offsets in Kafka Connect's offsets topic. Takes the topic's log, gives the newest offset of each
-//! source partition of a connector; what it stages rides in the transaction of the rows (E3). Never
-//! writes by itself and never touches keys of other connectors.
+//! Offsets in Kafka Connect's offsets topic. Takes the topic's log, gives the newest offset of each source partition of
+//! a connector; the records it stages are part of the rows' transaction (E3). Never writes by itself and never touches
+//! keys of other connectors.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +18,7 @@ use crate::kafka::topic_log::LogRecord;
 use crate::lock::locked;
 use crate::model::{KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
 
-/// How long open transactions of other connectors may hold the topic's end back: longer than the
+/// The longest time for which open transactions of other connectors may hold the topic's end back: longer than the
 /// `transaction.timeout.ms` that Kafka Connect's producers have by default.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -27,12 +27,12 @@ pub struct KafkaOffsetStore {
     kafka: KafkaSpec,
     topic: String,
     worker_topic: Option<String>,
-    /// By topic, as far as they were asked for.
+    /// The tails by topic, as far as they were asked for.
     tails: Mutex<HashMap<String, Arc<Tail>>>,
 }
 
 impl KafkaOffsetStore {
-    /// Talks to nobody yet.
+    /// The store; contacts no broker yet.
     pub fn new(kafka: KafkaSpec, offsets: &OffsetsSpec) -> Self {
         let worker_topic = offsets.worker_topic.clone().filter(|topic| *topic != offsets.topic);
         Self { kafka, topic: offsets.topic.clone(), worker_topic, tails: Mutex::default() }
@@ -48,8 +48,16 @@ impl KafkaOffsetStore {
     ) -> Vec<KafkaRecord> {
         let is_table = !partition.is_own() && partition.0.contains_key("table");
         let mark = is_table.then(|| table::record(&self.topic, connector, partition, None));
-        let offsets = self.topics().map(|topic| format::record(topic, connector, partition, offset));
-        offsets.chain(mark).collect()
+        self.records(connector, partition, offset).into_iter().chain(mark).collect()
+    }
+
+    /// One record for each topic that is read. The bytes are made once: those of a checkpoint may be many.
+    fn records(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
+        let own = format::record(&self.topic, connector, partition, offset);
+        let worker = self.worker_topic.iter().map(|topic| KafkaRecord { topic: topic.clone(), ..own.clone() });
+        let mut records: Vec<KafkaRecord> = worker.collect();
+        records.push(own);
+        records
     }
 
     fn topics(&self) -> impl Iterator<Item = &String> {
@@ -91,7 +99,7 @@ impl OffsetStore for KafkaOffsetStore {
     fn read_ahead<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, ()> {
         let read = async |topic: &String| {
             if let Err(error) = self.tail(topic, connector).catch_up().await {
-                // Who reads for good says what is wrong.
+                // The next real read reports the error.
                 tracing::debug!(topic, error = %error.report(), "the offsets were not read ahead");
             }
         };
@@ -102,8 +110,8 @@ impl OffsetStore for KafkaOffsetStore {
         join_all(self.topics().map(async |topic| self.tail(topic, connector).follow().await)).map(|_| ()).boxed()
     }
 
-    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
-        format::record(&self.topic, connector, &delta.partition, Some(&delta.stored()))
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord> {
+        self.records(connector, &delta.partition, Some(&delta.stored()))
     }
 
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {
@@ -116,11 +124,6 @@ impl OffsetStore for KafkaOffsetStore {
 
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {
         owner::record(&self.topic, connector, owner)
-    }
-
-    fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
-        let topic = self.worker_topic.as_ref()?;
-        Some(format::record(topic, connector, &delta.partition, Some(&delta.stored())))
     }
 }
 
@@ -205,8 +208,13 @@ fn newest(records: Vec<LogRecord>, topic: &str, connector: &str) -> Result<Loade
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::error::ErrorKind;
+    use crate::kafka::client;
+    use crate::model::GuardCheckpoint;
 
     fn record(partition: i32, offset: i64, timestamp: i64, key: &str, value: Option<&str>) -> LogRecord {
         LogRecord {
@@ -226,6 +234,39 @@ mod tests {
             loaded.offsets.iter().map(|(at, stored)| (at.to_string(), stored.offset.incrementing)).collect();
         ids.sort();
         ids
+    }
+
+    #[test]
+    fn the_text_of_a_checkpoint_is_made_once_also_for_two_topics() {
+        #[derive(Debug, Default)]
+        struct Counting(AtomicUsize);
+
+        impl GuardCheckpoint for Counting {
+            fn to_text(&self) -> String {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                "window-2/tag/state".to_owned()
+            }
+        }
+
+        let spec = OffsetsSpec {
+            topic: "own".to_owned(),
+            worker_topic: Some("worker".to_owned()),
+            partitions: 25,
+            replication: 1,
+            automatic_creation: true,
+            standalone_file: None,
+            settings: BTreeMap::new(),
+        };
+        let checkpoint = Arc::new(Counting::default());
+        let guard: Arc<dyn GuardCheckpoint> = Arc::<Counting>::clone(&checkpoint);
+        let to = SourceOffset { incrementing: Some(7), ..SourceOffset::default() };
+        let delta = OffsetDelta { partition: SourcePartition::table("s.t"), from: None, to, guard: Some(guard) };
+        let store = KafkaOffsetStore::new(client::tests::spec("localhost:9"), &spec);
+        let records = store.stage("c", &delta);
+        assert_eq!(records.iter().map(|record| record.topic.as_str()).collect::<Vec<_>>(), ["worker", "own"]);
+        assert_eq!((&records[0].key, &records[0].value), (&records[1].key, &records[1].value));
+        assert!(String::from_utf8_lossy(records[0].value.as_ref().unwrap()).contains("window-2/tag/state"));
+        assert_eq!(checkpoint.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

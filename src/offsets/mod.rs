@@ -1,4 +1,4 @@
-//! Where progress is kept: the offsets topic of Kafka Connect, byte for byte (`offsets-topic.md`).
+//! The store of progress: the offsets topic of Kafka Connect, byte for byte (`offsets-topic.md`).
 
 pub mod format;
 pub mod kafka;
@@ -31,7 +31,7 @@ pub struct StoredOffset {
     pub written_at: Option<i64>,
 }
 
-/// What a connector has stored.
+/// The stored offsets of a connector.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     /// Its offsets, tables no longer selected included.
@@ -44,28 +44,29 @@ pub struct Loaded {
     pub owner: Option<Owner>,
 }
 
-/// Loads and stages offsets. A transactional store has no way to write by itself: what it stages rides
-/// in the transaction of the rows (E3).
+/// Loads and stages offsets. A transactional store has no way to write by itself: the records it stages are part of the
+/// rows' transaction (E3).
 pub trait OffsetStore: Send + Sync {
-    /// Everything stored of a connector. Read committed, to the end.
+    /// Loads everything stored of a connector, read committed, to the end.
     ///
     /// # Errors
     /// `Offsets` if a record of this connector cannot be understood, `Kafka`, `KafkaRefused`.
     fn load<'a>(&'a self, connector: &'a str) -> BoxFuture<'a, Result<Loaded>>;
 
-    /// Reads what is stored by now, so that less is left for [`OffsetStore::load`] once the connector is fenced (E2: what
-    /// counts is read then).
+    /// Reads the stored offsets by now, so that less is left for [`OffsetStore::load`] once the connector is fenced
+    /// (E2: what counts is read then).
     fn read_ahead<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, ()> {
         ready(()).boxed()
     }
 
-    /// Stays close behind what is written, for the same reason. Never returns.
+    /// Follows the stored offsets, for the same reason. Never returns.
     fn follow<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, ()> {
         pending().boxed()
     }
 
-    /// The record that makes `delta.to` the stored offset.
-    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord;
+    /// The records that make `delta.to` the stored offset. Where the connector has a topic of its own, one is for the
+    /// worker's topic, so that going back to a worker without that setting keeps the progress.
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord>;
 
     /// The records that remember the server.
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord>;
@@ -75,10 +76,4 @@ pub trait OffsetStore: Send + Sync {
 
     /// The record that says which process the connector belongs to.
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord;
-
-    /// The same as [`OffsetStore::stage`] for the worker's topic where the connector has one of its own, so that going back to a
-    /// worker without that setting keeps the progress; rides in the same transaction.
-    fn mirror(&self, _connector: &str, _delta: &OffsetDelta) -> Option<KafkaRecord> {
-        None
-    }
 }

@@ -12,8 +12,8 @@ use crate::model::{KafkaRecord, SourcePartition};
 pub struct Owner {
     /// Its name, which no other process has.
     pub run: String,
-    /// How many transactional ids may be in use: as many as it has tasks, or more as long as those of an older
-    /// process are not fenced.
+    /// The number of transactional ids that may be in use: as many as it has tasks, or more as long as those of an
+    /// older process are not fenced.
     pub tasks: usize,
 }
 
@@ -24,14 +24,14 @@ impl Owner {
     }
 }
 
-/// The record that says it: `["<connector>",{"rowtide":"owner"}]`, `{"run":"…","tasks":2}`.
+/// The record of the owner: `["<connector>",{"rowtide":"owner"}]`, `{"run":"…","tasks":2}`.
 pub(super) fn record(topic: &str, connector: &str, owner: &Owner) -> KafkaRecord {
     let value = json!({"run": owner.run, "tasks": owner.tasks}).to_string();
     let key = format::key(connector, &SourcePartition::owner());
     KafkaRecord { topic: topic.to_owned(), key, value: Some(value.into_bytes()) }
 }
 
-/// What a value says; none for the JSON literal `null`.
+/// The owner in a record's value; none for the JSON literal `null`.
 ///
 /// # Errors
 /// `Offsets` if the value is anything else: who cannot be known must not be overlooked.

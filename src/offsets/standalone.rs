@@ -12,7 +12,7 @@ use crate::model::{SourceOffset, SourcePartition};
 /// A key and its value as they stand in the file.
 pub type Entry = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// What every object stream begins with.
+/// The magic number of a Java object stream and its version.
 pub const MAGIC: &[u8] = &[0xac, 0xed, 0x00, 0x05];
 
 /// The class description of `HashMap` and its field `loadFactor`, always 0.75.
@@ -82,7 +82,7 @@ fn be(number: usize) -> [u8; 4] {
     i32::try_from(number).unwrap_or(i32::MAX).to_be_bytes()
 }
 
-/// What a file holds, seen from one connector.
+/// The contents of a file, seen from one connector.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
     /// Its offsets.
@@ -91,11 +91,11 @@ pub struct Found {
     pub without_offset: Vec<SourcePartition>,
     /// Keys of its own that no JDBC source would look for, and keys that are none of Kafka Connect's.
     pub malformed: Vec<String>,
-    /// How many entries the other connectors of the worker have, by name.
+    /// The number of entries of the worker's other connectors, by name.
     pub others: BTreeMap<String, usize>,
 }
 
-/// Takes what is the connector's.
+/// Takes the entries of the connector.
 ///
 /// # Errors
 /// `Offsets`, naming partition and field, if one of its offsets cannot be one.
@@ -129,7 +129,7 @@ pub fn of_connector(connector: &str, entries: &[Entry]) -> Result<Found> {
     Ok(found)
 }
 
-/// A table, a query, or what rowtide itself keeps there.
+/// A table, a query, or a record of rowtide's own.
 fn is_known(partition: &SourcePartition) -> bool {
     let fields: Vec<&str> = partition.0.keys().map(String::as_str).collect();
     matches!(fields.as_slice(), ["protocol", "table"] | ["table"] | ["query"]) || partition.is_own()
@@ -148,7 +148,7 @@ pub fn replace(entries: Vec<Entry>, connector: &str, offsets: &BTreeMap<SourcePa
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The class description of `byte[]` has been read.
+    /// True if the class description of `byte[]` has been read.
     knows_arrays: bool,
 }
 
@@ -201,11 +201,14 @@ impl Reader<'_> {
             "not the offsets of a standalone worker: byte {at} should be {wanted}, found {found}"
         ));
         if at >= self.bytes.len() {
-            return error.advise("the file is cut short; stop the worker, which writes it anew, and take it then");
+            return error.advise(
+                "the file is cut short; stop the worker, which then writes all of it, and import it \
+                                 again",
+            );
         }
         error.advise(
-            "expected what `offset.storage.file.filename` of Kafka Connect names; \
-             JSON as of GET /connectors/NAME/offsets goes without --from-file",
+            "expected the file that `offset.storage.file.filename` of Kafka Connect names; JSON as of GET \
+             /connectors/NAME/offsets goes without --from-file",
         )
     }
 }
@@ -218,7 +221,7 @@ mod tests {
         Some(text.as_bytes().to_vec())
     }
 
-    /// What OpenJDK 17 wrote of a null key, a null value and an array of its own each.
+    /// OpenJDK 17's bytes of a null key, a null value and an array of its own each.
     const JAVA: &[u8] = b"\xac\xed\x00\x05sr\x00\x11java.util.HashMap\x05\x07\xda\xc1\xc3\x16\x60\xd1\x03\x00\x02F\x00\
         \x0aloadFactorI\x00\x09thresholdxp\x3f\x40\x00\x00\x00\x00\x00\x0cw\x08\x00\x00\x00\x10\x00\x00\x00\x03pur\x00\
         \x02[B\xac\xf3\x17\xf8\x06\x08\x54\xe0\x02\x00\x00xp\x00\x00\x00\x01xuq\x00\x7e\x00\x02\x00\x00\x00\x02k2uq\x00\

@@ -1,5 +1,5 @@
-//! Marks that tell whether a table is still the one its offset belongs to, stored beside the offset: one record a table,
-//! under a source partition Kafka Connect never asks for. Pure.
+//! Table marks, by which a table is recognised as the one its offset belongs to, stored beside the offset: one record a
+//! table, under a source partition Kafka Connect never asks for. Pure.
 
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub fn value(mark: &TableMark) -> String {
 /// `Offsets` if the value is anything else: a check that cannot be made must not pass.
 pub fn parse(connector: &str, partition: &SourcePartition, bytes: &[u8]) -> Result<Option<TableMark>> {
     let wrong = || {
-        Error::new(ErrorKind::Offsets, "what is remembered of a table cannot be read")
+        Error::new(ErrorKind::Offsets, "the stored mark of a table cannot be read")
             .with("connector", connector)
             .with("partition", partition)
             .advise("use the rowtide that wrote it, or a newer one; `rowtide offsets reset` forgets it with the offset")

@@ -9,26 +9,26 @@ const AHEAD: Micros = 60_000_000;
 /// No two zones are further apart, give or take a write.
 const ZONES_APART: Micros = 26 * 3_600_000_000;
 const DAY: Micros = 24 * 3_600_000_000;
-/// PostgreSQL's `infinity` is the end of all times.
+/// The distance from which a time is PostgreSQL's `infinity`, the end of all times.
 const FOR_EVER: Micros = 200_000 * 365 * DAY;
 
 /// The rows that wait for their time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ahead {
-    /// How far the last one is ahead, in microseconds.
+    /// The distance of the last one, in microseconds.
     by: Micros,
     /// A zone whose wall clocks the times may be, and the setting that says so.
     explanation: Option<String>,
 }
 
 impl Ahead {
-    /// Whether the greatest time of a column is further ahead of the database's clock than clocks may differ.
+    /// True if the greatest time of a column is further ahead of the database's clock than clocks may differ.
     pub fn is_worth_a_word(greatest: Micros, clock: Micros) -> bool {
         greatest.saturating_sub(clock) >= AHEAD
     }
 
-    /// Whether the greatest time of a column is ahead of the database's clock, both as the column holds them. `zones` are
-    /// those that may explain it, by what has to be set for them; `now` is the instant.
+    /// The rows ahead of the database's clock, if the greatest time of a column is; both as the column holds them.
+    /// `zones` are those that may explain it, by the setting that names them; `now` is the instant.
     pub fn of(
         kind: CursorKind,
         greatest: Micros,
@@ -55,7 +55,7 @@ impl Ahead {
         let by = match self.by {
             FOR_EVER.. => "without end".to_owned(),
             by if by >= 2 * DAY => format!("up to {} days", by / DAY),
-            // Rounded up: what is read a moment after it was written is not less far ahead.
+            // Rounded up: a row read a moment after it was written is no less far ahead.
             by => {
                 let minutes = (by + 59_999_999) / 60_000_000;
                 format!("up to {} h {} min", minutes / 60, minutes % 60)

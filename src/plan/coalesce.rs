@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{ColumnDefinition, CursorKind, TableDefinition};
 use crate::zone::Zone;
 
-/// One cursor column, as SQL, and what is known of its values.
+/// One cursor column, as SQL, and the facts about its values.
 pub(super) struct Coalesced<'a> {
     pub(super) plain: String,
     pub(super) kind: CursorKind,

@@ -1,6 +1,6 @@
-//! Between a position (exact, in the columns' own types) and a stored offset (Kafka Connect's terms:
-//! an id, and an instant in milliseconds plus nanoseconds). The offset's own fields are written as
-//! Connect would; the exact position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
+//! Conversion between a position (exact, in the columns' own types) and a stored offset (Kafka Connect's terms: an id,
+//! and an instant in milliseconds plus nanoseconds). The offset's own fields are written as Connect would; the exact
+//! position is added only where they cannot say it (`offsets-topic.md`, 3 and 4).
 
 use std::cmp::Ordering;
 
@@ -11,7 +11,7 @@ use crate::model::{CursorKind, CursorValue, Instant, Mode, Position, SourceOffse
 use crate::zone::{Overlap, Zone};
 
 impl Planner {
-    /// Where to go on from a stored offset; none: from the very beginning.
+    /// The position of a stored offset; none: the very beginning.
     ///
     /// # Errors
     /// `Offsets` if the exact position cannot be read, or the offset has a number for an id that is none.
@@ -21,7 +21,7 @@ impl Planner {
         }
         let time = |instant: Instant| -> Result<CursorValue<'static>> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.from_instant(self.unstored(instant, zone), zone)
+            kind.from_instant(self.from_connect_clock(instant, zone), zone)
         };
         Ok(match (&self.mode, offset.timestamp, offset.incrementing) {
             (Mode::Bulk, _, _) => None,
@@ -31,7 +31,7 @@ impl Planner {
             (Mode::TimestampIncrementing { .. }, Some(instant), Some(id)) => {
                 Some(Position(vec![time(instant)?, self.id_value(id)?]))
             }
-            // What `timestamp` mode stored: Connect binds id -1 beside it, so rows of that time are read again.
+            // An offset of `timestamp` mode: Connect binds id -1 beside it, so rows of that time are read again.
             (Mode::TimestampIncrementing { .. }, Some(instant), None) => {
                 self.initial_position(Some(time(instant)?), None)?
             }
@@ -56,7 +56,7 @@ impl Planner {
     ) -> Result<SourceOffset> {
         let instant = |value: &CursorValue<'_>| -> Result<Instant> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            Ok(self.stored(kind.to_instant(value, zone)?, zone))
+            Ok(self.to_connect_clock(kind.to_instant(value, zone)?, zone))
         };
         if let (Mode::Incrementing { column }, Some(CursorValue::Text(id))) = (&self.mode, position.0.first())
             && self.text_id().is_none()
@@ -87,7 +87,7 @@ impl Planner {
         Ok(offset)
     }
 
-    /// Where a relation without a stored offset begins: after a time, after an id; none: at the beginning.
+    /// The first position of a relation without a stored offset: after a time, after an id; none: the beginning.
     ///
     /// # Errors
     /// `Offsets` if an id is given where ids are no numbers.
@@ -107,7 +107,7 @@ impl Planner {
         })
     }
 
-    /// Whether a position lies beyond the relation's greatest value ([`Planner::extreme_probe`]).
+    /// True if a position lies beyond the relation's greatest value ([`Planner::extreme_probe`]).
     pub fn is_beyond(&self, position: &Position, greatest: &CursorValue<'_>) -> bool {
         let (Some(column), Some(first)) = (self.tuple.first(), position.0.first()) else { return false };
         match (column.kind, number_of(first), number_of(greatest)) {
@@ -150,7 +150,8 @@ impl Planner {
         let Some(text) = &offset.exact else { return Ok(None) };
         let mut position = Position::from_text(text)?;
         if self.unique_by().is_some() && position.0.len() > self.tuple.len() {
-            // It was taken when rows could share these values, which none does now: all like it have been read.
+            // The position is of a time when rows could share these values, which no two do now: all of them have been
+            // read.
             position.0.truncate(self.tuple.len());
         }
         let fits = position.0.len() <= self.tuple.len()
@@ -161,11 +162,11 @@ impl Planner {
         Ok(Some(position))
     }
 
-    /// Whether an exact position does not contradict Connect's fields of its offset. Inside of rows that share their values
-    /// those stand at the last that were read whole, so they may lie behind, never ahead.
+    /// True if an exact position does not contradict Connect's fields of its offset. Inside of rows that share their
+    /// values those stand at the last that were read whole, so they may lie behind, never ahead.
     fn agrees(&self, position: &Position, offset: &SourceOffset, zone: &Zone) -> Result<bool> {
         let time = match (self.time_kind(), position.0.first()) {
-            (Some(kind), Some(value)) => Some(self.stored(kind.to_instant(value, zone)?, zone)),
+            (Some(kind), Some(value)) => Some(self.to_connect_clock(kind.to_instant(value, zone)?, zone)),
             _ => None,
         };
         let goes_on_inside = position.0.len() > self.told_len();
@@ -189,13 +190,13 @@ impl Planner {
     }
 
     /// An instant as Kafka Connect stores it.
-    pub fn stored(&self, instant: Instant, zone: &Zone) -> Instant {
+    pub fn to_connect_clock(&self, instant: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
         session.map_or(instant, |session| moved(instant, |micros| shifted(micros, &session, zone)))
     }
 
     /// The instant that Kafka Connect means by a stored one.
-    fn unstored(&self, stored: Instant, zone: &Zone) -> Instant {
+    fn from_connect_clock(&self, stored: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
         session.map_or(stored, |session| moved(stored, |micros| shifted_back(micros, &session, zone)))
     }
@@ -214,8 +215,8 @@ impl Planner {
         })
     }
 
-    /// What Connect's field can say of an id: whole numbers of 63 bits. A text is no number, whatever it looks
-    /// like (`0010` is not `10`).
+    /// An id as Connect's field can hold it: whole numbers of 63 bits. A text is no number, whatever it looks like
+    /// (`0010` is not `10`).
     fn id_of(&self, value: &CursorValue<'_>) -> Option<i64> {
         match value {
             CursorValue::Integer(id) => Some(*id),
@@ -237,9 +238,9 @@ fn moved(instant: Instant, by: impl Fn(i64) -> i64) -> Instant {
 
 /// The time that Kafka Connect stores of an instant: its wall clock in the session's zone, taken for one in `db.timezone`.
 ///
-/// Connect goes on after the wall clock of what is stored, which the server takes for the first of two where it comes
-/// twice in the session's zone: rows come again. A wall clock that `db.timezone` skips would be stored as one after the
-/// gap, and Connect would leave the rows between out: it is stored as one before it, and they come again.
+/// Connect goes on after the wall clock of the stored instant, which the server takes for the first of two where it
+/// comes twice in the session's zone: rows come again. A wall clock that `db.timezone` skips would be stored as one
+/// after the gap, and Connect would leave the rows between out: it is stored as one before it, and they come again.
 fn shifted(instant: i64, session: &Zone, zone: &Zone) -> i64 {
     let wall = session.instant_to_wall(instant);
     let stored = zone.wall_to_instant(wall);

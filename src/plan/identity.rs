@@ -1,12 +1,12 @@
-//! Whether the ids of a table grow, as far as their values tell: a UUID carries its version, and the random ones
+//! Checks that the ids of a table grow, as far as their values tell: a UUID carries its version, and the random ones
 //! sort anywhere. Takes the smallest and the greatest id as text, never shows them.
 
 use crate::error::{Error, ErrorKind};
 
-/// How a UUID is written.
+/// The text form of a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UuidForm {
-    /// With hyphens: hardly anything else looks like it.
+    /// The form with hyphens: hardly anything else looks like it.
     Canonical,
     /// Sixteen bytes as hexadecimal digits: other ids look like it by chance.
     Bytes,
@@ -31,7 +31,7 @@ pub fn uuid_version(text: &str) -> Option<(u8, UuidForm)> {
     (has_variant && (1..=8).contains(&version)).then_some((version, form))
 }
 
-/// Why ids of this UUID version do not grow; none for those that sort by time.
+/// The reason why ids of this UUID version do not grow; none for those that sort by time.
 pub fn against_version(version: u8) -> Option<&'static str> {
     match version {
         4 => Some("they are random"),
@@ -51,13 +51,13 @@ pub fn not_a_number(column: &str) -> Error {
     .advise("correct the row")
 }
 
-/// Whether the text of a number sorts after every number.
+/// True if the text of a number sorts after every number.
 pub fn is_beyond_numbers(text: &str) -> bool {
     ["NaN", "Infinity"].contains(&text)
 }
 
 const DAY: i64 = 86_400_000;
-/// Neither kind of id that tells its time is older.
+/// The earliest time that an id can tell: neither kind is older.
 const BEGIN: i64 = 1_262_304_000_000;
 
 /// The time that an id tells in its first 48 bits, in milliseconds since 1970, and whether it is certain that it does: a
@@ -75,8 +75,8 @@ fn told_time(text: &str) -> Option<(i64, bool)> {
     is_ulid.then_some((millis, false))
 }
 
-/// Whether the greatest id tells a time more than a day ahead: every id to come would sort before it. Where it may be no
-/// time, the smallest has to be one of today or before.
+/// True if the greatest id tells a time more than a day ahead: every id to come would sort before it. Where it may be
+/// no time, the smallest has to be one of today or before.
 pub fn is_far_ahead(lowest: &str, highest: &str, now: i64) -> bool {
     let is_time = |millis: i64| (BEGIN..=now + DAY).contains(&millis);
     match (told_time(lowest), told_time(highest)) {
@@ -94,10 +94,10 @@ pub fn far_ahead(column: &str) -> Error {
     Error::new(ErrorKind::Cursor, message).advise("correct the row, and the clock of the host that made its id")
 }
 
-/// What the values say of a column of ids.
+/// The order of a column of ids, by its values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
-    /// Nothing against them.
+    /// Ids with nothing against them.
     Unremarkable,
     /// UUIDs of this version, which sort by time.
     TimeOrdered(u8),
@@ -105,9 +105,10 @@ pub enum Ids {
     Unordered(u8, UuidForm),
 }
 
-/// Judges a column of ids that are no numbers by its smallest and its greatest value. The greatest decides: where random UUIDs were
-/// replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the greatest.
-pub fn judge(lowest: &str, highest: &str) -> Ids {
+/// The verdict on a column of ids that are no numbers, by its smallest and its greatest value. The greatest decides:
+/// where random UUIDs were replaced by time-ordered ones, new rows still come last as long as a time-ordered one is the
+/// greatest.
+pub fn order_of(lowest: &str, highest: &str) -> Ids {
     match (uuid_version(lowest), uuid_version(highest)) {
         (Some(_), Some((version, form))) => match against_version(version) {
             Some(_) => Ids::Unordered(version, form),
@@ -165,11 +166,11 @@ mod tests {
 
     #[test]
     fn random_uuids_are_no_ids_that_grow_and_time_ordered_ones_are() {
-        assert_eq!(judge(V4, V4), Ids::Unordered(4, UuidForm::Canonical));
-        assert_eq!(judge(V1, V1), Ids::Unordered(1, UuidForm::Canonical));
-        assert_eq!(judge(V7, V7), Ids::TimeOrdered(7));
-        assert_eq!(judge(V4, V7), Ids::TimeOrdered(7), "the greatest decides");
-        assert_eq!(judge(V7, V4), Ids::Unordered(4, UuidForm::Canonical));
-        assert_eq!(judge("ORD-1", V4), Ids::Unremarkable);
+        assert_eq!(order_of(V4, V4), Ids::Unordered(4, UuidForm::Canonical));
+        assert_eq!(order_of(V1, V1), Ids::Unordered(1, UuidForm::Canonical));
+        assert_eq!(order_of(V7, V7), Ids::TimeOrdered(7));
+        assert_eq!(order_of(V4, V7), Ids::TimeOrdered(7), "the greatest decides");
+        assert_eq!(order_of(V7, V4), Ids::Unordered(4, UuidForm::Canonical));
+        assert_eq!(order_of("ORD-1", V4), Ids::Unremarkable);
     }
 }

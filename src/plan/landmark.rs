@@ -1,4 +1,4 @@
-//! Queries by which a table is known again: rows by their key, and whether there is any up to a position.
+//! Queries by which a table is known again: rows by their key, and any row up to a position.
 
 use super::statement::Statement;
 use super::{ALIAS, CursorRole, Planner};
@@ -32,7 +32,7 @@ impl Planner {
         sql.finish_some(MOST)
     }
 
-    /// Whether what follows the timestamp in the cursor tells rows apart by itself.
+    /// True if the columns after the timestamp in the cursor tell rows apart by themselves.
     pub fn has_key_behind_time(&self) -> bool {
         let is_broken = self.tuple.iter().any(|column| column.role == CursorRole::TieBreak);
         self.time_kind().is_some()
@@ -42,7 +42,7 @@ impl Planner {
             }
     }
 
-    /// Whether any row lies at or below a position.
+    /// The probe for any row at or below a position.
     pub fn upto_probe(&self, position: &Position) -> PlannedQuery {
         let mut sql = Statement::new(self);
         sql.sql = format!("select 1 from {} as {ALIAS}", self.source);

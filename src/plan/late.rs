@@ -43,8 +43,8 @@ impl Planner {
         Some(sql.finish(None))
     }
 
-    /// How many rows [`Planner::window`] has and a checksum of their cursors, and of all they hold if `of_contents`, as
-    /// one text; none where the dialect has no such function.
+    /// The number of rows of [`Planner::window`] and a checksum of their cursors, and of their contents with
+    /// `of_contents`, as one text; none where the dialect has no such function.
     pub fn window_checksum(
         &self,
         low: &CursorValue<'static>,

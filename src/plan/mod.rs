@@ -1,7 +1,7 @@
-//! From a described relation and a mode to SQL: a [`Planner`] is made once per definition and then gives
-//! one page after the other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple. Where the
-//! catalog says that no two rows share one ([`Planner::unique_by`]) it can be cut after any row; elsewhere the rows of
-//! one tuple are read together, to the last ([`Planner::tie`]).
+//! SQL of a described relation in a mode: a [`Planner`] is made once per definition and then gives one page after the
+//! other. Pure: no clock, no connection. A page is a keyset page over a cursor tuple. Where the catalog says that no
+//! two rows share one ([`Planner::unique_by`]) it can be cut after any row; elsewhere the rows of one tuple are read
+//! together, to the last ([`Planner::tie`]).
 
 pub mod ahead;
 mod coalesce;
@@ -32,7 +32,7 @@ use crate::zone::Zone;
 /// The alias of the relation in every statement.
 const ALIAS: &str = "t";
 
-/// What a cursor column is for.
+/// The role of a cursor column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CursorRole {
     /// The (coalesced) timestamp.
@@ -55,7 +55,7 @@ struct TupleColumn {
     output: String,
     kind: CursorKind,
     database_type: String,
-    /// Compared as the column is, not under another collation.
+    /// True if it is compared as the column is, not under another collation.
     is_plain: bool,
     order: ColumnOrder,
     is_nullable: bool,
@@ -63,18 +63,18 @@ struct TupleColumn {
     is_date: Option<String>,
     /// [`ColumnDefinition::seen_in`].
     seen_in: Option<Zone>,
-    /// Where it stands in the result.
+    /// Its place in the result.
     index: usize,
 }
 
-/// How the configuration wants SQL written.
+/// The style of SQL that the configuration asks for.
 #[derive(Clone, Copy)]
 pub struct SqlStyle<'a> {
     /// The dialect's way.
     pub syntax: &'static dyn SqlSyntax,
-    /// `quote.sql.identifiers` is not `never`.
+    /// True if `quote.sql.identifiers` is not `never`.
     pub quote: bool,
-    /// `table.names.qualify=false`.
+    /// True for `table.names.qualify=false`.
     pub unqualified: bool,
     /// `query.suffix`.
     pub suffix: Option<&'a str>,
@@ -95,21 +95,21 @@ pub struct Planner {
     /// `from ...` with alias and hint.
     from: String,
     hidden: usize,
-    /// How many columns a page's result has.
+    /// The number of columns of a page's result.
     width: usize,
     tuple: Vec<TupleColumn>,
     /// No page has rows with times below it.
     floor: Option<CursorValue<'static>>,
-    /// How its values compare.
+    /// The order of its values.
     order: TupleOrder,
     /// The key that keeps rows of one tuple apart.
     unique_by: Option<Vec<String>>,
-    /// Why there is none, where the relation's nature is the reason.
+    /// The reason why there is none, where it is the relation's nature.
     none_because: Option<&'static str>,
-    /// The ids alone are such a key.
+    /// True if the ids alone are such a key.
     has_unique_ids: bool,
     suffix: Option<String>,
-    /// The suffix is part of the query's own text, as the reference appends it.
+    /// True if the suffix is part of the query's own text, as the reference appends it.
     has_suffix_inside: bool,
     /// The bare name of the table; none for a query.
     table: Option<String>,
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Planner {
 }
 
 impl Planner {
-    /// Binds a definition and a mode.
+    /// A planner for a definition and a mode.
     ///
     /// # Errors
     /// `SourceSchema` if a cursor column cannot serve: no order, not a time, different kinds in a COALESCE.
@@ -182,8 +182,8 @@ impl Planner {
         Ok(planner)
     }
 
-    /// How the statement names the index that walks the rows in cursor order, if there is one and the dialect
-    /// wants to be told.
+    /// The hint that names the index that walks the rows in cursor order, if there is one and the dialect wants to be
+    /// told.
     fn index_hint(&self, definition: &TableDefinition) -> Option<String> {
         let mut wanted = Vec::new();
         for column in &self.tuple {
@@ -208,17 +208,17 @@ impl Planner {
         self.tuple.first().filter(|column| column.role == CursorRole::Timestamp).map(|column| column.kind)
     }
 
-    /// Whether the timestamp, if there is one, is an instant, whoever writes it.
+    /// True if the timestamp, if there is one, is an instant, whoever writes it.
     pub fn is_zoned(&self) -> bool {
         !matches!(self.time_kind(), Some(CursorKind::Timestamp { zoned: false, .. }))
     }
 
-    /// How many columns the cursor tuple has; 0 if the relation is read in no order, in one piece.
+    /// The number of columns of the cursor tuple; 0 if the relation is read in no order, in one piece.
     pub fn tuple_len(&self) -> usize {
         self.tuple.len()
     }
 
-    /// Whether `query.suffix` may cut the result by itself, so that a short page proves nothing.
+    /// True if `query.suffix` may cut the result by itself, so that a short page proves nothing.
     pub fn has_suffix(&self) -> bool {
         self.suffix.is_some()
     }
@@ -389,7 +389,7 @@ fn tuple_column(
     })
 }
 
-/// A name that every database takes without quotes for what it is.
+/// True for a name that every database takes without quotes.
 fn is_plain(name: &str) -> bool {
     let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     begins && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')

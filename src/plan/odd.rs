@@ -9,7 +9,7 @@ use crate::dialect::syntax::LeastTime;
 use crate::model::{CursorColumn, CursorKind, CursorValue, PlannedQuery};
 use crate::zone::Zone;
 
-/// More rows are not counted.
+/// The most rows that are counted.
 pub const MOST_COUNTED: u64 = 10_000;
 
 /// The rows to look for.

@@ -1,6 +1,6 @@
-//! Which columns can order rows, in which role. A tie-break needs any order, for it only tells rows of one
-//! timestamp apart; an id must grow from row to row, which a type can rule out (and only the values can prove:
-//! `identity`). Takes a described column, gives its kind or the reason against it.
+//! The columns that can order rows, by role. A tie-break needs any order, for it only tells rows of one timestamp
+//! apart; an id must grow from row to row, which a type can rule out (and only the values can prove: `identity`). Takes
+//! a described column, gives its kind or the reason against it.
 
 use super::{CursorRole, TupleColumn};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,7 +40,7 @@ fn base(database_type: &str) -> String {
 }
 
 impl TupleColumn {
-    /// Whether its values are numbers, as Kafka Connect's offsets want them.
+    /// True if its values are numbers, as Kafka Connect's offsets want them.
     pub(super) fn is_number(&self) -> bool {
         match self.kind {
             CursorKind::Text => NUMBERS.contains(&base(&self.database_type).as_str()),
@@ -58,7 +58,7 @@ impl TupleColumn {
     }
 }
 
-/// Why a column of this type and of kind `Text` cannot be an id that grows.
+/// The reason why a column of this type and of kind `Text` cannot be an id that grows.
 fn against(database_type: &str) -> Option<&'static str> {
     let base = base(database_type);
     if NUMBERS.contains(&base.as_str()) || ORDERED.contains(&base.as_str()) {

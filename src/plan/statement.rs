@@ -116,12 +116,12 @@ impl<'a> Statement<'a> {
         self.planned(limit)
     }
 
-    /// Without the suffix, which may leave rows out.
+    /// The statement without the suffix, which may leave rows out.
     pub(super) fn finish_whole(self) -> PlannedQuery {
         self.planned(None)
     }
 
-    /// Without the suffix, once, and so many rows at most.
+    /// The statement without the suffix, for one use, of so many rows at most.
     pub(super) fn finish_some(self, limit: usize) -> PlannedQuery {
         PlannedQuery { recurs: false, ..self.planned(Some(limit)) }
     }

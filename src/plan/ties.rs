@@ -1,6 +1,6 @@
-//! Rows that share a cursor: which key of the catalog keeps them apart, what is added to the tuple so that one does, and
-//! how they are read together where none does. A page is cut between two tuples only, whatever the catalog says, for a
-//! key may be dropped while a table is polled; what the catalog says decides how rows are ordered and what is promised.
+//! Rows that share a cursor: the key of the catalog that keeps them apart, the columns added to the tuple for it, and
+//! the common read where there is none. A page is cut between two tuples only, whatever the catalog says, for a key may
+//! be dropped while a table is polled; the catalog decides the order of rows and the promise.
 
 use super::{CursorRole, Planner, Statement, TupleColumn};
 use crate::model::{CursorValue, Mode, PlannedQuery, TableDefinition, TupleOrder};
@@ -9,9 +9,9 @@ use crate::sql;
 /// The columns of the primary key that keep rows of one tuple apart; none where a key within the tuple does so already,
 /// where the database does not keep the primary key unique over all rows, or cannot order it.
 ///
-/// An id that is not unique goes on by the primary key inside of an id, too: what is added to the last id later is
-/// found, and many rows of one id need not be one transaction. Kafka Connect's fields of the offset stay behind at the
-/// last id that was read whole, as its timestamp does in `timestamp` mode.
+/// An id that is not unique goes on by the primary key inside of an id, too: rows that are added to the last id later
+/// are found, and many rows of one id need not be one transaction. Kafka Connect's fields of the offset stay behind at
+/// the last id that was read whole, as its timestamp does in `timestamp` mode.
 pub(super) fn breaks(definition: &TableDefinition, tuple: &[(CursorRole, Vec<String>)]) -> Vec<String> {
     let resolved = |name: &String| definition.column_index(name).map(|index| &*definition.columns[index].field.name);
     let single = |(_, names): &(CursorRole, Vec<String>)| match names.as_slice() {
@@ -53,22 +53,22 @@ impl Planner {
         self.unique_by.as_deref()
     }
 
-    /// Whether no two rows share an id, by the catalog.
+    /// True if no two rows share an id, by the catalog.
     pub fn has_unique_ids(&self) -> bool {
         self.has_unique_ids
     }
 
-    /// Why the catalog has no key for the relation, where that is in its nature.
+    /// The reason why the catalog has no key for the relation, where that is in its nature.
     pub fn none_because(&self) -> Option<&'static str> {
         self.none_because
     }
 
-    /// How the values of the cursor tuple compare.
+    /// The order of the cursor tuple's values.
     pub fn order(&self) -> &TupleOrder {
         &self.order
     }
 
-    /// How many of the tuple's columns Kafka Connect's own fields of an offset tell.
+    /// The number of the tuple's columns that Kafka Connect's own fields of an offset tell.
     pub fn told_len(&self) -> usize {
         match self.mode {
             Mode::Bulk => 0,
@@ -77,7 +77,7 @@ impl Planner {
         }
     }
 
-    /// Whether `query.suffix` may end a result between rows of one tuple.
+    /// True if `query.suffix` may end a result between rows of one tuple.
     pub fn suffix_cuts_ties(&self) -> bool {
         self.unique_by.is_none() && !self.tuple.is_empty() && self.suffix_cuts()
     }
@@ -95,7 +95,7 @@ impl Planner {
         if self.suffix_cuts() { sql.finish_whole() } else { sql.finish(None) }
     }
 
-    /// Where a page may end, in words.
+    /// The end of a page, in words.
     pub fn ends(&self) -> String {
         let columns: Vec<String> = self.tuple.iter().map(|column| column.names.join(", ")).collect();
         let tuple = columns.join(", ");

@@ -7,7 +7,7 @@ use crate::model::{CursorValue, EncodedBatch, Position, RowText, Sample, TupleOr
 /// Encodes one row to the end of a buffer; what the convert module's encoders are, without naming them.
 pub type EncodeRow<'a> = &'a (dyn Fn(&Row<'_>, &mut EncodedBatch) -> Result<()> + Sync);
 
-/// When a batch is full.
+/// The limits of a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Rows.
@@ -16,28 +16,28 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// How a result is read.
+/// The rules by which a result is cut into pages.
 #[derive(Debug, Clone, Copy)]
 pub struct CutRule<'a> {
     /// It is a page, behind which reading goes on from a position; else its batches are parts of one whole, which may end
     /// after any row.
     pub page: Option<Ordered<'a>>,
-    /// A row without a cursor value stops the relation; else it is passed over.
+    /// True if a row without a cursor value stops the relation; else it is passed over.
     pub null_fails: bool,
-    /// Which rows are left out instead of stopping the relation.
+    /// The rows that are left out instead of stopping the relation.
     pub tolerance: Tolerance,
 }
 
 /// The order a page is in.
 #[derive(Debug, Clone, Copy)]
 pub struct Ordered<'a> {
-    /// How the values of its cursor compare.
+    /// The order of its cursor's values.
     pub order: &'a TupleOrder,
     /// All its rows come after this position.
     pub after: Option<&'a Position>,
-    /// How many values of the cursor make [`Page::settled`].
+    /// The number of values of the cursor that make [`Page::settled`].
     pub told_len: usize,
-    /// The result may end by itself between rows that share a cursor.
+    /// True if the result may end by itself between rows that share a cursor.
     pub is_cut_blindly: bool,
 }
 
@@ -48,21 +48,21 @@ impl CutRule<'_> {
     }
 }
 
-/// Which rows are left out of a page instead of stopping it.
+/// The rows that are left out of a page instead of stopping it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tolerance {
-    /// Those with a value that cannot be represented.
+    /// True for those with a value that cannot be represented.
     pub values: bool,
-    /// Those whose record is too large.
+    /// True for those whose record is too large.
     pub too_large: bool,
-    /// The text of such a row is wanted.
+    /// True if the text of such a row is wanted.
     pub texts: bool,
 }
 
 /// A row that was left out.
 #[derive(Debug)]
 pub struct LeftOut {
-    /// Why.
+    /// The reason.
     pub error: Error,
     /// The row, if its text is wanted.
     pub row: Option<RowText>,
@@ -86,7 +86,7 @@ pub struct Page {
     pub position: Option<Position>,
     /// The first cursor values of the last rows all of whose like are in the batch or before it.
     pub settled: Option<Vec<CursorValue<'static>>>,
-    /// The result has ended.
+    /// True if the result has ended.
     pub ended: bool,
     /// Rows of this one cursor fill the whole page, and there may be more of them: read them as a tie.
     pub unfinished_tie: Option<Position>,

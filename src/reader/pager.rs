@@ -8,7 +8,8 @@ use crate::dialect::{Flow, Row, RowSink, Undeliverable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, EncodedBatch, Position, Sample, Value};
 
-/// So many rows at the beginning of a batch are noted ([`Page::samples`]); of those behind them every so manieth part.
+/// The number of rows at the beginning of a batch that are noted ([`Page::samples`]); of those behind them only that
+/// part.
 const SAMPLED: usize = 16;
 
 /// The last sink of a page: encodes rows, and finds where the batch may end.
@@ -22,17 +23,18 @@ pub(super) struct Pager<'a> {
     left_out_bytes: usize,
     /// The cursor of the last row.
     last: Vec<CursorValue<'static>>,
-    /// That of the first row which may share it, and where this one stands in the batch and among the rows left out.
+    /// The cursor of the first row which may share it, and the place of that row in the batch and among the rows left
+    /// out.
     first: Vec<CursorValue<'static>>,
     tie_start: (usize, usize),
-    /// That of the row before it; empty if there is none.
+    /// The cursor of the row before it; empty if there is none.
     before: Vec<CursorValue<'static>>,
     settled: Vec<CursorValue<'static>>,
-    /// Where the row that is being read would stand.
+    /// The place that the row being read would get.
     entering_at: (usize, usize),
-    /// The limits are reached: the next row tells where the page ends.
+    /// True if the limits are reached: the next row tells where the page ends.
     is_full: bool,
-    /// The first row beyond the limits has another cursor than the last one within.
+    /// True if the first row beyond the limits has another cursor than the last one within.
     ends_between: bool,
     /// Rows handed over, kept or not.
     pub(super) seen: usize,
@@ -46,7 +48,7 @@ pub(super) struct Pager<'a> {
 enum Entry {
     Taken,
     PassedOver,
-    /// It belongs to the next page.
+    /// A row of the next page.
     Refused,
 }
 
@@ -102,7 +104,7 @@ impl<'a> Pager<'a> {
         Ok(())
     }
 
-    /// Goes on without a row where that is allowed.
+    /// Leaves a row out where that is allowed.
     #[cold]
     fn leave_out(&mut self, row: Undeliverable<'_>) -> Result<()> {
         let tolerance = self.rule.tolerance;
@@ -226,8 +228,8 @@ pub(crate) fn remember(last: &mut Vec<CursorValue<'static>>, cursor: &[CursorVal
 /// The error of rows that the database gave in another order than asked for: going on would lose rows or repeat them.
 fn out_of_order(what: &str) -> Error {
     Error::new(ErrorKind::Cursor, what).advise(
-        "remove what changes the order of the statement (query.suffix, or what the query itself appends); if there is \
-         nothing of the kind, please report it with the types of the cursor columns: nothing was read past it",
+        "remove the clause that changes the order of the statement (in query.suffix, or in the query itself); if there \
+         is none, please report it with the types of the cursor columns: nothing was read past it",
     )
 }
 

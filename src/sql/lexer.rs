@@ -1,9 +1,9 @@
-//! Tokens of a statement by the rules of its database: the kind and the place of each, without comments and blanks.
-//! What a comment of the form `/*! ... */` holds is run by MySQL, so it is tokens.
+//! Tokens of a statement by the rules of its database: the kind and the place of each, without comments and blanks. The
+//! text of a comment `/*! ... */` is run by MySQL, so it is tokens.
 
 use super::Grammar;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A keyword or a name without quotes.
@@ -34,17 +34,17 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// What a text is made of.
+/// The tokens of a text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lexed {
     pub(super) tokens: Vec<Token>,
-    /// Blanks that are none to the database, such as the no-break space.
+    /// Characters that look like blanks and are none to the database, such as the no-break space.
     pub(super) odd_blanks: Vec<(usize, usize)>,
-    /// What is begun and not ended, and where.
+    /// The construct that is not closed, and its start.
     pub(super) open: Option<(usize, &'static str)>,
 }
 
-/// Splits a text into tokens. What follows something that is not closed belongs to it.
+/// Splits a text into tokens. The rest of a text belongs to a construct that is not closed.
 pub(super) fn lex(text: &str, grammar: Grammar) -> Lexed {
     let mut lexer = Lexer { text, at: 0, grammar, is_conditional: false, lexed: Lexed::default() };
     while lexer.at < text.len() {
@@ -57,7 +57,7 @@ struct Lexer<'a> {
     text: &'a str,
     at: usize,
     grammar: Grammar,
-    /// Inside `/*! ... */`.
+    /// True inside `/*! ... */`.
     is_conditional: bool,
     lexed: Lexed,
 }
@@ -131,7 +131,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Passes over a comment, or over what begins or ends one that is run.
+    /// Passes over a comment, or over the begin or end of one that is run.
     fn comment(&mut self) -> bool {
         let start = self.at;
         let mysql = self.grammar.is_mysql_family();
@@ -189,7 +189,7 @@ impl Lexer<'_> {
         Some(opening.len() + version.max(feature))
     }
 
-    /// Whether the quote that comes now belongs to PostgreSQL's `E'...'`.
+    /// True if the quote at this place belongs to PostgreSQL's `E'...'`.
     fn is_escaped_literal(&self) -> bool {
         let before = self.lexed.tokens.last().filter(|token| token.kind == Kind::Word && token.end == self.at);
         self.grammar == Grammar::Postgres
@@ -258,7 +258,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// Whether a dot that comes now stands behind a name.
+    /// True if the dot at this place stands behind a name.
     fn follows_name(&self) -> bool {
         self.lexed
             .tokens

@@ -1,6 +1,6 @@
-//! What users write as SQL (`query`, `query.suffix`), understood by its tokens: what is in a literal, a comment or a
-//! quoted name is none of them. Pure: text and the database's grammar in, cleaned text or findings with their places
-//! out. It reads no more than rowtide must know; whether a statement is right is said by the database.
+//! SQL that users write (`query`, `query.suffix`), understood by its tokens: literals, comments and quoted names are
+//! opaque. Pure: text and the database's grammar in, cleaned text or findings with their places out. It reads no more
+//! than rowtide must know; whether a statement is right is said by the database.
 //!
 //! The lexer is our own. The tokenizer of `sqlparser` 0.64 was tried: on PostgreSQL it takes `-/* ? */` for an
 //! operator, it joins no-break spaces to words, passes over `/*M! */` and `/*T! */`, gives no offsets to cut at, and brings
@@ -16,7 +16,7 @@ mod tokens;
 pub use query::{query, runs_as_it_stands, user_variables, without_modifiers};
 pub use suffix::{cuts, suffix};
 
-/// Whose SQL it is.
+/// The grammar of a family of databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grammar {
     /// PostgreSQL.
@@ -32,7 +32,7 @@ pub enum Grammar {
 }
 
 impl Grammar {
-    /// That of a dialect, by its name.
+    /// The grammar of a dialect, by its name.
     pub fn of(dialect: &str) -> Option<Self> {
         Some(match dialect {
             "postgresql" => Self::Postgres,
@@ -50,23 +50,23 @@ impl Grammar {
     }
 }
 
-/// How a statement is read.
+/// The context in which a statement is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// As a whole, each time.
+    /// The statement is read as a whole, each time.
     Whole,
-    /// From a position on, in the order of a cursor.
+    /// The statement is read from a position on, in the order of a cursor.
     Paged,
 }
 
-/// Something that cannot stand in the text.
+/// A fault of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What, in words that follow the key; without the place.
+    /// The fault, in words that follow the key; without the place.
     what: String,
-    /// What to do about it.
+    /// The remedy.
     remedy: &'static str,
-    /// Where: line and column, from 1; none if it is about the whole.
+    /// The place: line and column, from 1; none if it is about the whole.
     place: Option<(usize, usize)>,
 }
 

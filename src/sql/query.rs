@@ -1,4 +1,4 @@
-//! `query`: one statement that reads, all of it, and only with what rowtide itself knows of.
+//! Checks of `query`: one statement, which only reads, and with no parts that rowtide does not know of.
 
 use super::lexer::Kind;
 use super::tokens::{READS, Tokens};
@@ -6,7 +6,7 @@ use super::{Finding, Grammar, Reading};
 
 const ONE_STATEMENT: &str = "a query is one statement that reads, as select, with, values and table do";
 
-/// Words of MySQL between SELECT and its list that say how to run it, not what to read; a server takes them in the
+/// Words of MySQL between SELECT and its list that change the execution, not the rows; a server takes them in the
 /// outermost statement alone.
 const MODIFIERS: &[&str] = &[
     "high_priority",
@@ -67,13 +67,13 @@ pub fn user_variables(sql: &str, grammar: Grammar) -> Vec<String> {
     variables
 }
 
-/// Whether a query is better run in its own words than in another one's FROM, which in MySQL and its relatives makes
+/// True if a query is better run in its own words than in another one's FROM, which in MySQL and its relatives makes
 /// other types of some expressions. EXPLAIN takes no other statements.
 pub fn runs_as_it_stands(sql: &str, grammar: Grammar) -> bool {
     grammar.is_mysql_family() && Tokens::new(sql, grammar).is_word(0, &["select", "with"])
 }
 
-/// The text without what is not the statement.
+/// The statement of a text: up to the semicolon, with plain blanks, and with PostgreSQL's `??` as `?`.
 pub(super) fn cleaned(tokens: &Tokens<'_>, grammar: Grammar) -> String {
     let end = (0..tokens.len()).find(|index| tokens.kind(*index) == Some(Kind::Semicolon));
     let mut edits: Vec<(usize, usize, &str)> =
@@ -103,11 +103,11 @@ fn edited(text: &str, edits: Vec<(usize, usize, &str)>) -> String {
     result
 }
 
-/// What keeps it from being one statement that reads.
+/// The reason why it is not one statement that reads.
 fn statement(tokens: &Tokens<'_>) -> Option<Finding> {
     let first = (0..tokens.len()).find(|index| tokens.kind(*index) != Some(Kind::Open));
     let Some(first) = first.filter(|index| tokens.kind(*index) != Some(Kind::Semicolon)) else {
-        return Some(Finding::of_all("must be a statement that reads, and is none", ONE_STATEMENT));
+        return Some(Finding::of_all("must be a statement that reads, and is not one", ONE_STATEMENT));
     };
     if let Some(second) = second_statement(tokens) {
         return Some(tokens.finding(second, "must be one statement that reads, and has a second one", ONE_STATEMENT));
@@ -124,7 +124,7 @@ fn statement(tokens: &Tokens<'_>) -> Option<Finding> {
     (first..tokens.len()).find_map(|index| writes(tokens, index, tokens.is_word(first, &["with"])))
 }
 
-/// Where something follows a semicolon.
+/// The first token after a semicolon.
 pub(super) fn second_statement(tokens: &Tokens<'_>) -> Option<usize> {
     let semicolon = (0..tokens.len()).find(|index| tokens.kind(*index) == Some(Kind::Semicolon))?;
     (semicolon..tokens.len()).find(|index| tokens.kind(*index) != Some(Kind::Semicolon))
@@ -147,7 +147,7 @@ fn writes(tokens: &Tokens<'_>, index: usize, is_with: bool) -> Option<Finding> {
     if is_with && begins && has_object { says(&format!("has {} in it", word.to_uppercase())) } else { None }
 }
 
-/// What leaves rows out of a page, though the cursor goes past them.
+/// Clauses that leave rows out of a page, though the cursor goes past them.
 fn cuts(tokens: &Tokens<'_>) -> Vec<Finding> {
     const REMEDY: &str = "rows beyond it would never be read; rowtide reads in pages by itself, whose size is \
                           batch.max.rows, or use mode=bulk";

@@ -1,5 +1,5 @@
-//! `query.suffix`: what may stand behind a statement of rowtide's. Behind `order by x asc` that is a clause that keeps
-//! the order and the position: a limit, locks, hints to the database.
+//! Checks of `query.suffix`: the text behind a statement of rowtide's. Behind `order by x asc` that is a clause that
+//! keeps the order and the position: a limit, locks, hints to the database.
 
 use super::lexer::Kind;
 use super::query::{cleaned, second_statement};
@@ -33,7 +33,7 @@ pub fn suffix(text: &str, grammar: Grammar, reading: Reading) -> Result<String, 
     if findings.is_empty() { Ok(cleaned(&tokens, grammar)) } else { Err(findings) }
 }
 
-/// Whether it may cut a result, so that rows of one cursor value may be parted.
+/// True if it may cut a result, so that rows of one cursor value may be parted.
 pub fn cuts(text: &str, grammar: Grammar) -> bool {
     let tokens = Tokens::new(text, grammar);
     (0..tokens.len()).any(|index| tokens.is_key(index, &["limit", "fetch"]))
@@ -52,7 +52,7 @@ fn unbalanced(tokens: &Tokens<'_>) -> Option<usize> {
     None
 }
 
-/// What it begins with, if that is no clause.
+/// The fault of a suffix that does not begin with a clause.
 fn first(tokens: &Tokens<'_>) -> Option<Finding> {
     let token = tokens.get(0).filter(|token| token.kind != Kind::Semicolon)?;
     if tokens.is_word(0, CLAUSES) {
@@ -75,7 +75,7 @@ fn first(tokens: &Tokens<'_>) -> Option<Finding> {
     })
 }
 
-/// What stands further on and would leave rows out or bring others.
+/// Clauses further on that would leave rows out or bring others.
 fn within(tokens: &Tokens<'_>) -> Option<Finding> {
     const SKIPS: &str = "rows it leaves out would never be read; remove it";
     (0..tokens.len()).filter(|index| tokens.is_top(*index)).find_map(|index| {

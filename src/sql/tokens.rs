@@ -1,4 +1,4 @@
-//! The tokens of a text with what stands around each: words that are no names, and how deep in parentheses.
+//! The tokens of a text with their surroundings: words that are no names, and the depth in parentheses.
 
 use super::lexer::{Kind, Lexed, Token, lex};
 use super::{Finding, Grammar};
@@ -48,7 +48,7 @@ impl<'a> Tokens<'a> {
         self.get(index).map_or(self.text.len(), |token| token.start)
     }
 
-    /// Whether the token is of the outermost statement, or of a branch of it in parentheses.
+    /// True if the token is of the outermost statement, or of a branch of it in parentheses.
     pub(super) fn is_top(&self, index: usize) -> bool {
         self.is_top.get(index).copied().unwrap_or(false)
     }
@@ -68,7 +68,7 @@ impl<'a> Tokens<'a> {
         !is_name && self.is_word(index, words)
     }
 
-    /// What follows is another statement, after ALL or DISTINCT.
+    /// True if another statement follows, after ALL or DISTINCT.
     fn leads_to_statement(&self, index: usize) -> bool {
         let index = index + usize::from(self.is_word(index, &["all", "distinct"]));
         self.kind(index) == Some(Kind::Open) || self.is_word(index, READS)
@@ -97,7 +97,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Whether a parenthesis stands where a statement may begin.
+    /// True if a parenthesis stands where a statement may begin.
     fn groups_statement(&self, index: usize, in_group: bool) -> bool {
         let Some(before) = index.checked_sub(1) else { return true };
         let second = before.checked_sub(1);
@@ -109,7 +109,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// What is not closed.
+    /// The finding of a construct that is not closed.
     pub(super) fn open_findings(&self) -> Option<Finding> {
         let (at, what) = self.lexed.open?;
         Some(Finding::new(self.text, at, format!("has a {what} that is not closed"), "close it"))

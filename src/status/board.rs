@@ -1,21 +1,19 @@
-//! Where statuses are published: one board per connector, a handle per table for its stages, and the set
-//! of all boards for whoever shows them. Updates are in place and short; readers copy.
+//! Publication of statuses: one board per connector, and the set of all boards for whoever shows them. Updates are in
+//! place and short; readers copy. The stages of a table have a handle of its own, [`TableBoard`].
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod table_board;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{
-    BeganAnew, ConnectorState, ConnectorStatus, GuardStatus, Held, LoadProgress, Millis, NothingSelected, Stage,
-    TableState, TableStatus, now_millis,
-};
+pub use self::table_board::{Cause, Committed, Stall, TableBoard};
+use super::{ConnectorState, ConnectorStatus, NothingSelected, TableState, TableStatus, now_millis};
 use crate::error::Error;
 use crate::lock::locked;
-use crate::model::{CursorFact, Instant, NotPolled};
 
-/// Where the status of one connector is published. Cheap to clone.
+/// The board on which the status of one connector is published. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StatusBoard {
     sender: Arc<watch::Sender<ConnectorStatus>>,
@@ -27,12 +25,12 @@ impl StatusBoard {
         Self { sender: Arc::new(watch::Sender::new(fresh(connector.into(), allowance))) }
     }
 
-    /// A new life of the connector begins; what was known of the one before is forgotten.
+    /// Begins a new life of the connector; the status of the one before is forgotten.
     pub fn begin(&self, allowance: Duration) {
         self.sender.send_modify(|status| *status = fresh(std::mem::take(&mut status.name), allowance));
     }
 
-    /// Follows every change.
+    /// A receiver of every change.
     pub fn subscribe(&self) -> watch::Receiver<ConnectorStatus> {
         self.sender.subscribe()
     }
@@ -50,7 +48,7 @@ impl StatusBoard {
         look(&self.sender.borrow())
     }
 
-    /// Connecting, or starting again after a rebuild.
+    /// Publishes that it is connecting, or starting again after a rebuild.
     pub fn starting(&self) {
         self.set(ConnectorState::Starting, None);
     }
@@ -70,8 +68,8 @@ impl StatusBoard {
         self.set(ConnectorState::Failed, Some(error));
     }
 
-    /// Whether there is a table to poll; the error says why there is none. One that had tables is given the
-    /// allowance: they may be on their way from one name to another.
+    /// Publishes whether there is a table to poll; the error says why there is none. A connector that had tables is
+    /// given the allowance: they may be on their way from one name to another.
     pub fn nothing_selected(&self, error: Option<&Error>) {
         let now = now_millis();
         self.sender.send_if_modified(|status| {
@@ -132,7 +130,7 @@ impl StatusBoard {
                 true
             }
         });
-        TableBoard { board: self.clone(), table: name.into() }
+        TableBoard::new(self.clone(), name)
     }
 
     /// Forgets a table that is no longer selected or was dropped.
@@ -163,230 +161,6 @@ fn fresh(name: String, allowance: Duration) -> ConnectorStatus {
     }
 }
 
-/// The handle of one table's stages. Cheap to clone; a removed table ignores it.
-#[derive(Debug, Clone)]
-pub struct TableBoard {
-    board: StatusBoard,
-    table: Arc<str>,
-}
-
-/// What a commit has moved.
-#[derive(Debug, Clone, Default)]
-pub struct Committed {
-    /// Rows of the batch.
-    pub rows: u64,
-    /// Bytes of its keys and values.
-    pub bytes: u64,
-    /// Rows left out of it, and what was wrong with the last one.
-    pub skipped: u64,
-    /// None if no row was left out.
-    pub skip_reason: Option<String>,
-    /// The position now committed, as text.
-    pub position: Option<String>,
-    /// The newest cursor time of the batch.
-    pub newest: Option<Instant>,
-}
-
-/// What holds a table up, in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cause {
-    /// What does not answer, or is at work.
-    pub reason: String,
-    /// What to do.
-    pub advice: String,
-    /// It is only the database's work, which takes its time: no reason not to be ready.
-    pub at_work: bool,
-}
-
-impl Cause {
-    /// Something does not answer.
-    pub fn new(reason: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { reason: reason.into(), advice: advice.into(), at_work: false }
-    }
-}
-
-/// A table that is held up, as long as this lives.
-#[derive(Debug)]
-pub struct Stall {
-    board: TableBoard,
-    stage: Stage,
-    number: u64,
-}
-
-impl Drop for Stall {
-    fn drop(&mut self) {
-        self.board.update(|table, now| table.go_on(self.stage, now, self.number));
-    }
-}
-
-impl TableBoard {
-    /// Something does not answer, so the table does not move, whatever its last poll said.
-    pub fn stalled(&self, stage: Stage, cause: &Cause) -> Stall {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let why = (cause.reason.clone(), Some(cause.advice.clone()));
-        self.update(|table, now| table.stall(stage, now, Held { by: number, why, at_work: cause.at_work }));
-        Stall { board: self.clone(), stage, number }
-    }
-
-    /// The table's name.
-    pub fn name(&self) -> &str {
-        &self.table
-    }
-
-    /// How much older the newest row read is than the database's clock.
-    pub fn lag(&self, seconds: f64) {
-        self.update(|table, _| table.lag_seconds = Some(seconds));
-    }
-
-    /// The first load begins. It lasts until a poll finds the end of the table.
-    pub fn loading(&self, estimated_rows: Option<u64>) {
-        self.update(|table, now| {
-            table.enter(TableState::Loading, now, None);
-            table.load = Some(LoadProgress { since: now, rows: 0, estimated_rows });
-        });
-    }
-
-    /// A page was read. `exhausted`: nothing newer is left; `found`: it had rows.
-    pub fn polled(&self, found: bool, exhausted: bool) {
-        self.update(|table, now| {
-            table.last_poll = Some(now);
-            if exhausted {
-                table.load = None;
-            }
-            table.rows_behind = if exhausted { Some(0) } else { table.load.as_ref().and_then(LoadProgress::left) };
-            let state = match (&table.load, found) {
-                (Some(_), _) => TableState::Loading,
-                (None, true) => TableState::Live,
-                (None, false) => TableState::Idle,
-            };
-            table.enter(state, now, None);
-        });
-    }
-
-    /// How long the last successful poll took.
-    pub fn took(&self, time: Duration) {
-        self.update(|table, _| table.poll_took = i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
-    }
-
-    /// Part of a pass was read that would begin anew if it broke off. It counts as polled only if passes end (`proven`):
-    /// one that is repeated for ever moves rows too.
-    pub fn in_pass(&self, rows: u64, proven: bool) {
-        self.update(|table, now| {
-            if proven {
-                table.last_poll = Some(now);
-            }
-            table.rows_behind = table.load.as_ref().and_then(LoadProgress::left);
-            let state = if table.load.is_some() { TableState::Loading } else { TableState::Live };
-            let reason = || format!("a pass is under way, {rows} rows so far; the table is ready when it has ended");
-            table.enter(state, now, (!proven).then(|| (reason(), None)));
-        });
-    }
-
-    /// A batch is committed.
-    pub fn committed(&self, committed: Committed) {
-        self.update(|table, _| {
-            table.rows += committed.rows;
-            table.bytes += committed.bytes;
-            table.rows_skipped += committed.skipped;
-            table.skip_reason = committed.skip_reason.or_else(|| table.skip_reason.take());
-            if let Some(load) = &mut table.load {
-                load.rows += committed.rows;
-                table.rows_behind = load.left();
-            }
-            table.position = committed.position.or_else(|| table.position.take());
-            // A row that committed late is older than the newest one before it.
-            table.newest = table.newest.max(committed.newest);
-        });
-    }
-
-    /// The last rows there were are committed: a first load ends. What a later poll found stays.
-    pub fn caught_up(&self) {
-        self.update(|table, now| {
-            table.load = None;
-            table.rows_behind = Some(0);
-            if table.own.0 == TableState::Loading {
-                table.enter(TableState::Live, now, None);
-            }
-        });
-    }
-
-    /// The position found at start.
-    pub fn position(&self, text: impl Into<String>) {
-        let text = text.into();
-        self.update(|table, _| table.position = Some(text));
-    }
-
-    /// The table begins anew and is read from its beginning.
-    pub fn began_anew(&self) {
-        self.update(|table, now| {
-            let times = table.began_anew.as_ref().map_or(0, |began| began.times) + 1;
-            table.began_anew = Some(BeganAnew { at: now, times });
-            table.position = Some("the beginning".to_owned());
-        });
-    }
-
-    /// Columns that are left out of the records (`type.unsupported=skip`).
-    pub fn skipped_columns(&self, columns: Vec<String>) {
-        self.update(|table, _| table.skipped_columns = columns);
-    }
-
-    /// Rows that no poll reads because of their cursor values; replaces what was known before.
-    pub fn not_polled(&self, rows: Vec<NotPolled>) {
-        self.update(|table, _| table.not_polled = rows);
-    }
-
-    /// What is known of the cursor columns; replaces what was known before.
-    pub fn cursor_facts(&self, facts: Vec<CursorFact>) {
-        self.update(|table, _| table.cursor_facts = facts);
-    }
-
-    /// What is promised about rows that commit late.
-    pub fn guard(&self, guard: GuardStatus) {
-        self.update(|table, _| table.guard = guard);
-    }
-
-    /// A poll succeeded, but its rows wait for an older transaction to end.
-    pub fn waiting(&self, reason: impl Into<String>) {
-        let reason = reason.into();
-        self.update(|table, now| {
-            table.last_poll = Some(now);
-            table.enter(TableState::Waiting, now, Some((reason, None)));
-        });
-    }
-
-    /// The poll failed and will be tried again.
-    pub fn backing_off(&self, error: &Error) {
-        self.fail_as(TableState::BackingOff, error);
-    }
-
-    /// The table is given up.
-    pub fn failed(&self, error: &Error) {
-        self.fail_as(TableState::Failed, error);
-    }
-
-    /// The table is stopped on purpose.
-    pub fn stopped(&self) {
-        self.update(|table, now| table.enter(TableState::Stopped, now, None));
-    }
-
-    fn fail_as(&self, state: TableState, error: &Error) {
-        let why = (error.report(), Some(error.advice().to_owned()));
-        self.update(|table, now| table.enter(state, now, Some(why)));
-    }
-
-    fn update(&self, change: impl FnOnce(&mut TableStatus, Millis)) {
-        let now = now_millis();
-        self.board.sender.send_if_modified(|status| match status.find(&self.table) {
-            Ok(index) => {
-                change(&mut status.tables[index], now);
-                true
-            }
-            Err(_) => false,
-        });
-    }
-}
-
 /// The boards of all connectors of this process, by name. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Boards {
@@ -414,7 +188,7 @@ impl Boards {
         self.lock().iter().map(|(_, board)| board.snapshot()).collect()
     }
 
-    /// Shows every connector's status without copying it; `look` must be short.
+    /// Calls `look` with every connector's status, without copying it; it must be short.
     pub fn for_each(&self, mut look: impl FnMut(&ConnectorStatus)) {
         self.lock().iter().for_each(|(_, board)| board.with(&mut look));
     }
@@ -427,6 +201,7 @@ impl Boards {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Instant;
     use crate::status::allowance;
 
     fn board() -> (StatusBoard, TableBoard) {

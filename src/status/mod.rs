@@ -1,6 +1,7 @@
-//! What an operator asks first: is every table being read, since when not, why, and what to do. The poll
-//! and commit stages tell a [`TableBoard`]; the health pages, the metrics and the progress display watch the
-//! [`StatusBoard`]. A status is about successful polls, not about tasks that exist: a hung table turns unready.
+//! The status of connectors, for an operator's first question: is every table being read, and if not, since when, why,
+//! and what to do. The poll and commit stages tell a [`TableBoard`]; the health pages, the metrics and the progress
+//! display watch the [`StatusBoard`]. A status is about successful polls, not about tasks that exist: a hung table
+//! turns unready.
 
 pub mod board;
 mod table;
@@ -16,11 +17,11 @@ use table::{Held, rfc3339};
 /// Milliseconds since the epoch.
 type Millis = i64;
 
-/// How long a table may be held up before it counts as unready, in milliseconds. It is noticed after ten seconds
+/// The duration of a stall from which a table counts as unready, in milliseconds. A stall is noticed after ten seconds
 /// (`task::stall`), and shall show within thirty.
 const STALL_PATIENCE: Millis = 15_000;
 
-/// What a connector is doing.
+/// The state of a connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectorState {
@@ -41,63 +42,63 @@ pub enum ConnectorState {
 pub struct ConnectorStatus {
     /// Its name.
     pub name: String,
-    /// What it is doing.
+    /// Its state.
     pub state: ConnectorState,
-    /// Why it failed.
+    /// The error it failed with.
     pub error: Option<String>,
-    /// What the operator can do about it.
+    /// The advice for the operator.
     pub advice: Option<String>,
     /// Its tables, by name.
     pub tables: Vec<TableStatus>,
-    /// That there is no table to poll, and why.
+    /// The finding that there is no table to poll, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing_selected: Option<NothingSelected>,
-    /// How old a table's last successful poll may be before the table counts as unready.
+    /// The age of a table's last successful poll from which the table counts as unready.
     #[serde(skip)]
     pub allowance: Duration,
     /// The number of its tasks, once it is known.
     #[serde(skip)]
     pub tasks: usize,
-    /// It was paused or stopped by itself, while the process goes on: that is no complaint.
+    /// True if it was paused or stopped by itself, while the process goes on: that is no complaint.
     #[serde(skip)]
     pub at_rest: bool,
 }
 
-/// Why a connector has no table to poll.
+/// The reason why a connector has no table to poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NothingSelected {
-    /// In words.
+    /// The reason, in words.
     pub reason: String,
-    /// What the operator can do.
+    /// The advice for the operator.
     pub advice: String,
-    /// Since when.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
-    /// Until when that is no complaint.
+    /// The time until which that is no complaint.
     #[serde(skip)]
     allowed_until: Millis,
 }
 
-/// Why a connector or one of its tables is not ready.
+/// The reason why a connector or one of its tables is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unready {
     /// The connector; none if there is none.
     pub connector: Option<String>,
     /// The table; none if it is about the connector.
     pub table: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What the operator can do.
+    /// The advice for the operator.
     pub advice: Option<String>,
 }
 
-/// How old a successful poll may be: three poll intervals, but not less than 30 s.
+/// The allowed age of a successful poll: three poll intervals, but not less than 30 s.
 pub fn allowance(poll_interval: Duration) -> Duration {
     poll_interval.saturating_mul(3).max(Duration::from_secs(30))
 }
 
 impl ConnectorStatus {
-    /// Whether the connector runs, has tables, and each was polled successfully within the allowance.
+    /// True if the connector runs, has tables, and each was polled successfully within the allowance.
     pub fn is_ready(&self, now: Millis) -> bool {
         self.unready(now).is_empty()
     }
@@ -133,7 +134,7 @@ impl ConnectorStatus {
         own.into_iter().chain(nothing).chain(tables).collect()
     }
 
-    /// Why a table is not ready. Backing off is no complaint by itself: the allowance decides.
+    /// The reason why a table is not ready. Backing off is no complaint by itself: the allowance decides.
     fn complaint(&self, table: &TableStatus, now: Millis) -> Option<String> {
         let reason = table.reason.as_deref();
         let with_reason = |text: String| match reason {
@@ -144,7 +145,7 @@ impl ConnectorStatus {
             return Some(with_reason(table.state.as_str().to_owned()));
         }
         let allowed = i64::try_from(self.allowance.as_millis()).unwrap_or(i64::MAX);
-        // Where a poll takes longer than that by its nature, three of them.
+        // Three polls where one takes longer than that by its nature.
         let allowed = allowed.max(table.poll_took.saturating_mul(3));
         match table.last_poll {
             Some(polled) if now.saturating_sub(polled) <= allowed => None,
@@ -157,13 +158,13 @@ impl ConnectorStatus {
                 Some(with_reason(format!("not polled yet, {} s after its start", (now - table.known_since) / 1000)))
             }
         }
-        // What is polled but not taken by the brokers moves no data either.
+        // Rows that are polled but not taken by the brokers move no data either.
         .or_else(|| {
             (table.is_stalled() && now - table.since >= STALL_PATIENCE).then(|| with_reason("waiting".to_owned()))
         })
     }
 
-    /// Whether there are tables and all of them have failed.
+    /// True if there are tables and all of them have failed.
     pub fn nothing_works(&self) -> bool {
         !self.tables.is_empty() && self.tables.iter().all(|table| table.state == TableState::Failed)
     }

@@ -1,11 +1,11 @@
-//! The status of one table: what it is doing, since when, why, and how far it has come.
+//! The status of one table: its state, since when, the reason, and its progress.
 
 use serde::{Serialize, Serializer};
 
 use super::Millis;
 use crate::model::{CursorFact, Instant, NotPolled};
 
-/// What a table is doing.
+/// The state of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableState {
@@ -15,8 +15,7 @@ pub enum TableState {
     Live,
     /// The last poll found nothing newer.
     Idle,
-    /// It would go on but has to wait: for a database or brokers that do not answer, for its turn, for an older
-    /// transaction to end.
+    /// Waiting: for a database or brokers that do not answer, for its turn, for an older transaction to end.
     Waiting,
     /// The last poll failed and will be tried again.
     BackingOff,
@@ -52,10 +51,10 @@ impl TableState {
     }
 }
 
-/// How far a first load has come.
+/// The progress of a first load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadProgress {
-    /// When it began.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
     /// Rows committed so far.
@@ -74,31 +73,31 @@ impl LoadProgress {
 /// A table that began anew while it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BeganAnew {
-    /// When that was noticed last.
+    /// The time that was noticed last.
     #[serde(serialize_with = "rfc3339")]
     pub at: Millis,
     /// The number of times since the connector was started.
     pub times: u32,
 }
 
-/// What is promised about rows that commit late, and what the guard has to do for it.
+/// The promise about rows that commit late, and the state of the guard that keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct GuardStatus {
-    /// What is promised; empty until it is known.
+    /// The level promised; empty until it is known.
     pub level: &'static str,
-    /// By which method.
+    /// The method.
     #[serde(rename = "way")]
     pub method: &'static str,
-    /// What is not covered.
+    /// The cases not covered.
     pub uncovered: String,
-    /// What would raise the level.
+    /// The remedy that would raise the level.
     #[serde(rename = "raise")]
     pub remedy: Option<String>,
-    /// How far back late rows are looked for.
+    /// The width of the window in which late rows are looked for.
     pub window_seconds: Option<f64>,
-    /// How long the oldest open transaction has been open, at most.
+    /// The age of the oldest open transaction, at most.
     pub oldest_transaction_seconds: Option<f64>,
-    /// Who holds it.
+    /// Its holder.
     pub oldest_transaction: Option<String>,
     /// Rows that committed late and were caught since the start.
     pub late_rows: u64,
@@ -106,18 +105,18 @@ pub struct GuardStatus {
     pub hidden_ids: u64,
     /// Rows that were read again and were not late, since the start.
     pub reread_rows: u64,
-    /// What newer rows wait for, where they do.
+    /// The transaction that newer rows wait for, where they do.
     pub blocker: Option<String>,
-    /// Since when loss cannot be excluded, and why.
+    /// The time since when loss cannot be excluded, and why.
     pub at_risk: Option<Risk>,
 }
 
-/// Why rows may have been lost.
+/// The reason why rows may have been lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Risk {
-    /// In words.
+    /// The reason, in words.
     pub reason: String,
-    /// Since when.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
 }
@@ -127,14 +126,14 @@ pub struct Risk {
 pub struct TableStatus {
     /// Its dotted name, or `query`.
     pub table: String,
-    /// What it is doing.
+    /// Its state.
     pub state: TableState,
-    /// Since when.
+    /// The time it began.
     #[serde(serialize_with = "rfc3339")]
     pub since: Millis,
-    /// Why, where the state does not say it.
+    /// The reason, where the state does not tell it.
     pub reason: Option<String>,
-    /// What the operator can do.
+    /// The advice for the operator.
     pub advice: Option<String>,
     /// The last successful poll.
     #[serde(serialize_with = "rfc3339_option")]
@@ -145,7 +144,7 @@ pub struct TableStatus {
     pub bytes: u64,
     /// Rows left out since the start because they cannot be delivered (`errors.tolerance`, `row.too.large`).
     pub rows_skipped: u64,
-    /// What was wrong with the last one.
+    /// The fault of the last row left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_reason: Option<String>,
     /// The committed position, as text.
@@ -153,15 +152,16 @@ pub struct TableStatus {
     /// The cursor time of the newest row committed.
     #[serde(serialize_with = "instant")]
     pub newest: Option<Instant>,
-    /// How much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is there.
-    /// While the table cannot be read it grows from the last successful poll on. None without a timestamp column.
+    /// The lag: how much older the newest row read is than the database's clock, in seconds; 0 if nothing newer is
+    /// there. While the table cannot be read it grows from the last successful poll on. None without a timestamp
+    /// column.
     pub lag_seconds: Option<f64>,
     /// Rows still to be read, where that is known without counting: by the statistics during a first load, 0 when
     /// the last poll reached the end.
     pub rows_behind: Option<u64>,
     /// Rows that no poll reads because of their cursor values, by reason, as of the last look.
     pub not_polled: Vec<NotPolled>,
-    /// That the table began anew and was read from its beginning (`table.recreated=follow`).
+    /// The last time the table began anew and was read from its beginning (`table.recreated=follow`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_anew: Option<BeganAnew>,
     /// The first load, while it runs.
@@ -169,38 +169,38 @@ pub struct TableStatus {
     /// Columns left out of the records, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_columns: Vec<String>,
-    /// What is promised about rows that commit late.
+    /// The promise about rows that commit late.
     pub guard: GuardStatus,
-    /// What the database's rules and the values mean for the cursor columns.
+    /// The meaning of the database's rules and of the values for the cursor columns.
     pub cursor_facts: Vec<CursorFact>,
-    /// When waiting to be polled for the first time began.
+    /// The time since when it has waited for its first poll.
     #[serde(skip)]
     pub(super) known_since: Millis,
-    /// How long its last successful poll took: the next one may take as long.
+    /// The duration of its last successful poll: the next one may take as long.
     #[serde(skip)]
     pub(super) poll_took: Millis,
-    /// What it would be doing if nothing held it up, and why.
+    /// The state it would have if nothing held it up, and the reason.
     #[serde(skip)]
     pub(super) own: (TableState, Option<Why>),
-    /// What holds it up, by stage.
+    /// The stalls, by stage.
     #[serde(skip)]
     pub(super) stalls: [Option<Held>; Stage::COUNT],
 }
 
-/// What holds a table up.
+/// A stall: its reporter and its cause.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Held {
-    /// The number of who said so, who alone may take it back.
+    /// The number of the reporter, who alone may take it back.
     pub(super) by: u64,
     pub(super) why: Why,
-    /// It is only the database's work, which takes its time.
+    /// True if it is only the database's work, which takes its time.
     pub(super) at_work: bool,
 }
 
-/// A reason in words, and what to do.
+/// A reason in words, and the advice.
 pub(super) type Why = (String, Option<String>);
 
-/// Who noticed that a table is held up.
+/// The stage that noticed a stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The stage that reads.
@@ -243,19 +243,19 @@ impl TableStatus {
         }
     }
 
-    /// `since` is kept while the state stays the same, so that it tells how long something lasts.
+    /// Enters a state. `since` is kept while the state stays the same, so that it tells how long something lasts.
     pub(super) fn enter(&mut self, state: TableState, now: Millis, why: Option<Why>) {
         self.own = (state, why);
         self.show(now);
     }
 
-    /// Says what holds the table up.
+    /// Takes in a stall.
     pub(super) fn stall(&mut self, stage: Stage, now: Millis, held: Held) {
         self.stalls[stage as usize] = Some(held);
         self.show(now);
     }
 
-    /// It does not any more, unless somebody else has said so since.
+    /// Takes a stall back, unless somebody else has reported one since.
     pub(super) fn go_on(&mut self, stage: Stage, now: Millis, number: u64) {
         self.stalls[stage as usize].take_if(|held| held.by == number);
         self.show(now);
@@ -265,7 +265,7 @@ impl TableStatus {
         self.state == TableState::Waiting && self.stalls.iter().flatten().any(|held| !held.at_work)
     }
 
-    /// While it cannot be read, nobody knows what is new: the lag grows from the last successful poll on.
+    /// Lets the lag grow from the last successful poll on while the table cannot be read: nobody knows what is new.
     pub(super) fn age(&mut self, now: Millis) {
         let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed)
             || self.stalls.iter().any(Option::is_some);

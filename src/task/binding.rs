@@ -1,5 +1,5 @@
-//! What is resolved once per definition and then only used (P9): mode, plan, topic, key and value schemas,
-//! and the two encoders. Everything but the encoders is pure, so `check` and `explain` show exactly what a
+//! The binding of a relation, resolved once per definition and then only used (P9): mode, plan, topic, key and value
+//! schemas, and the two encoders. Everything but the encoders is pure, so `check` and `explain` show exactly what a
 //! running task would do.
 
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ pub struct Binding {
     pub definition: TableDefinition,
     /// Plans its pages.
     pub planner: Planner,
-    /// Where its records go.
+    /// The topic of its records.
     pub topic: Arc<str>,
     /// Its key: schema, and the columns of the row that make it.
     pub key: Option<(Schema, Vec<usize>)>,
@@ -202,7 +202,7 @@ impl Binding {
         omittable.map(|(index, column)| (index, column.field.name.clone())).collect()
     }
 
-    /// What to do about a statement that fails though the columns are as they were described.
+    /// The advice for a statement that fails though the columns are as they were described.
     pub fn statement_advice(&self) -> &'static str {
         match (self.planner.has_suffix(), &self.definition.relation) {
             (true, _) => "correct query.suffix: it is appended to the statement that `rowtide explain` shows",
@@ -213,7 +213,7 @@ impl Binding {
         }
     }
 
-    /// Whether a row of this relation can lack a cursor value.
+    /// True if a row of this relation can lack a cursor value.
     pub fn cursor_is_nullable(&self) -> bool {
         let nullable = |name: &String| {
             self.definition.column_index(name).is_none_or(|index| self.definition.columns[index].may_be_null)

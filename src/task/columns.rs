@@ -1,6 +1,6 @@
-//! What has changed about a table's columns since this run of the connector first bound them, in words, and what
-//! `schema.change` makes of it. Pure: definitions come in, verdicts go out. It outlives a task's sessions, because
-//! a change that falls together with a new session is a change all the same.
+//! Changes of a table's columns since this run of the connector first bound them, in words, and the consequence that
+//! `schema.change` draws. Pure: definitions come in, verdicts go out. It outlives a task's sessions, because a change
+//! that falls together with a new session is a change all the same.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,11 +18,11 @@ impl KnownColumns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What has changed, if anything has; `subject` is where the new schema would be registered.
+    /// The difference, if anything has changed; `subject` is where the new schema would be registered.
     ///
     /// # Errors
     /// `SchemaHeld` with the difference, unless the configuration lets the table go on with its new columns.
-    pub(super) fn judge(
+    pub(super) fn check(
         &self,
         definition: &TableDefinition,
         policy: SchemaChange,
@@ -41,13 +41,13 @@ impl KnownColumns {
         })
     }
 
-    /// These columns are delivered from now on.
+    /// Notes that these columns are delivered from now on.
     pub(super) fn accept(&self, definition: &TableDefinition) {
         self.lock().insert(definition.relation.clone(), definition.clone());
     }
 }
 
-/// What is different about the newer columns, in words; none if records and cursor are the same.
+/// The difference of the newer columns, in words; none if records and cursor are the same.
 fn difference(before: &TableDefinition, after: &TableDefinition) -> Option<String> {
     let mut changes = Vec::new();
     let find = |definition: &TableDefinition, name: &str| {
@@ -57,7 +57,7 @@ fn difference(before: &TableDefinition, after: &TableDefinition) -> Option<Strin
         let name = &old.field.name;
         match find(after, name).map(|index| &after.columns[index]) {
             Some(new) => changes.extend(altered(old, new)),
-            // One in its place that was not there before, of its type: most likely the same column.
+            // A new column of its type in its place is most likely the same column, renamed.
             None => match after.columns.get(index) {
                 Some(new) if find(before, &new.field.name).is_none() && new.database_type == old.database_type => {
                     changes.push(format!("`{name}` is called `{}` now", new.field.name));
@@ -156,11 +156,11 @@ mod tests {
         let (before, after) = (table(BEFORE), table(&BEFORE[..2]));
         known.accept(&before);
         for _ in 0..2 {
-            let error = known.judge(&after, SchemaChange::PauseTable, Some("p_t-value")).unwrap_err();
+            let error = known.check(&after, SchemaChange::PauseTable, Some("p_t-value")).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::SchemaHeld);
             assert_eq!(error.to_string(), "the table's columns have changed: `b` (text) is gone (subject p_t-value)");
         }
-        assert_eq!(known.judge(&before, SchemaChange::PauseTable, None).unwrap(), None);
-        assert!(known.judge(&after, SchemaChange::Evolve, None).unwrap().is_some());
+        assert_eq!(known.check(&before, SchemaChange::PauseTable, None).unwrap(), None);
+        assert!(known.check(&after, SchemaChange::Evolve, None).unwrap().is_some());
     }
 }

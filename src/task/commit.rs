@@ -21,12 +21,12 @@ use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, Offsets, Server, Sour
 use crate::retry::Backoff;
 use crate::status::{Committed, Stall};
 
-/// When a growing transaction is committed although more is coming. Consumers see nothing of it
-/// before, and the brokers hold back other transactions' readers, so a second is the most.
+/// The age at which a growing transaction is committed although more is coming. Consumers see nothing of it before, and
+/// the brokers hold back other transactions' readers, so a second is the most.
 const MAX_AGE: Duration = Duration::from_secs(1);
 /// The same for a pass of a bulk load, whose consumers want to see all of it or nothing.
 const MAX_PASS: Duration = Duration::from_secs(30);
-/// Brokers that need longer are looked at, and their topics; so often.
+/// The interval at which brokers that need longer are looked at, and their topics.
 const LOOK: Duration = Duration::from_secs(2);
 const MAX_ROWS: usize = 1_000_000;
 const MAX_BYTES: usize = 128 * 1024 * 1024;
@@ -39,11 +39,11 @@ pub(super) struct CommitStage<'a> {
     refusals: &'a Refusals,
     /// The tables with records in the open transaction, each with their topics.
     carried: Vec<(Arc<str>, Arc<str>)>,
-    /// When a pass of a bulk load is committed although its end has not come.
+    /// The age at which a pass of a bulk load is committed although its end has not come.
     longest_pass: Duration,
 }
 
-/// What the open transaction holds so far.
+/// The contents of the open transaction.
 struct Open {
     since: Clock,
     rows: usize,
@@ -86,7 +86,7 @@ impl<'a> CommitStage<'a> {
             self.carried.clear();
             let outcome = self.transaction(first, &mut handoffs).await;
             let first_pause = self.parts.spec.polling().table_interval;
-            outcome.map_err(|error| self.refusals.judge(error, &self.carried, first_pause))?;
+            outcome.map_err(|error| self.refusals.classify(error, &self.carried, first_pause))?;
             self.backoff.reset();
             // Everything is committed and known to be: the next session begins where this one ends.
             if let Some(spent) = self.sink.spent() {
@@ -131,7 +131,7 @@ impl<'a> CommitStage<'a> {
         }
     }
 
-    /// How old a transaction may get while more is coming.
+    /// The greatest age of a transaction while more is coming.
     fn longest(&self, open: &Open) -> Duration {
         if open.end == StepEnd::InPass { self.longest_pass } else { MAX_AGE }
     }
@@ -171,11 +171,10 @@ impl<'a> CommitStage<'a> {
     async fn commit(&mut self, open: Open) -> Result<()> {
         // E3: the offsets ride in the same transaction, last.
         let (store, connector) = (&self.parts.store, self.parts.spec.connector());
-        let staged = |delta| [Some(store.stage(connector, delta)), store.mirror(connector, delta)];
         let mut offsets: Vec<KafkaRecord> =
             open.server.iter().flat_map(|server| store.stage_server(connector, server)).collect();
         offsets.extend(open.marks.values().map(|mark| store.stage_table(connector, &mark.0, &mark.1)));
-        offsets.extend(open.deltas.values().flat_map(staged).flatten());
+        offsets.extend(open.deltas.values().flat_map(|delta| store.stage(connector, delta)));
         let commit = self.sink.commit(offsets);
         taken_by_brokers(self.parts, &self.carried, &open, commit).await?;
         self.refusals.taken(open.tables.keys());
@@ -198,7 +197,7 @@ impl<'a> CommitStage<'a> {
     }
 }
 
-/// What the brokers were found to say of a topic.
+/// The last trouble of a topic that the brokers told.
 type Told = Mutex<Option<(String, String)>>;
 
 /// Waits until the brokers have taken something of an open transaction; while that takes long it looks whether they can,
@@ -257,7 +256,7 @@ async fn topics_gone(parts: &Parts, carried: &[(Arc<str>, Arc<str>)], told: &Tol
     }
 }
 
-/// Progress is lost with its topic, which nobody may make again in silence.
+/// The error of a missing offsets topic: progress is lost with it, and nobody may silently create it again.
 pub(super) fn offsets_gone(topic: &str) -> Error {
     Error::new(ErrorKind::Offsets, "the offsets topic was deleted, and with it how far every table was read")
         .with("topic", topic)

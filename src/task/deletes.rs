@@ -58,7 +58,7 @@ impl DeleteRule {
         format!("a row whose `{column}` {test} becomes {becomes} (canal-json, debezium-json: a DELETE)")
     }
 
-    /// Whether a row is deleted.
+    /// True if a row is deleted.
     pub(super) fn is_deleted(&self, row: &[Value<'_>]) -> bool {
         let value = row.get(self.column).unwrap_or(&Value::Null);
         match &self.test {

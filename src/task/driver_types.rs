@@ -1,6 +1,6 @@
-//! Columns that JDBC drivers deliver differently (`driver.types`): in which form each is delivered, by the schema that is
-//! registered for the topic. Decided once per column and run, so that a newer version of the subject changes nothing
-//! under a running connector, and the registry is asked only about columns of which nothing is known yet.
+//! The form of columns that JDBC drivers deliver differently (`driver.types`), by the schema that is registered for the
+//! topic. Decided once per column and run, so that a newer version of the subject changes nothing under a running
+//! connector, and the registry is asked only about columns of which nothing is known yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::model::{DriverColumn, DriverForm, FieldType, Relation, Schema, TableD
 #[derive(Debug, Clone, Default)]
 pub struct DriverChoices(Arc<Mutex<HashMap<Relation, Choices>>>);
 
-/// By column: the type it is delivered as, and the reason.
+/// The type that each column is delivered as, and the reason.
 type Choices = HashMap<String, (Option<FieldType>, String)>;
 
 /// A column and its form, for a reader.
@@ -30,8 +30,7 @@ impl DriverChoices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Settles the columns of a definition as they have been settled before; those of which nothing is known stay in the
-    /// first of their forms.
+    /// Settles the columns of a definition as they have been settled before; others stay in the first of their forms.
     pub(super) fn settled(&self, mut definition: TableDefinition) -> TableDefinition {
         let known = self.lock();
         if let Some(choices) = known.get(&definition.relation) {
@@ -42,8 +41,7 @@ impl DriverChoices {
         definition
     }
 
-    /// Settles the columns of a definition, asking the registry about those of which nothing is known; gives the
-    /// reasons too.
+    /// Settles the columns of a definition, asking the registry about those that have not been; gives the reasons too.
     ///
     /// # Errors
     /// Those of [`Converter::registered`].
@@ -150,7 +148,7 @@ mod tests {
     use crate::error::Error;
     use crate::model::{ColumnDefinition, Field, Projection, SkippedColumn, TableId, UniqueKeys};
 
-    /// A registry that counts who asks.
+    /// A registry that counts its callers.
     #[derive(Default)]
     struct Asked(AtomicUsize);
 
@@ -235,7 +233,7 @@ mod tests {
         assert_eq!(names(&definition), ["b", "d"]);
         assert_eq!(definition.columns[0].field.field_type, FieldType::Int8);
         assert_eq!(definition.skipped.len(), 2);
-        // And those that were left out come back to their places.
+        // Columns that were left out come back to their places.
         let mut definition = table(&["a", "b", "c"]);
         definition.columns.remove(0);
         definition.by_driver[1].place = 0;

@@ -189,7 +189,7 @@ fn no_timestamp(why: &str) -> Error {
 /// The header that names the columns a record goes without.
 const OMITTED: &str = "rowtide.omitted";
 
-/// How much a value takes, roughly.
+/// The rough size of a value.
 fn weight(value: &Value<'_>) -> usize {
     match value {
         Value::Text(text) => text.len(),

@@ -1,6 +1,6 @@
-//! What is known of the cursor columns beyond their types: the rules of the database, which are asked once per
-//! definition, and the ids themselves, which are looked at again and again. A running task, `check` and `explain`
-//! ask here. A fact that rules a column out is an error; the others are shown.
+//! Facts about the cursor columns beyond their types: the rules of the database, which are asked once per definition,
+//! and the ids themselves, which are looked at again and again. A running task, `check` and `explain` ask here. A fact
+//! that rules a column out is an error; the others are shown.
 
 use std::time::Duration;
 
@@ -14,26 +14,26 @@ use crate::model::{CursorFact, CursorKind, CursorValue, FactWeight, Micros, Mode
 use crate::plan::Planner;
 use crate::plan::ahead::Ahead;
 use crate::plan::identity::{
-    Ids, UuidForm, against_version, far_ahead, is_beyond_numbers, is_far_ahead, judge, not_a_number, uuid_version,
+    Ids, UuidForm, against_version, far_ahead, is_beyond_numbers, is_far_ahead, not_a_number, order_of, uuid_version,
 };
 use crate::status::TableBoard;
 use crate::zone::Zone;
 
-/// How many ids in a row must look like random UUIDs where other ids look like them by chance.
+/// The number of ids in a row that must look like random UUIDs where other ids look like them by chance.
 const SAMPLES: usize = 8;
 
-/// What to do about ids that do not grow.
+/// The advice for ids that do not grow.
 const OTHER_CURSOR: &str = "use mode=timestamp, or timestamp+incrementing, where an id only tells rows of one timestamp \
      apart; or ids that grow: a sequence, UUIDv7, ULID";
 
-/// What a running task knows of one relation's cursor columns.
+/// The facts that a running task has about one relation's cursor columns.
 #[derive(Default)]
 pub(super) struct Known {
     rules: Vec<CursorFact>,
     ids: Option<CursorFact>,
     times: Option<CursorFact>,
     logged: Vec<CursorFact>,
-    /// When ids and times were last looked at.
+    /// The time of the last look at ids and times.
     checked: Option<Clock>,
     /// The newest time the table had then, as the column holds it.
     newest: Option<Micros>,
@@ -52,17 +52,17 @@ impl Known {
         self.times = fact;
     }
 
-    /// Whether ids and times are to be looked at, which is done once an interval.
+    /// True if ids and times are to be looked at, which is done once an interval.
     pub(super) fn is_due(&self, interval: Duration) -> bool {
         self.checked.is_none_or(|checked| checked.elapsed() >= interval)
     }
 
-    /// Ids and times have been looked at.
+    /// Notes that ids and times have been looked at.
     pub(super) fn checked(&mut self) {
         self.checked = Some(Clock::now());
     }
 
-    /// Ids and times are to be looked at before the next page.
+    /// Makes ids and times be looked at before the next page.
     pub(super) fn check_again(&mut self) {
         self.checked = None;
     }
@@ -100,7 +100,7 @@ impl Known {
     }
 }
 
-/// What the database's rules mean for the cursor columns of a binding, by weight.
+/// Facts from the database's rules about the cursor columns of a binding, by weight.
 ///
 /// # Errors
 /// `SourceSchema` if they rule a column out; those of the connection.
@@ -132,7 +132,7 @@ pub async fn of_rules(connection: &mut dyn SourceConnection, binding: &Binding) 
     Ok(facts)
 }
 
-/// What it means that rows may share an id, as far as the catalog knows.
+/// The fact that rows may share an id, as far as the catalog knows.
 fn of_ties(planner: &Planner, id: Option<&String>) -> Option<CursorFact> {
     let is_timed = planner.time_kind().is_some();
     let id = id.filter(|_| !(planner.has_unique_ids() || is_timed && planner.unique_by().is_some()))?;
@@ -162,7 +162,7 @@ fn of_ties(planner: &Planner, id: Option<&String>) -> Option<CursorFact> {
     Some(CursorFact { column: id.clone(), weight, text })
 }
 
-/// What the ids of a relation say of themselves, in `incrementing` mode and if they are no integers.
+/// The fact that the ids of a relation tell by their values, in `incrementing` mode and if they are no integers.
 ///
 /// # Errors
 /// `SourceSchema` if they are UUIDs that do not sort by time, `Cursor` if one is no number; those of the connection.
@@ -185,7 +185,7 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
     {
         return Err(far_ahead(column).with("table", relation));
     }
-    match judge(&lowest, &highest) {
+    match order_of(&lowest, &highest) {
         Ids::Unremarkable => Ok(None),
         Ids::TimeOrdered(version) => Ok(Some(fact(format!(
             "UUIDs of version {version} sort by the clock of the host that made them: hosts apart, and ids of one \
@@ -219,7 +219,7 @@ pub async fn bound_of_polls(
     kind.from_column_time(kind.column_time(&bound)?.saturating_add(micros_of(polling.lead)))
 }
 
-/// The greatest time of a relation, the clock, and what is to be said of the two.
+/// The greatest time of a relation, the clock, and the finding about the two.
 #[derive(Debug, Default)]
 pub struct Times {
     /// The greatest; none if no row has one.
@@ -248,7 +248,7 @@ pub async fn of_times(spec: &TableSpec, connection: &mut dyn SourceConnection, b
         Err(error) if error.kind() == ErrorKind::Cursor => None,
         highest => highest?.filter(|value| *value != CursorValue::Null),
     };
-    // Asked for afterwards: what has come until then is not ahead.
+    // The clock is asked for afterwards: rows that have come until then are not ahead.
     let now = connection.upper_bound(kind, Duration::ZERO).await?;
     let clock = kind.column_time(&now)?;
     let greatest = highest.as_ref().map(|highest| kind.column_time(highest)).transpose()?;
@@ -266,7 +266,7 @@ pub async fn of_times(spec: &TableSpec, connection: &mut dyn SourceConnection, b
     Ok(times)
 }
 
-/// The warning of a negative `timestamp.delay.interval.ms`, and what to set instead.
+/// The warning of a negative `timestamp.delay.interval.ms`, with the setting to use instead.
 fn of_a_lead(planner: &Planner, ahead: Option<&Ahead>) -> CursorFact {
     let column = match planner.mode() {
         Mode::Timestamp { columns } | Mode::TimestampIncrementing { columns, .. } => columns.join(", "),
@@ -283,7 +283,7 @@ fn of_a_lead(planner: &Planner, ahead: Option<&Ahead>) -> CursorFact {
     CursorFact { column, weight: FactWeight::Warning, text }
 }
 
-/// The zone that polls are bound by, and those that may explain other times, with what to set for them.
+/// The zone that polls are bound by, and those that may explain other times, with the settings for them.
 async fn zones(connection: &mut dyn SourceConnection, configured: &Zone) -> Result<(Zone, Vec<(Zone, String)>)> {
     if let Some(bound_by) = connection.wall_zone() {
         let setting = format!(
@@ -309,7 +309,7 @@ fn refused(relation: &Relation, column: &str, why: &str) -> Error {
         .advise(OTHER_CURSOR)
 }
 
-/// Whether enough of the greatest ids are UUIDs of this version.
+/// True if enough of the greatest ids are UUIDs of this version.
 async fn all_are(connection: &mut dyn SourceConnection, planner: &Planner, version: u8) -> Result<bool> {
     for skip in 1..SAMPLES {
         let id = id_at(connection, planner, false, skip).await?;

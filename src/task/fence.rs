@@ -1,8 +1,8 @@
-//! E2 for a whole connector: who reads its offsets is alone with them. A transactional id fences one task, but tables
-//! move from task to task between two processes, and the number of tasks may change. So a process first puts its
-//! name to the connector, under the id of its first task, then fences all other ids, its own and those of more tasks
-//! there once were, and only then reads. A session that starts again looks for the name before it fences: who was
-//! overtaken must not fence in turn.
+//! The fence of a whole connector (E2): a process that reads its offsets is alone with them. A transactional id fences
+//! one task, but tables move from task to task between two processes, and the number of tasks may change. So a process
+//! first puts its name to the connector, under the id of its first task, then fences all other ids, its own and those
+//! of more tasks there once were, and only then reads. A session that starts again looks for the name before it fences:
+//! a process that was overtaken must not fence in turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,17 +17,17 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
 use crate::offsets::{Loaded, Owner};
 
-/// How long a session that starts again looks for another name: the transaction it left open itself may be in the
-/// way, until it fences. Then it looks again.
+/// The time for which a session that starts again looks for another owner: the transaction it left open itself may be
+/// in the way, until it fences. Then it looks again.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// What the tasks of one process know of each other and of their predecessors.
+/// The fence of a connector's tasks: their common knowledge of each other and of their predecessors.
 #[derive(Clone)]
 pub struct Fence {
     tasks: usize,
     /// The name of this process.
     run: Arc<str>,
-    /// Whose the connector is, as far as this process knows: its own once the first task has signed for it, before
+    /// The owner of the connector, as far as this process knows: its own name once the first task has signed, before
     /// that the one found; none until then.
     owner: Arc<watch::Sender<Option<Option<Owner>>>>,
     /// Tasks that have not fenced yet.
@@ -72,10 +72,10 @@ impl Fence {
         self.load(parts).await
     }
 
-    /// Puts the name of this process to the connector. Where no other id than that of `sink` is or was in use, the
+    /// Signs the connector with the name of this process. Where no other id than that of `sink` is or was in use, the
     /// offsets that were read under it are given.
     async fn claim(&self, parts: &Parts, sink: &mut dyn RecordSink) -> Result<Option<Loaded>> {
-        // What the predecessors left open would hold the reading up.
+        // Open transactions of predecessors would hold up the reading.
         try_join_all((1..self.tasks).map(|task| fence(parts, task))).await?;
         let loaded = self.load(parts).await?;
         if self.owner.borrow().is_none() {
@@ -101,7 +101,7 @@ impl Fence {
         sink.spent().map_or(Ok(()), Err)
     }
 
-    /// Says that this task has fenced, and waits for the others.
+    /// Notes that this task has fenced, and waits for the others.
     pub(super) async fn pass(&self) {
         if !self.passed.swap(true, Ordering::Relaxed) {
             self.left.send_modify(|left| *left = left.saturating_sub(1));
@@ -123,7 +123,7 @@ impl Fence {
         Ok(loaded)
     }
 
-    /// Whether the connector is this process's.
+    /// True if the connector is this process's.
     fn is_own(&self, owner: &Option<Option<Owner>>) -> bool {
         owner.iter().flatten().any(|owner| *owner.run == *self.run)
     }

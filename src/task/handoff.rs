@@ -1,5 +1,5 @@
-//! The messages of the poll stage to the commit stage. Each says by its kind what it is; what belongs to one transaction
-//! is committed together or not at all (E3).
+//! The messages of the poll stage to the commit stage. Each has its meaning in its kind; parts of one transaction is
+//! committed together or not at all (E3).
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) enum Handoff {
     Server { table: Arc<str>, server: Server },
     /// The identity of a table.
     Table { table: Arc<str>, mark: MarkedTable },
-    /// Nothing newer is there, although the last step promised more: its transaction need not stay open.
+    /// The end of the rows, although the last step promised more: its transaction need not stay open.
     CaughtUp { table: Arc<str> },
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Step {
 /// Rows that cannot be delivered and were left out (`errors.tolerance`, `row.too.large`).
 #[derive(Debug)]
 pub(super) struct Skipped {
-    /// How many.
+    /// Their number.
     pub(super) rows: u64,
     /// The error of the last one.
     pub(super) reason: String,
@@ -58,12 +58,13 @@ pub(super) struct Skipped {
 /// The bond between a step and the next one of its table, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum StepEnd {
-    /// Nothing newer was there.
+    /// No row follows for now.
     #[default]
     CaughtUp,
-    /// More follows, and a transaction may end between the two.
+    /// More rows follow, and a transaction may end between the two.
     More,
-    /// More of the same pass of a bulk load follows: committed together as far as the limits of a transaction allow.
+    /// More rows of the same pass of a bulk load follow: committed together as far as the limits of a transaction
+    /// allow.
     InPass,
     /// The rest of the same step follows: not committed without it, however large the transaction gets, because there is no
     /// position between the two.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::model::{GuardCheckpoint, Position, SourceOffset, SourcePartition, TableMark};
 
-/// How far a table has been read.
+/// The read head of a table: how far it has been read.
 #[derive(Debug, Clone)]
 pub(super) struct ReadHead {
     /// The source partition its offsets are stored under: its own, or the one they were found under.
@@ -13,17 +13,17 @@ pub(super) struct ReadHead {
     pub(super) offset: Option<SourceOffset>,
     /// The position behind which is read; none: from the beginning.
     pub(super) position: Option<Position>,
-    /// The table is read from its beginning although there is an offset, for it is another one now. Kafka Connect's fields
-    /// of that offset say nothing of it.
+    /// True if the table is read from its beginning although there is an offset, for it is another one now. Kafka
+    /// Connect's fields of that offset say nothing of it.
     pub(super) begins_anew: bool,
-    /// The position belongs to the columns that are bound.
+    /// True if the position belongs to the columns that are bound.
     pub(super) is_found: bool,
     /// The checkpoint of the late-commit guard that was handed on with the offset; none: that which is stored in it.
     pub(super) guard: Option<Arc<dyn GuardCheckpoint>>,
 }
 
 impl ReadHead {
-    /// At the beginning of a table, before anything is known of its offset.
+    /// A head at the beginning of a table, before anything is known of its offset.
     pub(super) fn new(partition: SourcePartition) -> Self {
         Self { partition, offset: None, position: None, begins_anew: false, is_found: false, guard: None }
     }
@@ -33,13 +33,13 @@ impl ReadHead {
         self.offset.as_ref().filter(|_| !self.begins_anew)
     }
 
-    /// Back to the beginning: the table is another one.
+    /// Goes back to the beginning: the table is another one.
     pub(super) fn begin_anew(&mut self) {
         (self.position, self.begins_anew) = (None, true);
     }
 }
 
-/// The read head of a table that is not polled at the moment, and what is known of the table's identity.
+/// The read head of a table that is not polled at the moment, and the continuity of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Parked {
     pub(super) head: ReadHead,

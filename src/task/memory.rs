@@ -1,8 +1,8 @@
 //! The memory of the process, `memory.max.bytes`, and each task's part of it. Nobody waits for memory and no table can
-//! take what another needs: a task holds at most four pages (one being read, one in the channel, one being sent, one
-//! of a bulk load held back) and the producer's queue. All tasks of all connectors of a process divide one budget,
-//! the largest that one of them gives; those of one connector never use more than its own. Pages follow at once when
-//! tasks come and go. A queue is as long as it was when its producer was made: whoever comes later gets of what is left.
+//! take what another needs: a task holds at most four pages (one being read, one in the channel, one being sent, one of
+//! a bulk load held back) and the producer's queue. All tasks of all connectors of a process divide one budget, the
+//! largest that one of them gives; those of one connector never use more than its own. Pages follow at once when tasks
+//! come and go. A queue is as long as it was when its producer was made: a later one gets a part of the rest.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,11 +15,11 @@ const MIB: usize = 1024 * 1024;
 const BASE: usize = 40 * MIB;
 /// A page never holds more, however much there is: larger ones are not faster.
 const LARGEST_PAGE: usize = 8 * MIB;
-/// Likewise for the producer's queue.
+/// The largest queue of a producer, likewise.
 pub const LARGEST_QUEUE: usize = 32 * MIB;
-/// With less a task would do little but wait for the brokers.
+/// The least memory of a task: with less it would do little but wait for the brokers.
 const LEAST: usize = 2 * MIB;
-/// Pages of a task. The fifth is for what a page is longer than its limit: its last row, and buffers that have grown.
+/// Pages of a task. The fifth is for the excess of a page over its limit: its last row, and buffers that have grown.
 const PAGES: usize = 5;
 /// The page of a task that has [`LEAST`].
 const SMALLEST_PAGE: usize = LEAST / 2 / PAGES;
@@ -67,7 +67,7 @@ impl MemoryBudget {
 }
 
 impl Claims {
-    /// Whether a claim, that of a number before or a new one, leaves every task what it needs.
+    /// Admits a claim, that of a number before or a new one, if every task is left with enough.
     fn admit(&self, number: Option<u64>, claim: &Claim) -> Result<()> {
         let (max, tasks) = (claim.max, claim.tasks);
         let enough = BASE + tasks * LEAST;
@@ -97,7 +97,7 @@ impl Claims {
         self.by_number.values().map(|claim| claim.max).max().unwrap_or_default()
     }
 
-    /// The pages of a claim, in bytes of all [`PAGES`] of a task: what is left by the queues there are, divided so that
+    /// The pages of a claim, in bytes of all [`PAGES`] of a task: the rest beside the present queues, divided so that
     /// each queue that is still to come is as large as the pages, up to its most.
     fn pages(&self, number: u64) -> usize {
         let Some(claim) = self.by_number.get(&number) else { return SMALLEST_PAGE * PAGES };
@@ -107,7 +107,7 @@ impl Claims {
     }
 }
 
-/// Of so much memory, the bytes of one task's pages.
+/// The bytes of one task's pages, of so much memory.
 fn divided<'c>(max: usize, claims: impl Iterator<Item = &'c Claim>) -> usize {
     let (mut tasks, mut to_come, mut taken) = (0, 0, BASE);
     for claim in claims {
@@ -239,7 +239,7 @@ mod tests {
         let second = shared(&budget, &[(6, 256 * MIB)]);
         assert!(first[0].0.page_bytes() < alone && second[0].1 < first[0].1);
         assert!(used(&first) + used(&second) - BASE <= 256 * MIB);
-        // With its next producers the first one gives back what the second has to do without.
+        // The first connector gives memory back with its next producers; until then the second has less.
         let again: Vec<_> = first.iter().map(|(task, _)| (task.clone(), task.queue_bytes())).collect();
         assert!(again[0].1 < first[0].1);
         assert!(used(&again) + used(&second) - BASE <= 256 * MIB);
@@ -257,7 +257,7 @@ mod tests {
         assert!(error.report().contains("too little for the 200 tasks of 2 connectors"), "{error}");
         assert!(error.advice().contains(&format!("at least {}", 440 * MIB)), "{}", error.advice());
         budget.claim(100, 440 * MIB).unwrap();
-        // It does not stand in its own way.
+        // A connector's own old claim does not count against it.
         let exact = MemoryBudget::default().claim(1, 44 * MIB).unwrap();
         exact.set_tasks(2).unwrap();
         assert!(exact.set_tasks(3).is_err());

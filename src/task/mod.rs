@@ -71,13 +71,13 @@ pub type SinkFactory = Arc<dyn Fn(usize) -> Result<Box<dyn RecordSink>> + Send +
 /// ([`record_limit`](crate::kafka::limits::record_limit)).
 pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
 
-/// Whether a topic holds records; none if that cannot be found out.
+/// A question to the brokers: does a topic hold records? None if that cannot be found out.
 pub type HoldsRecords = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Option<bool>> + Send + Sync>;
 
-/// What keeps brokers that answer from taking records of these topics, if anything does.
+/// A question to the brokers: the reason why they answer and take no records of these topics, if there is one.
 pub type LookAtTopics = Arc<dyn Fn(Vec<Arc<str>>) -> BoxFuture<'static, Result<Option<TopicTrouble>>> + Send + Sync>;
 
-/// What a task is made of.
+/// The parts of a task.
 #[derive(Clone)]
 pub struct Parts {
     /// The configuration.
@@ -92,7 +92,7 @@ pub struct Parts {
     pub value_converter: Arc<dyn Converter>,
     /// Converts headers.
     pub header_converter: Arc<dyn Converter>,
-    /// Where offsets are.
+    /// The store of offsets.
     pub store: Arc<dyn OffsetStore>,
     /// Makes the sink.
     pub sink: SinkFactory,
@@ -100,11 +100,11 @@ pub struct Parts {
     pub ensure_topic: EnsureTopic,
     /// Looks at topics while the brokers do not take what they are sent.
     pub look_at_topics: LookAtTopics,
-    /// Whether a topic holds records.
+    /// The question whether a topic holds records.
     pub holds_records: HoldsRecords,
-    /// Where the status goes.
+    /// The board for the status.
     pub board: StatusBoard,
-    /// Where figures go.
+    /// The metrics.
     pub metrics: ConnectorMetrics,
     /// Stop when every relation has nothing newer than the start of the run.
     pub once: bool,
@@ -112,7 +112,7 @@ pub struct Parts {
     pub task: usize,
     /// Opens when every task of the connector has fenced.
     pub fence: Fence,
-    /// Which server the connector reads.
+    /// The server that the connector reads.
     pub server: ServerGuard,
     /// The columns its tables have had in this run.
     pub columns: KnownColumns,
@@ -133,7 +133,7 @@ impl Parts {
     }
 }
 
-/// How long a session that failed waits before the next one.
+/// The pause between a session that failed and the next one.
 const SESSION_RETRY: RetryPolicy =
     RetryPolicy { attempts: None, patience: None, first: Duration::from_millis(100), longest: Duration::from_secs(15) };
 
@@ -146,7 +146,7 @@ const SESSION_RETRY: RetryPolicy =
 /// What only an operator can mend: fenced, refused, every relation failed.
 pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: CancellationToken) -> Result<()> {
     let (mut backoff, refusals) = (Backoff::default(), Refusals::default());
-    // With `once` there is an end to it.
+    // With `once` the retries end.
     let policy = RetryPolicy { patience: parts.spec.polling().retry.patience, ..SESSION_RETRY };
     loop {
         let error = match session(&parts, relations.clone(), &stop, (&mut backoff, &refusals)).await {
@@ -157,7 +157,7 @@ pub async fn run(parts: Parts, relations: watch::Receiver<Vec<Relation>>, stop: 
             return Err(error);
         }
         if stop.is_cancelled() {
-            // Whatever was open is aborted by the drop of the sink; the next start reads it again.
+            // Dropping the sink aborts the open transaction; the next start reads its rows again.
             tracing::warn!(error = %error.report(), "stopped with an error; uncommitted rows are read again at the next start");
             return Ok(());
         }
@@ -192,7 +192,7 @@ async fn session(
         let stored = parts.fence.enter(parts, &mut *sink).await?;
         Ok::<_, Error>((sink, stored))
     };
-    // The brokers take their time; the database and the registry can be asked meanwhile.
+    // Fencing takes time; the database and the registry can be asked meanwhile.
     let wanted = relations.borrow().clone();
     let both = async { tokio::join!(start, poll.warm_up(&wanted)) };
     let (sink, stored) = tokio::select! {

@@ -1,6 +1,6 @@
-//! Rows that no poll reads because of their cursor values, as Kafka Connect does not: found at the first poll of a table
-//! and at intervals that grow with the time it takes, counted, named by the key of one, and told. What stops a table for
-//! them is judged here, too. A running task, `check` and `explain` ask here.
+//! Rows that no poll reads because of their cursor values, as Kafka Connect does not: found at the first poll of a
+//! table and at intervals that grow with the time it takes, counted, named by the key of one, and reported. The
+//! settings that stop a table for them is judged here, too. A running task, `check` and `explain` ask here.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A look is not worth more of a connection's time than one part in so many.
 const SELDOM: u32 = 100;
 
-/// The looks for one relation's rows that are not polled: when the next one is due, and what has been said.
+/// The looks for one relation's rows that are not polled: the time of the next, and the last report.
 #[derive(Default)]
 pub(super) struct Looks {
     due: Option<Clock>,
@@ -178,7 +178,7 @@ impl RowSink for Name {
 ///
 /// # Errors
 /// `Cursor`, with the key of a row and the settings that let the table go on.
-pub fn judge(spec: &TableSpec, binding: &Binding, times: &Times, found: &[NotPolled]) -> Result<()> {
+pub fn check(spec: &TableSpec, binding: &Binding, times: &Times, found: &[NotPolled]) -> Result<()> {
     let odd = spec.mode.odd;
     let is_far = || -> Result<bool> {
         let (Some(kind), Some(highest), Some(now)) = (binding.planner.time_kind(), &times.highest, &times.now) else {
@@ -254,7 +254,7 @@ impl Polled {
         };
         self.looks.is_blind = false;
         self.board.not_polled(found.clone());
-        if let Err(error) = judge(&self.spec, &bound.binding, times, &found) {
+        if let Err(error) = check(&self.spec, &bound.binding, times, &found) {
             // Looked for again as soon as the table is tried again.
             self.looks.due = None;
             return Err(error);

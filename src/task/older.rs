@@ -1,7 +1,7 @@
-//! Whether the database is an older copy of the one that was read: a backup restored in place keeps its
-//! identity, but its tables end before the stored position, and the rows written since would be passed over.
-//! Looked at once a run, because rows may be deleted while it lasts; and again when a table was not there for
-//! a while, because what has its name now may be another one, whose ids begin anew.
+//! Detection of an older copy of the database that was read: a backup restored in place keeps its identity, but its
+//! tables end before the stored position, and the rows written since would be passed over. Looked at once a run,
+//! because rows may be deleted while it lasts; and again when a table was not there for a while, because what has its
+//! name now may be another one, whose ids begin anew.
 
 use super::Parts;
 use super::binding::Binding;
@@ -13,17 +13,17 @@ use crate::model::{CursorValue, Instant, Position, Relation, SourceOffset};
 use crate::plan::Planner;
 use crate::zone::Zone;
 
-/// What a stored position says of the table.
+/// The age of the table by its stored position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Age {
-    /// Nothing speaks against it, or it was accepted before.
+    /// A position with nothing against it, or one that was accepted before.
     Fine,
-    /// It lies beyond the table, and the operator goes on all the same.
+    /// A position beyond the table, with which the operator goes on all the same.
     Accepted,
 }
 
 impl Polled {
-    /// Holds a stored position against the table.
+    /// Compares a stored position with the table.
     ///
     /// # Errors
     /// `ForeignServer` if the table ends before it; those of the connection.
@@ -78,7 +78,7 @@ impl Polled {
         }
         let is_beyond = match &greatest {
             Some(greatest) => planner.is_beyond(position, greatest),
-            // The rows of a table may all be deleted, but one that was made anew has had none.
+            // All rows of a table may have been deleted, but a new table has never had any.
             None => vanished,
         };
         if !is_beyond {
@@ -119,7 +119,7 @@ impl Polled {
     }
 }
 
-const ANEW: &str = "the table was gone, and what has its name now ends before the position that was read";
+const ANEW: &str = "the table was gone, and the one of its name now ends before the position that was read";
 
 const ANEW_ADVICE: &str = "`rowtide offsets reset CONNECTOR --table TABLE` reads it from the beginning; \
      `rowtide run CONNECTOR --accept-server` goes on at the position";
@@ -130,8 +130,8 @@ const OLDER: &str = "foreign server: the stored position lies beyond the table a
 const DELETED_OR_OLDER: &str = "foreign server: the stored position lies beyond the table: either rows were deleted, \
      or the server was restored from a backup";
 
-const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR --accept-server`; \
-     to deliver what was written since a backup move it back with `rowtide offsets set`";
+const ADVICE: &str = "to go on at the stored position use `rowtide run CONNECTOR --accept-server`; to deliver the rows \
+                      written since a backup move it back with `rowtide offsets set`";
 
 /// A position that was configured, not read from a row, may lie beyond every row: `timestamp.initial` (of
 /// "now" only the form is known), `incrementing.initial`.

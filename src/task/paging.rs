@@ -18,7 +18,7 @@ pub(super) struct Paging {
     /// The size of a record, as far as it is known.
     row_bytes: usize,
     memory: TaskMemory,
-    /// How often the time of its statements was doubled.
+    /// The number of times the time of its statements was doubled.
     doublings: u32,
 }
 
@@ -37,13 +37,13 @@ impl Paging {
         Limits { rows: self.rows, bytes: self.max_bytes() }
     }
 
-    /// Rows and bytes per row that a batch is made for.
+    /// The rows and the bytes per row that a batch is made for.
     pub(super) fn expected(&self) -> (usize, usize) {
         let rows = self.rows.min(MAX_PAGE_ROWS);
         (rows, self.row_bytes.min(self.max_bytes() / rows.max(1) + 1))
     }
 
-    /// How long a statement may give no row, if that is `time` by the configuration.
+    /// The longest time of a statement without a row, if that is `time` by the configuration.
     pub(super) fn patience(&self, time: Duration) -> Duration {
         time.saturating_mul(1 << self.doublings.min(16))
     }
@@ -68,7 +68,7 @@ impl Paging {
         self.restart();
     }
 
-    /// Back to the size of a first page.
+    /// Goes back to the size of a first page.
     pub(super) fn restart(&mut self) {
         self.rows = self.base;
     }

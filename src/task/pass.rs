@@ -10,12 +10,12 @@ use crate::status::now_millis;
 const BEGIN: &str = "rowtide.bulk.begin";
 /// The header of a pass's last record; its value is the pass's id.
 const END: &str = "rowtide.bulk.end";
-/// Also on the last record: how many the pass has.
+/// The header with the number of the pass's rows, also on the last record.
 const ROWS: &str = "rowtide.bulk.rows";
 
 /// A pass that is under way.
 pub(super) struct Pass {
-    /// When it began: later passes have greater ids.
+    /// The time it began: later passes have greater ids.
     id: String,
     rows: usize,
     held: Option<Step>,
@@ -53,7 +53,7 @@ impl Pass {
     }
 }
 
-/// How often a pass that begins anew each time may run into a time limit that rowtide does not set.
+/// The number of times that a pass which begins anew each time may run into a time limit that rowtide does not set.
 const MOST_BROKEN: u32 = 3;
 
 /// The passes of one table.
@@ -61,11 +61,11 @@ const MOST_BROKEN: u32 = 3;
 pub(super) struct Passes {
     /// The one that is under way, of a table that is read in pages.
     pub(super) open: Option<Pass>,
-    /// One that cannot be gone on with is under way: the table is read in one statement.
+    /// True while a pass is under way that cannot be resumed: the table is read in one statement.
     pub(super) in_one: bool,
-    /// Such passes have come to their end until now, none has broken off since.
+    /// True if such passes have come to their end until now, and none has broken off since.
     pub(super) have_ended: bool,
-    /// How often in a row such a pass ran into a time limit.
+    /// The number of times in a row that such a pass ran into a time limit.
     broken: u32,
 }
 
@@ -75,7 +75,7 @@ impl Passes {
         self.in_one = true;
     }
 
-    /// It has come to its end.
+    /// Notes that the pass has come to its end.
     pub(super) fn ended(&mut self) {
         (self.in_one, self.have_ended, self.broken) = (false, true, 0);
     }

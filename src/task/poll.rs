@@ -31,34 +31,34 @@ use crate::status::{ConnectorStatus, TableBoard};
 
 /// A connection that was idle for longer is asked whether it is still one before it is used.
 const IDLE: Duration = Duration::from_secs(10);
-/// When a table is looked at again that was given up until the next start.
+/// The pause of a table that was given up until the next start.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// The interval at which a table that is away is looked for.
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);
-/// How long closing the connection may take.
+/// The longest time for closing the connection.
 const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
-    /// Offsets, what is known of their tables, and the server they belong to.
+    /// The offsets, the marks of their tables, and the server they belong to.
     stored: Loaded,
-    /// The present connection leads to that server.
+    /// True if the present connection leads to that server.
     recognised: bool,
     connection: Option<Box<dyn SourceConnection>>,
-    /// When the connection was last used.
+    /// The last use of the connection.
     used: Clock,
-    /// What is open in the database the connection leads to.
+    /// The open transactions of the database that the connection leads to.
     watch: Observer,
     relations: Vec<Polled>,
     /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
     parked: HashMap<Relation, Parked>,
-    /// When its tables are looked at.
+    /// The looks at its tables.
     looks: Looks,
-    /// When the stage was made; relations with a guard are due in its rhythm.
+    /// The rhythm, counted from the start of the stage, in which relations with a guard are due.
     rhythm: Rhythm,
-    /// Those of `relations`, for whoever watches them while they are polled.
+    /// The boards of `relations`, for the watch over them while they are polled.
     boards: Arc<[TableBoard]>,
     activity: Activity,
     out: Outbox,
@@ -86,8 +86,8 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// Connects and binds the first relation ahead of time. What fails here fails again at the first
-    /// poll, where it is dealt with.
+    /// Connects and binds the first relation ahead of time. A failure here comes again at the first poll, where it is
+    /// dealt with.
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
         if self.relations.is_empty() || self.connect().await.is_err() {
@@ -109,7 +109,7 @@ impl<'a> PollStage<'a> {
             && let Some(connection) = self.connection.as_deref_mut()
             && !connection.is_alive().await
         {
-            tracing::info!("the connection was closed while it was idle, connecting anew");
+            tracing::info!("the connection was closed while it was idle, connecting again");
             self.connection = None;
         }
         self.used = Clock::now();
@@ -122,26 +122,26 @@ impl<'a> PollStage<'a> {
             self.connection = Some(connection);
             self.recognised = false;
             self.watch.reset();
-            // Where it leads now, tables may be others.
+            // On the new server tables may be others.
             self.looks = Looks::default();
         }
         Ok(())
     }
 
-    /// Whether each new connection leads to the server the offsets belong to; a server that is to be
-    /// remembered goes down the way of the rows (E3), in the transaction of what this relation has to say.
+    /// Checks that each new connection leads to the server the offsets belong to; a server that is to be remembered is
+    /// handed on like rows (E3), in the transaction of this relation's next message.
     async fn recognise(&mut self, index: usize) -> Result<()> {
         let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
         let Some(identity) = connection.identity() else { return Ok(()) };
         if self.parts.spec.mode() == ModeName::Bulk || self.parts.server.is_off() {
-            // No offset that would belong to it, or to it alone.
+            // No offset belongs to this server, or to it alone.
             return Ok(());
         }
         let mut found = Server::host(identity);
         if self.parts.server.wants_lineage() {
             found.lineage = connection.lineage().await?;
         }
-        if let Verdict::Remember(server) = self.parts.server.judge(self.stored.server.as_ref(), &found)? {
+        if let Verdict::Remember(server) = self.parts.server.check(self.stored.server.as_ref(), &found)? {
             let polled = &mut self.relations[index];
             let replaces = self.stored.server.as_ref().map(|server| server.identity.as_str());
             tracing::info!(identity = %server.identity, replaces, "the server is remembered");
@@ -207,13 +207,13 @@ impl<'a> PollStage<'a> {
             self.settle(index, outcome)?;
         }
         if let Some(connection) = self.connection.take() {
-            // What still runs is cancelled at the server.
+            // A statement that still runs is cancelled at the server.
             let _ = tokio::time::timeout(GOODBYE, connection.close()).await;
         }
         Ok(())
     }
 
-    /// Adds what is newly selected and drops what is not any more.
+    /// Adds relations that are newly selected and drops those that are not any more.
     fn follow(&mut self, wanted: &[Relation]) {
         let (kept, gone) =
             std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.spec.relation));
@@ -222,7 +222,7 @@ impl<'a> PollStage<'a> {
         for polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             self.parts.board.remove_table(&polled.name);
-            // What comes back under its name may be another table.
+            // A table that comes back under its name may be another one.
             self.parts.server.vanished(&polled.spec.partition);
             let parked = Parked { mark: polled.continuity.to_mark(), head: polled.head };
             self.parked.insert(polled.spec.relation, parked);
@@ -244,8 +244,8 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// A connector of which nothing works has failed; one with a table that works, in this task or in
-    /// another, goes on, and what has failed is looked at again now and then.
+    /// A connector of which nothing works has failed; one with a table that works, in this task or in another, goes on,
+    /// and failed tables are looked at again now and then.
     fn give_up_if_nothing_is_left(&mut self) -> Result<()> {
         if self.relations.is_empty() || self.relations.iter().any(|polled| polled.schedule.failed.is_none()) {
             return Ok(());
@@ -264,7 +264,7 @@ impl<'a> PollStage<'a> {
         open.min_by_key(|(_, polled)| polled.schedule.rank()).map(|(index, _)| index)
     }
 
-    /// Looks at what identifies the tables, if it is time; at the one that is polled, if that was not done before.
+    /// Looks at the identities of the tables, if it is time; at the one that is polled, if that was not done before.
     async fn look(&mut self, index: usize) -> Result<()> {
         let is_due = self.looks.is_due();
         if !is_due && self.relations[index].continuity.has_looked() {
@@ -303,7 +303,7 @@ impl<'a> PollStage<'a> {
             vigil.bound_for(&polled.spec.relation, polled.paging.patience(polled.spec.statement_timeout));
         }
         if polled.bound.is_none() {
-            // What is described has to be as it is now.
+            // The description has to be of now.
             cx.watch.release(cx.connection).await?;
         }
         polled.bind(&mut cx).await?;
@@ -326,14 +326,14 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// A table, and what its poll works with.
+    /// A table, and the context of its poll.
     fn at(&mut self, index: usize) -> Result<(&mut Polled, Context<'_>)> {
         let connection = self.connection.as_deref_mut().ok_or_else(|| Error::internal("no connection"))?;
         let (parts, stored, watch, out) = (self.parts, &self.stored, &mut self.watch, &self.out);
         Ok((&mut self.relations[index], Context { parts, stored, connection, watch, out }))
     }
 
-    /// What a poll's outcome means for its table: when it is due again, or that it has failed.
+    /// The consequence of a poll's outcome for its table: when it is due again, or that it has failed.
     fn settle(&mut self, index: usize, outcome: Result<bool>) -> Result<()> {
         let polled = &mut self.relations[index];
         let error = match outcome {
@@ -341,7 +341,7 @@ impl<'a> PollStage<'a> {
                 polled.succeeded(exhausted, self.rhythm, self.parts.once);
                 return Ok(());
             }
-            // Not about the table that met it: nothing of the connector may be read from there.
+            // The error is not about this table: nothing of the connector may be read from that server.
             Err(error) if error.kind() == ErrorKind::ForeignServer => {
                 self.parts.metrics.error(error.kind());
                 return Err(error);

@@ -25,7 +25,7 @@ use crate::model::{CursorValue, EncodedBatch, Mode, Relation, TableDefinition};
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
 
-/// How often in a row a definition may change under a page before the table is given up.
+/// The number of times in a row that a definition may change under a page before the table is given up.
 const MAX_REDESCRIBES: u32 = 5;
 
 /// One table and how far it has been read (not: committed).
@@ -44,20 +44,20 @@ pub(super) struct Polled {
     pub(super) passes: Passes,
     /// The upper bound of `--once`, fixed at the first poll.
     pub(super) fixed_upper: Option<CursorValue<'static>>,
-    /// The last message handed on promised more, so the commit stage keeps its transaction open for it.
+    /// True if the last message handed on promised more, so the commit stage keeps its transaction open for it.
     pub(super) more_promised: bool,
     pub(super) changes: Changes,
     pub(super) facts: Known,
     pub(super) looks: Looks,
     pub(super) skipping: Skipping,
     pub(super) guard: TableGuard,
-    /// Whether it is still the table that was read.
+    /// The check that it is still the table that was read.
     pub(super) continuity: Continuity,
     /// The party that its poll waits for.
     pub(super) activity: Activity,
 }
 
-/// A described table: what is resolved once per definition.
+/// A described table: the parts that are resolved once per definition.
 pub(super) struct Bound {
     pub(super) binding: Binding,
     pub(super) encoder: RecordEncoder,
@@ -66,7 +66,7 @@ pub(super) struct Bound {
 /// The changes of a table's definition that its polls have met.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// How often in a row it was described anew.
+    /// The number of times in a row that it was described anew.
     redescribes: u32,
     /// The definition that a value did not fit; if describing again gives the same, the table fails with the error.
     misfit: Option<(TableDefinition, Error)>,
@@ -101,7 +101,7 @@ impl Polled {
         }
     }
 
-    /// Its definition and what follows from it.
+    /// Its definition and the parts that follow from it.
     ///
     /// # Errors
     /// `Internal` before it is bound.
@@ -129,7 +129,7 @@ impl Polled {
         }
     }
 
-    /// Hands the result of a step on, and makes what it has led to the present state.
+    /// Hands the result of a step on, and then makes it the present state.
     async fn install(&mut self, result: StepResult, place: Place<'_>, out: &Outbox) -> Result<bool> {
         let StepResult { step, head, guard, exhausted, .. } = result;
         match step {
@@ -187,7 +187,7 @@ impl Polled {
         }
     }
 
-    /// Whether it is read as a whole each time.
+    /// True if it is read as a whole each time.
     pub(super) fn is_bulk(&self) -> bool {
         self.bound.as_ref().is_some_and(|bound| matches!(bound.binding.planner.mode(), Mode::Bulk))
     }
@@ -215,8 +215,8 @@ impl Polled {
         self.schedule.done = once && exhausted;
     }
 
-    /// What an error means for the tries after it: a statement that needs more than its time gets twice as much, and
-    /// fewer rows to read; a pass that begins anew each time is not begun without end.
+    /// The consequence of an error for the tries after it: a statement that needs more than its time gets twice as
+    /// much, and fewer rows to read; a pass that begins anew each time is not begun without end.
     ///
     /// # Errors
     /// The table is to be given up.
@@ -241,7 +241,7 @@ impl Polled {
         (misfit == *definition).then_some(error)
     }
 
-    /// Forgets what was bound, so that the next poll describes again.
+    /// Forgets the binding, so that the next poll describes again.
     ///
     /// # Errors
     /// The table is to be given up with it.
@@ -253,15 +253,15 @@ impl Polled {
         let is_of_columns = error.kind() == ErrorKind::SchemaChanged;
         let is_unchanged = is_of_columns && changes.disputed.as_ref() == Some(definition);
         changes.disputed = is_of_columns.then(|| definition.clone());
-        // Twice may be a table that is swapped in between; what a user appends is at fault sooner.
+        // Twice may be a table that is swapped in between; with a suffix of the user the suffix is at fault sooner.
         if is_unchanged && (bound.binding.planner.has_suffix() || changes.redescribes > MAX_REDESCRIBES) {
             return Err(error.of_unchanged(bound.binding.statement_advice()));
         }
         if changes.redescribes > MAX_REDESCRIBES {
-            // What the server itself says of it is not about columns that were seen to change.
+            // An error of the server itself is not about columns that were seen to change.
             let is_server_s = std::error::Error::source(&error).is_some();
             return Err(if is_server_s {
-                error.advise("the table can be described, but not read as it was described: see what the server says")
+                error.advise("the table can be described, but not read as it was described: see the server's message")
             } else {
                 error.advise("the table's columns keep changing; restart the connector when they have settled")
             });

@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind};
 const SHORTEST: Duration = Duration::from_secs(5);
 /// The longest a table sits out before the brokers are asked again.
 const LONGEST: Duration = Duration::from_secs(600);
-/// How long tables are committed one at a time to find whose topic is refused.
+/// The time for which tables are committed one at a time to find whose topic is refused.
 const ALONE: Duration = Duration::from_secs(60);
 
 /// The refusals of one task, which outlive its sessions.
@@ -35,9 +35,9 @@ struct Refusal {
 }
 
 impl Refusals {
-    /// What an error of a transaction is to its session, which ends with it. `carried`: the tables of the transaction
-    /// with the topics that records of theirs go to. A table that sits out is asked again after `first` at the soonest.
-    pub(super) fn judge(&self, error: Error, carried: &[(Arc<str>, Arc<str>)], first: Duration) -> Error {
+    /// The error of a session that a transaction's error ends. `carried`: the tables of the transaction with the topics
+    /// that records of theirs go to. A table that sits out is asked again after `first` at the soonest.
+    pub(super) fn classify(&self, error: Error, carried: &[(Arc<str>, Arc<str>)], first: Duration) -> Error {
         if error.kind() != ErrorKind::KafkaRefused {
             return error;
         }
@@ -78,7 +78,7 @@ impl Refusals {
         state.tables.insert(table.to_owned(), Refusal { message, advice, until: Clock::now() + pause, pause });
     }
 
-    /// Why a table sits out, and for how long yet.
+    /// The reason why a table sits out, and the time left.
     pub(super) fn of(&self, table: &str) -> Option<(Error, Duration)> {
         let state = self.lock();
         let refusal = state.tables.get(table)?;
@@ -86,7 +86,7 @@ impl Refusals {
         Some((Error::new(ErrorKind::KafkaRefused, &*refusal.message).advise(&*refusal.advice), left))
     }
 
-    /// The brokers have taken what a table had.
+    /// Notes that the brokers have taken a table's records.
     pub(super) fn taken<'t>(&self, tables: impl Iterator<Item = &'t Arc<str>>) {
         let mut state = self.lock();
         if !state.tables.is_empty() {
@@ -94,7 +94,7 @@ impl Refusals {
         }
     }
 
-    /// Whether a transaction is to hold the records of one table.
+    /// True if a transaction is to hold the records of one table.
     pub(super) fn one_at_a_time(&self) -> bool {
         self.lock().alone_until.is_some_and(|until| Clock::now() < until)
     }
@@ -120,7 +120,7 @@ mod tests {
     async fn the_table_of_a_refused_topic_sits_out_longer_each_time() {
         let (refusals, minute) = (Refusals::default(), Duration::from_secs(60));
         let both = carried(&[("a", "p_a"), ("b", "p_b")]);
-        let ends = refusals.judge(refused().with("topic", "p_b"), &both, minute);
+        let ends = refusals.classify(refused().with("topic", "p_b"), &both, minute);
         assert_eq!(ends.kind(), ErrorKind::TransactionAborted);
         assert!(ends.report().contains("sits out: b") && ends.advice() == "allow it", "{ends:?}");
         assert!(refusals.of("a").is_none());
@@ -128,24 +128,24 @@ mod tests {
         assert_eq!((error.kind(), error.advice(), left), (ErrorKind::KafkaRefused, "allow it", minute));
         tokio::time::advance(minute).await;
         assert!(refusals.of("b").is_none(), "it is asked again");
-        refusals.judge(refused().with("topic", "p_b"), &both, minute);
+        refusals.classify(refused().with("topic", "p_b"), &both, minute);
         assert_eq!(refusals.of("b").unwrap().1, 2 * minute);
         for _ in 0..10 {
-            refusals.judge(refused().with("topic", "p_b"), &both, minute);
+            refusals.classify(refused().with("topic", "p_b"), &both, minute);
         }
         assert_eq!(refusals.of("b").unwrap().1, LONGEST);
         refusals.taken(["b".into()].iter());
-        refusals.judge(refused().with("topic", "p_b"), &both, minute);
+        refusals.classify(refused().with("topic", "p_b"), &both, minute);
         assert_eq!(refusals.of("b").unwrap().1, minute);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_without_a_topic_is_found_by_one_table_at_a_time() {
         let (refusals, minute) = (Refusals::default(), Duration::from_secs(60));
-        let ends = refusals.judge(refused(), &carried(&[("a", "p_a"), ("b", "p_b")]), minute);
+        let ends = refusals.classify(refused(), &carried(&[("a", "p_a"), ("b", "p_b")]), minute);
         assert_eq!((ends.kind(), refusals.one_at_a_time()), (ErrorKind::TransactionAborted, true));
         assert!(refusals.of("a").is_none() && refusals.of("b").is_none());
-        refusals.judge(refused(), &carried(&[("b", "p_b"), ("b", "letters")]), minute);
+        refusals.classify(refused(), &carried(&[("b", "p_b"), ("b", "letters")]), minute);
         assert!(refusals.of("a").is_none() && refusals.of("b").is_some());
         tokio::time::advance(ALONE).await;
         assert!(!refusals.one_at_a_time());
@@ -154,9 +154,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_about_a_table_ends_the_connector_as_before() {
         let (refusals, both) = (Refusals::default(), carried(&[("a", "p_a"), ("b", "p_b")]));
-        let offsets = refusals.judge(refused().with("topic", "offsets"), &both, LONGEST);
+        let offsets = refusals.classify(refused().with("topic", "offsets"), &both, LONGEST);
         assert_eq!(offsets.kind(), ErrorKind::KafkaRefused);
-        let fenced = refusals.judge(Error::new(ErrorKind::Fenced, "x").with("topic", "p_a"), &both, LONGEST);
+        let fenced = refusals.classify(Error::new(ErrorKind::Fenced, "x").with("topic", "p_a"), &both, LONGEST);
         assert_eq!((fenced.kind(), refusals.of("a").is_none()), (ErrorKind::Fenced, true));
     }
 }

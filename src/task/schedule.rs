@@ -1,4 +1,4 @@
-//! When a table is polled next: its interval, the backoff of failures, and its turn among the tables of its task.
+//! The schedule of a table's polls: its interval, the backoff of failures, and its turn among the tables of its task.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant as Clock;
 use crate::error::Error;
 use crate::retry::Backoff;
 
-/// When a table is polled next.
+/// The schedule of a table's polls.
 pub(super) struct Schedule {
     due: Clock,
     /// The number of its last turn: of those that are due at the same time the one goes first that has waited longest.
@@ -17,7 +17,7 @@ pub(super) struct Schedule {
     pub(super) missed: Option<Clock>,
     /// The error it was given up with.
     pub(super) failed: Option<Error>,
-    /// Nothing more is to be read (`--once`).
+    /// True if nothing more is to be read (`--once`).
     pub(super) done: bool,
 }
 
@@ -40,17 +40,17 @@ impl Rhythm {
 }
 
 impl Schedule {
-    /// Due at once.
+    /// A schedule that is due at once.
     pub(super) fn new() -> Self {
         Self { due: Clock::now(), turn: 0, backoff: Backoff::default(), missed: None, failed: None, done: false }
     }
 
-    /// When it is due, and its rank among those that are due at the same time.
+    /// The time it is due, and its rank among those that are due at the same time.
     pub(super) fn rank(&self) -> (Clock, u64) {
         (self.due, self.turn)
     }
 
-    /// It is polled now.
+    /// Notes that it is polled now.
     pub(super) fn takes_turn(&mut self, turn: u64) {
         self.turn = turn;
     }
@@ -63,7 +63,7 @@ impl Schedule {
         self.due = Clock::now() + pause;
     }
 
-    /// After an interval, at the nearest beat of a rhythm.
+    /// Makes it due after an interval, at the nearest beat of a rhythm.
     pub(super) fn due_at_beat(&mut self, rhythm: Rhythm, interval: Duration) {
         self.due = rhythm.beat_near(interval, Clock::now() + interval);
     }

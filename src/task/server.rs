@@ -1,5 +1,5 @@
-//! Which server a connector reads. It is remembered beside the offsets; another one would be read from a position that
-//! means nothing there. Pure: servers come in, verdicts go out.
+//! The server that a connector reads. It is remembered beside the offsets; another one would be read from a position
+//! that means nothing there. Pure: servers come in, verdicts go out.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use crate::model::{Server, SourcePartition};
 /// Guards all tasks of one run of a connector. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct ServerGuard {
-    /// `--accept-server`: the first server this run meets is the right one.
+    /// True with `--accept-server`: the first server this run meets is the right one.
     accept: bool,
     /// `server.identity`.
     by: ServerIdentity,
@@ -23,40 +23,40 @@ pub struct ServerGuard {
 /// The knowledge of tables in this run.
 #[derive(Debug, Default)]
 struct Tables {
-    /// Those whose stored position was held against the table: once a run, rows may be deleted later.
+    /// Tables whose stored position was compared with them: once a run, rows may be deleted later.
     compared: HashSet<SourcePartition>,
-    /// Those that were not there for a while: what is there now may be another table of the same name.
+    /// Tables that were not there for a while: the one that is there now may be another of the same name.
     vanished: HashSet<SourcePartition>,
-    /// Those that begin anew and are gone on with all the same, by where their rows are.
+    /// Tables that begin anew and are read on all the same, with the storage of their rows.
     accepted: HashMap<SourcePartition, String>,
 }
 
-/// What is to be done about a server that may be read.
+/// The verdict on a server that may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the remembered one.
+    /// The remembered server.
     Known,
-    /// It is the right one and must be remembered so.
+    /// The right server, which must be remembered.
     Remember(Server),
 }
 
 impl ServerGuard {
-    /// A guard that accepts whatever server is met first, or only the one remembered.
+    /// A guard that accepts the first server that is met, or only the one remembered.
     pub fn new(accept: bool, by: ServerIdentity) -> Self {
         Self { accept, by, ..Self::default() }
     }
 
-    /// Whether an operator has accepted the server.
+    /// True if an operator has accepted the server.
     pub(super) fn accepts(&self) -> bool {
         self.accept
     }
 
-    /// Whether servers are told apart at all.
+    /// True if servers are not told apart at all.
     pub(super) fn is_off(&self) -> bool {
         self.by == ServerIdentity::Off
     }
 
-    /// Whether [`Server::lineage`] counts.
+    /// True if [`Server::lineage`] counts.
     pub fn wants_lineage(&self) -> bool {
         self.by == ServerIdentity::Cluster
     }
@@ -66,7 +66,7 @@ impl ServerGuard {
     ///
     /// # Errors
     /// `ForeignServer`, naming both.
-    pub fn judge(&self, remembered: Option<&Server>, found: &Server) -> Result<Verdict> {
+    pub fn check(&self, remembered: Option<&Server>, found: &Server) -> Result<Verdict> {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
         if met.is_none()
             && !self.accept
@@ -91,7 +91,7 @@ impl ServerGuard {
         })
     }
 
-    /// Whether a connection beside the tasks' own leads to the server they read.
+    /// Checks that a connection beside the tasks' own leads to the server they read.
     ///
     /// # Errors
     /// `ForeignServer`, naming both.
@@ -126,7 +126,7 @@ impl ServerGuard {
         wanted
     }
 
-    /// That transactions were counted on is no news.
+    /// True if nothing new is to be remembered; that transactions were counted on is not.
     fn is_up_to_date(&self, known: &Server, wanted: &Server) -> bool {
         let names = |server: &Server| -> HashSet<String> {
             let of = |source: &String| numbered(source).map_or_else(|| source.clone(), |(of, _)| of.to_owned());
@@ -145,8 +145,8 @@ impl ServerGuard {
             "this server has no GTIDs by which it could be recognised as one of the same cluster; if it is meant, go on with \
              `rowtide run CONNECTOR --accept-server`, or set server.identity=off"
         } else {
-            "by its GTIDs this server has not executed what the other one had, so it is none of its cluster; correct \
-             connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
+            "by its GTIDs this server has not executed the transactions of the other one, so it is not of its cluster; \
+             correct connection.url, or, if this server is meant, go on with `rowtide run CONNECTOR --accept-server`"
         })
     }
 
@@ -168,19 +168,20 @@ impl ServerGuard {
         self.tables().vanished.insert(partition.clone());
     }
 
-    /// Notes that the table that is there now is known, or begins anew and is read so.
+    /// Notes that the table that is there now is known, or is read as one that begins anew.
     pub(super) fn reappeared(&self, partition: &SourcePartition) {
         self.tables().vanished.remove(partition);
     }
 
-    /// Whether a table that begins anew is gone on with at its position: with `--accept-server`, the first one of its name.
+    /// True if a table that begins anew is read on from its position: with `--accept-server`, the first one of its
+    /// name.
     pub(super) fn accepts_table(&self, partition: &SourcePartition, storage: &str) -> bool {
         let mut tables = self.tables();
         let first = tables.accepted.entry(partition.clone()).or_insert_with(|| storage.to_owned());
         self.accept && first == storage
     }
 
-    /// The table of a position is the one that was read: what is accepted from now on would be another one.
+    /// Notes that the table of a position is the one that was read: one accepted from now on would be another.
     pub(super) fn knows_table(&self, partition: &SourcePartition, storage: &str) {
         self.tables().accepted.entry(partition.clone()).or_insert_with(|| storage.to_owned());
     }
@@ -195,10 +196,10 @@ fn is_same_host(known: &str, found: &str) -> bool {
     found.strip_prefix(known).is_some_and(|more| more.is_empty() || more.starts_with(", "))
 }
 
-/// Whether a server has executed all that another one had, so that it can have replaced it.
+/// True if a server has executed all that another one had, so that it can have replaced it.
 fn succeeds(known: &Server, found: &Server) -> bool {
     if known.lineage.sources.contains(&found.identity) {
-        // It was read before.
+        // The remembered server has replicated from this one.
         return true;
     }
     let own = found.lineage.own.as_deref();
@@ -228,7 +229,7 @@ fn numbered(source: &str) -> Option<(&str, u64)> {
     number.parse().ok().filter(|_| is_pair).map(|number| (of, number))
 }
 
-/// An identity among what else a cluster is recognised by.
+/// An identity among the other marks of a cluster.
 fn is_identity(source: &str) -> bool {
     source.contains(' ')
 }
@@ -258,7 +259,7 @@ mod tests {
 
     /// The record that a run on one server of a cluster leaves to a run on another.
     fn after(remembered: Option<&Server>, found: &Server) -> Result<Option<Server>> {
-        match ServerGuard::new(false, ServerIdentity::Cluster).judge(remembered, found)? {
+        match ServerGuard::new(false, ServerIdentity::Cluster).check(remembered, found)? {
             Verdict::Known => Ok(None),
             Verdict::Remember(server) => Ok(Some(server)),
         }
@@ -304,12 +305,12 @@ mod tests {
     fn a_failover_while_it_runs_is_followed_in_a_cluster_only() {
         let (a, b) = (of("mysql server a", "a", &["a"]), of("mysql server b", "b", &["a"]));
         let cluster = ServerGuard::new(false, ServerIdentity::Cluster);
-        cluster.judge(None, &a).unwrap();
-        assert!(matches!(cluster.judge(Some(&a), &b).unwrap(), Verdict::Remember(_)));
+        cluster.check(None, &a).unwrap();
+        assert!(matches!(cluster.check(Some(&a), &b).unwrap(), Verdict::Remember(_)));
         assert!(cluster.agrees(Some(&b)).is_ok());
         let one = guard(false);
-        one.judge(None, &a).unwrap();
-        assert!(one.judge(None, &b).is_err() && one.agrees(Some(&b)).is_err());
+        one.check(None, &a).unwrap();
+        assert!(one.check(None, &b).is_err() && one.agrees(Some(&b)).is_err());
     }
 
     #[test]
@@ -325,24 +326,24 @@ mod tests {
 
     #[test]
     fn another_server_is_foreign_unless_it_was_accepted() {
-        assert_eq!(guard(false).judge(None, &host("a")).unwrap(), remember("a"));
-        assert_eq!(guard(false).judge(Some(&host("a")), &host("a")).unwrap(), Verdict::Known);
-        let error = guard(false).judge(Some(&host("a")), &host("b")).unwrap_err();
+        assert_eq!(guard(false).check(None, &host("a")).unwrap(), remember("a"));
+        assert_eq!(guard(false).check(Some(&host("a")), &host("a")).unwrap(), Verdict::Known);
+        let error = guard(false).check(Some(&host("a")), &host("b")).unwrap_err();
         assert_eq!((error.kind(), error.kind().run_exit_code()), (ErrorKind::ForeignServer, 4));
         assert!(error.report().starts_with("foreign server: ") && error.report().contains("`a`, this is `b`"));
         assert!(error.advice().contains("--accept-server"));
-        assert_eq!(guard(true).judge(Some(&host("a")), &host("b")).unwrap(), remember("b"));
+        assert_eq!(guard(true).check(Some(&host("a")), &host("b")).unwrap(), remember("b"));
     }
 
     #[test]
     fn one_run_reads_one_server_also_where_any_was_accepted() {
         let guard = guard(true);
         let (a, b, c) = (host("a"), host("b"), host("c"));
-        guard.judge(Some(&a), &b).unwrap();
-        assert_eq!(guard.judge(Some(&a), &b).unwrap(), remember("b"), "it was not committed");
-        assert!(guard.judge(Some(&b), &a).is_err());
+        guard.check(Some(&a), &b).unwrap();
+        assert_eq!(guard.check(Some(&a), &b).unwrap(), remember("b"), "it was not committed");
+        assert!(guard.check(Some(&b), &a).is_err());
         let other_task = guard.clone();
-        assert!(other_task.judge(None, &c).is_err());
+        assert!(other_task.check(None, &c).is_err());
         assert!(other_task.agrees(Some(&c)).is_err());
         assert!(other_task.agrees(None).is_ok() && other_task.agrees(Some(&b)).is_ok());
     }
@@ -350,9 +351,9 @@ mod tests {
     #[test]
     fn more_known_of_a_server_is_no_other_server_but_less_is_no_proof() {
         let (less, more) = (host("postgresql database d (5)"), host("postgresql database d (5), system 7"));
-        assert_eq!(guard(false).judge(Some(&less), &more).unwrap(), Verdict::Remember(more.clone()));
-        assert!(guard(false).judge(Some(&more), &less).is_err());
+        assert_eq!(guard(false).check(Some(&less), &more).unwrap(), Verdict::Remember(more.clone()));
+        assert!(guard(false).check(Some(&more), &less).is_err());
         let other = host("postgresql database d (5), system 77");
-        assert!(guard(false).judge(Some(&more), &other).is_err());
+        assert!(guard(false).check(Some(&more), &other).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Rows of a page that cannot be delivered and are left out (`errors.tolerance`, `row.too.large`). Makes sure that
-//! their values are at fault and not a schema that has changed, logs them where that is asked for, and writes
-//! what the dead letter topic is told. What it gives travels in the batch of the page, in its transaction.
+//! their values are at fault and not a schema that has changed, logs them where that is asked for, and writes the
+//! letters of the dead letter topic. They travel in the batch of the page, in its transaction.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,16 +23,16 @@ use crate::transform;
 
 const NO_ROOM: &str = "the row is left out here, because this record would be too large with it";
 
-/// What a relation knows about its rows that are left out.
+/// The knowledge of a relation about its rows that are left out.
 #[derive(Default)]
 pub(super) struct Skipping {
-    /// How large a record of the dead letter topic may be.
+    /// The largest size of a record of the dead letter topic.
     limit: OnceCell<usize>,
     /// The log has said that rows are left out.
     said: AtomicBool,
 }
 
-/// Which rows of a page are left out.
+/// The rows of a page that are left out.
 pub(super) fn tolerance(errors: &RowErrorSpec) -> Tolerance {
     Tolerance {
         values: errors.tolerated,
@@ -62,7 +62,12 @@ impl Polled {
     }
 
     /// Logs the rows and writes their letters.
-    pub(super) async fn told(&self, parts: &Parts, bound: &Bound, left_out: Vec<LeftOut>) -> Result<Option<Skipped>> {
+    pub(super) async fn report_left_out(
+        &self,
+        parts: &Parts,
+        bound: &Bound,
+        left_out: Vec<LeftOut>,
+    ) -> Result<Option<Skipped>> {
         let Some(last) = left_out.last() else { return Ok(None) };
         let errors = &self.spec.errors;
         if !errors.logged && !self.skipping.said.swap(true, Ordering::Relaxed) {
@@ -128,7 +133,7 @@ impl Failed<'_> {
         );
     }
 
-    /// Appends the row's letter. What does not fit goes without the row, then without the key.
+    /// Appends the row's letter. One that does not fit goes without the row, then without the key.
     fn write(&self, row: Option<&RowText>, limit: usize, letters: &mut EncodedBatch) -> Result<()> {
         let headers = self.headers();
         let of_headers: usize = headers.iter().map(header_size).sum();

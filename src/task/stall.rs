@@ -1,6 +1,6 @@
-//! Says in the status what keeps a stage when it takes long: a page's statement that does not return, brokers
-//! that do not take the rows. Nothing is cancelled here; the time limits of whoever does not answer do that. What a
-//! statement does meanwhile is known to the session's [`Vigil`].
+//! Stalls in the status: the cause that keeps a stage when it takes long, a page's statement that does not return,
+//! brokers that do not take the rows. Nothing is cancelled here; the time limits of the silent side do that. The state
+//! of a statement is known to the session's [`Vigil`].
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::dialect::Vigil;
 use crate::status::{Cause, Stage, Stall, TableBoard};
 
-/// What takes longer is said. Statuses shall show within 30 s that nothing moves.
+/// The wait from which a stall is told. Statuses shall show within 30 s that nothing moves.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// Whom a stage waits for.
+/// The party a stage waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Waits {
     Connection,
@@ -26,7 +26,7 @@ pub(super) enum Waits {
 impl Waits {
     const ALL: [Waits; 5] = [Waits::Connection, Waits::Database, Waits::Registry, Waits::Topic, Waits::Kafka];
 
-    /// What is wrong, and what to do.
+    /// The cause of the stall, and the advice.
     fn cause(self) -> Cause {
         let (reason, advice) = match self {
             Waits::Connection => {
@@ -47,16 +47,16 @@ impl Waits {
     }
 }
 
-/// Whom one table's poll waits for at the moment. Cheap to clone.
+/// The present wait of one table's poll. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Activity(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     whom: AtomicU8,
-    /// What watches over the statements of the present connection.
+    /// The watch over the statements of the present connection.
     vigil: Mutex<Option<Vigil>>,
-    /// How often the log was told of this wait.
+    /// The number of times the log was told of this wait.
     told: AtomicU32,
 }
 
@@ -66,7 +66,7 @@ impl Activity {
         self.0.told.store(0, Ordering::Relaxed);
     }
 
-    /// There is a new connection.
+    /// Watches a new connection from now on.
     pub(super) fn asks(&self, vigil: Option<&Vigil>) {
         *self.0.vigil.lock().unwrap_or_else(PoisonError::into_inner) = vigil.cloned();
     }
@@ -83,16 +83,16 @@ impl Activity {
         }
     }
 
-    /// Whether the log is to be told now: again after twice the time each time.
+    /// True if the log is to be told now: again after twice the time each time.
     fn is_news(&self) -> bool {
         (self.0.told.fetch_add(1, Ordering::Relaxed) + 1).is_power_of_two()
     }
 }
 
-/// Runs `work`; while it takes long, `say` is asked again and again what to show. What is shown ends with it.
+/// Runs `work`; while it takes long, `say` is asked again and again for the stalls to show. They end with it.
 pub(super) async fn watched<T>(work: impl Future<Output = T>, mut say: impl FnMut() -> Vec<Stall>) -> T {
     let mut work = pin!(work);
-    // What was shown before ends only after the new is shown, so that the status does not flicker.
+    // The old stall ends only after the new one is shown, so that the status does not flicker.
     let mut shown = Vec::new();
     loop {
         tokio::select! {
@@ -126,7 +126,7 @@ pub(super) fn poll_stalls(activity: &Activity, polled: &TableBoard, name: &str, 
     stalls
 }
 
-/// A transaction takes long; `told`: what was found to be the reason, and what to do.
+/// A transaction takes long; `told`: the reason that was found, and the advice.
 pub(super) fn commit_stalls(tables: &[TableBoard], told: Option<(String, String)>) -> Vec<Stall> {
     let cause = told.map_or_else(|| Waits::Kafka.cause(), |(reason, advice)| Cause::new(reason, advice));
     tracing::warn!(reason = cause.reason, advice = cause.advice, "the transaction takes long");

@@ -1,5 +1,5 @@
-//! How the polling of a relation begins: describe and bind it, find where to read on, and look for rows
-//! that could never be polled.
+//! The start of polling a relation: describe and bind it, find the position to read from, and look for rows that could
+//! never be polled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Polled {
         let parts = cx.parts;
         let binding = Binding::new(&self.spec, parts.dialect.syntax(), definition)?;
         let preview = parts.value_converter.preview(binding.value_side())?;
-        let change = parts.columns.judge(&binding.definition, self.spec.schema_change, preview.subject.as_deref())?;
+        let change = parts.columns.check(&binding.definition, self.spec.schema_change, preview.subject.as_deref())?;
         if let Some(change) = &change {
             let subject = preview.subject.as_deref();
             tracing::info!(table = %self.name, subject, change, "the columns have changed");
@@ -95,14 +95,14 @@ impl Polled {
         Ok(encoder.within(limit, if omits { binding.omittable() } else { Vec::new() }))
     }
 
-    /// Whether it is followed if it begins anew, which may be the case.
+    /// True if it is followed in case it begins anew, which it may.
     fn follows(&self) -> bool {
         self.spec.recreated == Recreated::Follow && self.continuity.is_in_doubt()
     }
 
-    /// Finds where to read on under a new definition; if that fails it is tried again at the next poll. What this session has
-    /// read counts first, then the stored offset (also one written under an older name), then the configured start, then
-    /// the very beginning.
+    /// Finds the position to read from under a new definition; if that fails it is tried again at the next poll. What
+    /// this session has read counts first, then the stored offset (also one written under an older name), then the
+    /// configured start, then the very beginning.
     ///
     /// # Errors
     /// `Offsets` and `Cursor` if the offset cannot be gone on from; those of the connection.
@@ -149,7 +149,7 @@ impl Polled {
         })
     }
 
-    /// Goes on under a new definition.
+    /// Starts at the present position under a new definition.
     async fn start_where_it_was(&mut self, cx: &mut Context<'_>, binding: &Binding) -> Result<()> {
         let Some(offset) = &self.head.offset else { return Ok(()) };
         // The cursor's type may be another one now; the offset says the same in its terms.
@@ -244,7 +244,7 @@ impl Polled {
         self.facts.found_in_times(times.fact.clone());
         self.facts.show(&self.name, &self.board);
         if self.looks_for_odd_rows() {
-            // What fails in a view would spoil it.
+            // A statement that fails inside a view would end it.
             cx.watch.release(cx.connection).await?;
             self.look_for_odd_rows(cx.connection, &bound, &times).await?;
         }

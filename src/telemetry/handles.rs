@@ -1,4 +1,4 @@
-//! The handles of the metrics: what a component gets once and counts with.
+//! The handles of the metrics, which a component gets once and counts with.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::series::{Counted, OUTCOMES, RESULTS, Shared};
 use crate::error::ErrorKind;
 use crate::lock::locked;
 
-/// What a connector's commit stage counts. Cheap to clone.
+/// The metrics of a connector's commit stage. Cheap to clone.
 #[derive(Clone)]
 pub struct ConnectorMetrics {
     connector: Arc<str>,
@@ -93,7 +93,7 @@ impl ConnectorMetrics {
     }
 }
 
-/// What a table's stages count. Cheap to clone.
+/// The metrics of a table's stages. Cheap to clone.
 #[derive(Clone)]
 pub struct TableMetrics {
     labels: Arc<TableLabels>,
@@ -117,7 +117,7 @@ impl TableMetrics {
         self.bytes.inc_by(bytes);
     }
 
-    /// Rows were left out of a committed batch.
+    /// Counts rows that were left out of a committed batch.
     pub fn skipped(&self, rows: u64) {
         self.rows_skipped.inc_by(rows);
     }
@@ -138,7 +138,7 @@ impl TableMetrics {
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
-    /// Rows that committed late were caught, and rows read again in vain.
+    /// Counts rows that committed late and were caught, and rows read again in vain.
     pub fn late(&self, late: u64, reread: u64) {
         self.late.inc_by(late);
         self.reread.inc_by(reread);

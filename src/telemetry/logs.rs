@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::error::{Error, Result};
 
-/// Drivers that say through errors what they say in logs; heard only when asked for.
+/// Filters of drivers whose logs repeat their errors; heard only when asked for.
 const QUIET: &str = "rdkafka=off,librdkafka=off,sqlx=warn,hyper=warn,reqwest=warn";
 
 /// `--log-format`.
@@ -34,16 +34,16 @@ impl FromStr for LogFormat {
     }
 }
 
-/// How to log.
+/// The form of the log.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
     /// The format.
     pub format: LogFormat,
     /// `--log-level`: a level, or tracing's filter directives (`info,rdkafka=debug`).
     pub level: String,
-    /// stderr is a terminal.
+    /// True if stderr is a terminal.
     pub terminal: bool,
-    /// `NO_COLOR` is set (to anything but the empty string).
+    /// True if `NO_COLOR` is set (to anything but the empty string).
     pub no_color: bool,
 }
 

@@ -93,7 +93,7 @@ impl Metrics {
         *shown = present;
     }
 
-    /// Everything as OpenMetrics text ([`CONTENT_TYPE`]).
+    /// The metrics as OpenMetrics text ([`CONTENT_TYPE`]).
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.

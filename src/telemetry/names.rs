@@ -3,12 +3,12 @@
 
 use std::fmt::Write as _;
 
-/// What a metric is.
+/// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
-    /// Only grows.
+    /// A figure that only grows.
     Counter,
-    /// Goes up and down.
+    /// A figure that goes up and down.
     Gauge,
     /// Counts by size.
     Histogram,
@@ -30,11 +30,11 @@ impl MetricKind {
 pub struct Metric {
     /// Its name in a query.
     pub name: &'static str,
-    /// What it is.
+    /// Its kind.
     pub kind: MetricKind,
     /// Its labels.
     pub labels: &'static [&'static str],
-    /// What it says.
+    /// Its help text.
     pub help: &'static str,
 }
 
@@ -72,15 +72,16 @@ metrics! {
     REREAD_ROWS "rowtide_guard_reread_rows_total" Counter ["connector", "table"]
         "Rows below the position that were read again to find late ones among them, and were none";
     GUARD_LEVEL "rowtide_guard_level" Gauge ["connector", "table", "level"]
-        "1 for what is promised about rows that commit late, 0 for the others: exact, partial, hold, rescan, delay, off";
+        "1 for the level promised about rows that commit late, 0 for the others: exact, partial, hold, rescan, delay, \
+         off";
     GUARD_WINDOW "rowtide_guard_window_seconds" Gauge ["connector", "table"]
-        "How far back late rows are looked for, at the last poll; absent where they are not";
+        "Width of the window in which late rows are looked for, at the last poll; absent where there is none";
     GUARD_HIDDEN "rowtide_guard_hidden_ids" Gauge ["connector", "table"]
         "Ids, of transactions or of rows, that may still become visible below the position; absent where there is no guard";
     OLDEST_TRANSACTION "rowtide_guard_oldest_transaction_seconds" Gauge ["connector", "table"]
-        "How long the oldest open transaction of the database has been open, at most; absent if there is none";
+        "Age of the oldest open transaction of the database, at most; absent if there is none";
     LAST_POLL "rowtide_last_successful_poll_timestamp_seconds" Gauge ["connector", "table"]
-        "When the table was last polled successfully, in seconds since the epoch; absent before the first time";
+        "Time of the table's last successful poll, in seconds since the epoch; absent before the first one";
     TABLE_STATE "rowtide_table_state" Gauge ["connector", "table", "state"]
         "1 for the state the table is in, 0 for the others: loading, live, idle, waiting, backing_off, failed, stopped";
     TRANSACTIONS "rowtide_transactions_total" Counter ["connector", "outcome"]

@@ -69,7 +69,7 @@ fn register<M: prometheus_client::registry::Metric + Clone>(registry: &mut Regis
     handle
 }
 
-/// 1 ms to about 35 minutes.
+/// A histogram from 1 ms to about 35 minutes.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 16))
 }

@@ -1,4 +1,4 @@
-//! What a file holds: certificates, keys, and what else it may be instead, for the message.
+//! Contents of a file: certificates, keys, and other kinds that it may be instead, for the message.
 
 use std::io::Read as _;
 use std::sync::OnceLock;
@@ -47,7 +47,7 @@ impl<'a> Input<'a> {
         Self { setting, path: None, bytes: text.as_ref().to_vec(), password: None, password_setting: "" }
     }
 
-    /// The setting of the password, and what it says.
+    /// The setting of the password, and its value.
     #[must_use]
     pub fn password(mut self, setting: &'a str, password: Option<&'a str>) -> Self {
         self.password = password;
@@ -102,7 +102,7 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What was found.
+/// The contents found.
 #[derive(Default)]
 pub(super) struct Contents {
     pub(super) certificates: Vec<X509>,
@@ -150,7 +150,7 @@ impl Contents {
                 }
                 "OPENSSH PRIVATE KEY" if wants_keys => {
                     return Err(input
-                        .unusable("a key of OpenSSH is none for TLS")
+                        .unusable("an OpenSSH key, which TLS does not take")
                         .advise("make a copy of it in PEM: cp KEY key.pem && ssh-keygen -p -m PEM -f key.pem"));
                 }
                 // Of an EC key; the key itself names its curve as well.
@@ -177,7 +177,7 @@ impl Contents {
             contents.keys.push(key);
             return Ok(contents);
         }
-        // What is left may be an encrypted PKCS8 key: SEQUENCE { SEQUENCE { OBJECT IDENTIFIER ... } ... }.
+        // The rest may be an encrypted PKCS8 key: SEQUENCE { SEQUENCE { OBJECT IDENTIFIER ... } ... }.
         let content = elements(bytes).next().map(content);
         let is_key = content.and_then(|inner| elements(inner).next()).is_some_and(|inner| content_starts(inner, 6));
         if !is_key {
@@ -214,7 +214,7 @@ impl Contents {
         self.others.extend(other.others);
     }
 
-    /// What there is in place of what was looked for: `, only a PRIVATE KEY`.
+    /// The contents found in place of those looked for: `, only a PRIVATE KEY`.
     pub(super) fn instead(&self) -> String {
         let mut found = self.others.clone();
         if !self.keys.is_empty() {

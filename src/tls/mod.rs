@@ -1,7 +1,7 @@
-//! TLS files and the session they are for. Takes what users have: PEM in any wrapping, DER, PKCS7 and PKCS12, with
-//! and without passwords; gives certificates and keys in one form, PEM, to whoever talks to a database, the registry
-//! or the brokers. So the three take the same files, and say the same of one that they cannot use. No secret reaches
-//! a message, and no key a file. OpenSSL is named here only.
+//! TLS files and the session they are for. Takes the forms that users have: PEM in any wrapping, DER, PKCS7 and PKCS12,
+//! with and without passwords; gives certificates and keys in one form, PEM, to whoever talks to a database, the
+//! registry or the brokers. So the three take the same files, and say the same of one that they cannot use. No secret
+//! reaches a message, and no key a file. OpenSSL is named here only.
 
 mod contents;
 mod pem;
@@ -83,7 +83,7 @@ impl Identity {
         Ok(Self { chain, key, chain_pem, key_pem })
     }
 
-    /// The client's certificate and what leads to its authority, as PEM.
+    /// The client's certificate and the chain to its authority, as PEM.
     pub fn chain_pem(&self) -> &str {
         &self.chain_pem
     }

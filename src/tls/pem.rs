@@ -4,18 +4,18 @@
 /// One block between `-----BEGIN` and `-----END`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
-    /// What it says it is: `CERTIFICATE`.
+    /// Its label: `CERTIFICATE`.
     pub(super) label: String,
     /// `Proc-Type` and `DEK-Info` of a key encrypted in the old way.
     headers: Vec<(String, String)>,
     /// The content, in base64.
     body: String,
-    /// There is no `-----END`.
+    /// True if there is no `-----END`.
     pub(super) is_cut: bool,
 }
 
 impl Block {
-    /// Whether it is a key that a password opens.
+    /// True if it is a key that a password opens.
     pub(super) fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED") || self.headers.iter().any(|(_, value)| value.contains("ENCRYPTED"))
     }
@@ -46,7 +46,7 @@ impl Block {
     }
 }
 
-/// Text, if that is what the bytes are.
+/// The bytes as text, if they are text.
 pub(super) fn text(bytes: &[u8]) -> String {
     let wide = |of: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).skip(1).map(|pair| of([pair[0], pair[1]]));
@@ -59,7 +59,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
     }
 }
 
-/// All blocks, whatever stands between them.
+/// All blocks; the text between them does not matter.
 pub(super) fn blocks(text: &str) -> Vec<Block> {
     let text = text.replace("\\r", "").replace("\\n", "\n");
     let mut found = Vec::new();

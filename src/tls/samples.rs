@@ -1,4 +1,4 @@
-//! Certificates and keys for tests: a root, an authority below it, and whom that has signed.
+//! Certificates and keys for tests: a root, an authority below it, and a certificate that it has signed.
 
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
@@ -25,7 +25,7 @@ pub(crate) fn ec_key() -> PKey<Private> {
     PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap()
 }
 
-/// One who is signed by `issuer`, or by nobody else.
+/// A certificate signed by `issuer`, or by itself.
 pub(crate) fn signed(name: &str, issuer: Option<&Signed>, key: PKey<Private>, is_authority: bool) -> Signed {
     let mut subject = X509Name::builder().unwrap();
     subject.append_entry_by_text("CN", name).unwrap();
@@ -40,7 +40,7 @@ pub(crate) fn signed(name: &str, issuer: Option<&Signed>, key: PKey<Private>, is
     builder.set_pubkey(&key).unwrap();
     builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-    // By which authorities of one name are told apart.
+    // The key identifier, by which authorities of one name are told apart.
     let context = builder.x509v3_context(issuer.map(|issuer| &*issuer.certificate), None);
     let own_id = SubjectKeyIdentifier::new().build(&context).unwrap();
     builder.append_extension(own_id).unwrap();
@@ -60,7 +60,7 @@ pub(crate) fn signed(name: &str, issuer: Option<&Signed>, key: PKey<Private>, is
     Signed { certificate: builder.build(), key }
 }
 
-/// A root, an authority below it, and who is signed by that.
+/// A root, an authority below it, and a certificate signed by that.
 pub(crate) fn chain_of(name: &str, key: PKey<Private>) -> [Signed; 3] {
     let root = signed("root", None, ec_key(), true);
     let between = signed("between", Some(&root), ec_key(), true);

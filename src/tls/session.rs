@@ -27,14 +27,14 @@ use crate::lock::locked;
 /// An encrypted stream.
 pub type Encrypted<S> = tokio_openssl::SslStream<S>;
 
-/// What a server has to show, and what it is shown.
+/// Trust between the client and a server: what the server has to show, and the client's own identity.
 #[derive(Clone, Default)]
 pub struct Trust {
-    /// Who may have signed its certificate, or the certificate itself; none for the authorities of the system.
+    /// The authorities that may have signed its certificate, or the certificate itself; none for those of the system.
     pub authorities: Option<Certificates>,
-    /// Whether the certificate must be for the host that was asked for.
+    /// True if the certificate must be for the host that was asked for.
     pub name: bool,
-    /// What the client shows.
+    /// The client's own certificate.
     pub identity: Option<Identity>,
 }
 
@@ -75,7 +75,7 @@ fn configuration(trust: &Trust, doubt: Arc<Mutex<Option<Doubt>>>) -> Result<Conn
         Some(authorities) => builder.set_cert_store(store(&authorities.all)?),
         None => {
             let system = openssl_probe::probe();
-            // What is not there is no reason to do without the other.
+            // If one of the two is missing the other is still used.
             if let Some(file) = &system.cert_file {
                 let _ = builder.load_verify_locations(Some(file), None);
             }
@@ -122,7 +122,8 @@ fn is_broken(stack: &ErrorStack) -> bool {
     stack.errors().iter().any(|error| error.reason_code() == 294)
 }
 
-/// Why there is no session. What OpenSSL thinks of a certificate it thinks also where the connection broke.
+/// The error of a session that was not opened. OpenSSL's verdict on a certificate is also there where the connection
+/// broke.
 fn refused(
     host: &str,
     trust: &Trust,
@@ -152,7 +153,8 @@ fn refused(
     }
 }
 
-/// Why a session has ended. With TLS 1.3 a server refuses a client's certificate only after the handshake.
+/// The error of a session that has ended. With TLS 1.3 a server refuses a client's certificate only after the
+/// handshake.
 pub fn ended(error: std::io::Error) -> Error {
     let says_no = error.get_ref().and_then(|cause| cause.downcast_ref::<openssl::ssl::Error>());
     if says_no.is_some_and(|cause| cause.ssl_error().is_some_and(|stack| !is_broken(stack))) {
@@ -161,7 +163,7 @@ pub fn ended(error: std::io::Error) -> Error {
     Error::new(ErrorKind::Unreachable, "the connection to the database was lost").caused_by(error)
 }
 
-/// Whom a certificate is for.
+/// The names a certificate is for.
 fn names(certificate: &X509Ref) -> String {
     let alternative = certificate.subject_alt_names();
     let names = alternative.iter().flatten().filter_map(|name| match name.ipaddress() {
@@ -182,8 +184,8 @@ fn distinguished(name: &openssl::x509::X509NameRef) -> String {
     name.entries().map(part).collect::<Vec<_>>().join(", ")
 }
 
-/// Both ends of one connection over loopback: who has not been given `certificate_pem` and `key_pem` cannot enter it,
-/// nor pose as its other end. They live as long as it does and are kept in memory only.
+/// Both ends of one connection over loopback: a program without `certificate_pem` and `key_pem` cannot enter it, nor
+/// pose as its other end. They live as long as it does and are kept in memory only.
 pub struct Loopback {
     acceptor: SslAcceptor,
     certificate_pem: Vec<u8>,
@@ -230,7 +232,7 @@ impl Loopback {
         &self.key_pem
     }
 
-    /// What accepts the other end.
+    /// The acceptor of a server's side.
     pub fn acceptor(&self) -> Acceptor {
         Acceptor(self.acceptor.clone())
     }

@@ -85,12 +85,12 @@ impl ChainSpec {
         Ok(Self { steps: steps.iter().map(Step::new).collect::<Result<Vec<_>>>()?.into() })
     }
 
-    /// Whether it makes keys of values.
+    /// True if it makes keys of values.
     pub fn makes_keys(&self) -> bool {
         self.steps.iter().any(|step| step.class == value_to_key::DEFINITION.class)
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }

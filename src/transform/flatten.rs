@@ -10,7 +10,7 @@ pub(super) static DEFINITION: TransformDefinition = TransformDefinition {
     class: "org.apache.kafka.connect.transforms.Flatten",
     targets: &[Target::Key, Target::Value],
     doc: "Nested records as one; those of tables are flat already, so it changes nothing.",
-    settings: &[Setting::new("delimiter", "What stands between the names of nested fields.").or(".")],
+    settings: &[Setting::new("delimiter", "The separator between the names of nested fields.").or(".")],
     create: |target, _| Ok(Box::new(Flatten(target))),
 };
 

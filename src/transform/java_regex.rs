@@ -27,7 +27,7 @@ impl JavaRegex {
         })
     }
 
-    /// Whether the whole text matches.
+    /// True if the whole text matches.
     pub(super) fn matches(&self, text: &str) -> bool {
         self.0.is_match(text).unwrap_or(false)
     }

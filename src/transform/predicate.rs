@@ -27,7 +27,7 @@ pub struct PredicateDefinition {
 }
 
 impl PredicateDefinition {
-    /// Whether a configured class means this one: the full name, or Kafka Connect's alias.
+    /// True if a configured class means this one: the full name, or Kafka Connect's alias.
     pub fn is_meant_by(&self, class: &str) -> bool {
         class == self.class || self.class.rsplit('.').next() == Some(class)
     }

@@ -14,7 +14,7 @@ pub const CLASS: &str = "transform";
 /// Makes a value of another; null stays null and does not get here.
 pub(super) type Function = Arc<dyn Fn(&Value<'_>) -> Result<Value<'static>> + Send + Sync>;
 
-/// Where the values of a field come from.
+/// The origin of a field's values.
 #[derive(Clone)]
 pub enum Expr {
     /// The column of the row at this index.
@@ -88,7 +88,7 @@ pub struct Slot {
 /// A key or a value.
 #[derive(Debug, Clone)]
 pub enum Part {
-    /// There is none: null, without a schema.
+    /// No value: null, without a schema.
     Absent,
     /// One bare field.
     Bare(Slot),

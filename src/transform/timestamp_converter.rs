@@ -42,7 +42,7 @@ pub(super) static DEFINITION: TransformDefinition = TransformDefinition {
     },
 };
 
-/// How a time is written.
+/// The form of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Text,

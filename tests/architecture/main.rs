@@ -1,6 +1,6 @@
 //! The house is held by a test (CONTRIBUTING.md, "Who may import whom"): imports run strictly downward, inside a room
-//! they run in no circle, each driver crate is known in one module only, and what CONTRIBUTING points at is there. No
-//! service is needed, and nothing of the crate: the source is read as text.
+//! they run in no circle, each driver crate is known in one module only, doc comments begin with a noun, and what
+//! CONTRIBUTING points at is there. No service is needed, and nothing of the crate: the source is read as text.
 
 #![allow(clippy::expect_used, clippy::panic, missing_docs, unreachable_pub)]
 
@@ -43,7 +43,7 @@ const LEVELS: &[(&str, u8, &[&str])] = &[
     ("main", 7, &[]),
 ];
 
-/// What a module of a lower level may still not touch.
+/// Imports that are forbidden although they go to a lower level.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("plan", "kafka"),
     ("plan", "convert"),
@@ -58,7 +58,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("http", "task"),
 ];
 
-/// Where a crate may be named.
+/// Crates and the rooms that may name them.
 const CRATES: &[(&str, &[&str])] = &[
     ("sqlx", &["dialect", "embedded"]),
     ("rdkafka", &["kafka", "embedded"]),
@@ -75,7 +75,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// none.
 const CIRCLES: &[(&str, &[&str])] = &[
     ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
-    ("kafka", &["producer", "verdict"]),
+    ("kafka", &["transactions", "verdict"]),
     ("task", &["binding", "continuity", "facts", "guard", "odd", "polled", "skipped", "step", "stream"]),
 ];
 
@@ -116,7 +116,7 @@ const STARTS: &[(&str, &str)] = &[
     ("tls/session.rs", "reading keys blocks, and is waited for"),
 ];
 
-/// What starts a task or a thread.
+/// Calls that start a task or a thread.
 const START: &[&str] =
     &["tokio::spawn(", "runtime.spawn(", "JoinSet::new()", "spawn_blocking(", "thread::Builder", "thread::spawn("];
 
@@ -231,6 +231,23 @@ fn text_becomes_a_statement_in_one_file_of_the_dialects() {
         modules.iter().filter(|(module, found)| room(module) == "dialect" && found.code.contains("AssertSqlSafe"));
     let files: Vec<String> = makes.map(|(_, found)| found.file.display().to_string()).collect();
     assert_eq!(files, ["dialect/statement.rs"]);
+}
+
+/// Words that begin a clause where the field has a noun: "What is stored" is "The stored offset".
+const CLAUSES: &[&str] = &["What", "Who", "Whom", "Whose", "Whether", "How", "Where", "Which", "Why", "When"];
+
+#[test]
+fn doc_comments_name_the_thing_in_their_first_line() {
+    let mut wrong = Vec::new();
+    for found in Source::read().modules.values() {
+        for (line, text) in &found.headlines {
+            let first = text.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+            if CLAUSES.contains(&first) {
+                wrong.push(format!("src/{}:{line}: {text}", found.file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these begin with a clause and not with a noun:\n{}", wrong.join("\n"));
 }
 
 /// The files of CONTRIBUTING's table are there.

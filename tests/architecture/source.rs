@@ -10,8 +10,10 @@ pub type ModulePath = Vec<String>;
 pub struct Module {
     /// Below `src`.
     pub file: PathBuf,
-    /// Without tests and comments.
+    /// The text without tests and comments.
     pub code: String,
+    /// The first line of each doc comment, with its number.
+    pub headlines: Vec<(usize, String)>,
     /// Names that stand for something of another module: by `use`, each with the path it was written with.
     uses: Vec<Use>,
 }
@@ -44,6 +46,18 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The first line of each doc comment of a text, with its number from 1.
+fn headlines(text: &str) -> Vec<(usize, String)> {
+    let doc = |line: &str| {
+        let line = line.trim_start();
+        line.strip_prefix("/// ").or_else(|| line.strip_prefix("//! ")).map(str::to_owned)
+    };
+    let is_doc = |line: &str| line.trim_start().starts_with("///") || line.trim_start().starts_with("//!");
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = (0..lines.len()).filter(|at| *at == 0 || !is_doc(lines[at - 1]));
+    begins.filter_map(|at| Some((at + 1, doc(lines[at])?))).collect()
+}
+
 impl Source {
     pub fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -53,11 +67,11 @@ impl Source {
         for path in paths {
             let file = path.strip_prefix(&root).expect("below src").to_owned();
             let text = std::fs::read_to_string(&path).expect("a source file");
-            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-            let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+            let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
             let code = code.join("\n");
             let name = module_path(&file);
-            modules.insert(name, Module { uses: uses(&code), file, code });
+            modules.insert(name, Module { uses: uses(&code), file, code, headlines: headlines(text) });
         }
         Self { modules }
     }

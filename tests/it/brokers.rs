@@ -1,5 +1,5 @@
-//! What brokers refuse: `check` says it before, with the setting or the grant; a run says it of the one table whose
-//! topic it is, and the others go on.
+//! Refusals of brokers: `check` tells them before, with the setting or the grant; a run tells them of the one table
+//! whose topic it is, and the others go on.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

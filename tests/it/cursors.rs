@@ -1,5 +1,5 @@
-//! Which columns can be cursors, and what is said of them: ids that are no integers keep their order and their
-//! place, ids that do not grow are refused with the reason, and how a database hands out ids is shown.
+//! Cursor columns and the facts about them: ids that are no integers keep their order and their place, ids that do not
+//! grow are refused with the reason, and how a database hands out ids is shown.
 
 use serde_json::{Value as Json, json};
 
@@ -38,7 +38,7 @@ fn wait_for_a_poll(address: &str) -> Json {
     })
 }
 
-/// What `explain --json` says of the only table.
+/// `explain --json` of the only table.
 fn explained(connector: &Connector) -> Json {
     let file = connector.file();
     let told = run(&["explain", "--json", file.to_str().expect("a path")]);

@@ -12,7 +12,7 @@ use crate::support::unique;
 
 const FAMILY: [&str; 3] = ["mysql", "mariadb", "tidb"];
 
-/// What each driver registers, by the types that it gives to Kafka Connect.
+/// The drivers, each with the schemas that Kafka Connect registers by the types it gives.
 const DRIVERS: [&str; 6] = ["mysql-8.0", "mysql-8.4", "mysql-9.7", "mariadb-2.7", "mariadb-3.3", "mariadb-3.5"];
 const COLUMNS: &[(&str, &str, [&str; 6])] = &[
     ("flag", "tinyint(1)", ["int8", "int8", "int8", "int8", "boolean", "boolean"]),

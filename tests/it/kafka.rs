@@ -238,7 +238,7 @@ async fn offsets_go_round_in_the_partition_java_would_choose() {
         let to = |table: &SourcePartition| (table.clone(), offset(id));
         let deltas =
             tables.iter().map(to).map(|(partition, to)| OffsetDelta { partition, from: None, to, guard: None });
-        producer.commit(deltas.map(|delta| store.stage(&connector, &delta)).collect()).await.unwrap();
+        producer.commit(deltas.flat_map(|delta| store.stage(&connector, &delta)).collect()).await.unwrap();
     }
     producer.begin().await.unwrap();
     producer.commit(store.assign(&connector, &tables[9], None)).await.unwrap();

@@ -149,7 +149,7 @@ fn a_second_signal_leaves_at_once() {
     let mock = MockCluster::new(1).expect("mock brokers");
     let mut running = with_an_open_transaction(&database, &mock);
     signal(running.pid(), "TERM");
-    running.wait_for_log("stopping: committing what is open");
+    running.wait_for_log("stopping: committing open transactions");
     let asked = Instant::now();
     signal(running.pid(), "INT");
     assert_eq!(running.ended(), Some(130));

@@ -1,5 +1,5 @@
-//! What the registry holds and what the records say, type by type: the reference's schema text, exactly, and
-//! values it would have left out or refused, delivered.
+//! Schemas in the registry and the records under them, type by type: the reference's schema text, exactly, and values
+//! it would have left out or refused, delivered.
 
 use serde_json::{Value as Json, json};
 

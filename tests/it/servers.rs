@@ -1,5 +1,5 @@
-//! Which server is read: a database that is not the one the offsets belong to, or an older copy of it, is
-//! not read from a position that means nothing there, until an operator says so.
+//! The identity of the server: a database that is not the one the offsets belong to, or an older copy of it, is not
+//! read from a position that means nothing there, until an operator says so.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What users write as SQL: what it may not say is refused by `check` and at start, with its place; what only looks so
-//! works.
+//! SQL of users: statements that may not be are refused by `check` and at start, with their place; those that only look
+//! so work.
 
 use serde_json::{Value as Json, json};
 

@@ -86,7 +86,7 @@ impl Database {
         }
     }
 
-    /// How many sessions run a statement that holds the marker; none where nothing shows it.
+    /// The number of sessions that run a statement that holds the marker; none where nothing shows it.
     fn running(&self, marker: &str) -> Option<usize> {
         let sql = match self {
             Self::Postgres(_) => format!(

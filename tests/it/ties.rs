@@ -40,7 +40,7 @@ fn brings(place: &str, connector: &Connector, topic: &str, expected: impl IntoIt
     assert_eq!((found.len(), missing), (expected.len(), Vec::new()), "{place}");
 }
 
-/// What `explain --json` says of the only table.
+/// `explain --json` of the only table.
 fn explained(connector: &Connector) -> Json {
     let told = run(&["explain", "--json", connector.file().to_str().expect("a path")]);
     let document: Json = serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{told:?}"));

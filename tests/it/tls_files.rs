@@ -85,7 +85,7 @@ impl Cases {
         ]
     }
 
-    /// Who nobody has signed, and who trusts nobody that has signed.
+    /// The settings of a client that nobody has signed, and of one that trusts nobody that has signed.
     fn bad(&self) -> Vec<(&'static str, Settings)> {
         let trust = ("ssl.truststore.location", format!("{}/ca.pem", self.of));
         let strangers = self.file("strangers.pem", Self::strangers());

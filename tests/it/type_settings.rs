@@ -1,4 +1,4 @@
-//! What `decimal.handling`, `zero.date` and their like do to the records of a connector, for all columns and for
+//! The effects of `decimal.handling`, `zero.date` and their like on the records of a connector, for all columns and for
 //! single ones, and what is said about values that only such a setting would deliver.
 
 use rowtide::config::spec::TypeSpec;

@@ -1,4 +1,4 @@
-//! What belongs together comes in one transaction, read in pages of bounded memory: the rows of one timestamp that
+//! Rows that belong together come in one transaction, read in pages of bounded memory: the rows of one timestamp that
 //! nothing else tells apart, and a pass of a bulk load.
 
 use crate::support::config::Connector;

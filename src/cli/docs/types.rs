@@ -1,5 +1,5 @@
-//! The reference of types: what each database type becomes by default and under the settings that change it,
-//! from the tables by which the dialects map columns and from nothing else.
+//! The reference of types: the schema of each database type by default and under the settings that change it, from the
+//! tables by which the dialects map columns and from nothing else.
 
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ The last column says where the default differs from Kafka Connect's source; wher
 same.
 ";
 
-/// A value of a setting, and what it changes.
+/// A value of a setting, and its effect.
 type Choice = (&'static str, &'static str, fn(&mut TypeSpec));
 
 const CHOICES: &[Choice] = &[

@@ -1,5 +1,5 @@
-//! Offsets in files: the JSON of Connect's REST interface, and the file of a standalone worker. What is written to
-//! the offsets topic goes the way of every other change; what is written to a file replaces it at once or not at all.
+//! Offsets in files: the JSON of Connect's REST interface, and the file of a standalone worker. Offsets go to the topic
+//! like every other change; a file is replaced at once or not at all.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::near::likeness;
 use crate::offsets::format;
 use crate::offsets::standalone::{self, Found};
 
-/// Which kind of file.
+/// The kind of a file.
 pub(super) enum Place {
     /// As of `GET /connectors/NAME/offsets`; `-` is a pipe.
     Document(PathBuf),
@@ -21,7 +21,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Of the two forms of the arguments, one of which is given.
+    /// The place of the two forms of the arguments, one of which is given.
     pub(super) fn of(document: Option<PathBuf>, standalone: Option<PathBuf>) -> Self {
         match standalone {
             Some(file) => Place::Standalone(file),
@@ -106,7 +106,7 @@ fn of_document(connector: &str, file: &Path) -> Result<OffsetChanges> {
     Ok(changes)
 }
 
-/// What of the file is not written, and why.
+/// Reports the entries of the file that are not written, and why.
 fn tell(connector: &str, found: &Found) {
     for partition in &found.without_offset {
         output::say(&format!("skipped: {partition} has no offset in the file: it was reset, or read in bulk mode"));

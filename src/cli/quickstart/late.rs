@@ -1,6 +1,6 @@
 //! `rowtide quickstart --late-commits`: two connectors read one table of a real PostgreSQL server while transactions
-//! pass each other, one with the guard and one without. What they have delivered is read back from their topics and
-//! compared with the table.
+//! pass each other, one with the guard and one without. Their deliveries are read back from their topics and compared
+//! with the table.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::embedded::{Brokers, LateTable, SchemaRegistry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::consumer::{Start, TopicConsumer, TopicRecord, read_to_end};
 
-/// Where to show it; user and password as in a connector's configuration.
+/// The server to show it on; user and password as in a connector's configuration.
 #[derive(Debug, Args)]
 pub(super) struct ServerArgs {
     /// PostgreSQL, as connection.url names it; any role will do that may create a table.
@@ -35,17 +35,17 @@ pub(super) struct ServerArgs {
     password: Option<String>,
 }
 
-/// Where the services of the tests tell their server.
+/// The variable in which the services of the tests name their server.
 const TEST_SERVER: &str = "ROWTIDE_TEST_POSTGRES_URL";
 /// `commit.guard` of the two connectors.
 const GUARDS: [&str; 2] = ["off", "auto"];
-/// How long the applications write, and how many they are.
+/// The time for which the applications write, and their number.
 const LOAD: Duration = Duration::from_secs(12);
 const APPLICATIONS: usize = 8;
-/// How often the line on a terminal moves, and how often a line is written elsewhere.
+/// The interval at which the line on a terminal moves, and at which a line is written elsewhere.
 const REDRAW: Duration = Duration::from_millis(250);
 const LINE_EVERY: Duration = Duration::from_secs(3);
-/// What a shell knows as ended by an interrupt: nothing was shown, so it is no success.
+/// The exit code of an interrupt in a shell: nothing was shown, so it is no success.
 const INTERRUPTED: u8 = 130;
 
 pub(super) async fn run(args: &ServerArgs, bars: &MultiProgress, stop: &CancellationToken) -> u8 {
@@ -62,7 +62,7 @@ struct Stage {
     brokers: Brokers,
     /// Ends with this.
     _registry: SchemaRegistry,
-    /// In the order of [`GUARDS`].
+    /// The specifications, in the order of [`GUARDS`].
     specs: [ConnectorSpec; 2],
 }
 
@@ -70,7 +70,7 @@ struct Stage {
 type Seen = HashMap<i64, usize>;
 
 impl Stage {
-    /// Brokers, registry and configurations. What is wrong has been said when an exit code is given.
+    /// Brokers, registry and configurations. Errors have been reported when an exit code is given.
     async fn prepare(args: &ServerArgs) -> Result<Self, u8> {
         let fail = |error: Error| output::fail(&error);
         let environment = config::process_environment();
@@ -88,7 +88,7 @@ impl Stage {
         let load = |guard: &str| -> Result<ConnectorSpec, Report> {
             let document =
                 Document::parse("the quick start", &connector_config(guard, &table, &connection).to_string())?;
-            // What a worker of the user is told is not meant for this one.
+            // The environment of the user's own worker is not meant for this one.
             let environment = environment.clone().into_iter().filter(|(name, _)| !name.starts_with("CONNECT_"));
             let surroundings =
                 Surroundings { environment: environment.collect(), sets: sets.clone(), ..Surroundings::default() };
@@ -106,7 +106,7 @@ impl Stage {
         GUARDS.iter().map(|guard| format!("guard_{guard}_{}", self.table)).collect()
     }
 
-    /// The exit code, or why there is nothing to see. Whatever happens the table is dropped.
+    /// The exit code, or the error. The table is dropped in either case.
     async fn run(&self, bars: &MultiProgress, stop: &CancellationToken) -> Result<u8> {
         let mut table = tokio::select! {
             biased;
@@ -158,7 +158,7 @@ impl Stage {
             finished.map_err(|panic| Error::internal("a connector panicked").caused_by(panic))??;
         }
         played?;
-        self.judge(table).await
+        self.compare(table).await
     }
 
     async fn play(&self, table: &LateTable, bars: &MultiProgress) -> Result<()> {
@@ -170,8 +170,8 @@ impl Stage {
             LOAD.as_secs()
         ))?;
         play_load(table, &mut topics, bars).await?;
-        // In a topic whose connector has read this one, what is missing will not come any more; but the guard has time
-        // for a poll that lets it look back.
+        // Rows that are missing in a topic whose connector has read this one will not come any more; but the guard gets
+        // the time of one more poll to look back.
         let mut application = table.application().await?;
         application.begin().await?;
         let last = application.insert(false).await?;
@@ -184,8 +184,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Compares what is in the topics, now that nobody writes to them any more, with the table.
-    async fn judge(&self, table: &LateTable) -> Result<()> {
+    /// Compares the topics, now that nobody writes to them any more, with the table.
+    async fn compare(&self, table: &LateTable) -> Result<()> {
         let ids = table.ids().await?;
         let mut delivered = Vec::new();
         for (spec, topic) in self.specs.iter().zip(self.topics()) {
@@ -220,14 +220,14 @@ impl Stage {
         say(&format!(
             "With the guard every row has come, once. Without it {} are gone for good, and nothing would have said so.\n\n\
              Next:\n  \
-             rowtide explain connector.json        says what the guard can do for each table of yours, and what would raise it\n  \
-             docs/guarantees.md                    says what is promised for which database, and how it is proved\n",
+             rowtide explain connector.json        shows the guard of each of your tables, and the grant that would raise it\n  \
+             docs/guarantees.md                    the promise for each database, and its proof\n",
             output::count(off.lost, "row"),
         ))
     }
 }
 
-/// What became of the rows of a table.
+/// The deliveries of a table's rows.
 struct Delivered {
     rows: usize,
     lost: usize,
@@ -268,10 +268,10 @@ async fn play_one(table: &LateTable, topics: &mut Topics) -> Result<()> {
     Ok(())
 }
 
-/// The applications; meanwhile what has come so far.
+/// Runs the applications, and shows the deliveries so far meanwhile.
 async fn play_load(table: &LateTable, topics: &mut Topics, bars: &MultiProgress) -> Result<()> {
     let end = Instant::now() + LOAD;
-    // On error the others are dropped with the set, and what they have open is rolled back; on cancel all are.
+    // On error the others are dropped with the set, and their open transactions are rolled back; on cancel all are.
     let mut applications = JoinSet::new();
     for _ in 0..APPLICATIONS {
         applications.spawn(table.application().await?.work(end));
@@ -306,7 +306,7 @@ async fn play_load(table: &LateTable, topics: &mut Topics, bars: &MultiProgress)
 struct Topics {
     consumer: TopicConsumer,
     decoder: Box<dyn Decoder>,
-    /// In the order of [`GUARDS`], as everything here.
+    /// The names, in the order of [`GUARDS`], as everything here.
     names: Vec<String>,
     seen: [Seen; 2],
 }

@@ -1,6 +1,6 @@
-//! Which converter with which settings: the connector's as a whole, else the worker's as a whole
-//! (`delivery-and-runtime.md`, 7). Where nobody names a class it is Avro, and then the settings beside it
-//! may come from both, the connector's winning.
+//! The choice of a converter and its settings: the connector's as a whole, else the worker's as a whole
+//! (`delivery-and-runtime.md`, 7). Where nobody names a class it is Avro, and then the settings beside it may come from
+//! both, the connector's winning.
 
 use std::collections::BTreeMap;
 

@@ -12,7 +12,7 @@ use crate::config::report::Problem;
 use crate::config::spec::{KafkaSpec, OffsetsSpec};
 use crate::config::values::is_count;
 
-/// What exactly-once delivery fixes; another value does not count (`delivery-and-runtime.md`, 2.2).
+/// Settings that exactly-once delivery fixes; another value does not count (`delivery-and-runtime.md`, 2.2).
 const FIXED: &[(&str, &str, &[&str])] = &[
     ("producer", "transactional.id", &[]),
     ("producer", "enable.idempotence", &["true"]),

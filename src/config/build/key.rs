@@ -1,4 +1,4 @@
-//! What the record key is made of.
+//! The record key.
 
 use super::selection::has_query;
 use crate::config::judge::Judge;

@@ -1,6 +1,6 @@
-//! From judged settings to the specification: one file per part, each with the checks of keys against
-//! each other that concern its part (`connector-config.md`, 3, read as the superset of section 14: what some
-//! version of the connectors accepts is accepted, only contradictions are refused).
+//! The specification, built from judged settings: one file per part, each with the checks of keys against each other
+//! that concern its part (`connector-config.md`, 3, read as the superset of section 14: what some version of the
+//! connectors accepts is accepted, only contradictions are refused).
 
 mod converters;
 mod errors;

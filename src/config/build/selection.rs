@@ -1,4 +1,4 @@
-//! What is polled: tables by their filters, or the one query; and which of these exclude each other.
+//! The selection: tables by their filters, or the one query; and the settings that exclude each other.
 
 use super::source::reading;
 use crate::config::judge::Judge;
@@ -12,7 +12,7 @@ const LISTS: [&str; 4] = ["table.whitelist", "table.blacklist", "incrementing.co
 const PATTERNS: [&str; 4] =
     ["table.include.list", "table.exclude.list", "incrementing.column.mapping", "timestamp.columns.mapping"];
 
-/// Whether the connector polls a query.
+/// True if the connector polls a query.
 pub(super) fn has_query(judge: &Judge) -> bool {
     judge.is_given("query") || judge.is_given("query.masked")
 }

@@ -120,7 +120,7 @@ fn isolation(text: &str) -> Option<Isolation> {
 }
 
 const DELAY: &str = "timestamp.delay.interval.ms";
-/// Beyond it nobody has rows, and calendars have an end.
+/// The longest lead: beyond it nobody has rows, and calendars have an end.
 const LONGEST_LEAD: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
@@ -159,7 +159,7 @@ fn suffix(judge: &mut Judge, grammar: Option<Grammar>) -> Option<String> {
     }
 }
 
-/// How the mode reads statements.
+/// The way in which the mode reads statements.
 pub(super) fn reading(judge: &Judge) -> Reading {
     if judge.given("mode") == Some("bulk") { Reading::Whole } else { Reading::Paged }
 }

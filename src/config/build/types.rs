@@ -1,4 +1,4 @@
-//! How database types become field types: of all columns, and of single ones.
+//! The mapping of database types to field types: of all columns, and of single ones.
 
 use super::AIVEN;
 use crate::config::judge::Judge;
@@ -49,7 +49,7 @@ fn granularity(text: &str) -> Granularity {
     }
 }
 
-/// What a setting that columns can have says; none for a word it does not know.
+/// The change that a column's setting makes; none for a word it does not know.
 fn change(setting: &str, text: &str) -> Option<TypeChange> {
     Some(match (setting, text.to_lowercase().as_str()) {
         ("decimal.handling", "avro-decimal") => TypeChange::Decimal(DecimalHandling::AvroDecimal),

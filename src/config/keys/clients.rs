@@ -146,7 +146,7 @@ pub static CLIENTS: &[&str] = &[
     "value.serializer",
 ];
 
-/// What only a worker has.
+/// Settings that only a worker has.
 pub static WORKER: &[&str] = &[
     "access.control.allow.methods",
     "access.control.allow.origin",
@@ -225,7 +225,7 @@ pub fn by_kafkas_name(setting: &str, value: &str) -> (String, String) {
     (known.map_or(setting, |(_, name)| name).to_owned(), value.to_owned())
 }
 
-/// Whether Java knows the setting, a client's or one of a class that clients load.
+/// True if Java knows the setting, a client's or one of a class that clients load.
 pub fn is_kafkas(setting: &str) -> bool {
     let is_known = |names: &[&str]| names.binary_search(&setting).is_ok();
     is_known(CLIENTS) || is_known(WORKER) || OF_CLASSES.iter().any(|prefix| setting.starts_with(prefix))

@@ -8,10 +8,10 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "connection.url",
         Kind::Text,
-        "Where the database is: `jdbc:postgresql://host:port/database?parameter=value`, \
-         `jdbc:mysql://host:port/database`, `jdbc:mariadb://host:port/database`, `jdbc:sqlite:/path/to/file`, or \
-         the native `postgres://`, `mysql://`, `mariadb://`, `tidb://` and `sqlite:` URLs. The hosts of a list are \
-         tried in order.",
+        "The address of the database: `jdbc:postgresql://host:port/database?parameter=value`, \
+         `jdbc:mysql://host:port/database`, `jdbc:mariadb://host:port/database`, `jdbc:sqlite:/path/to/file`, or the \
+         native `postgres://`, `mysql://`, `mariadb://`, `tidb://` and `sqlite:` URLs. The hosts of a list are tried \
+         in order.",
     )
     .high(),
     key(
@@ -35,7 +35,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          Parameters of the URL win for PostgreSQL and SQLite, these for MySQL and its kin, as in their drivers.",
     )
     .low(),
-    key("jdbc.credentials.provider.class", Kind::Class, "Where user and password come from.")
+    key("jdbc.credentials.provider.class", Kind::Class, "The source of user and password.")
         .or("io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider")
         .allow(Allowed::Words(&["io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider"]))
         .low(),
@@ -50,8 +50,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "connect.timeout.ms",
         Kind::Long,
-        "How long opening a connection may take. The URL's `connectTimeout` \
-         counts where this key is absent.",
+        "The longest time for opening a connection. The URL's `connectTimeout` counts where this key is absent.",
     )
     .or("10000")
     .allow(Allowed::Range(1, 86_400_000))
@@ -59,11 +58,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "statement.timeout.ms",
         Kind::Long,
-        "How long a statement that reads part of a table may work without giving a row. Then it is cancelled at the \
-         server and tried again with twice the time. Queries, and tables that can only be read in one go, may take as \
-         long as the server works on them; of every statement this is also how long it may wait for a lock before its \
-         first row, and how long nobody may answer before the connection counts as lost. The URL's `socketTimeout` \
-         counts where this key is absent.",
+        "The longest time for which a statement that reads part of a table may work without giving a row. Then it is \
+         cancelled at the server and tried again with twice the time. Queries, and tables that can only be read in one \
+         go, may take as long as the server works on them; of every statement this is also how long it may wait for a \
+         lock before its first row, and how long nobody may answer before the connection counts as lost. The URL's \
+         `socketTimeout` counts where this key is absent.",
     )
     .or("30000")
     .allow(Allowed::Range(1, 86_400_000))

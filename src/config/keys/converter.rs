@@ -7,7 +7,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "value.converter",
         Kind::Class,
-        "How values become bytes: `io.confluent.connect.avro.AvroConverter`. The connector's counts with the settings \
+        "The format of values: `io.confluent.connect.avro.AvroConverter`. The connector's counts with the settings \
          beside it, else the worker's with the worker's; the two are never mixed.",
     )
     .or("io.confluent.connect.avro.AvroConverter")
@@ -15,14 +15,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "key.converter",
         Kind::Class,
-        "How keys become bytes. Where neither it nor one of its settings is given, keys are written as values are.",
+        "The format of keys. Where neither it nor one of its settings is given, keys are written as values are.",
     )
     .or("io.confluent.connect.avro.AvroConverter")
     .home(Home::Both),
     key(
         "header.converter",
         Kind::Class,
-        "How headers that transforms make become bytes: `SimpleHeaderConverter`, or the converters of keys and values that have \
+        "The format of headers, which transforms make: `SimpleHeaderConverter`, or the converters of keys and values that have \
          no registry.",
     )
     .or("org.apache.kafka.connect.storage.SimpleHeaderConverter")

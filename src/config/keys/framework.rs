@@ -1,4 +1,4 @@
-//! What Kafka Connect itself reads from a connector's file (`delivery-and-runtime.md`, 2, 5, 6 and 8).
+//! Keys that Kafka Connect itself reads from a connector's file (`delivery-and-runtime.md`, 2, 5, 6 and 8).
 
 use super::{Allowed, KeyDefinition, Kind, key};
 use crate::config::values::{is_connector_name, is_count, is_topic_text};
@@ -17,13 +17,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
             "JdbcSource",
         ]))
         .high(),
-    key("tasks.max", Kind::Int, "How many tasks share the tables.").or("1").allow(Allowed::Range(1, 10_000)).high(),
+    key("tasks.max", Kind::Int, "The number of tasks that share the tables.").or("1").allow(Allowed::Range(1, 10_000)).high(),
     key("tasks.max.enforce", Kind::Boolean, "Whether a connector may make more tasks.")
         .or("true")
         .low()
         .ignored("tasks.max always holds"),
     key("connector.plugin.version", Kind::Text, "The plugin's version.").low().ignored("rowtide has one version"),
-    key("config.action.reload", Kind::Text, "What happens when a secret's lease ends.")
+    key("config.action.reload", Kind::Text, "The action when a secret's lease ends.")
         .or("restart")
         .allow(Allowed::AnyCase(&["none", "restart"]))
         .low()
@@ -45,7 +45,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("none")
     .allow(Allowed::AnyCase(&["none", "all"])),
-    key("errors.retry.timeout", Kind::Long, "How long conversions are retried.").or("0").ignored(OWN_RETRIES),
+    key("errors.retry.timeout", Kind::Long, "The longest time for retrying conversions.").or("0").ignored(OWN_RETRIES),
     key("errors.retry.delay.max.ms", Kind::Long, "The longest pause between them.").or("60000").ignored(OWN_RETRIES),
     key("errors.log.enable", Kind::Boolean, "Whether each row that is left out is logged; the first of a table always is.")
         .or("false"),
@@ -66,7 +66,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "errors.deadletterqueue.topic.replication.factor",
         Kind::Int,
-        "How many replicas that topic is made with; -1 is the broker's default.",
+        "The number of replicas of that topic when it is created; -1 is the broker's default.",
     )
     .or("3")
     .allow(Allowed::Test("-1, or at least 1", is_count)),
@@ -79,11 +79,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key("exactly.once.support", Kind::Text, "Whether exactly-once delivery is a must; it always is given.")
         .or("requested")
         .allow(Allowed::AnyCase(&["requested", "required"])),
-    key("transaction.boundary", Kind::Text, "Where transactions end: rowtide ends one per batch.")
+    key("transaction.boundary", Kind::Text, "The boundary of transactions: rowtide ends one per batch.")
         .or("poll")
         .allow(Allowed::AnyCase(&["poll", "interval"]))
         .refuse(&[("connector", "this connector does not define transaction boundaries, in Kafka Connect neither")]),
-    key("transaction.boundary.interval.ms", Kind::Long, "How long a transaction takes with `interval`.")
+    key("transaction.boundary.interval.ms", Kind::Long, "The duration of a transaction with `interval`.")
         .low()
         .ignored("a transaction ends with its batch"),
     key("offsets.storage.topic", Kind::Text, "The connector's own offsets topic; absent: the worker's.")
@@ -110,7 +110,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key("task.class", Kind::Text, "Made by Kafka Connect for its tasks.")
         .low()
         .ignored("it belongs to a task, not to a connector"),
-    key("engine.shutdown.timeout", Kind::Int, "How long a task's query thread may take to stop.")
+    key("engine.shutdown.timeout", Kind::Int, "The longest time for a task's query thread to stop.")
         .or("10")
         .low()
         .ignored("a statement is cancelled at once"),

@@ -82,7 +82,7 @@ pub(super) fn setting_of(converter: &ConverterDefinition, setting: &str) -> Opti
         .or_else(bare)
 }
 
-/// What stands between `column.` and the setting of a column, and that setting.
+/// The column in a key `column.COLUMN.SETTING`, and the setting.
 pub(super) fn column_setting(key: &str) -> Option<(&str, &'static str)> {
     let rest = key.strip_prefix("column.")?;
     types::OF_COLUMNS.iter().find_map(|setting| {
@@ -115,7 +115,7 @@ pub fn nearest(key: &str) -> Option<String> {
     })
 }
 
-/// Whether the values of a key are never shown.
+/// True if the values of a key are never shown.
 pub fn is_secret(key: &str) -> bool {
     const HINTS: &[&str] = &[
         "password",

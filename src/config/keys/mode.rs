@@ -1,4 +1,4 @@
-//! How new rows are recognised (`connector-config.md`, 2.3, 9 and 10).
+//! Keys of the mode: the recognition of new rows (`connector-config.md`, 2.3, 9 and 10).
 
 use super::{Allowed, KeyDefinition, Kind, key};
 
@@ -6,7 +6,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "mode",
         Kind::Text,
-        "How new rows are recognised: `bulk` reads everything at every poll, `incrementing` rows with a greater id, \
+        "The recognition of new rows: `bulk` reads everything at every poll, `incrementing` rows with a greater id, \
          `timestamp` rows with a later time, `timestamp+incrementing` both, which also sees updates. Required.",
     )
     .allow(Allowed::Words(&["bulk", "incrementing", "timestamp", "timestamp+incrementing"]))
@@ -24,12 +24,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key(
         "timestamp.initial",
         Kind::Long,
-        "Where a table without a stored offset begins, in milliseconds since 1970; -1 is the database's now.",
+        "The begin of a table without a stored offset, in milliseconds since 1970; -1 is the database's now.",
     )
     .low(),
     key("timestamp.initial.ms", Kind::Long, "The same under the name of Aiven's connector; -1 is a time like others.")
         .low(),
-    key("incrementing.initial", Kind::Long, "Where a table without a stored offset begins: rows with a greater id. For ids that are numbers.")
+    key("incrementing.initial", Kind::Long, "The begin of a table without a stored offset: rows with a greater id. For \
+                                             ids that are numbers.")
         .low(),
     key(
         "validate.non.null",

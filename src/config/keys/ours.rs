@@ -46,8 +46,9 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "server.identity",
         Kind::Text,
-        "Which servers the stored offsets belong to; another one stops the connector. `host`: the one they were read from. \
-         `cluster`: also a promoted replica of it, which MySQL and MariaDB prove by GTIDs (docs/guarantees.md). `off`: any.",
+        "The servers that the stored offsets belong to; another one stops the connector. `host`: the one they were \
+         read from. `cluster`: also a promoted replica of it, which MySQL and MariaDB prove by GTIDs \
+         (docs/guarantees.md). `off`: any.",
     )
     .or("host")
     .allow(Allowed::AnyCase(&["host", "cluster", "off"])),
@@ -108,12 +109,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "commit.guard",
         Kind::Text,
-        "What is done about rows whose transaction commits after later rows were read, which Connect loses. `auto`: the \
-         best that works here (`rowtide explain` and the status say what, and what would raise it). `snapshot`: they are \
-         found by their transactions, or by reading the past (TiDB). `window`: they are those not seen since the oldest \
-         open transaction began. `gaps`: they are those whose ids were passed over. `hold`: nothing is read that an open \
-         transaction may still precede. `rescan`: what is younger than `commit.guard.window.ms` is read again and again. \
-         `delay`: only `timestamp.delay.interval.ms`. `off`: nothing, and the offsets are Connect's to the byte.",
+        "The guard against late commits: rows whose transaction commits after later rows were read, which Connect \
+         loses. `auto`: the best method that works here (`rowtide explain` and the status show it, and the grant that \
+         would raise its level). `snapshot`: they are found by their transactions, or by reading the past (TiDB). \
+         `window`: they are those not seen since the oldest open transaction began. `gaps`: they are those whose ids \
+         were passed over. `hold`: nothing is read that an open transaction may still precede. `rescan`: what is \
+         younger than `commit.guard.window.ms` is read again and again. `delay`: only `timestamp.delay.interval.ms`. \
+         `off`: nothing, and the offsets are Connect's to the byte.",
     )
     .or("auto")
     .allow(Allowed::AnyCase(&["auto", "snapshot", "window", "hold", "gaps", "rescan", "delay", "off"]))
@@ -121,22 +123,23 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "commit.guard.window.ms",
         Kind::Long,
-        "How far back late rows are looked for where the age of an open transaction is not known: where the database does \
-         not show its transactions, at the very first poll of a table, and after the database's clock was set back.",
+        "The window in which late rows are looked for where the age of an open transaction is not known: where the \
+         database does not show its transactions, at the very first poll of a table, and after the database's clock \
+         was set back.",
     )
     .or("600000")
     .allow(Allowed::Range(0, i64::MAX)),
     own_key(
         "commit.guard.max.wait.ms",
         Kind::Long,
-        "How long `hold` waits for one open transaction before `commit.guard.on.timeout` applies.",
+        "The longest time that `hold` waits for one open transaction before `commit.guard.on.timeout` applies.",
     )
     .or("60000")
     .allow(Allowed::Range(0, i64::MAX)),
     own_key(
         "commit.guard.on.timeout",
         Kind::Text,
-        "What is done once `commit.guard.max.wait.ms` is over, or more rows have to be remembered than an offset holds \
+        "The reaction once `commit.guard.max.wait.ms` is over, or more rows have to be remembered than an offset holds \
          one by one (4,096). `hold`: nothing newer is read until the transaction ends. `rescan`: reading goes on, and \
          a restart meanwhile repeats what was read if thousands of rows come late while it lasts. `fail`: the table \
          stops.",

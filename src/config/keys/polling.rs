@@ -1,4 +1,5 @@
-//! When and how much is read, and into which topics (`connector-config.md`, 2.4; `delivery-and-runtime.md`, 5.1).
+//! Keys of polling: times and amounts of reads, and topics (`connector-config.md`, 2.4; `delivery-and-runtime.md`,
+//! 5.1).
 
 use super::{Allowed, Home, KeyDefinition, Kind, key};
 use crate::config::values::{is_topic_text, is_zone};
@@ -26,7 +27,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::Range(0, i32::MAX as i64))
         .low()
         .ignored(OWN_BUFFER),
-    key("poll.linger.ms", Kind::Long, "How long a batch is filled up.").or("5000").low().ignored(OWN_BUFFER),
+    key("poll.linger.ms", Kind::Long, "The longest time for filling up a batch.").or("5000").low().ignored(OWN_BUFFER),
     key(
         "timestamp.delay.interval.ms",
         Kind::Long,

@@ -1,4 +1,4 @@
-//! Which tables are polled (`connector-config.md`, 2.2, 5 and 6).
+//! Keys that select tables (`connector-config.md`, 2.2, 5 and 6).
 
 use super::{KeyDefinition, Kind, key};
 
@@ -23,10 +23,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     key("table.types", Kind::List, "The kinds of relation: TABLE, VIEW, PARTITIONED TABLE, MATERIALIZED VIEW, ...")
         .or("TABLE")
         .low(),
-    key("table.poll.interval.ms", Kind::Long, "How often the database is asked for new and dropped tables.")
-        .or("60000")
-        .low(),
-    key("table.monitoring.startup.polling.limit.ms", Kind::Long, "How long the start waits for the first list.")
+    key(
+        "table.poll.interval.ms",
+        Kind::Long,
+        "The interval at which the database is asked for new and dropped tables.",
+    )
+    .or("60000")
+    .low(),
+    key("table.monitoring.startup.polling.limit.ms", Kind::Long, "The longest wait of the start for the first list.")
         .or("10000")
         .low()
         .ignored("rowtide starts a table as soon as it is listed"),

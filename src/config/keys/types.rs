@@ -1,16 +1,16 @@
-//! How database types become field types (`connector-config.md`, 2.5).
+//! Keys that map database types to field types (`connector-config.md`, 2.5).
 
 use super::{Allowed, KeyDefinition, Kind, key, own_key};
 use crate::model::drivers::DRIVER_TYPES;
 
 pub(super) static KEYS: &[KeyDefinition] = &[
-    key("numeric.mapping", Kind::Text, "What becomes of NUMERIC columns: decimals, or integers and doubles that fit.")
+    key("numeric.mapping", Kind::Text, "The mapping of NUMERIC columns: decimals, or integers and doubles that fit.")
         .allow(Allowed::LowerOrUpper(&["none", "precision_only", "best_fit", "best_fit_eager_double"]))
         .low(),
     key("numeric.precision.mapping", Kind::Boolean, "Older form; true is `numeric.mapping=precision_only`.")
         .or("false")
         .low(),
-    key("timestamp.granularity", Kind::Text, "How timestamps are written: milliseconds as Connect's type, or finer.")
+    key("timestamp.granularity", Kind::Text, "The form of timestamps: milliseconds as Connect's type, or finer.")
         .or("connect_logical")
         .allow(Allowed::LowerOrUpper(&[
             "connect_logical",
@@ -22,7 +22,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
             "nanos_iso_datetime_string",
         ]))
         .low(),
-    key("date.calendar.system", Kind::Text, "How days before 1582-10-15 are counted.")
+    key("date.calendar.system", Kind::Text, "The calendar of days before 1582-10-15.")
         .or("LEGACY")
         .allow(Allowed::Words(&["LEGACY", "PROLEPTIC_GREGORIAN"]))
         .low(),

@@ -65,18 +65,18 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     client("sasl.*", Kind::Text, "Other settings of SASL, for all clients."),
     client("ssl.*", Kind::Text, "Settings of TLS, for all clients."),
     client("client.id", Kind::Text, "The clients' id."),
-    client("client.dns.lookup", Kind::Text, "How host names become addresses."),
-    client("request.timeout.ms", Kind::Int, "How long a request may take."),
-    client("default.api.timeout.ms", Kind::Int, "How long a call of a client may take."),
+    client("client.dns.lookup", Kind::Text, "The resolution of host names to addresses."),
+    client("request.timeout.ms", Kind::Int, "The longest time for a request."),
+    client("default.api.timeout.ms", Kind::Int, "The longest time for a call of a client."),
     client("retry.backoff.ms", Kind::Long, "The pause between tries."),
     client("retry.backoff.max.ms", Kind::Long, "The longest pause between tries."),
     client("reconnect.backoff.ms", Kind::Long, "The pause before connecting again."),
     client("reconnect.backoff.max.ms", Kind::Long, "The longest pause before connecting again."),
-    client("metadata.max.age.ms", Kind::Long, "How often metadata is refreshed."),
-    client("connections.max.idle.ms", Kind::Long, "When an idle connection is closed."),
+    client("metadata.max.age.ms", Kind::Long, "The interval of refreshing metadata."),
+    client("connections.max.idle.ms", Kind::Long, "The idle time after which a connection is closed."),
     client("send.buffer.bytes", Kind::Int, "The sockets' send buffer."),
     client("receive.buffer.bytes", Kind::Int, "The sockets' receive buffer."),
-    client("socket.connection.setup.timeout.ms", Kind::Long, "How long connecting to a broker may take."),
+    client("socket.connection.setup.timeout.ms", Kind::Long, "The longest time for connecting to a broker."),
     client("socket.connection.setup.timeout.max.ms", Kind::Long, "The longest it may take after failures."),
     client("producer.*", Kind::Text, "Settings of the producer, by Kafka's names."),
     client("consumer.*", Kind::Text, "Settings of the consumer that reads the offsets."),
@@ -84,8 +84,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     worker_key(
         "connector.client.config.override.policy",
         Kind::Class,
-        "Which `*.override.*` keys connectors may have: `All`, \
-         `None`, `Principal`.",
+        "The `*.override.*` keys that connectors may have: `All`, `None`, `Principal`.",
     )
     .or("All")
     .allow(Allowed::Test("All, None or Principal", |text| super::super::policy::Policy::named(text).is_some()))
@@ -109,15 +108,15 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::AnyCase(&["disabled", "preparing", "enabled"]))
         .low()
         .ignored("every task is transactional"),
-    worker_key("offset.flush.interval.ms", Kind::Long, "How often offsets are written.")
+    worker_key("offset.flush.interval.ms", Kind::Long, "The interval of writing offsets.")
         .or("60000")
         .low()
         .ignored("offsets are committed with each batch"),
-    worker_key("offset.flush.timeout.ms", Kind::Long, "How long writing them may take.")
+    worker_key("offset.flush.timeout.ms", Kind::Long, "The longest time for writing them.")
         .or("5000")
         .low()
         .ignored("offsets are committed with each batch"),
-    worker_key("task.shutdown.graceful.timeout.ms", Kind::Long, "How long tasks may take to stop.")
+    worker_key("task.shutdown.graceful.timeout.ms", Kind::Long, "The longest time for tasks to stop.")
         .or("5000")
         .low()
         .ignored("a stop takes at most ten seconds"),
@@ -130,20 +129,20 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     ignored("connect.protocol", "Membership of the workers' group.", NO_CLUSTER),
     ignored("worker.sync.timeout.ms", "Membership of the workers' group.", NO_CLUSTER),
     ignored("worker.unsync.backoff.ms", "Membership of the workers' group.", NO_CLUSTER),
-    ignored("inter.worker.*", "How workers sign requests to each other.", NO_CLUSTER),
-    ignored("listeners", "Where REST is served.", OWN_REST),
+    ignored("inter.worker.*", "The signature of requests between workers.", NO_CLUSTER),
+    ignored("listeners", "The addresses of the REST interface.", OWN_REST),
     ignored("listeners.*", "Settings of REST.", OWN_REST),
     ignored("rest.*", "Settings of REST.", OWN_REST),
-    ignored("admin.listeners", "Where the admin REST is served.", OWN_REST),
+    ignored("admin.listeners", "The addresses of the admin REST interface.", OWN_REST),
     ignored("admin.listeners.*", "Settings of the admin REST.", OWN_REST),
     ignored("access.control.*", "CORS headers of REST.", OWN_REST),
     ignored("response.http.headers.config", "Headers of REST.", OWN_REST),
     ignored("metric.reporters", "Classes that publish metrics.", OWN_METRICS),
-    ignored("metrics.*", "How metrics are sampled.", OWN_METRICS),
+    ignored("metrics.*", "The sampling of metrics.", OWN_METRICS),
     ignored("auto.include.jmx.reporter", "Whether JMX publishes metrics.", OWN_METRICS),
     ignored("confluent.*", "Settings of Confluent's worker.", "they belong to Confluent's worker"),
-    ignored("plugin.path", "Where plugins are.", NO_PLUGINS),
-    ignored("plugin.discovery", "How plugins are found.", NO_PLUGINS),
+    ignored("plugin.path", "The folders of plugins.", NO_PLUGINS),
+    ignored("plugin.discovery", "The discovery of plugins.", NO_PLUGINS),
     ignored("internal.key.converter", "How offsets become bytes.", "offsets are written as Kafka Connect writes them"),
     ignored("internal.key.converter.*", "Its settings.", "offsets are written as Kafka Connect writes them"),
     ignored(

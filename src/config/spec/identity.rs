@@ -1,6 +1,7 @@
 //! Settings that say how offsets are recognised as those of the server and the table that are read.
 
-/// By what a server is recognised as the one the offsets belong to, and what is done about a table that begins anew.
+/// The identity of servers and tables: by what a server is recognised as the one the offsets belong to, and the
+/// reaction to a table that begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdentitySpec {
     /// `server.identity`.
@@ -9,7 +10,7 @@ pub struct IdentitySpec {
     pub recreated: Recreated,
 }
 
-/// Which servers offsets belong to.
+/// The servers that offsets belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServerIdentity {
     /// The one server they were read from.
@@ -26,6 +27,6 @@ pub enum ServerIdentity {
 pub enum Recreated {
     /// The table stops.
     Fail,
-    /// It is read from its beginning.
+    /// The table is read from its beginning.
     Follow,
 }

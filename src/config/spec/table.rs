@@ -20,9 +20,9 @@ pub struct TableSpec {
     pub relation: Relation,
     /// The source partition its offsets are stored under.
     pub partition: SourcePartition,
-    /// How new rows are recognised.
+    /// The mode: the recognition of new rows.
     pub mode: TableMode,
-    /// When and how much is read.
+    /// The times and amounts of reads.
     pub polling: PollSpec,
     /// `commit.guard` and its settings.
     pub guard: GuardSpec,
@@ -40,7 +40,7 @@ pub struct TableSpec {
     pub recreated: Recreated,
     /// The treatment of rows that cannot be delivered.
     pub errors: RowErrorSpec,
-    /// How types are mapped.
+    /// The mapping of types.
     pub types: ColumnTypes,
     /// `quote.sql.identifiers`: false is `never`.
     pub quote_identifiers: bool,
@@ -48,7 +48,7 @@ pub struct TableSpec {
     pub unqualified: bool,
     /// The database of the URL.
     pub database: Option<String>,
-    /// How long a statement may go without an answer before it is called hung.
+    /// The longest silence of a statement before it is called hung.
     pub statement_timeout: Duration,
     topic_prefix: String,
     offsets_topic: String,
@@ -136,7 +136,7 @@ impl ConnectorSpec {
 }
 
 impl Selection {
-    /// Whether tables go by their bare names (`table.names.qualify=false`).
+    /// True if tables go by their bare names (`table.names.qualify=false`).
     fn is_unqualified(&self) -> bool {
         matches!(self, Selection::Tables(filter) if filter.unqualified)
     }

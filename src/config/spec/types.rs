@@ -1,5 +1,5 @@
-//! How database types become field types (`connector-config.md`, 2.5; `querying.md`, 7 and 8): what holds for
-//! every column, and what `column.TABLE.COLUMN.SETTING` says about one. Pure.
+//! The mapping of database types to field types (`connector-config.md`, 2.5; `querying.md`, 7 and 8): the settings of
+//! all columns, and those of one by `column.TABLE.COLUMN.SETTING`. Pure.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::model::Relation;
 use crate::model::drivers::DriverTypes;
 use crate::zone::{Overlap, Zone};
 
-/// How the types of one column, or of all, become field types.
+/// The mapping of types of one column, or of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeSpec {
     /// `numeric.mapping`.
     pub numeric: NumericMapping,
     /// `decimal.handling`: what becomes of a column that `numeric.mapping` leaves a decimal.
     pub decimal: DecimalHandling,
-    /// Whether decimals carry `connect.decimal.precision`: true for Confluent's connector, false for Aiven's.
+    /// True if decimals carry `connect.decimal.precision`: true for Confluent's connector, false for Aiven's.
     pub decimal_precision: bool,
     /// `unsigned.bigint`.
     pub unsigned_bigint: UnsignedBigint,
@@ -40,7 +40,7 @@ pub struct TypeSpec {
     pub legacy_calendar: bool,
 }
 
-/// What holds where the configuration says nothing.
+/// The defaults.
 impl Default for TypeSpec {
     fn default() -> Self {
         Self {
@@ -165,7 +165,7 @@ pub enum Mismatch {
 /// The type settings of every column.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnTypes {
-    /// What holds for a column of which nothing else is said.
+    /// The settings of a column that has none of its own.
     pub all: TypeSpec,
     columns: Arc<[ColumnSetting]>,
 }
@@ -177,7 +177,7 @@ pub struct ColumnSetting {
     pub key: String,
     /// `TABLE.COLUMN`; either may have dots of its own.
     pub column: String,
-    /// What it says.
+    /// The change it makes.
     pub change: TypeChange,
 }
 
@@ -226,18 +226,18 @@ impl From<TypeSpec> for ColumnTypes {
 }
 
 impl ColumnTypes {
-    /// What holds for all columns, and what is said of single ones.
+    /// The settings of all columns, and those of single ones.
     pub fn new(all: TypeSpec, columns: Vec<ColumnSetting>) -> Self {
         Self { all, columns: columns.into() }
     }
 
-    /// Whether any column is to be as a certain driver delivers it.
+    /// True if any column is to be as a certain driver delivers it.
     pub fn names_a_driver(&self) -> bool {
         let of_columns = self.columns.iter().any(|setting| matches!(setting.change, TypeChange::Drivers(_)));
         of_columns || self.all.drivers != DriverTypes::Auto
     }
 
-    /// What holds for one column. A setting with the table's dotted name wins over one with its bare name.
+    /// The settings of one column. A setting with the table's dotted name wins over one with its bare name.
     pub fn of<'a>(&'a self, relation: &Relation, column: &str) -> Cow<'a, TypeSpec> {
         if self.columns.is_empty() {
             return Cow::Borrowed(&self.all);
@@ -262,8 +262,8 @@ impl ColumnTypes {
         })
     }
 
-    /// What is odd about settings, given the relations that are polled: those that name none of them, and those
-    /// that can only mean a column with a dot in its name.
+    /// Warnings about settings, given the relations that are polled: those that name none of them, and those that can
+    /// only mean a column with a dot in its name.
     pub fn unplaced(&self, relations: &[Relation]) -> Vec<String> {
         let mut odd = Vec::new();
         for setting in self.columns.iter() {

@@ -1,4 +1,4 @@
-//! What is said about a configuration that is wrong: the key it is about, and a phrase of the message.
+//! Messages about a wrong configuration: the key it is about, and a phrase of the message.
 
 use super::*;
 

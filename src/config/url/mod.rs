@@ -27,7 +27,7 @@ pub(crate) struct Connection {
     pub(crate) url: SourceUrl,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
-    /// Whether user and password given as keys win over those of the URL, as parameters do.
+    /// True if user and password given as keys win over those of the URL, as parameters do.
     pub(crate) keys_win: bool,
     /// `connectTimeout` or `loginTimeout`.
     pub(crate) connect_timeout: Option<Duration>,
@@ -56,7 +56,7 @@ struct Address {
     parameters: Vec<(String, String)>,
 }
 
-/// Whose parameters they are.
+/// The driver whose parameters they are.
 #[derive(Clone, Copy)]
 enum Rules {
     PostgreSql,
@@ -96,17 +96,17 @@ impl Rules {
     }
 }
 
-/// What a dialect makes of a parameter.
+/// The meaning of a parameter to a dialect.
 enum Meaning {
-    /// It is kept, under this name and with this value.
+    /// Kept, under this name and with this value.
     Keep(&'static str, String),
-    /// It is accepted and has no effect.
+    /// Accepted without effect.
     Ignore,
-    /// It is accepted and has no effect, for this reason.
+    /// Accepted without effect, for this reason.
     Note(String),
-    /// It is refused, with the reason.
+    /// Refused, with the reason.
     Refuse(String),
-    /// Nobody knows it.
+    /// Unknown to everybody.
     Unknown,
     /// User, password or a time limit, which have a place of their own.
     User(String),

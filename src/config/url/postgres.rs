@@ -80,7 +80,7 @@ const TUNING: &[&str] = &[
     "xmlFactoryFactory",
 ];
 
-/// What needs a JVM or GSS.
+/// Parameters that need a JVM or GSS.
 const REFUSED: &[&str] = &[
     "authenticationPluginClassName",
     "gsslib",
@@ -181,7 +181,7 @@ fn address(hosts_text: &str, database: &str, parameters: Vec<(String, String)>) 
     })
 }
 
-/// What a parameter means.
+/// The meaning of a parameter.
 pub(super) fn meaning(name: &str, value: &str) -> Meaning {
     let jdbc = TRANSLATED.iter().find(|(libpq, _)| *libpq == name).map_or(name, |(_, jdbc)| *jdbc);
     match jdbc {

@@ -19,7 +19,7 @@ const HONOURED: &[&str] = &[
     "vfs",
 ];
 
-/// What would change the file, or is the driver's own.
+/// Parameters that would change the file, or are the driver's own.
 const IGNORED: &[&str] = &[
     "auto_vacuum",
     "case_sensitive_like",
@@ -60,7 +60,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     HONOURED.iter().chain(IGNORED).copied()
 }
 
-/// What follows `sqlite:`: a path, `:memory:`, nothing, or a `file:` URI; natively also `//path`.
+/// The address after `sqlite:`: a path, `:memory:`, nothing, or a `file:` URI; natively also `//path`.
 pub(super) fn address(rest: &str, is_jdbc: bool) -> Result<Address, String> {
     if rest.starts_with(":resource:") {
         return Err("`:resource:` is a file inside of a Java archive; give the path of a file".to_owned());
@@ -91,7 +91,7 @@ pub(super) fn address(rest: &str, is_jdbc: bool) -> Result<Address, String> {
     Ok(Address { dialect: "sqlite", rules: Rules::Sqlite, hosts: Vec::new(), database: Some(database), parameters })
 }
 
-/// What a parameter means.
+/// The meaning of a parameter.
 pub(super) fn meaning(name: &str, value: &str) -> Meaning {
     let lower = name.to_lowercase();
     let upper = value.to_uppercase();

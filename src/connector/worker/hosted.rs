@@ -19,7 +19,7 @@ use crate::kafka::lease::Lease;
 use crate::lock::locked;
 use crate::status::{ConnectorState, StatusBoard, allowance};
 
-/// How long a stop may take before what is open is abandoned; it is read again at the next start.
+/// The longest time of a stop before open transactions are abandoned; their rows are read again at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The settings of a connector: as they were given, and as they are understood.
@@ -33,7 +33,7 @@ pub(super) struct Hosted {
     pub(super) name: String,
     pub(super) board: StatusBoard,
     settings: Mutex<Settings>,
-    /// Held by the request that is carried out.
+    /// The life of the connector; locked by the request that is carried out.
     pub(super) life: tokio::sync::Mutex<Life>,
     /// Its last life has ended by itself, or with the worker.
     has_ended: AtomicBool,
@@ -43,16 +43,16 @@ pub(super) struct Hosted {
 pub(super) struct Life {
     pub(super) target: TargetState,
     running: Option<Running>,
-    /// Of a connector that is paused: its offsets must not be changed by another process.
+    /// The lease of a connector that is paused: its offsets must not be changed by another process.
     lease: Option<Lease>,
-    /// The worker does not know it any more.
+    /// True if the worker does not know it any more.
     pub(super) is_deleted: bool,
 }
 
 struct Running {
     stop: CancellationToken,
     abort: AbortHandle,
-    /// Cancelled when it has ended and that has been said.
+    /// The token that is cancelled when it has ended and that has been reported.
     over: CancellationToken,
 }
 
@@ -101,7 +101,7 @@ impl Hosted {
         self.has_ended.store(false, Ordering::Release);
         let (stop, over) = (worker.closing.child_token(), CancellationToken::new());
         let options = worker.run_options(&self.name, &self.board);
-        // On cancel it commits what is open; aborted, it drops its tasks, and what is open is aborted by the brokers.
+        // On cancel it commits open transactions; aborted, it drops its tasks, and the brokers abort the transactions.
         let run = tokio::spawn(super::super::run(spec, options, stop.clone()));
         life.running = Some(Running { stop: stop.clone(), abort: run.abort_handle(), over: over.clone() });
         life.lease = None;
@@ -123,14 +123,14 @@ impl Hosted {
                 // Nobody listens any more when the worker is gone.
                 let _ = ended.send(Ended { connector: hosted.name.clone(), end });
             }
-            // Only now, so that who sees that finds its end sent.
+            // Only now: the end has been sent before anybody can see this.
             hosted.has_ended.store(!was_asked, Ordering::Release);
             over.cancel();
             changed.send_replace(());
         });
     }
 
-    /// Ends the life, if there is one: what is open is committed, or abandoned when that takes too long.
+    /// Ends the life, if there is one: open transactions are committed, or abandoned when that takes too long.
     pub(super) async fn end(&self, life: &mut Life) {
         let Some(running) = life.running.take() else { return };
         running.stop.cancel();
@@ -154,7 +154,7 @@ impl Hosted {
         }
     }
 
-    /// Lets other processes have the connector.
+    /// Gives the lease up, so that other processes may have the connector.
     pub(super) async fn give_up_lease(&self, life: &mut Life) {
         if let Some(lease) = life.lease.take() {
             lease.release(Duration::from_secs(1)).await;
@@ -171,7 +171,7 @@ impl Hosted {
 }
 
 impl Life {
-    /// Whether tasks of it may be at work.
+    /// True if tasks of it may be at work.
     pub(super) fn is_running(&self) -> bool {
         self.running.as_ref().is_some_and(|running| !running.over.is_cancelled())
     }

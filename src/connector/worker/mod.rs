@@ -27,13 +27,13 @@ use crate::telemetry::Metrics;
 /// The settings of a worker that are not those of a connector.
 #[derive(Clone, Default)]
 pub struct WorkerOptions {
-    /// The worker's file, the environment and what else goes with the settings of every connector.
+    /// The worker's file, the environment and the other settings of every connector.
     pub surroundings: Surroundings,
-    /// Connectors read until each table has nothing newer than their start, commit, and end.
+    /// True if connectors read until each table has nothing newer than their start, commit, and end.
     pub once: bool,
-    /// How long a request, and a connector with `once`, waits for a dependency that cannot be reached.
+    /// The longest wait of a request, and of a connector with `once`, for a dependency that cannot be reached.
     pub timeout: Duration,
-    /// Connectors go on although the server is another one than the one remembered, or an older copy.
+    /// True if connectors go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
 }
 
@@ -42,20 +42,20 @@ pub struct WorkerOptions {
 pub struct Ended {
     /// Its name.
     pub connector: String,
-    /// How it ended.
+    /// The end of its run.
     pub end: End,
 }
 
-/// How a connector has ended.
+/// The end of a connector's run.
 #[derive(Debug)]
 pub enum End {
-    /// Everything was read (`once`), or everything that was open was committed.
+    /// A clean end: everything was read (`once`), or everything that was open was committed.
     Done,
-    /// It has given up.
+    /// A failure: the connector has given up.
     Failed(Failure),
     /// A bug.
     Panicked(Error),
-    /// It was cut off: what was open could not be committed in time, and is read again at the next start.
+    /// A stop that was cut off: rows that could not be committed in time are read again at the next start.
     Abandoned,
 }
 
@@ -74,7 +74,7 @@ struct Shared {
     hosted: Mutex<BTreeMap<String, Arc<Hosted>>>,
     ended: mpsc::UnboundedSender<Ended>,
     ends: tokio::sync::Mutex<mpsc::UnboundedReceiver<Ended>>,
-    /// Sent when a connector has come to an end, or is deleted.
+    /// The channel that tells when a connector has come to an end, or is deleted.
     changed: watch::Sender<()>,
     /// The end of the worker.
     closing: CancellationToken,
@@ -121,7 +121,7 @@ impl Worker {
         let mut ends = self.shared.ends.lock().await;
         let mut changed = self.shared.changed.subscribe();
         loop {
-            // Looked at before the channel: who has ended has sent that before.
+            // Looked at before the channel: a connector that has ended has sent its end before.
             let is_over = self.shared.hosted().values().all(|hosted| hosted.has_ended());
             if let Ok(ended) = ends.try_recv() {
                 return Some(ended);
@@ -136,8 +136,8 @@ impl Worker {
         }
     }
 
-    /// Stops every connector: what is open is committed, and what cannot be committed in time is abandoned. No connector
-    /// can be started any more.
+    /// Stops every connector: open transactions are committed, or abandoned if that takes too long. No connector can be
+    /// started any more.
     pub async fn shutdown(&self) {
         self.shared.closing.cancel();
         let all: Vec<_> = self.shared.hosted().values().cloned().collect();

@@ -1,5 +1,5 @@
 //! The requests a worker answers ([`Herder`]). Each that changes something runs in a task of its own, so that it is
-//! carried out to its end although who has asked may be gone, and waits for those about the same connector before it.
+//! carried out to its end although the caller may be gone, and waits for those about the same connector before it.
 
 #![expect(clippy::disallowed_methods, reason = "a request is carried out although who has asked may be gone")]
 
@@ -66,7 +66,7 @@ impl Herder for Worker {
                 return Ok(());
             }
             life.target = TargetState::Paused;
-            // Before the one of the life goes.
+            // Before the tasks that end give their lease up.
             hosted.keep_lease(&mut life);
             hosted.end(&mut life).await;
             if !hosted.has_failed() {
@@ -144,7 +144,7 @@ impl Worker {
         T: Send + 'static,
         F: Future<Output = Outcome<T>> + Send + 'static,
     {
-        // On cancel of whoever waits it goes on to its end, which the patience of a stop and the timeout bound.
+        // If the caller is cancelled it goes on to its end, which the patience of a stop and the timeout bound.
         let work = tokio::spawn(work(Arc::clone(&self.shared)));
         let outcome = async move {
             match work.await {
@@ -201,7 +201,7 @@ impl Shared {
             let (hosted, is_new) = self.place(&settings, put)?;
             let mut life = hosted.life.lock().await;
             if life.is_deleted {
-                // It went meanwhile, so there is place for a new one.
+                // The connector was removed meanwhile, so there is a place for a new one.
                 continue;
             }
             if is_new {

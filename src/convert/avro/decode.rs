@@ -352,7 +352,7 @@ impl Shape {
         full
     }
 
-    /// How a union shows a branch: a primitive's type, a named type's full name.
+    /// The name of a branch in a union: a primitive's type, a named type's full name.
     fn branch_name(&self, branch: &Json, namespace: &str) -> String {
         let kind = branch.as_str().or_else(|| branch.get("type").and_then(Json::as_str)).unwrap_or_default();
         match (kind, branch) {

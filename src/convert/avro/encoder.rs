@@ -9,7 +9,7 @@ use crate::model::{FieldType, Value};
 /// Room for a branch and a varint (11 bytes), of a size the compiler copies in one move.
 const SCRATCH: usize = 16;
 
-/// What one value becomes.
+/// The Avro form of one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Write {
     Boolean,
@@ -29,7 +29,7 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// How a field type is written as its own Avro type.
+    /// The form of a field type in its own Avro type.
     pub(super) fn of(field_type: &FieldType) -> Self {
         match field_type {
             FieldType::Boolean => Write::Boolean,
@@ -69,7 +69,7 @@ impl Branches {
 /// One field of the writer schema.
 #[derive(Debug, Clone)]
 pub(super) struct Op {
-    /// Where in the row the value is.
+    /// The place of the value in the row.
     pub(super) index: usize,
     pub(super) branches: Branches,
     pub(super) write: Write,

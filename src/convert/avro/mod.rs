@@ -51,11 +51,11 @@ pub struct AvroConverter {
     strict: bool,
     key_subject: SubjectStrategy,
     value_subject: SubjectStrategy,
-    /// What was bound, by topic.
+    /// The schemas bound, by topic.
     bound: Mutex<HashMap<String, Vec<Bound>>>,
 }
 
-/// Which schema records are written with.
+/// The schema that records are written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Choice {
     /// Their own, registered (`auto.register.schemas`).
@@ -64,7 +64,7 @@ enum Choice {
     Lookup,
     /// The subject's newest (`use.latest.version`).
     Latest,
-    /// That of an id (`use.schema.id`).
+    /// The schema of an id (`use.schema.id`).
     Pinned(u32),
 }
 

@@ -28,8 +28,8 @@ impl RegisteredFields {
         self.field(column).map(|written| short(not_null(written)))
     }
 
-    /// Which of these forms of a column the schema has: the same type, else one that is written the same; none where it
-    /// has none of them, or no schema is there. A form without a type is that of a schema without the field.
+    /// The form of a column, among these, that the schema has: the same type, else one that is written the same; none
+    /// where it has none of them, or no schema is there. A form without a type is that of a schema without the field.
     pub fn form_of(&self, column: &str, forms: &[Option<&FieldType>]) -> Option<usize> {
         self.fields.as_ref()?;
         let Some(written) = self.field(column).map(not_null) else {

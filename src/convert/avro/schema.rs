@@ -16,7 +16,7 @@ const NAMELESS: (&str, &str) = ("io.confluent.connect.avro", "ConnectDefault");
 /// The precision written where none is known.
 const DEFAULT_PRECISION: i32 = 64;
 
-/// What changes the text of a schema.
+/// Settings that change the text of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SchemaStyle {
     /// `connect.meta.data`: the `connect.*` attributes are written.
@@ -161,7 +161,7 @@ pub(super) fn type_text(field_type: &FieldType, style: SchemaStyle) -> Result<St
 
 /// One segment of a name by the rules of `scrub.invalid.names`.
 fn scrub(segment: &str) -> String {
-    /// What `java.net.URLEncoder` leaves as it is; a space becomes `+`, all the same in the end.
+    /// Characters that `java.net.URLEncoder` leaves unescaped; a space becomes `+`, which comes to the same.
     const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
     let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let starts_with_digit = segment.starts_with(|first: char| first.is_ascii_digit());

@@ -24,10 +24,9 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     setting("value.converter.ssl.*", Kind::Text, "TLS towards the token endpoint, by Kafka's names."),
     setting("value.converter.proxy.host", Kind::Text, "An HTTP proxy towards the registry."),
     setting("value.converter.proxy.port", Kind::Int, "Its port."),
-    setting("value.converter.http.connect.timeout.ms", Kind::Int, "How long connecting may take.").or("60000"),
-    setting("value.converter.http.read.timeout.ms", Kind::Int, "How long an answer may take.").or("60000"),
-    setting("value.converter.use.apache.http.client", Kind::Boolean, "Which HTTP client.")
-        .ignored("there is one client"),
+    setting("value.converter.http.connect.timeout.ms", Kind::Int, "The longest time for connecting.").or("60000"),
+    setting("value.converter.http.read.timeout.ms", Kind::Int, "The longest time for an answer.").or("60000"),
+    setting("value.converter.use.apache.http.client", Kind::Boolean, "The HTTP client.").ignored("there is one client"),
     setting("value.converter.auto.register.schemas", Kind::Boolean, "Whether new schemas are registered.").or("true"),
     setting("value.converter.normalize.schemas", Kind::Boolean, "Whether the registry normalizes schemas.").or("false"),
     setting(
@@ -54,12 +53,12 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          to read the records.",
     )
     .or("true"),
-    setting("value.converter.value.subject.name.strategy", Kind::Class, "How the subject of values is named."),
-    setting("value.converter.key.subject.name.strategy", Kind::Class, "How the subject of keys is named."),
+    setting("value.converter.value.subject.name.strategy", Kind::Class, "The naming of the subject of values."),
+    setting("value.converter.key.subject.name.strategy", Kind::Class, "The naming of the subject of keys."),
     setting("value.converter.subject.name.strategy.*", Kind::Text, "Settings of the subject name strategy."),
-    setting("value.converter.context.name.strategy", Kind::Class, "How the context of subjects is named."),
-    setting("value.converter.value.schema.id.serializer", Kind::Class, "Where the schema id of values is written."),
-    setting("value.converter.key.schema.id.serializer", Kind::Class, "Where the schema id of keys is written."),
+    setting("value.converter.context.name.strategy", Kind::Class, "The naming of the context of subjects."),
+    setting("value.converter.value.schema.id.serializer", Kind::Class, "The place of the schema id of values."),
+    setting("value.converter.key.schema.id.serializer", Kind::Class, "The place of the schema id of keys."),
     setting("value.converter.connect.meta.data", Kind::Boolean, "Whether schemas carry `connect.*` attributes.")
         .or("true"),
     setting("value.converter.enhanced.avro.schema.support", Kind::Boolean, "Enumerations and packages in schemas.")
@@ -104,7 +103,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     setting("value.converter.latest.cache.size", Kind::Int, "Size of the cache of newest schemas.")
         .or("1000")
         .ignored(OWN_CACHE),
-    setting("value.converter.latest.cache.ttl.sec", Kind::Int, "How long a newest schema is kept.")
+    setting("value.converter.latest.cache.ttl.sec", Kind::Int, "The time for which a newest schema is kept.")
         .or("-1")
         .ignored(OWN_CACHE),
     setting("value.converter.missing.*", Kind::Text, "The cache of lookups that failed.").ignored(OWN_CACHE),

@@ -8,7 +8,7 @@ use super::schema::AvroSchema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Field, FieldType, Schema};
 
-/// What is bound: the source's schema, its Avro form, and where in the rows its fields are.
+/// The source of a binding: its schema, its Avro form, and the places of its fields in the rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) schema: &'a Schema,
@@ -110,7 +110,7 @@ pub(super) fn find_record(root: &Json) -> Result<(Option<u8>, &Vec<Json>)> {
     fields.map(|fields| (branch, fields)).ok_or_else(|| incompatible("the registered record has no fields"))
 }
 
-/// How a field is written as a registered type.
+/// The form of a field in a registered type.
 fn fit(field: &Field, registered: &Json, strict: bool) -> Result<(Branches, Write)> {
     let wrong_type = || {
         incompatible(format!("the registered type {} cannot hold the column", short(registered)))
@@ -206,7 +206,7 @@ pub(super) fn short(node: &Json) -> String {
     }
 }
 
-/// What differs between two record schemas, field by field, in words; empty if either is no record.
+/// The differences of two record schemas, field by field, in words; empty if either is no record.
 pub(in crate::convert) fn differences(registered: &str, ours: &str) -> Vec<String> {
     let (Ok(registered), Ok(ours)) = (serde_json::from_str::<Json>(registered), serde_json::from_str::<Json>(ours))
     else {

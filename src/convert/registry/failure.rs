@@ -1,5 +1,5 @@
-//! What can go wrong with a call to the registry, sorted once: by HTTP status, since the codes in the
-//! body differ between products and releases.
+//! Failures of a call to the registry, classified once: by HTTP status, since the codes in the body differ between
+//! products and releases.
 
 use std::error::Error as StdError;
 
@@ -28,7 +28,7 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// From an error response.
+    /// The failure of an error response.
     pub(super) fn of_status(status: u16, body: &[u8]) -> Self {
         #[derive(serde::Deserialize)]
         struct Body {
@@ -41,12 +41,12 @@ impl Failure {
         Failure::Status { status, code: body.error_code, message: shortened(&body.message) }
     }
 
-    /// From an error of the HTTP client.
+    /// The failure of an error of the HTTP client.
     pub(super) fn of_request(error: &reqwest::Error) -> Self {
         if error.is_decode() { Failure::Malformed(innermost(error)) } else { Failure::Network(innermost(error)) }
     }
 
-    /// From an error of the registry crate, which keeps the status in its message only.
+    /// The failure of an error of the registry crate, which keeps the status in its message only.
     pub(super) fn of_client(error: &SRCError) -> Self {
         let source = error.source();
         if let Some(status) = error.error.split("failed with status ").nth(1) {
@@ -61,7 +61,7 @@ impl Failure {
         }
     }
 
-    /// Whether the same call may succeed later.
+    /// True if the same call may succeed later.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Failure::Network(_) => true,
@@ -75,7 +75,7 @@ impl Failure {
         matches!(self, Failure::Status { status: 404, code, .. } if !is_wrong_address(*code))
     }
 
-    /// Whether the registry refused the schema for its compatibility rule.
+    /// True if the registry refused the schema for its compatibility rule.
     pub(super) fn is_incompatible(&self) -> bool {
         matches!(self, Failure::Status { status: 409, .. })
     }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::retry::RetryPolicy;
 use crate::setting::Secret;
 
-/// How requests are signed.
+/// The authorization of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Authorization {
     /// Not at all, or by what the URL carries.
@@ -24,11 +24,11 @@ pub(super) enum Authorization {
         password: Secret,
     },
     Bearer(Secret),
-    /// By `request.header.Authorization`.
+    /// A header, `request.header.Authorization`.
     Header,
 }
 
-/// How to reach the registry.
+/// The settings of the connection to the registry.
 pub(super) struct Settings {
     /// Base addresses in order, without a slash at the end; with credentials if the URL has them.
     pub(super) urls: Vec<String>,
@@ -234,7 +234,7 @@ fn jaas_option(jaas: &str, name: &str) -> Option<String> {
     None
 }
 
-/// Up to the closing quote; a backslash takes the next character as it is.
+/// The text up to the closing quote; a backslash takes the next character literally.
 fn unquote(quoted: &str) -> Option<String> {
     let mut text = String::new();
     let mut characters = quoted.chars();

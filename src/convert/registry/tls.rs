@@ -6,7 +6,7 @@ use super::super::options::Options;
 use crate::error::{Error, Result};
 use crate::tls::{self, Certificates, Input};
 
-/// What `ssl.*` says.
+/// The `ssl.*` settings.
 pub(super) struct Settings {
     trusted: Option<Vec<Certificate>>,
     identity: Option<Identity>,
@@ -94,7 +94,7 @@ mod tests {
         assert!(parse("ssl.protocol", "TLSv1.3").unwrap().verify_hostname);
     }
 
-    /// Of nobody, for tests.
+    /// A certificate of nobody, for tests.
     const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
 MIIBlDCCATugAwIBAgIUGW1zjKnEjLnVz1iPSjYKhytoFE0wCgYIKoZIzj0EAwIw\n\
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTA4NDU0MFoYDzIxMjYxMDI4\n\

@@ -1,4 +1,4 @@
-//! What the list of processes says of a session, and cancelling its statement, over another connection.
+//! The server's list of processes about a session, and cancelling its statement, over another connection.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::server::Server;
 use super::session::text;
 use crate::error::Result;
 
-/// What tells a server from others behind the same address.
+/// The name that tells a server from others behind the same address.
 pub(super) const INSTANCE: &str = "select cast(concat(@@hostname, ':', @@port) as char)";
 
-/// Locks of others on what a session waits for a lock on: who, which, and whether it waits for it as well.
+/// Locks of other sessions on the object that a session waits for: the session, the lock, and whether it is granted.
 const HOLDERS: &str = "
     select cast(t.processlist_id as char), cast(t.processlist_user as char), cast(g.lock_type as char), cast(g.lock_status as char)
     from performance_schema.metadata_locks w
@@ -26,7 +26,7 @@ const HOLDERS: &str = "
       and g.object_name <=> w.object_name and g.owner_thread_id <> w.owner_thread_id
     join performance_schema.threads t on t.thread_id = g.owner_thread_id
     where w.lock_status = 'PENDING' and o.processlist_id =";
-/// The same of MariaDB's plugin, which does not say who waits: strong locks on tables that its statement may name.
+/// The same of MariaDB's plugin, which does not tell the waiter: strong locks on tables that its statement may name.
 const PLUGIN: &str = "
     select distinct cast(m.thread_id as char), cast(p.user as char), substr(m.lock_mode, 5), 'GRANTED'
     from information_schema.metadata_lock_info m
@@ -34,7 +34,7 @@ const PLUGIN: &str = "
     join information_schema.processlist w on w.info like concat('%', m.table_name, '%')
     where m.lock_mode in ('MDL_EXCLUSIVE', 'MDL_SHARED_NO_READ_WRITE') and m.thread_id <> w.id and w.id =";
 
-/// Where to ask.
+/// The other connection's address, and the session that is asked about.
 pub(super) struct Beside {
     pub(super) way: Way<MySqlSslMode>,
     pub(super) options: MySqlConnectOptions,
@@ -81,7 +81,7 @@ impl Beside {
         })
     }
 
-    /// Who has what the session waits for, if that is shown to this user.
+    /// The holders of the locks that the session waits for, if they are shown to this user.
     async fn holders(&self, connection: &mut MySqlConnection) -> Option<String> {
         let mut found = rows(connection, &format!("{HOLDERS} {}", self.id)).await.unwrap_or_default();
         if found.is_empty() && self.kind == Server::MariaDb {
@@ -92,7 +92,7 @@ impl Beside {
     }
 }
 
-/// Names of thread states are not translated.
+/// True if a thread waits for a lock. The names of its states are not translated.
 fn waits_for_a_lock(state: &str) -> bool {
     state.starts_with("Waiting for") && (state.contains("lock") || state.contains("flush"))
 }
@@ -109,7 +109,7 @@ impl Lock {
     }
 }
 
-/// What keeps readers out, held or asked for before them; and whom that waits for itself.
+/// The locks that keep readers out, held or requested before theirs, and the sessions that those wait for.
 fn words(locks: &[Lock]) -> Option<String> {
     let mut holders = Vec::new();
     for lock in locks.iter().filter(|lock| lock.is_strong) {
@@ -138,7 +138,7 @@ async fn rows_text(connection: &mut MySqlConnection, sql: &str) -> Result<Option
     Ok(rows.first().map(|row| text(row, 0)).transpose()?.flatten().map(str::to_owned))
 }
 
-/// Says goodbye; a server that does not care is not waited for.
+/// Closes the connection politely; a server that does not answer is not waited for.
 async fn done(connection: MySqlConnection) {
     let _ = tokio::time::timeout(Duration::from_millis(500), connection.close()).await;
 }

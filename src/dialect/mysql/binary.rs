@@ -47,7 +47,7 @@ pub(super) fn shown_number(value: f64, digits: u8) -> f64 {
     shown.filter(|_| fits).unwrap_or(value)
 }
 
-/// Up to eight bytes, most significant first.
+/// The number of up to eight bytes, most significant first.
 pub(super) fn bits(bytes: &[u8]) -> Result<u64, Problem> {
     if bytes.len() > 8 {
         return Err(MALFORMED);
@@ -83,7 +83,7 @@ impl Parts {
     }
 }
 
-/// Microseconds since the epoch of a wall clock read as UTC; none for what is no date.
+/// Microseconds since the epoch of a wall clock read as UTC; none if it is no date.
 #[inline]
 pub(super) fn wall(bytes: &[u8]) -> Result<Option<i64>, Problem> {
     let parts = Parts::read(bytes)?;

@@ -1,5 +1,5 @@
-//! What there is: the tables, and the columns of one relation. A table is described by the catalog, which
-//! also knows what a result does not tell; a query by its result.
+//! The catalog: the tables, and the columns of one relation. A table is described by the catalog, which also knows what
+//! a result does not tell; a query by its result.
 
 use std::collections::HashSet;
 
@@ -32,11 +32,10 @@ use crate::sql::{Grammar, without_modifiers};
 const SYSTEM: &str = "lower(table_schema) in ('mysql', 'information_schema', 'performance_schema', 'sys', \
                       'metrics_schema')";
 
-const BROKEN_KEY: &str = "the key holds dates that are none (zero, or without month or day), which have no place in an \
+const BROKEN_KEY: &str = "the key holds invalid dates (zero, or without month or day), which have no place in an \
                           order: a load reads the table in one piece instead of pages";
 
-/// The table types of Connector/J, in their order: what they are in the catalog, and whether they are the
-/// server's own.
+/// The table types of Connector/J, in their order: their names in the catalog, and whether they are the server's own.
 pub(super) const TABLE_TYPES: &[(&str, &str, bool)] = &[
     ("SYSTEM TABLE", "'BASE TABLE', 'SYSTEM VERSIONED'", true),
     ("SYSTEM VIEW", "'SYSTEM VIEW', 'VIEW'", true),
@@ -176,7 +175,7 @@ async fn describe(session: &mut Session, relation: &Relation, times: &[String]) 
     let of_hidden = broken.contains(OF_HIDDEN);
     for column in &mut definition.columns {
         let is_time = times.iter().any(|name| name.eq_ignore_ascii_case(&column.field.name));
-        // What is hidden are the timestamp columns if there are several, else a key that is delivered in another form.
+        // Hidden columns are the timestamp columns if there are several, else a key that is delivered in another form.
         let may_be_hidden = of_hidden && is_time != times.is_empty();
         let may_be_broken = may_be_hidden && ColumnType::of_catalog(&column.database_type).may_be_no_date();
         if may_be_broken || broken.contains(&column.field.name) {
@@ -237,7 +236,7 @@ fn is_binary(collation: &str) -> bool {
 /// The catalog shows the columns that are granted, and no word of others that are not; a page reads all of them.
 async fn prove_readable(session: &mut Session, id: &TableId, columns: &[Described]) -> Result<()> {
     if is_view(session, id).await? {
-        // To look at it could be to run it.
+        // Looking at a view could mean to run it.
         return Ok(());
     }
     let name = sql_name(id);
@@ -300,8 +299,8 @@ async fn fill_in_widths(session: &mut Session, id: &TableId, columns: &mut [Desc
 }
 
 async fn columns_of_query(session: &mut Session, relation: &Relation, sql: &str) -> Result<Vec<Described>> {
-    // In its own words: in another one's FROM some expressions have another type, which is not what Kafka Connect
-    // registers.
+    // As it stands: in the FROM of another statement some expressions have another type, which Kafka Connect does not
+    // register.
     let call = (&mut session.connection).describe(statement(sql).into_sql_str());
     let described = answered(&session.vigil, Doing::Describe, call).await?;
     variables::settle(&mut session.notes.variables, relation, sql, &described.columns)?;
@@ -383,7 +382,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
         let types = session.types.of(relation, &column.name);
         let (field_type, projection) = match (column.of.mapping(&types, &session.quirks), types.unsupported) {
             (Some(mapping), _) => mapping,
-            // Whatever it is, nobody asked for it.
+            // An invisible column of a type without a mapping: nobody asked for it.
             (None, _) if !column.is_visible => continue,
             (None, Unsupported::Text) => (FieldType::String, Projection::Text),
             (None, Unsupported::Skip) => {

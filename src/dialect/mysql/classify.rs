@@ -25,7 +25,7 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// Whether TiDB no longer has what was asked for: its garbage collection keeps for `tidb_gc_life_time` what has been
+/// True if TiDB no longer has the version asked for: its garbage collection keeps for `tidb_gc_life_time` what has been
 /// overwritten.
 pub(super) fn is_forgotten(error: &Error) -> bool {
     matches!(number_of(error), Some(8055 | 9006))
@@ -65,7 +65,7 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
     }
 }
 
-/// What went wrong before the session was open, by the driver's own words.
+/// The error of a session that could not be opened, by the driver's own words.
 fn handshake(message: String) -> Error {
     if let Some(plugin) = message.strip_prefix("unknown authentication plugin: ") {
         let plugin = plugin.split(" (").next().unwrap_or(plugin);
@@ -78,11 +78,11 @@ fn handshake(message: String) -> Error {
     if message.starts_with("mysql_cleartext_plugin disabled") {
         return Error::new(
             ErrorKind::Auth,
-            "the server asks for the password as it is (mysql_clear_password: PAM, LDAP, IAM)",
+            "the server asks for the password in clear text (mysql_clear_password: PAM, LDAP, IAM)",
         )
-        .advise("rowtide shows it over TLS only: set sslMode=REQUIRED, or better VERIFY_IDENTITY, in connection.url");
+        .advise("rowtide sends it over TLS only: set sslMode=REQUIRED, or better VERIFY_IDENTITY, in connection.url");
     }
-    // The server wants to go on about a password where there is none, or in a way the driver does not know.
+    // The server asks for a password where there is none, or by a method that the driver does not know.
     if message.contains("during authentication") || message.starts_with("expected 21 bytes") {
         return Error::new(ErrorKind::Auth, "the server refused the credentials")
             .caused_by(message)
@@ -136,8 +136,8 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
              lower tasks.max; rowtide tries again by itself",
         ),
         1226 => error.advise(
-            "the account has used up what it may in this hour, or at once; raise the limit that the server names (ALTER \
-             USER ... WITH ...), or raise poll.interval.ms; rowtide tries again by itself",
+            "the account has used up its limit for this hour, or of connections at a time; raise the limit that the \
+             server names (ALTER USER ... WITH ...), or raise poll.interval.ms; rowtide tries again by itself",
         ),
         1129 => error.advise("the server has shut this host out after broken connections: mysqladmin flush-hosts"),
         1049 => error.advise("name an existing database in connection.url"),
@@ -156,8 +156,8 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
              `show create view` shows it",
         ),
         1449 => error.advise(
-            "a view runs as the user who defined it, and that user is gone; make the user again, or the view by another \
-             (alter definer = ... view ...)",
+            "a view runs as the user who defined it, and that user no longer exists; create the user again, or give \
+             the view another definer (alter definer = ... view ...)",
         ),
         3159 => error.advise("the server demands TLS; set sslMode=REQUIRED in connection.url"),
         _ => error,
@@ -167,12 +167,12 @@ fn server_error((number, state): (u16, &str), message: &str, doing: Doing) -> Er
 /// Messages that may hold a row's value although the error is not about a value.
 const WITH_VALUES: &[u16] = &[1062, 1105, 1242, 1139, 3141, 3685, 3692];
 
-/// What may pass by itself: the statement is tried again. Closed: every other error that has no kind of its own ends
-/// the table with the server's words.
+/// Errors that may pass by themselves: the statement is tried again. Closed: every other error that has no kind of its
+/// own ends the table with the server's words.
 const PASSES: &[&[u16]] = &[
-    // Rolled back for the sake of others, or a lock that was not to be had in time.
+    // Deadlocks, conflicts, and locks that were not granted in time.
     &[1020, 1205, 1206, 1213, 1614, 1689, 3058, 3101, 3572],
-    // Cancelled, or out of its time.
+    // Cancelled, or over a time limit.
     &[1028, 1317, 1907, 1969, 3024],
     // Out of disk, files, memory, threads.
     &[1004, 1021, 1026, 1037, 1038, 1041, 1114, 1135, 4082, 4083],
@@ -180,7 +180,7 @@ const PASSES: &[&[u16]] = &[
     &[1412, 1615],
     // A server behind a table that does not answer.
     &[1297, 1429, 12701],
-    // TiDB: write conflicts, schemas that are being changed, histories that are forgotten.
+    // TiDB: write conflicts, schema changes under way, versions removed by garbage collection.
     &[8002, 8022, 8027, 8028, 8055, 8113, 9006, 9007, 9008],
     // TiDB: limits of memory and of resource groups; storage that is busy or full.
     &[8175, 8176, 8252, 8253, 9003, 9004, 9010, 9011, 9012, 9013],
@@ -193,8 +193,8 @@ fn kind(number: u16, state: &str, doing: Doing) -> ErrorKind {
         1045 | 1130 | 1131 | 1251 | 1275 | 1396 | 1524 | 1698 | 1820 | 1862 | 2061 | 3118 | 3878 | 3879 | 3955 => {
             ErrorKind::Auth
         }
-        // No right to the database, command, table, column, routine or privilege.
-        // 1345: the plan of a view, or what it is made of.
+        // No right to the database, command, table, column, routine or privilege. 1345: the plan of a view, or its
+        // underlying tables.
         1044 | 1142 | 1143 | 1227 | 1345 | 1370 => ErrorKind::Privilege,
         1046 | 1049 | 1064 | 1149 | 1193 | 1231 | 1232 | 1235 | 1273 | 1290 | 1295 | 1298 | 1621 | 1792 | 1836
         | 3159 => ErrorKind::Config,
@@ -204,7 +204,7 @@ fn kind(number: u16, state: &str, doing: Doing) -> ErrorKind {
         | 2006 | 2013 | 3032 | 3168 | 3169 | 4031 | 9001 | 9002 | 9005 => ErrorKind::Unreachable,
         // No such table, column, view or index; a view that no longer holds.
         1051 | 1054 | 1109 | 1146 | 1176 => missing,
-        // A view that describes well; to describe it again changes nothing.
+        // A view that can be described; describing it again changes nothing.
         1356 | 1449 => ErrorKind::SourceSchema,
         // The table was altered between two steps.
         1412 | 1615 | 8022 | 8028 | 8113 if doing == Doing::Page => ErrorKind::SchemaChanged,

@@ -1,5 +1,5 @@
-//! Opens a session: the drivers' parameters (`connector-config.md`, 12.3; settled by `config::url`) become
-//! the driver's options, hosts are tried in order, and the server is asked what it is.
+//! Opens a session: the drivers' parameters (`connector-config.md`, 12.3; settled by `config::url`) become the driver's
+//! options, hosts are tried in order, and the server is asked for its kind and version.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     if hosts.is_empty() {
         hosts.push(("localhost".to_owned(), 3_306));
     }
-    let mut failure = Error::internal("no way to connect was tried");
+    let mut failure = Error::internal("no connection was tried");
     for (host, port) in &hosts {
         let socket = parameter(&source.url.parameters, "socket");
         let options = match socket {
@@ -75,7 +75,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         };
         match connected {
             Ok(session) => return Ok(session),
-            // Only a server that cannot be reached is a reason to ask the next one.
+            // Only an unreachable server is a reason to try the next one.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 failure = error.with("host", format!("{host}:{port}"));
             }
@@ -85,18 +85,19 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     Err(failure)
 }
 
-/// TiDB has no key to encrypt a password with, and compares what it is asked for one instead.
+/// The error of a refused account. TiDB has no key to encrypt a password with, and compares the request for one
+/// instead.
 fn not_let_in(error: Error, source: &SourceSpec) -> Error {
     if error.kind() == ErrorKind::Auth && source.url.dialect == "tidb" {
         return error.advise(
-            "check connection.user and connection.password; without TLS TiDB lets nobody in whose account has \
+            "check connection.user and connection.password; without TLS TiDB refuses accounts with \
              caching_sha2_password (set sslMode=REQUIRED)",
         );
     }
     error
 }
 
-/// Where the database is denied: an account whose roles are not active is let in without one, and says so.
+/// The error of a denied database, with the roles that are not active: such an account is let in without a database.
 async fn with_roles(error: Error, source: &SourceSpec, way: &Way<MySqlSslMode>) -> Error {
     if number_of(&error) != Some(1044) {
         return error;
@@ -183,7 +184,8 @@ impl Reach for MySqlConnectOptions {
     }
 
     fn to(self, host: &str, port: u16, mode: MySqlSslMode) -> Self {
-        // As the Java drivers: the password as it is where nobody can listen (PAM, LDAP, IAM).
+        // As with the Java drivers, the password is sent in clear text only over an encrypted connection (PAM, LDAP,
+        // IAM).
         let is_private = !matches!(mode, MySqlSslMode::Disabled | MySqlSslMode::Preferred);
         self.enable_cleartext_plugin(is_private).host(host).port(port).ssl_mode(mode)
     }
@@ -209,7 +211,7 @@ fn ssl_mode(parameters: &Parameters) -> Result<MySqlSslMode> {
     }
 }
 
-/// Asks the server what it is and puts the session in order.
+/// Asks the server for its kind and version, and puts the session in order.
 async fn greet(
     mut connection: MySqlConnection,
     (way, options): (Way<MySqlSslMode>, MySqlConnectOptions),
@@ -272,11 +274,9 @@ async fn greet(
     })
 }
 
-/// Which server a version belongs to, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`,
-/// `9.7.0`.
+/// The server of a version string, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`, `9.7.0`.
 ///
-/// # Errors
-/// `Config` for a version older than what is tested.
+/// # Errors `Config` for a version older than the oldest tested.
 fn recognise(version: &str) -> Result<(Server, String)> {
     let (server, shown, oldest) = match version.split_once("-TiDB-v") {
         Some((_, of_tidb)) => (Server::TiDb, of_tidb.split('-').next().unwrap_or(of_tidb), (7, 5)),

@@ -16,10 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorKind, CursorValue};
 
 /// Described again, the column is known for it, and its rows are read in another way.
-pub(super) const NO_ORDER: Problem =
-    Problem::new("a date that is none has no place in the order in which rows are read");
+pub(super) const NO_ORDER: Problem = Problem::new("an invalid date has no place in the order in which rows are read");
 
-/// How one result column is read as a cursor.
+/// The decoder of one result column read as a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CursorDecoder {
     Integer {
@@ -34,7 +33,7 @@ pub(super) enum CursorDecoder {
 }
 
 impl CursorDecoder {
-    /// None if the column cannot carry a cursor of that kind.
+    /// The decoder for a kind of cursor; none if the column cannot carry it.
     pub(super) fn bind(column: &ColumnType, kind: CursorKind) -> Option<Self> {
         match (kind, column.wire()) {
             (CursorKind::Unsigned, Wire::LongLong) => Some(CursorDecoder::Unsigned),

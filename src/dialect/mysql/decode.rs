@@ -29,7 +29,7 @@ pub(super) const TOO_WIDE: Problem = Problem::new("the value is beyond the type 
 const AMBIGUOUS: Problem =
     Problem::new("the wall clock comes twice when daylight saving time ends").unless("dst.overlap=later");
 
-/// How one column's values become record values.
+/// The decoder of one column: from its values to record values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decoder {
     Integer {
@@ -42,7 +42,7 @@ pub(super) enum Decoder {
         signed: bool,
         most: i64,
     },
-    /// BIGINT UNSIGNED into what `unsigned.bigint` says.
+    /// BIGINT UNSIGNED into the type of `unsigned.bigint`.
     UnsignedLong,
     UnsignedDecimal,
     UnsignedText,
@@ -112,7 +112,7 @@ pub(super) enum Decoder {
     },
 }
 
-/// What becomes of a date that is none.
+/// The treatment of a date that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoDate {
     Null,

@@ -27,7 +27,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     let (kind, has_range) = (session.kind, !query.binds.is_empty());
     let explain = kind.explain();
     let rows = match run(session, &format!("{explain} {}", query.sql), query).await {
-        // Who may read a view need not be shown what it is made of.
+        // The right to read a view does not include the right to see its plan.
         Err(error) if is_about_a_view(&error) => {
             let lines = vec![format!("not shown: {error}")];
             return Ok(PlanReport { lines, index_serves: true });
@@ -38,7 +38,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     let mut index_serves = serves(kind, &rows, has_range);
     if !index_serves && let Some(forced) = forced(session, &query.sql).await? {
         for sql in forced {
-            // An index that cannot be forced upon this statement is no verdict.
+            // A statement that cannot be forced to use the index proves nothing.
             if let Ok(rows) = run(session, &format!("{explain} {sql}"), query).await {
                 index_serves |= serves(kind, &rows, has_range);
             }
@@ -47,7 +47,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     Ok(PlanReport { lines, index_serves })
 }
 
-/// The servers' two ways to say that a plan is not for whoever may only read: the plan of a view, or SHOW VIEW.
+/// The servers' two ways to say that the right to read does not include a plan: the plan of a view, or SHOW VIEW.
 fn is_about_a_view(error: &Error) -> bool {
     match number_of(error) {
         Some(1345) => true,
@@ -115,8 +115,7 @@ fn line(row: &MySqlRow, kind: Server) -> String {
     parts.join(" ")
 }
 
-/// Whether a plan of one table needs no full scan and no sort, and if something is bound, its range is
-/// one of an index.
+/// True if a plan of one table needs no full scan and no sort, and if something is bound, its range is one of an index.
 fn serves(kind: Server, rows: &[MySqlRow], has_range: bool) -> bool {
     if kind == Server::TiDb {
         let plan: Vec<String> = rows.iter().map(|row| line(row, kind)).collect();

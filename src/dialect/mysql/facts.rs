@@ -1,4 +1,4 @@
-//! How ids are handed out and whether an update moves a timestamp: what a column is worth as a cursor.
+//! Facts about cursor columns: how ids are handed out and whether an update moves a timestamp.
 
 use super::super::statement::Doing;
 use super::server::Server;
@@ -54,7 +54,7 @@ pub(super) async fn cursor_facts(session: &mut Session, id: &TableId, columns: &
 async fn tidb_facts(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<CursorFact>> {
     let table = id.parts().map(back_quoted).collect::<Vec<_>>().join(".");
     let rows = match session.rows(&format!("show create table {table}"), &[], Doing::Describe).await {
-        // A view, which is shown only to those who may see how it is made; it hands out no ids.
+        // A view, whose definition is shown only with SHOW VIEW; it hands out no ids.
         Err(error) if error.kind() == ErrorKind::Privilege => return Ok(Vec::new()),
         rows => rows?,
     };
@@ -89,7 +89,7 @@ async fn tidb_facts(session: &mut Session, id: &TableId, columns: &[String]) -> 
 
 /// The last id handed out, also if its row is gone.
 pub(super) async fn last_id(session: &mut Session, id: &TableId, column: &str) -> Result<Option<i64>> {
-    // The statistics of MySQL are a day old unless it is told otherwise; the others know no such variable.
+    // MySQL's statistics may be a day old unless this is set; the others have no such variable.
     if session.kind == Server::MySql {
         session.rows("set session information_schema_stats_expiry = 0", &[], Doing::Describe).await?;
     }
@@ -100,6 +100,6 @@ pub(super) async fn last_id(session: &mut Session, id: &TableId, column: &str) -
     let catalog = id.catalog.as_deref().unwrap_or_default();
     let rows = session.rows(sql, &[catalog, &id.name, column], Doing::Describe).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    // It is the next one; zero where a server of TiDB has not handed out any.
+    // The next id; zero where a server of TiDB has not handed out any.
     Ok(text(row, 0)?.and_then(|next| next.parse::<i64>().ok()).filter(|next| *next > 0).map(|next| next - 1))
 }

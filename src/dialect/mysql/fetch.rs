@@ -94,7 +94,8 @@ fn described(column: &ColumnDefinition) -> ColumnType {
     }
 }
 
-/// Other types of a query's columns are read than described: an expression has the type of its present values.
+/// True for a query, whose columns may have other types than described: an expression has the type of its present
+/// values.
 fn is_query(page: Page<'_>) -> bool {
     matches!(page.definition.relation, Relation::Query(_))
 }

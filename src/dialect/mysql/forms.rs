@@ -57,7 +57,7 @@ impl ColumnType {
             forms.insert(0, DriverForm { field_type: Some(widest), because: "which holds all its values".to_owned() });
         }
         if case == DriverCase::Uuid && types.unsupported != Unsupported::Skip {
-            // What drivers leave out is delivered all the same, as other types that they do not know.
+            // Columns that drivers leave out are delivered all the same, as other types that they do not know are.
             match forms.iter().position(|form| form.field_type.is_some()) {
                 Some(delivered) => forms.swap(0, delivered),
                 None => return Vec::new(),

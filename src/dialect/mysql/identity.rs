@@ -1,5 +1,5 @@
-//! Which server answers, such that a copy restored elsewhere is another one; and whose transactions it has executed, such
-//! that a promoted replica is known by those of the server it has replaced.
+//! The identity of the server, by which a copy restored elsewhere is another one; and the origins of the transactions
+//! it has executed, by which a promoted replica is known for the server it has replaced.
 
 use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlConnection;

@@ -23,11 +23,11 @@ struct Shown {
     ids: Vec<String>,
 }
 
-/// A TRUNCATE gives a table another id and leaves the time it was made; all else that gives it another id (OPTIMIZE, ALTER,
-/// DROP and CREATE, a swap of two tables) changes that too. InnoDB shows its ids to who has PROCESS; to others the time has
-/// to do.
+/// A TRUNCATE gives a table another id and leaves the time it was made; all else that gives it another id (OPTIMIZE,
+/// ALTER, DROP and CREATE, a swap of two tables) changes that too. InnoDB shows its ids with the privilege PROCESS; to
+/// others the time has to do.
 pub(super) async fn of(session: &mut Session, tables: &[Counted]) -> Result<Vec<Option<Incarnation>>> {
-    // The statistics of MySQL are a day old unless it is told otherwise; the others know no such variable.
+    // MySQL's statistics may be a day old unless this is set; the others have no such variable.
     if session.kind == Server::MySql && !session.notes.fresh_statistics {
         session.run("set session information_schema_stats_expiry = 0").await?;
         session.notes.fresh_statistics = true;
@@ -100,7 +100,7 @@ fn inner_name((schema, name): (&str, &str)) -> Option<String> {
     Some(format!("{}/{}", encoded(schema)?, encoded(name)?))
 }
 
-/// One statement: of each table when it was made, what id comes next and, on TiDB, its own id; then the ids of the engine.
+/// One statement: the time of creation of each table, its next id and, on TiDB, its own id; then the ids of the engine.
 /// A table made within these seconds has no time yet that would tell it from one made just before.
 fn question(kind: Server, names: &[(&str, &str)], of_engine: bool) -> (String, Vec<String>) {
     let mut by_schema: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -21,11 +21,12 @@ pub(super) struct Keys {
 /// A part of an index.
 #[derive(Debug, Clone)]
 struct Part {
-    /// None for an expression.
+    /// The column; none for an expression.
     column: Option<String>,
-    /// It is of an index that is used, ascending, and the whole column.
+    /// True if it is of an index that is used, ascending, and the whole column.
     in_order: bool,
-    /// The index keeps it unique together with its other parts: it is used and unique, the column whole and NOT NULL.
+    /// True if the index keeps it unique together with its other parts: it is used and unique, the column whole and NOT
+    /// NULL.
     is_unique: bool,
 }
 

@@ -45,7 +45,7 @@ use sqlx::Connection;
 
 use self::server::Server;
 use self::session::{GRACE, Session};
-use super::connection::{PastReads, SourceConnection, Transactions};
+use super::connection::{PastReads, SourceConnection};
 use super::kind::{Dialect, DocumentedType};
 use super::syntax::SqlSyntax;
 use super::vigil::Vigil;
@@ -97,10 +97,6 @@ dialect!(MariaDb, "mariadb", Server::MariaDb);
 dialect!(TiDb, "tidb", Server::TiDb);
 
 impl SourceConnection for Session {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        Some(self)
-    }
-
     fn past_reads(&mut self) -> Option<&mut dyn PastReads> {
         if self.kind == Server::TiDb { Some(self) } else { None }
     }

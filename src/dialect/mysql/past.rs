@@ -1,6 +1,6 @@
-//! TiDB as of a time. A time of the cluster is whole milliseconds and a counter; what is read as of its first moment is
-//! all that was committed until then. A row may still get an earlier time of commit than one that was read as of, if
-//! it is written to a range of keys that nobody has read as of that time: what was read stays, what was not may grow.
+//! TiDB as of a time. A time of the cluster is whole milliseconds and a counter; a read as of its first moment has all
+//! that was committed until then. A row may still get an earlier time of commit than one that was read as of, if it is
+//! written to a range of keys that nobody has read as of that time: ranges that were read stay, others may grow.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use super::session::{Session, text};
 use crate::error::{Error, Result};
 use crate::model::{Micros, PastView, micros_of};
 
-/// A commit in one phase, or with the second one in the background, takes its time before it is to be seen: who reads as
-/// of now may be ahead of it, and one that was seen was by some 10 ms. (So it is with unistore. Storage that keeps the
-/// time of the last read of each range, as TiKV does, gives such a commit a later time.)
+/// A commit in one phase, or with the second one in the background, is visible a moment after its time: a read as of
+/// now may be ahead of it, in one observed case by some 10 ms. (So it is with unistore. Storage that keeps the time of
+/// the last read of each range, as TiKV does, gives such a commit a later time.)
 const SETTLED: Duration = Duration::from_millis(500);
-/// What is about to be forgotten is taken for forgotten: it takes a moment to read it.
+/// The time before the end of history within which it is taken for forgotten: reading takes a moment.
 const MARGIN: Micros = 10_000_000;
 
 pub(super) async fn begin(session: &mut Session, as_of: Option<Micros>) -> Result<PastView> {

@@ -1,4 +1,4 @@
-//! Roles that are granted to an account and not active in its sessions: what they may read is denied all the same.
+//! Roles that are granted to an account and not active in its sessions: their rights are denied all the same.
 
 use sqlx::mysql::MySqlConnection;
 
@@ -7,9 +7,9 @@ use super::super::vigil::Vigil;
 use super::session::{answered, text};
 use crate::error::Result;
 
-/// What would make the roles of the account active; none if it has none, or one is active.
+/// The statement that would make the roles of the account active; none if it has none, or one is active.
 pub(super) async fn inactive(connection: &mut MySqlConnection, vigil: &Vigil) -> Option<String> {
-    // Whatever is not found out leaves the advice a general one.
+    // On any error the advice stays a general one.
     found(connection, vigil).await.ok().flatten()
 }
 

@@ -1,4 +1,4 @@
-//! The servers of the family, and what differs between them in a session.
+//! The servers of the family, and the differences of their sessions.
 
 use crate::model::drivers::{DriverParameters, Maker};
 
@@ -27,12 +27,12 @@ pub(super) struct Quirks {
     pub(super) maker: Maker,
     /// Parameters of the URL by which drivers differ.
     pub(super) parameters: DriverParameters,
-    /// Drivers see a digit more in an unsigned decimal of TiDB.
+    /// True if drivers see a digit more in an unsigned decimal of TiDB.
     pub(super) unsigned_decimals_are_wider: bool,
     /// `yearIsDateType`, true by default.
     pub(super) year_is_date: bool,
     /// `blobsAreStrings`.
     pub(super) blobs_are_strings: bool,
-    /// TiDB's vectors have a text form only.
+    /// True if TiDB's vectors have a text form only.
     pub(super) vectors_are_text: bool,
 }

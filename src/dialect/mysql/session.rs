@@ -1,4 +1,4 @@
-//! An open session: its parts, what it remembers between calls, and how it is put in order before a call.
+//! An open session: its parts, its state between calls, and its preparation before a call.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Micros, Relation};
 use crate::zone::Zone;
 
-/// How long a goodbye may take.
+/// The longest time for a goodbye.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// One open session.
@@ -33,11 +33,11 @@ pub(super) struct Session {
     pub(super) database: Option<String>,
     pub(super) types: ColumnTypes,
     pub(super) quirks: Quirks,
-    /// Only the database of the URL is listed.
+    /// True if only the database of the URL is listed.
     pub(super) current_database_only: bool,
     /// `@@auto_increment_increment`, which sessions have from the server.
     pub(super) id_step: u64,
-    /// The server only follows another one.
+    /// True if the server only follows another one.
     pub(super) replica: bool,
     pub(super) vigil: Vigil,
     pub(super) zone: ZoneState,
@@ -46,15 +46,15 @@ pub(super) struct Session {
     pub(super) _farewell: Farewell,
 }
 
-/// Stands among the names of columns with broken dates for one that is hidden in the result.
+/// The name, among those of columns with broken dates, of one that is hidden in the result.
 pub(super) const OF_HIDDEN: &str = "";
 
 /// State of the session that outlives a call.
 #[derive(Default)]
 pub(super) struct Notes {
-    /// Prepared statements no longer fit the tables.
+    /// True if prepared statements no longer fit the tables.
     pub(super) stale: bool,
-    /// A transaction was left open by a call that did not come to its end.
+    /// True if a transaction was left open by a call that did not come to its end.
     pub(super) open_transaction: bool,
     /// A transaction is open that reads the database as of this time.
     pub(super) past: Option<Micros>,
@@ -68,9 +68,9 @@ pub(super) struct Notes {
     pub(super) exceeding: HashMap<Relation, HashSet<String>>,
     /// The column types of queries with user variables.
     pub(super) variables: HashMap<Relation, Variables>,
-    /// The catalog's statistics are made anew when they are asked for.
+    /// True if the catalog's statistics are made anew when they are asked for.
     pub(super) fresh_statistics: bool,
-    /// InnoDB does not show the ids of its tables to the account.
+    /// True if InnoDB does not show the ids of its tables to the account.
     pub(super) hides_engine: bool,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct ZoneState {
     pub(super) name: String,
     /// The same as a zone; for `SYSTEM` one that the server's clock agrees with.
     pub(super) zone: Zone,
-    /// It is `+00:00` now.
+    /// True if it is `+00:00` now.
     pub(super) is_utc: bool,
     /// The name of the server's own when it was connected to; sessions begin in it.
     pub(super) global: String,

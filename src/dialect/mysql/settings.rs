@@ -1,9 +1,9 @@
-//! What a session is set to, so that nothing that a server says for its sessions (`SET GLOBAL`, `init_connect`) changes
-//! what is read or how long a transaction lives. Set in one round trip after the start, and read back: a proxy may
-//! swallow it.
+//! Settings of a session, so that no default of a server (`SET GLOBAL`, `init_connect`) changes the rows that are read
+//! or the life of a transaction. Set in one round trip after the start, and read back: a proxy may swallow it.
 //!
-//! Left to the server is what an expression means to every other client, too: `sql_mode` but for the padding of values,
-//! the zone of queries, `div_precision_increment`, `group_concat_max_len`, languages; and what only costs time.
+//! Left to the server are the settings that give an expression its meaning to every other client, too: `sql_mode` but
+//! for the padding of values, the zone of queries, `div_precision_increment`, `group_concat_max_len`, languages; and
+//! those that only cost time.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// A variable of the session.
 struct Variable {
     name: &'static str,
-    /// What it is set to, as SQL.
+    /// Its value, as SQL.
     set_to: &'static str,
     /// The same as the server shows it.
     shown: &'static str,
-    /// Why a user may not set it to something else; empty if he may.
+    /// The reason why a user may not set it to something else; empty if that is allowed.
     relied_on: &'static str,
 }
 
@@ -40,12 +40,12 @@ impl Variable {
 
 const ALL: &str = "18446744073709551615";
 const ONE_VIEW: &str = "every poll would read the same old view, and the open transaction would block ALTER TABLE";
-const PAST: &str = "what is read would be of the past";
+const PAST: &str = "rows would be read as of the past";
 const LEFT_OUT: &str = "rows would be left out";
 
-/// In an order in which they can be set. Those that a server does not know are not asked for.
+/// The variables, in an order in which they can be set. A server is not asked for those that it does not know.
 const VARIABLES: &[Variable] = &[
-    // How long a transaction lives.
+    // The life of a transaction.
     variable("autocommit", "1", "ON").relied_on(ONE_VIEW),
     variable("completion_type", "'NO_CHAIN'", "NO_CHAIN").relied_on(ONE_VIEW),
     // Nothing stays open while idle, but for a process that is stopped in the middle.
@@ -53,7 +53,7 @@ const VARIABLES: &[Variable] = &[
     variable("idle_readonly_transaction_timeout", "0", "0"),
     variable("idle_write_transaction_timeout", "0", "0"),
     variable("tidb_idle_transaction_timeout", "300", "300"),
-    // Which rows are found.
+    // The rows that a statement finds.
     variable("sql_select_limit", ALL, ALL).relied_on(LEFT_OUT),
     variable("max_join_size", ALL, ALL),
     variable("sql_big_selects", "1", "ON"),
@@ -65,9 +65,9 @@ const VARIABLES: &[Variable] = &[
     variable("tidb_low_resolution_tso", "0", "OFF"),
     variable("tidb_read_consistency", "'strict'", "strict").relied_on("rows would be read before they are committed"),
     variable("use_secondary_engine", "'ON'", "ON"),
-    // In which order: a sort looks at no more bytes than these.
+    // The order of rows: a sort looks at no more bytes than these.
     variable("max_sort_length", "1024", "1024").relied_on("keys would be out of order"),
-    // How the catalog speaks.
+    // The form of the catalog's answers.
     variable("sql_quote_show_create", "1", "ON"),
     variable("show_gipk_in_create_table_and_information_schema", "1", "ON"),
 ];
@@ -75,7 +75,8 @@ const VARIABLES: &[Variable] = &[
 /// A session is closed by the server after so many seconds without a statement.
 const PATIENT: u64 = 28_800;
 
-/// What has to be first: under a limit of rows the server would not even show its version and its variables.
+/// The first statement of a session: under a limit of rows the server would not even show its version and its
+/// variables.
 pub(super) async fn make_readable(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<()> {
     let sql = format!("set autocommit = 1, sql_select_limit = {ALL}, max_join_size = {ALL}, sql_big_selects = 1");
     answered(vigil, Doing::Connect, sqlx::raw_sql(statement(&sql)).execute(connection)).await.map(|_| ())
@@ -120,7 +121,7 @@ pub(super) async fn apply(
     }
 }
 
-/// The session's present values of what is looked after here.
+/// The session's present values of the variables of this file.
 async fn present(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<BTreeMap<String, String>> {
     let names = VARIABLES.iter().map(|variable| variable.name).chain(["wait_timeout", "sql_mode"]);
     let names: Vec<String> = names.map(single_quoted).collect();
@@ -131,8 +132,7 @@ async fn present(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<BTre
     rows.iter().map(pair).collect()
 }
 
-/// The statements that make the session what it should be. Nothing is written in it, and no statement outlives its
-/// limit.
+/// The statements that set the session's variables. Nothing is written in it, and no statement outlives its limit.
 fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, String>, own: &[String]) -> Vec<String> {
     let mut values: Vec<String> = Vec::new();
     for Variable { name, set_to, shown, .. } in VARIABLES {
@@ -140,7 +140,7 @@ fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, Str
             values.push(format!("{name} = {set_to}"));
         }
     }
-    // A pass may take as long as it takes; what says nothing is found out by looking (`vigil`).
+    // No limit on a statement's time: a silent one is found by asking the server (`vigil`).
     values.push(match kind {
         Server::MariaDb => "max_statement_time = 0".to_owned(),
         Server::MySql | Server::TiDb => "max_execution_time = 0".to_owned(),
@@ -154,7 +154,7 @@ fn assignments(source: &SourceSpec, kind: Server, present: &BTreeMap<String, Str
     {
         values.push(format!("wait_timeout = {PATIENT}"));
     }
-    // It changes values, and only those that were read in some ways.
+    // The mode changes values, and only of columns that are read in some ways.
     let modes: Vec<&str> = present.get("sql_mode").map_or("", String::as_str).split(',').collect();
     if modes.contains(&PADDING) && !is_among(own, "sql_mode") {
         let others: Vec<&str> = modes.into_iter().filter(|mode| *mode != PADDING).collect();
@@ -200,7 +200,7 @@ fn refuse_what_is_relied_on(own: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a value as a user writes it is ours.
+/// True if a value as a user writes it is ours.
 fn means(value: &str, variable: &Variable) -> bool {
     let plain = |value: &str| match value.trim_matches(['\'', '"']).to_ascii_lowercase().as_str() {
         "on" | "true" => "1".to_owned(),

@@ -1,7 +1,7 @@
-//! Start times of open transactions, and what is known of them between two looks. What the server shows is when a
-//! transaction began in the engine; but its first statement has taken its time before, and may have waited for a lock of the
-//! table in between. So a transaction that was not there at the last look counts from that look on, or from the statement its
-//! session was running then without one. Lives as long as the session; pure.
+//! Start times of open transactions, followed from look to look. The server shows when a transaction began in the
+//! engine; but its first statement has taken its time before, and may have waited for a lock of the table in between.
+//! So a transaction that was not there at the last look counts from that look on, or from the statement its session was
+//! running then without one. Lives as long as the session; pure.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use crate::model::{Micros, OpenTransaction};
 #[derive(Default)]
 pub(super) struct Writers {
     pub(super) sight: Option<Sight>,
-    /// They could be seen by this session: an empty list would be believed.
+    /// True if this session could see them: an empty list would be believed.
     pub(super) promised: bool,
     pub(super) starts: Starts,
 }
@@ -25,46 +25,47 @@ pub(super) enum Sight {
     Engine,
     /// The list of a TiDB cluster.
     Cluster,
-    /// Nothing: why, and what would change that.
+    /// Nothing, with the reason and the remedy.
     Nothing { why: &'static str, raise: String },
 }
 
-/// Somebody who writes, or may.
+/// A session that writes, or may.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Seen {
     /// The session.
     pub(super) connection: u64,
     /// The transaction, as long as it is open; none for a statement that has not begun one yet.
     pub(super) transaction: Option<String>,
-    /// When the server has it begin.
+    /// The begin of the transaction, as the server has it.
     pub(super) began: Option<Micros>,
-    /// Since when its session's statement is running, where that is seen.
+    /// The start of its session's statement, where that is seen.
     pub(super) statement: Option<Micros>,
-    /// Who that is.
+    /// Its user and session.
     pub(super) holder: String,
 }
 
-/// What the last look has shown.
+/// The open transactions and statements of the last look.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     clock: Option<Micros>,
-    /// Lower bounds of what a transaction may write.
+    /// Lower bounds of the times that a transaction may write.
     transactions: HashMap<String, Option<Micros>>,
-    /// Since when a session's statement was running without a transaction.
+    /// The start of each session's statement that ran without a transaction.
     statements: HashMap<u64, Option<Micros>>,
     /// The sessions that ran nothing.
     asleep: HashSet<u64>,
 }
 
 impl Starts {
-    /// Whether nothing was looked at before.
+    /// True if nothing was looked at before.
     pub(super) fn is_first(&self) -> bool {
         self.clock.is_none()
     }
 
-    /// Takes in what is open by this clock, which was read before, and the sessions that run nothing, where that is seen.
+    /// Takes in the open transactions by this clock, which was read before, and the sessions that run nothing, where
+    /// that is seen.
     pub(super) fn take(&mut self, clock: Micros, seen: Vec<Seen>, asleep: HashSet<u64>) -> Vec<OpenTransaction> {
-        // A clock that was set back gives its times to newcomers.
+        // After the clock was set back, new transactions get earlier times.
         let newcomer = self.clock.map(|last| last.min(clock));
         let (mut transactions, mut statements) = (HashMap::new(), HashMap::new());
         let mut open = Vec::with_capacity(seen.len());
@@ -143,7 +144,7 @@ mod tests {
         let open = vec![seen(1, Some("a"), 290), seen(2, Some("b"), 291)];
         assert_eq!(bounds(&mut starts, 300, open), [Some(30), Some(190)]);
         assert_eq!(bounds(&mut starts, 400, vec![seen(1, Some("a2"), 390)]), [Some(300)], "the next one is another");
-        // One that is tried again is another transaction of the same statement.
+        // A retry is another transaction of the same statement.
         let again = Seen { statement: Some(310), ..seen(1, Some("a3"), 490) };
         assert_eq!(bounds(&mut starts, 500, vec![again]), [Some(310)]);
     }

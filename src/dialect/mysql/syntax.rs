@@ -1,5 +1,4 @@
-//! How the family writes SQL. One way for all three servers, so that a plan does not depend on which of
-//! them answers.
+//! The SQL syntax of the family. One for all three servers, so that a plan does not depend on which of them answers.
 
 use super::super::calendar::{MICROS_PER_DAY, days_from_civil};
 use super::super::syntax::{LeastTime, Mixed, SqlSyntax};

@@ -50,7 +50,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     support.is_table = text(row, 0)?.is_some_and(|kind| kind.eq_ignore_ascii_case("BASE TABLE"));
     if session.kind == Server::TiDb {
         support.past = Ability::yes();
-        // What hands out the ids of a view is not seen.
+        // The source of a view's ids is not known.
         if id.is_some() && support.is_table {
             support.ids_kept = ids_of_tidb(session, table).await?;
         }
@@ -60,7 +60,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
         }
         return Ok(support);
     }
-    // What began since the last look counts from there.
+    // A transaction that began since the last look counts from that look.
     support.head_start = Duration::from_millis(200);
     match text(row, 1)? {
         Some(engine) if engine.eq_ignore_ascii_case("InnoDB") => {}
@@ -77,7 +77,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     Ok(support)
 }
 
-const OTHER_ENGINES: &str = "what it reads of tables whose engine is not InnoDB";
+const OTHER_ENGINES: &str = "rows of tables whose engine is not InnoDB";
 
 fn add(ability: &mut Ability, more: &str) {
     if let Ability::Yes { but } = ability {

@@ -1,6 +1,5 @@
-//! The types of the MySQL family: what a column is (from the catalog or from a result), which field type
-//! it becomes (`querying.md`, 10.2), how it can serve as a cursor, and which form its values have on the
-//! wire.
+//! The types of the MySQL family: the type of a column (from the catalog or from a result), the field type it becomes
+//! (`querying.md`, 10.2), how it can serve as a cursor, and which form its values have on the wire.
 
 use sqlx::mysql::MySqlTypeInfo;
 
@@ -19,9 +18,9 @@ struct TypeRow {
     /// As `information_schema.columns.data_type` has it; with parentheses or more words an example for the page.
     name: &'static str,
     kind: Kind,
-    /// Whose page shows it.
+    /// The servers whose page shows it.
     servers: &'static [Server],
-    /// Where rowtide differs from Kafka Connect's source.
+    /// The difference from Kafka Connect's source.
     note: &'static str,
 }
 
@@ -133,7 +132,7 @@ pub(super) struct ColumnType {
 }
 
 impl ColumnType {
-    /// Of `information_schema.columns.column_type`: `decimal(10,2) unsigned zerofill`.
+    /// The type of `information_schema.columns.column_type`: `decimal(10,2) unsigned zerofill`.
     pub(super) fn of_catalog(column_type: &str) -> Self {
         let lower = column_type.to_ascii_lowercase();
         let word_end = lower.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(lower.len());
@@ -157,7 +156,7 @@ impl ColumnType {
         }
     }
 
-    /// Of a result column; how many digits a number has after the point is not known from it.
+    /// The type of a result column, which does not tell the digits of a number after the point.
     pub(super) fn of_result(info: &MySqlTypeInfo) -> Self {
         let shape = Shape::of(info);
         let kind = shape.kind();
@@ -178,7 +177,7 @@ impl ColumnType {
         }
     }
 
-    /// What values of a column that is selected as it is have on the wire.
+    /// The wire form of values of a column that is selected as it is.
     pub(super) fn wire(&self) -> Wire {
         match self.kind {
             Kind::TinyInt => Wire::Tiny,
@@ -193,7 +192,7 @@ impl ColumnType {
         }
     }
 
-    /// Whether a result column of this type is what the catalog calls `other`. A result tells less: all that is
+    /// True if a result column of this type is one that the catalog calls `other`. A result tells less: all that is
     /// text is one type to it, and so is all that is bytes.
     pub(super) fn reads_as(&self, other: &Self) -> bool {
         let class = |kind| match kind {
@@ -205,15 +204,15 @@ impl ColumnType {
         class(self.kind) == class(other.kind) && (self.wire() == Wire::Bytes || self.unsigned == other.unsigned)
     }
 
-    /// Whether a result column of this type can be read for one of a query that is `other` by the query's own account.
-    /// MySQL and its relatives make integers of other widths of some expressions in a derived table, and an integer of a
-    /// user variable that was a double before it had a value.
+    /// True if a result column of this type can be read for one of a query that is `other` by the query's own account.
+    /// MySQL and its relatives make integers of other widths of some expressions in a derived table, and an integer of
+    /// a user variable that was a double before it had a value.
     pub(super) fn stands_for(&self, other: &Self) -> bool {
         let is_integer = |of: &Self| matches!(of.wire(), Wire::Tiny | Wire::Short | Wire::Long | Wire::LongLong);
         is_integer(self) && self.kind != Kind::Year && (is_integer(other) || other.kind == Kind::Double)
     }
 
-    /// Whether a result column of text can be read for one of bytes: in a derived table MySQL makes a text of a user
+    /// True if a result column of text can be read for one of bytes: in a derived table MySQL makes a text of a user
     /// variable that nobody has set.
     pub(super) fn is_text_of_bytes(&self, other: &Self) -> bool {
         self.kind == Kind::Text && other.kind == Kind::Bytes
@@ -328,12 +327,12 @@ impl ColumnType {
         }
     }
 
-    /// How many a set has; they hold no comma.
+    /// The number of a set's labels, which hold no comma.
     fn labels(&self) -> usize {
         self.name.matches(',').count() + 1
     }
 
-    /// How the column can serve as a cursor. `instants`: the session reads TIMESTAMP columns in UTC.
+    /// The kind of cursor the column can serve as. `instants`: the session reads TIMESTAMP columns in UTC.
     pub(super) fn cursor(&self, instants: bool) -> Option<CursorKind> {
         match self.kind {
             Kind::TinyInt | Kind::SmallInt | Kind::MediumInt | Kind::Int | Kind::Year => Some(CursorKind::Integer),

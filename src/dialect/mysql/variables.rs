@@ -1,5 +1,6 @@
-//! Queries with user variables, whose values change what the server says of a column's type: Kafka Connect registers one
-//! schema before such a query is read for the first time, and another one afterwards. They are refused once that shows.
+//! Queries with user variables, whose values change the column types that the server reports: Kafka Connect registers
+//! one schema before such a query is read for the first time, and another one afterwards. They are refused once that
+//! shows.
 
 use std::collections::HashMap;
 
@@ -23,7 +24,7 @@ pub(super) struct Variables {
     unsettled: Option<String>,
 }
 
-/// Notes how a query is described.
+/// Takes in the description of a query.
 ///
 /// # Errors
 /// `SourceSchema` if the type of a column depends on the value that a user variable has got.

@@ -1,6 +1,7 @@
-//! Which transactions are open: who writes, or may. What serves is found out once for a session, and again when it no
-//! longer does: MySQL's performance_schema; the engine's own list, for MariaDB and where only PROCESS is there; TiDB's
-//! list of its cluster. A list is believed if it shows what must be in it: our own transaction, as of now.
+//! Open transactions: those that write, or may. The view of the server that shows them is found once for a session, and
+//! again when it no longer does: MySQL's performance_schema; the engine's own list, for MariaDB and where only PROCESS
+//! is granted; TiDB's list of its cluster. A list is believed if it shows what must be in it: our own transaction, as
+//! of now.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -33,7 +34,7 @@ const SCHEMA: &str = "
 
 /// The list of the engine is made anew only if nobody has read it for 0.1 s.
 const UNREAD: Duration = Duration::from_millis(120);
-/// How often it is asked.
+/// The number of times it is asked.
 const TRIES: usize = 3;
 
 /// A local time of the server's system in UTC; the earlier one, if its clock has shown it twice.
@@ -41,7 +42,7 @@ const STARTED: &str = "timestampdiff(microsecond, '1970-01-01', if(
     convert_tz(convert_tz(trx_started, 'SYSTEM', '+00:00') - interval 1 hour, '+00:00', 'SYSTEM') = trx_started,
     convert_tz(trx_started, 'SYSTEM', '+00:00') - interval 1 hour, convert_tz(trx_started, 'SYSTEM', '+00:00')))";
 
-/// Whether they can be seen.
+/// The ability to see open transactions.
 pub(super) async fn ability(session: &mut Session) -> Result<Ability> {
     Ok(match sight(session).await? {
         Sight::Schema { prepared: false } => Ability::Yes {
@@ -63,13 +64,13 @@ pub(super) async fn open_transactions(session: &mut Session) -> Result<OpenTrans
         if let Some(open) = look(session, &sight).await? {
             return Ok(open);
         }
-        // It has been switched off, or the right is gone.
+        // The view has been switched off, or the right to it revoked.
         session.writers.sight = None;
     }
     clock_only(session, true).await
 }
 
-/// What shows them, found out at the first time.
+/// The view of the server that shows them, found at the first time.
 async fn sight(session: &mut Session) -> Result<Sight> {
     if let Some(sight) = &session.writers.sight {
         return Ok(sight.clone());
@@ -137,7 +138,7 @@ fn cluster(kind: Server) -> String {
     )
 }
 
-/// Those who write what another server has sent, with its times.
+/// The threads that apply another server's writes, with its times.
 const APPLIER_THREADS: &str = "select 1 from performance_schema.threads
     where name regexp '^thread/sql/(replica|slave)_(sql|worker)$' limit 1";
 const APPLIER_SESSIONS: &str = "select 1 from information_schema.processlist
@@ -147,11 +148,11 @@ async fn unless_applied(session: &mut Session, sight: Sight, appliers: &str) -> 
     if session.rows(appliers, &[], Doing::Describe).await?.is_empty() {
         return Ok(sight);
     }
-    let why = "it also takes what another server has written, and does not show that server's transactions";
+    let why = "it also applies the writes of another server, and does not show that server's transactions";
     Ok(Sight::Nothing { why, raise: "poll that server".to_owned() })
 }
 
-/// Who is in a cluster is told only to those who may see its transactions, too.
+/// The list of a TiDB cluster. Its servers are shown only to accounts that may see their transactions, too.
 async fn find_in_cluster(session: &mut Session) -> Result<Sight> {
     let sql = "select count(*) from information_schema.cluster_info where type = 'tidb'";
     match permitted(session.rows(sql, &[], Doing::Describe).await)? {
@@ -160,7 +161,7 @@ async fn find_in_cluster(session: &mut Session) -> Result<Sight> {
     }
 }
 
-/// None if the account or the server does not let it be asked.
+/// The answer; none if the account or the server does not allow the question.
 fn permitted<T>(answer: Result<T>) -> Result<Option<T>> {
     use ErrorKind::{Config, Privilege, SchemaChanged, SourceRefused, SourceSchema};
     match answer {
@@ -185,7 +186,7 @@ async fn account(session: &mut Session) -> Result<String> {
     Ok(format!("{}@{}", quoted(user), quoted(host)))
 }
 
-/// What is open; none if this no longer shows it.
+/// The open transactions; none if this view no longer shows them.
 async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransactions>> {
     let seen = match sight {
         Sight::Schema { prepared } => permitted(look_at_schema(session, *prepared).await)?.flatten(),
@@ -199,7 +200,7 @@ async fn look(session: &mut Session, sight: &Sight) -> Result<Option<OpenTransac
     }
     let starts = &mut session.writers.starts;
     if !starts.is_first() {
-        // It began in a session, and whoever has seen that knows better.
+        // A prepared transaction began in a session, where an earlier look may have seen it.
         look.prepared.iter_mut().for_each(|prepared| prepared.began = None);
     }
     let sessions = starts.take(look.clock, look.seen, look.asleep);
@@ -213,7 +214,7 @@ async fn clock_only(session: &mut Session, is_stale: bool) -> Result<OpenTransac
     Ok(OpenTransactions { clock: number(&row, 0)?, is_stale, ..OpenTransactions::default() })
 }
 
-/// What one look has shown.
+/// The result of one look.
 #[derive(Default)]
 struct Look {
     clock: Micros,
@@ -224,9 +225,9 @@ struct Look {
     is_stale: bool,
 }
 
-/// None if there is no proof that it shows all of them.
+/// The transactions in performance_schema; none if there is no proof that it shows all of them.
 async fn look_at_schema(session: &mut Session, prepared: bool) -> Result<Option<Look>> {
-    // What is prepared in between is seen twice, not never.
+    // A transaction that is prepared in between is seen twice rather than never.
     let recover = if prepared { "xa recover; " } else { "" };
     let sql = format!(
         "start transaction read only;
@@ -289,7 +290,7 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
             return Ok(look);
         }
         if attempt < TRIES {
-            // Not in step with others who wait.
+            // Not in step with other waiters.
             tokio::time::sleep(UNREAD + Duration::from_millis(fastrand::u64(..200))).await;
         }
     }
@@ -299,7 +300,7 @@ async fn look_at_engine(session: &mut Session) -> Result<Look> {
 /// The sessions and the transactions of a list; none if it is not as of now.
 fn listed(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
     let mut look = Look::default();
-    // Of each session since when its statement runs, and who it is.
+    // Each session's start of its statement, and its name.
     let mut sessions: HashMap<u64, (Option<Micros>, Option<&str>)> = HashMap::new();
     let mut is_fresh = false;
     for row in rows {
@@ -335,7 +336,7 @@ fn listed(kind: Server, rows: &[MySqlRow]) -> Result<Option<Look>> {
                 let (began, holder) = (optional(row, 4)?, holder(connection, who));
                 look.seen.push(Seen { connection, transaction, began, statement: since, holder });
             }
-            // It has not written, and what it is running counts by itself.
+            // The session has not written; its running statement is counted separately.
             Some("idle") => {}
             _ => return Ok(None),
         }
@@ -383,7 +384,7 @@ fn recovered(row: &MySqlRow) -> Result<OpenTransaction> {
     Ok(OpenTransaction { name, holder: Some(prepared(&id)), began: None })
 }
 
-/// The earliest start of what began that many seconds before the present one, as MySQL counts.
+/// The earliest start of a statement that began that many seconds before the present one, as MySQL counts.
 fn before(clock: Micros, seconds: i64) -> Micros {
     (clock.div_euclid(1_000_000) - seconds) * 1_000_000
 }

@@ -1,4 +1,4 @@
-//! The zone of the session: what Kafka Connect's driver would see, and what rowtide sets for tables.
+//! The zone of the session: the one that Kafka Connect's driver would see, and the one that rowtide sets for tables.
 
 #![expect(clippy::disallowed_methods, reason = "the year decides which zones differ by now")]
 
@@ -52,7 +52,7 @@ async fn system_zone(connection: &mut MySqlConnection, vigil: &Vigil) -> Result<
     Ok(candidates.that_agree(&fine, &offsets).zone())
 }
 
-/// How many seconds the session's wall clocks are ahead of UTC at some instants.
+/// The offsets from UTC of the session's wall clocks at some instants, in seconds.
 async fn offsets_at(connection: &mut MySqlConnection, vigil: &Vigil, instants: &[DateTime<Utc>]) -> Result<Vec<i32>> {
     let offset = |at: &DateTime<Utc>| {
         let at = at.format("%Y-%m-%d %H:%M:%S");
@@ -86,7 +86,7 @@ impl Candidates {
         Self { zones: agreeing(&TZ_VARIANTS, instants, offsets), last: offsets.last().copied().unwrap_or(0) }
     }
 
-    /// Those of them that have these offsets too; all if none has, for the server's tables may be older than ours.
+    /// The candidates that have these offsets too; all if none has, for the server's tables may be older than ours.
     fn that_agree(self, instants: &[DateTime<Utc>], offsets: &[i32]) -> Self {
         let zones = agreeing(&self.zones, instants, offsets);
         if zones.is_empty() { self } else { Self { zones, ..self } }

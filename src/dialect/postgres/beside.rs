@@ -1,5 +1,5 @@
-//! What `pg_stat_activity` says of a session, and cancelling its statement, over another connection. Behind a pooler
-//! the session is that of the present transaction.
+//! `pg_stat_activity` about a session, and cancelling its statement, over another connection. Behind a pooler the
+//! session is that of the present transaction.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::super::way::Way;
 use super::classify::classify;
 use crate::error::{Error, Result};
 
-/// Sessions in the way, and whom those wait for in turn. `$1` is the pid, `$2` a time that tells it from a later
-/// session of that pid.
+/// Sessions that hold the lock, and those that they wait for in turn. `$1` is the pid, `$2` a time that tells it from a
+/// later session of that pid.
 const LOOK: &str = "
     select extract(epoch from pg_postmaster_start_time())::text, a.state, a.wait_event_type, a.wait_event,
       (select string_agg(h.words, ', ') from (
@@ -28,9 +28,9 @@ const LOOK: &str = "
          where a.wait_event_type = 'Lock') as h)
     from (select 1) as one left join pg_catalog.pg_stat_activity a on a.pid = $1 and";
 const CANCEL: &str = "select pg_cancel_backend(a.pid) from pg_catalog.pg_stat_activity a where a.pid = $1 and";
-/// It is the session that was there at that time.
+/// The condition that it is the session of that time.
 const OWN: &str = "a.backend_start < to_timestamp($2) + interval '1 s'";
-/// It is in the transaction of that time.
+/// The condition that it is in the transaction of that time.
 const POOLED: &str = "abs(extract(epoch from a.xact_start)::float8 - $2) < 0.001";
 
 /// A session and a time of its: of its start, or behind a pooler of its transaction's.
@@ -53,12 +53,12 @@ impl Backend {
     }
 }
 
-/// Where to ask.
+/// The other connection's address, and the session that is asked about.
 pub(super) struct Beside {
     way: Way<PgSslMode>,
     options: PgConnectOptions,
     pooled: bool,
-    /// When the server was started, which tells it from others behind the same address.
+    /// The start of the server, which tells it from others behind the same address.
     instance: String,
     backend: Mutex<Option<Backend>>,
 }
@@ -111,7 +111,7 @@ impl Beside {
     }
 }
 
-/// Says goodbye; a server that does not care is not waited for.
+/// Closes the connection politely; a server that does not answer is not waited for.
 async fn done(connection: PgConnection) {
     let _ = tokio::time::timeout(Duration::from_millis(500), connection.close()).await;
 }

@@ -1,4 +1,4 @@
-//! The binary forms of values on the wire, read one by one, and the server's own units of time for what is bound.
+//! The binary forms of values on the wire, read one by one, and the server's own units of time for bound values.
 
 use super::super::calendar::MICROS_PER_DAY;
 use super::super::problem::Problem;
@@ -28,8 +28,8 @@ pub(super) fn finite(bytes: &[u8]) -> Result<Numeric<'_>, Problem> {
     if numeric.is_finite() { Ok(numeric) } else { Err(NOT_FINITE) }
 }
 
-/// From PostgreSQL's microseconds. The infinities are the ends of the range, and nothing else becomes one: the last
-/// thirty years that PostgreSQL knows do not fit.
+/// Unix microseconds from PostgreSQL's. The infinities are the ends of the range, and nothing else becomes one: the
+/// last thirty years that PostgreSQL knows do not fit.
 #[inline]
 pub(super) fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
     match i64::from_be_bytes(fixed(bytes)?) {
@@ -39,7 +39,7 @@ pub(super) fn unix_micros(bytes: &[u8]) -> Result<i64, Problem> {
     }
 }
 
-/// To PostgreSQL's microseconds.
+/// PostgreSQL's microseconds from Unix ones.
 pub(super) fn server_micros(micros: i64) -> i64 {
     match micros {
         i64::MAX | i64::MIN => micros,
@@ -47,7 +47,7 @@ pub(super) fn server_micros(micros: i64) -> i64 {
     }
 }
 
-/// To PostgreSQL's days, of the day an instant lies in.
+/// PostgreSQL's number of the day that an instant lies in.
 pub(super) fn server_days(micros: i64) -> i32 {
     match micros {
         i64::MAX => i32::MAX,

@@ -1,5 +1,5 @@
-//! What there is: the tables, and the columns of one relation. A row of nulls shows order, names and types of its
-//! result; the catalog adds what a result does not tell.
+//! The catalog: the tables, and the columns of one relation. A row of nulls shows order, names and types of its result;
+//! the catalog adds what a result does not tell.
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgArguments, PgColumn, PgRow};
@@ -21,7 +21,7 @@ use crate::model::{
     ColumnDefinition, CursorFact, Field, Incarnation, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys,
 };
 
-/// The table types of pgjdbc and what they are in the catalog.
+/// The table types of pgjdbc and their names in the catalog.
 pub(super) const TABLE_TYPES: &[(&str, &str)] = &[
     ("FOREIGN TABLE", "c.relkind = 'f'"),
     ("MATERIALIZED VIEW", "c.relkind = 'm'"),
@@ -192,7 +192,7 @@ struct CatalogColumn {
     auto_increment: bool,
     /// Its place in the primary key.
     key_position: Option<i32>,
-    /// It is a table's column, not an expression.
+    /// True if it is a table's column, not an expression.
     has_origin: bool,
     /// Its collation, unless that compares by bytes.
     collation: Option<String>,
@@ -233,10 +233,10 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
     define(session, relation, (columns, unique))
 }
 
-const UNNAMED: &str = "the name is not text in UTF-8, or has a character that is none in it: rename the table, or leave it out \
-                       (table.exclude.list, table.blacklist)";
+const UNNAMED: &str = "the name is not text in UTF-8, or has a character without an equivalent in it: rename the \
+                       table, or leave it out (table.exclude.list, table.blacklist)";
 
-/// Whether the name is what is left of one that is not text in UTF-8.
+/// True if the name is the remainder of one that is not text in UTF-8.
 fn is_unnamed(id: &TableId) -> bool {
     id.parts().any(|part| part.contains(char::REPLACEMENT_CHARACTER))
 }
@@ -365,7 +365,7 @@ async fn fill_in_modifiers(session: &mut Session, sql: &str, columns: &mut [Cata
     }
     let sql = format!("explain (verbose, format json) {sql}");
     let call = sqlx::raw_sql(statement(&sql)).fetch_one(&mut session.connection);
-    // Whatever is not found out leaves the column unconstrained.
+    // On any error the column stays unconstrained.
     let Ok(row) = answered(&session.vigil, Doing::Describe, call).await else { return };
     let Some(plan) = row.try_get_raw(0).ok().and_then(|value| Some(value.as_str().ok()?.to_owned())) else { return };
     let Ok(plan) = serde_json::from_str::<serde_json::Value>(&plan) else { return };

@@ -17,7 +17,7 @@ pub(super) struct Charset {
 }
 
 impl Charset {
-    /// Of the database's encoding.
+    /// The characters of a database's encoding.
     pub(super) fn new(encoding: &str) -> Self {
         Self { encoding: encoding.to_owned(), known: HashMap::new() }
     }
@@ -37,7 +37,7 @@ impl Charset {
         Ok(Cow::Owned(text))
     }
 
-    /// A stored text in UTF-8, in which a question mark stands for what has no equivalent.
+    /// A stored text in UTF-8, in which a question mark stands for a character without an equivalent.
     pub(super) fn shown(&self, stored: &[u8]) -> String {
         let shown = self.characters(stored).map(|character| match self.text(character) {
             Ok(text) => text,
@@ -55,7 +55,7 @@ impl Charset {
         })
     }
 
-    /// How many bytes a character has, by its first one. Every encoding of a database has ASCII as it is.
+    /// The number of bytes of a character, by its first one. Every encoding of a database has ASCII as it is.
     fn length(&self, first: u8) -> usize {
         match (self.encoding.as_str(), first) {
             (_, 0..=0x7f) => 1,

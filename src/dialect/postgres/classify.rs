@@ -25,13 +25,13 @@ impl fmt::Display for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// Whether it is PostgreSQL that has spoken.
+/// True if it is an error of PostgreSQL itself.
 pub(super) fn is_of_server(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<ServerError>())
 }
 
-/// Whether the server could not convert a character between the database's encoding and UTF-8, or found one that is none
-/// of its encoding.
+/// True if the server could not convert a character between the database's encoding and UTF-8, or found one that is
+/// none of its encoding.
 pub(super) fn is_inconvertible(error: &Error) -> bool {
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<ServerError>());
     cause.is_some_and(|cause| matches!(cause.code.as_str(), "22P05" | "22021"))
@@ -66,8 +66,8 @@ pub(super) fn classify(error: sqlx::Error, doing: Doing) -> Error {
     }
 }
 
-/// What went wrong before the session was open, by the driver's own words. It has passwords and SCRAM; other methods do
-/// not come by waiting.
+/// The error of a session that could not be opened, by the driver's own words. It has passwords and SCRAM; other
+/// methods do not come by waiting.
 fn handshake(message: String) -> Error {
     let behind = |words: &'static str| message.split_once(words).map(|(_, rest): (_, &str)| rest);
     let number = behind("unknown authentication method: ").and_then(|rest| rest.split(' ').next());
@@ -104,7 +104,7 @@ fn wrong_method(method: &str) -> Error {
 /// has one language.
 const REVALIDATION: &str = "RevalidateCachedQuery";
 
-/// Where the server refuses SCRAM without channel binding.
+/// The server's routine that refuses SCRAM without channel binding.
 const SCRAM: &str = "scram_init";
 
 fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) -> Error {
@@ -151,18 +151,18 @@ fn server_error(code: &str, routine: Option<&str>, message: &str, doing: Doing) 
     }
 }
 
-/// What may pass by itself: the statement is tried again. Closed: every other error that has no kind of its own ends
-/// the table with the server's words.
+/// Errors that may pass by themselves: the statement is tried again. Closed: every other error that has no kind of its
+/// own ends the table with the server's words.
 const PASSES: &[&[&str]] = &[
-    // Rolled back for the sake of others: serialization, unknown completion, deadlock; a conflict with recovery.
+    // Rolled back: serialization failure, unknown completion, deadlock; a conflict with recovery.
     &["40001", "40003", "40P01"],
-    // A lock that was not to be had in time, an object in use; cancelled, or out of its time.
+    // A lock that was not granted in time, an object in use; cancelled, or over a time limit.
     &["55P03", "55006", "57014", "57000"],
-    // Out of disk, memory, or what else is configured.
+    // Out of disk, memory, or another configured resource.
     &["53000", "53100", "53200", "53400"],
     // The system below the server; a snapshot that has become too old.
     &["58000", "58030", "72000"],
-    // Internal: a statement that met the drop or the change of what it reads.
+    // Internal: a statement that met the drop or the change of a table it reads.
     &["XX000"],
     // A server behind a foreign table that does not answer.
     &["HV00N"],
@@ -175,7 +175,7 @@ fn kind(code: &str, routine: Option<&str>, doing: Doing) -> ErrorKind {
         "42601" | "25006" | "3D000" | "3F000" | "42704" | "55P02" => ErrorKind::Config,
         "0A000" if routine == Some(REVALIDATION) => ErrorKind::SchemaChanged,
         "42P01" | "42703" | "42804" | "42883" | "42846" => missing,
-        // The session is not what it was thought to be: another one behind a pooler.
+        // The session is another one than before, behind a pooler.
         "26000" | "42P05" | "34000" | "25P02" => ErrorKind::Unreachable,
         "57014" => ErrorKind::TimeLimit,
         "22023" if doing == Doing::Connect => ErrorKind::Config,

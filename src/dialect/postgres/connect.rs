@@ -1,5 +1,5 @@
-//! Opens a session: pgjdbc's parameters (`connector-config.md`, 12.2) become the driver's options, hosts
-//! are tried in order, and the server is asked what it is.
+//! Opens a session: pgjdbc's parameters (`connector-config.md`, 12.2) become the driver's options, hosts are tried in
+//! order, and the server is asked for its version and role.
 
 #![expect(clippy::disallowed_methods, reason = "libpq's place for the certificate is below HOME")]
 
@@ -110,7 +110,7 @@ async fn search(source: &SourceSpec, settings: &Settings, per_host: Duration, si
                 Fit::Rather if second_choice.is_none() => second_choice = Some(session),
                 _ => {}
             },
-            // Only a server that cannot be reached is a reason to ask the next one.
+            // Only an unreachable server is a reason to try the next one.
             Err(error) if error.kind() == ErrorKind::Unreachable => {
                 failure = error.with("host", format!("{host}:{port}"));
             }
@@ -186,13 +186,13 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
         let way = Way { host: host.to_owned(), port, mode, trust: trust.clone() };
         let mut result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         if !pooled && result.as_ref().err().is_some_and(may_refuse_options) {
-            // If it was something else, that is still there without them.
+            // Another cause shows again without the settings.
             pooled = true;
             result = way.connect(with_settings(base.clone(), settings, pooled)).await?;
         }
         match result {
             Ok(connection) => {
-                // A pooler takes no settings, and a look at what goes on needs none.
+                // A pooler takes no settings, and looking at a session needs none.
                 let options = base.extra_float_digits(None);
                 return Ok(Opened { connection, way, options, pooled });
             }
@@ -206,7 +206,7 @@ async fn attempt(source: &SourceSpec, (host, port): (&str, u16), settings: &Sett
             }
         }
     }
-    Err(failure.unwrap_or_else(|| Error::internal("no way to connect was tried")))
+    Err(failure.unwrap_or_else(|| Error::internal("no connection was tried")))
 }
 
 impl Reach for PgConnectOptions {
@@ -327,7 +327,7 @@ fn with_settings(options: PgConnectOptions, settings: &Settings, pooled: bool) -
     if pooled { options.extra_float_digits(None) } else { options.options(settings.at_start()) }
 }
 
-/// Asks the server for its version, whether it is a standby, what its settings have become, and which one it is.
+/// Asks the server for its version, its role (primary or standby), its settings and its identity.
 async fn greet(opened: Opened, source: &SourceSpec, settings: &Settings, silence: Duration) -> Result<Session> {
     let Opened { mut connection, way, options, mut pooled } = opened;
     let blind = &Vigil::blind(silence);

@@ -18,7 +18,7 @@ use crate::model::{CursorKind, CursorValue};
 
 const NO_ID: Problem = Problem::new("the id is beyond 64 bits");
 
-/// How one result column is read as a cursor.
+/// The decoder of one result column read as a cursor.
 #[derive(Debug, Clone)]
 pub(super) enum CursorDecoder {
     Int2,
@@ -29,12 +29,12 @@ pub(super) enum CursorDecoder {
     Timestamp,
     Date,
     Text,
-    /// In the database's own encoding.
+    /// A text in the database's own encoding.
     Stored(Arc<Charset>),
 }
 
 impl CursorDecoder {
-    /// None if the wire form cannot carry a cursor of that kind.
+    /// The decoder for a kind of cursor; none if the wire form cannot carry it.
     pub(super) fn bind(wire: Wire, kind: CursorKind) -> Option<Self> {
         match (kind, wire) {
             (CursorKind::Integer, Wire::Int2) => Some(CursorDecoder::Int2),

@@ -22,10 +22,10 @@ const TOO_MUCH: Problem = Problem::new("the amount has more digits than a double
 const INFINITE_DATE: Problem = Problem::new("an infinite date does not fit a date").unless("zero.date=string");
 const LATE_DATE: Problem = Problem::new("the date is out of range");
 
-/// Below this amount of money, neighbouring doubles are less than a cent apart.
+/// The amount of money below which neighbouring doubles are less than a cent apart.
 const EXACT_MONEY: f64 = (1_u64 << 46) as f64;
 
-/// What becomes of a date that is infinite.
+/// The treatment of a date that is infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Infinite {
     Null,
@@ -44,7 +44,7 @@ impl Infinite {
     }
 }
 
-/// How one column's values become record values.
+/// The decoder of one column: from its values to record values.
 #[derive(Debug, Clone)]
 pub(super) enum Decoder {
     Bool,
@@ -77,7 +77,7 @@ pub(super) enum Decoder {
     NumericDouble,
     NumericText,
     Money,
-    /// In the database's own encoding.
+    /// A text in the database's own encoding.
     Stored(Arc<Charset>),
 }
 

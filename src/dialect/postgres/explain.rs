@@ -44,7 +44,7 @@ fn text(row: &PgRow) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// Whether a plan needs no full scan and no sort, and if something is bound, its range is one of an index.
+/// True if a plan needs no full scan and no sort, and if something is bound, its range is one of an index.
 fn serves(plan: &Json, has_range: bool) -> bool {
     let mut indexed = false;
     let mut ranged = false;

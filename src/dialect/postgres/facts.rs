@@ -1,5 +1,5 @@
-//! What the server's rules mean for columns as cursor: how a sequence hands out ids, what a default makes, how
-//! many digits a timestamp keeps. Asks the catalog only.
+//! Facts about cursor columns from the server's rules: how a sequence hands out ids, what a default makes, how many
+//! digits a timestamp keeps. Asks the catalog only.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -55,7 +55,8 @@ pub(super) async fn cursor_facts(session: &mut Session, id: &TableId, columns: &
     Ok(facts)
 }
 
-/// How many ids a session, or a client that counts between the steps of a sequence, takes at once; 0 if one at a time.
+/// The number of ids a session, or a client that counts between the steps of a sequence, takes at once; 0 if one at a
+/// time.
 pub(super) async fn ids_kept(session: &mut Session, id: &TableId, column: &str) -> Result<u64> {
     let known = ask(session, id, &[column.to_owned()]).await?;
     let sequence = known.first().and_then(|known| known.sequence.as_ref());
@@ -134,7 +135,7 @@ impl Known {
     }
 }
 
-/// What a default makes, if it is UUIDs that do not sort by time.
+/// The function in a default that makes UUIDs that do not sort by time.
 fn random_default(expression: &str) -> Option<&'static str> {
     let calls = |name: &str| expression.contains(&format!("{name}("));
     if calls("gen_random_uuid") || calls("uuid_generate_v4") || calls("uuidv4") {

@@ -34,7 +34,7 @@ pub(super) async fn of(connection: &mut PgConnection, vigil: &Vigil) -> Result<S
     let call = sqlx::raw_sql(system).fetch_one(connection);
     match answered(vigil, Doing::Connect, call).await {
         Ok(row) => Ok(format!("{database}, system {}", text(&row, 0)?)),
-        // What may pass must not make the server look like another one.
+        // A transient error must not make the server look like another one.
         Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::Query | ErrorKind::TimeLimit) => {
             Err(error)
         }

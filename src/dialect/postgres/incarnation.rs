@@ -9,9 +9,9 @@ use super::session::{Session, answered};
 use crate::error::{Error, Result};
 use crate::model::Incarnation;
 
-/// A TRUNCATE that restarts the ids gives table and sequence new files. VACUUM FULL and what else writes a table anew leaves
-/// the sequence alone, unless its settings or its persistence change with those of the column or table. The functions show
-/// what is committed now, also where the statement sees an older catalog.
+/// A TRUNCATE that restarts the ids gives table and sequence new files. VACUUM FULL and every other rewrite of a table
+/// leaves the sequence alone, unless its settings or its persistence change with those of the column or table. The
+/// functions show what is committed now, also where the statement sees an older catalog.
 const INCARNATIONS: &str = "
     select w.n, k.storage, s.made, s.counter, s.last_id
     from unnest($1::text[], $2::text[], $3::text[]) with ordinality as w (schema, name, id, n)

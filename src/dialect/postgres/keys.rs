@@ -1,6 +1,6 @@
-//! Which columns of a relation no two of its rows share, as the catalog has it. A key counts if the server enforces it at
-//! once, over whole columns that cannot be NULL, by the equality that statements compare with, and for every row that a
-//! statement reads: not for those of tables that inherit.
+//! Unique keys of a relation, by the catalog: columns that no two of its rows share. A key counts if the server
+//! enforces it at once, over whole columns that cannot be NULL, by the equality that statements compare with, and for
+//! every row that a statement reads: not for those of tables that inherit.
 
 use sqlx::postgres::PgColumn;
 
@@ -13,8 +13,9 @@ const NATURE: &str = "
     select c.relkind::text, c.relkind <> 'p' and exists (select 1 from pg_catalog.pg_inherits h where h.inhparent = c.oid)
     from pg_catalog.pg_class c where c.oid = $1::int8::oid";
 
-/// The key columns of an index come first, what it only includes after them. Collations that are deterministic hold the
-/// same texts for equal, those of other operator classes than the default need not. A constraint NOT NULL may be NOT VALID.
+/// The key columns of an index come first, those it only includes after them. Collations that are deterministic hold
+/// the same texts for equal, those of other operator classes than the default need not. A constraint NOT NULL may be
+/// NOT VALID.
 const KEYS: &str = "
     select array_agg(a.attname::text order by k.place)
     from pg_catalog.pg_index i

@@ -35,7 +35,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use self::session::{GRACE, Session};
-use super::connection::{SnapshotViews, SourceConnection, Transactions};
+use super::connection::{SnapshotViews, SourceConnection};
 use super::kind::{Dialect, DocumentedType};
 use super::syntax::SqlSyntax;
 use super::vigil::Vigil;
@@ -71,10 +71,6 @@ impl Dialect for Postgres {
 }
 
 impl SourceConnection for Session {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        Some(self)
-    }
-
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         Some(self)
     }
@@ -99,8 +95,8 @@ impl SourceConnection for Session {
     }
 }
 
-/// A session for who plays the application beside rowtide: on the server that rowtide would read, free to write.
-/// rowtide's own sessions only read.
+/// A session for the application beside rowtide: on the server that rowtide would read, free to write. rowtide's own
+/// sessions only read.
 ///
 /// # Errors
 /// As [`Dialect::connect`].

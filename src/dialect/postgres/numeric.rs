@@ -21,7 +21,7 @@ pub(super) struct Numeric<'a> {
 }
 
 impl<'a> Numeric<'a> {
-    /// None if the bytes are not a numeric.
+    /// A numeric from its bytes; none if they are not one.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (header, groups) = bytes.split_at_checked(8)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);

@@ -1,4 +1,4 @@
-//! An open session: its parts, what it remembers between calls, and how it is put in order before a call and after.
+//! An open session: its parts, its state between calls, and its preparation before a call and after.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -19,7 +19,7 @@ use crate::config::spec::ColumnTypes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::Relation;
 
-/// How long a goodbye may take.
+/// The longest time for a goodbye.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// One open session.
@@ -32,9 +32,9 @@ pub(super) struct Session {
     pub(super) hide_unprivileged: bool,
     pub(super) vigil: Vigil,
     pub(super) beside: Arc<Beside>,
-    /// A pooler may stand between: no named statements, one transaction around each call.
+    /// True if a pooler may stand between: no named statements, one transaction around each call.
     pub(super) pooled: bool,
-    /// How a transaction of one call begins.
+    /// The statement that begins a transaction of one call.
     pub(super) begin: String,
     /// The settings at the beginning of a transaction; empty where the session is set already.
     pub(super) local: String,
@@ -45,11 +45,11 @@ pub(super) struct Session {
 /// State of the session that outlives a call.
 #[derive(Default)]
 pub(super) struct Notes {
-    /// Prepared statements no longer fit the tables.
+    /// True if prepared statements no longer fit the tables.
     pub(super) stale: bool,
-    /// A transaction was left open by a result that was not read to its end.
+    /// True if a transaction was left open by a result that was not read to its end.
     pub(super) open_transaction: bool,
-    /// A transaction is open in which everything is one view.
+    /// True if a transaction is open in which everything is one view.
     pub(super) in_view: bool,
     /// The visibility of transactions, once it was looked at.
     pub(super) rights: Option<Rights>,
@@ -97,7 +97,7 @@ impl Session {
         Ok(())
     }
 
-    /// Leaves nothing behind of what was before.
+    /// Ends everything that earlier calls have left open.
     pub(super) async fn tidy(&mut self) -> Result<()> {
         if self.notes.open_transaction {
             self.run("rollback").await?;
@@ -126,7 +126,7 @@ impl Session {
         answered(&self.vigil, Doing::Page, call).await.map(|_| ())
     }
 
-    /// Notes what an error means for the next call.
+    /// Takes in an error's consequence for the next call.
     pub(super) fn noted(&mut self, error: Error) -> Error {
         if error.kind() == ErrorKind::SchemaChanged {
             self.notes.stale = true;

@@ -1,9 +1,9 @@
-//! What a session is set to, so that nothing that a server, a database or a role says for its sessions changes what is
-//! read or how long a transaction lives. Sent at the start of the session, where it costs no round trip and holds for
-//! its whole life, and read back; where a pooler or a proxy does not pass it on, set in every transaction.
+//! Settings of a session, so that no default of a server, a database or a role changes the rows that are read or the
+//! life of a transaction. Sent at the start of the session, where it costs no round trip and holds for its whole life,
+//! and read back; where a pooler or a proxy does not pass it on, set in every transaction.
 //!
-//! Left to the server is what a query means to every other client, too: `search_path`, the languages of `lc_*` and of
-//! `default_text_search_config`, `role`, `row_security`; and what only costs time.
+//! Left to the server are the settings that give a query its meaning to every other client, too: `search_path`, the
+//! languages of `lc_*` and of `default_text_search_config`, `role`, `row_security`; and those that only cost time.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,22 +12,22 @@ use super::super::syntax::{double_quoted, single_quoted};
 use crate::config::spec::{Isolation, SourceSpec};
 use crate::error::{Error, Result};
 
-/// Name and value of what is sent at the start. Each is known to every server that is read.
+/// Names and values of the settings sent at the start. Each is known to every server that is read.
 const AT_START: &[(&str, &str)] = &[
-    // How values are written as text.
+    // The text form of values.
     ("IntervalStyle", "postgres"),
     ("bytea_output", "hex"),
     ("xmlbinary", "base64"),
     ("quote_all_identifiers", "off"),
-    // How text is read.
+    // The reading of text.
     ("standard_conforming_strings", "on"),
     ("array_nulls", "on"),
     ("xmloption", "content"),
     ("timezone_abbreviations", "Default"),
-    // What is found.
+    // The rows that a statement finds.
     ("transform_null_equals", "off"),
     ("gin_fuzzy_search_limit", "0"),
-    // How long a session and its transactions live. Nothing stays open while idle, but for a process that is stopped in
+    // The life of a session and its transactions. Nothing stays open while idle, but for a process that is stopped in
     // the middle, whose locks must not stay for ever.
     ("exit_on_error", "off"),
     ("default_transaction_read_only", "on"),
@@ -35,10 +35,10 @@ const AT_START: &[(&str, &str)] = &[
     ("idle_in_transaction_session_timeout", "300000"),
 ];
 
-/// What only newer servers know, set after the start where it is known.
+/// Settings that only newer servers know, set after the start where they are known.
 const IF_KNOWN: &[(&str, &str)] = &[("idle_session_timeout", "0"), ("transaction_timeout", "0")];
 
-/// What the driver sends at the start.
+/// Settings that the driver sends at the start.
 const OF_THE_DRIVER: &[(&str, &str)] =
     &[("DateStyle", "ISO, MDY"), ("client_encoding", "UTF8"), ("TimeZone", "UTC"), ("extra_float_digits", "3")];
 
@@ -48,7 +48,7 @@ pub(super) const ENCODING: &str = "server_encoding";
 /// which row; as they are they come with the row that they are in.
 const ANY_BYTES: &str = "SQL_ASCII";
 
-/// What rowtide itself relies on, and why.
+/// Settings that rowtide itself relies on, and why.
 const RELIED_ON: &[(&str, &str)] = &[
     ("quote_all_identifiers", "the names of types would be other ones"),
     ("standard_conforming_strings", "a backslash in a text would hide its end"),
@@ -60,7 +60,7 @@ const RELIED_ON: &[(&str, &str)] = &[
 pub(super) struct Settings {
     /// Ours; a user's own of the same name take their place.
     ours: Vec<(&'static str, String)>,
-    /// What connection.url asks for.
+    /// The settings in connection.url.
     own: Vec<(String, String)>,
     isolation: &'static str,
 }
@@ -91,13 +91,13 @@ impl Settings {
         };
         let mut ours: Vec<_> = AT_START.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         ours.push(("default_transaction_isolation", isolation.to_owned()));
-        // A pass may take as long as it takes; what says nothing is found out by looking (`vigil`).
+        // No limit on a statement's time: a silent one is found by asking the server (`vigil`).
         ours.push(("statement_timeout", "0".to_owned()));
         ours.retain(|(name, _)| find(&own, name).is_none());
         Ok(Self { ours, own, isolation })
     }
 
-    /// What is sent at the start of a session that is nobody else's.
+    /// The settings sent at the start of a session that is nobody else's.
     pub(super) fn at_start(&self) -> Vec<(String, String)> {
         let ours = self.ours.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         ours.chain(self.own.iter().cloned()).collect()
@@ -120,7 +120,7 @@ impl Settings {
             .collect()
     }
 
-    /// The statements that set what could not be sent at the start.
+    /// The statements for settings that could not be sent at the start.
     pub(super) fn after_start(&self, present: &BTreeMap<String, String>) -> String {
         let known = IF_KNOWN.iter().filter(|(name, _)| present.contains_key(*name) && find(&self.own, name).is_none());
         let known = known.map(|(name, value)| (*name, *value));
@@ -136,7 +136,7 @@ impl Settings {
             // Writing to a String cannot fail.
             let _ = write!(sql, "set local {} = {value}; ", setting_name(name));
         };
-        // What the transaction itself is, its begin says.
+        // The transaction's own modes are in its BEGIN.
         let ours = self.ours.iter().filter(|(name, _)| !name.starts_with("default_transaction_"));
         let ours = ours.map(|(name, value)| (*name, value.as_str()));
         let rest = IF_KNOWN.iter().copied().filter(|(name, _)| find(&self.own, name).is_none());
@@ -151,7 +151,7 @@ impl Settings {
         sql
     }
 
-    /// How a transaction of one call begins.
+    /// The statement that begins a transaction of one call.
     pub(super) fn begin(&self) -> String {
         format!("begin isolation level {}, read only, not deferrable; ", self.isolation)
     }
@@ -166,7 +166,7 @@ fn find<'a>(settings: &'a [(String, String)], name: &str) -> Option<&'a str> {
     settings.iter().rev().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// Whether two values of a switch or a number are the same.
+/// True if two values of a switch or a number are the same.
 fn means(value: &str, expected: &str) -> bool {
     let plain = |value: &str| match value.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => "on".to_owned(),

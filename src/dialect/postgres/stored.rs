@@ -26,7 +26,7 @@ use crate::model::{CursorKind, PlannedQuery, Relation, TableDefinition, TableId}
 /// The relations known to need it, by the database they are in. They outlive the session, which an error may end.
 static RELATIONS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
-/// From now on the relation is read as it is stored. False if it is already.
+/// Makes the relation be read as it is stored from now on. False if it is already.
 pub(super) fn remember(identity: &str, relation: &Relation) -> bool {
     let place = (identity.to_owned(), relation.to_string());
     locked(&RELATIONS).insert(place)
@@ -59,7 +59,7 @@ pub(super) async fn prepare(session: &mut Session, page: Page<'_>) -> Result<Opt
     Ok(Some(Stored { sql, texts, charset: session.notes.charset.clone() }))
 }
 
-/// Which columns of the result hold text that the server would convert.
+/// The columns of the result that hold text which the server would convert.
 fn texts(definition: &TableDefinition, query: &PlannedQuery) -> Vec<bool> {
     let own = definition.columns.iter().map(|column| matches!(Wire::expected(column), Wire::Text | Wire::Jsonb));
     let hidden = (definition.columns.len()..definition.columns.len() + query.hidden)
@@ -150,7 +150,7 @@ pub(super) async fn names(session: &mut Session, list: &str, arguments: PgArgume
         .collect())
 }
 
-/// Asks the server what characters are: all at once, and where that fails, each half by itself.
+/// Asks the server for characters in UTF-8: all at once, and where that fails, each half by itself.
 async fn learn(session: &mut Session, found: BTreeSet<Box<[u8]>>) -> Result<()> {
     let mut parts: Vec<Vec<Box<[u8]>>> = vec![found.into_iter().collect()];
     while let Some(mut part) = parts.pop() {

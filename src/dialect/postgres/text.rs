@@ -45,7 +45,7 @@ pub(super) fn shown(wire: Wire, bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Any value, not interpreted: what the server would write where its form is read here, else its bytes.
+/// Any value, not interpreted: the server's text where its form is read here, else its bytes.
 pub(super) fn raw(wire: Wire, bytes: &[u8]) -> String {
     let text = match (wire, bytes) {
         (Wire::Date, [0x7f, 0xff, 0xff, 0xff]) => Some("infinity".to_owned()),

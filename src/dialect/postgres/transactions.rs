@@ -1,6 +1,6 @@
-//! What the server shows of its transactions: which are open, and, inside one view of the database, which ids that view
-//! may not show. The functions and lists it reads are open to every role; of other roles' sessions they show no more
-//! than that a transaction is open. Server 13 and newer, not on a standby.
+//! Transactions as the server shows them: which are open, and, inside one view of the database, which ids that view may
+//! not show. The functions and lists it reads are open to every role; of other roles' sessions they show no more than
+//! that a transaction is open. Server 13 and newer, not on a standby.
 
 use std::fmt::Write as _;
 
@@ -16,11 +16,11 @@ use super::session::{Rights, Session, answered};
 use crate::error::{Error, Result};
 use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, ViewAnswer, ViewQuestion};
 
-/// How many ids one statement asks for.
+/// The number of ids that one statement asks for.
 const CHUNK: u64 = 200_000;
 
-/// `now()` is taken before anything is looked for, and sessions are listed before prepared transactions: what is
-/// prepared in between is seen twice, not never. A virtual id names one transaction of a session.
+/// `now()` is taken before anything is looked for, and sessions are listed before prepared transactions: a transaction
+/// that is prepared in between is seen twice rather than never. A virtual id names one transaction of a session.
 const OPEN: &str = "
     select (extract(epoch from now()) * 1000000)::bigint::text, o.kind, o.name, o.holder,
       (extract(epoch from o.began) * 1000000)::bigint::text
@@ -34,10 +34,12 @@ const OPEN: &str = "
       from pg_catalog.pg_prepared_xacts where database = current_database()
     ) as o on true";
 
-/// Where nobody is seen. A standby has the transactions of its own sessions only, and those write nothing.
+/// The query of the clock alone, where no session is seen. A standby has the transactions of its own sessions only, and
+/// those write nothing.
 const CLOCK: &str = "select (extract(epoch from now()) * 1000000)::bigint::text, null, null, null, null";
 
-/// What every role may do unless somebody has taken it away: call what tells views, and read what tells who is open.
+/// Rights that every role has unless somebody has taken them away: to call the functions of views, and to read the
+/// lists of open transactions.
 const RIGHTS: &str = "
     select case when current_setting('server_version_num')::int >= 130000
         then has_function_privilege('pg_catalog.pg_current_snapshot()', 'execute')
@@ -45,7 +47,7 @@ const RIGHTS: &str = "
       has_table_privilege('pg_catalog.pg_locks', 'select') and has_table_privilege('pg_catalog.pg_stat_activity', 'select')
         and has_table_privilege('pg_catalog.pg_prepared_xacts', 'select')";
 
-/// The relation with all that is read through it: partitions, and what a view is made of.
+/// The relation with all that is read through it: partitions, and the tables under a view.
 const SUPPORT: &str = "
     with recursive k (oid, root) as (
       select c.oid, true from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
@@ -137,7 +139,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     let rights = rights(session).await?;
     let Relation::Table(table) = relation else {
         let (views, writers) = if rights.writers == Ability::yes() {
-            let but = "what the query reads from other servers or materialized views".to_owned();
+            let but = "rows that the query reads from other servers or materialized views".to_owned();
             let views = Ability::no("the rows of a query do not tell their transaction", "poll the table itself");
             (views, Ability::Yes { but })
         } else {
@@ -225,8 +227,8 @@ async fn begin(session: &mut Session, question: &ViewQuestion) -> Result<ViewAns
     Ok(answer)
 }
 
-/// Snapshot, ids in progress among those asked for, and whether all that was running still is. Ids of hidden
-/// transactions that have ended before the view are asked for in vain, which harms nothing.
+/// The query for a snapshot, the ids in progress among those asked for, and whether all that was running still is. Ids
+/// of hidden transactions that have ended before the view are asked for in vain, which harms nothing.
 fn push_question(sql: &mut String, spans: &[(String, String)], hidden: &[(u64, u64)]) {
     let mut asked: Vec<String> = spans.iter().map(|(from, to)| format!("generate_series({from}, {to})")).collect();
     asked.extend(hidden.iter().map(|(from, to)| format!("generate_series({from}, {})", to - 1)));

@@ -1,7 +1,6 @@
-//! The one table of PostgreSQL's types: how each is told, which form its values have on the wire, what field
-//! type it becomes, how it serves as a cursor, and where that differs from Kafka Connect. Columns are mapped
-//! by it and the reference page is written from it; a new type is a row here, and a decoder if its wire form
-//! is new.
+//! The one table of PostgreSQL's types: the mark of each, the form of its values on the wire, the field type it
+//! becomes, how it serves as a cursor, and where that differs from Kafka Connect. Columns are mapped by it and the
+//! reference page is written from it; a new type is a row here, and a decoder if its wire form is new.
 
 use super::wire::{CatalogKind, Wire};
 use crate::model::FieldType;
@@ -18,11 +17,11 @@ pub(super) struct TypeRow {
     pub(super) wire: Wire,
     pub(super) maps: Maps,
     pub(super) serves: Serves,
-    /// Where rowtide differs from Kafka Connect's source.
+    /// The difference from Kafka Connect's source.
     pub(super) note: &'static str,
 }
 
-/// How a type is told from others; the first row that fits counts.
+/// The types of a row; the first row that fits counts.
 #[derive(Debug, PartialEq)]
 pub(super) enum Of {
     /// A built-in type.
@@ -31,18 +30,18 @@ pub(super) enum Of {
     Extension(&'static str),
     /// Every type of a kind.
     Kind(CatalogKind),
-    /// Whatever is left.
+    /// Every other type.
     Rest,
 }
 
-/// What a type becomes; settings and modifiers decide about some.
+/// The field type of a row; settings and modifiers decide about some.
 #[derive(Debug, PartialEq)]
 pub(super) enum Maps {
     To(FieldType),
-    /// Text that the server makes of it: the driver does not know the type, and would look it up between the preparation
-    /// of an unnamed statement and its use, which ends the statement.
+    /// Text as the server writes it: the driver does not know the type, and would look it up between the preparation of
+    /// an unnamed statement and its use, which ends the statement.
     Text,
-    /// By precision and scale.
+    /// A number by precision and scale.
     Numeric,
     Money,
     /// `bit(1)` is a boolean, longer ones their digits.
@@ -54,11 +53,11 @@ pub(super) enum Maps {
     Unsupported,
 }
 
-/// How a type serves as a cursor.
+/// The kind of cursor of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Serves {
     Integer,
-    /// As an integer without digits after the point, else as text.
+    /// An integer where it has no digits after the point, else text.
     Numeric,
     Date,
     Timestamp,
@@ -194,7 +193,7 @@ const fn numeric(precision: i32, scale: i32) -> i32 {
     (precision << 16) + (scale & 0x7ff) + 4
 }
 
-/// What precision and scale make of a numeric.
+/// The results of precision and scale of a numeric.
 const NUMERICS: &[Example] = &[
     ("numeric", -1, UNCONSTRAINED),
     ("numeric(2,0)", numeric(2, 0), NUMERIC),

@@ -1,5 +1,5 @@
-//! What a column becomes (`querying.md`, 10.1), how it can serve as a cursor, and which form its values have on
-//! the wire: the table of types, applied to a column and its settings.
+//! Mapping of columns (`querying.md`, 10.1): the field of a column, the cursor it can serve as, and the form of its
+//! values on the wire: the table of types, applied to a column and its settings.
 
 use sqlx::postgres::{PgTypeInfo, PgTypeKind};
 
@@ -12,7 +12,7 @@ use crate::config::spec::{DecimalHandling, TimeHandling, TypeSpec, ZeroDate};
 use crate::model::{ColumnDefinition, CursorKind, FieldType, Projection};
 
 impl Wire {
-    /// Of a result column.
+    /// The wire form of a result column.
     pub(super) fn of_result(info: &PgTypeInfo) -> Self {
         match info.oid().and_then(|oid| TYPES.iter().find(|row| row.of == Of::Oid(oid.0))) {
             Some(row) => row.wire,
@@ -21,7 +21,7 @@ impl Wire {
         }
     }
 
-    /// What a column of this definition must arrive as.
+    /// The wire form in which a column of this definition must arrive.
     pub(super) fn expected(column: &ColumnDefinition) -> Self {
         match column.projection {
             Projection::Text => return Wire::Text,
@@ -55,13 +55,13 @@ pub(super) struct CatalogType {
     pub(super) modifier: i32,
 }
 
-/// What becomes of a column.
+/// The result of mapping a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mapping {
     Field {
         field_type: FieldType,
         projection: Projection,
-        /// The field is optional whatever the column is.
+        /// True if the field is optional whatever the column is.
         optional: bool,
     },
     /// Kafka Connect's source has no mapping for the type.

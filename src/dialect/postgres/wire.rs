@@ -40,7 +40,7 @@ pub(super) enum CatalogKind {
 }
 
 impl CatalogKind {
-    /// Of `typtype`, `a` being an array.
+    /// The kind of a `typtype`, `a` being an array.
     pub(super) fn of(typtype: &str) -> Self {
         match typtype {
             "e" => CatalogKind::Enum,

@@ -15,7 +15,7 @@ pub(super) struct Beside {
 }
 
 impl SideDoor for Beside {
-    /// While the thread lives it is at work: without it the result ends with an error.
+    /// Always at work, as long as the thread lives: without it the result ends with an error.
     fn look(&self) -> BoxFuture<'_, Result<Seen>> {
         Box::pin(async { Ok(Seen::AtWork) })
     }

@@ -1,7 +1,7 @@
-//! What there is: the tables, and the columns of one relation. Names and order are those of the prepared
-//! result; declared types and NOT NULL come from the table a column originates from. For time columns
-//! the values are looked at, because a declared type does not tell how SQLite keeps a time; on an empty
-//! table the answer is a guess, so describe again once rows have come.
+//! The catalog: the tables, and the columns of one relation. Names and order are those of the prepared result; declared
+//! types and NOT NULL come from the table a column originates from. For time columns the values are looked at, because
+//! a declared type does not tell how SQLite keeps a time; on an empty table the answer is a guess, so describe again
+//! once rows have come.
 
 use std::collections::HashMap;
 
@@ -203,7 +203,7 @@ fn table_of(found: &SqliteColumn) -> Option<String> {
     found.origin().table_column().map(|origin| origin.table.to_string())
 }
 
-/// How the column's own table declares it; nothing for an expression.
+/// The declaration of the column in its own table; nothing for an expression.
 async fn origin(
     session: &mut Session,
     tables: &mut HashMap<String, HashMap<String, Origin>>,
@@ -312,7 +312,7 @@ async fn is_beyond_32_bits(session: &mut Session, base: &str, name: &str) -> Res
     Ok(beyond)
 }
 
-/// How the column keeps its times, by its least and greatest value (one look each into an index).
+/// The form of the column's times, by its least and greatest value (one look each into an index).
 async fn time_kind(session: &mut Session, base: &str, name: &str, declared: &Declared) -> Result<CursorKind> {
     let id = double_quoted(name);
     let sql = format!(

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// The PRAGMAs that matter to a reader; others are accepted and have no effect.
 const PRAGMAS: &[&str] = &["cache_size", "mmap_size", "temp_store", "read_uncommitted", "case_sensitive_like"];
 
-/// How many steps of its virtual machine a statement makes between two looks at whether it is cancelled.
+/// The steps of its virtual machine between two looks at whether a statement is cancelled.
 const STEPS: i32 = 10_000;
 
 pub(super) async fn open(source: &SourceSpec) -> Result<Session> {

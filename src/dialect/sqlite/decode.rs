@@ -21,7 +21,7 @@ const NO_DECIMAL: Problem =
     Problem::new("the value is not a decimal within the column's scale").unless("decimal.handling=string");
 const TOO_LONG: Problem = Problem::new("the integer has more digits than a double").unless("decimal.handling=string");
 
-/// Problems that a wider field solves, which the next description makes.
+/// The problem that a wider field solves, which the next description makes.
 pub(super) const TOO_WIDE: Problem =
     Problem::new("the integer is beyond the size of its field").unless("type.mismatch=text");
 pub(super) const TOO_FINE: Problem =
@@ -30,16 +30,16 @@ pub(super) const TOO_FINE: Problem =
 /// The Julian day of 1970-01-01.
 const EPOCH_JULIAN_DAY: f64 = 2_440_587.5;
 
-/// What an integer time counts.
+/// The unit of an integer time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Units {
-    /// So many a second, since 1970.
+    /// Units of so many a second, since 1970.
     Epoch(u16),
     /// Julian days, all of which happen to be at noon.
     JulianDays,
 }
 
-/// How one column's values become record values.
+/// The decoder of one column: from its values to record values.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decoder {
     Boolean,

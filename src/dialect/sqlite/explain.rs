@@ -15,7 +15,7 @@ pub(super) async fn explain(session: &mut Session, query: &PlannedQuery) -> Resu
     Ok(PlanReport { lines, index_serves })
 }
 
-/// Whether a plan needs no full scan and no sort, and if something is bound, its range is one of an index.
+/// True if a plan needs no full scan and no sort, and if something is bound, its range is one of an index.
 fn serves(lines: &[String], has_range: bool) -> bool {
     let scans = |line: &str| line.starts_with("SCAN") && (has_range || !line.contains("USING"));
     let rowid_order = |line: &str| !has_range && line.starts_with("SCAN") && lines.len() == 1;

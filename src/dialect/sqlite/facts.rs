@@ -1,5 +1,5 @@
-//! What SQLite's rules mean for columns as cursor: without AUTOINCREMENT the ids of deleted last rows are handed
-//! out again. Asks the schema only.
+//! Facts about cursor columns from SQLite's rules: without AUTOINCREMENT the ids of deleted last rows are handed out
+//! again. Asks the schema only.
 
 use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;

@@ -148,7 +148,7 @@ impl PageDecoder for Values<'_> {
             Ok(None) => None,
             Ok(Some(Stored::Blob(bytes))) => Some(hex(bytes)),
             Ok(Some(stored)) => text::of(&stored).map(|text| text.into_owned()),
-            // Text that is none.
+            // Text that is not UTF-8.
             Err(_) => bytes(row.try_get_raw(index).ok()?).map(hex),
         }
     }

@@ -16,13 +16,13 @@ use crate::model::UniqueKeys;
 pub(super) struct Origin {
     pub(super) declared: String,
     pub(super) not_null: bool,
-    /// No row can hold NULL: declared so, the rowid, or in the key of a table WITHOUT ROWID.
+    /// True if no row can hold NULL: declared so, the rowid, or in the key of a table WITHOUT ROWID.
     pub(super) never_null: bool,
     /// Place in the primary key from 1, 0 for none.
     pub(super) key: i64,
-    /// It is the rowid.
+    /// True if it is the rowid.
     pub(super) is_rowid: bool,
-    /// The table declares a collation for one of its columns.
+    /// True if the table declares a collation for one of its columns.
     pub(super) collated: bool,
 }
 

@@ -29,7 +29,7 @@ use futures_util::future::BoxFuture;
 use sqlx::Connection;
 
 use self::session::Session;
-use super::connection::{SourceConnection, Transactions};
+use super::connection::SourceConnection;
 use super::kind::{Dialect, DocumentedType};
 use super::syntax::SqlSyntax;
 use super::vigil::Vigil;
@@ -65,10 +65,6 @@ impl Dialect for Sqlite {
 }
 
 impl SourceConnection for Session {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        Some(self)
-    }
-
     fn vigil(&self) -> Option<&Vigil> {
         Some(&self.vigil)
     }

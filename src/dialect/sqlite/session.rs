@@ -1,4 +1,4 @@
-//! An open file: its parts, and what is remembered of columns between calls.
+//! An open file: its parts, and the facts about columns kept between calls.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! A value of any storage class as text: what `cast(x as text)` gives, except that a number keeps all its digits
+//! A value of any storage class as text: the result of `cast(x as text)`, except that a number keeps all its digits
 //! (the database cuts them to 15).
 
 use std::borrow::Cow;

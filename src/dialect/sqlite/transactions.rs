@@ -1,4 +1,4 @@
-//! Who writes: a file does not show it, only its clock is there.
+//! Transactions of SQLite: a file does not show its writers, only its clock is there.
 
 use std::time::Duration;
 
@@ -26,12 +26,13 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation) -> 
         Relation::Query(_) => false,
     };
     let writers = Ability::no("a file does not show who is writing it", "");
-    // Who has the lock takes its time and commits; a time that was taken before waits for the lock only.
+    // A time taken under the lock is committed before the next one; one taken before is late by the wait for the lock
+    // at most.
     let longest = Duration::from_secs(60);
     Ok(LateSupport { writers, is_table, longest, ..LateSupport::default() })
 }
 
-/// Whether it is a table, and no view.
+/// True if it is a table, and no view.
 async fn is_table(session: &mut Session, table: &str) -> Result<bool> {
     let mut binds = SqliteArguments::default();
     binds.add(table.to_owned()).map_err(|_| Error::internal("a table name cannot be bound"))?;

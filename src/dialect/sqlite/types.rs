@@ -8,7 +8,7 @@ use super::super::kind::DocumentedType;
 use crate::config::spec::{DecimalHandling, Mismatch, TypeSpec};
 use crate::model::{CursorKind, FieldType, Projection};
 
-/// Which declared types a rule is for, in upper case; the first rule that fits counts.
+/// The declared types of a rule, in upper case; the first rule that fits counts.
 #[derive(Debug)]
 enum Names {
     Are(&'static [&'static str]),
@@ -16,11 +16,11 @@ enum Names {
     Rest,
 }
 
-/// What a declared type becomes; settings, precision and values decide about some.
+/// The field type of a rule; settings, precision and values decide about some.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Maps {
     Boolean,
-    /// So many bits, or 64 once a value needs them.
+    /// An integer of so many bits, or of 64 once a value needs them.
     Integer(u8),
     /// A float, or a double once a value needs its digits.
     Real,
@@ -40,7 +40,7 @@ struct Rule {
     maps: Maps,
     /// Rows of the reference page.
     examples: &'static [&'static str],
-    /// Where rowtide differs from Kafka Connect's source.
+    /// The difference from Kafka Connect's source.
     note: &'static str,
 }
 
@@ -90,7 +90,7 @@ static RULES: &[Rule] = &[
     rule(Names::Rest, Maps::Anything, &["TIME", "JSON", "UUID", ""], FIRST_ROW),
 ];
 
-/// A declared type: upper case, what stands before a parenthesis, and the numbers within.
+/// A declared type: the text before a parenthesis in upper case, and the numbers within.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declared {
     name: String,
@@ -162,8 +162,8 @@ impl Declared {
         }
     }
 
-    /// How a column that is not one of time serves as a cursor. None where a value's text would lose
-    /// digits (floats), or values of several classes mix.
+    /// The kind of cursor of a column that is not one of time. None where a value's text would lose digits (floats), or
+    /// values of several classes mix.
     pub(super) fn cursor(&self) -> Option<CursorKind> {
         match self.maps {
             Maps::Integer(_) => Some(CursorKind::Integer),

@@ -21,7 +21,7 @@ impl Drop for Farewell {
         }
         FAREWELLS.fetch_add(1, Ordering::SeqCst);
         let vigil = self.0.clone();
-        // Ends by itself within seconds. On cancel the server goes on with what nobody waits for.
+        // Ends by itself within seconds. On cancel the server goes on with a statement that nobody waits for.
         runtime.spawn(async move {
             let _counted = Counted;
             vigil.cancel().await;

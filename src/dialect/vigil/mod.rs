@@ -20,15 +20,15 @@ use self::verdict::{Case, LOCK, UNKNOWN, Verdict, WORK, cut, held_by, lost, no_a
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Instant as Moment, Relation};
 
-/// How long a statement may take to end after it was cancelled.
+/// The longest time for a statement to end after it was cancelled.
 const GRACE: Duration = Duration::from_secs(5);
-/// When the server is asked for the first time: before the status says that a poll takes long.
+/// The silence after which the server is asked for the first time: before the status says that a poll takes long.
 const FIRST_LOOK: Duration = Duration::from_secs(4);
 /// The longest pause between two questions.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a question may take.
+/// The longest time for a question.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long a cancellation may take when the session is being left.
+/// The longest time for a cancellation when the session is being left.
 const FAREWELL: Duration = Duration::from_secs(2);
 const FOR_EVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -38,14 +38,14 @@ pub struct Vigil(Arc<Inner>);
 
 struct Inner {
     door: Option<Arc<dyn SideDoor>>,
-    /// After this long the silence of a server that cannot be asked means that it is lost.
+    /// The silence after which a server that cannot be asked is taken for lost.
     limit: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// How long a statement that the server works on may give no row; none: as long as it takes.
+    /// The longest time without a row of a statement that the server works on; none: as long as it takes.
     bound: Option<Duration>,
     running: Option<Running>,
 }
@@ -58,20 +58,20 @@ struct Running {
     seen: Option<Seen>,
 }
 
-/// What is to be said of a statement that is silent.
+/// The report about a statement that is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Silence {
-    /// Since when it runs, how long it has given no row, and what the server says of it.
+    /// The time since when it runs, the time without a row, and the server's word on it.
     pub reason: String,
-    /// What to do.
+    /// The advice.
     pub advice: &'static str,
-    /// The server is at work on it.
+    /// True if the server is at work on it.
     pub at_work: bool,
 }
 
-/// Why a statement is not waited for any longer.
+/// The reason why a statement is not waited for any longer.
 enum End {
-    /// It shall be cancelled.
+    /// The statement shall be cancelled.
     Cut(Error),
     /// The session cannot be used any more.
     Lost(Error),
@@ -84,12 +84,12 @@ impl fmt::Debug for Vigil {
 }
 
 impl Vigil {
-    /// For a session whose server cannot be asked (yet): a silence of `limit` means that it is lost.
+    /// The vigil of a session whose server cannot be asked (yet): after a silence of `limit` it is taken for lost.
     pub(super) fn blind(limit: Duration) -> Self {
         Self::new(limit, None)
     }
 
-    /// For a session whose server can be asked.
+    /// The vigil of a session whose server can be asked.
     pub(super) fn beside(limit: Duration, door: Arc<dyn SideDoor>) -> Self {
         Self::new(limit, Some(door))
     }
@@ -100,18 +100,19 @@ impl Vigil {
         Self(Arc::new(Inner { door, limit, state: Mutex::new(state) }))
     }
 
-    /// How long statements may from now on give no row while the server works on them; none: as long as it takes.
+    /// Sets the longest time that statements may from now on give no row while the server works on them; none: as long
+    /// as it takes.
     pub fn bound(&self, bound: Option<Duration>) {
         self.state().bound = bound;
     }
 
-    /// The same for what is read of one relation: a table is read in parts, and each may take `time` until its next row;
-    /// a query may work on for as long as it needs.
+    /// The same for reads of one relation: a table is read in parts, and each may take `time` until its next row; a
+    /// query may work on for as long as it needs.
     pub fn bound_for(&self, relation: &Relation, time: Duration) {
         self.bound(matches!(relation, Relation::Table(_)).then_some(time));
     }
 
-    /// What is to be said of a statement that is silent now; none if none runs.
+    /// The report about a statement that is silent now; none if none runs.
     pub fn silence(&self) -> Option<Silence> {
         let state = self.state();
         state.running.as_ref().map(Running::describe)
@@ -147,7 +148,7 @@ impl Vigil {
         self.state().running = Some(Running { since: now, heard: now, seen: None });
     }
 
-    /// Rows have come, or are waited for from now on.
+    /// Notes that rows have come, or are waited for from now on.
     pub(super) fn hears(&self) {
         if let Some(running) = &mut self.state().running {
             (running.heard, running.seen) = (Instant::now(), None);
@@ -184,7 +185,7 @@ impl Vigil {
             always &= again || last.is_none();
             let case = Case { silent: began.elapsed(), limit, bound, has_rows, again, always };
             self.notes(seen.clone());
-            match case.judge(&seen) {
+            match case.decide(&seen) {
                 Verdict::Wait if seen == Seen::Idle => pause = Duration::from_secs(1),
                 Verdict::Wait => {}
                 Verdict::Lost => return End::Lost(lost(&seen, case.silent)),
@@ -200,7 +201,7 @@ impl Vigil {
         }
     }
 
-    /// Cancels what shall not go on, and waits for its end, so that the session can be used again.
+    /// Cancels a statement that shall not go on, and waits for its end, so that the session can be used again.
     async fn leave<T, E>(
         &self,
         end: End,

@@ -4,26 +4,26 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Result;
 
-/// What a server says of a session.
+/// The server's word on a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::dialect) enum Seen {
     /// Its statement runs.
     AtWork,
     /// Its statement waits for a lock; whose, in words that follow "held by", if that is shown.
     Locked(Option<String>),
-    /// It has no statement any more, or nobody takes its answer.
+    /// The session has no statement any more, or nobody takes its answer.
     Idle,
-    /// There is no such session.
+    /// The server has no such session.
     Gone,
-    /// It does not tell, and why.
+    /// The server does not tell, for this reason.
     Untold(String),
-    /// It cannot be reached over another connection either.
+    /// The server cannot be reached over another connection either.
     Unreached,
 }
 
 /// The way to a session's server beside the session itself.
 pub(in crate::dialect) trait SideDoor: Send + Sync {
-    /// What the server says of the session.
+    /// Asks the server about the session.
     fn look(&self) -> BoxFuture<'_, Result<Seen>>;
 
     /// Cancels the session's statement, if one runs.

@@ -1,5 +1,5 @@
-//! What the registry knows: schemas by id, versions by subject, compatibility levels. Pure: requests come
-//! in as values, refusals go out with the codes of Confluent's registry.
+//! The registry's store: schemas by id, versions by subject, compatibility levels. Pure: requests come in as values,
+//! refusals go out with the codes of Confluent's registry.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -180,7 +180,7 @@ impl Store {
         Ok(uses.map(|found| (found.subject, found.version)).collect())
     }
 
-    /// Why a schema cannot be read together with a version (none: those the subject's level asks for).
+    /// The reasons why a schema cannot be read together with a version (none: those the subject's level asks for).
     pub(super) fn check(&self, subject: &str, version: Option<&str>, text: &str) -> Answer<Vec<String>> {
         let stored = parse(text)?;
         match version {

@@ -15,7 +15,7 @@ use crate::zone::Zone;
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Write(Write),
-    /// Polls; so many of the following steps happen between observation and view, and between view and answer.
+    /// A poll; so many of the following steps happen between observation and view, and between view and answer.
     Poll(u8, u8),
     /// The process starts again with what it has stored.
     Restart,
@@ -48,7 +48,7 @@ struct Setting {
     world: World,
 }
 
-/// When a schedule begins, and what the timestamp column holds.
+/// The begin of a schedule, and the kind of times in the timestamp column.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct World {
     pub(crate) start: Micros,

@@ -30,7 +30,7 @@ struct Poller {
     emitted: BTreeMap<(usize, usize), usize>,
 }
 
-/// What a view has shown, and what had been observed before it.
+/// The versions that a view has shown, and the observation before it.
 #[derive(Clone)]
 struct Shown {
     low: LowWatermark,

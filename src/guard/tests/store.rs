@@ -9,13 +9,13 @@ use crate::model::{Micros, OpenTransaction, OpenTransactions, View};
 /// A tenth of a second.
 pub(crate) const TICK: Micros = 100_000;
 
-/// What writers do; numbers choose among what is there, so that any part of a schedule is a schedule.
+/// A step of a writer; numbers choose among what is there, so that any part of a schedule is a schedule.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
     /// A transaction begins; it took its time so many ticks ago.
     Begin(u8),
     Insert(u8),
-    /// Of a transaction, a row; whether the time is that of the statement.
+    /// An update by a transaction of a row; true if the time is that of the statement.
     Update(u8, u8, bool),
     Savepoint(u8),
     Release(u8),
@@ -53,7 +53,7 @@ pub(crate) struct Version {
 
 pub(crate) struct Store {
     pub clock: Micros,
-    /// Only goes forward.
+    /// A clock that only goes forward.
     pub steady: Micros,
     pub has_stepped_back: bool,
     next_id: u64,
@@ -63,7 +63,7 @@ pub(crate) struct Store {
     dead: BTreeSet<u64>,
     committed: BTreeSet<u64>,
     owner: BTreeMap<u64, usize>,
-    /// Others may see when a transaction began.
+    /// True if others may see when a transaction began.
     pub shows_starts: bool,
     pub world: World,
 }
@@ -238,7 +238,7 @@ impl Store {
         ids.filter(|id| self.is_running(*id)).collect()
     }
 
-    /// Whether a version of a row, by key and number, was ever committed.
+    /// True if a version of a row, by key and number, was ever committed.
     pub(crate) fn was_committed(&self, (key, number): (usize, usize)) -> bool {
         let version = self.rows.get(key).and_then(|row| row.get(number));
         version.is_some_and(|version| self.committed.contains(&version.id))

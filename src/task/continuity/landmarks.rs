@@ -1,4 +1,4 @@
-//! A few rows of what was read, by which a table is known again: spread over all of it, and the newest always among them.
+//! A few of the rows read, by which a table is known again: spread over all of it, and the newest always among them.
 
 use crate::model::{ColumnDefinition, CursorValue, Hash, Landmark, Position, Sample};
 use crate::task::binding::Binding;
@@ -10,7 +10,7 @@ const KEPT: usize = 6;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Landmarks {
     kept: Vec<Landmark>,
-    /// Rows that were read since the table was looked at: of which table they are is not known yet.
+    /// Rows that were read since the last look at the table, which may be those of another one.
     pending: Vec<Landmark>,
     /// The number of rows that have been read.
     read: u64,
@@ -57,12 +57,12 @@ impl Landmarks {
         }
     }
 
-    /// Whether rows were read of which it is not known yet.
+    /// True if rows were read that may or may not be committed yet.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Keeps those that are still there, as they are now.
+    /// Keeps the rows that are still there, as they are now.
     pub(super) fn replace(&mut self, kept: Vec<Landmark>) {
         self.kept = kept;
     }

@@ -1,7 +1,8 @@
-//! Whether a table is still the one its position belongs to. What identifies the tables of a task is looked at every two
-//! seconds, all by one statement. What has changed is a doubt, no more: also VACUUM FULL and ALTER TABLE write a table anew.
+//! Continuity: is a table still the one its position belongs to? The identities of a task's tables are looked at every
+//! two seconds, all by one statement. A change is a doubt, no more: also VACUUM FULL and ALTER TABLE rewrite a table.
 //! Then remembered rows decide ([`verdict`]). A table that begins anew stops, or is read from its beginning
-//! (`table.recreated`). What is known of a table is stored with its rows, so that a restart asks the same question.
+//! (`table.recreated`). The identity and the rows are stored with the table's offset, so that a restart asks the same
+//! question.
 
 mod landmarks;
 mod rows;
@@ -28,13 +29,13 @@ use crate::reader::Page;
 /// The interval at which tables are looked at, and how much more time than a look takes passes between two.
 const EVERY: Duration = Duration::from_secs(2);
 const SHARE: u32 = 50;
-/// New landmarks are stored with rows, not more often.
+/// The shortest interval at which new landmarks are stored with rows.
 const STORED_EVERY: Duration = Duration::from_secs(30);
 
 /// The time that a table may be away before it has failed: between DROP and CREATE.
 const MISSED: Duration = Duration::from_secs(5);
 
-/// When the tables of a task are looked at again.
+/// The time of the next look at a task's tables.
 pub(super) struct Looks(Clock);
 
 impl Default for Looks {
@@ -63,17 +64,17 @@ pub(super) struct Continuity {
     found: Option<Incarnation>,
     has_looked: bool,
     landmarks: Landmarks,
-    /// It was found without rows up to the position: what comes there would be passed over.
+    /// True if it was found without rows up to the position: rows that come there would be passed over.
     is_emptied: bool,
-    /// When it was handed on to be stored, and whether there is something new since.
+    /// The time its mark was handed on to be stored; `has_news`: there is something new since.
     stored: Option<Clock>,
     has_news: bool,
-    /// It cannot be told, and that was said.
+    /// True if the log has said that it cannot be told.
     has_said: bool,
 }
 
 impl Continuity {
-    /// Takes what is stored with the offset; nothing was known before.
+    /// Takes the mark that is stored with the offset; nothing was known before.
     pub(super) fn load(&mut self, mark: Option<&TableMark>) {
         let Some(mark) = mark else { return };
         let found = self.found.take();
@@ -94,7 +95,7 @@ impl Continuity {
         Some(TableMark { incarnation, landmarks: self.landmarks.kept().to_vec() })
     }
 
-    /// It was described anew, so it may be another one than at the last look.
+    /// Notes that the table was described anew, and may be another one than at the last look.
     pub(super) fn described(&mut self) {
         self.has_looked = false;
     }
@@ -109,7 +110,7 @@ impl Continuity {
         self.compare();
     }
 
-    /// Where nothing is in doubt, what is there now is what is known.
+    /// Takes the present identity for the known one where nothing is in doubt.
     fn compare(&mut self) {
         let Some(found) = &self.found else { return };
         match &self.known {
@@ -119,7 +120,7 @@ impl Continuity {
                 self.known = Some(found.clone());
                 self.landmarks.confirm();
                 if self.is_emptied && !self.landmarks.kept().is_empty() {
-                    // It goes on behind the position.
+                    // Reading goes on behind the position.
                     (self.is_emptied, self.has_news) = (false, true);
                 }
             }
@@ -131,12 +132,12 @@ impl Continuity {
         }
     }
 
-    /// Whether the table may be another one than that which was read.
+    /// True if the table may be another one than that which was read.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.is_replaced() || self.is_emptied
     }
 
-    /// Notes that the table that is there is not the one that is known.
+    /// True if the table that is there is not the one that is known.
     fn is_replaced(&self) -> bool {
         matches!((&self.known, &self.found), (Some(known), Some(found)) if found.differs_from(known))
     }
@@ -147,20 +148,20 @@ impl Continuity {
         (self.is_emptied, self.has_news, self.has_said) = (false, true, false);
     }
 
-    /// It begins anew, and nothing of it has been read.
+    /// Takes the table for one that begins anew, of which nothing has been read.
     fn begin_anew(&mut self) {
         self.landmarks = Landmarks::default();
         self.adopt();
     }
 
-    /// Takes rows that were read; it is not sure yet of which table.
+    /// Takes rows that were read; of which table is not sure yet.
     pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, binding: &Binding) {
         if self.known.is_some() {
             self.landmarks.add(samples, records, binding);
         }
     }
 
-    /// Whether something is to be stored with the next rows, if the table is looked at before.
+    /// True if something is to be stored with the next rows, if the table is looked at before.
     fn wants_storing(&self, is_last: bool) -> bool {
         let is_old = self.stored.is_none_or(|stored| stored.elapsed() >= STORED_EVERY);
         self.known.is_some() && (self.has_news || self.is_emptied || is_old || is_last)
@@ -177,7 +178,7 @@ impl Continuity {
 }
 
 impl Polled {
-    /// The table as a dialect is asked for its identity; none of a query, and of what has no position.
+    /// The table as a dialect is asked for its identity; none of a query, or without a position.
     pub(super) fn counted(&self) -> Option<Counted> {
         let (Relation::Table(id), Some(bound)) = (&self.spec.relation, &self.bound) else { return None };
         let planner = &bound.binding.planner;
@@ -201,7 +202,7 @@ impl Polled {
         self.look_after(cx.parts, cx.connection).await
     }
 
-    /// Whether it may be made again any moment: a table that was read is not there.
+    /// True if it may be made again any moment: a table that was read is not there.
     pub(super) fn is_missed(&mut self, error: &Error, parts: &Parts) -> bool {
         let was_read = self.head.offset.is_some() || self.head.position.is_some();
         error.kind() == ErrorKind::SourceSchema
@@ -210,8 +211,9 @@ impl Polled {
             && self.schedule.missed.get_or_insert_with(Clock::now).elapsed() < MISSED
     }
 
-    /// Whether the identity is looked at once more between the rows of a page and their way: where rows of a table that
-    /// begins anew would come again, and where what is known of the table is to be stored with them.
+    /// True if the identity is looked at once more after the rows of a page were read and before they are sent: where
+    /// rows of a table that begins anew would come again, and where the identity of the table is to be stored with
+    /// them.
     fn looks_after(&self, parts: &Parts, is_last: bool) -> bool {
         let follows = self.spec.recreated == Recreated::Follow;
         self.continuity.known.is_some() && (follows || self.continuity.wants_storing(is_last && parts.once))
@@ -234,7 +236,7 @@ impl Polled {
             }
         }
         if self.continuity.is_replaced() {
-            return Err(Error::new(ErrorKind::Query, "the table was written anew while it was read"));
+            return Err(Error::new(ErrorKind::Query, "the table was rewritten while it was read"));
         }
         Ok(())
     }
@@ -266,7 +268,8 @@ impl Polled {
                 if !std::mem::replace(&mut self.continuity.has_said, true) {
                     tracing::warn!(
                         table = %self.name, error = %error.report(),
-                        "the table was written anew, and its rows could not be compared with those that were read; it is tried again"
+                        "the table was rewritten, and its rows could not be compared with those that were read; it is \
+                         tried again"
                     );
                 }
                 return Ok(());
@@ -288,7 +291,7 @@ impl Polled {
             Verdict::Unknown => {
                 tracing::warn!(
                     table = %self.name,
-                    "the table was written anew, and no row is remembered by which it could be known; it is gone on with"
+                    "the table was rewritten, and no row is remembered to recognise it by; reading continues"
                 );
                 self.go_on(Vec::new());
                 Ok(())
@@ -297,7 +300,7 @@ impl Polled {
         }
     }
 
-    /// It is the table that was read.
+    /// Goes on with the table, which is the one that was read.
     fn go_on(&mut self, rows: Vec<Found>) {
         let kept = rows.into_iter().filter_map(|row| {
             let now = row.now?;
@@ -318,7 +321,7 @@ impl Polled {
             Ok(None) => Ok(()),
             Ok(Some(_)) => self.meet_anew(cx, found).await,
             Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
-            // The page will say so, too.
+            // The page will fail with it, too.
             Err(_) => Ok(()),
         }
     }
@@ -357,7 +360,7 @@ impl Polled {
         Ok(())
     }
 
-    /// Stores what is known of the table by itself.
+    /// Stores the table's mark by itself.
     async fn store_mark(&mut self, out: &Outbox) -> Result<()> {
         let Some(mark) = self.continuity.mark(&self.head.partition) else { return Ok(()) };
         out.send(Handoff::Table { table: Arc::clone(&self.name), mark }).await?;
@@ -367,8 +370,8 @@ impl Polled {
     }
 }
 
-const BEGINS_ANEW: &str = "the table has begun anew: what has its name now was truncated, or dropped and created, since its \
-                           rows up to the position were read";
+const BEGINS_ANEW: &str = "the table has begun anew: it was truncated, or dropped and created, since its rows up to \
+                           the position were read";
 
 const ADVICE: &str = "its rows up to the position would never be read: `rowtide offsets reset CONNECTOR --table TABLE` reads it \
      from the beginning, and table.recreated=follow does so by itself whenever it happens; `rowtide run CONNECTOR \

@@ -34,7 +34,7 @@ impl RowSink for Rows<'_> {
 }
 
 impl Polled {
-    /// Gathers what speaks for the table that is there, and against it.
+    /// Gathers the evidence for the table that is there, and against it.
     pub(super) async fn evidence(&self, connection: &mut dyn SourceConnection) -> Result<Evidence> {
         let continuity = &self.continuity;
         let (Some(bound), Some(position)) = (&self.bound, &self.head.position) else {
@@ -76,7 +76,7 @@ impl Polled {
         let bound = self.bound()?;
         let planner = &bound.binding.planner;
         if landmark.at.0.len() != planner.tuple_len() {
-            // The cursor has other columns now.
+            // The cursor consists of other columns now.
             return Ok(None);
         }
         let query = planner.landmark(&landmark.at.0);

@@ -1,4 +1,4 @@
-//! Whether a table in doubt is the one that was read. Pure: what was found goes in, a verdict comes out.
+//! The verdict on a table in doubt: is it the one that was read? Pure: the evidence goes in, a verdict comes out.
 //!
 //! A statement that writes a table anew moves its rows; one that replaces it leaves other rows or none. So rows that were remembered decide,
 //! unless the database itself says that the table was truncated, or that its ids go on or begin anew. Rows that users
@@ -9,26 +9,26 @@ use crate::model::Landmark;
 /// The evidence for a table and against it.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    /// Nothing but a TRUNCATE that restarts the ids explains what the database shows.
+    /// True if nothing but a TRUNCATE that restarts the ids explains what the database shows.
     pub(super) is_truncated: bool,
     /// The database's word on its ids.
     pub(super) ids: Ids,
     /// The fate of the remembered rows.
     pub(super) rows: Vec<Found>,
-    /// There are rows up to the position.
+    /// True if there are rows up to the position.
     pub(super) has_rows_before: bool,
-    /// The position was configured, not read from a row.
+    /// True if the position was configured, not read from a row.
     pub(super) is_configured: bool,
 }
 
 /// The database's word on the ids of a table that is polled by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Ids {
-    /// They are counted on.
+    /// The ids are counted on.
     GoOn,
-    /// They are handed out again up to the position.
+    /// The ids are handed out again up to the position.
     Restarted,
-    /// Nothing.
+    /// Nothing is known of the ids.
     #[default]
     Unknown,
 }
@@ -37,7 +37,7 @@ pub(super) enum Ids {
 #[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) landmark: Landmark,
-    /// None: it is gone.
+    /// The row as it is now; none if it is gone.
     pub(super) now: Option<Now>,
 }
 
@@ -46,25 +46,25 @@ pub(super) struct Found {
 pub(super) struct Now {
     /// Hashes of names and values of its columns.
     pub(super) columns: Vec<(u32, u32)>,
-    /// It has a later time than the remembered one, as an update gives it.
+    /// True if it has a later time than the remembered one, as an update gives it.
     pub(super) is_later: bool,
-    /// It is there, and cannot be read.
+    /// True if it is there, and cannot be read.
     pub(super) is_unreadable: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is the table that was read.
+    /// The table is the one that was read.
     Same,
-    /// It is empty up to the position, so nothing is passed over; what comes up to it will be.
+    /// The table is empty up to the position, so nothing is passed over; rows that come up to it will be.
     Emptied,
-    /// It begins anew.
+    /// The table begins anew.
     Anew,
     /// No row of it is known, so it cannot be told.
     Unknown,
 }
 
-/// So many columns that tell rows apart are not all the same by chance.
+/// The number of columns that tell rows apart which are not all the same by chance.
 const TELLING: usize = 2;
 
 impl Evidence {
@@ -82,8 +82,8 @@ impl Evidence {
         }
     }
 
-    /// Whether the remembered rows are there. One row proves it if its values tell rows apart; of rows that look alike it
-    /// takes half; and rows that were updated are known by what has been left of them.
+    /// True if the remembered rows are there. One row proves it if its values tell rows apart; of rows that look alike
+    /// it takes half; and rows that were updated are known by their unchanged columns.
     fn has_known_rows(&self) -> bool {
         let present: Vec<(&Landmark, &Now)> =
             self.rows.iter().filter_map(|row| Some((&row.landmark, row.now.as_ref()?))).collect();
@@ -120,7 +120,7 @@ fn value(columns: &[(u32, u32)], name: u32) -> Option<u32> {
     columns.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
 
-/// Whether all columns that are there still hold what they held.
+/// True if all columns that are there have their old values.
 fn is_same(landmark: &Landmark, now: &Now) -> bool {
     let mut both =
         landmark.columns.iter().filter_map(|(name, was)| Some((*was, value(&now.columns, *name)?))).peekable();
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::model::{CursorValue, Position};
 
-    /// Rows of id, name, city and state as they were and as they are; none: gone.
+    /// Evidence of rows of id, name, city and state as they were and as they are; none: gone.
     fn rows(rows: &[(&[u32], Option<&[u32]>)]) -> Vec<Found> {
         let columns = |values: &[u32]| (0..).zip(values.iter().copied()).collect::<Vec<(u32, u32)>>();
         let found = |(id, (was, is)): (i64, &(&[u32], Option<&[u32]>))| Found {
@@ -164,7 +164,7 @@ mod tests {
         let updated =
             rows(&[(&[1, 5, 0], Some(&[1, 5, 9])), (&[2, 6, 0], Some(&[2, 6, 9])), (&[3, 7, 0], Some(&[3, 7, 8]))]);
         assert_eq!(of(updated, true).verdict(), Verdict::Same);
-        // A name that was given again, and a time that was not.
+        // Only the ids are the same, as in a new table: the times are not.
         let named = rows(&[(&[1, 50], Some(&[1, 60])), (&[2, 51], Some(&[2, 61])), (&[3, 52], Some(&[3, 62]))]);
         assert_eq!(of(named, true).verdict(), Verdict::Anew);
         let states = rows(&[(&[1, 0], Some(&[8, 0])), (&[2, 0], Some(&[9, 0]))]);

@@ -14,15 +14,14 @@ use crate::task::binding::Binding;
 /// The method of a relation, and the facts it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
-    /// The method, and what it does not cover.
+    /// The method, and the cases it does not cover.
     pub choice: Choice,
     pub(super) facts: Facts,
 }
 
 /// Chooses the method that looks for late rows of a relation.
 ///
-/// # Errors
-/// `Config` if `commit.guard` asks for what is not possible; those of the connection.
+/// # Errors `Config` if `commit.guard` asks for an impossible method; those of the connection.
 pub async fn choose_method(
     spec: &TableSpec,
     connection: &mut dyn SourceConnection,
@@ -62,7 +61,7 @@ pub async fn choose_method(
         let remedy = if missing.remedy.is_empty() { String::new() } else { format!("{}; ", missing.remedy) };
         Error::config(format!("commit.guard={word} is not possible here: {}", missing.reason))
             .with("table", relation)
-            .advise(format!("{remedy}commit.guard=auto takes what is possible"))
+            .advise(format!("{remedy}commit.guard=auto takes the best method that is possible"))
     })?;
     Ok(Chosen { choice, facts })
 }

@@ -1,4 +1,4 @@
-//! Answers to what a method has to know of a relation before it can say what to read.
+//! Answers to the questions of a method about a relation.
 
 use super::observer::family;
 use super::stream::read_fingerprints;
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{self, Answer, Before, Facts, Poll, Question, ReadPlan, SeenView, Turn};
 use crate::model::{CursorValue, Micros, PastView, Position};
 
-/// Where a poll of a relation asks.
+/// The connection and the relation for the questions of a poll.
 pub(super) struct Lookups<'a> {
     pub(super) at: At<'a>,
     pub(super) view: &'a SeenView,
@@ -79,7 +79,7 @@ struct Window<'a> {
     as_of: Micros,
 }
 
-/// The window as it was at a time, unless it is what it is now. The view as of now is open before and after.
+/// The window as it was at a time, unless it is the same as now. The view as of now is open before and after.
 async fn before(
     at: At<'_>,
     connection: &mut dyn SourceConnection,
@@ -116,7 +116,7 @@ async fn before(
     Ok(before)
 }
 
-/// Whether an error says that the table was another one then, or none at all.
+/// True if an error says that the table was another one then, or none at all.
 pub(super) fn is_another(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::SourceSchema | ErrorKind::SchemaChanged)
 }

@@ -1,6 +1,6 @@
-//! The guard of one relation against late commits: has the method see what the connection observes, asks the database what
-//! the method has to know, and has late rows read with the page they come with, so that both share a batch, a transaction
-//! and an offset. Knows no method: what is done is said by `crate::guard`.
+//! The guard of one relation against late commits: passes the connection's observations to the method, answers its
+//! questions by the database, and has late rows read with the page they come with, so that both share a batch, a
+//! transaction and an offset. Knows no method: those are in `crate::guard`.
 
 mod choice;
 mod lookups;
@@ -28,11 +28,11 @@ use self::lookups::Lookups;
 pub(super) use self::observer::Observer;
 pub(super) use self::stream::{GuardPoll, Phase};
 
-/// How far the clocks of the nodes of a cluster may differ from what passes here.
+/// The difference between the clocks of a cluster's nodes and this process's clock, at most.
 const CLOCKS_APART: Duration = Duration::from_millis(200);
 
-/// Why a state is of no use.
-const ANOTHER_METHOD: &str = "late rows were looked for in another way until now";
+/// The reasons why a state is of no use.
+const ANOTHER_METHOD: &str = "late rows were found by another method until now";
 
 /// The same, where wall clocks have been set back for good.
 const ANOTHER_ZONE: &str = "the server's time zone was changed to one with earlier wall clocks";
@@ -46,11 +46,11 @@ pub(super) struct TableGuard {
     /// The connection it was chosen on: on another one more, or less, may be seen.
     chosen_on: u64,
     chosen_at: Option<Clock>,
-    /// What the present poll reads was so before the table was described.
+    /// True if the view of the present poll is older than the description of the table.
     is_before_description: bool,
     /// The method's state; none before its first poll.
     method: Option<Box<dyn Method>>,
-    /// The table has just begun anew: it is not read as of a time before.
+    /// True if the table has just begun anew: it is not read as of a time before.
     is_anew: bool,
     /// The connection and the number of the last observation used.
     observed: (u64, u64),
@@ -61,7 +61,7 @@ pub(super) struct TableGuard {
     status: GuardStatus,
 }
 
-/// Where a relation is, as the guard needs it.
+/// The state of a relation, as the guard needs it.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub(super) spec: &'a TableSpec,
@@ -131,7 +131,7 @@ impl TableGuard {
         board.guard(self.status.clone());
     }
 
-    /// The table begins anew: of what was seen of it until now nothing is true any more.
+    /// Forgets everything seen of a table that begins anew.
     pub(in crate::task) fn begin_anew(&mut self) {
         *self = Self {
             chosen: self.chosen.take(),
@@ -149,18 +149,18 @@ impl TableGuard {
         self.chosen.as_ref().map_or(Needs::Nothing, |chosen| chosen.choice.method.needs)
     }
 
-    /// Whether the database's transactions are looked at, which serves all relations that are polled in one go.
+    /// True if the database's transactions are looked at, which serves all relations that are polled in one go.
     pub(super) fn observes(&self) -> bool {
         self.needs() != Needs::Nothing
     }
 
-    /// Whether this relation is read in a view of the database that others share.
+    /// True if this relation is read in a view of the database that others share.
     pub(super) fn shares_view(&self) -> bool {
         matches!(self.needs(), Needs::Snapshot | Needs::AsOf)
     }
 
-    /// Resumes from the checkpoint that is stored with a position. One of another position, server or method is not used:
-    /// somebody has moved the offset, or changed what is possible.
+    /// Resumes from the checkpoint that is stored with a position. One of another position, server or method is not
+    /// used: somebody has moved the offset, or changed rights or settings.
     ///
     /// # Errors
     /// `Offsets` if it cannot be read.
@@ -198,7 +198,7 @@ impl TableGuard {
         self.risk(table, &format!("{why}; rows that committed late before then were not looked for"));
     }
 
-    /// From here on loss cannot be excluded.
+    /// Notes that loss cannot be excluded from here on.
     fn risk(&mut self, table: &str, reason: &str) {
         note_risk(&mut self.status, table, reason);
     }
@@ -246,7 +246,7 @@ impl TableGuard {
             tracing::warn!(
                 table,
                 blocker,
-                "reading on beside an open transaction; a restart may repeat what is read meanwhile"
+                "reading on beside an open transaction; a restart may repeat the rows read meanwhile"
             );
         }
         let observed = (observer.epoch(), seen.low.number);
@@ -258,7 +258,7 @@ impl TableGuard {
         Ok(Some(poll))
     }
 
-    /// Observes what the method needs, and begins the view it needs.
+    /// Makes the observation that the method needs, and begins its view.
     async fn observe(
         &mut self,
         at: At<'_>,
@@ -270,7 +270,7 @@ impl TableGuard {
                 (SeenView::None, observer.low(connection, at.spec.polling.interval).await?)
             }
             Needs::Snapshot => {
-                // The observation is made before the view: what begins later takes a later time.
+                // The observation is made before the view: a transaction that begins later takes a later time.
                 let (answer, low) = observer.view(connection).await?;
                 (SeenView::Snapshot(answer), low)
             }
@@ -309,7 +309,7 @@ impl TableGuard {
         status.late_rows += late_rows;
         status.reread_rows += reread_rows;
         status.blocker = blocker;
-        // Of what was open before the first observation the start is known only as far as the window.
+        // The age of a transaction that was open before the first observation is known only up to the window.
         let seconds = |since: Micros| low.clock.saturating_sub(since).max(0) as f64 / 1e6;
         let oldest = low.oldest.as_ref();
         status.oldest_transaction_seconds =
@@ -319,7 +319,7 @@ impl TableGuard {
         Ok(GuardOutcome { outcome, observed, clock_at: low.clock, status, definition, clock, identity })
     }
 
-    /// The rows of a poll are on their way: what it has led to is true.
+    /// Installs the outcome of a poll, once its rows are on their way.
     pub(super) fn install(&mut self, outcome: GuardOutcome, board: &TableBoard) {
         let GuardOutcome { outcome, observed, clock_at, status, .. } = outcome;
         self.method = Some(outcome.method);
@@ -327,20 +327,20 @@ impl TableGuard {
         board.guard(self.status.clone());
     }
 
-    /// The meaning of an error of the poll. What is read may be older than the description: of a table that was made or
-    /// altered a moment ago it has other columns, and soon has not, so it is tried again. Else it is the table that has
-    /// changed since it was described.
+    /// The meaning of an error of the poll. The view that is read may be older than the description: of a table that
+    /// was made or altered a moment ago it has other columns, and soon has not, so it is tried again. Else it is the
+    /// table that has changed since it was described.
     pub(in crate::task) fn classify(&self, error: Error) -> Error {
         if self.needs() != Needs::AsOf || !lookups::is_another(&error) || !self.is_before_description {
             return error;
         }
-        Error::new(ErrorKind::Query, "the table was another one a moment ago, and that is what is read first")
+        Error::new(ErrorKind::Query, "the table was another one a moment ago, at the time that is read first")
             .caused_by(error)
     }
 }
 
 impl GuardOutcome {
-    /// Whether it has to be stored although no row was emitted.
+    /// True if it has to be stored although no row was emitted.
     pub(super) fn must_store(&self) -> bool {
         self.outcome.must_store
     }
@@ -374,7 +374,7 @@ fn note_risk(status: &mut GuardStatus, table: &str, reason: &str) {
     }
 }
 
-/// Stands for the columns that rows hold.
+/// A fingerprint of the columns that rows hold.
 fn columns_tag(definition: &TableDefinition) -> u32 {
     let columns = definition.columns.iter();
     let hash = columns.fold(Hash::default(), |hash, column| {

@@ -1,5 +1,5 @@
-//! The observer of a database's transactions, shared by all relations of a task's connection: what is open since when, and
-//! one view of the database for all that are polled in one go.
+//! The observer of a database's transactions, shared by all relations of a task's connection: open transactions and
+//! their starts, and one view of the database for all that are polled in one go.
 
 use std::time::Duration;
 
@@ -13,23 +13,23 @@ use crate::model::{Micros, PastView, ViewAnswer, ViewQuestion, micros_of};
 /// An older observation, or view, widens the window more than a query costs.
 const LONGEST_USE: Duration = Duration::from_secs(1);
 
-/// Follows what is open in the database, for all relations of a connection.
+/// The observer of a database's open transactions, for all relations of a connection.
 #[derive(Default)]
 pub(in crate::task) struct Observer {
     tracker: WatermarkTracker,
-    /// Counts connections: what was observed on one says nothing on another.
+    /// The number of the connection: observations on one say nothing on another.
     epoch: u64,
     low: Option<LowWatermark>,
-    /// When the last observation was asked for, and answered.
+    /// The times at which the last observation was asked for, and answered.
     asked: Option<(Clock, Clock)>,
-    /// What the last view may have hidden, which is all that has to be asked of the next.
+    /// The ids that the last view may have hidden: the only ones that the next has to be asked for.
     unsettled: ViewQuestion,
     view: Option<OpenView>,
-    /// What was committed when the run began can be read.
+    /// True if rows committed before the run began can be read.
     has_waited: bool,
 }
 
-/// The view that is open, what was observed before it, and since when it has been so.
+/// The open view, the observation before it, and its begin.
 struct OpenView {
     low: LowWatermark,
     since: Clock,
@@ -37,14 +37,14 @@ struct OpenView {
 }
 
 enum ViewKind {
-    /// Of now.
+    /// A view of now.
     Now(ViewAnswer),
-    /// Of a time.
+    /// A view of a time in the past.
     Past(PastView),
 }
 
 impl Observer {
-    /// Another connection, perhaps to another server.
+    /// Begins anew for another connection, perhaps to another server.
     pub(in crate::task) fn reset(&mut self) {
         *self = Self { epoch: self.epoch + 1, ..Self::default() };
     }
@@ -69,7 +69,7 @@ impl Observer {
         // Inside a view time stands still.
         self.release(connection).await?;
         let sent = Clock::now();
-        let open = family(connection.transactions())?.open_transactions().await?;
+        let open = connection.open_transactions().await?;
         let answered = Clock::now();
         let passed = self.asked.map_or((0, 0), |(last_sent, last_answered)| {
             (micros_of(sent.duration_since(last_answered)), micros_of(answered.duration_since(last_sent)))
@@ -101,7 +101,7 @@ impl Observer {
     }
 
     /// The same as of a time: that of the view that is open already, or the latest that is final. With `once` it is not
-    /// before now at the first time: what is committed by then is read. The same with `fresh`.
+    /// before now at the first time: rows committed by then are read. The same with `fresh`.
     pub(super) async fn past(
         &mut self,
         connection: &mut dyn SourceConnection,
@@ -129,7 +129,7 @@ impl Observer {
         Ok((past, low))
     }
 
-    /// When the view of a time was begun that is open.
+    /// The begin of the open view of a time in the past.
     pub(super) fn past_since(&self) -> Option<Clock> {
         self.view.as_ref().filter(|view| matches!(view.kind, ViewKind::Past(_))).map(|view| view.since)
     }
@@ -143,7 +143,7 @@ impl Observer {
         Ok(())
     }
 
-    /// Something failed: the view, if one is open, shows nothing any more.
+    /// Ends the view after a failure; one that is open shows nothing any more.
     pub(in crate::task) async fn abandon(&mut self, connection: &mut dyn SourceConnection) -> Result<()> {
         self.view = None;
         connection.end_view().await

@@ -1,5 +1,5 @@
-//! The guard's part of one poll of a relation: notes the rows of the page and of the window as they go by, and passes on
-//! those that are to be emitted. What is noted, and which are passed on, the method says.
+//! The guard's part of one poll of a relation: notes the rows of the page and of the window as they go by, and passes
+//! on those that are to be emitted. The method decides which rows are noted, and which are passed on.
 
 use std::collections::VecDeque;
 
@@ -20,9 +20,9 @@ pub(in crate::task) struct GuardPoll {
     pub(super) poll: Box<dyn Poll>,
     /// The late queries, to be run after the page; each says whether its rows tell their transaction.
     pub(super) queries: VecDeque<(PlannedQuery, bool)>,
-    /// The query that runs tells the transactions of its rows.
+    /// True if the query that runs tells the transactions of its rows.
     late_has_xids: bool,
-    /// Rows are read below this only.
+    /// The value below which rows are read.
     pub(super) upper: Option<CursorValue<'static>>,
     /// The blocker that newer rows wait for.
     pub(super) blocker: Option<String>,
@@ -91,7 +91,7 @@ impl GuardPoll {
         if self.poll.wants_xids() { planner.with_row_ids(query) } else { query }
     }
 
-    /// The bound of the page: not above what open transactions may precede.
+    /// The bound of the page: nothing that open transactions may precede is read.
     pub(in crate::task) fn bound(&self, upper: Option<CursorValue<'static>>) -> Option<CursorValue<'static>> {
         match (&self.upper, upper) {
             (Some(own), Some(upper)) if is_at_or_above(&upper, own) => Some(own.clone()),
@@ -100,17 +100,17 @@ impl GuardPoll {
         }
     }
 
-    /// Whom newer rows wait for, where they do.
+    /// The transaction that newer rows wait for, where they do.
     pub(in crate::task) fn blocker(&self) -> Option<&str> {
         self.blocker.as_deref()
     }
 
-    /// How many rows were late.
+    /// The number of rows that were late.
     pub(in crate::task) fn late_rows(&self) -> u64 {
         self.late_rows
     }
 
-    /// How many rows were read again in vain.
+    /// The number of rows that were read again in vain.
     pub(in crate::task) fn reread_rows(&self) -> u64 {
         self.reread_rows
     }
@@ -174,7 +174,7 @@ struct GuardedStream<'a> {
     poll: &'a mut GuardPoll,
     order: &'a TupleOrder,
     phase: Phase,
-    /// The last value of the cursor is the id of the row's transaction.
+    /// True if the last value of the cursor is the id of the row's transaction.
     has_xids: bool,
 }
 

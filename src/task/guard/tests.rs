@@ -1,4 +1,4 @@
-//! What becomes of a state when the method or the offset is another.
+//! The outcome for a stored state when the method or the offset is another.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One step of a table: planned, run, and returned as a value. The caller hands it on and then installs what it has led to
+//! One step of a table: planned, run, and returned as a value. The caller hands it on and then installs its results
 //! ([`Polled::poll`]), so a failure before that leaves the table as it was.
 //!
 //! A step is a page, the rest of the rows that share its only cursor, and the rows that committed late. What may be larger
@@ -48,10 +48,10 @@ struct StepPlan {
 /// The rows of a step that have not been handed on.
 struct StepRows {
     page: Page,
-    /// In the parts before rows were left out whose values did not fit.
+    /// True if rows whose values did not fit were left out in the parts before.
     has_misfits: bool,
     guard: Option<GuardPoll>,
-    /// How long late rows were looked for.
+    /// The time that late rows were looked for.
     late_took: Duration,
 }
 
@@ -63,15 +63,15 @@ pub(super) struct StepResult {
     pub(super) head: Option<ReadHead>,
     /// The result of the guard's part.
     pub(super) guard: Option<GuardOutcome>,
-    /// Nothing newer is left.
+    /// True if nothing newer is left.
     pub(super) exhausted: bool,
-    /// Newer rows wait for an older transaction to end.
+    /// True if newer rows wait for an older transaction to end.
     pub(super) is_held_back: bool,
 }
 
 impl<'p> Context<'p> {
-    /// A place for what is going to be read: a statement runs only when its rows have somewhere to go. Nobody holds a view of
-    /// the database and waits.
+    /// A place for the rows that are going to be read: a statement runs only when its rows have somewhere to go. Nobody
+    /// holds a view of the database and waits.
     ///
     /// # Errors
     /// Those of the connection; `Cancelled` when the commit stage has ended.
@@ -139,7 +139,7 @@ impl Polled {
         Ok((result, place))
     }
 
-    /// Up to where is read; with `--once` up to where it was at the first poll.
+    /// The upper bound of the read; with `--once` that of the first poll.
     async fn upper(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<CursorValue<'static>>> {
         let upper = match (bound.binding.planner.time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
@@ -204,7 +204,8 @@ impl Polled {
         Ok(StepResult { step: Some(step), head: Some(head), guard: outcome, exhausted, is_held_back: false })
     }
 
-    /// Rows left out of a step: makes sure that their values are at fault and not a schema that has changed.
+    /// Takes in the rows left out of a step: makes sure that their values are at fault and not a schema that has
+    /// changed.
     async fn leave_out(
         &mut self,
         cx: &mut Context<'_>,
@@ -213,13 +214,13 @@ impl Polled {
         has_misfits: bool,
     ) -> Result<Option<Skipped>> {
         if has_misfits || !left_out.is_empty() {
-            // What the columns are now is not to be seen in a view of before.
+            // A view of the past does not show the present columns.
             cx.watch.release(cx.connection).await?;
         }
         if has_misfits || left_out.iter().any(LeftOut::is_misfit) {
             self.confirm(cx.parts, cx.connection, bound).await?;
         }
-        self.told(cx.parts, bound, left_out).await
+        self.report_left_out(cx.parts, bound, left_out).await
     }
 
     /// The step of a page, with its delta, and the read head behind it.
@@ -256,7 +257,7 @@ impl Polled {
         Ok((step, head))
     }
 
-    /// Tells how far behind the clock what was read is.
+    /// Publishes the lag of the rows read behind the clock.
     fn note_lag(&self, bound: &Bound, page: &Page, upper: Option<&CursorValue<'static>>) -> Result<()> {
         let zone = &self.spec.types.all.zone;
         if let (Some(kind), Some(upper)) = (bound.binding.planner.time_kind(), upper) {
@@ -273,7 +274,7 @@ impl Polled {
     }
 }
 
-/// The error of a statement whose rows cannot be told apart by what was said to do so.
+/// The error of a statement whose rows are not told apart by the columns that should.
 fn no_longer_unique() -> Error {
     Error::new(ErrorKind::SchemaChanged, "rows share a primary key, which is unique no more")
 }

@@ -26,7 +26,7 @@ pub(super) struct StepRun<'r, 'o> {
     out: &'o Outbox,
     /// The place for the next part.
     place: Option<Place<'o>>,
-    /// Part of the step has been handed on, the rest not yet.
+    /// True if part of the step has been handed on, and the rest not yet.
     is_torn: &'r mut bool,
     has_misfits: bool,
 }
@@ -75,7 +75,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         self.place.ok_or_else(|| Error::internal("a step has no place"))
     }
 
-    /// Rows after the position.
+    /// Reads rows after the position.
     async fn page(
         &self,
         connection: &mut dyn SourceConnection,
@@ -111,7 +111,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         Ok(Page { position: Some(tie), settled: None, ended: false, ..page })
     }
 
-    /// Rows at or before the position, behind those of a page.
+    /// Reads rows at or before the position, behind those of a page.
     async fn late(
         &mut self,
         connection: &mut dyn SourceConnection,
@@ -125,8 +125,8 @@ impl<'r, 'o> StepRun<'r, 'o> {
         Ok(Page { batch: rest.batch, ..page })
     }
 
-    /// All rows of a result behind those of `batch`. They make one transaction, because there is no position between them:
-    /// what exceeds a batch is handed on here, and the step is torn until the rest follows.
+    /// All rows of a result behind those of `batch`. They make one transaction, because there is no position between
+    /// them: rows beyond a batch are handed on here, and the step is torn until the rest follows.
     async fn rest(&mut self, stream: &mut dyn RowStream, batch: EncodedBatch) -> Result<Page> {
         let bound = self.bound;
         let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
@@ -144,7 +144,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
     async fn hand_on(&mut self, page: Page) -> Result<()> {
         let Page { batch, left_out, .. } = page;
         self.has_misfits |= left_out.iter().any(LeftOut::is_misfit);
-        let skipped = self.table.told(self.parts, self.bound, left_out).await?;
+        let skipped = self.table.report_left_out(self.parts, self.bound, left_out).await?;
         if let Some(place) = self.place.take() {
             place.send(Step::torn(Arc::clone(&self.table.name), batch, skipped).into());
             *self.is_torn = true;
@@ -154,7 +154,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
     }
 }
 
-/// How the result of a planner's statement behind a position is read.
+/// The rules for the result of a planner's statement behind a position.
 pub(super) fn rule<'a>(spec: &TableSpec, planner: &'a Planner, after: Option<&'a Position>) -> CutRule<'a> {
     let ordered = Ordered {
         order: planner.order(),

@@ -24,13 +24,13 @@ impl Polled {
         cx.watch.release(cx.connection).await?;
         drop(cx.place().await?);
         if let Some(vigil) = cx.connection.vigil() {
-            // It would begin anew.
+            // The pass would begin anew.
             vigil.bound(None);
         }
         self.passes.begins();
         let (pass, has_misfits) = self.read_whole(cx, &bound).await?;
         if has_misfits {
-            // Too late for what was sent; if the columns are others now, the whole table is read again.
+            // Too late for the rows already sent; if the columns are others now, the whole table is read again.
             self.confirm(cx.parts, cx.connection, &bound).await?;
         }
         let end = pass.end().map(Handoff::from);
@@ -40,7 +40,7 @@ impl Polled {
         Ok(true)
     }
 
-    /// Hands on all rows but the last batch, which is still held. Whether rows were left out whose values did not fit.
+    /// Hands on all rows but the last batch, which is still held. True if rows were left out whose values did not fit.
     async fn read_whole(&self, cx: &mut Context<'_>, bound: &Bound) -> Result<(Pass, bool)> {
         let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
         let rule = rule(&self.spec, &bound.binding.planner, None).whole();
@@ -53,7 +53,7 @@ impl Polled {
             let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
             has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
             rows += page.batch.len() as u64;
-            let skipped = self.told(cx.parts, bound, page.left_out).await?;
+            let skipped = self.report_left_out(cx.parts, bound, page.left_out).await?;
             if let Some(ready) = pass.add(Step::torn(Arc::clone(&self.name), page.batch, skipped)) {
                 place.send(ready.into());
                 self.board.in_pass(rows, self.passes.have_ended);

@@ -13,7 +13,7 @@ use crate::model::{Micros, OpenTransactions, PastView, RangeSet, ViewAnswer, Vie
 /// The number of versions a row can have: a record is the number of its row times this, and that of its version.
 pub(super) const VERSIONS: i64 = 1_000;
 
-/// What the database offers to find late rows by.
+/// The means of the database to find late rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Offers {
     pub(super) snapshots: bool,
@@ -28,7 +28,7 @@ pub(super) struct Database {
     /// The paused clock, when the store was made and when it was last looked at.
     made: Instant,
     seen: Micros,
-    /// What was visible at the times that were read as of.
+    /// The versions visible at the times that were read as of.
     past: BTreeMap<Micros, Vec<Version>>,
 }
 
@@ -78,7 +78,7 @@ impl Database {
         (ViewAnswer { view, ..ViewAnswer::default() }, visible)
     }
 
-    /// What is asked once the snapshot was taken.
+    /// Answers the question that follows a snapshot.
     pub(super) fn answer(&mut self, answer: &mut ViewAnswer, question: &ViewQuestion) {
         let (store, view) = (self.now(), &answer.view);
         let new = question.since.max(view.xmin)..view.xmax;
@@ -103,12 +103,12 @@ impl Database {
         (view(as_of), visible)
     }
 
-    /// What is committed.
+    /// The versions that are committed.
     pub(super) fn committed(&mut self) -> Vec<Version> {
         self.now().view().1
     }
 
-    /// Whether a row is in a table.
+    /// True if a row is in a table.
     pub(super) fn is_in(&self, table: &str, version: &Version) -> bool {
         self.tables[version.key % self.tables.len()] == table
     }

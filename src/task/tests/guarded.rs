@@ -50,9 +50,9 @@ struct Life {
     tasks: usize,
     end: End,
     faults: Vec<Planned>,
-    /// How long calls take at most, in milliseconds.
+    /// The longest duration of calls, in milliseconds.
     pace: u64,
-    /// What is written, each after a pause in milliseconds.
+    /// The writes, each after a pause in milliseconds.
     writes: Vec<(u64, Write)>,
 }
 
@@ -210,7 +210,7 @@ impl Schedule {
         self.run(true) != Ok(0)
     }
 
-    /// Without faults, writes and lives that the failure does not need.
+    /// The schedule without faults, writes and lives that the failure does not need.
     fn smaller(mut self) -> Self {
         loop {
             match self.with_less().into_iter().find(Self::is_wrong) {

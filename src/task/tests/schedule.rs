@@ -54,7 +54,7 @@ impl Step {
         Step::Commit,
     ];
 
-    /// What it fails with in life.
+    /// The error that it makes.
     pub(super) fn error(self) -> Error {
         let kind = match self {
             Step::Connect | Step::Clock => ErrorKind::Unreachable,
@@ -67,7 +67,7 @@ impl Step {
     }
 }
 
-/// What happens at a call.
+/// The effect of a plan on a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     Fail,
@@ -114,14 +114,14 @@ impl Planned {
     }
 }
 
-/// How a life ends.
+/// The end of a life.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum End {
-    /// At once, wherever it is.
+    /// It is killed at once, wherever it is.
     Killed,
-    /// As asked, if nothing hangs.
+    /// It stops as asked, if nothing hangs.
     Stopped,
-    /// Not at all: the next one starts beside it.
+    /// It does not end: the next one starts beside it.
     TakenOver,
 }
 
@@ -131,19 +131,20 @@ struct Life {
     tasks: usize,
     end: End,
     faults: Vec<Planned>,
-    /// How long calls take at most.
+    /// The longest duration of calls.
     pace: u64,
-    /// When so many units of rows appear in which table.
+    /// The inserts: the time, the table, and the units of rows.
     inserts: Vec<(u64, usize, i64)>,
 }
 
 #[derive(Debug, Clone)]
 struct Schedule {
     seed: u64,
-    /// Of [`MODES`].
+    /// The mode, of [`MODES`].
     mode: usize,
     shape: Shape,
-    /// So many rows come at once: none comes later that shares what was read with those, unless a key tells them apart.
+    /// The number of rows that come at once: none comes later that shares its cursor with those, unless a key tells
+    /// them apart.
     unit: i64,
     page: usize,
     tables: usize,
@@ -329,7 +330,7 @@ impl Schedule {
         Ok(())
     }
 
-    /// Without faults, rows and lives that the failure does not need.
+    /// The schedule without faults, rows and lives that the failure does not need.
     fn smaller(mut self) -> Self {
         loop {
             let candidates = self.with_one_less();
@@ -366,7 +367,7 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// What does not end when it is asked to is killed.
+/// Asks the tasks to end, and kills those that do not.
 pub(super) async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
     for task in &mut tasks {
         let _ = tokio::time::timeout(Duration::from_secs(1), &mut *task).await;

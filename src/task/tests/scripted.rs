@@ -1,26 +1,24 @@
-//! A source and brokers in memory that do what a script says. The brokers keep what is committed, as a
-//! read_committed consumer would see it, and fence. The source's tables are ids that only grow.
+//! The world outside of a task, in memory: a source and brokers that do what a script says. The source's tables are ids
+//! that only grow; the brokers are in [`brokers`].
+
+mod brokers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastrand::Rng;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use serde_json::Value as Json;
 
+use self::brokers::Sink;
 use super::database::Database;
 use super::schedule::{Effect, Planned, Step};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::kafka::RecordSink;
-use crate::model::{
-    EncodedBatch, KafkaRecord, OffsetDelta, Server, SourceOffset, SourcePartition, TableDefinition, TableMark,
-};
-use crate::offsets::{Loaded, OffsetStore, Owner, StoredOffset, format};
+use crate::model::{SourceOffset, SourcePartition, TableDefinition};
+use crate::offsets::Owner;
 
-/// What goes wrong at a step of the sink; each is used up by the first step it fits, those of a transaction by the
-/// first that is not the signature.
+/// The fault at a step of the sink; each is used up by the first step it fits, those of a transaction by the first that
+/// is not the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SinkFault {
     RejectInit,
@@ -42,7 +40,7 @@ pub(super) enum SinkFault {
     LoseSignature,
 }
 
-/// What goes wrong at a step of the source.
+/// The fault at a step of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SourceFault {
     Connect,
@@ -62,18 +60,18 @@ struct World {
     tables: HashMap<String, Vec<i64>>,
     source_faults: VecDeque<SourceFault>,
     sink_faults: VecDeque<SinkFault>,
-    /// What a read_committed consumer sees: topic and id.
+    /// The records a read_committed consumer sees: topic and id.
     committed: Vec<(String, i64)>,
     offsets: HashMap<SourcePartition, SourceOffset>,
     /// The newest owner of each task's transactional id.
     epochs: HashMap<usize, u64>,
-    /// Committed ones, signatures left out.
+    /// The number of committed ones, signatures left out.
     transactions: usize,
     open: usize,
     statements: usize,
     /// The database's time, microseconds.
     now: i64,
-    /// Which server the source is, where it has an identity.
+    /// The identity of the source's server, where it has one.
     identity: Option<String>,
     /// The one that is stored.
     remembered: Option<String>,
@@ -85,38 +83,34 @@ struct World {
     shape: Shape,
     plan: Vec<Planned>,
     calls: HashMap<Step, usize>,
-    /// How long calls take: up to so many milliseconds.
+    /// The longest duration of calls: up to so many milliseconds.
     pace: Option<(Rng, u64)>,
     /// The ids of rows that cannot be delivered.
     poison: Vec<i64>,
-    /// Such a row tells that the column is another one than described, and then it can be delivered.
+    /// True if such a row tells that the column is another one than described, and then it can be delivered.
     poison_teaches: bool,
     taught: bool,
-    /// Connections that are idle for half a minute are closed.
+    /// True if connections that are idle for half a minute are closed.
     closes_idle: bool,
-    /// What the source is, if it has transactions.
+    /// The database of the source, if it has transactions.
     database: Option<Database>,
 }
 
-/// How the rows of tables share what they are polled by, and what the catalog says of it.
+/// The shape of tables: how their rows share the cursor, and what the catalog says of it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shape {
-    /// So many rows have the same time; 0 is 1.
+    /// The number of rows with the same time; 0 is 1.
     pub(super) same_time: i64,
-    /// So many rows have the same id; 0 is 1.
+    /// The number of rows with the same id; 0 is 1.
     pub(super) same_id: i64,
-    /// The tables have no primary key.
+    /// True if the tables have no primary key.
     pub(super) is_keyless: bool,
-    /// The catalog does not say that no two rows share an id. If it does and they do, that was so when it was asked.
+    /// True if the catalog does not say that no two rows share an id. If it does and they do, that was so when it was
+    /// asked.
     pub(super) tells_nothing_of_ids: bool,
 }
 
-/// The key of the remembered server.
-const SERVER: &str = "the server";
-/// The key of the owner.
-const OWNER: &str = "the owner";
-
-/// Everything outside of the task.
+/// The world outside of the task.
 #[derive(Clone, Default)]
 pub(super) struct Outside(Arc<Mutex<World>>);
 
@@ -137,7 +131,7 @@ impl Outside {
         self.world().sink_faults.extend(faults);
     }
 
-    /// What was not used up: a test that leaves some has proved nothing.
+    /// The number of faults that were not used up: a test that leaves some has proved nothing.
     pub(super) fn faults_left(&self) -> usize {
         let world = self.world();
         world.source_faults.len() + world.sink_faults.len()
@@ -161,7 +155,7 @@ impl Outside {
         self.world().committed.iter().filter(|(found, _)| found == topic).map(|(_, id)| *id).collect()
     }
 
-    /// Topic and id of everything committed, in order.
+    /// The topic and id of every committed record, in order.
     pub(super) fn history(&self) -> Vec<(String, i64)> {
         self.world().committed.clone()
     }
@@ -170,12 +164,12 @@ impl Outside {
         self.world().transactions
     }
 
-    /// Transactions begun and neither committed nor aborted.
+    /// The number of transactions begun and neither committed nor aborted.
     pub(super) fn open(&self) -> usize {
         self.world().open
     }
 
-    /// How often the transactional id of the first task was taken over.
+    /// The number of times the transactional id of the first task was taken over.
     pub(super) fn epoch(&self) -> u64 {
         self.world().epochs.get(&0).copied().unwrap_or_default()
     }
@@ -184,7 +178,7 @@ impl Outside {
         self.world().statements
     }
 
-    /// Somebody takes the transactional id of a task over; the new epoch.
+    /// Takes the transactional id of a task over; gives the new epoch.
     pub(super) fn fence(&self, task: usize) -> u64 {
         let mut world = self.world();
         let epoch = world.epochs.entry(task).or_default();
@@ -192,7 +186,7 @@ impl Outside {
         *epoch
     }
 
-    /// Another process commits rows.
+    /// Commits rows by another process.
     pub(super) fn deliver(&self, topic: &str, table: &str, ids: impl IntoIterator<Item = i64>) {
         let mut world = self.world();
         for id in ids {
@@ -209,7 +203,7 @@ impl Outside {
     }
 
     pub(super) fn sink(&self, task: usize) -> Box<dyn RecordSink> {
-        Box::new(Sink { outside: self.clone(), task, epoch: 0, open: None, is_spent: false })
+        Box::new(Sink::new(self.clone(), task))
     }
 
     pub(super) fn now(&self) -> i64 {
@@ -218,7 +212,7 @@ impl Outside {
         world.database.as_mut().map_or(now, Database::upper)
     }
 
-    /// From now on the source is this database.
+    /// Makes this database the source from now on.
     pub(super) fn be(&self, database: Database) {
         self.world().database = Some(database);
     }
@@ -232,7 +226,7 @@ impl Outside {
         self.world().now = micros;
     }
 
-    /// From now on connections lead to this server.
+    /// Makes connections lead to this server from now on.
     pub(super) fn lead_to(&self, identity: &str) {
         self.world().identity = Some(identity.to_owned());
     }
@@ -264,7 +258,7 @@ impl Outside {
         world.poison_teaches = teaches;
     }
 
-    /// Whether the row cannot be delivered, as its table was described.
+    /// True if the row cannot be delivered, as its table was described.
     pub(super) fn is_poison(&self, id: i64, definition: &TableDefinition) -> bool {
         let mut world = self.world();
         let is_poison = world.poison.contains(&id) && !definition.columns[1].field.optional;
@@ -292,7 +286,7 @@ impl Outside {
         self.world().replica
     }
 
-    /// Whether the offset of a table was accepted although it lies beyond the table.
+    /// True if the offset of a table was accepted although it lies beyond the table.
     pub(super) fn accepted(&self, table: &str) -> bool {
         self.world().offsets.get(&SourcePartition::table(table)).is_some_and(|offset| offset.accepted)
     }
@@ -318,13 +312,13 @@ impl Outside {
         if self.world().shape.is_keyless { vec![] } else { vec!["key".into()] }
     }
 
-    /// What the catalog says to be unique.
+    /// The keys that the catalog says to be unique.
     pub(super) fn unique_keys(&self) -> Vec<Vec<String>> {
         let ids = (!self.world().shape.tells_nothing_of_ids).then(|| vec!["id".to_owned()]);
         ids.into_iter().chain(Some(self.primary_key()).filter(|key| !key.is_empty())).collect()
     }
 
-    /// What goes wrong from now on, by the number of the call, and how long calls take.
+    /// Plans the faults from now on, by the number of the call, and the duration of calls.
     pub(super) fn plan(&self, plan: &[Planned], pace: Option<(Rng, u64)>) {
         let mut world = self.world();
         (world.plan, world.pace) = (plan.to_vec(), pace);
@@ -357,7 +351,7 @@ impl Outside {
         world.tables.contains_key(table) || world.database.as_ref().is_some_and(|database| database.has(table))
     }
 
-    /// Whether the timestamp column holds instants.
+    /// True if the timestamp column holds instants.
     pub(super) fn is_zoned(&self) -> bool {
         self.world().database.as_ref().is_none_or(|database| !database.world().clock.is_wall())
     }
@@ -372,215 +366,5 @@ impl Outside {
         world.source_faults.front().copied().filter(|fault| wanted(*fault)).inspect(|_| {
             world.source_faults.pop_front();
         })
-    }
-}
-
-struct Sink {
-    outside: Outside,
-    task: usize,
-    epoch: u64,
-    open: Option<Vec<(String, i64)>>,
-    /// A commit under this epoch may still arrive.
-    is_spent: bool,
-}
-
-impl Sink {
-    fn fault(&self, wanted: &[SinkFault]) -> Option<SinkFault> {
-        let mut world = self.outside.world();
-        world.sink_faults.front().copied().filter(|fault| wanted.contains(fault)).inspect(|_| {
-            world.sink_faults.pop_front();
-        })
-    }
-
-    fn check_epoch(&self) -> Result<()> {
-        if self.outside.world().epochs.get(&self.task) == Some(&self.epoch) {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::Fenced, "another process"))
-        }
-    }
-
-    fn aborted() -> Error {
-        Error::new(ErrorKind::TransactionAborted, "scripted")
-    }
-
-    fn apply(&mut self, offsets: Vec<KafkaRecord>) {
-        let mut world = self.outside.world();
-        world.transactions += usize::from(!is_signature(&offsets));
-        world.committed.extend(self.open.take().into_iter().flatten());
-        for record in offsets {
-            let table = String::from_utf8(record.key).unwrap();
-            let value = String::from_utf8(record.value.unwrap()).unwrap();
-            if table == SERVER {
-                world.remembered = Some(value);
-                continue;
-            }
-            if table == OWNER {
-                let (run, tasks) = value.split_once(' ').unwrap();
-                world.owner = Some(Owner { run: run.to_owned(), tasks: tasks.parse().unwrap() });
-                continue;
-            }
-            let partition = SourcePartition::table(&table);
-            let offset = format::parse_value("c", &partition, value.as_bytes()).unwrap().expect("an offset");
-            world.offsets.insert(partition, offset);
-        }
-        world.open -= 1;
-    }
-}
-
-fn is_signature(offsets: &[KafkaRecord]) -> bool {
-    offsets.first().is_some_and(|record| record.key == OWNER.as_bytes())
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        if self.open.is_some() {
-            self.outside.world().open -= 1;
-        }
-    }
-}
-
-impl RecordSink for Sink {
-    fn init(&mut self) -> BoxFuture<'_, Result<()>> {
-        async {
-            if self.fault(&[SinkFault::RejectInit]).is_some() {
-                return Err(Error::new(ErrorKind::Kafka, "scripted"));
-            }
-            self.outside.visit(Step::Init).await?;
-            self.epoch = self.outside.fence(self.task);
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn begin(&mut self) -> BoxFuture<'_, Result<()>> {
-        async {
-            let is_signed = self.outside.world().owner.is_some();
-            if is_signed && self.fault(&[SinkFault::Fence]).is_some() {
-                self.outside.fence(self.task);
-            }
-            if is_signed && self.fault(&[SinkFault::RejectBegin]).is_some() {
-                return Err(Error::new(ErrorKind::Kafka, "scripted"));
-            }
-            self.outside.visit(Step::Begin).await?;
-            assert!(self.open.is_none(), "a transaction inside a transaction");
-            assert!(!self.is_spent, "a late commit would end this transaction half-way");
-            self.open = Some(Vec::new());
-            self.outside.world().open += 1;
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn send(&mut self, batch: EncodedBatch) -> BoxFuture<'_, Result<()>> {
-        async move {
-            if self.fault(&[SinkFault::RejectSend]).is_some() {
-                return Err(Self::aborted());
-            }
-            self.outside.visit(Step::Send).await?;
-            // A value is an id, or a letter of the dead letter topic.
-            let id = |value| match serde_json::from_slice::<Json>(value).unwrap() {
-                Json::Number(id) => id.as_i64(),
-                letter => letter["row"]["id"].as_str().and_then(|id| id.parse().ok()),
-            };
-            let ids = batch.records().map(|record| id(record.value.expect("a value")).expect("an id"));
-            let open = self.open.as_mut().expect("an open transaction");
-            open.extend(ids.map(|id| (batch.topic.to_string(), id)));
-            Ok(())
-        }
-        .boxed()
-    }
-
-    fn commit(&mut self, offsets: Vec<KafkaRecord>) -> BoxFuture<'_, Result<()>> {
-        async move {
-            self.check_epoch()?;
-            let unknown = || Err(Error::new(ErrorKind::OutcomeUnknown, "scripted"));
-            let faults: &[SinkFault] = if is_signature(&offsets) {
-                &[SinkFault::LoseSignature]
-            } else {
-                &[
-                    SinkFault::RejectCommit,
-                    SinkFault::LoseAnswer,
-                    SinkFault::LoseCommit,
-                    SinkFault::Hold,
-                    SinkFault::SendTwice,
-                ]
-            };
-            match self.fault(faults) {
-                Some(SinkFault::RejectCommit) => return Err(Self::aborted()),
-                Some(SinkFault::LoseCommit) => return unknown(),
-                Some(SinkFault::LoseAnswer | SinkFault::LoseSignature) => {
-                    self.apply(offsets);
-                    return unknown();
-                }
-                Some(SinkFault::Hold) => tokio::time::sleep(Duration::from_secs(60)).await,
-                Some(SinkFault::SendTwice) => self.is_spent = true,
-                _ => {}
-            }
-            let effect = self.outside.visit(Step::Commit).await?;
-            if effect == Some(Effect::LoseRequest) {
-                return unknown();
-            }
-            // Who was fenced meanwhile comes too late.
-            self.check_epoch()?;
-            self.apply(offsets);
-            self.is_spent |= effect == Some(Effect::SendTwice);
-            match effect {
-                Some(Effect::LoseAnswer) => unknown(),
-                Some(Effect::HangAfter) => std::future::pending().await,
-                _ => Ok(()),
-            }
-        }
-        .boxed()
-    }
-
-    fn spent(&self) -> Option<Error> {
-        self.is_spent.then(|| Error::new(ErrorKind::EpochSpent, "scripted"))
-    }
-
-    fn abort(&mut self) -> BoxFuture<'_, Result<()>> {
-        async { Ok(()) }.boxed()
-    }
-}
-
-impl OffsetStore for Outside {
-    fn load<'a>(&'a self, _connector: &'a str) -> BoxFuture<'a, Result<Loaded>> {
-        let stored = |(partition, offset): (&SourcePartition, &SourceOffset)| {
-            let stored = StoredOffset {
-                offset: offset.clone(),
-                topic: "offsets".into(),
-                partition: 0,
-                kafka_offset: 0,
-                written_at: None,
-            };
-            (partition.clone(), stored)
-        };
-        async move {
-            self.visit(Step::Load).await?;
-            let world = self.world();
-            let offsets = world.offsets.iter().map(stored).collect();
-            let server = world.remembered.clone().map(Server::host);
-            Ok(Loaded { offsets, server, owner: world.owner.clone(), ..Loaded::default() })
-        }
-        .boxed()
-    }
-
-    fn stage_table(&self, _: &str, partition: &SourcePartition, _: &TableMark) -> KafkaRecord {
-        KafkaRecord { topic: "offsets".into(), key: partition.mark().to_string().into(), value: None }
-    }
-
-    fn stage_server(&self, _connector: &str, server: &Server) -> Vec<KafkaRecord> {
-        let value = Some(server.identity.clone().into());
-        vec![KafkaRecord { topic: "offsets".into(), key: SERVER.into(), value }]
-    }
-
-    fn stage_owner(&self, _connector: &str, owner: &Owner) -> KafkaRecord {
-        let value = format!("{} {}", owner.run, owner.tasks);
-        KafkaRecord { topic: "offsets".into(), key: OWNER.into(), value: Some(value.into()) }
-    }
-
-    fn stage(&self, _connector: &str, delta: &OffsetDelta) -> KafkaRecord {
-        let value = format::value(&delta.stored());
-        KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(value) }
     }
 }

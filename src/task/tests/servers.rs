@@ -1,4 +1,4 @@
-//! Which server is read: another one, or an older copy, stops the connector unless it was accepted.
+//! The identity of the server: another one, or an older copy, stops the connector unless it was accepted.
 
 use super::*;
 

@@ -313,10 +313,6 @@ impl PastReads for Connection {
 }
 
 impl SourceConnection for Connection {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        Some(self)
-    }
-
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         Some(self)
     }
@@ -349,7 +345,7 @@ struct Row {
     id: i64,
     time: i64,
     key: i64,
-    /// Of its transaction.
+    /// The id of its transaction.
     xid: i64,
 }
 
@@ -365,22 +361,22 @@ impl Row {
     }
 }
 
-/// Which rows a query asks for, by its bounds.
+/// The rows that a query asks for, by its bounds.
 #[derive(Default)]
 struct Wanted {
-    /// Where reading begins.
+    /// The value that reading begins from.
     from: Option<CursorValue<'static>>,
     after: Vec<CursorValue<'static>>,
     below: Option<CursorValue<'static>>,
-    /// Of one cursor only.
+    /// The one cursor of the rows.
     tie: Vec<CursorValue<'static>>,
-    /// Not after it.
+    /// The cursor that rows are not after.
     upto: Vec<CursorValue<'static>>,
-    /// Of these ids, where each range begins and its end.
+    /// The ids, as the begin and end of each range.
     ids: Option<Vec<(i64, i64)>>,
-    /// Of these transactions, where each range begins and the number after its end.
+    /// The transactions, as the begin of each range and the number after its end.
     xids: Option<Vec<i64>>,
-    /// Where the values of the cursor stand.
+    /// The places of the cursor's values.
     cursor: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong is said, all of it, with its place and its remedy, and ends with its exit code.
+//! Bad input: every fault is told at once, with its place and its remedy, and ends with its exit code.
 
 use std::time::{Duration, Instant};
 

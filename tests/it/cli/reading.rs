@@ -1,4 +1,4 @@
-//! What is printed while it runs: `consume`, the quick start, and the progress of a first load.
+//! Output of a running command: `consume`, the quick start, and the progress of a first load.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use crate::support::db::{Postgres, Sqlite};
 use crate::support::process::{Running, finish, on_a_terminal, rowtide, run, signal};
 use crate::support::{PATIENCE, Stack, eventually, web};
 
-/// Where `consume` finds brokers and registry.
+/// The worker settings that `consume` finds brokers and registry by.
 fn worker() -> [String; 4] {
     let stack = Stack::get();
     let registry = format!("value.converter.schema.registry.url={}", stack.registry);

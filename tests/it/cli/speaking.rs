@@ -1,4 +1,4 @@
-//! How it speaks: no secret anywhere, rows never in the log, JSON where asked for, colours for terminals only.
+//! Output in general: no secret anywhere, rows never in the log, JSON where asked for, colours for terminals only.
 
 use serde_json::Value as Json;
 

@@ -1,4 +1,4 @@
-//! What there is: tables, columns, keys.
+//! The catalog: tables, columns, keys.
 
 use std::fmt::Write as _;
 
@@ -73,7 +73,7 @@ pub(super) async fn a_missing_table_names_the_near_ones(database: &'static dyn D
     connection.describe(&place.table("orders"), &[]).await.unwrap();
 }
 
-/// What a name must not do to a statement.
+/// Names that must do nothing to a statement.
 const HOSTILE: &[&str] = &[
     "a`b",
     "a\"b",

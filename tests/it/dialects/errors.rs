@@ -1,4 +1,4 @@
-//! What goes wrong, and what it is called.
+//! Errors and their kinds.
 
 use std::time::Duration;
 

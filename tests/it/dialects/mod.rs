@@ -82,7 +82,7 @@ contract! {
     on_sqlite: super::sqlite::Sqlite,
 }
 
-/// What the servers of the MySQL family have in common beyond the contract.
+/// The common contract of the servers of the MySQL family, beyond that of all dialects.
 macro_rules! family {
     ($($name:ident: $database:expr),* $(,)?) => { $(
         mod $name {
@@ -111,7 +111,7 @@ macro_rules! family {
     )* };
 }
 
-/// What those of the family have in common that are one server.
+/// The common contract of those of the family that are one server.
 macro_rules! servers {
     ($($name:ident: $database:expr),* $(,)?) => { $(
         mod $name {

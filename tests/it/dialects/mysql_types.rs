@@ -107,7 +107,7 @@ fn times() -> Vec<Case> {
     ]
 }
 
-/// What only some of the servers have.
+/// Types that only some of the servers have.
 fn own(family: &Family) -> Vec<Case> {
     use FieldType as F;
     let point = [0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 0, 0, 0, 0, 0, 0, 0, 0x40];

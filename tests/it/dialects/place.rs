@@ -34,10 +34,10 @@ pub(super) trait Database: Sync {
     /// The type of a date and time with that many fraction digits.
     fn time(&self, digits: u8) -> String;
 
-    /// What a column of type integer that fills itself says behind its name.
+    /// The words behind the name of an integer column that fills itself.
     fn auto_increment(&self) -> &'static str;
 
-    /// How an integer column becomes a BIGINT; none if that is not noticed.
+    /// The statement that makes an integer column a BIGINT; none if that is not noticed.
     fn widen(&self, table: &str, column: &str) -> Option<String>;
 
     /// A text in quotes.
@@ -92,7 +92,7 @@ pub(super) trait Database: Sync {
     }
 }
 
-/// What a database has that is a server: users, sessions, and a clock of its own.
+/// The users, sessions and clock of a database that is a server.
 pub(super) trait Server {
     /// Makes a user who can reach a place and read nothing in it.
     fn create_user(&self, place: &str, user: &str);
@@ -112,14 +112,14 @@ pub(super) trait Server {
     /// The parameters of the URL for TLS.
     fn tls(&self) -> Tls;
 
-    /// Whether a session is encrypted: a query for a number greater than zero.
+    /// The query that tells whether a session is encrypted: for a number greater than zero.
     fn is_encrypted(&self) -> &'static str;
 
     /// Ends a session from outside.
     fn kill(&self, session: i64) -> String;
 }
 
-/// How a dialect's URL speaks of TLS.
+/// The parameters of TLS in a dialect's URL.
 pub(super) struct Tls {
     /// The parameters of mode, authority, client certificate and client key.
     pub names: [&'static str; 4],
@@ -270,7 +270,7 @@ pub(super) async fn refused(source: &SourceSpec) -> Error {
     connect(source).await.err().expect("a connection that is refused")
 }
 
-/// What a sink was given.
+/// The rows that a sink was given.
 #[derive(Default)]
 pub(super) struct Collected {
     pub rows: Vec<Vec<Value<'static>>>,

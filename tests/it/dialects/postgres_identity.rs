@@ -1,4 +1,4 @@
-//! What PostgreSQL tells of itself and of its sequences.
+//! PostgreSQL's identity and the state of its sequences.
 
 use rowtide::model::{Relation, TableId};
 

@@ -1,4 +1,4 @@
-//! What only PostgreSQL has.
+//! Cases that only PostgreSQL has.
 
 use std::time::Duration;
 
@@ -160,7 +160,8 @@ async fn postgresql_refuses_writes_limits_time_and_classifies() {
     assert_eq!(error.kind(), ErrorKind::Privilege, "{error:?}");
 }
 
-/// What a default calls is looked for without spelling it out, for which the server names all columns each time.
+/// The functions that a default calls are looked for without spelling it out, for which the server names all columns
+/// each time.
 #[tokio::test]
 async fn the_description_of_a_table_grows_no_faster_than_its_columns() {
     let place = Place::new(&Postgres, "");

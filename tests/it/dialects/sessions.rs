@@ -15,7 +15,7 @@ use rowtide::plan::{Planner, SqlStyle};
 use super::place::read;
 use super::postgres::parts;
 
-/// What a connector would read: where, which tables, and a query whose meaning hangs on nothing.
+/// The reads of a connector: where, which tables, and a query whose meaning hangs on nothing.
 struct Reader {
     source: SourceSpec,
     place: TableId,
@@ -76,7 +76,7 @@ impl Reader {
         }
         let query = Relation::Query(self.query.to_owned());
         text += &self.read(&mut *connection, query, &Mode::Incrementing { column: id }).await?;
-        connection.transactions().unwrap().open_transactions().await?;
+        connection.open_transactions().await?;
         connection.late_support(&self.table("t"), Some("id")).await?;
         Ok(text)
     }

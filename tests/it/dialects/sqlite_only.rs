@@ -1,4 +1,4 @@
-//! What only SQLite has.
+//! Cases that only SQLite has.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn a_file_shows_its_clock_and_no_writers() {
     let mut connection = place.connect().await;
     let support = connection.late_support(&place.table("t"), Some("id")).await.unwrap();
     assert_eq!(support.writers, Ability::no("a file does not show who is writing it", ""));
-    let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+    let open = connection.open_transactions().await.unwrap();
     let CursorValue::Timestamp(now) =
         connection.upper_bound(CursorKind::Timestamp { zoned: true, digits: 6 }, Duration::ZERO).await.unwrap()
     else {

@@ -1,4 +1,4 @@
-//! What is wrong before a session is open and does not pass: another kind of server, and methods and plugins that rowtide
+//! Failures before a session is open that do not pass: another kind of server, and methods and plugins that rowtide
 //! does not have. Servers that cannot be had here are played by a few lines of their protocol.
 
 use std::io::{Read, Write};

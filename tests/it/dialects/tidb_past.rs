@@ -47,7 +47,8 @@ async fn begin_settled(connection: &mut dyn SourceConnection) -> PastView {
     }
 }
 
-/// How transactions are committed: in one phase, with a second one in the background, and with one that is waited for.
+/// The ways to commit a transaction: in one phase, with a second one in the background, and with one that is waited
+/// for.
 const COMMITS: [&str; 4] = [
     "set tidb_enable_1pc = 1, tidb_enable_async_commit = 1",
     "set tidb_enable_1pc = 0, tidb_enable_async_commit = 1",
@@ -126,7 +127,7 @@ async fn the_past_is_read_in_any_zone_and_ends_where_it_is_ended() {
         let query = rowtide::model::Relation::Query("select id, ts from t".to_owned());
         let definition = connection.describe(&query, &[]).await.unwrap();
         let select = place.select(&definition, "");
-        let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+        let open = connection.open_transactions().await.unwrap();
         let view = begin_settled(&mut *connection).await;
         let apart = (open.clock - view.as_of).abs();
         assert!(apart < PATIENCE.as_micros() as Micros, "{view:?} is far from {}", open.clock);

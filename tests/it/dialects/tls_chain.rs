@@ -1,4 +1,4 @@
-//! What the databases here cannot be made to show: a server that sends its own certificate only.
+//! A server that sends its own certificate only, as the databases here cannot be made to.
 
 use rowtide::error::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! What MySQL, MariaDB and TiDB show of their open transactions, against transactions that are open.
+//! Open transactions as MySQL, MariaDB and TiDB show them, against transactions that are open.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::PATIENCE;
 const TABLE: &str =
     "create table t (id int auto_increment primary key, ts datetime(6) not null, n int not null default 0);";
 
-/// How much earlier than the begin of its transaction a statement may have taken its time.
+/// The time by which a statement may have taken its time before the begin of its transaction.
 const SLACK: Micros = 200_000;
 
 /// A session of an application.
@@ -60,11 +60,11 @@ impl Writer {
     }
 }
 
-/// What is open, as of now; other tests may read the same lists.
+/// The open transactions, as of now; other tests may read the same lists.
 async fn look(connection: &mut dyn SourceConnection) -> OpenTransactions {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+        let open = connection.open_transactions().await.unwrap();
         if !open.is_stale {
             return open;
         }
@@ -233,7 +233,7 @@ pub(super) async fn a_list_is_fresh_or_said_not_to_be(family: &'static Family) {
             task.await.unwrap();
         }
         writer.run("begin; insert into t (ts) values (utc_timestamp(6))").await;
-        let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+        let open = connection.open_transactions().await.unwrap();
         if open.is_stale {
             assert!(open.sessions.is_empty());
             stale += 1;
@@ -264,7 +264,7 @@ async fn spawn_monitor(place: &Place, family: &Family) -> (Arc<AtomicBool>, toki
     (stop, task)
 }
 
-/// What all of it is for: whatever appears after a look has a time at or after what the look has shown to be possible.
+/// The purpose of it all: whatever appears after a look has a time at or after what the look has shown to be possible.
 pub(super) async fn nothing_is_written_before_the_start_of_what_is_open(family: &'static Family) {
     let place =
         Place::new(family, &format!("{TABLE} insert into t (ts) values (utc_timestamp(6)), (utc_timestamp(6));"));
@@ -291,7 +291,7 @@ pub(super) async fn nothing_is_written_before_the_start_of_what_is_open(family: 
         let started = Instant::now();
         // Others may keep the list as it is for a while.
         while started.elapsed() < Duration::from_secs(6) || (late <= 10 || looks <= 5) && started.elapsed() < PATIENCE {
-            let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+            let open = connection.open_transactions().await.unwrap();
             let rows =
                 reader.numbers("select cast(id as signed), timestampdiff(microsecond, '1970-01-01', ts) from t").await;
             let newest = seen.iter().map(|(_, ts)| *ts).max().unwrap_or(0);
@@ -315,7 +315,7 @@ pub(super) async fn nothing_is_written_before_the_start_of_what_is_open(family: 
     }
 }
 
-/// What an application may do.
+/// A statement that an application may run.
 fn load(random: &mut fastrand::Rng) -> String {
     let insert = "insert into t (ts) values (utc_timestamp(6))";
     let hold = f64::from(random.u32(1..300)) / 1000.0;
@@ -359,7 +359,7 @@ pub(super) async fn the_privilege_that_is_missing_is_told_and_enough(family: &'s
             assert_eq!(why, "the account may not see the transactions of others");
             let (privilege, _) = grant.split_once(" on ").unwrap();
             assert!(raise.contains(&format!("grant {privilege} on")) && raise.contains(&user.name), "{raise}");
-            let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+            let open = connection.open_transactions().await.unwrap();
             assert!(open.clock > 0 && open.sessions.is_empty() && !open.is_stale, "{open:?}");
             place.sql(&format!("grant {grant} to {}", user.name));
         }
@@ -373,7 +373,7 @@ pub(super) async fn the_privilege_that_is_missing_is_told_and_enough(family: &'s
             place.sql(&format!("grant xa_recover_admin on *.* to {}", user.name));
             assert_eq!(writers(&source).await.0, Ability::yes());
             place.sql(&format!("revoke select on performance_schema.threads from {}", user.name));
-            let open = connection.transactions().unwrap().open_transactions().await.unwrap();
+            let open = connection.open_transactions().await.unwrap();
             assert!(open.is_stale, "what was promised is no longer seen: {open:?}");
         }
     }
@@ -417,7 +417,7 @@ pub(super) async fn a_look_that_is_broken_off_leaves_no_view_behind(family: &'st
         writer.run("delete from t").await;
         for round in 1..=20_u64 {
             let patience = Duration::from_micros(round * 100);
-            let _ = tokio::time::timeout(patience, connection.transactions().unwrap().open_transactions()).await;
+            let _ = tokio::time::timeout(patience, connection.open_transactions()).await;
             writer.run("insert into t (ts) values (utc_timestamp(6))").await;
             let rows = super::place::read(&mut *connection, &definition, &place.select(&definition, "")).await.unwrap();
             assert_eq!(rows.rows.len(), round as usize, "after {patience:?}");

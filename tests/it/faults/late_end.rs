@@ -70,7 +70,7 @@ impl Between {
         self.way.holds.store(true, Ordering::SeqCst);
     }
 
-    /// What was held up arrives; the broker's answer to it.
+    /// Delivers the request that was held up; gives the broker's answer to it.
     fn deliver(&self) -> i16 {
         let held = self.way.held.lock().unwrap_or_else(PoisonError::into_inner).take().expect("a request was held up");
         let mut broker = TcpStream::connect(&self.way.broker).expect("the broker");
@@ -129,7 +129,7 @@ fn frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// What consumers that read committed see.
+/// The records that consumers see which read committed.
 fn seen(topic: &str) -> Vec<String> {
     read_topic(topic)
         .into_iter()

@@ -18,7 +18,7 @@ use crate::support::load::random;
 use crate::support::process::Running;
 use crate::support::replication;
 
-/// What one kind of fault has done.
+/// The effect of one kind of fault.
 #[derive(Default)]
 struct Line {
     times: usize,

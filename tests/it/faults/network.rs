@@ -14,7 +14,7 @@ use crate::support::load::random;
 use crate::support::process::Running;
 use crate::support::{PATIENCE, eventually};
 
-/// How soon it has to be seen that nothing moves.
+/// The time within which it has to be seen that nothing moves.
 const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
 fn statuses(address: &str) -> Vec<Json> {

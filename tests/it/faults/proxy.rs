@@ -9,7 +9,7 @@ use super::rig::{Loaded, Rig};
 use crate::support::config::Connector;
 use crate::support::{Stack, address, unique, web};
 
-/// Whom rowtide talks to.
+/// The peer that rowtide talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     Database,
@@ -21,14 +21,14 @@ impl Side {
     pub const ALL: [Side; 3] = [Side::Database, Side::Registry, Side::Broker];
 }
 
-/// What happens on the way.
+/// The trouble on the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// Connections are reset.
     Reset,
     /// Connections are cut after some bytes: in the middle of a result.
     Cut,
-    /// What is answered comes late.
+    /// Answers come late.
     Late,
     /// It comes by drops.
     Slow,
@@ -56,7 +56,7 @@ impl Trouble {
 struct Proxy {
     api: String,
     name: String,
-    /// Where it listens.
+    /// The address it listens on.
     listen: String,
 }
 
@@ -164,7 +164,7 @@ impl Proxies {
         }
     }
 
-    /// Whether there is anything on the way that can break.
+    /// True if there is a connection that can break.
     pub fn reaches(&self, side: Side) -> bool {
         !self.of(side).is_empty()
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rowtide::config::spec::ConnectorSpec;
 use rowtide::config::{Surroundings, connector, read};
-use rowtide::connector::{RunOptions, catalog, parts};
+use rowtide::connector::{RunOptions, catalog, distribution, parts};
 use rowtide::dialect::sessions::Sessions;
 use rowtide::error::Result;
 use rowtide::model::Relation;
@@ -202,7 +202,7 @@ impl<D: Loaded> Rig<D> {
         }
     }
 
-    /// What the oracle has to say of all tables.
+    /// The oracle's findings about all tables.
     pub fn look(&mut self) -> Findings {
         let mut all = Findings::default();
         for table in TABLES {
@@ -225,7 +225,7 @@ impl<D: Loaded> Rig<D> {
         let (script, stop) = (Arc::new(Script::new(fault)), CancellationToken::new());
         let options = RunOptions { once, ..options(&self.connector.name) };
         let parts = parts::build(Arc::new(spec_of(&self.connector)), &options).expect("parts");
-        let groups = catalog::split(&self.relations, parts.spec.tasks_max);
+        let groups = distribution::split(&self.relations, parts.spec.tasks_max);
         let fences = Fence::among(groups.len());
         let mut selections = Vec::new();
         let start = |(index, (group, fence))| {

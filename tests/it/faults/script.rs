@@ -1,5 +1,5 @@
-//! What is to go wrong: at which step of the way from poll to commit, at its how many-th call, and how. The
-//! wrappers of the parts ask at every call.
+//! Planned faults: at which step from poll to commit, at which of its calls, and of which kind. The wrappers of the
+//! parts ask at every call.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -48,7 +48,7 @@ impl Step {
         Step::AfterCommit,
     ];
 
-    /// What the step fails with in life.
+    /// The error that the step makes in life.
     fn error(self) -> Error {
         let kind = match self {
             Step::Connect | Step::UpperBound | Step::Rows => ErrorKind::Unreachable,
@@ -61,7 +61,7 @@ impl Step {
         Error::new(kind, "scripted")
     }
 
-    /// How often a session of the tests comes by at least, all tasks together.
+    /// The least number of times that a session of the tests comes by, all tasks together.
     fn calls(self) -> usize {
         match self {
             Step::Connect | Step::Init | Step::Load => 2,
@@ -73,7 +73,7 @@ impl Step {
     }
 }
 
-/// What happens there.
+/// The effect on the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// An error, so many times in a row.

@@ -16,8 +16,8 @@ use rowtide::dialect::{
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
-    CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, OffsetDelta, PlannedQuery, Relation,
-    Server, SourcePartition, TableDefinition, TableId, TableMark,
+    CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, OffsetDelta, OpenTransactions,
+    PlannedQuery, Relation, Server, SourcePartition, TableDefinition, TableId, TableMark,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -209,11 +209,13 @@ impl ServerIdentity for ScriptedConnection {
     }
 }
 
-impl SourceConnection for ScriptedConnection {
-    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
-        self.inner.transactions()
+impl Transactions for ScriptedConnection {
+    fn open_transactions<'a>(&'a mut self) -> BoxFuture<'a, Result<OpenTransactions>> {
+        self.inner.open_transactions()
     }
+}
 
+impl SourceConnection for ScriptedConnection {
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         self.inner.snapshot_views()
     }
@@ -314,7 +316,7 @@ impl OffsetStore for ScriptedStore {
         .boxed()
     }
 
-    fn stage(&self, connector: &str, delta: &OffsetDelta) -> KafkaRecord {
+    fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord> {
         self.inner.stage(connector, delta)
     }
 
@@ -328,10 +330,6 @@ impl OffsetStore for ScriptedStore {
 
     fn stage_owner(&self, connector: &str, owner: &Owner) -> KafkaRecord {
         self.inner.stage_owner(connector, owner)
-    }
-
-    fn mirror(&self, connector: &str, delta: &OffsetDelta) -> Option<KafkaRecord> {
-        self.inner.mirror(connector, delta)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is promised where, object by object and right by right: what `explain` says, what the offset remembers, and what
+//! Levels of the guard, object by object and right by right: what `explain` says, what the offset remembers, and what
 //! comes of a row that commits late.
 
 use Mode::{Incrementing, Timestamp, TimestampIncrementing};
@@ -23,7 +23,7 @@ struct Cell {
     mode: Mode,
     level: &'static str,
     way: &'static str,
-    /// What is said of it besides.
+    /// The words said of it besides.
     says: &'static [&'static str],
 }
 
@@ -48,7 +48,7 @@ impl Cell {
             .set("table.types", "TABLE,VIEW,MATERIALIZED VIEW,FOREIGN TABLE,PARTITIONED TABLE")
     }
 
-    /// What is promised is said and kept.
+    /// Proves that the level is told and kept.
     fn prove(&self, place: &Place, connector: &Connector) {
         let Self { relation, mode, level, way, says } = self;
         println!("{:?}: {relation}, {mode:?}: {level} by {way}", place.kind);
@@ -129,7 +129,7 @@ impl Cell {
 struct Writes<'a> {
     place: &'a Place,
     target: &'static str,
-    /// What makes rows appear, where a commit alone does not.
+    /// The statement that makes rows appear, where a commit alone does not.
     then: Option<&'static str>,
     open: Option<(Held, String)>,
 }
@@ -305,7 +305,7 @@ fn a_standby_does_not_show_the_transactions_of_its_primary() {
 fn prove_unguarded(kind: Kind, modes: &[Mode]) {
     let place = Place::new(kind);
     for mode in modes {
-        let off = cell("t", *mode, "off", "off").says(&["as in the reference", "remove commit.guard=off"]);
+        let off = cell("t", *mode, "off", "off").says(&["as in Kafka Connect", "remove commit.guard=off"]);
         off.prove(&place, &off.connector(&place).set("commit.guard", "off"));
     }
     let delay = cell("t", TimestampIncrementing, "delay", "delay").says(&["longer than timestamp.delay.interval.ms"]);

@@ -1,5 +1,5 @@
-//! Where a guard comes to its limits: somebody keeps a transaction open for too long, more rows would have to be remembered
-//! than an offset holds, a right is taken away. The status says so at once, and what then is what is configured.
+//! Limits of the guard: somebody keeps a transaction open for too long, more rows would have to be remembered than an
+//! offset holds, a right is taken away. The status says so at once, and the consequence is the configured one.
 
 use serde_json::{Value as Json, json};
 

@@ -13,15 +13,15 @@ use tokio::task::JoinHandle;
 use super::place::{Kind, Place};
 use crate::support::db::{Session, runtime};
 
-/// How many rows are there before the load. They are what updates wait for each other at.
+/// The number of rows before the load. They are those at which updates wait for each other.
 pub const SEEDS: i64 = 50;
 
-/// What a load is made of.
+/// The parts of a load.
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     pub writers: i64,
     pub time: Duration,
-    /// How long a transaction is held, at most, between two of its statements.
+    /// The longest time for which a transaction is held between two of its statements.
     pub longest: Duration,
 }
 
@@ -215,7 +215,7 @@ impl Writer {
         steps
     }
 
-    /// What is written is known, and old, before the only lock there is has been had.
+    /// On SQLite the values are known, and old, before the only lock there is has been had.
     fn on_sqlite(&mut self) -> Vec<Step> {
         let mut writes = Vec::new();
         for _ in 0..self.rng.u8(1..4) {
@@ -280,7 +280,7 @@ pub fn now_of_sqlite() -> String {
     format!("strftime('%Y-%m-%d %H:%M:%f', {}.{:03}, 'unixepoch')", now.as_secs(), now.subsec_millis())
 }
 
-/// Whether a transaction has lost against another: a lock not had in time, a deadlock, a conflict at the commit.
+/// True if a transaction has lost against another: a lock not had in time, a deadlock, a conflict at the commit.
 fn is_conflict(error: &sqlx::Error) -> bool {
     let error = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
     // TiDB's 8022 and 9004 are commits that have failed: rolled back, or in the way of others for too long. The storage

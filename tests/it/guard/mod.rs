@@ -17,10 +17,10 @@ use crate::support::PATIENCE;
 use crate::support::config::Connector;
 use crate::support::kafka::{decode, read_on, settled};
 
-/// What has come into a topic so far: looked at again, only what is new is read.
+/// The rows that have come into a topic so far: looked at again, only what is new is read.
 struct Arrived {
     topic: String,
-    /// Whether updates come too. Where they do not, a row is told by its id alone.
+    /// True if updates come too. Where they do not, a row is told by its id alone.
     with_versions: bool,
     next: HashMap<i32, i64>,
     counts: HashMap<(i64, i64), usize>,
@@ -54,7 +54,7 @@ impl Arrived {
         &self.versions
     }
 
-    /// Whether a row has come, in any version.
+    /// True if a row has come, in any version.
     fn has_come(&mut self, id: i64) -> bool {
         self.look();
         self.counts.keys().any(|(one, _)| *one == id)

@@ -15,8 +15,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What the table is made by. On SQLite the writers give ids and times themselves: one whose value the server
-    /// gives, under its only lock, is never late.
+    /// The statement that makes the table. On SQLite the writers give ids and times themselves: one whose value the
+    /// server gives, under its only lock, is never late.
     fn table(self) -> &'static str {
         match self {
             Self::Postgres => {
@@ -155,7 +155,7 @@ impl Place {
         }
     }
 
-    /// How offsets and the status name the table, or a view.
+    /// The name of the table, or a view, in offsets and the status.
     pub fn full_name(&self, table: &str) -> String {
         match &self.database {
             Database::Postgres(database) => database.full_name(table),

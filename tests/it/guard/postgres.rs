@@ -1,4 +1,4 @@
-//! What is peculiar to PostgreSQL: very many late rows, tables written anew, poolers, a state that was moved.
+//! Cases peculiar to PostgreSQL: very many late rows, rewritten tables, poolers, a state that was moved.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn place() -> (Place, Connector) {
     (place, connector)
 }
 
-/// What is promised for the table, as the status has it.
+/// The guard's status of the table.
 fn guard_status(running: &mut Running) -> Json {
     let address = running.address();
     eventually("the guard has seen a poll", PATIENCE, || {

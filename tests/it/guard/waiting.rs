@@ -1,5 +1,6 @@
-//! What is open although nobody works at it: prepared transactions whose session is gone, and, on MySQL and MariaDB,
-//! statements that wait for a table before they have a transaction. And rows that wait because a delay is configured.
+//! Transactions that are open although nobody works at them: prepared transactions whose session is gone, and, on MySQL
+//! and MariaDB, statements that wait for a table before they have a transaction. And rows that wait because a delay is
+//! configured.
 
 use std::time::{Duration, Instant};
 

@@ -14,7 +14,7 @@ use crate::support::kafka::{records, wait_for_records};
 use crate::support::oracle::stored_offset;
 use crate::support::process::{Finished, Running, run};
 
-/// What the error says of a table that begins anew.
+/// The error of a table that begins anew.
 const SAYS: &str = "the table has begun anew";
 
 fn once(connector: &Connector, more: &[&str]) -> Finished {
@@ -113,7 +113,7 @@ fn a_table_that_begins_anew_with_more_rows_than_before_stops_and_the_others_go_o
     }
 }
 
-/// How a table begins anew.
+/// The ways in which a table begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Truncate,

@@ -1,5 +1,5 @@
-//! What looks like another table and is none: everything that writes a table anew and keeps its rows, and rows that users
-//! delete.
+//! Tables that look like another one and are not: everything that rewrites a table and keeps its rows, and rows that
+//! users delete.
 
 use super::{SAYS, create, full_name, ids, insert, once, polled, start};
 use crate::modes::sources;

@@ -13,7 +13,7 @@ pub struct Clocked {
     name: &'static str,
     folder: tempfile::TempDir,
     url: String,
-    /// How far its clock is ahead.
+    /// The time by which its clock is ahead.
     offset: TimeDelta,
 }
 
@@ -44,7 +44,7 @@ impl Clocked {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// How long it takes until its clock shows `at`.
+    /// The time until its clock shows `at`.
     pub fn until(&self, at: &str) -> Duration {
         let at: DateTime<Utc> = at.parse().expect("RFC 3339");
         (at - Utc::now() - self.offset).to_std().expect("it has not come yet")

@@ -14,12 +14,12 @@ pub fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Runtime::new().expect("a runtime"))
 }
 
-/// What load and oracle ask of a database, whichever it is.
+/// A database as load and oracle ask it, of whichever kind.
 pub trait Source {
-    /// Where it is.
+    /// Its server.
     fn server(&self) -> Server;
 
-    /// How offsets and the status name one of its tables.
+    /// The name of one of its tables in offsets and the status.
     fn full_name(&self, table: &str) -> String;
 
     /// Id, microseconds since the epoch and text of each row of a table like that of W1, in an order.
@@ -228,7 +228,7 @@ impl Held {
         }));
     }
 
-    /// Whether the server takes a statement.
+    /// True if the server takes a statement.
     pub fn tries(&mut self, sql: &str) -> bool {
         let (mut session, sql) = (self.0.take().expect("a session"), sql.to_owned());
         let (session, taken) = block(async move {

@@ -1,4 +1,4 @@
-//! What an orchestrator or a person asks a running process.
+//! Requests of an orchestrator or a person to a running process.
 
 use serde_json::Value as Json;
 

@@ -55,7 +55,7 @@ fn unwrap_union(value: Json) -> Json {
     }
 }
 
-/// What rowtide's own clients are made of.
+/// The specification of rowtide's own clients.
 pub fn spec(brokers: &str) -> KafkaSpec {
     KafkaSpec {
         bootstrap_servers: brokers.to_owned(),
@@ -72,7 +72,7 @@ pub fn read_topic(topic: &str) -> Vec<Raw> {
     read_on(topic, &HashMap::new())
 }
 
-/// Where a partition ends. A new one has no leader for a moment.
+/// The end of a partition. A new one has no leader for a moment.
 fn end(consumer: &BaseConsumer, topic: &str, partition: i32) -> i64 {
     eventually(&format!("{topic}-{partition} tells its end"), PATIENCE, || {
         match consumer.fetch_watermarks(topic, partition, PATIENCE) {
@@ -212,7 +212,7 @@ pub fn settled(topic: &str) {
     eventually(&format!("no transaction is open in {topic}"), PATIENCE, || (!is_open(topic)).then_some(()));
 }
 
-/// Whether a topic holds records of a transaction that is neither committed nor aborted.
+/// True if a topic holds records of a transaction that is neither committed nor aborted.
 pub fn is_open(topic: &str) -> bool {
     let ends = |isolation: &str| -> Vec<i64> {
         let consumer: BaseConsumer = ClientConfig::new()
@@ -238,7 +238,7 @@ pub fn ends(topic: &str) -> Vec<i64> {
     partitions.map(|partition| consumer.fetch_watermarks(topic, partition.id(), PATIENCE).expect("ends").1).collect()
 }
 
-/// How far each topic has ever been written, all partitions together; 0 if it does not exist.
+/// The number of records ever written to each topic, all partitions together; 0 if it does not exist.
 pub fn total_ends(topics: impl Iterator<Item = String>) -> Vec<i64> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", Stack::get().brokers).create().expect("a consumer");

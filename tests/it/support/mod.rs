@@ -43,7 +43,7 @@ impl Stack {
     }
 }
 
-/// How often topics are replicated: on three brokers thrice, which `min.insync.replicas=2` makes count.
+/// The replicas of topics: on three brokers three, which `min.insync.replicas=2` makes count.
 pub fn replication() -> usize {
     address("ROWTIDE_TEST_BOOTSTRAP").split(',').count().min(3)
 }

@@ -22,10 +22,10 @@ pub fn assert_exactly_once(database: &impl Source, connector: &Connector, table:
     }
 }
 
-/// How long the commit of an offset may be under way; others write to a shared offsets topic all the time.
+/// The longest time of an offset's commit; others write to a shared offsets topic all the time.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// What is wrong with a topic.
+/// The faults of a topic.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// Rows that are missing, or have a version in the topic that is not their last.
@@ -53,7 +53,7 @@ impl fmt::Display for Findings {
     }
 }
 
-/// What a topic has delivered so far: looked at again, only what is new is read.
+/// The records a topic has delivered so far: looked at again, only what is new is read.
 #[derive(Default)]
 pub struct Delivered {
     next: HashMap<i32, i64>,
@@ -65,7 +65,7 @@ pub struct Delivered {
 }
 
 impl Delivered {
-    /// How many records there were.
+    /// The number of records.
     pub fn records(&self) -> usize {
         self.records
     }
@@ -132,7 +132,7 @@ impl Delivered {
     }
 }
 
-/// Whether a stored offset is that of the row, in the terms of the mode.
+/// True if a stored offset is that of the row, in the terms of the mode.
 fn is_of_row(offset: &serde_json::Value, mode: &str, seq: i64, micros: i64) -> bool {
     // In `timestamp` mode Connect's fields stay behind a tie that may go on; the exact position does not.
     if let ("timestamp", Some(exact)) = (mode, offset["rowtide_position"].as_str()) {
@@ -151,7 +151,7 @@ pub fn stored_offset(connector: &Connector, table: &str) -> Option<serde_json::V
     Stored::default().read(connector, table)
 }
 
-/// What an offsets topic has said of a table so far: looked at again, only what is new is read.
+/// The offsets of a table in the offsets topic so far: looked at again, only what is new is read.
 #[derive(Default)]
 struct Stored {
     next: HashMap<i32, i64>,

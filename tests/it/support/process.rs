@@ -53,7 +53,7 @@ pub fn finish(command: &mut Command) -> Finished {
     Finished::from(waiting.join().expect("wait"))
 }
 
-/// What a finished command said.
+/// The output of a finished command.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -119,7 +119,7 @@ impl Running {
         self.child.id()
     }
 
-    /// Whether it still runs.
+    /// True if it still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("wait").is_none()
     }
@@ -146,7 +146,7 @@ impl Running {
         eventually("rowtide ends", PATIENCE, || self.child.try_wait().expect("wait")).code()
     }
 
-    /// Where health, status and metrics are; started with `--listen 127.0.0.1:0`.
+    /// The address of health, status and metrics; started with `--listen 127.0.0.1:0`.
     pub fn address(&mut self) -> String {
         self.wait_for_log("health and metrics address=");
         let log = self.log();

@@ -12,7 +12,7 @@ use openssl::symm::Cipher;
 use openssl::x509::extension::{BasicConstraints, SubjectKeyIdentifier};
 use openssl::x509::{X509, X509Name};
 
-/// What is above a server's certificate, the root last, and the server's chain itself.
+/// The certificates above a server's, the root last, and the server's chain itself.
 pub fn authorities(folder: &str) -> (String, String) {
     let read = |name: &str| std::fs::read_to_string(format!("{folder}/{name}")).unwrap();
     let (chain, root) = (read("server.pem"), read("ca.pem"));
@@ -53,7 +53,7 @@ pub fn sec1(key: &str) -> Vec<u8> {
     private(key).ec_key().unwrap().private_key_to_pem().unwrap()
 }
 
-/// What pgjdbc wants.
+/// The form of a key that pgjdbc wants.
 pub fn pkcs8_der(key: &str) -> Vec<u8> {
     private(key).private_key_to_pkcs8().unwrap()
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
-/// What is said before TLS begins.
+/// The protocol before TLS begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     /// Nothing.

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use super::{PATIENCE, eventually};
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,

@@ -25,7 +25,7 @@ pub(super) fn table() -> TableDefinition {
     }
 }
 
-/// What one of our converters writes, as the Java program prints it.
+/// The output of one of our converters, as the Java program prints it.
 fn written(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> String {
     let pairs = settings.split(',').filter_map(|setting| setting.split_once('='));
     let settings = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -138,7 +138,7 @@ pub(super) fn column(at: usize, rng: &mut fastrand::Rng) -> (Field, Value<'stati
     (Field { name, field_type, optional }, value)
 }
 
-/// Whether Java 17 prints a number otherwise than the shortest way, which its successors do (JDK-4511638).
+/// True if Java 17 prints a number otherwise than the shortest way, which its successors do (JDK-4511638).
 fn is_long_in_old_java(value: &Value<'_>) -> bool {
     matches!(value, Value::Float32(_) | Value::Float64(_))
 }
@@ -207,7 +207,7 @@ fn shown(hex: &str) -> String {
     text(hex).unwrap_or_else(|| hex.to_owned())
 }
 
-/// Whether two texts are the same where every number is the double it stands for.
+/// True if two texts are the same where every number is the double it stands for.
 fn same_but_doubles(one: &str, other: &str) -> bool {
     match (text(one), text(other)) {
         (Some(one), Some(other)) => with_short_numbers(&one) == with_short_numbers(&other),

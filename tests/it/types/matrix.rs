@@ -14,7 +14,7 @@ use crate::support::process::run;
 pub struct Column {
     /// As in `create table`.
     pub sql_type: &'static str,
-    /// What a consumer finds: `int`, `date`, `decimal(2)`.
+    /// The type that a consumer finds: `int`, `date`, `decimal(2)`.
     pub avro: &'static str,
     /// In the form the database's [`Oracle::value`] takes.
     pub edges: &'static [&'static str],
@@ -47,7 +47,7 @@ impl Column {
     }
 }
 
-/// What a consumer knows besides the schema: how the connector was told to write times.
+/// The form of times that a consumer knows besides the schema.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
     pub granularity: &'static str,

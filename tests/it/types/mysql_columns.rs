@@ -15,7 +15,7 @@ const TOO_LONG: &[(&str, &str)] =
 const ZERO: &[(&str, &str)] =
     &[("'0000-00-00'", "zero.date"), ("'2024-02-00'", "zero.date"), ("'2024-00-01'", "zero.date")];
 
-/// What all three have, under the settings that hold by default.
+/// Columns that all three have, under the default settings.
 const COLUMNS: &[Column] = &[
     of("tinyint", "int8", &["-128", "127", "0"]),
     of("tinyint unsigned", "int16", &["255", "0"]),

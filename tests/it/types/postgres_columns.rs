@@ -271,7 +271,7 @@ pub const MOMENTS: &[Column] = &[
     of("date", "date", &["1582-10-04", "1582-10-05", "1582-10-14", "1582-10-15", "0001-01-01", "0001-12-31 BC"]),
 ];
 
-/// What `nanos_long` holds, and what it does not.
+/// Values that `nanos_long` holds, and values that it does not.
 pub const NANOS: &[Column] = &[
     of(
         "timestamp",
@@ -285,7 +285,7 @@ pub const NANOS: &[Column] = &[
     of("timestamptz", "long", &["1900-01-01 00:00+00"]).refuses(&[("9999-12-31 00:00+00", "timestamp.granularity")]),
 ];
 
-/// What ISO text holds, which has no era.
+/// Values that ISO text holds, which has no era.
 pub const ERAS: &[Column] = &[
     of("timestamp", "string", &["0001-01-01"]).refuses(&[("0001-12-31 23:59:59.999999 BC", "timestamp.granularity")]),
     of("timestamptz", "string", &["0001-01-01 00:00+00"]).refuses(&[("0044-03-15 00:00+00 BC", "micros_string")]),

@@ -105,7 +105,7 @@ fn transform(fields: &[Field], rng: &mut fastrand::Rng) -> Settings {
     settings
 }
 
-/// What our chain makes of a record, as the Java program prints it.
+/// The record that our chain makes, as the Java program prints it.
 fn ours(
     chain: &[Settings],
     topic: &str,

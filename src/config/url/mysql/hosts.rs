@@ -4,9 +4,9 @@
 
 use std::net::Ipv6Addr;
 
-/// How a URL is written.
+/// The syntax of a URL.
 pub(super) struct Style {
-    /// There are no escapes.
+    /// True if there are no escapes.
     pub(super) literal: bool,
     /// A plus is a space, as in Java.
     pub(super) plus_is_space: bool,
@@ -29,7 +29,7 @@ struct Host {
     given: Vec<(String, String)>,
 }
 
-/// Whether a user stands before a host.
+/// True if a user stands before a host.
 pub(super) fn has_user(authority: &str) -> bool {
     authority.split('(').next().is_some_and(|before| before.contains('@'))
 }
@@ -151,7 +151,7 @@ fn one(address: &str, style: &Style) -> Result<Host, String> {
     Ok(host)
 }
 
-/// What all hosts say alike. The first may speak for the others, as in `user@a,b`.
+/// The parameters that all hosts share. The first may speak for the others, as in `user@a,b`.
 fn shared(all: &[Host]) -> Result<Vec<(String, String)>, String> {
     let first = all.first().map(|host| host.given.clone()).unwrap_or_default();
     if all.iter().skip(1).any(|host| !host.given.is_empty() && host.given != first) {

@@ -14,7 +14,7 @@ pub(super) use settle::settle;
 const PORT: u16 = 3306;
 const TIDB_PORT: u16 = 4000;
 
-/// Whose URL it is: the drivers differ in escapes, in names, and in what `useSSL` means.
+/// The driver whose URL it is: the drivers differ in escapes, in names, and in what `useSSL` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Driver {
     /// MySQL Connector/J.
@@ -25,7 +25,7 @@ pub(super) enum Driver {
     Native,
 }
 
-/// What follows `jdbc:mysql:` or `jdbc:mariadb:`.
+/// The address after `jdbc:mysql:` or `jdbc:mariadb:`.
 pub(super) fn jdbc(scheme: &str, rest: &str) -> Result<Address, String> {
     let (kind, rest) = rest
         .split_once("//")
@@ -56,7 +56,7 @@ pub(super) fn native(dialect: &'static str, rest: &str) -> Result<Address, Strin
     address((dialect, Driver::Native), split(rest), &style, false)
 }
 
-/// Whether only the sources of the list are read.
+/// True if only the sources of the list are read.
 fn kind_of_list(scheme: &str, kind: &str) -> Result<bool, String> {
     match kind.to_lowercase().as_str() {
         "" | "loadbalance:" | "load-balance:" | "sequential:" | "failover:" => Ok(false),

@@ -65,7 +65,7 @@ const FLAGS: &[&str] = &[
     "yearIsDateType",
 ];
 
-/// Other names of the same.
+/// Other names of the same parameters.
 const ALIASES: &[(&str, &str)] = &[
     ("clientCertificateKeyStorePassword", "keyStorePassword"),
     ("clientCertificateKeyStoreType", "keyStoreType"),
@@ -87,7 +87,7 @@ const CLASS: &str = "a Java class cannot be loaded; remove it";
 const MACHINE: &str = "is a way to connect on Windows; use host and port, or `socket` for a Unix socket";
 const PROXY: &str = "connections through a SOCKS proxy are not there; give the address of a tunnel as host";
 
-/// What cannot be honoured.
+/// Parameters that cannot be honoured.
 const REFUSED: &[(&str, &str)] = &[
     ("authenticationFidoCallbackHandler", PLUGIN),
     ("authenticationOpenidConnectCallbackHandler", PLUGIN),
@@ -123,7 +123,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("useConfigs", "sets of parameters are not there; write those that matter one by one"),
 ];
 
-/// What cannot be honoured if it is true, and changes nothing otherwise.
+/// Parameters that cannot be honoured if they are true, and change nothing otherwise.
 const REFUSED_IF_TRUE: &[(&str, &str)] = &[
     ("dnsSrv", "service records are not looked up; name hosts and ports"),
     ("emulateLocators", "columns are read as they are; remove it"),
@@ -131,7 +131,7 @@ const REFUSED_IF_TRUE: &[(&str, &str)] = &[
     ("useBlobToStoreUTF8OutsideBMP", "text is read as utf8mb4; remove it"),
 ];
 
-/// What only steers a Java driver, or has no effect on this connector in the reference either.
+/// Parameters that only steer a Java driver, or has no effect on this connector in the reference either.
 const IGNORED: &str = "\
     allowLoadLocalInfile allowLoadLocalInfileInPath allowLocalInfile allowMasterDownConnection \
     allowMasterDownConnections allowMultiQueries allowNanAndInf allowReplicaDownConnections \
@@ -237,7 +237,7 @@ fn plain(name: &str) -> String {
     name.chars().filter(|character| !matches!(character, '-' | '_')).collect()
 }
 
-/// What a parameter means.
+/// The meaning of a parameter.
 pub(in crate::config::url) fn meaning(driver: Driver, name: &str, value: &str) -> Meaning {
     let plain = plain(name);
     let Some(known) = canonical(name) else { return without_place(&plain, value) };
@@ -268,7 +268,7 @@ pub(in crate::config::url) fn meaning(driver: Driver, name: &str, value: &str) -
     }
 }
 
-/// What nothing is kept of.
+/// Parameters of which nothing is kept.
 fn without_place(name: &str, value: &str) -> Meaning {
     let of = |list: &[(&str, &str)]| {
         list.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, reason)| (*reason).to_owned())

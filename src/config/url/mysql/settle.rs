@@ -1,5 +1,5 @@
-//! What parameters mean together, once all are known: encryption, key stores and the session's zone.
-//! Leaves what the dialect reads (see `parameters.rs`); whatever else was kept on the way here is gone.
+//! The meaning of parameters together, once all are known: encryption, key stores and the session's zone. Leaves what
+//! the dialect reads (see `parameters.rs`); whatever else was kept on the way here is gone.
 
 use std::collections::BTreeMap;
 

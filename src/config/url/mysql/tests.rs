@@ -70,7 +70,7 @@ fn other_texts_are_refused_with_what_to_write() {
     }
 }
 
-/// What is kept of parameters, after `://h/d?`.
+/// The parameters kept, after `://h/d?`.
 fn kept(scheme: &str, parameters: &str) -> String {
     let shown = shown(&format!("{scheme}://h/d?{parameters}"));
     shown.split_once("/d").map(|(_, rest)| rest.trim().to_owned()).unwrap_or(shown)

@@ -207,7 +207,7 @@ async fn nothing_stays_open_or_is_left_out(kind: &'static str) {
         let found = text.lines().count() - 1;
         assert_eq!(found, if round == 0 { 13 } else { rows + 1 }, "in round {round}");
         rows = found;
-        connection.transactions().unwrap().open_transactions().await.unwrap();
+        connection.open_transactions().await.unwrap();
         server.run(&format!(
             "insert into keyless (ts, v, c) values (now(), 'new', 'n'); alter table keyless add column c{round} int"
         ));
@@ -247,7 +247,7 @@ async fn no_variable_changes_what_is_read_on_tidb() {
     no_variable_changes_what_is_read("tidb", TIDB_FAILS).await;
 }
 
-/// What may stop a session from reading, in the server's own words, and why it is left to the server.
+/// Settings that may stop a session from reading, in the server's own words, and why that is left to the server.
 const MYSQL_FAILS: &[(&str, &str)] = &[];
 const MARIADB_FAILS: &[(&str, &str)] = &[
     ("max_session_mem_used", "how much memory a session may have is the server's to say"),

@@ -134,7 +134,7 @@ async fn no_setting_of_a_role_changes_what_is_read_on_postgresql() {
     }
 }
 
-/// What stands between and does not pass the settings of a session on.
+/// The program in between that does not pass the settings of a session on.
 #[derive(Clone, Copy)]
 enum Between {
     /// It drops them without a word.
@@ -237,7 +237,7 @@ async fn an_option_that_would_break_reading_is_refused_on_postgresql() {
     }
 }
 
-/// What may stop a session from reading, and why it is left to the server.
+/// Settings that may stop a session from reading, and why that is left to the server.
 const POSTGRES_FAILS: &[(&str, &str)] = &[
     ("role", "whoever the role becomes needs the privileges"),
     ("statement_timeout=1", "behind a pooler: the first statement of a session has no more than a millisecond"),

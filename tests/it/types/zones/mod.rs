@@ -36,8 +36,8 @@ pub const WALLS: &[&str] = &[
     "9999-07-01 12:00:00",
 ];
 
-/// Where the database's own zone data agree with those that were compiled in: PostgreSQL has no fixed offsets of
-/// this sign by name.
+/// The name of a zone in the database where its zone data agree with those that were compiled in: PostgreSQL has no
+/// fixed offsets of this sign by name.
 pub fn in_postgres(zone: &str) -> String {
     match zone {
         "-03:30" => "interval '-03:30'".to_owned(),

@@ -57,7 +57,7 @@ fn connector(oracle: &MySqlOracle, session: &str, zone: &str) -> Connector {
         .set("db.timezone", zone)
 }
 
-/// What `record` must say: wall clock and time of day by PostgreSQL, the rest by the database itself.
+/// The texts that `record` must have: wall clock and time of day by PostgreSQL, the rest by the database itself.
 fn expected(oracle: &MySqlOracle, judge: &PostgresOracle, row: usize, zone: &str) -> Vec<String> {
     let (wall, zone) = (WALLS[row], in_postgres(zone));
     let by_judge = judge.ask(&format!(

@@ -8,7 +8,7 @@ use crate::support::config::Connector;
 use crate::support::db::Role;
 use crate::support::kafka::read_topic;
 
-/// What a role, or a server, is set to; and what the URL says.
+/// The settings of a role, or a server, and the parameters of the URL.
 const SESSIONS: &[(&str, &str)] = &[
     ("set timezone = 'UTC'", ""),
     ("set timezone = 'America/New_York'; alter role {role} set intervalstyle = 'sql_standard'", ""),
@@ -62,7 +62,7 @@ fn literal(got: &Got, sql_type: &str) -> String {
     }
 }
 
-/// What a column must say, as SQL over the row, and of which type that is.
+/// The text that a column must have, as SQL over the row, and its type.
 fn expected(name: &str, zone: &str, iso: bool, earlier: bool) -> (&'static str, String) {
     let z = in_postgres(zone);
     match name {
