@@ -21,7 +21,7 @@ impl Planner {
         }
         let time = |instant: Instant| -> Result<CursorValue<'static>> {
             let kind = self.time_kind().ok_or_else(|| Error::internal("a mode with a timestamp plans one"))?;
-            kind.from_instant(self.from_connect_clock(instant, zone), zone)
+            kind.from_instant(self.instant_by_connect_clock(instant, zone), zone)
         };
         Ok(match (&self.mode, offset.timestamp, offset.incrementing) {
             (Mode::Bulk, _, _) => None,
@@ -196,7 +196,7 @@ impl Planner {
     }
 
     /// The instant that Kafka Connect means by a stored one.
-    fn from_connect_clock(&self, stored: Instant, zone: &Zone) -> Instant {
+    fn instant_by_connect_clock(&self, stored: Instant, zone: &Zone) -> Instant {
         let session = self.tuple.first().and_then(|column| column.seen_in);
         session.map_or(stored, |session| moved(stored, |micros| shifted_back(micros, &session, zone)))
     }
