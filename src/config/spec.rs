@@ -24,7 +24,7 @@ pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
-pub use records::{DeleteSpec, RecordTime};
+pub use records::{DeleteSpec, RecordTime, SourceHeader};
 pub use table::{KeyColumns, TableKey, TableMode, TableSpec};
 pub use task::TaskSpec;
 pub use types::{
@@ -59,6 +59,8 @@ pub struct ConnectorSpec {
     pub deletes: Option<DeleteSpec>,
     /// `record.timestamp`.
     pub record_time: RecordTime,
+    /// `headers.include`.
+    pub source_headers: Vec<SourceHeader>,
     /// `header.converter`.
     pub header_converter: ConverterSpec,
     /// `schema.change`.

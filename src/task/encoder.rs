@@ -120,7 +120,8 @@ impl RecordEncoder {
             batch.push(key, Some(|out: &mut Vec<u8>| self.value.encode_change(change, row, out)))?;
         } else {
             let value = |out: &mut Vec<u8>| self.value.encode(row, out);
-            batch.push(key, (!is_deleted || with_row).then_some(value))?;
+            let has_value = (!is_deleted || with_row) && !self.value.is_null(row);
+            batch.push(key, has_value.then_some(value))?;
         }
         if is_deleted && with_row {
             batch.add_tombstone();

@@ -21,7 +21,7 @@ use super::stall::Activity;
 use super::step::{Context, StepResult};
 use crate::config::spec::TableSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, EncodedBatch, Mode, Relation, TableDefinition};
+use crate::model::{CursorValue, EncodedBatch, Header, Mode, Relation, TableDefinition};
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
 
@@ -193,10 +193,9 @@ impl Polled {
     }
 
     /// An empty batch for its records.
-    pub(super) fn empty_batch(&self, bound: &Bound) -> EncodedBatch {
+    pub(super) fn empty_batch(&self, bound: &Bound, headers: &Arc<[Header]>) -> EncodedBatch {
         let (rows, row_bytes) = self.paging.expected();
-        EncodedBatch::new(Arc::clone(&bound.binding.topic), rows, row_bytes)
-            .with_headers(bound.encoder.common_headers())
+        EncodedBatch::new(Arc::clone(&bound.binding.topic), rows, row_bytes).with_headers(Arc::clone(headers))
     }
 
     /// A poll has succeeded. Tables of a task that were read to their end are due at the same beats if they have a guard:

@@ -91,6 +91,11 @@ impl ServerGuard {
         })
     }
 
+    /// The server of this run; none before the first connection, and where it has no identity.
+    pub(super) fn met(&self) -> Option<Server> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Checks that a connection beside the tasks' own leads to the server they read.
     ///
     /// # Errors

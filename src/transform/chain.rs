@@ -120,6 +120,10 @@ impl ChainSpec {
         let mut shape = Shape { topic, key, value, headers: Vec::new(), timestamp: None };
         let mut notes = Vec::new();
         for step in self.steps.iter() {
+            if step.predicate.as_ref().is_some_and(|(predicate, _)| predicate.is_of_row(&shape)) {
+                let message = format!("{}: its predicate asks whether the value of a row is null", step.alias);
+                return Err(Error::config(message).advise("leave such rows out by a query, or remove the predicate"));
+            }
             if !step.is_applied(&shape.route()) {
                 notes.push(format!("{}: not applied, its predicate says no", step.alias));
                 continue;

@@ -52,13 +52,6 @@ impl Transform for ExtractField {
             let slot = slots.iter().find(|slot| slot.field.name == self.field).cloned().ok_or_else(|| {
                 Error::config(format!("field: there is no field `{}`", self.field)).advise(fields::known(slots))
             })?;
-            if self.target == Target::Value && slot.field.optional {
-                let message = format!(
-                    "field: `{}` may be null, and a value that is null as a whole is not written yet",
-                    self.field
-                );
-                return Err(Error::config(message).advise("extract a column that is NOT NULL"));
-            }
             Ok(Part::Bare(slot))
         })
     }

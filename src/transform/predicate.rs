@@ -4,13 +4,19 @@ use std::collections::BTreeMap;
 
 use super::java_regex::JavaRegex;
 use super::settings::{Setting, Settings};
-use super::shape::Route;
+use super::shape::{Part, Route, Shape};
 use crate::error::Result;
 
 /// Decides whether a transform is applied.
 pub trait Predicate: Send + Sync {
     /// The answer for records of this topic, with these headers.
     fn test(&self, route: &Route) -> bool;
+
+    /// Whether the answer differs from row to row for records of this shape, which is refused.
+    fn is_of_row(&self, shape: &Shape) -> bool {
+        let _ = shape;
+        false
+    }
 }
 
 /// An entry of the table of predicates.
@@ -56,7 +62,7 @@ pub static PREDICATES: &[PredicateDefinition] = &[
         class: "org.apache.kafka.connect.transforms.predicates.RecordIsTombstone",
         doc: "Whether a record's value is null. Those of a source never are; tombstones of `delete.mode=soft` are made behind the chain.",
         settings: &[],
-        create: |_| Ok(Box::new(Never)),
+        create: |_| Ok(Box::new(RecordIsTombstone)),
     },
 ];
 
@@ -87,10 +93,14 @@ impl Predicate for HasHeaderKey {
     }
 }
 
-struct Never;
+struct RecordIsTombstone;
 
-impl Predicate for Never {
+impl Predicate for RecordIsTombstone {
     fn test(&self, _: &Route) -> bool {
         false
+    }
+
+    fn is_of_row(&self, shape: &Shape) -> bool {
+        matches!(&shape.value, Part::Bare(slot) if slot.field.optional)
     }
 }

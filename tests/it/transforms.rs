@@ -190,3 +190,35 @@ fn headers_texts_and_timestamps_are_made_of_constants_and_columns() {
     ]);
     checked.expect_code(2).expect_says(&["header.converter", "org.apache.kafka.connect.storage.SimpleHeaderConverter"]);
 }
+
+#[test]
+fn headers_about_the_source_are_the_same_in_a_poll_and_stand_behind_those_of_transforms() {
+    let database = database();
+    let chain: [Step<'_>; 1] = [("a", "InsertHeader", &[("header", "a"), ("value.literal", "x")])];
+    let connector = connector(&database, &chain).set("headers.include", "database,schema,table,mode,guard,poll,server");
+    let file = connector.file().display().to_string();
+    run(&["run", "--once", &file]).expect_code(0);
+    database.run("insert into orders values (3, 'cid', 2, null, null)");
+    run(&["run", "--once", &file]).expect_code(0);
+    let records = eventually("three records", PATIENCE, || {
+        let mut records = read_topic(&connector.topic("orders"));
+        records.sort_by_key(|record| record.at);
+        Some(records).filter(|records| records.len() == 3)
+    });
+    let header = |record: &Raw, name: &str| {
+        record.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).expect("a header")
+    };
+    let names: Vec<&str> = records[0].headers.iter().map(|(name, _)| name.as_str()).collect();
+    let about =
+        ["database", "schema", "table", "mode", "guard", "poll", "server"].map(|word| format!("rowtide.{word}"));
+    assert_eq!(names, [&["a".to_owned()][..], &about].concat());
+    assert_eq!(
+        ["schema", "table", "mode"].map(|word| header(&records[0], &format!("rowtide.{word}"))),
+        ["public", "orders", "incrementing"]
+    );
+    let polls = records.iter().map(|record| header(record, "rowtide.poll")).collect::<Vec<_>>();
+    assert!(polls[0] == polls[1] && polls[1] < polls[2], "{polls:?}");
+    let wrong = connector.set("headers.include", "tables");
+    let checked = run(&["check", &wrong.file().display().to_string()]);
+    checked.expect_code(2).expect_says(&["headers.include", "`tables` is none of database, schema", "table"]);
+}

@@ -37,6 +37,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let deletes = records::deletes(judge, keyless);
     let record_time = records::timestamp(judge, mode.as_ref().map(|mode| mode.mode));
     let converters = converters::build(judge, keyless);
+    let source_headers = records::headers(judge);
     let header_converter = converters::headers(judge);
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
@@ -62,6 +63,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         key,
         deletes,
         record_time,
+        source_headers,
         header_converter,
         schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
             "pause-table" => SchemaChange::PauseTable,

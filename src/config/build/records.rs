@@ -1,12 +1,14 @@
-//! `delete.*` and `record.timestamp`.
+//! `delete.*`, `record.timestamp` and `headers.include`.
 
 use crate::config::judge::Judge;
-use crate::config::spec::{DeleteSpec, ModeName, RecordTime};
+use crate::config::spec::{DeleteSpec, ModeName, RecordTime, SourceHeader};
+use crate::near::nearest;
 
 const MODE: &str = "delete.mode";
 const COLUMN: &str = "delete.column";
 const EMIT: &str = "delete.emit";
 const TIME: &str = "record.timestamp";
+const HEADERS: &str = "headers.include";
 
 /// Deletes by flag; `keyless`: no record has a key.
 pub(super) fn deletes(judge: &mut Judge, keyless: bool) -> Option<DeleteSpec> {
@@ -46,4 +48,22 @@ pub(super) fn timestamp(judge: &mut Judge, mode: Option<ModeName>) -> RecordTime
         judge.problem(TIME, "`column` needs a mode with a timestamp column", &["mode"]);
     }
     RecordTime::Column
+}
+
+/// The headers about the source.
+pub(super) fn headers(judge: &mut Judge) -> Vec<SourceHeader> {
+    let mut headers = Vec::new();
+    for word in judge.elements(HEADERS) {
+        match SourceHeader::ALL.iter().find(|(_, known, _)| *known == word.to_ascii_lowercase()) {
+            Some((header, ..)) if !headers.contains(header) => headers.push(*header),
+            Some(_) => {}
+            None => {
+                let known = || SourceHeader::ALL.iter().map(|(_, known, _)| *known);
+                let message = format!("`{word}` is none of {}", known().collect::<Vec<_>>().join(", "));
+                let problem = judge.about(HEADERS, message).meant(nearest(&word, known()).map(str::to_owned));
+                judge.report.problems.push(problem);
+            }
+        }
+    }
+    headers
 }

@@ -1,4 +1,4 @@
-//! Keys of rowtide's own about records: deletes by flag, timestamps.
+//! Keys of rowtide's own about records: deletes by flag, timestamps, headers.
 
 use super::{Allowed, KeyDefinition, Kind, own_key};
 
@@ -33,5 +33,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("now")
     .allow(Allowed::AnyCase(&["now", "column"]))
+    .low(),
+    own_key(
+        "headers.include",
+        Kind::List,
+        "Headers about the source of each record: any of `database`, `schema`, `table`, `mode`, `guard` (the level of the \
+         late-commit guard), `poll` (the same in all records of a poll, greater in later ones of the table) and `server` (its \
+         identity). They are named `rowtide.database` and so on.",
+    )
+    .or("")
     .low(),
 ];

@@ -1,4 +1,4 @@
-//! The records of a table beside key and value: deletes by flag and timestamps.
+//! The records of a table beside key and value: deletes by flag, timestamps, and headers about their source.
 
 /// Deletes by flag (`delete.mode=soft`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,4 +18,36 @@ pub enum RecordTime {
     Now,
     /// The row's timestamp column.
     Column,
+}
+
+/// A header about the source of a record (`headers.include`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceHeader {
+    /// The database, or catalog.
+    Database,
+    /// The schema, where the database has any.
+    Schema,
+    /// The table; none of a query.
+    Table,
+    /// The mode.
+    Mode,
+    /// The level of the late-commit guard.
+    Guard,
+    /// The poll that has read the row: the same in all its records, and greater in later polls of the table.
+    Poll,
+    /// The identity of the server.
+    Server,
+}
+
+impl SourceHeader {
+    /// All of them, each with its word in `headers.include` and its header's name.
+    pub const ALL: &[(Self, &'static str, &'static str)] = &[
+        (Self::Database, "database", "rowtide.database"),
+        (Self::Schema, "schema", "rowtide.schema"),
+        (Self::Table, "table", "rowtide.table"),
+        (Self::Mode, "mode", "rowtide.mode"),
+        (Self::Guard, "guard", "rowtide.guard"),
+        (Self::Poll, "poll", "rowtide.poll"),
+        (Self::Server, "server", "rowtide.server"),
+    ];
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     ColumnTypes, ConnectorSpec, DeleteSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PollSpec, RecordTime,
-    Recreated, RowErrorSpec, SchemaChange, Selection, TimestampInitial,
+    Recreated, RowErrorSpec, SchemaChange, Selection, SourceHeader, TimestampInitial,
 };
 use crate::error::{Error, Result};
 use crate::model::{Relation, SourcePartition};
@@ -32,6 +32,8 @@ pub struct TableSpec {
     pub deletes: Option<DeleteSpec>,
     /// `record.timestamp`.
     pub record_time: RecordTime,
+    /// `headers.include`.
+    pub source_headers: Vec<SourceHeader>,
     /// `transforms` and `predicates`.
     pub transforms: ChainSpec,
     /// `schema.change`.
@@ -111,6 +113,7 @@ impl ConnectorSpec {
             },
             deletes: self.deletes.clone(),
             record_time: self.record_time,
+            source_headers: self.source_headers.clone(),
             transforms: self.transforms.clone(),
             schema_change: self.schema_change,
             recreated: self.identity.recreated,

@@ -104,6 +104,11 @@ impl Default for TableGuard {
 }
 
 impl TableGuard {
+    /// The level of the promise; empty before a method was chosen.
+    pub(super) fn level(&self) -> &str {
+        self.status.level
+    }
+
     /// Takes a choice, made on a connection, and says so once.
     pub(super) fn chosen(&mut self, table: &str, chosen: Chosen, epoch: u64, board: &TableBoard) {
         self.chosen_on = epoch;

@@ -9,7 +9,7 @@ use super::{StepPlan, StepRows, no_longer_unique};
 use crate::config::spec::TableSpec;
 use crate::dialect::{Row, RowStream, SourceConnection};
 use crate::error::{Error, Result};
-use crate::model::{EncodedBatch, Mode, PlannedQuery, Position};
+use crate::model::{EncodedBatch, Header, Mode, PlannedQuery, Position};
 use crate::plan::Planner;
 use crate::reader::{CutRule, LeftOut, Limits, Ordered, Page, read_page};
 use crate::task::Parts;
@@ -29,6 +29,8 @@ pub(super) struct StepRun<'r, 'o> {
     /// True if part of the step has been handed on, and the rest not yet.
     is_torn: &'r mut bool,
     has_misfits: bool,
+    /// The headers of every record.
+    headers: Arc<[Header]>,
 }
 
 impl<'r, 'o> StepRun<'r, 'o> {
@@ -40,7 +42,12 @@ impl<'r, 'o> StepRun<'r, 'o> {
         place: Place<'o>,
         is_torn: &'r mut bool,
     ) -> Self {
-        Self { table, parts, bound, out, place: Some(place), is_torn, has_misfits: false }
+        let headers = table.poll_headers(parts, bound);
+        Self { table, parts, bound, out, place: Some(place), is_torn, has_misfits: false, headers }
+    }
+
+    fn empty_batch(&self) -> EncodedBatch {
+        self.table.empty_batch(self.bound, &self.headers)
     }
 
     /// Runs the statements of a step.
@@ -83,7 +90,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         limits: Limits,
         guard: Option<&mut GuardPoll>,
     ) -> Result<Page> {
-        let (bound, batch) = (self.bound, self.table.empty_batch(self.bound));
+        let (bound, batch) = (self.bound, self.empty_batch());
         let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
         let rule = rule(&self.table.spec, &bound.binding.planner, self.table.head.position.as_ref());
         let mut stream = open(connection, bound, query, guard, Phase::Page).await?;
@@ -107,7 +114,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
             None => query,
         };
         let mut stream = open(connection, self.bound, &query, guard, Phase::Tie).await?;
-        let page = self.rest(&mut *stream, self.table.empty_batch(self.bound)).await?;
+        let page = self.rest(&mut *stream, self.empty_batch()).await?;
         Ok(Page { position: Some(tie), settled: None, ended: false, ..page })
     }
 
@@ -135,7 +142,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
         let mut page = read_page(stream, &encode, rule, limits, batch, None).await?;
         while !page.ended {
             self.hand_on(page).await?;
-            page = read_page(stream, &encode, rule, limits, self.table.empty_batch(bound), None).await?;
+            page = read_page(stream, &encode, rule, limits, self.empty_batch(), None).await?;
         }
         Ok(page)
     }

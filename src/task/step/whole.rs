@@ -46,11 +46,12 @@ impl Polled {
         let rule = rule(&self.spec, &bound.binding.planner, None).whole();
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.paging.max_bytes() };
         let query = bound.binding.planner.page(None, None, 0);
+        let headers = self.poll_headers(cx.parts, bound);
         let (mut pass, mut has_misfits, mut rows) = (Pass::default(), false, 0);
         let mut stream = cx.connection.fetch(&bound.binding.definition, &query).await?;
         loop {
             let place = cx.out.place().await?;
-            let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound), None).await?;
+            let page = read_page(&mut *stream, &encode, rule, limits, self.empty_batch(bound, &headers), None).await?;
             has_misfits |= page.left_out.iter().any(LeftOut::is_misfit);
             rows += page.batch.len() as u64;
             let skipped = self.report_left_out(cx.parts, bound, page.left_out).await?;

@@ -61,7 +61,9 @@ fn transform(fields: &[Field], rng: &mut fastrand::Rng) -> Settings {
     let name = |rng: &mut fastrand::Rng| names(fields, 1, rng).pop().expect("a name");
     let (class, settings): (&str, Vec<(&str, String)>) = match rng.u8(..14) {
         0 | 1 => ("ValueToKey", vec![("fields", names(fields, 3, rng).join(","))]),
-        2 => ("ExtractField$Key", vec![("field", name(rng))]),
+        2 => {
+            (["ExtractField$Key", "ExtractField$Key", "ExtractField$Value"][rng.usize(..3)], vec![("field", name(rng))])
+        }
         3 => ("RegexRouter", vec![("regex", "(.*)_(t.*)".to_owned()), ("replacement", "$2_v-$1".to_owned())]),
         4 => {
             let excluded = if rng.bool() { names(fields, 2, rng).join(",") } else { String::new() };
