@@ -1,6 +1,6 @@
 //! The interface of a worker to those who manage its connectors, in Kafka Connect's words (its `Herder`): the command
-//! line, and REST. A worker implements it (`connector::worker`); who calls it need not know how connectors are run.
-//! Every name is that of a connector, and settings are as somebody has written them, placeholders unresolved.
+//! line, and REST. A worker implements it (`connector::worker`); a caller need not know how connectors are run. Every
+//! name is that of a connector, and settings are as somebody has written them, placeholders unresolved.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub type OffsetChange = (SourcePartition, Option<SourceOffset>);
 /// Changes of offsets that belong together.
 pub type OffsetChanges = Vec<OffsetChange>;
 
-/// A worker, as those see it who manage its connectors. Requests about one connector are carried out one after another;
+/// A worker, as seen by the managers of its connectors. Requests about one connector are carried out one after another;
 /// each returns when it has taken effect, and takes effect also if nobody waits for it any more.
 pub trait Herder: Send + Sync {
     /// The names of the connectors, in order.
@@ -42,8 +42,8 @@ pub trait Herder: Send + Sync {
     /// The problems and warnings of settings, the same as [`Herder::put`] would have. No server is asked.
     fn validate(&self, settings: &Document) -> Report;
 
-    /// Makes a connector, or gives one other settings. One that runs commits what is open and starts again with them;
-    /// one that is paused or stopped stays so.
+    /// Makes a connector, or gives one other settings. One that runs commits its open transactions and starts again
+    /// with them; one that is paused or stopped stays so.
     ///
     /// # Errors
     /// `Invalid`; `Exists` with [`Put::Create`] if the worker has one of this name.
@@ -55,8 +55,8 @@ pub trait Herder: Send + Sync {
     /// `NotFound`.
     fn delete(&self, name: &str) -> BoxFuture<'static, Outcome<()>>;
 
-    /// Makes a connector commit what is open, close its sessions and poll no more, until it is resumed. One that has
-    /// failed stays failed.
+    /// Makes a connector commit its open transactions, close its sessions and poll no more, until it is resumed. One
+    /// that has failed stays failed.
     ///
     /// # Errors
     /// `NotFound`.
@@ -153,7 +153,7 @@ impl From<Error> for HerderError {
 }
 
 impl HerderError {
-    /// The same for people, with what to do.
+    /// The same for people, with the advice.
     pub fn into_error(self) -> Error {
         let text = self.to_string();
         match self {

@@ -67,7 +67,7 @@ impl ConverterSpec {
         (self.definition.create)(self)
     }
 
-    /// The decoder of what the converter writes. Talks to nobody.
+    /// The decoder of the converter's bytes. Contacts nobody.
     ///
     /// # Errors
     /// `Config`, with the setting that is wrong.

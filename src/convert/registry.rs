@@ -2,9 +2,9 @@
 //!
 //! Two crates speak to it. `schema_registry_converter` registers schemas, with references, and reads them by their id,
 //! in every format the registry knows. It has no lookup of a schema in its subject and no latest version with the
-//! subject's rules, and its test of compatibility does not say what is not compatible: these go through `reqwest`, the
-//! client under that crate, which both get from one builder with the same TLS. A failure of either is a [`Failure`]
-//! first, sorted by status, so that it has the same kind, words and advice whichever crate has met it.
+//! subject's rules, and its test of compatibility does not tell the differences: these go through `reqwest`, the client
+//! under that crate, which both get from one builder with the same TLS. A failure of either is a [`Failure`] first,
+//! sorted by status, so that it has the same kind, words and advice whichever crate has met it.
 
 mod failure;
 pub(super) mod settings;
@@ -255,8 +255,8 @@ impl Registry {
         }
     }
 
-    /// The error for a schema the subject's rule does not allow: with the rule and what differs, as far as
-    /// the registry tells.
+    /// The error for a schema the subject's rule does not allow: with the rule and the differences, as far as the
+    /// registry tells.
     async fn explain(&self, refusal: Failure, subject: &str, schema: &AvroSchema) -> Error {
         let found = match self.latest(subject).await {
             Ok(Some(latest)) => differences(&latest.schema, &schema.text),

@@ -214,7 +214,7 @@ fn position(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// A single record outside of a batch: an offset, or what tests send.
+/// A single record outside of a batch: an offset, or a record of a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaRecord {
     /// The topic.

@@ -186,7 +186,7 @@ impl Binding {
         })
     }
 
-    /// The rows that count as deleted, and what they become, in words; none without `delete.mode=soft`.
+    /// The rows that count as deleted, and their records, in words; none without `delete.mode=soft`.
     pub fn deletes(&self) -> Option<String> {
         self.deletes.as_ref().map(|rule| rule.describe(&self.definition))
     }
@@ -244,7 +244,7 @@ pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -
         Ok(Mode::Incrementing { column }) => needed.push(column),
         Ok(Mode::Timestamp { columns }) => needed.extend(columns),
         Ok(Mode::TimestampIncrementing { columns, column }) => needed.extend(columns.into_iter().chain([column])),
-        // What is wrong with the mode is said when the relation is bound.
+        // Faults of the mode are reported when the relation is bound.
         Ok(Mode::Bulk) | Err(_) => {}
     }
     let needed: Vec<usize> = needed.iter().filter_map(|name| definition.column_index(name)).collect();

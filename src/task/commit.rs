@@ -1,7 +1,7 @@
-//! The commit stage: sole owner of the sink and of progress (E1, P5). It opens a transaction at the first
-//! batch, takes what follows while more is coming, sends the offsets last and commits. While a relation
-//! catches up the transaction grows, because a commit costs the brokers the same for one row as for a
-//! million; as soon as nothing more is ready it commits. No transaction stays open while idle (E8).
+//! The commit stage: sole owner of the sink and of progress (E1, P5). It opens a transaction at the first batch, takes
+//! further steps while more are coming, sends the offsets last and commits. While a relation catches up the transaction
+//! grows, because a commit costs the brokers the same for one row as for a million; as soon as nothing more is ready it
+//! commits. No transaction stays open while idle (E8).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +76,7 @@ impl<'a> CommitStage<'a> {
         Self { parts, sink, offsets, backoff, refusals, carried: Vec::new(), longest_pass }
     }
 
-    /// Commits what arrives until the channel is closed and empty.
+    /// Commits the messages until the channel is closed and empty.
     pub(super) async fn run(mut self, mut handoffs: mpsc::Receiver<Handoff>) -> Result<()> {
         while let Some(first) = handoffs.recv().await {
             if let Handoff::CaughtUp { .. } = first {
@@ -104,7 +104,7 @@ impl<'a> CommitStage<'a> {
         while !self.is_full(&open) {
             let next = match handoffs.try_recv() {
                 Ok(handoff) => Some(handoff),
-                // What must not be committed without the next step waits for it, or for the end of the stage.
+                // Rows that must not be committed without the next step wait for it, or for the end of the stage.
                 Err(mpsc::error::TryRecvError::Empty) if open.end == StepEnd::Torn => handoffs.recv().await,
                 Err(mpsc::error::TryRecvError::Empty) if open.end != StepEnd::CaughtUp => {
                     let left = self.longest(&open).saturating_sub(open.since.elapsed());
@@ -220,7 +220,7 @@ async fn taken_by_brokers<T>(
     }
 }
 
-/// Looks at topics until one is gone; notes what else is wrong with them.
+/// Looks at topics until one is gone; notes other troubles of them.
 async fn topics_gone(parts: &Parts, carried: &[(Arc<str>, Arc<str>)], told: &Told) -> Error {
     let offsets: Arc<str> = parts.spec.offsets_topic().into();
     let mut topics: Vec<Arc<str>> = carried.iter().map(|(_, topic)| Arc::clone(topic)).collect();
@@ -238,10 +238,10 @@ async fn topics_gone(parts: &Parts, carried: &[(Arc<str>, Arc<str>)], told: &Tol
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(words);
                 None
             }
-            // Who does not answer is spoken of by the stall.
+            // A silent side is reported by the stall.
             Ok(None) | Err(_) => None,
         };
-        // Twice: what one broker knows of a topic just made may be old.
+        // Twice: one broker's knowledge of a topic just made may be old.
         match (gone, &missing) {
             (Some(gone), Some(known)) if gone == *known && gone == offsets => return offsets_gone(&gone),
             (Some(gone), Some(known)) if gone == *known => {

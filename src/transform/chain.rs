@@ -1,4 +1,4 @@
-//! The chain of transforms of a connector, and what it makes of a table's records.
+//! The chain of transforms of a connector, and its effect on a table's records.
 
 use std::collections::BTreeMap;
 use std::fmt;

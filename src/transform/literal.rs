@@ -151,8 +151,8 @@ mod tests {
     use super::*;
     use crate::convert::values_text;
 
-    /// What Kafka 4.3's `Values.parseString` and `SimpleHeaderConverter` make of literals; floats as Java 19 and newer prints
-    /// them.
+    /// The results of Kafka 4.3's `Values.parseString` and `SimpleHeaderConverter` for literals; floats as Java 19 and
+    /// newer prints them.
     #[test]
     fn literals_are_of_the_type_and_the_text_that_kafka_connect_makes_of_them() {
         let decimal = |scale| FieldType::Decimal { precision: None, scale };

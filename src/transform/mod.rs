@@ -1,7 +1,7 @@
-//! Transforms: Kafka Connect's single message transforms and predicates (`delivery-and-runtime.md`, 8). A chain is bound once
-//! per schema: what it makes of topic, key and value is a function of their schemas alone, so it is worked out before the
-//! first row ([`Shape`]). What is left for a row are the few values that are computed; moved, renamed and dropped fields
-//! cost nothing.
+//! Transforms: Kafka Connect's single message transforms and predicates (`delivery-and-runtime.md`, 8). A chain is
+//! bound once per schema: its effect on topic, key and value is a function of their schemas alone, so it is worked out
+//! before the first row ([`Shape`]). What is left for a row are the few values that are computed; moved, renamed and
+//! dropped fields cost nothing.
 //!
 //! To add one: a file here with its [`TransformDefinition`], and a line in [`TRANSFORMS`].
 
@@ -48,7 +48,7 @@ pub enum Target {
     Record,
 }
 
-/// Changes what records look like.
+/// A change of records.
 pub trait Transform: Send + Sync {
     /// The shape of the records behind the transform.
     ///
@@ -104,7 +104,7 @@ pub static TRANSFORMS: &[&TransformDefinition] = &[
 /// The class of the transform that makes a field the record's timestamp.
 pub const EXTRACT_TIMESTAMP: &str = extract_timestamp::CLASS;
 
-/// Transforms that people use and that are not there, each with what works instead.
+/// Transforms that people use and that are not there, each with its replacement.
 pub static ABSENT: &[(&str, &str)] = &[
     (
         "org.apache.kafka.connect.transforms.TimestampRouter",

@@ -1,4 +1,4 @@
-//! `Drop` and `TombstoneHandler`: what becomes of keys and of null values.
+//! `Drop` and `TombstoneHandler`: the treatment of keys and of null values.
 
 use super::settings::{Setting, Settings};
 use super::shape::{Part, Shape};

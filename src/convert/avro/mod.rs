@@ -151,7 +151,7 @@ impl AvroConverter {
         self.bind_existing(&subject, source).await
     }
 
-    /// Binds to what the registry has, by any choice but `Register`.
+    /// Binds to a schema that the registry has, by any choice but `Register`.
     async fn bind_existing(&self, subject: &str, source: Source<'_>) -> Result<AvroEncoder> {
         let fetched: Option<Registered> = match self.choice {
             Choice::Register | Choice::Lookup => {

@@ -17,7 +17,7 @@ use crate::setting::Secret;
 /// The authorization of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Authorization {
-    /// Not at all, or by what the URL carries.
+    /// No authorization, or the one in the URL.
     None,
     Basic {
         user: String,

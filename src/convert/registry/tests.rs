@@ -21,7 +21,7 @@ struct Call {
     body: String,
 }
 
-/// Answers in order; what is asked beyond them gets the last one again.
+/// Answers in order; further questions get the last one again.
 #[derive(Clone, Default)]
 struct Script {
     answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
