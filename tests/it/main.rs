@@ -23,6 +23,7 @@ mod mysql_family;
 mod not_text;
 mod odd;
 mod query_types;
+mod readers;
 mod recreated;
 mod rows;
 mod schema_change;

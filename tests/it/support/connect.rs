@@ -31,6 +31,14 @@ pub fn transforms(lines: &str) -> Vec<String> {
     fed("transforms", lines)
 }
 
+/// Runs `connect/StreamsTables.java` on a topic of so many rows, with clicks on these keys; its lines.
+#[track_caller]
+pub fn streams_tables(topic: &str, rows: usize, keys: &[String]) -> Vec<String> {
+    let (brokers, rows) = (address("ROWTIDE_TEST_BOOTSTRAP"), rows.to_string());
+    let words: Vec<&str> = [&*brokers, topic, &rows].into_iter().chain(keys.iter().map(String::as_str)).collect();
+    run("StreamsTables", &words, Stdio::null())
+}
+
 #[track_caller]
 fn fed(what: &str, lines: &str) -> Vec<String> {
     let mut input = tempfile::tempfile().expect("a file");
