@@ -12,7 +12,7 @@ pub trait Predicate: Send + Sync {
     /// The answer for records of this topic, with these headers.
     fn test(&self, route: &Route) -> bool;
 
-    /// Whether the answer differs from row to row for records of this shape, which is refused.
+    /// True if the answer differs from row to row for records of this shape, which is refused.
     fn is_of_row(&self, shape: &Shape) -> bool {
         let _ = shape;
         false
