@@ -1,16 +1,12 @@
-//! The headers of a table's records: made by transforms (`InsertHeader`, `HeaderFrom`) and written by `header.converter`, and
-//! those about their source (`headers.include`).
+//! The headers that transforms make (`InsertHeader`, `HeaderFrom`), as `header.converter` writes them. Those about the
+//! source of a record are in `source_headers`.
 
 use std::sync::Arc;
 
-use super::Parts;
-use super::polled::{Bound, Polled};
-use crate::config::spec::SourceHeader;
 use crate::convert::{Converter, Encoder, Role, Side};
 use crate::error::Result;
 use crate::kafka::limits::header_size;
-use crate::model::{EncodedBatch, Header, Instant, Relation, Schema, TableDefinition, Value};
-use crate::status::now_millis;
+use crate::model::{EncodedBatch, Header, Schema, TableDefinition, Value};
 use crate::transform::{BoundHeader, HeaderValue};
 
 /// Encodes the headers of a table's records.
@@ -85,34 +81,6 @@ impl HeaderEncoder {
             batch.add_header(at, header);
         }
         Ok(size)
-    }
-}
-
-impl Polled {
-    /// The headers of every record of one poll: those of the transforms, then those about the source.
-    pub(super) fn poll_headers(&self, parts: &Parts, bound: &Bound) -> Arc<[Header]> {
-        let of_transforms = bound.encoder.common_headers();
-        if self.spec.source_headers.is_empty() {
-            return of_transforms;
-        }
-        let table = match &self.spec.relation {
-            Relation::Table(id) => Some(id),
-            Relation::Query(_) => None,
-        };
-        let value = |header: &SourceHeader| match header {
-            SourceHeader::Database => table.and_then(|id| id.catalog.clone()).or_else(|| self.spec.database.clone()),
-            SourceHeader::Schema => table.and_then(|id| id.schema.clone()),
-            SourceHeader::Table => table.map(|id| id.name.clone()),
-            SourceHeader::Mode => Some(bound.binding.planner.mode().as_str().to_owned()),
-            SourceHeader::Guard => Some(self.guard.level().to_owned()).filter(|level| !level.is_empty()),
-            SourceHeader::Poll => Some(Instant::from_millis(now_millis()).to_rfc3339()),
-            SourceHeader::Server => parts.server.met().map(|server| server.identity),
-        };
-        let named = |header: &SourceHeader| {
-            let name = SourceHeader::ALL.iter().find(|(known, ..)| known == header).map(|(.., name)| *name);
-            Some(Header::text(name?, value(header)?))
-        };
-        of_transforms.iter().cloned().chain(self.spec.source_headers.iter().filter_map(named)).collect()
     }
 }
 

@@ -30,6 +30,7 @@ mod refused;
 mod schedule;
 pub mod server;
 mod skipped;
+mod source_headers;
 mod stall;
 mod start;
 mod step;
