@@ -10,7 +10,7 @@ use super::document::Document;
 use super::judge::Judge;
 use super::layers::Layers;
 use super::report::{Problem, Report};
-use super::spec::{ConnectorSpec, WorkerSpec};
+use super::spec::{ConnectorSpec, HostSpec, RestSpec, WorkerSpec};
 
 /// The sources of settings beside the connector's file.
 #[derive(Debug, Clone, Default)]
@@ -129,6 +129,24 @@ pub fn load_worker(
 pub fn worker(surroundings: Surroundings) -> Result<Loaded<WorkerSpec>, Report> {
     let layers = layers(None, surroundings);
     finish(Judge::new(&layers), build::worker)
+}
+
+/// A process that takes connectors by REST.
+///
+/// # Errors
+/// All problems in one report.
+pub fn host(surroundings: Surroundings) -> Result<Loaded<HostSpec>, Report> {
+    let layers = layers(None, surroundings);
+    finish(Judge::new(&layers), build::host)
+}
+
+/// The listeners of a process; what else its settings say is judged with each connector.
+///
+/// # Errors
+/// All problems in one report.
+pub fn rest(surroundings: Surroundings) -> Result<Loaded<RestSpec>, Report> {
+    let layers = layers(None, surroundings);
+    finish(Judge::new(&layers), build::rest)
 }
 
 fn layers(connector: Option<Document>, surroundings: Surroundings) -> Layers {

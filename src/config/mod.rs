@@ -24,8 +24,15 @@ pub(crate) mod values;
 pub use docs::docs_markdown;
 pub use document::Document;
 pub use hidden::masked;
-pub use load::{Loaded, Surroundings, connector, load, load_worker, process_environment, read, read_both, worker};
+pub use load::{
+    Loaded, Surroundings, connector, host, load, load_worker, process_environment, read, read_both, rest, worker,
+};
 pub use report::{Problem, Report};
+
+/// True if rowtide runs connectors of this class.
+pub fn is_own_class(class: &str) -> bool {
+    keys::find("connector.class").is_some_and(|definition| values::problem_of(definition, class).is_none())
+}
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@ use crate::guard::Wanted;
 use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
+mod host;
 mod identity;
 mod records;
 mod table;
@@ -23,6 +24,7 @@ mod types;
 pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
+pub use host::{ClientAuth, ConfigTopicSpec, HostSpec, ListenerSpec, RestSpec};
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
 pub use records::{DeleteSpec, RecordTime, SourceHeader};
 pub use table::{KeyColumns, TableKey, TableMode, TableSpec};

@@ -105,6 +105,27 @@ pub(crate) fn is_bootstrap(text: &str) -> bool {
     !brokers.is_empty() && brokers.iter().all(has_port)
 }
 
+/// True if a text is a list of addresses to listen on.
+pub(crate) fn is_listeners(text: &str) -> bool {
+    listeners(text).is_some_and(|found| !found.is_empty())
+}
+
+/// Addresses to listen on: whether with TLS, host, port. None if one of them is malformed.
+pub(crate) fn listeners(text: &str) -> Option<Vec<(bool, String, u16)>> {
+    let one = |text: &str| {
+        let (scheme, address) = text.split_once("://")?;
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return None,
+        };
+        let (host, port) = address.trim_end_matches('/').rsplit_once(':')?;
+        let is_host = !host.contains(|c: char| c.is_whitespace() || "/@?#".contains(c));
+        is_host.then_some((tls, host.to_owned(), port.parse().ok()?))
+    };
+    list(text).into_iter().filter(|element| !element.is_empty()).map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +149,11 @@ mod tests {
                 "bootstrap.servers",
                 &["a:9092", "a:1,b:2", "SSL://h:9093", "[::1]:9092"],
                 &["", "a", "a:b", "a:1,b", ":9092"],
+            ),
+            (
+                "listeners",
+                &["http://:8083", "https://[::1]:8443, HTTP://localhost:0", "http://h:1/"],
+                &["", "8083", "h:8083", "ftp://h:1", "http://h", "http://u@h:1", "http://h:70000"],
             ),
             ("tasks.max", &["1"], &["0", "many"]),
             ("offset.storage.partitions", &["-1", "25"], &["0", "-2"]),

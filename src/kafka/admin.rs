@@ -10,7 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{self, Asker};
 use super::client::{self, ClientKind, Context, PATIENCE};
-use crate::config::spec::{DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
+use crate::config::spec::{ConfigTopicSpec, DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest wait for a new topic to be known to all brokers.
@@ -94,6 +94,8 @@ pub enum TopicRole<'a> {
     Records(&'a TopicSpec, &'a str),
     /// The dead letters', with the one partition Connect makes.
     Letters(&'a DeadLetterSpec),
+    /// That of connector configurations, in one partition: their order counts.
+    Configs(&'a ConfigTopicSpec),
 }
 
 impl<'a> TopicRole<'a> {
@@ -103,6 +105,7 @@ impl<'a> TopicRole<'a> {
             TopicRole::Offsets(offsets) => &offsets.topic,
             TopicRole::Records(_, topic) => topic,
             TopicRole::Letters(letters) => &letters.topic,
+            TopicRole::Configs(configs) => &configs.topic,
         }
     }
 
@@ -138,6 +141,18 @@ impl<'a> TopicRole<'a> {
                 partitions_key: "errors.deadletterqueue.topic.name".to_owned(),
                 replication_key: "errors.deadletterqueue.topic.replication.factor".to_owned(),
             },
+            TopicRole::Configs(configs) => {
+                let mut settings = configs.settings.clone();
+                settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
+                Wanted {
+                    topic,
+                    partitions: 1,
+                    replication: configs.replication,
+                    settings,
+                    partitions_key: "config.storage.topic".to_owned(),
+                    replication_key: "config.storage.replication.factor".to_owned(),
+                }
+            }
         }
     }
 }
@@ -152,7 +167,33 @@ pub async fn ensure_offsets_topic(kafka: &KafkaSpec, offsets: &OffsetsSpec) -> R
     }
     match ensure(kafka, &TopicRole::Offsets(offsets).wanted()).await? {
         Ensured::Created | Ensured::Unknown => Ok(()),
-        Ensured::Existed => require_compact(kafka, &offsets.topic).await,
+        Ensured::Existed => require_compact(kafka, &offsets.topic, ("offsets topic", "offset.storage.topic")).await,
+    }
+}
+
+/// Makes sure the topic of connector configurations exists, is compacted, and has one partition.
+///
+/// # Errors
+/// `Config`, naming the key, if it exists in another form or cannot be made as asked.
+pub async fn ensure_config_topic(kafka: &KafkaSpec, configs: &ConfigTopicSpec) -> Result<()> {
+    if configs.automatic_creation
+        && matches!(ensure(kafka, &TopicRole::Configs(configs).wanted()).await?, Ensured::Existed)
+    {
+        require_compact(kafka, &configs.topic, ("topic of configurations", "config.storage.topic")).await?;
+    }
+    match probe_topic(kafka, &configs.topic, PATIENCE).await? {
+        TopicState::Present { partitions } if partitions != 1 => {
+            let what = format!("config.storage.topic: the topic has {partitions} partitions, it must have one");
+            let advice =
+                "the order of its records counts; name another topic, or make this one anew with one partition";
+            Err(Error::config(what).with("topic", &configs.topic).advise(advice))
+        }
+        TopicState::Missing => {
+            Err(Error::config("config.storage.topic: the topic does not exist, and may not be made")
+                .with("topic", &configs.topic)
+                .advise("make it, with one partition and cleanup.policy=compact"))
+        }
+        TopicState::Present { .. } | TopicState::Hidden => Ok(()),
     }
 }
 
@@ -203,7 +244,9 @@ pub async fn inspect(kafka: &KafkaSpec, role: TopicRole<'_>, keyed: bool, timeou
     };
     super::topics::health(kafka, topic, &partitions).await?;
     match role {
-        TopicRole::Offsets(offsets) if offsets.automatic_creation => require_compact(kafka, topic).await?,
+        TopicRole::Offsets(offsets) if offsets.automatic_creation => {
+            require_compact(kafka, topic, ("offsets topic", "offset.storage.topic")).await?
+        }
         TopicRole::Records(..) if !keyed => require_no_compaction(kafka, topic).await?,
         _ => {}
     }
@@ -345,7 +388,7 @@ fn hidden(error: Error, topic: &str) -> Error {
 }
 
 /// Refuses an offsets topic that loses records, as Kafka Connect does.
-async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
+async fn require_compact(kafka: &KafkaSpec, topic: &str, (what, key): (&str, &str)) -> Result<()> {
     let policy = setting(kafka, topic, "cleanup.policy").await;
     match policy.as_deref() {
         None => {
@@ -353,9 +396,11 @@ async fn require_compact(kafka: &KafkaSpec, topic: &str) -> Result<()> {
             Ok(())
         }
         Some(COMPACT) => Ok(()),
-        Some(other) => Err(Error::config(format!("the offsets topic has cleanup.policy={other}, it must be {COMPACT}"))
+        Some(other) => Err(Error::config(format!("the {what} has cleanup.policy={other}, it must be {COMPACT}"))
             .with("topic", topic)
-            .advise("offsets would be deleted; set cleanup.policy=compact on the topic, or name another in offset.storage.topic")),
+            .advise(format!(
+                "its records would be deleted; set cleanup.policy=compact on the topic, or name another in {key}"
+            ))),
     }
 }
 

@@ -99,8 +99,9 @@ fn serve(consumer: &BaseConsumer<Member>, stopped: &mpsc::Receiver<()>) {
     }
 }
 
+/// The name of this machine.
 #[expect(clippy::disallowed_methods, reason = "the name of the machine, where the kernel does not say it")]
-fn host() -> String {
+pub fn host() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = kernel.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
     if name.trim().is_empty() { "unknown".to_owned() } else { name.trim().to_owned() }

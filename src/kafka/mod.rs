@@ -3,6 +3,7 @@
 pub mod admin;
 mod ask;
 pub mod client;
+pub mod cluster;
 pub mod consumer;
 pub mod lease;
 pub mod limits;

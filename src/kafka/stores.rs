@@ -2,10 +2,10 @@
 //! that settings name and does nothing else; no key is written anywhere.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::error::Result;
-use crate::tls::{Certificates, Identity, Input};
+use crate::tls::java::{Given, client, trusted};
+use crate::tls::{Certificates, Identity};
 
 /// The settings that are looked at together here, by Java's names.
 pub(super) const STORES: &[&str] = &[
@@ -23,9 +23,6 @@ pub(super) const STORES: &[&str] = &[
 /// librdkafka's names for the same, which are replaced by the PEM that was read.
 const OF_LIBRDKAFKA: &[&str] =
     &["ssl.certificate.location", "ssl.certificate.pem", "ssl.key.location", "ssl.key.password", "ssl.key.pem"];
-
-/// A setting: its name and value.
-type Given<'a> = Option<(&'static str, &'a str)>;
 
 /// Adds the contents of the stores to a client's settings.
 ///
@@ -49,40 +46,6 @@ pub(super) fn add(java: &BTreeMap<String, String>, settings: &mut BTreeMap<Strin
         settings.insert("ssl.key.pem".to_owned(), identity.key_pem().to_owned());
     }
     Ok(())
-}
-
-fn trusted<'a>(get: impl Fn(&'static str) -> Given<'a>) -> Result<Option<Input<'a>>> {
-    const PASSWORD: &str = "ssl.truststore.password";
-    if let Some((key, pem)) = get("ssl.truststore.certificates").or_else(|| get("ssl.ca.pem")) {
-        return Ok(Some(Input::text(key, pem)));
-    }
-    // librdkafka's may be a folder, or the word that lets it search.
-    let own = get("ssl.ca.location").filter(|(_, path)| *path != "probe" && !Path::new(path).is_dir());
-    let Some((key, path)) = get("ssl.truststore.location").or(own) else { return Ok(None) };
-    let password = get(PASSWORD).map(|(_, password)| password);
-    Ok(Some(Input::file(key, path)?.password(PASSWORD, password)))
-}
-
-fn client<'a>(get: impl Fn(&'static str) -> Given<'a>) -> Result<Vec<Input<'a>>> {
-    const OF_KEY: &str = "ssl.key.password";
-    const OF_STORE: &str = "ssl.keystore.password";
-    let of = |key| get(key).map(|(_, password)| password);
-    if let Some((key, path)) = get("ssl.keystore.location") {
-        return Ok(vec![Input::file(key, path)?.passwords((OF_STORE, of(OF_STORE)), (OF_KEY, of(OF_KEY)))]);
-    }
-    let mut inputs = Vec::new();
-    for (inline, location) in [
-        (get("ssl.keystore.certificate.chain").or_else(|| get("ssl.certificate.pem")), get("ssl.certificate.location")),
-        (get("ssl.keystore.key").or_else(|| get("ssl.key.pem")), get("ssl.key.location")),
-    ] {
-        let input = match (inline, location) {
-            (Some((key, pem)), _) => Input::text(key, pem),
-            (None, Some((key, path))) => Input::file(key, path)?,
-            (None, None) => continue,
-        };
-        inputs.push(input.password(OF_KEY, of(OF_KEY)));
-    }
-    Ok(inputs)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! reaches a message, and no key a file. OpenSSL is named here only.
 
 mod contents;
+pub(crate) mod java;
 mod pem;
+mod server;
 mod session;
 
 use openssl::error::ErrorStack;
@@ -14,6 +16,7 @@ use openssl::x509::X509;
 use crate::error::{Error, Result};
 use contents::Contents;
 pub use contents::Input;
+pub use server::{Demand, ServerTls};
 pub use session::{Encrypted, Loopback, Trust, connect, ended};
 
 /// Trusted certificates, of authorities or of servers themselves.

@@ -105,7 +105,7 @@ fn configuration(trust: &Trust, doubt: Arc<Mutex<Option<Doubt>>>) -> Result<Conn
 }
 
 /// As Java has it: each certificate is trusted for itself, also an authority between or the server's own.
-fn store(certificates: &[X509]) -> Result<X509Store, ErrorStack> {
+pub(super) fn store(certificates: &[X509]) -> Result<X509Store, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     for certificate in certificates {
         store.add_cert(certificate.clone())?;

@@ -25,6 +25,9 @@ const OWN: &[&str] = &[
     "bootstrap.servers",
     "group.id",
     "offset.storage.",
+    "config.storage.",
+    "listeners",
+    "rest.",
     "producer.",
     "consumer.",
     "admin.",
@@ -169,7 +172,7 @@ fn check_protocol(judge: &mut Judge, common: &Given, clients: [&Given; 3]) {
     }
 }
 
-fn note_default(judge: &mut Judge, key: &str) {
+pub(super) fn note_default(judge: &mut Judge, key: &str) {
     if judge.settings.get(key).is_none() {
         let note = format!("{key}: not set, `{}` is used (Kafka Connect demands it)", judge.text(key));
         judge.notes.push(note);

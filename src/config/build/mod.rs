@@ -9,6 +9,7 @@ mod kafka;
 mod key;
 mod mode;
 mod records;
+mod rest;
 mod selection;
 mod source;
 mod topics;
@@ -16,7 +17,9 @@ mod transforms;
 mod types;
 
 use super::judge::Judge;
-use super::spec::{ConnectorSpec, IdentitySpec, Recreated, SchemaChange, ServerIdentity, WorkerSpec};
+use super::spec::{
+    ConnectorSpec, HostSpec, IdentitySpec, Recreated, RestSpec, SchemaChange, ServerIdentity, WorkerSpec,
+};
 use crate::sql::Grammar;
 
 /// Aiven's class; some defaults follow from it.
@@ -105,4 +108,19 @@ pub(super) fn worker(judge: &mut Judge) -> Option<WorkerSpec> {
     let (key_converter, value_converter) = converters?;
     let notes = judge.notes.clone();
     judge.report.is_good().then_some(WorkerSpec { kafka, offsets, key_converter, value_converter, notes })
+}
+
+/// A process that takes connectors by REST, if nothing is wrong with its settings.
+pub(super) fn host(judge: &mut Judge) -> Option<HostSpec> {
+    let kafka = kafka::build(judge);
+    let configs = rest::configs(judge);
+    let rest = rest::build(judge);
+    let notes = judge.notes.clone();
+    judge.report.is_good().then_some(HostSpec { kafka, configs, rest, notes })
+}
+
+/// The listeners of a process alone.
+pub(super) fn rest(judge: &mut Judge) -> Option<RestSpec> {
+    let rest = rest::build(judge);
+    judge.report.is_good().then_some(rest)
 }

@@ -11,6 +11,7 @@ mod mode;
 mod ours;
 mod polling;
 mod records;
+mod rest;
 mod tables;
 mod types;
 mod worker;
@@ -41,6 +42,7 @@ pub static SECTIONS: &[Section] = &[
     Section { title: "Kafka Connect's connector keys", keys: framework::KEYS },
     Section { title: "Converters", keys: converter::KEYS },
     Section { title: "Worker", keys: worker::KEYS },
+    Section { title: "REST", keys: rest::KEYS },
 ];
 
 /// Every definition, in the order of the reference: first the sections, then the settings of the converters.

@@ -5,7 +5,6 @@ use super::{Allowed, KeyDefinition, Kind, worker_key};
 use crate::config::values::{is_bootstrap, is_topic_text};
 
 const NO_CLUSTER: &str = "rowtide is one process, not a cluster of workers";
-const OWN_REST: &str = "see --listen";
 const OWN_METRICS: &str = "metrics are served at /metrics";
 const NO_PLUGINS: &str = "there are no plugins to load";
 
@@ -120,7 +119,6 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .or("5000")
         .low()
         .ignored("a stop takes at most ten seconds"),
-    ignored("config.storage.*", "The topic of the workers' configurations.", NO_CLUSTER),
     ignored("status.storage.*", "The topic of the tasks' states.", NO_CLUSTER),
     ignored("session.timeout.ms", "Membership of the workers' group.", NO_CLUSTER),
     ignored("heartbeat.interval.ms", "Membership of the workers' group.", NO_CLUSTER),
@@ -130,13 +128,6 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     ignored("worker.sync.timeout.ms", "Membership of the workers' group.", NO_CLUSTER),
     ignored("worker.unsync.backoff.ms", "Membership of the workers' group.", NO_CLUSTER),
     ignored("inter.worker.*", "The signature of requests between workers.", NO_CLUSTER),
-    ignored("listeners", "The addresses of the REST interface.", OWN_REST),
-    ignored("listeners.*", "Settings of REST.", OWN_REST),
-    ignored("rest.*", "Settings of REST.", OWN_REST),
-    ignored("admin.listeners", "The addresses of the admin REST interface.", OWN_REST),
-    ignored("admin.listeners.*", "Settings of the admin REST.", OWN_REST),
-    ignored("access.control.*", "CORS headers of REST.", OWN_REST),
-    ignored("response.http.headers.config", "Headers of REST.", OWN_REST),
     ignored("metric.reporters", "Classes that publish metrics.", OWN_METRICS),
     ignored("metrics.*", "The sampling of metrics.", OWN_METRICS),
     ignored("auto.include.jmx.reporter", "Whether JMX publishes metrics.", OWN_METRICS),
