@@ -2,7 +2,7 @@
 //! line, and REST. A worker implements it (`connector::worker`); a caller need not know how connectors are run. Every
 //! name is that of a connector, and settings are as somebody has written them, placeholders unresolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use futures_util::future::BoxFuture;
@@ -10,13 +10,16 @@ use futures_util::future::BoxFuture;
 use crate::config::{Document, Report};
 use crate::error::Error;
 use crate::model::{SourceOffset, SourcePartition};
-use crate::status::{ConnectorState, ConnectorStatus};
+use crate::status::{ConnectorState, ConnectorStatus, TableState};
 
 /// The result of a request to a worker.
 pub type Outcome<T> = Result<T, HerderError>;
 
 /// The offset of a partition; none takes away the one that is stored.
 pub type OffsetChange = (SourcePartition, Option<SourceOffset>);
+
+/// Settings with their new values; none takes a setting away.
+pub type SettingChanges = Vec<(String, Option<String>)>;
 
 /// Changes of offsets that belong together.
 pub type OffsetChanges = Vec<OffsetChange>;
@@ -26,6 +29,12 @@ pub type OffsetChanges = Vec<OffsetChange>;
 pub trait Herder: Send + Sync {
     /// The names of the connectors, in order.
     fn connectors(&self) -> Vec<String>;
+
+    /// True once the connectors that were kept are there. Before that no request is answered.
+    fn has_started(&self) -> bool;
+
+    /// The id of the cluster that holds offsets and records, if the brokers say it soon.
+    fn cluster_id(&self) -> BoxFuture<'static, Option<String>>;
 
     /// The settings of a connector as they were given.
     ///
@@ -39,8 +48,26 @@ pub trait Herder: Send + Sync {
     /// `NotFound`.
     fn status(&self, name: &str) -> Outcome<ConnectorInfo>;
 
+    /// The settings of each task: those of the connector, its class, and its tables.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn tasks(&self, name: &str) -> Outcome<Vec<BTreeMap<String, String>>>;
+
+    /// The topics a connector has written to, as far as this process knows; none if there is no such connector.
+    fn topics(&self, name: &str) -> BTreeSet<String>;
+
+    /// Forgets the topics of a connector, until it writes to them again.
+    fn reset_topics(&self, name: &str);
+
     /// The problems and warnings of settings, the same as [`Herder::put`] would have. No server is asked.
     fn validate(&self, settings: &Document) -> Report;
+
+    /// Connects to the database of settings that have no problem; the tables there are.
+    ///
+    /// # Errors
+    /// `Invalid`; `Failed` with why it cannot be reached.
+    fn reach(&self, settings: Document) -> BoxFuture<'static, Outcome<Vec<String>>>;
 
     /// Makes a connector, or gives one other settings. One that runs commits its open transactions and starts again
     /// with them; one that is paused or stopped stays so.
@@ -48,6 +75,12 @@ pub trait Herder: Send + Sync {
     /// # Errors
     /// `Invalid`; `Exists` with [`Put::Create`] if the worker has one of this name.
     fn put(&self, settings: Document, put: Put) -> BoxFuture<'static, Outcome<Written>>;
+
+    /// Gives a connector some other settings, and takes those away that have no value, as [`Herder::put`] would.
+    ///
+    /// # Errors
+    /// `NotFound`, `Invalid`.
+    fn patch(&self, name: &str, changes: SettingChanges) -> BoxFuture<'static, Outcome<()>>;
 
     /// Stops a connector and forgets it, its status and its metrics. Its offsets and topics stay.
     ///
@@ -140,6 +173,8 @@ pub enum HerderError {
     Invalid(Box<Report>),
     /// The connector must be stopped first.
     NotStopped(String),
+    /// The connector is of a class that rowtide does not run: another one's, in a topic of configurations that is shared.
+    Foreign(String),
     /// The worker is ending.
     Closing,
     /// The attempt failed.
@@ -160,7 +195,7 @@ impl HerderError {
             HerderError::NotFound(_) => Error::config(text).advise("give the name of a connector of this worker"),
             HerderError::Exists(_) => Error::config(text).advise("give each its own name"),
             HerderError::Invalid(_) => Error::config(text),
-            HerderError::NotStopped(_) | HerderError::Closing => {
+            HerderError::NotStopped(_) | HerderError::Foreign(_) | HerderError::Closing => {
                 Error::new(crate::error::ErrorKind::Refused, text).advise("stop the connector first")
             }
             HerderError::Failed(error) => error,
@@ -179,6 +214,11 @@ impl fmt::Display for HerderError {
                 f,
                 "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
                  specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
+            ),
+            HerderError::Foreign(name) => write!(
+                f,
+                "Connector {name} is of a class that rowtide does not run. It is left to the Kafka Connect workers that share \
+                 config.storage.topic, and can be changed by them only"
             ),
             HerderError::Closing => f.write_str("the worker is ending"),
             HerderError::Failed(error) => f.write_str(&error.report()),
@@ -199,6 +239,30 @@ pub enum ConnectState {
     Stopped,
     /// Given up.
     Failed,
+    /// About to be started anew: said in the answer to that request, never afterwards.
+    Restarting,
+}
+
+/// The kinds of connectors, by Kafka Connect's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectorKind {
+    /// All that rowtide runs.
+    Source,
+    /// Of somebody else.
+    Sink,
+    /// Of somebody else.
+    Unknown,
+}
+
+impl ConnectorKind {
+    /// The word of Kafka Connect.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConnectorKind::Source => "source",
+            ConnectorKind::Sink => "sink",
+            ConnectorKind::Unknown => "unknown",
+        }
+    }
 }
 
 impl ConnectState {
@@ -210,6 +274,7 @@ impl ConnectState {
             ConnectState::Paused => "PAUSED",
             ConnectState::Stopped => "STOPPED",
             ConnectState::Failed => "FAILED",
+            ConnectState::Restarting => "RESTARTING",
         }
     }
 }
@@ -231,6 +296,8 @@ impl From<ConnectorState> for ConnectState {
 pub struct ConnectorInfo {
     /// Its name.
     pub name: String,
+    /// Its kind.
+    pub kind: ConnectorKind,
     /// The state of the connector.
     pub state: ConnectState,
     /// The reason why it has failed, or starts again, and the advice.
@@ -240,13 +307,24 @@ pub struct ConnectorInfo {
 }
 
 impl From<&ConnectorStatus> for ConnectorInfo {
-    /// The tasks of a connector live and fail together.
+    /// The tasks of a connector live and fail together. A table that has failed alone is told in the trace: the others go on.
     fn from(status: &ConnectorStatus) -> Self {
         let state = ConnectState::from(status.state);
-        let advice = status.advice.as_ref().map(|advice| format!("\nwhat to do: {advice}")).unwrap_or_default();
-        let trace = status.error.as_ref().map(|error| format!("{error}{advice}"));
+        let told = |reason: &str, advice: &Option<String>| match advice {
+            Some(advice) => format!("{reason}\nwhat to do: {advice}"),
+            None => reason.to_owned(),
+        };
+        let failed = status.tables.iter().filter(|table| table.state == TableState::Failed);
+        let tables: Vec<String> = failed
+            .map(|table| {
+                let reason = table.reason.as_deref().unwrap_or("failed");
+                told(&format!("table {}: {reason}", table.table), &table.advice)
+            })
+            .collect();
+        let trace = status.error.as_ref().map(|error| told(error, &status.advice));
+        let trace = trace.or_else(|| (!tables.is_empty()).then(|| tables.join("\n")));
         let tasks = if state == ConnectState::Stopped { 0 } else { status.tasks };
-        Self { name: status.name.clone(), state, trace, tasks: vec![state; tasks] }
+        Self { name: status.name.clone(), kind: ConnectorKind::Source, state, trace, tasks: vec![state; tasks] }
     }
 }
 
@@ -266,6 +344,12 @@ mod tests {
         board.tasks(2);
         board.running();
         assert_eq!(info().tasks, [ConnectState::Running; 2]);
+        board.table("t").failed(&Error::new(ErrorKind::Privilege, "denied").advise("grant it"));
+        assert_eq!(
+            (info().state, info().trace.as_deref()),
+            (ConnectState::Running, Some("table t: denied\nwhat to do: grant it"))
+        );
+        board.remove_table("t");
         board.failed(&Error::new(ErrorKind::Fenced, "taken over").advise("look who"));
         assert_eq!(info().trace.as_deref(), Some("taken over\nwhat to do: look who"));
         assert_eq!((info().state.as_str(), info().tasks.len()), ("FAILED", 2));

@@ -9,6 +9,8 @@ mod output;
 mod progress;
 mod quickstart;
 mod run;
+mod serving;
+mod worker;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +49,11 @@ enum Command {
         after_help = "Example: rowtide run connector.json --worker worker.properties\n         CONNECT_BOOTSTRAP_SERVERS=broker:9092 rowtide run connector.json --once"
     )]
     Run(run::RunArgs),
+    /// Take connectors by REST, as Kafka Connect does, and keep them; until SIGTERM or SIGINT.
+    #[command(
+        after_help = "Example: rowtide worker --worker worker.properties\n         rowtide worker --worker worker.properties --config-dir /var/lib/rowtide"
+    )]
+    Worker(worker::WorkerArgs),
     /// Report everything wrong with a configuration, then try the database, the brokers and the registry. Writes nothing.
     #[command(after_help = "Example: rowtide check connector.json --offline")]
     Check(check::CheckArgs),
@@ -106,6 +113,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 struct Context {
     /// Progress bars, drawn so that log lines do not tear them.
     bars: indicatif::MultiProgress,
+    /// The levels of the log.
+    logs: telemetry::LogControl,
 }
 
 /// Runs the command line and gives the exit code (`cli.md`, 3).
@@ -119,8 +128,8 @@ pub fn main() -> u8 {
     // The quick start shows what happens on stdout; a log beside it would only be clutter.
     let quiet = if matches!(cli.command, Command::Quickstart(_)) { "warn" } else { "info" };
     let level = cli.log_level.unwrap_or_else(|| quiet.to_owned());
-    let bars = match telemetry::init(&LogOptions::detect(format, level)) {
-        Ok(bars) => bars,
+    let (bars, logs) = match telemetry::init(&LogOptions::detect(format, level)) {
+        Ok(started) => started,
         Err(error) => return output::fail(&error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -128,7 +137,7 @@ pub fn main() -> u8 {
         Err(error) => return output::fail(&Error::internal("cannot start the runtime").caused_by(error)),
     };
     let code = runtime.block_on(async {
-        let code = dispatch(cli.command, Context { bars }).await;
+        let code = dispatch(cli.command, Context { bars, logs }).await;
         // Statements that still run in a database are cancelled: nobody waits for their rows.
         crate::dialect::farewells().await;
         code
@@ -141,6 +150,7 @@ pub fn main() -> u8 {
 async fn dispatch(command: Command, context: Context) -> u8 {
     match command {
         Command::Run(args) => run::run(args, context).await,
+        Command::Worker(args) => worker::run(args, context).await,
         Command::Check(args) => check::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Offsets(args) => offsets::run(args).await,

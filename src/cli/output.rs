@@ -134,7 +134,7 @@ pub(super) fn load_worker(args: &ConfigArgs) -> Result<WorkerSpec, u8> {
     }
 }
 
-fn say_warnings(report: &Report) {
+pub(super) fn say_warnings(report: &Report) {
     if !report.warnings.is_empty() {
         say_report(report);
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Context, output, run};
 use crate::config;
 use crate::config::spec::ConnectorSpec;
+use crate::connector::assignment::Assignment;
 use crate::connector::{self, RunOptions, offset_tools};
 use crate::dialect::sessions::Sessions;
 use crate::embedded::{Brokers, DemoDatabase, SchemaRegistry, demo};
@@ -106,6 +107,7 @@ async fn run_connector(spec: ConnectorSpec, stop: CancellationToken, ended: Canc
         metrics: Metrics::new().connector(&spec.name),
         memory: MemoryBudget::default(),
         sessions: Sessions::default(),
+        assignment: Assignment::default(),
     };
     let outcome = connector::run(spec, options, stop).await;
     ended.cancel();

@@ -3,19 +3,17 @@
 #![expect(clippy::disallowed_methods, reason = "it waits for signals, and ends with the process")]
 
 use std::future::pending;
-use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::progress::Progress;
+use super::serving::{self, Helpers};
 use super::{ConfigArgs, Context, output};
-use crate::connector::worker::{End, Ended, Worker, WorkerOptions};
+use crate::connector::worker::{End, Ended, Lasting, Worker, WorkerOptions};
 use crate::error::Error;
 use crate::herder::{Herder, HerderError, Put, TargetState};
-use crate::http::{self, HttpState, Server};
+use crate::http::Server;
 use crate::model::OddCursor;
 use crate::status::Boards;
 
@@ -30,7 +28,7 @@ pub(super) struct RunArgs {
     /// Go on with another database than the offsets belong to, or with an older copy of it, and remember that.
     #[arg(long)]
     accept_server: bool,
-    /// Address of health and metrics, or `off` [default: 127.0.0.1:8083, with --once off].
+    /// Address of REST, health and metrics, or `off` [default: `listeners`, else 127.0.0.1:8083; with --once off].
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
     #[command(flatten)]
@@ -42,13 +40,20 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let options = WorkerOptions {
+    let rest = match serving::rest(&surroundings) {
+        Ok(rest) => rest,
+        Err(code) => return code,
+    };
+    let listen = args.listen.as_deref().or(args.once.then_some("off"));
+    let is_asked = listen.is_none_or(|listen| !listen.eq_ignore_ascii_case("off"));
+    let worker = Worker::new(WorkerOptions {
         surroundings,
         once: args.once,
         timeout: args.config.timeout,
         accept_server: args.accept_server,
-    };
-    let worker = Worker::new(options);
+        kafka: None,
+        lasting: if is_asked { Lasting::Requests } else { Lasting::Connectors },
+    });
     // All connectors are accepted, or none is started.
     for settings in connectors {
         if let Err(refused) = worker.put(settings, Put::Create(TargetState::Stopped)).await {
@@ -59,8 +64,7 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
     if let Err(error) = stop_on_signal(&stop) {
         return output::fail(&error);
     }
-    let listen = args.listen.as_deref().unwrap_or(if args.once { "off" } else { http::DEFAULT_LISTEN });
-    let server = match Server::bind(listen).await {
+    let server = match Server::bind(listen, &rest).await {
         Ok(server) => server,
         Err(error) => return output::fail(&error),
     };
@@ -69,25 +73,9 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
             return output::fail(&refused.into_error());
         }
     }
-    let services = CancellationToken::new();
-    let mut helpers = JoinSet::new();
-    if let Some(server) = server {
-        tracing::info!(address = %server.address(), "health and metrics");
-        let state = HttpState { boards: worker.boards().clone(), metrics: worker.metrics().clone() };
-        let closing = services.clone().cancelled_owned();
-        // On error it is said and the connectors go on; on cancel open requests are finished.
-        helpers.spawn(async move {
-            if let Err(error) = server.serve(state, closing).await {
-                tracing::error!(error = %error.report(), "health and metrics are gone");
-            }
-        });
-    }
-    // Only watches; on cancel the bars are cleared.
-    helpers.spawn(Progress::new(context.bars).run(worker.boards().clone(), services.clone().cancelled_owned()));
-    let code = supervise(&worker, &stop).await;
-    services.cancel();
-    let _ = tokio::time::timeout(Duration::from_millis(500), helpers.join_all()).await;
-    code
+    worker.set_started();
+    let helpers = Helpers::start(server, &rest, &worker, false, context);
+    helpers.during(supervise(&worker, &stop)).await
 }
 
 /// Two connectors of one name would share offsets and fence each other.
@@ -101,7 +89,7 @@ fn refused_at_start(refused: HerderError) -> Error {
 }
 
 /// Waits for every connector; after a stop only for so long. The worst exit code counts.
-async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
+pub(super) async fn supervise(worker: &Worker, stop: &CancellationToken) -> u8 {
     let stopping = async {
         stop.cancelled().await;
         tracing::info!("stopping: committing open transactions");

@@ -1,6 +1,7 @@
 //! A connector: from its specification to running tasks. It reads the registries, builds the parts, spreads
 //! the tables over tasks, watches the catalog for new ones, and supervises. The only place that spawns tasks.
 
+pub mod assignment;
 pub mod catalog;
 pub mod distribution;
 pub mod inspect;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::assignment::Assignment;
 use self::catalog::Selected;
 use crate::config::spec::{ConnectorSpec, Selection};
 use crate::dialect::SourceConnection;
@@ -47,6 +49,8 @@ pub struct RunOptions {
     pub memory: MemoryBudget,
     /// The sessions of the process.
     pub sessions: Sessions,
+    /// The tables of each task, published for REST.
+    pub assignment: Assignment,
 }
 
 /// A connector that could not start, or one that failed while it ran.
@@ -141,6 +145,7 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         let span = tracing::info_span!("task", connector = %spec.name, task = index);
         tasks.spawn(tracing::Instrument::instrument(task::run(parts, receiver, stop), span));
     }
+    options.assignment.set(senders.iter().map(watch::Sender::subscribe).collect());
     let watching = distribution::watch(&parts, senders);
     let outcome = tokio::select! {
         outcome = join(&mut tasks) => outcome,

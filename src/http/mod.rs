@@ -1,133 +1,246 @@
-//! The HTTP side of a running process: health, status, metrics. One file per resource; reads boards and
-//! counters, changes nothing. Connectors are not managed here yet.
+//! The HTTP side of a running process: health, status, metrics, and the REST of Kafka Connect (`rest-api.md`), by which
+//! connectors are managed. One file per resource; what a resource does it asks of the [`Herder`].
 
+mod answer;
+mod auth;
+mod classes;
+mod connectors;
+mod control;
+mod definitions;
+mod given;
 mod health;
+mod listener;
+mod loggers;
 mod metrics;
+mod offsets;
+mod plugins;
+mod request;
+mod root;
+mod sentences;
+mod settings;
+mod shown;
 mod status;
+mod tasks;
+mod topics;
+mod validation;
+mod view;
 
-use std::future::Future;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use axum::routing::{MethodRouter, get, post, put};
 
-use crate::error::{Error, ErrorKind, Result};
+use self::answer::Refused;
+pub use self::auth::Credentials;
+pub use self::listener::{DEFAULT_LISTEN, Server};
+pub use self::view::View;
+use crate::herder::Herder;
 use crate::status::Boards;
-use crate::telemetry::Metrics;
+use crate::telemetry::{LogControl, Metrics};
 
-/// The default address to listen on.
-pub const DEFAULT_LISTEN: &str = "127.0.0.1:8083";
+/// The time limit of a request.
+const PATIENCE: Duration = Duration::from_secs(90);
+const STARTING: &str = "Worker is still starting up.";
+/// The paths that are answered before the worker has started.
+const AT_ONCE: &[&str] = &["/health", "/status", "/metrics", "/admin"];
 
-/// The longest time for open requests once the process stops.
-const CLOSING: Duration = Duration::from_secs(2);
-
-/// The state that the resources read.
+/// The state that the resources read, and the worker that they ask.
 #[derive(Clone)]
 pub struct HttpState {
     /// The status of every connector.
     pub boards: Boards,
     /// The counters.
     pub metrics: Metrics,
+    /// The worker.
+    pub herder: Arc<dyn Herder>,
+    /// The levels of the log.
+    pub logs: LogControl,
+    /// The form of answers.
+    pub view: View,
+    /// The credentials that are accepted.
+    pub credentials: Credentials,
+    /// A process without connectors is ready for some.
+    pub may_be_empty: bool,
 }
 
-/// A bound listener, not served yet: a wrong `--listen` is known before anything runs.
-#[derive(Debug)]
-pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-impl Server {
-    /// Binds `--listen`; none if it is `off`.
-    ///
-    /// # Errors
-    /// `Config` naming the option and the address.
-    pub async fn bind(listen: &str) -> Result<Option<Self>> {
-        if listen.eq_ignore_ascii_case("off") {
-            return Ok(None);
-        }
-        let listener = TcpListener::bind(listen).await.map_err(|error| {
-            let advice = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "another process listens there; give another port, or `--listen off`",
-                _ => "give HOST:PORT, or `--listen off`",
-            };
-            Error::config(format!("cannot listen on --listen {listen}")).caused_by(error).advise(advice)
-        })?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Error::config(format!("cannot listen on --listen {listen}")).caused_by(error))?;
-        Ok(Some(Self { listener, address }))
-    }
-
-    /// The address, with the port the system chose if it was 0.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Answers until `shutdown` completes, then lets open requests finish for a moment. Dropping the
-    /// future ends it at once.
-    ///
-    /// # Errors
-    /// `Io` if the listener fails.
-    pub async fn serve(self, state: HttpState, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let (close, closing) = oneshot::channel::<()>();
-        let serving = axum::serve(self.listener, router(state)).with_graceful_shutdown(async {
-            // The sender being dropped means the same.
-            let _ = closing.await;
-        });
-        let mut serving = std::pin::pin!(serving.into_future());
-        let ended = tokio::select! {
-            ended = &mut serving => ended,
-            () = shutdown => {
-                let _ = close.send(());
-                // A client that does not finish in time is cut off.
-                tokio::time::timeout(CLOSING, serving).await.unwrap_or(Ok(()))
-            }
-        };
-        ended.map_err(|error| Error::new(ErrorKind::Io, "the HTTP listener failed").caused_by(error))
-    }
-}
-
+/// The resources. A path may end in a slash, as with Kafka Connect.
 fn router(state: HttpState) -> Router {
-    Router::new()
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .route("/status", get(status::status))
-        .route("/metrics", get(metrics::metrics))
-        .fallback(async || refusal(StatusCode::NOT_FOUND))
-        .method_not_allowed_fallback(async || refusal(StatusCode::METHOD_NOT_ALLOWED))
+    let mut routes: Vec<(&str, MethodRouter<HttpState>)> = vec![
+        ("/", get(root::root)),
+        ("/health", get(root::health)),
+        ("/health/live", get(health::live)),
+        ("/health/ready", get(health::ready)),
+        ("/status", get(status::status)),
+        ("/metrics", get(metrics::metrics)),
+        ("/connectors", get(connectors::list).post(connectors::create)),
+        ("/connectors/{name}", get(connectors::get).delete(connectors::delete)),
+        ("/connectors/{name}/config", get(settings::get).put(settings::put).patch(settings::patch)),
+        ("/connectors/{name}/status", get(connectors::status)),
+        ("/connectors/{name}/restart", post(control::restart)),
+        ("/connectors/{name}/pause", put(control::pause)),
+        ("/connectors/{name}/resume", put(control::resume)),
+        ("/connectors/{name}/stop", put(control::stop)),
+        ("/connectors/{name}/tasks", get(tasks::list)),
+        ("/connectors/{name}/tasks-config", get(tasks::configs)),
+        ("/connectors/{name}/tasks/{task}/status", get(tasks::status)),
+        ("/connectors/{name}/tasks/{task}/restart", post(tasks::restart)),
+        ("/connectors/{name}/topics", get(topics::list)),
+        ("/connectors/{name}/topics/reset", put(topics::reset)),
+        ("/connectors/{name}/offsets", get(offsets::get).patch(offsets::patch).delete(offsets::delete)),
+        ("/connector-plugins", get(plugins::list)),
+        ("/connector-plugins/{plugin}/config", get(plugins::config)),
+        ("/connector-plugins/{plugin}/config/validate", put(validation::validate)),
+    ];
+    if !state.view.without_admin {
+        routes.push(("/admin/loggers", get(loggers::list)));
+        routes.push(("/admin/loggers/{logger}", get(loggers::get).put(loggers::put)));
+    }
+    let mut router = Router::new();
+    for (path, methods) in routes {
+        if path != "/" {
+            router = router.route(&format!("{path}/"), methods.clone());
+        }
+        router = router.route(path, methods);
+    }
+    router
+        .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(middleware::from_fn_with_state(state.clone(), in_time))
+        .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
         .with_state(state)
 }
 
-/// An error in the form of Connect's REST.
-fn refusal(status: StatusCode) -> Response {
-    let body = serde_json::json!({"error_code": status.as_u16(), "message": format!("HTTP {status}")});
-    (status, axum::Json(body)).into_response()
+/// Answers within the patience of clients. What a request has begun is carried out all the same.
+async fn in_time(State(state): State<HttpState>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if !state.herder.has_started() && !AT_ONCE.iter().any(|open| path.starts_with(open)) {
+        return Refused::new(StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response();
+    }
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "Request timed out").into_response(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
     use serde_json::Value;
+    use tokio::sync::oneshot;
 
     use super::*;
+    use crate::config::spec::RestSpec;
+    use crate::config::{Document, Report};
+    use crate::error::{Error, ErrorKind};
+    use crate::herder::{ConnectorInfo, HerderError, OffsetChanges, Outcome, Put, SettingChanges, Written};
+    use crate::model::{SourceOffset, SourcePartition};
     use crate::status::StatusBoard;
+
+    /// A worker that has no connectors and takes none.
+    struct Empty;
+
+    fn none<T: Send + 'static>(name: &str) -> BoxFuture<'static, Outcome<T>> {
+        std::future::ready(Err(HerderError::NotFound(name.to_owned()))).boxed()
+    }
+
+    impl Herder for Empty {
+        fn connectors(&self) -> Vec<String> {
+            Vec::new()
+        }
+        fn has_started(&self) -> bool {
+            true
+        }
+        fn cluster_id(&self) -> BoxFuture<'static, Option<String>> {
+            std::future::ready(None).boxed()
+        }
+        fn config(&self, name: &str) -> Outcome<Document> {
+            Err(HerderError::NotFound(name.to_owned()))
+        }
+        fn status(&self, name: &str) -> Outcome<ConnectorInfo> {
+            Err(HerderError::NotFound(name.to_owned()))
+        }
+        fn tasks(&self, name: &str) -> Outcome<Vec<BTreeMap<String, String>>> {
+            Err(HerderError::NotFound(name.to_owned()))
+        }
+        fn topics(&self, _: &str) -> BTreeSet<String> {
+            BTreeSet::new()
+        }
+        fn reset_topics(&self, _: &str) {}
+        fn validate(&self, _: &Document) -> Report {
+            Report::default()
+        }
+        fn reach(&self, _: Document) -> BoxFuture<'static, Outcome<Vec<String>>> {
+            none("")
+        }
+        fn put(&self, _: Document, _: Put) -> BoxFuture<'static, Outcome<Written>> {
+            std::future::ready(Err(HerderError::Closing)).boxed()
+        }
+        fn patch(&self, name: &str, _: SettingChanges) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn delete(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn pause(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn resume(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn stop(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn restart(&self, name: &str, _: bool) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn offsets(&self, name: &str) -> BoxFuture<'static, Outcome<BTreeMap<SourcePartition, SourceOffset>>> {
+            none(name)
+        }
+        fn alter_offsets(&self, name: &str, _: OffsetChanges) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn reset_offsets(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+    }
 
     struct Running {
         boards: Boards,
         url: String,
         stop: oneshot::Sender<()>,
-        server: tokio::task::JoinHandle<Result<()>>,
+        server: tokio::task::JoinHandle<()>,
+    }
+
+    async fn bind(listen: &str) -> crate::error::Result<Option<Server>> {
+        Server::bind(Some(listen), &RestSpec::default()).await
     }
 
     async fn start() -> Running {
-        let server = Server::bind("127.0.0.1:0").await.unwrap().unwrap();
+        let server = bind("127.0.0.1:0").await.unwrap().unwrap();
         let url = format!("http://{}", server.address());
-        let state = HttpState { boards: Boards::default(), metrics: Metrics::new() };
+        let view = View {
+            worker_id: server.address().to_string(),
+            base: url.clone(),
+            hide_secrets: false,
+            without_admin: false,
+        };
+        let state = HttpState {
+            boards: Boards::default(),
+            metrics: Metrics::new(),
+            herder: Arc::new(Empty),
+            logs: LogControl::detached(),
+            view,
+            credentials: Credentials::default(),
+            may_be_empty: false,
+        };
         let boards = state.boards.clone();
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server.serve(state, async {
@@ -183,14 +296,14 @@ mod tests {
     async fn it_stops_when_told_and_frees_the_port() {
         let running = start().await;
         let address = running.url.trim_start_matches("http://").to_owned();
-        let error = Server::bind(&address).await.unwrap_err();
+        let error = bind(&address).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(&format!("--listen {address}")), "{error}");
         assert!(error.advice().contains("another process"), "{}", error.advice());
         running.stop.send(()).unwrap();
-        running.server.await.unwrap().unwrap();
-        assert!(Server::bind(&address).await.unwrap().is_some());
-        assert!(Server::bind("off").await.unwrap().is_none());
-        assert_eq!(Server::bind("nonsense").await.unwrap_err().kind(), ErrorKind::Config);
+        running.server.await.unwrap();
+        assert!(bind(&address).await.unwrap().is_some());
+        assert!(bind("off").await.unwrap().is_none());
+        assert_eq!(bind("nonsense").await.unwrap_err().kind(), ErrorKind::Config);
     }
 }

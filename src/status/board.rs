@@ -25,9 +25,13 @@ impl StatusBoard {
         Self { sender: Arc::new(watch::Sender::new(fresh(connector.into(), allowance))) }
     }
 
-    /// Begins a new life of the connector; the status of the one before is forgotten.
+    /// A new life of the connector begins; what was known of the one before is forgotten, but for the number of its tasks,
+    /// which it will most likely have again.
     pub fn begin(&self, allowance: Duration) {
-        self.sender.send_modify(|status| *status = fresh(std::mem::take(&mut status.name), allowance));
+        self.sender.send_modify(|status| {
+            let tasks = status.tasks;
+            *status = ConnectorStatus { tasks, ..fresh(std::mem::take(&mut status.name), allowance) };
+        });
     }
 
     /// A receiver of every change.

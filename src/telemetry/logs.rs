@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::control::LogControl;
 use crate::error::{Error, Result};
 
 /// Filters of drivers whose logs repeat their errors; heard only when asked for.
@@ -66,7 +67,7 @@ impl LogOptions {
 ///
 /// # Errors
 /// `Config` if the level is none, `Internal` if called twice.
-pub fn init(options: &LogOptions) -> Result<MultiProgress> {
+pub fn init(options: &LogOptions) -> Result<(MultiProgress, LogControl)> {
     let target = if options.terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bars = MultiProgress::with_draw_target(target);
     let writer = AboveBars { bars: bars.clone() };
@@ -74,18 +75,33 @@ pub fn init(options: &LogOptions) -> Result<MultiProgress> {
         .with_env_filter(filter(&options.level)?)
         .with_writer(writer)
         .with_ansi(options.terminal && !options.no_color && options.format == LogFormat::Text);
-    let started = match options.format {
-        LogFormat::Text => builder.compact().with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    // The way in which a filter is put in force belongs to the form of the lines.
+    let (started, apply): (_, Box<dyn Fn(EnvFilter) -> bool + Send + Sync>) = match options.format {
+        LogFormat::Text => {
+            let builder = builder.compact().with_target(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     };
     started.map_err(|error| Error::internal("cannot start logging").caused_by(error))?;
-    Ok(bars)
+    Ok((bars, LogControl::new(&directives(&options.level)?, apply)))
+}
+
+fn filter(level: &str) -> Result<EnvFilter> {
+    EnvFilter::builder()
+        .parse(directives(level)?)
+        .map_err(|error| Error::config(format!("--log-level is `{level}`, which cannot be read")).caused_by(error))
 }
 
 /// A plain `debug` or `trace` opens the drivers too; anything milder keeps them quiet.
-fn filter(level: &str) -> Result<EnvFilter> {
+fn directives(level: &str) -> Result<String> {
     let plain = level.trim().to_ascii_lowercase();
-    let directives = match plain.as_str() {
+    Ok(match plain.as_str() {
         "off" | "debug" | "trace" => plain,
         "error" => format!("{plain},rdkafka=off,librdkafka=off"),
         "warn" | "info" => format!("{plain},{QUIET}"),
@@ -94,10 +110,7 @@ fn filter(level: &str) -> Result<EnvFilter> {
             let message = format!("--log-level is `{level}`; off, error, warn, info, debug and trace are known");
             return Err(Error::config(message).advise("or give filter directives, such as `info,sqlx=debug`"));
         }
-    };
-    EnvFilter::builder()
-        .parse(directives)
-        .map_err(|error| Error::config(format!("--log-level is `{level}`, which cannot be read")).caused_by(error))
+    })
 }
 
 /// Writes to stderr while the bars are out of the way.

@@ -1,6 +1,7 @@
 //! Logs and metrics. Logs go to stderr, as text or JSON lines; metrics are named in one table
 //! ([`METRICS`]) from which the documentation comes. A component gets its handles once and counts per batch.
 
+mod control;
 mod handles;
 mod labels;
 mod logs;
@@ -8,6 +9,7 @@ mod metrics;
 mod names;
 mod series;
 
+pub use control::{LogControl, LoggerLevel, ROOT, level_named};
 pub use handles::{ConnectorMetrics, TableMetrics};
 pub use logs::{LogFormat, LogOptions, init};
 pub use metrics::{CONTENT_TYPE, Metrics};

@@ -67,6 +67,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("schema_registry_converter", &["convert"]),
     ("reqwest", &["convert"]),
     ("axum", &["http", "embedded"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
     ("clap", &["cli"]),
 ];
 

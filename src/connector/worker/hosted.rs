@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "connectors are started here")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -10,11 +11,14 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::topics::Topics;
 use super::{End, Ended, Shared};
-use crate::config::Document;
 use crate::config::spec::ConnectorSpec;
-use crate::error::Error;
-use crate::herder::TargetState;
+use crate::config::{self, Document, Report, Surroundings};
+use crate::connector::Failure;
+use crate::connector::assignment::Assignment;
+use crate::error::{Error, Result};
+use crate::herder::{ConnectorKind, TargetState};
 use crate::kafka::lease::Lease;
 use crate::lock::locked;
 use crate::status::{ConnectorState, StatusBoard, allowance};
@@ -22,11 +26,24 @@ use crate::status::{ConnectorState, StatusBoard, allowance};
 /// The longest time of a stop before open transactions are abandoned; their rows are read again at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 
-/// The settings of a connector: as they were given, and as they are understood.
+/// The settings of a connector: as they were given, and as they are understood. Those that were kept may be wrong by now.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) document: Document,
-    pub(super) spec: ConnectorSpec,
+    pub(super) spec: Result<ConnectorSpec, Report>,
+}
+
+impl Settings {
+    /// Reads settings, placeholders included.
+    pub(super) fn read(document: Document, surroundings: Surroundings) -> Self {
+        let spec = config::connector(document.clone(), surroundings).map(|loaded| loaded.spec);
+        Self { document, spec }
+    }
+
+    /// The longest time a table may go without a poll.
+    fn allowance(&self) -> Duration {
+        allowance(self.spec.as_ref().map_or(Duration::ZERO, |spec| spec.polling.interval))
+    }
 }
 
 pub(super) struct Hosted {
@@ -37,6 +54,10 @@ pub(super) struct Hosted {
     pub(super) life: tokio::sync::Mutex<Life>,
     /// Its last life has ended by itself, or with the worker.
     has_ended: AtomicBool,
+    /// Of a connector that is not rowtide's: what it seems to be.
+    pub(super) foreign: Option<ConnectorKind>,
+    pub(super) assignment: Assignment,
+    pub(super) topics: Topics,
 }
 
 /// The life of a connector: its target state, and its tasks where it runs.
@@ -58,29 +79,62 @@ struct Running {
 
 impl Hosted {
     /// A connector that does not run yet.
-    pub(super) fn new(settings: Settings, target: TargetState) -> Self {
-        let spec = &settings.spec;
-        let board = StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval));
+    pub(super) fn new(name: String, settings: Settings, target: TargetState) -> Self {
+        let board = StatusBoard::new(name.clone(), settings.allowance());
         match target {
             TargetState::Running => {}
             TargetState::Paused => board.paused(),
             TargetState::Stopped => board.dismissed(),
         }
         Self {
-            name: spec.name.clone(),
+            name,
             board,
             settings: Mutex::new(settings),
             life: tokio::sync::Mutex::new(Life { target, running: None, lease: None, is_deleted: false }),
             has_ended: AtomicBool::new(false),
+            foreign: None,
+            assignment: Assignment::default(),
+            topics: Topics::default(),
         }
+    }
+
+    /// One that is not rowtide's, and is left alone.
+    pub(super) fn foreign(name: String, settings: Settings, kind: ConnectorKind) -> Self {
+        let hosted = Self::new(name, settings, TargetState::Running);
+        hosted.has_ended.store(true, Ordering::Release);
+        Self { foreign: Some(kind), ..hosted }
     }
 
     pub(super) fn settings(&self) -> MutexGuard<'_, Settings> {
         locked(&self.settings)
     }
 
-    pub(super) fn spec(&self) -> ConnectorSpec {
-        self.settings().spec.clone()
+    /// The specification.
+    ///
+    /// # Errors
+    /// `Config` if its settings are wrong.
+    pub(super) fn spec(&self) -> Result<ConnectorSpec> {
+        self.settings().spec.clone().map_err(Error::from)
+    }
+
+    /// Reads its settings again: what placeholders stand for may have changed.
+    pub(super) fn reload(&self, surroundings: &Surroundings) {
+        let document = self.settings().document.clone();
+        let settings = Settings::read(document, surroundings.clone());
+        *self.settings() = settings;
+    }
+
+    /// The topics it has written to.
+    pub(super) fn written_topics(&self) -> BTreeSet<String> {
+        let Ok(spec) = self.spec() else { return self.topics.known() };
+        let by_table: BTreeMap<String, String> = self
+            .assignment
+            .tasks()
+            .iter()
+            .flatten()
+            .filter_map(|relation| Some((relation.to_string(), spec.for_table(relation).topic().ok()?.to_string())))
+            .collect();
+        self.board.with(|status| self.topics.look(&status.tables, &by_table))
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -96,11 +150,15 @@ impl Hosted {
         if worker.closing.is_cancelled() {
             return;
         }
-        let spec = self.spec();
-        self.board.begin(allowance(spec.polling.interval));
+        let _ = self.written_topics();
+        self.board.begin(self.settings().allowance());
+        let spec = match self.spec() {
+            Ok(spec) => spec,
+            Err(error) => return self.cannot_start(worker, error),
+        };
         self.has_ended.store(false, Ordering::Release);
         let (stop, over) = (worker.closing.child_token(), CancellationToken::new());
-        let options = worker.run_options(&self.name, &self.board);
+        let options = worker.run_options(self);
         // On cancel it commits open transactions; aborted, it drops its tasks, and the brokers abort the transactions.
         let run = tokio::spawn(super::super::run(spec, options, stop.clone()));
         life.running = Some(Running { stop: stop.clone(), abort: run.abort_handle(), over: over.clone() });
@@ -130,9 +188,19 @@ impl Hosted {
         });
     }
 
+    /// Its settings are wrong.
+    fn cannot_start(&self, worker: &Shared, error: Error) {
+        self.board.failed(&error);
+        // Nobody listens any more when the worker is gone.
+        let _ = worker.ended.send(Ended { connector: self.name.clone(), end: End::Failed(Failure::Start(error)) });
+        self.has_ended.store(true, Ordering::Release);
+        worker.changed.send_replace(());
+    }
+
     /// Ends the life, if there is one: open transactions are committed, or abandoned when that takes too long.
     pub(super) async fn end(&self, life: &mut Life) {
         let Some(running) = life.running.take() else { return };
+        let _ = self.written_topics();
         running.stop.cancel();
         if tokio::time::timeout(STOP_PATIENCE, running.over.cancelled()).await.is_err() {
             tracing::warn!(
@@ -146,7 +214,7 @@ impl Hosted {
 
     /// Shows other processes that the connector belongs to this one although it does not run.
     pub(super) fn keep_lease(&self, life: &mut Life) {
-        let spec = self.spec();
+        let Ok(spec) = self.spec() else { return };
         match Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic) {
             Ok(lease) => life.lease = Some(lease),
             // Only `rowtide offsets` looks for it; nothing depends on it.

@@ -3,10 +3,15 @@
 //! connectors; how each of its connectors lives is in [`hosted`](self::hosted).
 
 mod hosted;
+mod keeping;
 mod requests;
+mod seen;
+pub mod store;
+mod topics;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,13 +19,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::hosted::Hosted;
+use self::store::ConfigStore;
 use super::{Failure, RunOptions};
 use crate::config::Surroundings;
+use crate::config::spec::KafkaSpec;
 use crate::dialect::sessions::Sessions;
 use crate::error::Error;
 use crate::herder::{HerderError, Outcome};
 use crate::lock::locked;
-use crate::status::{Boards, StatusBoard};
+use crate::status::Boards;
 use crate::task::memory::MemoryBudget;
 use crate::telemetry::Metrics;
 
@@ -35,6 +42,22 @@ pub struct WorkerOptions {
     pub timeout: Duration,
     /// True if connectors go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
+    /// The brokers of the worker; none: those of its first connector.
+    pub kafka: Option<KafkaSpec>,
+    /// The condition under which the worker ends by itself.
+    pub lasting: Lasting,
+}
+
+/// The condition under which a worker ends that nobody stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lasting {
+    /// Until every connector has ended, if there is one.
+    #[default]
+    Connectors,
+    /// The same, but one without connectors waits for some.
+    Requests,
+    /// For ever.
+    Forever,
 }
 
 /// The end of a connector that nobody has asked for, or that came with the end of the worker.
@@ -74,6 +97,10 @@ struct Shared {
     hosted: Mutex<BTreeMap<String, Arc<Hosted>>>,
     ended: mpsc::UnboundedSender<Ended>,
     ends: tokio::sync::Mutex<mpsc::UnboundedReceiver<Ended>>,
+    /// The store of connectors; none before [`Worker::restore`], and in a process that keeps none.
+    store: OnceLock<Arc<dyn ConfigStore>>,
+    has_started: AtomicBool,
+    cluster_id: tokio::sync::OnceCell<String>,
     /// The channel that tells when a connector has come to an end, or is deleted.
     changed: watch::Sender<()>,
     /// The end of the worker.
@@ -99,6 +126,9 @@ impl Worker {
             hosted: Mutex::default(),
             ended,
             ends: tokio::sync::Mutex::new(ends),
+            store: OnceLock::new(),
+            has_started: AtomicBool::new(false),
+            cluster_id: tokio::sync::OnceCell::new(),
             changed: watch::Sender::new(()),
             closing: CancellationToken::new(),
         };
@@ -122,7 +152,7 @@ impl Worker {
         let mut changed = self.shared.changed.subscribe();
         loop {
             // Looked at before the channel: a connector that has ended has sent its end before.
-            let is_over = self.shared.hosted().values().all(|hosted| hosted.has_ended());
+            let is_over = self.shared.is_over();
             if let Ok(ended) = ends.try_recv() {
                 return Some(ended);
             }
@@ -134,6 +164,11 @@ impl Worker {
                 _ = changed.changed() => {}
             }
         }
+    }
+
+    /// Requests are answered from now on: the connectors that are known from the start are there.
+    pub fn set_started(&self) {
+        self.shared.has_started.store(true, Ordering::Release);
     }
 
     /// Stops every connector: open transactions are committed, or abandoned if that takes too long. No connector can be
@@ -155,15 +190,33 @@ impl Shared {
         self.hosted().get(name).cloned().ok_or_else(|| HerderError::NotFound(name.to_owned()))
     }
 
-    fn run_options(&self, name: &str, board: &StatusBoard) -> RunOptions {
+    /// One that is rowtide's.
+    fn find_own(&self, name: &str) -> Outcome<Arc<Hosted>> {
+        let hosted = self.find(name)?;
+        if hosted.foreign.is_some() { Err(HerderError::Foreign(name.to_owned())) } else { Ok(hosted) }
+    }
+
+    fn run_options(&self, hosted: &Hosted) -> RunOptions {
         RunOptions {
             once: self.options.once,
             timeout: self.options.timeout,
             accept_server: self.options.accept_server,
-            board: board.clone(),
-            metrics: self.metrics.connector(name),
+            board: hosted.board.clone(),
+            metrics: self.metrics.connector(&hosted.name),
             memory: self.memory.clone(),
             sessions: self.sessions.clone(),
+            assignment: hosted.assignment.clone(),
         }
+    }
+
+    /// True if no end of a connector will come any more.
+    fn is_over(&self) -> bool {
+        let all = self.hosted();
+        let may_end = match self.options.lasting {
+            Lasting::Connectors => true,
+            Lasting::Requests => !all.is_empty(),
+            Lasting::Forever => false,
+        };
+        (may_end || self.closing.is_cancelled()) && all.values().all(|hosted| hosted.has_ended())
     }
 }

@@ -3,23 +3,23 @@
 
 #![expect(clippy::disallowed_methods, reason = "a request is carried out although who has asked may be gone")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::MutexGuard;
 
-use super::hosted::{Hosted, Life, Settings};
+use super::hosted::{Hosted, Life};
+use super::store::Change;
 use super::{Shared, Worker};
 use crate::config::{self, Document, Report};
-use crate::connector::offset_tools::{self, Stored};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::herder::{
-    ConnectorInfo, Herder, HerderError, OffsetChange, OffsetChanges, Outcome, Put, TargetState, Written,
+    ConnectorInfo, Herder, HerderError, OffsetChanges, Outcome, Put, SettingChanges, TargetState, Written,
 };
 use crate::model::{SourceOffset, SourcePartition};
-use crate::retry::within;
 
 impl Herder for Worker {
     fn connectors(&self) -> Vec<String> {
@@ -31,7 +31,30 @@ impl Herder for Worker {
     }
 
     fn status(&self, name: &str) -> Outcome<ConnectorInfo> {
-        Ok(self.shared.find(name)?.board.with(|status| ConnectorInfo::from(status)))
+        Ok(self.shared.find(name)?.info())
+    }
+
+    fn has_started(&self) -> bool {
+        self.shared.has_started.load(Ordering::Acquire)
+    }
+
+    fn cluster_id(&self) -> BoxFuture<'static, Option<String>> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.cluster_id().await }.boxed()
+    }
+
+    fn tasks(&self, name: &str) -> Outcome<Vec<BTreeMap<String, String>>> {
+        Ok(self.shared.find(name)?.task_settings())
+    }
+
+    fn topics(&self, name: &str) -> BTreeSet<String> {
+        self.shared.find(name).map(|hosted| hosted.written_topics()).unwrap_or_default()
+    }
+
+    fn reset_topics(&self, name: &str) {
+        if let Ok(hosted) = self.shared.find(name) {
+            hosted.board.with(|status| hosted.topics.reset(&status.tables));
+        }
     }
 
     fn validate(&self, settings: &Document) -> Report {
@@ -41,31 +64,37 @@ impl Herder for Worker {
         }
     }
 
+    fn reach(&self, settings: Document) -> BoxFuture<'static, Outcome<Vec<String>>> {
+        self.carry_out(|shared| async move { shared.reach(settings).await })
+    }
+
     fn put(&self, settings: Document, put: Put) -> BoxFuture<'static, Outcome<Written>> {
         self.carry_out(|shared| async move { shared.put(settings, put).await })
+    }
+
+    fn patch(&self, name: &str, changes: SettingChanges) -> BoxFuture<'static, Outcome<()>> {
+        self.about(name, |shared, hosted| async move { shared.patch(&hosted, changes).await })
     }
 
     fn delete(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
         self.about(name, |shared, hosted| async move {
             let mut life = hosted.lock().await?;
+            shared.keep(Change::Removed { name: hosted.name.clone() }).await?;
             hosted.end(&mut life).await;
             hosted.give_up_lease(&mut life).await;
             life.is_deleted = true;
-            shared.hosted().remove(&hosted.name);
-            shared.boards.remove(&hosted.name);
-            shared.metrics.forget(&hosted.name);
-            shared.changed.send_replace(());
+            shared.forget(&hosted);
             Ok(())
         })
     }
 
     fn pause(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
-        self.about(name, |_, hosted| async move {
+        self.about(name, |shared, hosted| async move {
             let mut life = hosted.lock().await?;
             if life.target == TargetState::Paused {
                 return Ok(());
             }
-            life.target = TargetState::Paused;
+            shared.keep_target(&hosted, &mut life, TargetState::Paused).await?;
             // Before the tasks that end give their lease up.
             hosted.keep_lease(&mut life);
             hosted.end(&mut life).await;
@@ -80,7 +109,8 @@ impl Herder for Worker {
         self.about(name, |shared, hosted| async move {
             let mut life = hosted.lock().await?;
             if life.target != TargetState::Running {
-                life.target = TargetState::Running;
+                shared.keep_target(&hosted, &mut life, TargetState::Running).await?;
+                hosted.reload(&shared.options.surroundings);
                 hosted.start(&shared, &mut life);
             }
             Ok(())
@@ -88,9 +118,9 @@ impl Herder for Worker {
     }
 
     fn stop(&self, name: &str) -> BoxFuture<'static, Outcome<()>> {
-        self.about(name, |_, hosted| async move {
+        self.about(name, |shared, hosted| async move {
             let mut life = hosted.lock().await?;
-            life.target = TargetState::Stopped;
+            shared.keep_target(&hosted, &mut life, TargetState::Stopped).await?;
             hosted.end(&mut life).await;
             hosted.give_up_lease(&mut life).await;
             hosted.board.dismissed();
@@ -103,6 +133,7 @@ impl Herder for Worker {
             let mut life = hosted.lock().await?;
             if life.target == TargetState::Running && (!only_failed || hosted.has_failed()) {
                 hosted.end(&mut life).await;
+                hosted.reload(&shared.options.surroundings);
                 hosted.start(&shared, &mut life);
             }
             Ok(())
@@ -165,7 +196,7 @@ impl Worker {
         T: Send + 'static,
         F: Future<Output = Outcome<T>> + Send + 'static,
     {
-        match self.shared.find(name) {
+        match self.shared.find_own(name) {
             Ok(hosted) => self.carry_out(|shared| work(shared, hosted)),
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
@@ -174,7 +205,7 @@ impl Worker {
 
 impl Hosted {
     /// Waits for the requests before; they may have deleted it.
-    async fn lock(&self) -> Outcome<MutexGuard<'_, Life>> {
+    pub(super) async fn lock(&self) -> Outcome<MutexGuard<'_, Life>> {
         let life = self.life.lock().await;
         if life.is_deleted { Err(HerderError::NotFound(self.name.clone())) } else { Ok(life) }
     }
@@ -186,68 +217,5 @@ impl Hosted {
             true => Ok(life),
             false => Err(HerderError::NotStopped(self.name.clone())),
         }
-    }
-}
-
-impl Shared {
-    async fn put(&self, document: Document, put: Put) -> Outcome<Written> {
-        if self.closing.is_cancelled() {
-            return Err(HerderError::Closing);
-        }
-        let loaded = config::connector(document.clone(), self.options.surroundings.clone());
-        let spec = loaded.map_err(|report| HerderError::Invalid(Box::new(report)))?.spec;
-        let settings = Settings { document, spec };
-        loop {
-            let (hosted, is_new) = self.place(&settings, put)?;
-            let mut life = hosted.life.lock().await;
-            if life.is_deleted {
-                // The connector was removed meanwhile, so there is a place for a new one.
-                continue;
-            }
-            if is_new {
-                self.begin(&hosted, &mut life);
-                return Ok(Written::Created);
-            }
-            hosted.end(&mut life).await;
-            *hosted.settings() = settings;
-            self.begin(&hosted, &mut life);
-            return Ok(Written::Replaced);
-        }
-    }
-
-    /// The connector of that name, or a new one.
-    fn place(&self, settings: &Settings, put: Put) -> Outcome<(Arc<Hosted>, bool)> {
-        let name = &settings.spec.name;
-        let mut all = self.hosted();
-        let target = match (all.get(name), put) {
-            (Some(_), Put::Create(_)) => return Err(HerderError::Exists(name.clone())),
-            (Some(hosted), Put::Replace) => return Ok((Arc::clone(hosted), false)),
-            (None, Put::Create(target)) => target,
-            (None, Put::Replace) => TargetState::Running,
-        };
-        let hosted = Arc::new(Hosted::new(settings.clone(), target));
-        self.boards.add(hosted.board.clone());
-        all.insert(name.clone(), Arc::clone(&hosted));
-        Ok((hosted, true))
-    }
-
-    /// Brings a connector that does not run into the state it is meant to be in.
-    fn begin(&self, hosted: &Arc<Hosted>, life: &mut Life) {
-        match life.target {
-            TargetState::Running if !life.is_running() => hosted.start(self, life),
-            TargetState::Paused => hosted.keep_lease(life),
-            TargetState::Running | TargetState::Stopped => {}
-        }
-    }
-
-    async fn stored(&self, hosted: &Hosted) -> Result<Stored> {
-        let spec = hosted.spec();
-        within(self.options.timeout, "the offsets topic", offset_tools::load(&spec)).await
-    }
-
-    async fn write(&self, hosted: &Hosted, changes: &[OffsetChange]) -> Result<()> {
-        let (spec, timeout) = (hosted.spec(), self.options.timeout);
-        let what = format!("brokers {}", spec.kafka.bootstrap_servers);
-        within(timeout, &what, offset_tools::write(&spec, changes, false, timeout)).await
     }
 }

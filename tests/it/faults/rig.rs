@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rowtide::config::spec::ConnectorSpec;
 use rowtide::config::{Surroundings, connector, read};
+use rowtide::connector::assignment::Assignment;
 use rowtide::connector::{RunOptions, catalog, distribution, parts};
 use rowtide::dialect::sessions::Sessions;
 use rowtide::error::Result;
@@ -283,5 +284,6 @@ fn options(name: &str) -> RunOptions {
         metrics: Metrics::new().connector(name),
         memory: MemoryBudget::default(),
         sessions: Sessions::default(),
+        assignment: Assignment::default(),
     }
 }

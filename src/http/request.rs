@@ -1,0 +1,87 @@
+//! Extractors of a request: names in its path, its query, and its body. Every refusal has the form of all errors;
+//! none of them quotes a body, which may hold passwords.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::answer::Refused;
+
+/// The largest body. Brokers take no larger record of a configuration by default.
+const LARGEST: usize = 1_048_576;
+/// The time limit for a body.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The parts of a path, percent-decoded.
+pub(super) struct At<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        // Percent signs without digits, and bytes that are no UTF-8.
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(found)| Self(found)).map_err(|_| Refused::plain(StatusCode::BAD_REQUEST))
+    }
+}
+
+/// The query, pair by pair.
+pub(super) struct Asked(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+        query.map(|Query(pairs)| Self(pairs)).map_err(|_| Refused::plain(StatusCode::BAD_REQUEST))
+    }
+}
+
+impl Asked {
+    /// The values of a parameter.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// True if a parameter is `true` in any case; everything else is false, as in Java.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.all(name).next().is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+}
+
+/// A body of JSON.
+pub(super) struct Body(pub(super) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
+        let (parts, body) = request.into_parts();
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        if header(CONTENT_TYPE).is_some_and(|kind| !is_json(kind)) {
+            return Err(Refused::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let said = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+        if said.is_some_and(|length| length > LARGEST) {
+            return Err(Refused::plain(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+        let read = tokio::time::timeout(PATIENCE, to_bytes(body, LARGEST)).await;
+        let Ok(read) = read else { return Err(Refused::plain(StatusCode::REQUEST_TIMEOUT)) };
+        let Ok(bytes) = read else { return Err(Refused::plain(StatusCode::PAYLOAD_TOO_LARGE)) };
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Err(Refused::bad("The request has no body; JSON is expected"));
+        }
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map(Self).map_err(|error| Refused::bad(format!("The body is not valid JSON: {error}")))
+    }
+}
+
+fn is_json(kind: &str) -> bool {
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
