@@ -25,6 +25,7 @@ mod odd;
 mod query_types;
 mod readers;
 mod recreated;
+mod rest;
 mod rows;
 mod schema_change;
 mod schemas;

@@ -2,9 +2,10 @@
 
 use std::io::{Seek, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use super::address;
+use super::rest::Client;
+use super::{PATIENCE, Stack, address, eventually, replication};
 
 /// Runs `connect/ConnectOffsets.java`; its lines.
 #[track_caller]
@@ -73,4 +74,88 @@ pub fn acls(words: &[&str]) {
     let output = command.output().expect("start java");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("Error while"), "acls {words:?}: {said}");
+}
+
+/// A real worker in distributed mode, with a stand-in of the JDBC connector's name; killed with the test.
+pub struct ConnectWorker {
+    child: Child,
+    client: Client,
+    folder: tempfile::TempDir,
+}
+
+impl ConnectWorker {
+    /// Starts one on the topics that a worker file of rowtide names.
+    #[track_caller]
+    pub fn start(worker: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let (libs, java) = (address("ROWTIDE_TEST_KAFKA_LIBS"), address("ROWTIDE_TEST_JAVA"));
+        let classes = folder.path().join("classes");
+        let services = classes.join("META-INF/services");
+        std::fs::create_dir_all(&services).expect("a folder");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/connect/JdbcSourceConnector.java");
+        let mut compiler = Command::new(&java);
+        // The compiler takes no stars.
+        let jars: Vec<String> = std::fs::read_dir(&libs)
+            .expect("the libraries")
+            .map(|jar| jar.expect("a file").path().display().to_string())
+            .collect();
+        compiler.args(["-m", "jdk.compiler/com.sun.tools.javac.Main", "-cp", &jars.join(":"), "-d"]);
+        compiler.arg(&classes).arg(source);
+        let compiled = compiler.output().expect("start the compiler");
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        let service = services.join("org.apache.kafka.connect.source.SourceConnector");
+        std::fs::write(service, "io.confluent.connect.jdbc.JdbcSourceConnector").expect("write");
+        let status = format!("{}-status", super::unique("connect"));
+        let own = [
+            ("listeners".to_owned(), format!("http://127.0.0.1:{port}")),
+            ("status.storage.topic".to_owned(), status),
+            ("status.storage.replication.factor".to_owned(), replication().to_string()),
+            ("status.storage.partitions".to_owned(), "1".to_owned()),
+            ("plugin.discovery".to_owned(), "service_load".to_owned()),
+            ("exactly.once.source.support".to_owned(), "enabled".to_owned()),
+            ("offset.flush.interval.ms".to_owned(), "500".to_owned()),
+            ("bootstrap.servers".to_owned(), Stack::get().brokers),
+        ];
+        let mut text = std::fs::read_to_string(worker).expect("the worker's file");
+        own.iter().for_each(|(key, value)| text.push_str(&format!("\n{key}={value}")));
+        let file = folder.path().join("connect.properties");
+        std::fs::write(&file, text).expect("write");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let paths = format!("{libs}/*:{}", classes.display());
+        let mut command = Command::new(&java);
+        command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &paths]);
+        command.arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&file);
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
+        let child = command.spawn().expect("start java");
+        let worker = Self { child, client: Client::new(&format!("127.0.0.1:{port}")), folder };
+        eventually("the worker is up", PATIENCE * 2, || {
+            let answer = worker.client.try_call("GET", "/connectors", None)?;
+            (answer.status == 200).then_some(())
+        });
+        worker
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Ends it in order, so that its group has no member any more.
+    pub fn stop(mut self) {
+        super::process::signal(self.child.id(), "TERM");
+        eventually("the worker ends", PATIENCE, || self.child.try_wait().expect("wait"));
+    }
+}
+
+impl Drop for ConnectWorker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).take(20).collect();
+            eprintln!("--- errors of Kafka Connect ---\n{}", errors.join("\n"));
+        }
+    }
 }

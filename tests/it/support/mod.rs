@@ -14,6 +14,7 @@ pub mod oracle;
 pub mod private;
 pub mod process;
 pub mod registry;
+pub mod rest;
 pub mod tls_files;
 pub mod tls_proxy;
 pub mod web;

@@ -99,14 +99,25 @@ pub struct Running {
 impl Running {
     /// Starts `rowtide run FILE`, logging to a file of its own. REST is off unless asked for.
     pub fn start(file: &Path, more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let log = folder.path().join("log");
-        let stderr = std::fs::File::create(&log).expect("a log file");
         let mut command = rowtide();
         command.arg("run").arg(file).args(more);
         if !more.contains(&"--listen") && !more.contains(&"--once") {
             command.args(["--listen", "off"]);
         }
+        Self::spawn(command)
+    }
+
+    /// Starts `rowtide worker --worker FILE`.
+    pub fn worker(file: &Path, more: &[&str]) -> Self {
+        let mut command = rowtide();
+        command.arg("worker").arg("--worker").arg(file).args(more);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("log");
+        let stderr = std::fs::File::create(&log).expect("a log file");
         let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("start rowtide");
         Self { child, log, _folder: folder }
     }
