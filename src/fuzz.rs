@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::config;
 use crate::config::document::Document;
 use crate::convert::avro::decode;
-use crate::convert::registry;
+use crate::convert::{protobuf, registry};
 use crate::guard::{METHODS, fingerprint, sketch};
 use crate::model::{Position, SourcePartition};
 use crate::offsets::{format, server, standalone, table};
@@ -32,6 +32,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "position", run: position },
     Target { name: "registry_answer", run: registry_answer },
     Target { name: "record", run: record },
+    Target { name: "protobuf_record", run: protobuf_record },
     Target { name: "tls_file", run: tls_file },
 ];
 
@@ -133,6 +134,13 @@ fn record(bytes: &[u8]) {
     let (schema, payload) = parted(bytes);
     let Ok(schema) = std::str::from_utf8(schema) else { return };
     let _ = decode::decode_with(schema, payload);
+}
+
+/// The same of Protobuf.
+fn protobuf_record(bytes: &[u8]) {
+    let (schema, payload) = parted(bytes);
+    let Ok(schema) = std::str::from_utf8(schema) else { return };
+    let _ = protobuf::decode::decode_with(schema, payload);
 }
 
 /// Certificates and keys.

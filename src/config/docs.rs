@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::keys::{Home, KeyDefinition, SECTIONS, Status};
 use super::values::allowed_text;
 use crate::config::keys::Allowed;
-use crate::convert::CONVERTERS;
+use crate::convert::{CONVERTERS, ConverterDefinition, setting_groups};
 use crate::transform::{ABSENT, PREDICATES, Setting, TRANSFORMS, Target};
 
 const INTRODUCTION: &str = "# Configuration
@@ -23,14 +23,39 @@ and may stand in the connector's file too. Values may contain `${env:NAME}`, `${
 pub fn docs_markdown() -> String {
     let mut page = INTRODUCTION.to_owned();
     for section in SECTIONS {
-        table(&mut page, section.title, "", section.keys);
+        table(&mut page, section.title, "", section.keys, true);
     }
     for converter in CONVERTERS {
-        let title = format!("Converter {}", converter.name);
-        table(&mut page, &title, &format!("`{}`: {}\n\n", converter.class, converter.doc), converter.settings);
+        converter_section(&mut page, converter);
     }
     transforms(&mut page);
     page
+}
+
+/// A converter with its settings; those that stand above already are named only.
+fn converter_section(page: &mut String, converter: &'static ConverterDefinition) {
+    let groups = setting_groups();
+    let is_first = |group: &&&'static [KeyDefinition]| {
+        groups.iter().any(|(first, known)| known[0].name == group[0].name && first.name == converter.name)
+    };
+    type Groups = Vec<&'static &'static [KeyDefinition]>;
+    let (own, above): (Groups, Groups) = converter.settings.iter().partition(is_first);
+    let title = format!("Converter {}", converter.name);
+    let mut introduction = format!("`{}`: {}\n\n", converter.class, converter.doc);
+    let names: Vec<String> = above.into_iter().flat_map(|group| group.iter()).map(link).collect();
+    if !names.is_empty() {
+        introduction.push_str(&format!("As above: {}.\n\n", names.join(", ")));
+    }
+    let own: Vec<KeyDefinition> = own.into_iter().flat_map(|group| group.iter().copied()).collect();
+    if own.is_empty() && !names.is_empty() {
+        introduction.push_str("It has no others.\n");
+    }
+    table(page, &title, &introduction, &own, names.is_empty());
+}
+
+fn link(definition: &KeyDefinition) -> String {
+    let name = definition.name;
+    format!("[`{}`](#{name})", name.trim_start_matches("value.converter."))
 }
 
 /// The transforms and predicates, each with its settings.
@@ -64,11 +89,12 @@ fn transform(class: &str, nested: &str, doc: &str, settings: &[Setting]) -> Stri
     format!("| `{class}` {nested} | {doc} | {} |\n", settings.join("<br>").replace('|', "\\|"))
 }
 
-fn table(page: &mut String, title: &str, introduction: &str, keys: &[KeyDefinition]) {
+/// A heading with a table of keys, or with the word that there are none.
+fn table(page: &mut String, title: &str, introduction: &str, keys: &[KeyDefinition], says_none: bool) {
     // Writing to a string cannot fail.
     let _ = write!(page, "\n## {title}\n\n{introduction}");
     if keys.is_empty() {
-        page.push_str("It has no settings.\n");
+        page.push_str(if says_none { "It has no settings.\n" } else { "" });
         return;
     }
     page.push_str("| key | type | default | allowed | where | meaning |\n|---|---|---|---|---|---|\n");

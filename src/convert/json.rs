@@ -8,49 +8,46 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
 use super::json_text::{push_f32, push_f64, push_string, push_utf8};
-use super::options::Options;
+use super::options::{Options, setting};
 use super::problem::{Problem, range_of};
 use super::string::Utf8Decoder;
 use super::text::{Utf8, push_decimal, push_integer};
 use super::{Converter, ConverterDefinition, ConverterSpec, Encoder, SchemaPreview, Side};
 use crate::error::{Error, Result};
 use crate::model::{Field, FieldType, Schema, Value};
-use crate::setting::{self, Allowed, Home, KeyDefinition, Kind};
+use crate::setting::{Allowed, KeyDefinition, Kind};
 
-const fn setting(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
-    setting::key(name, kind, doc).home(Home::Both).low()
-}
+/// The form of exact numbers.
+pub(super) static DECIMALS: &[KeyDefinition] =
+    &[setting("value.converter.decimal.format", Kind::Text, "The form of exact numbers: bytes in base64, or digits.")
+        .or("BASE64")
+        .allow(Allowed::AnyCase(&["BASE64", "NUMERIC"]))];
+
+static SETTINGS: &[KeyDefinition] = &[
+    setting("value.converter.schemas.enable", Kind::Boolean, "Whether each record carries its schema.")
+        .or("true")
+        .high(),
+    setting("value.converter.replace.null.with.default", Kind::Boolean, "Whether a null is written as the default.")
+        .or("true")
+        .ignored("fields of a table have no defaults"),
+    setting("value.converter.schemas.cache.size", Kind::Int, "The size of the cache of schemas.")
+        .or("1000")
+        .ignored("rowtide keeps what it needs"),
+];
 
 /// `org.apache.kafka.connect.json.JsonConverter`.
 pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "json",
     class: "org.apache.kafka.connect.json.JsonConverter",
     doc: "JSON, alone or in an envelope with the schema.",
-    settings: &[
-        setting("value.converter.schemas.enable", Kind::Boolean, "Whether each record carries its schema.")
-            .or("true")
-            .high(),
-        setting("value.converter.decimal.format", Kind::Text, "The form of exact numbers: bytes in base64, or digits.")
-            .or("BASE64")
-            .allow(Allowed::AnyCase(&["BASE64", "NUMERIC"])),
-        setting(
-            "value.converter.replace.null.with.default",
-            Kind::Boolean,
-            "Whether a null is written as the default.",
-        )
-        .or("true")
-        .ignored("fields of a table have no defaults"),
-        setting("value.converter.schemas.cache.size", Kind::Int, "The size of the cache of schemas.")
-            .or("1000")
-            .ignored("rowtide keeps what it needs"),
-    ],
+    settings: &[SETTINGS, DECIMALS],
     required: &[],
     create: |spec| Ok(Arc::new(JsonConverter::new(spec)?)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),
 };
 
 /// Kafka Connect's JSON.
-struct JsonConverter {
+pub(super) struct JsonConverter {
     /// `schemas.enable`.
     has_schemas: bool,
     /// `decimal.format=NUMERIC`.
@@ -61,47 +58,34 @@ impl JsonConverter {
     fn new(spec: &ConverterSpec) -> Result<Self> {
         let options = Options(&spec.settings);
         let has_schemas = options.flag("schemas.enable", true)?;
-        let has_numeric_decimals = match options.get("decimal.format") {
-            None => false,
-            Some(text) if text.eq_ignore_ascii_case("BASE64") => false,
-            Some(text) if text.eq_ignore_ascii_case("NUMERIC") => true,
-            Some(text) => return Err(Error::config(format!("decimal.format: `{text}` is neither BASE64 nor NUMERIC"))),
-        };
-        Ok(Self { has_schemas, has_numeric_decimals })
+        Ok(Self { has_schemas, has_numeric_decimals: has_numeric_decimals(options)? })
+    }
+
+    /// A converter with these settings.
+    pub(super) fn with(has_schemas: bool, has_numeric_decimals: bool) -> Self {
+        Self { has_schemas, has_numeric_decimals }
     }
 
     fn encoder(&self, side: Side<'_>) -> Result<JsonEncoder> {
-        let fields = side.fields()?;
-        let is_bare = side.bare().is_some();
-        let (mut head, mut tail) = (String::new(), String::new());
+        let (mut head, mut tail) = (String::new(), "");
         if self.has_schemas {
             head = format!("{{\"schema\":{},\"payload\":", schema_text(side.schema));
-            tail.push('}');
+            tail = "}";
         }
-        if !is_bare {
-            head.push('{');
-            tail.insert(0, '}');
-        }
-        let ops = fields.iter().enumerate().map(|(at, (field, index))| {
-            let mut name = String::new();
-            if !is_bare {
-                name.push_str(if at == 0 { "" } else { "," });
-                push_string(&mut name, &field.name);
-                name.push(':');
-            }
-            Op {
-                name: name.into_bytes().into(),
-                index: *index,
-                is_optional: field.optional,
-                write: Write::of(&field.field_type, self.has_numeric_decimals),
-            }
-        });
-        Ok(JsonEncoder {
-            head: head.into_bytes().into(),
-            ops: ops.collect(),
-            tail: tail.into_bytes().into(),
-            names: fields.iter().map(|(field, _)| field.name.clone()).collect(),
-        })
+        JsonEncoder::new(side, (head.into_bytes(), tail), self.has_numeric_decimals)
+    }
+}
+
+/// True if exact numbers are written as digits (`decimal.format`).
+///
+/// # Errors
+/// `Config` for a word that is none.
+pub(super) fn has_numeric_decimals(options: Options<'_>) -> Result<bool> {
+    match options.get("decimal.format") {
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("BASE64") => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("NUMERIC") => Ok(true),
+        Some(text) => Err(Error::config(format!("decimal.format: `{text}` is neither BASE64 nor NUMERIC"))),
     }
 }
 
@@ -193,8 +177,9 @@ struct Op {
     write: Write,
 }
 
+/// An encoder of rows as JSON, with the same bytes before and behind each.
 #[derive(Debug)]
-struct JsonEncoder {
+pub(super) struct JsonEncoder {
     head: Box<[u8]>,
     ops: Box<[Op]>,
     tail: Box<[u8]>,
@@ -202,6 +187,40 @@ struct JsonEncoder {
 }
 
 impl JsonEncoder {
+    /// An encoder of one side that writes each row between `head` and `tail`.
+    ///
+    /// # Errors
+    /// `Internal` if the projection does not cover the schema.
+    pub(super) fn new(side: Side<'_>, (mut head, tail): (Vec<u8>, &str), has_numeric_decimals: bool) -> Result<Self> {
+        let fields = side.fields()?;
+        let is_bare = side.bare().is_some();
+        let mut tail = tail.to_owned();
+        if !is_bare {
+            head.push(b'{');
+            tail.insert(0, '}');
+        }
+        let ops = fields.iter().enumerate().map(|(at, (field, index))| {
+            let mut name = String::new();
+            if !is_bare {
+                name.push_str(if at == 0 { "" } else { "," });
+                push_string(&mut name, &field.name);
+                name.push(':');
+            }
+            Op {
+                name: name.into_bytes().into(),
+                index: *index,
+                is_optional: field.optional,
+                write: Write::of(&field.field_type, has_numeric_decimals),
+            }
+        });
+        Ok(Self {
+            head: head.into(),
+            ops: ops.collect(),
+            tail: tail.into_bytes().into(),
+            names: fields.iter().map(|(field, _)| field.name.clone()).collect(),
+        })
+    }
+
     fn encode_row(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), (usize, Problem)> {
         out.extend_from_slice(&self.head);
         for (at, op) in self.ops.iter().enumerate() {
@@ -230,7 +249,7 @@ impl Encoder for JsonEncoder {
 }
 
 /// The schema as the envelope has it (`other-formats.md`, 1.1).
-fn schema_text(schema: &Schema) -> String {
+pub(super) fn schema_text(schema: &Schema) -> String {
     let mut text = String::new();
     match schema {
         Schema::Field(field) => push_field(&mut text, field, false),

@@ -5,17 +5,26 @@
 //! `explain`, `consume` and the reference page read that table.
 
 pub mod avro;
+mod bound;
+mod canal_json;
+mod debezium_json;
+mod java_map;
 mod json;
+mod json_schema;
 pub(crate) mod json_text;
 mod options;
 mod primitive;
 mod problem;
+pub(crate) mod protobuf;
+mod registered;
 pub mod registry;
 #[cfg(test)]
 mod samples;
 mod simple_header;
 mod string;
+mod subjects;
 mod text;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,8 +94,8 @@ pub struct ConverterDefinition {
     pub class: &'static str,
     /// The reference page's sentence about it.
     pub doc: &'static str,
-    /// Its settings, under `value.converter.`; under `key.converter.` they are the same.
-    pub settings: &'static [KeyDefinition],
+    /// Its settings, under `value.converter.`; under `key.converter.` they are the same. Converters share them by groups.
+    pub settings: &'static [&'static [KeyDefinition]],
     /// Settings that must be given, prefix stripped, each with the reason.
     pub required: &'static [(&'static str, &'static str)],
     /// The constructor.
@@ -106,11 +115,12 @@ impl ConverterDefinition {
     /// Its definition of a setting, by the name without prefix.
     pub fn setting(&self, name: &str) -> Option<&'static KeyDefinition> {
         let full = format!("value.converter.{name}");
-        let named = self.settings.iter().find(|definition| definition.name == full);
+        let settings = || self.settings.iter().copied().flatten();
+        let named = settings().find(|definition| definition.name == full);
         named.or_else(|| {
             let is_of =
                 |definition: &&KeyDefinition| definition.family().is_some_and(|family| full.starts_with(family));
-            self.settings.iter().filter(is_of).max_by_key(|definition| definition.name.len())
+            settings().filter(is_of).max_by_key(|definition| definition.name.len())
         })
     }
 }
@@ -120,6 +130,10 @@ pub static CONVERTERS: &[&ConverterDefinition] = &[
     &avro::DEFINITION,
     &json::DEFINITION,
     &string::DEFINITION,
+    &json_schema::DEFINITION,
+    &protobuf::DEFINITION,
+    &canal_json::DEFINITION,
+    &debezium_json::DEFINITION,
     &primitive::BYTES,
     &primitive::LONG,
     &primitive::INTEGER,
@@ -128,6 +142,20 @@ pub static CONVERTERS: &[&ConverterDefinition] = &[
     &primitive::FLOAT,
     &primitive::BOOLEAN,
 ];
+
+/// The groups of the converters' settings, each once, with the first converter that has it.
+pub fn setting_groups() -> Vec<(&'static ConverterDefinition, &'static [KeyDefinition])> {
+    let mut groups: Vec<(&'static ConverterDefinition, &'static [KeyDefinition])> = Vec::new();
+    for converter in CONVERTERS.iter().copied() {
+        for group in converter.settings.iter().copied() {
+            let is_known = |(_, known): &(_, &[KeyDefinition])| known[0].name == group[0].name;
+            if !groups.iter().any(is_known) {
+                groups.push((converter, group));
+            }
+        }
+    }
+    groups
+}
 
 /// The converters that headers can have, the default first.
 pub static HEADER_CONVERTERS: &[&ConverterDefinition] = &[

@@ -4,6 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
+use crate::setting::{Home, KeyDefinition, Kind, key};
+
+/// The definition of a setting of a converter.
+pub(super) const fn setting(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
+    key(name, kind, doc).home(Home::Both).low()
+}
 
 /// The settings of a converter.
 #[derive(Clone, Copy)]

@@ -7,12 +7,13 @@
 //! sorted by status, so that it has the same kind, words and advice whichever crate has met it.
 
 mod failure;
+pub(super) mod keys;
 pub(super) mod settings;
 #[cfg(test)]
 mod tests;
 mod tls;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +26,6 @@ use serde_json::json;
 
 use self::failure::Failure;
 use self::settings::{Authorization, Settings};
-use super::avro::schema::AvroSchema;
 use super::avro::writer::differences;
 use super::options::Options;
 use crate::error::{Error, ErrorKind, Result};
@@ -55,6 +55,42 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 const CONTENT_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 const ACCEPT: &str = "application/vnd.schemaregistry.v1+json, application/vnd.schemaregistry+json, application/json";
 
+/// A format that the registry holds schemas of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaKind {
+    /// Avro.
+    Avro,
+    /// JSON Schema.
+    Json,
+    /// Protobuf.
+    Protobuf,
+}
+
+impl SchemaKind {
+    /// `schemaType`.
+    fn as_str(self) -> &'static str {
+        match self {
+            SchemaKind::Avro => "AVRO",
+            SchemaKind::Json => "JSON",
+            SchemaKind::Protobuf => "PROTOBUF",
+        }
+    }
+
+    fn of_client(self) -> SchemaType {
+        match self {
+            SchemaKind::Avro => SchemaType::Avro,
+            SchemaKind::Json => SchemaType::Json,
+            SchemaKind::Protobuf => SchemaType::Protobuf,
+        }
+    }
+
+    /// The refusal of a schema of another format.
+    fn another(self) -> Error {
+        Error::new(ErrorKind::RegistryRefused, format!("the registered schema is not of type {}", self.as_str()))
+            .advise("the topic holds another format; name its converter, or read it with a tool for that")
+    }
+}
+
 /// A schema the registry gave out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
@@ -66,6 +102,7 @@ pub struct Registered {
 
 /// The registry of one converter.
 pub struct Registry {
+    kind: SchemaKind,
     settings: Settings,
     /// The settings for calls through the registry crate.
     registration: SrSettings,
@@ -88,7 +125,7 @@ impl Registry {
     ///
     /// # Errors
     /// `Config` with the option.
-    pub fn create(converter: &std::collections::BTreeMap<String, String>) -> Result<Self> {
+    pub fn create(converter: &BTreeMap<String, String>, kind: SchemaKind) -> Result<Self> {
         let options = Options(converter);
         let settings = Settings::parse(options)?;
         let mut builder = SrSettings::new_builder(settings.urls[0].clone());
@@ -110,6 +147,7 @@ impl Registry {
             .map_err(|error| unusable(error.cause.unwrap_or(error.error)))?;
         let client = settings.client_builder()?.build().map_err(|error| unusable(error.to_string()))?;
         Ok(Self {
+            kind,
             registration,
             client,
             normalize: options.flag("normalize.schemas", false)?,
@@ -123,15 +161,15 @@ impl Registry {
     ///
     /// # Errors
     /// `Registry`, `RegistryRefused`, `Auth`, and `IncompatibleSchema` with what differs.
-    pub async fn register(&self, subject: &str, schema: &AvroSchema) -> Result<u32> {
-        let cached = (subject.to_owned(), schema.text.clone());
+    pub async fn register(&self, subject: &str, schema: &str) -> Result<u32> {
+        let cached = (subject.to_owned(), schema.to_owned());
         if let Some(id) = locked(&self.ids).get(&cached) {
             return Ok(*id);
         }
         let outcome = if self.normalize {
             // The registry crate cannot ask for it.
             let path = format!("/subjects/{}/versions?normalize=true", segment(subject));
-            let answer: Result<IdAnswer, Failure> = self.post(&path, &schema.text).await;
+            let answer: Result<IdAnswer, Failure> = self.post(&path, schema).await;
             answer.map(|answer| answer.id)
         } else {
             self.patiently(|| self.post_new(subject, schema)).await
@@ -148,8 +186,8 @@ impl Registry {
         }
     }
 
-    async fn post_new(&self, subject: &str, schema: &AvroSchema) -> Result<u32, Failure> {
-        let supplied = SuppliedSchema::new(schema.full_name.clone(), SchemaType::Avro, schema.text.clone());
+    async fn post_new(&self, subject: &str, schema: &str) -> Result<u32, Failure> {
+        let supplied = SuppliedSchema::new(None, self.kind.of_client(), schema.to_owned());
         // The crate escapes slashes only, and those are gone after this.
         let registered = post_schema(&self.registration, segment(subject), supplied).await;
         registered.map(|registered| registered.id).map_err(|error| Failure::of_client(&error))
@@ -175,24 +213,26 @@ impl Registry {
     /// The newest version under a subject; none if there is no such subject.
     ///
     /// # Errors
-    /// As [`Registry::lookup`]; `RegistryRefused` if it is not plain Avro.
+    /// As [`Registry::lookup`]; `RegistryRefused` if it is of another format, or not plain.
     pub async fn latest(&self, subject: &str) -> Result<Option<Registered>> {
         let path = format!("/subjects/{}/versions/latest", segment(subject));
         match self.found(self.get::<SchemaAnswer>(&path).await, subject)? {
             None => Ok(None),
-            Some(answer) => answer.registered(None).map(Some).map_err(|error| error.with("subject", subject)),
+            Some(answer) => {
+                answer.registered(self.kind, None).map(Some).map_err(|error| error.with("subject", subject))
+            }
         }
     }
 
     /// Number and text of the newest version under a subject, to look at; none if there is no such subject, or it holds
-    /// another format than Avro.
+    /// another format.
     ///
     /// # Errors
     /// As [`Registry::lookup`].
     pub async fn newest(&self, subject: &str) -> Result<Option<(u32, Arc<str>)>> {
         let path = format!("/subjects/{}/versions/latest", segment(subject));
         let found = self.found(self.get::<SchemaAnswer>(&path).await, subject)?;
-        let found = found.filter(|answer| answer.schema_type.as_ref().is_none_or(|kind| kind == "AVRO"));
+        let found = found.filter(|answer| answer.schema_type.as_ref().is_none_or(|kind| kind == self.kind.as_str()));
         Ok(found.map(|answer| (answer.version.unwrap_or(0), answer.schema.into())))
     }
 
@@ -204,13 +244,13 @@ impl Registry {
         let path = format!("/schemas/ids/{id}?fetchMaxId=false&subject={}", segment(subject));
         let answer: SchemaAnswer =
             self.get(&path).await.map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
-        answer.registered(Some(id)).map_err(|error| error.with("schema id", id))
+        answer.registered(self.kind, Some(id)).map_err(|error| error.with("schema id", id))
     }
 
     /// The text of the schema with an id, for reading records.
     ///
     /// # Errors
-    /// `RegistryRefused` if there is none, or it is not Avro; `Registry`; `Auth`.
+    /// `RegistryRefused` if there is none, or it is of another format; `Registry`; `Auth`.
     pub async fn schema_by_id(&self, id: u32) -> Result<Arc<str>> {
         if let Some(schema) = locked(&self.schemas).get(&id) {
             return Ok(schema.clone());
@@ -223,8 +263,8 @@ impl Registry {
             .patiently(fetch)
             .await
             .map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
-        if fetched.schema_type != SchemaType::Avro {
-            return Err(not_avro().with("schema id", id));
+        if fetched.schema_type != self.kind.of_client() {
+            return Err(self.kind.another().with("schema id", id));
         }
         let schema: Arc<str> = fetched.schema.into();
         locked(&self.schemas).insert(id, schema.clone());
@@ -235,15 +275,15 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::register`].
-    pub async fn check(&self, subject: &str, schema: &AvroSchema) -> Result<()> {
+    pub async fn check(&self, subject: &str, schema: &str) -> Result<()> {
         // A schema that is there already is given out whatever the rule says.
-        if self.lookup(subject, &schema.text).await?.is_some() {
+        if self.lookup(subject, schema).await?.is_some() {
             return Ok(());
         }
         let normalize = self.normalize;
         let path =
             format!("/compatibility/subjects/{}/versions/latest?normalize={normalize}&verbose=true", segment(subject));
-        match self.found(self.post::<Verdict>(&path, &schema.text).await, subject)? {
+        match self.found(self.post::<Verdict>(&path, schema).await, subject)? {
             Some(verdict) if !verdict.is_compatible => {
                 let mut reasons = verdict.messages.unwrap_or_default();
                 reasons.extend(verdict.reason);
@@ -257,9 +297,9 @@ impl Registry {
 
     /// The error for a schema the subject's rule does not allow: with the rule and the differences, as far as the
     /// registry tells.
-    async fn explain(&self, refusal: Failure, subject: &str, schema: &AvroSchema) -> Error {
+    async fn explain(&self, refusal: Failure, subject: &str, schema: &str) -> Error {
         let found = match self.latest(subject).await {
-            Ok(Some(latest)) => differences(&latest.schema, &schema.text),
+            Ok(Some(latest)) if self.kind == SchemaKind::Avro => differences(&latest.schema, schema),
             _ => Vec::new(),
         };
         let level: Result<Level, Failure> =
@@ -299,7 +339,7 @@ impl Registry {
     }
 
     async fn post<T: for<'de> Deserialize<'de>>(&self, path: &str, schema: &str) -> Result<T, Failure> {
-        let body = json!({ "schemaType": "AVRO", "schema": schema }).to_string();
+        let body = json!({ "schemaType": self.kind.as_str(), "schema": schema }).to_string();
         self.patiently(|| self.call(Method::POST, path, Some(&body))).await
     }
 
@@ -377,9 +417,9 @@ struct SchemaAnswer {
 }
 
 impl SchemaAnswer {
-    fn registered(self, id: Option<u32>) -> Result<Registered> {
-        if self.schema_type.is_some_and(|kind| kind != "AVRO") {
-            return Err(not_avro());
+    fn registered(self, kind: SchemaKind, id: Option<u32>) -> Result<Registered> {
+        if self.schema_type.as_deref().unwrap_or("AVRO") != kind.as_str() {
+            return Err(kind.another());
         }
         if self.references.is_some_and(|references| !references.is_empty()) {
             return Err(Error::new(ErrorKind::RegistryRefused, "the registered schema refers to others")
@@ -422,7 +462,7 @@ pub(crate) fn read_any(bytes: &[u8]) {
     let _ = serde_json::from_slice::<Level>(bytes);
     if let Ok(answer) = serde_json::from_slice::<SchemaAnswer>(bytes) {
         let _ = answer
-            .registered(None)
+            .registered(SchemaKind::Avro, None)
             .map(|registered| differences(&registered.schema, r#"{"type":"record","fields":[]}"#));
     }
     let _ = differences(&String::from_utf8_lossy(bytes), r#"{"type":"record","fields":[]}"#);
@@ -430,11 +470,6 @@ pub(crate) fn read_any(bytes: &[u8]) {
 
 fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
-}
-
-fn not_avro() -> Error {
-    Error::new(ErrorKind::RegistryRefused, "the registered schema is not avro")
-        .advise("the topic holds another format; read it with a tool for that")
 }
 
 fn unusable(cause: String) -> Error {

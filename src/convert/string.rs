@@ -7,23 +7,22 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::json_text::{push_double, push_float};
+use super::options::setting;
 use super::problem::{Problem, range_of};
 use super::text::{Utf8, push_date, push_decimal, push_integer, push_time, push_timestamp};
 use super::{Converter, ConverterDefinition, Decoder, Encoder, SchemaPreview, Side};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{FieldType, Value};
-use crate::setting::{self, Allowed, Home, Kind};
+use crate::setting::{Allowed, Kind};
 
 /// `org.apache.kafka.connect.storage.StringConverter`.
 pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "string",
     class: "org.apache.kafka.connect.storage.StringConverter",
     doc: "The text of a value, as Java prints it; times are in UTC.",
-    settings: &[setting::key("value.converter.converter.encoding", Kind::Text, "The encoding of the text.")
+    settings: &[&[setting("value.converter.converter.encoding", Kind::Text, "The encoding of the text.")
         .or("UTF-8")
-        .allow(Allowed::AnyCase(&["UTF-8", "UTF8"]))
-        .home(Home::Both)
-        .low()],
+        .allow(Allowed::AnyCase(&["UTF-8", "UTF8"]))]],
     required: &[],
     create: |_| Ok(Arc::new(StringConverter)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rowtide::config::spec::KafkaSpec;
-use rowtide::convert::registry::Registry;
+use rowtide::convert::registry::{Registry, SchemaKind};
 use rowtide::error::{Error, ErrorKind};
 use rowtide::kafka::admin::probe_brokers;
 
@@ -112,7 +112,10 @@ async fn the_registry_takes_every_kind_of_file() {
             settings.into_iter().map(|(key, value)| (format!("schema.registry.{key}"), value)).collect();
         converter.insert("schema.registry.url".to_owned(), format!("https://localhost:{port}/{path}"));
         converter.insert("max.retries".to_owned(), "0".to_owned());
-        Registry::create(&converter)?.latest("no-such-subject-of-tls").await.map(|found| assert!(found.is_none()))
+        Registry::create(&converter, SchemaKind::Avro)?
+            .latest("no-such-subject-of-tls")
+            .await
+            .map(|found| assert!(found.is_none()))
     };
     for (name, settings) in cases.good() {
         ask(settings).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));

@@ -16,7 +16,7 @@ mod tables;
 mod types;
 mod worker;
 
-use crate::convert::{CONVERTERS, ConverterDefinition};
+use crate::convert::{CONVERTERS, ConverterDefinition, setting_groups};
 use crate::near;
 pub use crate::setting::{Allowed, Home, Importance, KeyDefinition, Kind, Status};
 use crate::setting::{key, own_key, worker_key};
@@ -47,7 +47,7 @@ pub static SECTIONS: &[Section] = &[
 
 /// Every definition, in the order of the reference: first the sections, then the settings of the converters.
 pub fn all() -> impl Iterator<Item = &'static KeyDefinition> {
-    let of_converters = CONVERTERS.iter().flat_map(|converter| converter.settings);
+    let of_converters = setting_groups().into_iter().flat_map(|(_, group)| group);
     SECTIONS.iter().flat_map(|section| section.keys).chain(of_converters)
 }
 

@@ -11,13 +11,11 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value as Json, json};
 
 use super::super::json_text::{push_bytes, push_f32, push_f64, push_string};
-use super::super::registry::Registry;
+use super::super::registry::{Registry, SchemaKind};
+use super::super::wire::split;
 use super::super::{ConverterSpec, Decoder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
-
-/// Magic byte and schema id.
-const PREFIX: usize = 5;
 
 /// The longest record that is read of a schema that contains itself, and the stack that a level of it may take.
 const LONGEST_RECURSIVE: usize = 1_024;
@@ -41,11 +39,11 @@ impl AvroDecoder {
     /// # Errors
     /// `Config` with the option.
     pub fn new(spec: &ConverterSpec) -> Result<Self> {
-        Ok(Self { registry: Registry::create(&spec.settings)?, readers: Mutex::default() })
+        Ok(Self { registry: Registry::create(&spec.settings, SchemaKind::Avro)?, readers: Mutex::default() })
     }
 
     async fn read(&self, bytes: &[u8]) -> Result<String> {
-        let (id, payload) = split(bytes)?;
+        let (id, payload) = split(bytes, "avro")?;
         let cached = locked(&self.readers).get(&id).cloned();
         let reader = match cached {
             Some(reader) => reader,
@@ -72,16 +70,8 @@ impl Decoder for AvroDecoder {
 /// # Errors
 /// `Value` if the bytes are not in the wire format or not of the schema.
 pub fn decode_with(schema: &str, bytes: &[u8]) -> Result<String> {
-    let (_, payload) = split(bytes)?;
+    let (_, payload) = split(bytes, "avro")?;
     Reader::new(schema)?.read(payload)
-}
-
-fn split(bytes: &[u8]) -> Result<(u32, &[u8])> {
-    match bytes {
-        [0, a, b, c, d, ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), &bytes[PREFIX..])),
-        _ => Err(Error::new(ErrorKind::Value, "the record is not avro with a schema id (no magic byte 0)")
-            .advise("the topic holds another format; read it with a tool for that")),
-    }
 }
 
 /// A type of the schema, with what printing needs. Types refer to each other by index.

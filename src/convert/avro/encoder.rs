@@ -1,8 +1,8 @@
 //! Rows to Avro bytes. Everything that can be decided once per schema is: an encoder is a flat list of
 //! operations, and a row is one pass over it that looks nothing up and allocates nothing.
 
-use super::super::Encoder;
 use super::super::problem::{Problem, range_of};
+use super::super::{Encoder, wire};
 use crate::error::Result;
 use crate::model::{FieldType, Value};
 
@@ -90,8 +90,7 @@ pub(super) struct AvroEncoder {
 impl AvroEncoder {
     /// `branch` stands in front of the record if its schema is a union.
     pub(super) fn new(id: u32, branch: Option<u8>, ops: Vec<Op>, names: Vec<String>, bare_optional: bool) -> Self {
-        let mut prefix = vec![0];
-        prefix.extend(id.to_be_bytes());
+        let mut prefix = wire::prefix(id).to_vec();
         prefix.extend(branch);
         Self { prefix: prefix.into(), ops: ops.into(), names: names.into(), bare_optional }
     }

@@ -10,9 +10,8 @@ pub mod schema;
 mod settings;
 pub(super) mod writer;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
@@ -21,19 +20,19 @@ use self::encoder::AvroEncoder;
 use self::registered::RegisteredFields;
 use self::schema::{AvroSchema, SchemaStyle};
 use self::writer::{Source, find_record};
+use super::bound::BoundEncoders;
 use super::options::Options;
-use super::registry::{Registered, Registry};
-use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, Role, SchemaPreview, Side};
-use crate::error::{Error, ErrorKind, Result};
-use crate::lock::locked;
-use crate::model::Schema;
+use super::registry::{Registered, Registry, SchemaKind, keys};
+use super::subjects::{Choice, Subjects, not_registered};
+use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, SchemaPreview, Side};
+use crate::error::{Error, Result};
 
 /// `io.confluent.connect.avro.AvroConverter`.
 pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "avro",
     class: "io.confluent.connect.avro.AvroConverter",
     doc: "Avro with schemas of a schema registry.",
-    settings: settings::KEYS,
+    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, settings::KEYS],
     required: &[("schema.registry.url", "Avro needs a schema registry")],
     create: |spec| Ok(Arc::new(AvroConverter::new(spec)?)),
     decoder: |spec| {
@@ -49,38 +48,8 @@ pub struct AvroConverter {
     choice: Choice,
     /// `latest.compatibility.strict`, or `id.compatibility.strict`.
     strict: bool,
-    key_subject: SubjectStrategy,
-    value_subject: SubjectStrategy,
-    /// The schemas bound, by topic.
-    bound: Mutex<HashMap<String, Vec<Bound>>>,
-}
-
-/// The schema that records are written with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    /// Their own, registered (`auto.register.schemas`).
-    Register,
-    /// Their own, which must be registered already.
-    Lookup,
-    /// The subject's newest (`use.latest.version`).
-    Latest,
-    /// The schema of an id (`use.schema.id`).
-    Pinned(u32),
-}
-
-/// `key.subject.name.strategy` and `value.subject.name.strategy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SubjectStrategy {
-    Topic,
-    Record,
-    TopicAndRecord,
-}
-
-struct Bound {
-    role: Role,
-    schema: Schema,
-    projection: Vec<usize>,
-    encoder: Arc<dyn Encoder>,
+    subjects: Subjects,
+    bound: BoundEncoders,
 }
 
 impl fmt::Debug for AvroConverter {
@@ -95,49 +64,24 @@ impl fmt::Debug for AvroConverter {
 impl AvroConverter {
     fn new(spec: &ConverterSpec) -> Result<Self> {
         let options = Options(&spec.settings);
-        let choice = choice(options)?;
-        refuse_unsupported(options, choice)?;
-        let strict = match choice {
-            Choice::Pinned(_) => "id.compatibility.strict",
-            _ => "latest.compatibility.strict",
-        };
+        let choice = Choice::parse(options)?;
         Ok(Self {
-            registry: Registry::create(&spec.settings)?,
+            registry: Registry::create(&spec.settings, SchemaKind::Avro)?,
             style: SchemaStyle {
                 connect_meta: options.flag("connect.meta.data", true)?,
                 scrub: options.flag("scrub.invalid.names", false)?,
             },
             choice,
-            strict: options.flag(strict, true)?,
-            key_subject: subject_strategy(options, "key.subject.name.strategy")?,
-            value_subject: subject_strategy(options, "value.subject.name.strategy")?,
-            bound: Mutex::default(),
-        })
-    }
-
-    fn subject(&self, topic: &str, role: Role, avro: &AvroSchema) -> Result<String> {
-        let strategy = match role {
-            Role::Key => self.key_subject,
-            Role::Value => self.value_subject,
-        };
-        let record = || {
-            avro.full_name.as_deref().ok_or_else(|| {
-                Error::config("a bare value has no record name to make a subject of")
-                    .with("topic", topic)
-                    .advise(format!("use TopicNameStrategy as {}.subject.name.strategy, or a record", role.as_str()))
-            })
-        };
-        Ok(match strategy {
-            SubjectStrategy::Topic => format!("{topic}-{}", role.as_str()),
-            SubjectStrategy::Record => record()?.to_owned(),
-            SubjectStrategy::TopicAndRecord => format!("{topic}-{}", record()?),
+            strict: choice.is_strict(options)?,
+            subjects: Subjects::parse(options)?,
+            bound: BoundEncoders::default(),
         })
     }
 
     /// The schema of a side, and its subject.
     fn described(&self, side: Side<'_>) -> Result<(AvroSchema, String)> {
         let avro = AvroSchema::write(side.schema, self.style).map_err(|error| error.with("topic", side.topic))?;
-        let subject = self.subject(side.topic, side.role, &avro)?;
+        let subject = self.subjects.name(side.topic, side.role, avro.full_name.as_deref())?;
         Ok((avro, subject))
     }
 
@@ -145,7 +89,7 @@ impl AvroConverter {
         let (avro, subject) = self.described(side)?;
         let source = Source { schema: side.schema, avro: &avro, projection: side.projection };
         if self.choice == Choice::Register {
-            let id = self.registry.register(&subject, &avro).await?;
+            let id = self.registry.register(&subject, &avro.text).await?;
             return source.bind(id);
         }
         self.bind_existing(&subject, source).await
@@ -166,31 +110,16 @@ impl AvroConverter {
             .bind_to(fetched.id, &fetched.schema, self.strict)
             .map_err(|error| error.with("subject", subject).with("schema id", fetched.id))
     }
-
-    fn cached(&self, side: Side<'_>) -> Option<Arc<dyn Encoder>> {
-        let bound = locked(&self.bound);
-        let same = |entry: &&Bound| {
-            entry.role == side.role && entry.projection == side.projection && entry.schema == *side.schema
-        };
-        bound.get(side.topic)?.iter().find(same).map(|entry| entry.encoder.clone())
-    }
 }
 
 impl Converter for AvroConverter {
     fn bind<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Arc<dyn Encoder>>> {
         Box::pin(async move {
-            if let Some(encoder) = self.cached(side) {
+            if let Some(encoder) = self.bound.get(side) {
                 return Ok(encoder);
             }
             let encoder: Arc<dyn Encoder> = Arc::new(self.bind_anew(side).await?);
-            let entry = Bound {
-                role: side.role,
-                schema: side.schema.clone(),
-                projection: side.projection.to_vec(),
-                encoder: encoder.clone(),
-            };
-            let mut bound = locked(&self.bound);
-            bound.entry(side.topic.to_owned()).or_default().push(entry);
+            self.bound.keep(side, &encoder);
             Ok(encoder)
         })
     }
@@ -204,7 +133,7 @@ impl Converter for AvroConverter {
         Box::pin(async move {
             let (avro, subject) = self.described(side)?;
             if self.choice == Choice::Register {
-                return self.registry.check(&subject, &avro).await;
+                return self.registry.check(&subject, &avro.text).await;
             }
             let source = Source { schema: side.schema, avro: &avro, projection: side.projection };
             self.bind_existing(&subject, source).await.map(|_| ())
@@ -214,7 +143,7 @@ impl Converter for AvroConverter {
     fn registered<'a>(&'a self, side: Side<'a>) -> BoxFuture<'a, Result<Option<RegisteredFields>>> {
         Box::pin(async move {
             let avro = AvroSchema::write(side.schema, self.style).map_err(|error| error.with("topic", side.topic))?;
-            let subject = self.subject(side.topic, side.role, &avro)?;
+            let subject = self.subjects.name(side.topic, side.role, avro.full_name.as_deref())?;
             let (place, text) = match self.choice {
                 Choice::Pinned(id) => (
                     format!("schema id {id} of subject {subject}"),
@@ -247,67 +176,4 @@ fn fields_of(schema: &str) -> Option<Vec<(String, serde_json::Value)>> {
     let (_, fields) = find_record(&root).ok()?;
     let named = |field: &serde_json::Value| Some((field.get("name")?.as_str()?.to_owned(), field.get("type")?.clone()));
     Some(fields.iter().filter_map(named).collect())
-}
-
-fn not_registered(subject: &str) -> Error {
-    Error::new(ErrorKind::RegistryRefused, "the schema is not registered, and auto.register.schemas is false")
-        .with("subject", subject)
-        .advise("register the schema `rowtide explain` prints, or set auto.register.schemas=true")
-}
-
-/// The reference's order: registering wins over everything, an id over the latest version.
-fn choice(options: Options<'_>) -> Result<Choice> {
-    if options.flag("auto.register.schemas", true)? {
-        return Ok(Choice::Register);
-    }
-    if let Some(text) = options.get("use.schema.id") {
-        let id: i64 = text.parse().map_err(|_| Error::config(format!("use.schema.id: `{text}` is not a number")))?;
-        if let Ok(id) = u32::try_from(id) {
-            return Ok(Choice::Pinned(id));
-        }
-    }
-    Ok(if options.flag("use.latest.version", false)? { Choice::Latest } else { Choice::Lookup })
-}
-
-fn subject_strategy(options: Options<'_>, key: &str) -> Result<SubjectStrategy> {
-    let Some(class) = options.get(key) else { return Ok(SubjectStrategy::Topic) };
-    match class.rsplit('.').next() {
-        Some("TopicNameStrategy") => Ok(SubjectStrategy::Topic),
-        Some("RecordNameStrategy") => Ok(SubjectStrategy::Record),
-        Some("TopicRecordNameStrategy") => Ok(SubjectStrategy::TopicAndRecord),
-        _ => Err(Error::config(format!("{key}: `{class}` is not supported"))
-            .advise("use TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy")),
-    }
-}
-
-/// Options that would change subjects or bytes in a way rowtide does not know.
-fn refuse_unsupported(options: Options<'_>, choice: Choice) -> Result<()> {
-    let refuse = |key: &str, value: &str, advice: &str| {
-        Err(Error::config(format!("{key}: `{value}` is not supported")).advise(advice))
-    };
-    for key in ["key.schema.id.serializer", "value.schema.id.serializer"] {
-        match options.get(key) {
-            Some(class) if !class.ends_with("PrefixSchemaIdSerializer") => {
-                return refuse(key, class, "remove it: rowtide writes the schema id in front of the record");
-            }
-            _ => {}
-        }
-    }
-    match options.get("context.name.strategy") {
-        Some(class) if !class.ends_with("NullContextNameStrategy") => {
-            return refuse("context.name.strategy", class, "remove it: subjects are those of the default context");
-        }
-        _ => {}
-    }
-    if options.flag("schema.backup.enabled", false)? {
-        return refuse("schema.backup.enabled", "true", "remove it: records are written as they are");
-    }
-    if choice == Choice::Lookup {
-        for key in ["use.schema.guid", "use.latest.with.metadata"] {
-            if let Some(value) = options.get(key) {
-                return refuse(key, value, "use use.latest.version=true or use.schema.id");
-            }
-        }
-    }
-    Ok(())
 }

@@ -161,17 +161,25 @@ pub(super) fn type_text(field_type: &FieldType, style: SchemaStyle) -> Result<St
 
 /// One segment of a name by the rules of `scrub.invalid.names`.
 fn scrub(segment: &str) -> String {
-    /// Characters that `java.net.URLEncoder` leaves unescaped; a space becomes `+`, which comes to the same.
-    const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
-    let is_plain = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let starts_with_digit = segment.starts_with(|first: char| first.is_ascii_digit());
     if segment.chars().all(is_plain) && !starts_with_digit {
         return segment.to_owned();
     }
     let prefix = if starts_with_digit { "x" } else { "" };
-    let encoded = utf8_percent_encode(segment, FORM).to_string();
-    let rest = encoded.chars().map(|character| if is_plain(character) { character } else { '_' });
-    prefix.chars().chain(rest).collect()
+    format!("{prefix}{}", url_encoded(segment))
+}
+
+fn is_plain(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// A name in letters, digits and underscores, as `scrub.invalid.names` has it: encoded like a part of a URL, and then an
+/// underscore for everything else.
+pub(in crate::convert) fn url_encoded(name: &str) -> String {
+    /// What `java.net.URLEncoder` leaves as it is; a space becomes `+`, all the same in the end.
+    const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
+    let encoded = utf8_percent_encode(name, FORM).to_string();
+    encoded.chars().map(|character| if is_plain(character) { character } else { '_' }).collect()
 }
 
 fn push_field_type(text: &mut String, field: &Field, style: SchemaStyle) -> Result<()> {
