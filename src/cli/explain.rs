@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::{Value as Json, json};
 
-use super::{ConfigArgs, check, output};
+use super::{ConfigArgs, check, ddl, output};
 use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
 use crate::connector::inspect::CursorKnown;
 use crate::connector::{catalog, inspect, offset_tools};
@@ -29,6 +29,9 @@ pub(super) struct ExplainArgs {
     /// Read so many rows and show their records, encoded and decoded again.
     #[arg(long, value_name = "N", default_value_t = 0)]
     sample: usize,
+    /// Print the table that a reader of the topics needs, and nothing else.
+    #[arg(long, value_name = "READER", conflicts_with_all = ["sample", "json"])]
+    ddl: Option<ddl::Target>,
     /// One JSON document instead of text.
     #[arg(long)]
     json: bool,
@@ -77,6 +80,11 @@ pub(super) async fn run(args: ExplainArgs) -> u8 {
     let mut documents = Vec::new();
     let mut code = 0;
     for spec in &specs {
+        if let Some(target) = args.ddl {
+            let printed = print_definitions(spec, target, &args.config).await;
+            code = code.max(printed.unwrap_or_else(|error| output::fail(&error)));
+            continue;
+        }
         match explain_connector(spec, &args).await {
             Ok((document, failed)) => {
                 documents.push(document);
@@ -92,6 +100,25 @@ pub(super) async fn run(args: ExplainArgs) -> u8 {
         }
     }
     code
+}
+
+/// Prints what a reader needs of each table; an exit code. Asks the database only.
+async fn print_definitions(spec: &ConnectorSpec, target: ddl::Target, config: &ConfigArgs) -> Result<u8> {
+    let dialect = dialect_of(&spec.source)?;
+    let what = format!("database {}", spec.source.url);
+    let mut connection = output::within(config.timeout, &what, dialect.connect(&spec.source)).await?;
+    let relations = output::within(config.timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await?;
+    let mut code = 0;
+    for (at, relation) in relations.iter().enumerate() {
+        let bound = inspect::binding(spec, dialect, &mut *connection, relation);
+        let bound = output::within(config.timeout, &what, bound).await;
+        match bound.and_then(|binding| ddl::statement(target, spec, &binding)) {
+            Ok(text) => output::print(&format!("{}{text}", if at == 0 { "" } else { "\n" }))?,
+            Err(error) => code = code.max(output::fail(&error)),
+        }
+    }
+    connection.close().await;
+    Ok(code)
 }
 
 async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(Json, u8)> {

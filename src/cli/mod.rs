@@ -2,6 +2,7 @@
 
 mod check;
 mod consume;
+mod ddl;
 mod docs;
 mod explain;
 mod offsets;
