@@ -4,7 +4,7 @@ use crate::support::config::Connector;
 use crate::support::db::Postgres;
 use crate::support::kafka::{Raw, read_topic};
 use crate::support::process::run;
-use crate::support::{PATIENCE, Stack, eventually};
+use crate::support::{PATIENCE, Stack, eventually, web};
 
 const JSON: &str = "org.apache.kafka.connect.json.JsonConverter";
 const LONG: &str = "org.apache.kafka.connect.converters.LongConverter";
@@ -105,4 +105,124 @@ fn consume_prints_what_the_converters_wrote() {
     let words = ["consume", &topic, "--from-beginning", "--max", "2", "--with-key"];
     let consumed = run(&[&words[..], &settings].concat());
     consumed.expect_code(0).expect_says(&["1\t{\"id\":1,", "2\t{\"id\":2,"]);
+}
+
+/// What `consume` prints of a topic, with the converter of the connector.
+fn consumed(connector: &Connector) -> String {
+    let topic = connector.topic("t");
+    let mut words =
+        vec!["consume".to_owned(), topic, "--from-beginning".into(), "--max".into(), "2".into(), "--with-key".into()];
+    for (key, value) in &connector.keys {
+        if key == "bootstrap.servers" || key.starts_with("key.converter") || key.starts_with("value.converter") {
+            words.extend(["--set".to_owned(), format!("{key}={value}")]);
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    run(&words).expect_code(0).stdout
+}
+
+/// The newest schema of a subject: its type and its text.
+fn registered(subject: &str) -> (String, String) {
+    let answer = web::get(&format!("{}/subjects/{subject}/versions/latest", Stack::get().registry)).body;
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
+    (text("schemaType"), text("schema"))
+}
+
+/// A connector with schemas of the registry, of a table without decimals.
+fn with_registry(database: &Postgres, class: &str, key: &str) -> Connector {
+    database.run("alter table t drop column price, drop column raw");
+    connector(database, class, key).set("value.converter.schema.registry.url", &Stack::get().registry)
+}
+
+#[test]
+fn json_schema_is_registered_and_its_records_are_json_behind_the_id() {
+    let database = database();
+    let connector = with_registry(&database, "io.confluent.connect.json.JsonSchemaConverter", LONG);
+    let file = connector.file().display().to_string();
+    run(&["check", &file]).expect_code(0);
+    run(&["run", "--once", &file]).expect_code(0);
+    let (kind, schema) = registered(&format!("{}-value", connector.topic("t")));
+    assert_eq!(kind, "JSON");
+    assert!(schema.contains(r#""at":{"type":"integer","title":"org.apache.kafka.connect.data.Timestamp""#), "{schema}");
+    let raw = raw(&connector);
+    let value = raw[0].value.as_deref().expect("a value");
+    let payload = r#"{"id":1,"name":"é \uD83D\uDE00","at":1709208000123}"#;
+    assert_eq!((value[0], &value[5..]), (0, payload.as_bytes()));
+    assert!(consumed(&connector).starts_with(&format!("1\t{payload}\n")));
+    // What is registered is found again, and nothing new is registered.
+    let found = connector.set("value.converter.auto.register.schemas", "false");
+    run(&["check", &found.file().display().to_string()]).expect_code(0);
+    let latest = found.set("value.converter.use.latest.version", "true");
+    run(&["check", &latest.file().display().to_string()]).expect_code(0);
+    database.run("alter table t add column more int");
+    let says = "the registered schema is not that of the records";
+    run(&["check", &latest.file().display().to_string()]).expect_code(2).expect_says(&[says]);
+}
+
+#[test]
+fn protobuf_is_registered_and_consume_prints_its_json() {
+    let database = database();
+    let class = "io.confluent.connect.protobuf.ProtobufConverter";
+    let connector = with_registry(&database, class, class)
+        .set("key.converter.schema.registry.url", &Stack::get().registry)
+        .set("key.format", "record")
+        .set("value.converter.optional.for.nullables", "true");
+    let file = connector.file().display().to_string();
+    run(&["check", &file]).expect_code(0);
+    run(&["run", "--once", &file]).expect_code(0);
+    let (kind, schema) = registered(&format!("{}-value", connector.topic("t")));
+    assert_eq!(kind, "PROTOBUF");
+    assert!(schema.contains("optional string name = 2;"), "{schema}");
+    let first = "{\"id\":\"1\"}\t{\"id\":\"1\",\"name\":\"é 😀\",\"at\":\"2024-02-29T12:00:00.123Z\"}\n";
+    let second = "{\"id\":\"2\"}\t{\"id\":\"2\",\"at\":\"2024-02-29T12:00:01Z\"}\n";
+    assert_eq!(consumed(&connector), format!("{first}{second}"));
+    let latest = connector
+        .set("value.converter.auto.register.schemas", "false")
+        .set("value.converter.use.latest.version", "true");
+    run(&["check", &latest.file().display().to_string()]).expect_code(0);
+}
+
+#[test]
+fn canal_json_and_debezium_json_tell_deletes_by_flag() {
+    for (format, inserted, deleted) in [
+        ("canal-json", r#""type":"INSERT","es":1709208000123,"#, r#""type":"DELETE","es":1709208001000,"#),
+        ("debezium-json", r#"{"before":null,"after":{"id":1,"#, r#"{"before":{"id":2,"#),
+    ] {
+        let database = database();
+        database.run("alter table t add column gone boolean not null default false; update t set gone = id = 2");
+        let connector = connector(&database, format, format)
+            .set("mode", "timestamp+incrementing")
+            .set("timestamp.column.name", "at")
+            .set("key.format", "record")
+            .set("delete.mode", "soft")
+            .set("delete.column", "gone");
+        let file = connector.file().display().to_string();
+        run(&["check", &file]).expect_code(0);
+        run(&["run", "--once", &file]).expect_code(0);
+        let texts = texts(&connector);
+        assert_eq!(texts[0].0.as_deref(), Some(r#"{"id":1}"#));
+        assert!(texts[0].1.contains(inserted) && texts[1].1.contains(deleted), "{texts:?}");
+        assert!(consumed(&connector).contains(&texts[1].1));
+        let ddl = run(&["explain", "--ddl", "flink", &file]).expect_code(0).stdout;
+        assert!(ddl.contains(&format!("'format' = '{format}'")) && ddl.contains("PRIMARY KEY (`id`)"), "{ddl}");
+    }
+}
+
+#[test]
+fn explain_prints_the_definition_for_each_reader_and_refuses_what_it_cannot_read() {
+    let database = database();
+    let connector = connector(&database, JSON, LONG).set("value.converter.schemas.enable", "false");
+    let file = connector.file().display().to_string();
+    for (reader, says) in [
+        ("flink", "`at` BIGINT NOT NULL /* TO_TIMESTAMP_LTZ(..., 3) */"),
+        ("ksql", "`price` VARCHAR /* base64; DECIMAL needs decimal.format=NUMERIC */"),
+        ("postgres", "\"price\" numeric(10, 2)"),
+        ("clickhouse", "kafka_format = 'JSONEachRow'"),
+    ] {
+        let printed = run(&["explain", "--ddl", reader, &file]).expect_code(0).stdout;
+        assert!(printed.contains(says) && printed.contains("CREATE TABLE"), "{reader}: {printed}");
+    }
+    let with_schemas = connector.set("value.converter.schemas.enable", "true").file().display().to_string();
+    run(&["explain", "--ddl", "flink", &with_schemas]).expect_code(2).expect_says(&["Flink does not read json"]);
 }

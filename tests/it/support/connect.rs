@@ -40,20 +40,54 @@ pub fn streams_tables(topic: &str, rows: usize, keys: &[String]) -> Vec<String> 
     run("StreamsTables", &words, Stdio::null())
 }
 
+/// Runs `connect/RegistryFormats.java` on lines of schemas and records; its lines.
+#[track_caller]
+pub fn registry_formats(what: &str, lines: &str) -> Vec<String> {
+    fed_to("RegistryFormats", what, lines)
+}
+
 #[track_caller]
 fn fed(what: &str, lines: &str) -> Vec<String> {
+    fed_to("ConnectRecords", what, lines)
+}
+
+#[track_caller]
+fn fed_to(class: &str, what: &str, lines: &str) -> Vec<String> {
     let mut input = tempfile::tempfile().expect("a file");
     input.write_all(lines.as_bytes()).expect("write");
     input.rewind().expect("rewind");
-    let lines_out = run("ConnectRecords", &[what], Stdio::from(input));
+    let lines_out = run(class, &[what], Stdio::from(input));
     assert_eq!(lines_out.len(), lines.lines().count());
     lines_out
+}
+
+/// The libraries of JSON Schema and Protobuf that the registry came with, without those that Kafka brings too.
+fn libraries_of_the_registry() -> String {
+    const OURS: [&str; 9] = [
+        "com.google.protobuf",
+        "com.google.api.grpc",
+        "com.google.code.gson",
+        "com.google.guava",
+        "com.google.re2j",
+        "com.squareup",
+        "com.github.erosb",
+        "org.json",
+        "org.jetbrains.kotlin",
+    ];
+    let folder = address("ROWTIDE_TEST_REGISTRY_LIBS");
+    let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
+    let ours = names.filter(|name| OURS.iter().any(|group| name.starts_with(group)));
+    ours.map(|name| format!(":{folder}/{name}")).collect()
 }
 
 #[track_caller]
 fn run(class: &str, words: &[&str], input: Stdio) -> Vec<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/connect/{class}.java"));
-    let classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
+    let mut classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
+    if class == "RegistryFormats" {
+        classes.push_str(&libraries_of_the_registry());
+    }
     let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
     // The first compiler alone starts twice as fast.
     command.args(["-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-cp", &classes]).arg(source).args(words);

@@ -26,7 +26,7 @@ pub(super) fn table() -> TableDefinition {
 }
 
 /// The output of one of our converters, as the Java program prints it.
-fn written(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> String {
+pub(super) fn written(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> String {
     let pairs = settings.split(',').filter_map(|setting| setting.split_once('='));
     let settings = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let spec = ConverterSpec { definition: converter_of(CONVERTERS, class).expect("a converter"), settings };
@@ -49,10 +49,15 @@ fn written(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> S
 
 /// A line of the Java program's input.
 fn line(class: &str, settings: &str, schema: &Schema, row: &[Value<'_>]) -> String {
+    format!("{class}\t{settings}\t{}\n", line_of(schema, row))
+}
+
+/// A record with its schema as the Java programs take it.
+pub(super) fn line_of(schema: &Schema, row: &[Value<'_>]) -> String {
     let record = written(JSON, "schemas.enable=true", schema, row);
     let bytes: Vec<u8> =
         (0..record.len()).step_by(2).map(|at| u8::from_str_radix(&record[at..at + 2], 16).unwrap()).collect();
-    format!("{class}\t{settings}\t{}\n", STANDARD.encode(bytes))
+    STANDARD.encode(bytes)
 }
 
 const TYPES: usize = 13;

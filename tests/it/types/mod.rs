@@ -8,6 +8,7 @@ mod mysql;
 mod mysql_columns;
 mod postgres;
 mod postgres_columns;
+mod registry_formats;
 mod render;
 mod sqlite;
 mod transforms;
