@@ -2,13 +2,8 @@
 //! older registries the order decides about schema ids.
 
 /// `String.hashCode`.
-pub(super) fn hash(text: &str) -> i32 {
+fn hash(text: &str) -> i32 {
     text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
-}
-
-/// `Objects.hash` of parts that are hashed already; null is 0.
-pub(super) fn hash_of(parts: &[i32]) -> i32 {
-    parts.iter().fold(1, |hash, part| hash.wrapping_mul(31).wrapping_add(*part))
 }
 
 /// The places of keys in the order in which a `HashMap` that they were put into one by one gives them. (Nine keys and more

@@ -1,13 +1,9 @@
 //! JSON Schemas as Confluent's converter registers them: the text that the library everit-json-schema prints, in whose
 //! order members stand as Java's `HashMap` gives them (`tests/it/types/json_schema.rs` compares).
 
-use super::super::java_map::{hash, hash_of, order};
+use super::super::java_map::order;
 use super::super::json_text::push_string;
 use crate::model::{Field, FieldType, Schema};
-
-/// `Boolean.hashCode`.
-const TRUE: i32 = 1231;
-const FALSE: i32 = 1237;
 
 /// The schema's text. A record that is not open allows no properties beyond its own.
 pub(super) fn text(schema: &Schema, is_open: bool) -> String {
@@ -52,13 +48,9 @@ fn push_field(text: &mut String, field: &Field, index: Option<usize>) {
         text.push_str(&format!("\"connect.index\":{index},"));
     }
     text.push_str("\"oneOf\":[");
-    if form.is_before_null() {
-        form.push(text, None);
-        text.push_str(",{\"type\":\"null\"}");
-    } else {
-        text.push_str("{\"type\":\"null\"},");
-        form.push(text, None);
-    }
+    // Older releases of the library sort the two by their hash codes, that of a text by an address in memory.
+    text.push_str("{\"type\":\"null\"},");
+    form.push(text, None);
     text.push_str("]}");
 }
 
@@ -122,41 +114,6 @@ impl Form {
         }
         text.push_str(&format!("{{{}}}", members.join(",")));
     }
-
-    /// True if the library writes the type before null where it may be either: it sorts them by their hash codes. That
-    /// of a text is another in each Java process (it has the address of an object in it); null stands first then, as it
-    /// was put in.
-    fn is_before_null(&self) -> bool {
-        let null = schema_hash(0, 0);
-        match self.of {
-            "integer" | "number" => null.wrapping_sub(self.number_hash()) > 0,
-            _ => false,
-        }
-    }
-
-    /// `NumberSchema.hashCode`.
-    fn number_hash(&self) -> i32 {
-        let integer = if self.of == "integer" { TRUE } else { FALSE };
-        let entry = |name: &str, value: i32| hash(name) ^ value;
-        let text = |name: &str, value: &str| entry(name, hash(value));
-        let mut properties = self.connect.map_or(0, |connect| text("connect.type", connect));
-        if self.logical.is_some() {
-            properties = properties.wrapping_add(entry("connect.version", 1));
-        }
-        if !self.parameters.is_empty() {
-            let parameters = self.parameters.iter().map(|(name, value)| text(name, value));
-            let parameters = parameters.fold(0_i32, i32::wrapping_add);
-            properties = properties.wrapping_add(entry("connect.parameters", parameters));
-        }
-        let schema = schema_hash(self.title().map_or(0, |title| hash(&title)), properties);
-        // It demands a number; without limits, and without exclusive ones.
-        hash_of(&[schema, TRUE, 0, 0, 0, FALSE, FALSE, 0, 0, integer])
-    }
-}
-
-/// `Schema.hashCode`: title, description, id, default, nullable, read only, write only, and the other members.
-fn schema_hash(title: i32, members: i32) -> i32 {
-    hash_of(&[title, 0, 0, 0, 0, 0, 0, members])
 }
 
 #[cfg(test)]
@@ -175,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn decimals_are_numbers_with_their_parameters_and_null_stands_where_its_hash_puts_it() {
+    fn decimals_are_numbers_with_their_parameters_and_null_stands_first() {
         let decimal = |precision| FieldType::Decimal { precision, scale: 2 };
         let fields = vec![field("d", decimal(Some(10)), true), field("f", FieldType::Float32, true)];
         let record = Schema::Record(RecordSchema { name: None, fields });
@@ -184,7 +141,7 @@ mod tests {
         assert_eq!(
             text(&record, false),
             format!(
-                r#"{{"type":"object","additionalProperties":false,"properties":{{"d":{{"connect.index":0,"oneOf":[{{"type":"null"}},{d}]}},"f":{{"connect.index":1,"oneOf":[{f},{{"type":"null"}}]}}}}}}"#
+                r#"{{"type":"object","additionalProperties":false,"properties":{{"d":{{"connect.index":0,"oneOf":[{{"type":"null"}},{d}]}},"f":{{"connect.index":1,"oneOf":[{{"type":"null"}},{f}]}}}}}}"#
             )
         );
         let bare = text(&key(decimal(None), false), true);
