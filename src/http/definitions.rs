@@ -166,7 +166,7 @@ pub(super) fn of_converter(converter: &ConverterDefinition) -> Vec<Definition> {
         definition.order = index + 1;
         definition
     };
-    converter.settings.iter().filter(|key| key.family().is_none()).enumerate().map(one).collect()
+    converter.settings.iter().copied().flatten().filter(|key| key.family().is_none()).enumerate().map(one).collect()
 }
 
 fn width(kind: Kind) -> &'static str {
