@@ -46,7 +46,7 @@ fn records(count: usize) -> Vec<(Schema, Vec<Value<'static>>)> {
     let record = |number: usize| {
         let columns: Vec<_> = (0..rng.usize(1..40)).map(|at| column(at, &mut rng)).collect();
         let (fields, row): (Vec<Field>, Vec<Value<'_>>) = columns.into_iter().unzip();
-        let name = (number % 3 > 0).then(|| format!("table_{number}"));
+        let name = (!number.is_multiple_of(3)).then(|| format!("table_{number}"));
         (Schema::Record(RecordSchema { name, fields }), row)
     };
     (0..count).map(record).collect()
@@ -109,7 +109,7 @@ fn for_protobuf((schema, row): (Schema, Vec<Value<'static>>), number: usize) -> 
         (_, value) => value,
     };
     let row = record.fields.iter().zip(row).map(within);
-    let row = row.map(|value| if number % 3 == 0 { zero(value) } else { value }).collect();
+    let row = row.map(|value| if number.is_multiple_of(3) { zero(value) } else { value }).collect();
     (Schema::Record(record), row)
 }
 
