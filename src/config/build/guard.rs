@@ -4,11 +4,17 @@ use std::time::Duration;
 
 use super::selection::has_query;
 use crate::config::judge::Judge;
-use crate::config::spec::{GuardSpec, ModeName, ModeSpec, OnTimeout};
+use crate::config::spec::{GuardSpec, ModeName, OnTimeout, TableRules};
 use crate::guard::{Configured, Wanted, refusals};
 
-pub(super) fn build(judge: &mut Judge, dialect: Option<&str>, mode: Option<&ModeSpec>) -> GuardSpec {
-    let mode = mode.map(|mode| mode.mode);
+pub(super) fn build(
+    judge: &mut Judge,
+    dialect: Option<&str>,
+    mode: Option<ModeName>,
+    tables: &TableRules,
+) -> GuardSpec {
+    // Where tables have modes of their own, each is judged when it is bound.
+    let mode = mode.filter(|mode| tables.modes().all(|other| other == *mode));
     let wanted = Wanted::from_word(&judge.text("commit.guard").to_ascii_lowercase()).unwrap_or(Wanted::Auto);
     let configured = Configured {
         database: dialect,
