@@ -309,16 +309,7 @@ impl Explanation {
             line("not polled", &format!("could not be counted: {}", error.report()));
         }
         line("guard", &self.guard.to_string());
-        match &self.offset {
-            Some(stored) => line(
-                "stored offset",
-                &format!(
-                    "{} (topic {}, partition {}, offset {})",
-                    stored.offset, stored.topic, stored.partition, stored.kafka_offset
-                ),
-            ),
-            None => line("stored offset", "none; the first run reads from the beginning, or from the configured start"),
-        }
+        line("stored offset", &self.shown_offset());
         for sample in &self.samples {
             match &sample.key {
                 Some(key) => line("sample", &format!("{key}\t{}", sample.value.as_deref().unwrap_or("null"))),
@@ -326,6 +317,16 @@ impl Explanation {
             }
         }
         text
+    }
+
+    fn shown_offset(&self) -> String {
+        match &self.offset {
+            Some(stored) => format!(
+                "{} (topic {}, partition {}, offset {})",
+                stored.offset, stored.topic, stored.partition, stored.kafka_offset
+            ),
+            None => "none; the first run reads from the beginning, or from the configured start".to_owned(),
+        }
     }
 
     fn index_verdict(&self) -> String {

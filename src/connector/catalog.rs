@@ -1,7 +1,6 @@
 //! Selection of the relations that a connector polls: the database's list, through the connector's filters. Where nothing
 //! is selected, or a named table is missing, the error tells the names that may be meant.
 
-
 use regex::Regex;
 
 use super::topics;

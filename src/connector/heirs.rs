@@ -39,7 +39,8 @@ pub fn are_told_apart<T>(
             "the offset stored for `{partition}` has no schema: it is that of {other} or of {relation}, and both would go on from it"
         );
         return Err(Error::new(ErrorKind::Refused, message).advise(
-            "run once with the table alone that it belongs to (schema.pattern, or the table lists): then it has an offset of its own",
+            "`rowtide offsets list` shows the position: give it to the table that it belongs to by `rowtide offsets set --table`, with \
+             its full name; the other one is read from its beginning",
         ));
     }
     Ok(())

@@ -238,6 +238,11 @@ impl Planner {
         self.suffix.is_some()
     }
 
+    /// True if a condition of the user's is part of the statements.
+    pub fn has_filter(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// The next page: rows strictly after `after`, strictly below `upper`, in cursor order.
     pub fn page(&self, after: Option<&Position>, upper: Option<&CursorValue<'static>>, limit: usize) -> PlannedQuery {
         let mut sql = Statement::new(self);

@@ -97,14 +97,7 @@ impl Binding {
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
         let topic = spec.valid_topic(bound.topic)?;
         let BoundChain { key, value, headers, timestamp, computations, notes, .. } = bound;
-        let deletes = match &spec.deletes {
-            Some(_) if key.is_none() => {
-                return Err(Error::config("delete.mode=soft needs record keys, and these records have none")
-                    .with("table", &definition.relation)
-                    .advise("set key.mode: a tombstone is a key without a value"));
-            }
-            deletes => deletes.as_ref().map(|deletes| DeleteRule::new(deletes, &definition)).transpose()?,
-        };
+        let deletes = delete_rule(spec, &definition, key.is_some())?;
         let timestamp = match (timestamp, spec.record_time) {
             (Some(place), _) => Timestamp::At(place),
             (None, RecordTime::Column) if planner.time_kind().is_some() => Timestamp::OfRow,
@@ -205,6 +198,10 @@ impl Binding {
 
     /// The advice for a statement that fails though the columns are as they were described.
     pub fn statement_advice(&self) -> &'static str {
+        if self.planner.has_filter() {
+            return "correct the `where` of the table, if the server's message is about it: it is part of the statement that \
+                    `rowtide explain` shows";
+        }
         match (self.planner.has_suffix(), &self.definition.relation) {
             (true, _) => "correct query.suffix: it is appended to the statement that `rowtide explain` shows",
             (false, Relation::Query(_)) => {
@@ -258,7 +255,17 @@ pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -
     Ok(definition)
 }
 
-/// The columns that key and cursor are made of, as the table spells them.
+/// The rule by which rows are deleted, if there is one.
+fn delete_rule(spec: &TableSpec, definition: &TableDefinition, has_key: bool) -> Result<Option<DeleteRule>> {
+    if spec.deletes.is_some() && !has_key {
+        return Err(Error::config("delete.mode=soft needs record keys, and these records have none")
+            .with("table", &definition.relation)
+            .advise("set key.mode: a tombstone is a key without a value"));
+    }
+    spec.deletes.as_ref().map(|deletes| DeleteRule::new(deletes, definition)).transpose()
+}
+
+/// The columns that key, cursor and deletes are made of, as the table spells them.
 fn needed(spec: &TableSpec, definition: &TableDefinition) -> Vec<String> {
     let mut needed = definition.primary_key.clone();
     needed.extend(key_columns(spec, definition).unwrap_or_default().iter().cloned());

@@ -15,7 +15,11 @@ fn ids(connector: &Connector) -> Vec<i64> {
 }
 
 fn connector(database: &Postgres) -> Connector {
-    Connector::new(&database.jdbc_url()).set("mode", "incrementing").set("table.whitelist", "t").alone()
+    Connector::new(&database.jdbc_url())
+        .set("mode", "incrementing")
+        .set("incrementing.column.name", "id")
+        .set("table.whitelist", "t")
+        .alone()
 }
 
 /// A resource of Kubernetes.

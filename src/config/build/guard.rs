@@ -4,17 +4,10 @@ use std::time::Duration;
 
 use super::selection::has_query;
 use crate::config::judge::Judge;
-use crate::config::spec::{GuardSpec, ModeName, OnTimeout, TableRules};
+use crate::config::spec::{GuardSpec, ModeName, OnTimeout};
 use crate::guard::{Configured, Wanted, refusals};
 
-pub(super) fn build(
-    judge: &mut Judge,
-    dialect: Option<&str>,
-    mode: Option<ModeName>,
-    tables: &TableRules,
-) -> GuardSpec {
-    // Where tables have modes of their own, each is judged when it is bound.
-    let mode = mode.filter(|mode| tables.modes().all(|other| other == *mode));
+pub(super) fn build(judge: &mut Judge, dialect: Option<&str>, mode: Option<ModeName>) -> GuardSpec {
     let wanted = Wanted::from_word(&judge.text("commit.guard").to_ascii_lowercase()).unwrap_or(Wanted::Auto);
     let configured = Configured {
         database: dialect,

@@ -40,8 +40,10 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let transforms = transforms::build(judge);
     let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys() && !tables.make_keys();
     let deletes = records::deletes(judge, keyless);
-    let all_modes = |mode: &ModeName| tables.modes().all(|other| other == *mode);
-    let record_time = records::timestamp(judge, mode.as_ref().map(|mode| mode.mode).filter(all_modes));
+    // Where tables have modes of their own, each is judged when it is bound.
+    let is_common = |mode: &ModeName| tables.modes().all(|other| other == *mode);
+    let common_mode = mode.as_ref().map(|mode| mode.mode).filter(is_common);
+    let record_time = records::timestamp(judge, common_mode);
     let converters = converters::build(judge, keyless);
     let source_headers = records::headers(judge);
     let header_converter = converters::headers(judge);
@@ -53,7 +55,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let errors = errors::build(judge, &offsets);
     let polling = source::polling(judge, grammar);
     let dialect = source.as_ref().map(|source| source.url.dialect.as_str());
-    let guard = guard::build(judge, dialect, mode.as_ref().map(|mode| mode.mode), &tables);
+    let guard = guard::build(judge, dialect, common_mode);
     if !judge.report.is_good() {
         return None;
     }
@@ -76,11 +78,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         record_time,
         source_headers,
         header_converter,
-        schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
-            "pause-table" => SchemaChange::PauseTable,
-            "fail" => SchemaChange::Fail,
-            _ => SchemaChange::Evolve,
-        },
+        schema_change: schema_change(judge),
         memory_max: usize::try_from(judge.number("memory.max.bytes")).unwrap_or(usize::MAX),
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
         key_converter,
@@ -92,6 +90,14 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         errors,
         notes: judge.notes.clone(),
     })
+}
+
+fn schema_change(judge: &Judge) -> SchemaChange {
+    match judge.text("schema.change").to_ascii_lowercase().as_str() {
+        "pause-table" => SchemaChange::PauseTable,
+        "fail" => SchemaChange::Fail,
+        _ => SchemaChange::Evolve,
+    }
 }
 
 fn identity(judge: &Judge) -> IdentitySpec {
