@@ -43,12 +43,22 @@ pub fn run(name: &str, bytes: &[u8]) {
     }
 }
 
-/// A connector as JSON or properties, and all that is judged of it.
+/// Connectors as JSON, YAML or properties, and all that is judged of them.
 fn connector_file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let judged = Document::parse("fuzz", text).and_then(|document| config::connector(document, Default::default()));
-    if let Err(report) = judged {
-        let _ = report.to_string();
+    for origin in ["fuzz", "fuzz.yaml"] {
+        let documents = match Document::parse_all(origin, text) {
+            Ok(documents) => documents,
+            Err(report) => {
+                let _ = report.to_string();
+                continue;
+            }
+        };
+        for document in documents {
+            if let Err(report) = config::connector(document, Default::default()) {
+                let _ = report.to_string();
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{ConfigArgs, output};
 use crate::config::spec::ConnectorSpec;
 use crate::connector::inspect::CursorKnown;
-use crate::connector::{catalog, inspect, offset_tools, parts, standalone};
+use crate::connector::{catalog, heirs, inspect, offset_tools, standalone};
 use crate::dialect::dialect_of;
 use crate::error::{Error, Result};
 use crate::kafka::admin::{self, TopicRole};
@@ -65,7 +65,7 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
         for note in &spec.notes {
             let _ = output::print(&format!("note     {note}\n"));
         }
-        if parts::is_keyless(spec) {
+        if spec.is_keyless() {
             let _ = output::print(&format!("note     {UNKEYED}\n"));
         }
         if !args.offline {
@@ -127,19 +127,9 @@ async fn brokers(spec: &ConnectorSpec, args: &ConfigArgs, bindings: &[Binding], 
     let letters = spec.errors.dead_letters.iter().map(|letters| (TopicRole::Letters(letters), true));
     for (role, keyed) in records.chain(letters).chain([(TopicRole::Offsets(&spec.offsets), true)]) {
         let inspected = output::within(timeout * 2, "the brokers", admin::inspect(kafka, role, keyed, timeout)).await;
-        let twin = bindings.iter().find(|binding| topics::collide(&binding.topic, role.topic()));
-        let inspected = match twin {
-            Some(twin) => inspected.and_then(|_| Err(collision(role.topic(), &twin.topic))),
-            None => inspected,
-        };
         findings.note(&format!("topic {}", role.topic()), inspected, String::clone);
     }
     true
-}
-
-fn collision(topic: &str, other: &str) -> Error {
-    Error::config(format!("the brokers do not tell `{topic}` from `{other}`: `.` and `_` are one to them"))
-        .advise("leave one of the tables out, or give it a connector with another topic.prefix")
 }
 
 /// The tables and queries that can be polled, and their server.
@@ -162,9 +152,10 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
     let listed = output::within(args.timeout, &what, catalog::selected(spec, dialect, &mut *connection)).await;
     let listed = listed.and_then(|mut selected| selected.nothing.take().map_or(Ok(selected), Err));
     let selected = findings.note("tables", listed, |selected| format!("{} selected", selected.relations.len()));
-    let (relations, idle) = selected.map(|found| (found.relations, found.idle_patterns)).unwrap_or_default();
-    for pattern in idle {
-        let _ = output::print(&format!("note     {pattern}\n"));
+    let (relations, idle, notes) =
+        selected.map(|found| (found.relations, found.idle_patterns, found.notes)).unwrap_or_default();
+    for note in idle.into_iter().chain(notes) {
+        let _ = output::print(&format!("note     {note}\n"));
     }
     for note in spec.source.types.unplaced(&relations) {
         let _ = output::print(&format!("note     {note}\n"));
@@ -182,6 +173,11 @@ async fn database(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findin
             let columns = output::count(binding.definition.columns.len(), "column");
             format!("{columns}, mode {}, to topic {}", binding.planner.mode().as_str(), binding.topic)
         });
+        let applied = spec.for_table(&relation).applied;
+        if !applied.is_empty() {
+            let keys: Vec<String> = applied.iter().map(ToString::to_string).collect();
+            let _ = output::print(&format!("note     table {relation}: has settings by {}\n", keys.join("; ")));
+        }
         let Some((binding, plan, cursor)) = noted else { continue };
         for DriverChoice { column, text } in &binding.by_driver {
             let _ = output::print(&format!("note     table {relation}, column {column}: {text}\n"));
@@ -231,6 +227,11 @@ async fn offsets(
     };
     if let Some(server) = server {
         findings.note("server", inspect::server(spec, Some(server), stored.server.as_ref()), String::clone);
+    }
+    let relations: Vec<Relation> = bindings.iter().map(|binding| binding.definition.relation.clone()).collect();
+    let by_partition = stored.offsets.iter().map(|(partition, offset)| (partition.clone(), offset)).collect();
+    if let Err(error) = heirs::are_told_apart(spec, &relations, &by_partition) {
+        findings.note::<()>("stored offsets", Err(error), |()| String::new());
     }
     if !stored.offsets.is_empty() {
         return;

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::{ConfigArgs, check, ddl, output};
-use crate::config::spec::{ConnectorSpec, KeyMode, Selection};
+use crate::config::spec::{ConnectorSpec, KeyColumns, Selection};
 use crate::connector::inspect::CursorKnown;
 use crate::connector::{catalog, inspect, offset_tools};
 use crate::convert::SchemaPreview;
@@ -42,6 +42,8 @@ pub(super) struct ExplainArgs {
 /// The facts shown of one table.
 struct Explanation {
     table: String,
+    /// The settings it has by a pattern.
+    settings: Vec<String>,
     mode: &'static str,
     sql: String,
     binds: Vec<String>,
@@ -52,6 +54,8 @@ struct Explanation {
     unique_by: Option<Vec<String>>,
     topic: String,
     key: Option<SchemaPreview>,
+    /// The configuration gives it a key.
+    wants_key: bool,
     value: SchemaPreview,
     cursor: CursorKnown,
     guard: Choice,
@@ -126,7 +130,11 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let dialect = dialect_of(&spec.source)?;
     let what = format!("database {}", spec.source.url);
     let mut connection = output::within(timeout, &what, dialect.connect(&spec.source)).await?;
-    let relations = output::within(timeout, &what, catalog::relations(spec, dialect, &mut *connection)).await?;
+    let selected = output::within(timeout, &what, catalog::selected(spec, dialect, &mut *connection)).await?;
+    let catalog::Selected { relations, nothing, notes, .. } = selected;
+    if let Some(nothing) = nothing {
+        return Err(nothing);
+    }
     output::reach(&spec.kafka, timeout).await?;
     let stored = output::within(timeout, "the offsets topic", offset_tools::load(spec)).await?;
     if !args.json {
@@ -135,6 +143,9 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
         let found = output::within(timeout, &what, found).await?;
         let server = inspect::server(spec, found.as_ref(), stored.server.as_ref());
         output::print(&format!("server {}\n", server.unwrap_or_else(|error| error.report())))?;
+        for note in &notes {
+            output::print(&format!("note {note}\n"))?;
+        }
     }
     let mut tables = Vec::new();
     let mut code = 0;
@@ -142,7 +153,7 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
         let explained = explain_table(spec, dialect, &mut *connection, &relation, &stored.offsets, args.sample);
         match output::within(timeout, &what, explained).await {
             Ok(explanation) if args.json => tables.push(explanation.json()),
-            Ok(explanation) => output::print(&explanation.text(spec))?,
+            Ok(explanation) => output::print(&explanation.text())?,
             Err(error) => {
                 code = code.max(error.kind().exit_code());
                 if args.json {
@@ -163,7 +174,7 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let server = json!({"identity": connection.identity(), "remembered": remembered});
     connection.close().await;
     let source = spec.source.url.to_string();
-    Ok((json!({"connector": spec.name, "source": source, "server": server, "tables": tables}), code))
+    Ok((json!({"connector": spec.name, "source": source, "server": server, "notes": notes, "tables": tables}), code))
 }
 
 async fn explain_table(
@@ -174,11 +185,12 @@ async fn explain_table(
     stored: &BTreeMap<SourcePartition, StoredOffset>,
     sample: usize,
 ) -> Result<Explanation> {
+    let table = spec.for_table(relation);
     let binding = inspect::binding(spec, dialect, connection, relation).await?;
     let cursor = inspect::cursor(spec, connection, &binding).await?;
     let zone = &spec.source.types.all.zone;
     let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
-    let offset = stored_for(&spec.for_table(relation), &by_partition).map(|(_, stored)| stored.clone());
+    let offset = stored_for(&table, &by_partition).map(|(_, stored)| stored.clone());
     let position = match &offset {
         Some(stored) => binding.planner.position_of(&stored.offset, zone)?,
         None => None,
@@ -193,6 +205,7 @@ async fn explain_table(
     };
     Ok(Explanation {
         table: relation.to_string(),
+        settings: table.applied.iter().map(ToString::to_string).collect(),
         mode: binding.planner.mode().as_str(),
         binds: query.binds.iter().map(|bind| literal(&bind.value)).collect(),
         sql: shown_sql(spec, &query),
@@ -204,13 +217,14 @@ async fn explain_table(
         key,
         value,
         cursor,
-        guard: choose_method(&spec.for_table(relation), connection, &binding).await?.choice,
+        guard: choose_method(&table, connection, &binding).await?.choice,
         offset,
         transforms: binding.notes.clone(),
         skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
         deletes: binding.deletes(),
         by_driver: binding.by_driver,
         samples,
+        wants_key: table.key.columns != KeyColumns::None,
     })
 }
 
@@ -273,11 +287,14 @@ fn parsed(text: &str) -> Json {
 }
 
 impl Explanation {
-    fn text(&self, spec: &ConnectorSpec) -> String {
+    fn text(&self) -> String {
         let mut text = format!("\n{}\n", self.table);
         let mut line = |name: &str, value: &str| {
             let _ = writeln!(text, "  {name:<14}{}", value.replace('\n', "\n                "));
         };
+        if !self.settings.is_empty() {
+            line("settings", &self.settings.join("\n"));
+        }
         line("mode", self.mode);
         line("sql", &self.sql);
         if !self.binds.is_empty() {
@@ -298,7 +315,7 @@ impl Explanation {
                 line("key subject", key.subject.as_deref().unwrap_or("none"));
                 line("key schema", key.schema.as_deref().unwrap_or("none"));
             }
-            None if matches!(spec.key.mode, KeyMode::None) => line("key", check::UNKEYED),
+            None if !self.wants_key => line("key", check::UNKEYED),
             None => line("key", "none"),
         }
         line("value subject", self.value.subject.as_deref().unwrap_or("none"));
@@ -319,16 +336,7 @@ impl Explanation {
             line("not polled", &format!("could not be counted: {}", error.report()));
         }
         line("guard", &self.guard.to_string());
-        match &self.offset {
-            Some(stored) => line(
-                "stored offset",
-                &format!(
-                    "{} (topic {}, partition {}, offset {})",
-                    stored.offset, stored.topic, stored.partition, stored.kafka_offset
-                ),
-            ),
-            None => line("stored offset", "none; the first run reads from the beginning, or from the configured start"),
-        }
+        line("stored offset", &self.shown_offset());
         for sample in &self.samples {
             match &sample.key {
                 Some(key) => line("sample", &format!("{key}\t{}", sample.value.as_deref().unwrap_or("null"))),
@@ -336,6 +344,16 @@ impl Explanation {
             }
         }
         text
+    }
+
+    fn shown_offset(&self) -> String {
+        match &self.offset {
+            Some(stored) => format!(
+                "{} (topic {}, partition {}, offset {})",
+                stored.offset, stored.topic, stored.partition, stored.kafka_offset
+            ),
+            None => "none; the first run reads from the beginning, or from the configured start".to_owned(),
+        }
     }
 
     fn index_verdict(&self) -> String {
@@ -356,6 +374,7 @@ impl Explanation {
         let preview = |preview: &SchemaPreview| json!({"subject": preview.subject, "schema": preview.schema.as_deref().map(parsed)});
         json!({
             "table": self.table,
+            "settings": self.settings,
             "mode": self.mode,
             "sql": self.sql,
             "bound": self.binds,

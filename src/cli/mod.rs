@@ -82,7 +82,7 @@ enum Command {
 /// The sources of a configuration.
 #[derive(Debug, Clone, Args)]
 struct ConfigArgs {
-    /// Worker configuration (.properties or JSON); CONNECT_* variables go over it.
+    /// Worker configuration (.properties, JSON or YAML); CONNECT_* variables go over it.
     #[arg(long, value_name = "FILE")]
     worker: Option<PathBuf>,
     /// A worker setting, over file and environment.

@@ -169,6 +169,11 @@ impl From<Error> for Stop {
 
 fn one(connector: &str, config: &ConfigArgs) -> Result<ConnectorSpec, Stop> {
     let mut specs = output::load(&[connector.to_owned()], config).map_err(Stop::Said)?;
+    if specs.len() > 1 {
+        let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        let message = format!("the file holds {} connectors: {}", specs.len(), names.join(", "));
+        return Err(Error::config(message).advise("give a file with the one that is meant").into());
+    }
     specs.pop().ok_or(Stop::Said(2))
 }
 
@@ -253,14 +258,15 @@ async fn set(
         return Err(Error::config("nothing to set").advise("give --timestamp, --incrementing, or both").into());
     }
     let spec = one(&target.connector, &target.config)?;
-    fits_mode(&spec, timestamp.is_some(), incrementing.is_some())?;
     let stored = load(&spec, &target.config).await?;
     let partition = match chosen(&stored, target.table.as_deref())? {
         Some(partition) => partition,
         None => future(&spec, target.table.as_deref(), &target.config).await?,
     };
+    let mode = spec.mode_of_partition(&partition);
+    fits_mode(mode, timestamp.is_some(), incrementing.is_some())?;
     let before = stored.offsets.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
-    if incrementing.is_some() && has_text_id(spec.mode.mode, &before) {
+    if incrementing.is_some() && has_text_id(mode, &before) {
         let message = "the ids of this table are no numbers, so --incrementing cannot name one";
         return Err(Error::config(message).advise("`rowtide offsets reset` reads the table from the beginning").into());
     }
@@ -278,7 +284,7 @@ async fn set(
         has_nanos: true,
         ..SourceOffset::default()
     };
-    if after.timestamp.is_none() && !matches!(spec.mode.mode, ModeName::Incrementing) {
+    if after.timestamp.is_none() && mode != ModeName::Incrementing {
         let message = "the position is a timestamp first, and none is stored: an id alone would read everything";
         return Err(Error::config(message).advise("give --timestamp too").into());
     }
@@ -296,8 +302,8 @@ fn has_text_id(mode: ModeName, offset: &SourceOffset) -> bool {
 }
 
 /// An offset the mode never looks at would be a trap.
-fn fits_mode(spec: &ConnectorSpec, timestamp: bool, incrementing: bool) -> Result<()> {
-    let (reads_timestamp, reads_incrementing) = match spec.mode.mode {
+fn fits_mode(mode: ModeName, timestamp: bool, incrementing: bool) -> Result<()> {
+    let (reads_timestamp, reads_incrementing) = match mode {
         ModeName::Bulk => return Err(Error::config("mode=bulk has no offsets").advise("each pass reads everything")),
         ModeName::Incrementing => (false, true),
         ModeName::Timestamp => (true, false),

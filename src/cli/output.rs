@@ -100,20 +100,26 @@ fn for_each(
     let environment = config::process_environment();
     let mut is_good = true;
     for file in connectors {
-        let read = config::read_both(file, args.worker.as_deref()).and_then(|(document, worker)| {
-            let (environment, sets) = (environment.clone(), args.set.clone());
-            let around = Surroundings { worker, environment, sets, strict: args.strict };
-            let loaded = config::connector(document.clone(), around.clone())?;
-            Ok((document, loaded, around))
-        });
-        match read {
-            Ok((document, loaded, around)) => {
-                say_warnings(&loaded.report);
-                take(document, loaded.spec, around);
-            }
+        let (documents, worker) = match config::read_both(file, args.worker.as_deref()) {
+            Ok(read) => read,
             Err(report) => {
                 say_report(&report);
                 is_good = false;
+                continue;
+            }
+        };
+        for document in documents {
+            let (worker, environment, sets) = (worker.clone(), environment.clone(), args.set.clone());
+            let around = Surroundings { worker, environment, sets, strict: args.strict };
+            match config::connector(document.clone(), around.clone()) {
+                Ok(loaded) => {
+                    say_warnings(&loaded.report);
+                    take(document, loaded.spec, around);
+                }
+                Err(report) => {
+                    say_report(&report);
+                    is_good = false;
+                }
             }
         }
     }

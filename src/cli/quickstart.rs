@@ -103,7 +103,7 @@ async fn run_connector(spec: ConnectorSpec, stop: CancellationToken, ended: Canc
         once: false,
         timeout: PATIENCE,
         accept_server: false,
-        board: StatusBoard::new(spec.name.clone(), allowance(spec.polling.interval)),
+        board: StatusBoard::new(spec.name.clone(), allowance(spec.longest_interval())),
         metrics: Metrics::new().connector(&spec.name),
         memory: MemoryBudget::default(),
         sessions: Sessions::default(),

@@ -13,8 +13,8 @@ const INTRODUCTION: &str = "# Configuration
 <!-- made by `rowtide docs config`; do not edit -->
 
 Keys are those of Kafka Connect and of its JDBC source connectors, under the same names and with the same
-meaning. Files are JSON (`{\"name\": ..., \"config\": {...}}` or a flat map) or Java `.properties`. A worker's
-settings come from `--worker FILE`, then from `CONNECT_*` of the environment, then from `--set key=value`,
+meaning. Files are JSON, YAML or Java `.properties`: a flat map, `{\"name\": ..., \"config\": {...}}`, an answer of Connect's REST
+interface, a list of these, or `KafkaConnector` resources of Kubernetes. A worker's settings come from `--worker FILE`, then from `CONNECT_*` of the environment, then from `--set key=value`,
 and may stand in the connector's file too. Values may contain `${env:NAME}`, `${file:/path:key}` and
 `${dir:/path:name}`.
 ";

@@ -1,11 +1,13 @@
-//! One configuration text taken apart: `{"name":…, "config":{…}}`, a flat JSON map, or `.properties`,
-//! told apart by the first character. Gives each key with its text and line; knows no key by name but the
-//! two of the wrapping, and resolves nothing.
+//! One configuration text taken apart: JSON, YAML or `.properties`, told apart by how it begins, in any of the shapes people
+//! have ([`shapes`]). Gives each key with its text and line; knows no key by name but those of the shapes, and resolves
+//! nothing.
 
-use std::collections::BTreeMap;
+mod json;
+mod node;
+mod shapes;
+mod yaml;
 
-use serde_json::Value;
-
+use self::node::{Malformed, Map, Member, Node};
 pub use super::entry::{Entries, Entry, Place};
 use super::properties;
 use super::report::{Problem, Report};
@@ -24,22 +26,52 @@ pub struct Document {
 }
 
 impl Document {
-    /// Takes a text apart.
+    /// Takes a text apart that holds one connector, or the settings of a worker.
     ///
     /// # Errors
-    /// A report with line and column if the text is neither JSON nor `.properties`.
+    /// A report with line and column if the text is in no syntax, or it holds several.
     pub fn parse(origin: &str, text: &str) -> Result<Self, Report> {
-        let mut document = Self { origin: origin.to_owned(), ..Self::default() };
-        let body = text.trim_start_matches('\u{feff}');
-        if body.trim_start().starts_with(['{', '[']) {
-            document.read_json(body)?;
-        } else if let Some(line) = yaml(origin, body) {
-            let place = Place { origin: origin.to_owned(), line: Some(line) };
-            return Err(Report::of_one(origin, Problem::new("", YAML).at(&place)));
-        } else {
-            document.read_properties(body)?;
+        let mut documents = Self::parse_all(origin, text)?;
+        match (documents.pop(), documents.len()) {
+            (Some(document), 0) => Ok(document),
+            (None, _) => Ok(Self { origin: origin.to_owned(), ..Self::default() }),
+            (Some(_), more) => {
+                let message = format!("holds {} connectors, where one is meant", more + 1);
+                Err(Report::of_one(origin, Problem::new("", message)))
+            }
         }
-        Ok(document)
+    }
+
+    /// Takes a text apart: as many connectors as it holds.
+    ///
+    /// # Errors
+    /// A report with line and column if the text is in no syntax.
+    pub fn parse_all(origin: &str, text: &str) -> Result<Vec<Self>, Report> {
+        let body = text.trim_start_matches('\u{feff}');
+        let malformed = |what: &str, wrong: Malformed| {
+            let Malformed { message, line, column } = wrong;
+            let place = Place { origin: origin.to_owned(), line: Some(line) };
+            let message = format!("not valid {what}: {message} at line {line}, column {column}");
+            Report::of_one(origin, Problem::new("", message).at(&place))
+        };
+        let opening = body.trim_start();
+        if opening.starts_with(['{', '[']) || opening.starts_with("//") || opening.starts_with("/*") {
+            let item = json::parse(body).map_err(|wrong| malformed("JSON", wrong))?;
+            return shapes::connectors(origin, &[item]);
+        }
+        if yaml::is_yaml(origin, body) {
+            let items = yaml::parse(body).map_err(|wrong| malformed("YAML", wrong))?;
+            return shapes::connectors(origin, &items);
+        }
+        let mut document = Self { origin: origin.to_owned(), ..Self::default() };
+        let pairs = properties::parse(body).map_err(|error| {
+            let properties::Malformed { message, line, column } = error;
+            malformed(".properties", Malformed { message: message.to_owned(), line, column })
+        })?;
+        for pair in pairs {
+            document.put(pair.key, pair.value, Some(pair.line));
+        }
+        Ok(vec![document])
     }
 
     /// The document of a map that has been taken apart already (a request of REST).
@@ -51,6 +83,15 @@ impl Document {
         document
     }
 
+    /// Its name, as far as it is known before anything is judged.
+    pub fn name(&self) -> Option<&str> {
+        self.entries.get("name").map(|entry| entry.raw.trim())
+    }
+
+    fn place(&self, line: usize) -> Place {
+        Place { origin: self.origin.clone(), line: Some(line) }
+    }
+
     fn put(&mut self, key: String, value: String, line: Option<usize>) {
         let place = Place { origin: self.origin.clone(), line };
         let entry = Entry::new(value, place.clone());
@@ -60,176 +101,39 @@ impl Document {
         }
     }
 
-    fn malformed(&self, what: &str, message: &str, line: usize, column: usize) -> Report {
-        let place = Place { origin: self.origin.clone(), line: Some(line) };
-        let problem = Problem::new("", format!("not valid {what}: {message} at line {line}, column {column}"));
-        Report::of_one(&self.origin, problem.at(&place))
-    }
-
-    fn read_properties(&mut self, text: &str) -> Result<(), Report> {
-        let pairs = properties::parse(text)
-            .map_err(|error| self.malformed(".properties", error.message, error.line, error.column))?;
-        for pair in pairs {
-            self.put(pair.key, pair.value, Some(pair.line));
-        }
-        Ok(())
-    }
-
-    fn read_json(&mut self, text: &str) -> Result<(), Report> {
-        let value: Value = serde_json::from_str(text).map_err(|error| {
-            let message = error.to_string();
-            let reason = message.rsplit_once(" at line ").map_or(message.as_str(), |(reason, _)| reason);
-            self.malformed("JSON", reason, error.line(), error.column())
-        })?;
-        let Value::Object(mut map) = value else {
-            return Err(self.malformed("configuration", "a JSON object is needed, not an array", 1, 1));
-        };
-        let positions = key_positions(text);
-        let config = match map.get("config") {
-            Some(Value::Object(_)) => map.remove("config"),
-            _ => None,
-        };
-        let Some(Value::Object(config)) = config else {
-            self.read_object(map, &positions, 1, None);
-            return Ok(());
-        };
-        self.warn_of_twins(&positions, 2);
-        let outer_name = map.get("name").and_then(Value::as_str).map(str::to_owned);
-        for key in map.keys().filter(|key| *key != "name") {
-            let message = "stands beside `config`, where only `name` counts";
-            self.warnings.push(Problem::new(key, message).at(&self.place_of(key, &positions, 1)));
-        }
-        map.retain(|key, _| key == "name");
-        self.read_object(map, &positions, 1, None);
-        self.read_object(config, &positions, 2, outer_name.as_deref());
-        Ok(())
-    }
-
-    fn place_of(&self, key: &str, positions: &[Position], depth: usize) -> Place {
-        let line = positions.iter().rev().find(|at| at.depth == depth && at.key == key).map(|at| at.line);
-        Place { origin: self.origin.clone(), line }
-    }
-
-    /// JSON takes the last of two equal keys without a word.
-    fn warn_of_twins(&mut self, positions: &[Position], depth: usize) {
-        let mut seen = BTreeMap::new();
-        for at in positions.iter().filter(|at| at.depth == depth) {
-            if let Some(former) = seen.insert(at.key.as_str(), at.line) {
-                let place = Place { origin: self.origin.clone(), line: Some(at.line) };
-                let message = format!("stands twice; the last one counts, not the one of line {former}");
-                self.warnings.push(Problem::new(&at.key, message).at(&place));
-            }
-        }
-    }
-
-    fn read_object(
-        &mut self,
-        map: serde_json::Map<String, Value>,
-        positions: &[Position],
-        depth: usize,
-        outer_name: Option<&str>,
-    ) {
-        if depth == 1 && map.len() > 1 {
-            self.warn_of_twins(positions, depth);
-        }
-        for (key, value) in map {
-            let place = self.place_of(&key, positions, depth);
-            let text = match value {
-                Value::Null => continue,
-                Value::String(text) => text,
-                Value::Number(number) => number.to_string(),
-                Value::Bool(value) => value.to_string(),
-                Value::Array(_) | Value::Object(_) => {
-                    let message = "must be text, a number, true or false; lists are text with commas";
-                    let kind = if matches!(value, Value::Array(_)) { "an array" } else { "an object" };
-                    self.problems.push(Problem::new(&key, message).found(kind).at(&place));
+    /// Takes the settings of a map.
+    fn read(&mut self, map: &Map) {
+        for Member { key, line, node } in &map.0 {
+            let kind = match node {
+                Node::Null => continue,
+                Node::Scalar(text) => {
+                    self.put(key.clone(), text.clone(), Some(*line));
                     continue;
                 }
+                Node::List(_) => "an array",
+                Node::Map(_) => "an object",
             };
-            if key == "name" && outer_name.is_some_and(|name| name != text) {
-                let message = "differs from the `name` beside `config`";
-                self.problems.push(Problem::new("name", message).found(&text).at(&place));
-            }
-            self.entries.insert(key, Entry::new(text, place));
+            let message = "must be text, a number, true or false; lists are text with commas";
+            self.problems.push(Problem::new(key, message).found(kind).at(&self.place(*line)));
         }
     }
-}
 
-const YAML: &str = "this is YAML; a configuration is JSON or .properties: write the keys of `config` (of a KafkaConnector \
-     resource: those of `spec.config`, `spec.class` as connector.class, `metadata.name` as name) as JSON, or one a line as \
-     key=value";
-
-/// The line that shows that a text is YAML: as `.properties` it would be a lot of odd keys.
-fn yaml(origin: &str, text: &str) -> Option<usize> {
-    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with(['#', '!']);
-    let lines: Vec<(usize, &str)> =
-        text.lines().enumerate().map(|(at, line)| (at + 1, line)).filter(|(_, line)| !is_blank(line)).collect();
-    let (first, opening) = *lines.first()?;
-    let named = [".yaml", ".yml"].iter().any(|ending| origin.to_lowercase().ends_with(ending));
-    if opening.trim_end() == "---" || opening.starts_with("apiVersion:") {
-        return Some(first);
-    }
-    // A key without a value, and what belongs to it further in.
-    let nested = lines.windows(2).find(|pair| {
-        let [(_, outer), (_, inner)] = pair else { return false };
-        let indent = |line: &str| line.len() - line.trim_start().len();
-        outer.trim_end().ends_with(':')
-            && !outer.contains('=')
-            && indent(inner) > indent(outer)
-            && (inner.contains(": ") || inner.trim_end().ends_with(':') || inner.trim_start().starts_with("- "))
-    });
-    if let Some(pair) = nested {
-        return Some(pair[0].0);
-    }
-    let is_quoted =
-        |text: &str| text.len() > 1 && ['"', '\''].iter().any(|q| text.starts_with(*q) && text.ends_with(*q));
-    let flat = lines.iter().all(|(_, line)| yaml_value(line).is_some());
-    let quoted = lines.iter().find(|(_, line)| yaml_value(line).is_some_and(is_quoted));
-    match quoted {
-        Some((line, _)) if flat => Some(*line),
-        _ => (named && flat).then_some(first),
-    }
-}
-
-/// The value of a line `key: value`.
-fn yaml_value(line: &str) -> Option<&str> {
-    line.split_once(": ").filter(|(key, _)| !key.contains(['=', ' '])).map(|(_, value)| value.trim())
-}
-
-/// A key of a JSON text: how deep, and on which line.
-struct Position {
-    depth: usize,
-    key: String,
-    line: usize,
-}
-
-/// The keys of a valid JSON text with their lines, which serde_json does not tell.
-fn key_positions(text: &str) -> Vec<Position> {
-    let mut positions = Vec::new();
-    let bytes = text.as_bytes();
-    let (mut at, mut line, mut depth) = (0, 1, 0);
-    while at < bytes.len() {
-        match bytes[at] {
-            b'\n' => line += 1,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            b'"' => {
-                let start = at;
-                at += 1;
-                while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
-                }
-                let end = (at + 1).min(bytes.len());
-                let is_key = text[end..].trim_start().starts_with(':');
-                if let (true, Ok(key)) = (is_key, serde_json::from_str(&text[start..end])) {
-                    positions.push(Position { depth, key, line });
-                }
+    /// Takes the settings of a map inside of what has been read: what stands outside, too, has to be the same.
+    fn read_within(&mut self, map: Option<&Map>, outside: &str) {
+        let Some(map) = map else { return };
+        let mut own = Self { origin: self.origin.clone(), ..Self::default() };
+        own.read(map);
+        for (key, entry) in &self.entries {
+            let Some(other) = own.entries.get(key) else { continue };
+            if other.raw != entry.raw {
+                let message = format!("differs from the one {outside}");
+                self.problems.push(Problem::new(key, message).found(&other.raw).at(&other.place));
             }
-            _ => {}
         }
-        at += 1;
+        self.problems.append(&mut own.problems);
+        self.warnings.append(&mut own.warnings);
+        self.entries.append(&mut own.entries);
     }
-    positions
 }
 
 #[cfg(test)]
@@ -262,7 +166,6 @@ mod tests {
                 "a=1\nb=\\u00",
                 "not valid .properties: `\\u` must be followed by four hexadecimal digits at line 2, column 3",
             ),
-            ("[1]", "a JSON object is needed"),
         ] {
             let report = Document::parse("f.json", text).unwrap_err().to_string();
             assert!(report.contains(expected) && report.contains("f.json"), "{report}");
@@ -270,25 +173,76 @@ mod tests {
     }
 
     #[test]
-    fn yaml_is_called_yaml_once_and_properties_with_colons_are_not() {
-        let strimzi = "# orders\napiVersion: kafka.strimzi.io/v1\nkind: KafkaConnector\nmetadata:\n  name: orders\nspec:\n  \
-            config:\n    mode: bulk\n";
-        for (file, text, line) in [
-            ("c", strimzi, 2),
-            ("c", "---\nname: orders\n", 1),
-            ("c", "name: orders\nconfig:\n  mode: bulk\n", 2),
-            ("c", "name: orders\nconnector.class: \"JdbcSource\"\nmode: bulk\n", 2),
-            ("orders.YML", "name: orders\nmode: bulk\n", 1),
+    fn every_shape_that_people_have_gives_the_same_connector() {
+        let flat = "{\"name\": \"n\", \"tasks.max\": 1, \"connector.class\": \"C\", \"a\": true}";
+        let config = "{\"tasks.max\": \"1\", \"connector.class\": \"C\", \"a\": \"true\"}";
+        let answer =
+            format!("{{\"name\": \"n\", \"config\": {config}, \"tasks\": [{{\"task\": 0}}], \"type\": \"source\"}}");
+        let yaml = "name: n\ntasks.max: 1\nconnector.class: C\na: true\n";
+        let strimzi = "# orders\napiVersion: kafka.strimzi.io/v1\nkind: KafkaConnector\nmetadata:\n  name: n\n  labels: {strimzi.io/cluster: c}\n\
+                       spec:\n  class: C\n  tasksMax: 1\n  config:\n    a: true\n";
+        for (origin, text) in [
+            ("c.json", flat.to_owned()),
+            ("c.json", format!("\u{feff}{}", flat.replace(", ", ",\r\n"))),
+            ("c.json", answer.clone()),
+            ("c.json", format!("[{answer}]")),
+            ("c.json", format!("{{\"n\": {{\"info\": {answer}, \"status\": {{}}}}}}")),
+            ("c.properties", "\u{feff}name=n\r\ntasks.max=1\r\nconnector.class=C\r\na=true\r\n".to_owned()),
+            ("c.yaml", yaml.to_owned()),
+            ("c", format!("---\n{yaml}")),
+            ("c.yml", format!("\u{feff}{}", yaml.replace('\n', "\r\n"))),
+            ("c", "name: n\nconfig:\n  tasks.max: \"1\"\n  connector.class: 'C'\n  a: true\n".to_owned()),
+            ("c", strimzi.to_owned()),
+            ("c", format!("apiVersion: v1\nkind: List\nitems:\n- {}", strimzi[9..].replace('\n', "\n  "))),
         ] {
-            let report = Document::parse(file, text).unwrap_err();
-            assert_eq!(report.problems.len(), 1, "{report}");
-            assert!(report.to_string().contains("this is YAML"), "{report}");
-            assert_eq!(report.problems[0].line, Some(line), "{text}");
+            let document = Document::parse(origin, &text).unwrap_or_else(|report| panic!("{text}: {report}"));
+            let found: Vec<_> = texts(&document).into_iter().map(|(key, text, _)| (key, text)).collect();
+            assert_eq!(found, [("a", "true"), ("connector.class", "C"), ("name", "n"), ("tasks.max", "1")], "{text}");
+            assert!(document.problems.is_empty() && document.warnings.is_empty(), "{text}: {:?}", document.warnings);
+            assert_eq!(document.name(), Some("n"));
         }
-        for text in ["name: orders\nmode: bulk\n", "name=orders\nquery=select 'a: b'\n", "a:\nb: c\n", "a=x:\n  b=c\n"]
-        {
-            assert!(Document::parse("c.properties", text).is_ok(), "{text}");
+    }
+
+    #[test]
+    fn a_file_may_hold_several_connectors_each_with_its_lines() {
+        let list = "[{\"name\": \"a\"},\n {\"name\": \"b\", \"config\": {\n  \"x\": 1}}]";
+        let several = "kind: KafkaConnector\napiVersion: k/v1\nmetadata: {name: a}\nspec: {pause: true}\n---\nkind: Secret\n\
+                       apiVersion: v1\n---\nkind: KafkaConnector\napiVersion: k/v1\nmetadata:\n  name: b\nspec:\n  config: {x: 1}\n";
+        for (text, line) in [(list, 3), (several, 14)] {
+            let documents = Document::parse_all("f", text).unwrap();
+            let names: Vec<_> = documents.iter().filter_map(Document::name).collect();
+            assert_eq!(names, ["a", "b"]);
+            assert_eq!(documents[1].entries["x"].place.line, Some(line));
+            let one = Document::parse("f", text).unwrap_err().to_string();
+            assert!(one.contains("holds 2 connectors, where one is meant"), "{one}");
         }
+        let warnings = &Document::parse_all("f", several).unwrap()[0].warnings;
+        let warned: Vec<_> = warnings.iter().map(|warning| (warning.key.as_str(), warning.line)).collect();
+        assert_eq!(warned, [("spec.pause", Some(4)), ("kind", Some(6))]);
+    }
+
+    #[test]
+    fn what_holds_no_connector_is_said_with_its_line() {
+        for (text, says) in [
+            ("kind: KafkaConnect\napiVersion: kafka.strimzi.io/v1\n", "holds no KafkaConnector, but a KafkaConnect"),
+            ("---\njust text\n", "a connector is a map of its settings"),
+            ("[1]", "a connector is a map of its settings"),
+            ("---\nname: n\n  mode: bulk\n", "not valid YAML"),
+            (
+                "{\n  // name\n  \"name\": \"n\"\n}",
+                "JSON has no comments, and one begins here (`//`); take it out, or write YAML or \
+              .properties at line 2, column 3",
+            ),
+        ] {
+            let report = Document::parse("f", text).unwrap_err();
+            assert!(report.to_string().contains(says) && report.problems[0].line.is_some(), "{report}");
+        }
+        let twice = Document::parse("f", "---\nname: n\nmode: bulk\nmode: timestamp\nconfig: {name: m}\n").unwrap();
+        let problems: Vec<_> = twice.problems.iter().map(|problem| problem.to_string()).collect();
+        assert!(
+            problems[0].contains("name: differs from the one beside `config`") && problems[0].contains("f:5"),
+            "{problems:?}"
+        );
     }
 
     #[test]

@@ -163,6 +163,12 @@ fn definition_of(entries: &Entries, key: &str) -> Option<&'static KeyDefinition>
 
 fn judge_entry(entries: &Entries, (key, entry): (&str, &Entry), is_worker: bool, strict: bool, report: &mut Report) {
     let Some(definition) = definition_of(entries, key) else {
+        if let Some(meant) = keys::misnamed_table_setting(key) {
+            let known = keys::settings_of_tables().join(", ");
+            let problem = Problem::new(key, format!("must end in a setting that a table can have: {known}"));
+            report.problems.push(problem.at(&entry.place).meant(meant));
+            return;
+        }
         let problem = Problem::new(key, "unknown key; it has no effect").at(&entry.place).meant(keys::nearest(key));
         // A variable may be meant for somebody else.
         let is_file = !entry.place.origin.starts_with("environment variable");

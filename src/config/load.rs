@@ -43,11 +43,32 @@ pub fn process_environment() -> BTreeMap<String, String> {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// Reads a configuration file; `-` is standard input.
+/// Reads a file of one connector, or of a worker; `-` is standard input.
+///
+/// # Errors
+/// A report if it cannot be read, not be taken apart, or holds several.
+pub fn read(file: &str) -> Result<Document, Report> {
+    let (origin, text) = text_of(file)?;
+    Document::parse(origin, &text)
+}
+
+/// Reads a file of connectors, one or more; `-` is standard input.
 ///
 /// # Errors
 /// A report if it cannot be read, or not be taken apart.
-pub fn read(file: &str) -> Result<Document, Report> {
+pub fn read_all(file: &str) -> Result<Vec<Document>, Report> {
+    let (origin, text) = text_of(file)?;
+    let is_empty = |document: &Document| document.entries.is_empty() && document.problems.is_empty();
+    match Document::parse_all(origin, &text)? {
+        documents if documents.iter().all(is_empty) => {
+            Err(Report::of_one(origin, Problem::new("", "the file holds no settings")))
+        }
+        documents => Ok(documents),
+    }
+}
+
+/// The name a file goes by in messages, and its text.
+fn text_of(file: &str) -> Result<(&str, String), Report> {
     let origin = if file == "-" { "standard input" } else { file };
     let mut bytes = Vec::new();
     let outcome = if file == "-" {
@@ -57,23 +78,32 @@ pub fn read(file: &str) -> Result<Document, Report> {
     };
     let failed = |message: String| Report::of_one(origin, Problem::new("", message));
     outcome.map_err(|error| failed(format!("the file cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| failed("the file is not UTF-8 text".to_owned()))?;
-    Document::parse(origin, &text)
+    let text = decoded(bytes).ok_or_else(|| failed("the file is not UTF-8 text".to_owned()))?;
+    Ok((origin, text))
 }
 
-/// Reads the connector's file (`-` is standard input) and the worker's.
+/// Text in UTF-8, or in UTF-16 as its byte order mark says, which is how some shells of Windows redirect.
+fn decoded(bytes: Vec<u8>) -> Option<String> {
+    let of_two: fn([u8; 2]) -> u16 = match bytes.get(..2) {
+        Some([0xff, 0xfe]) => u16::from_le_bytes,
+        Some([0xfe, 0xff]) => u16::from_be_bytes,
+        _ => return String::from_utf8(bytes).ok(),
+    };
+    let (units, []) = bytes[2..].as_chunks::<2>() else { return None };
+    String::from_utf16(&units.iter().map(|unit| of_two(*unit)).collect::<Vec<_>>()).ok()
+}
+
+/// Reads a file of connectors (`-` is standard input) and the worker's.
 ///
 /// # Errors
 /// All that keeps them from being read, in one report.
-pub fn read_both(connector_file: &str, worker_file: Option<&Path>) -> Result<(Document, Option<Document>), Report> {
+pub fn read_both(
+    connector_file: &str,
+    worker_file: Option<&Path>,
+) -> Result<(Vec<Document>, Option<Document>), Report> {
     let worker = worker_file.map(|file| read(&file.to_string_lossy())).transpose();
-    let connector =
-        read(connector_file).and_then(|document| match document.entries.is_empty() && document.problems.is_empty() {
-            true => Err(Report::of_one(&document.origin, Problem::new("", "the file holds no settings"))),
-            false => Ok(document),
-        });
-    match (worker, connector) {
-        (Ok(worker), Ok(document)) => Ok((document, worker)),
+    match (worker, read_all(connector_file)) {
+        (Ok(worker), Ok(documents)) => Ok((documents, worker)),
         (Err(mut report), Err(other)) => {
             report.problems.extend(other.problems);
             Err(Report { origin: other.origin, ..report })
@@ -82,7 +112,7 @@ pub fn read_both(connector_file: &str, worker_file: Option<&Path>) -> Result<(Do
     }
 }
 
-/// The whole way: reads both files, and builds.
+/// The whole way: reads both files, of one connector, and builds.
 ///
 /// # Errors
 /// All problems of all files in one report.
@@ -93,7 +123,8 @@ pub fn load(
     sets: &[(String, String)],
     strict: bool,
 ) -> Result<Loaded<ConnectorSpec>, Report> {
-    let (document, worker) = read_both(connector_file, worker_file)?;
+    let worker = worker_file.map(|file| read(&file.to_string_lossy())).transpose()?;
+    let document = read(connector_file)?;
     connector(document, Surroundings { worker, environment: environment.clone(), sets: sets.to_vec(), strict })
 }
 

@@ -25,7 +25,8 @@ pub use docs::docs_markdown;
 pub use document::Document;
 pub use hidden::masked;
 pub use load::{
-    Loaded, Surroundings, connector, host, load, load_worker, process_environment, read, read_both, rest, worker,
+    Loaded, Surroundings, connector, host, load, load_worker, process_environment, read, read_all, read_both, rest,
+    worker,
 };
 pub use report::{Problem, Report};
 

@@ -1,6 +1,7 @@
 //! The specification of one table: its selection, and the mode and columns it is polled by. Pure; the table comes as
 //! the database described it.
 
+use super::spec::rules::Overrides;
 use super::spec::{ModeName, ModeSpec, TableFilter, TableMode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Mode, Relation, TableDefinition, TableId};
@@ -21,17 +22,21 @@ impl TableFilter {
 }
 
 impl ModeSpec {
-    /// The mode of one table or query, before it is described: the first pattern that matches its dotted name counts.
-    pub fn for_table(&self, relation: &Relation) -> TableMode {
+    /// The mode of one table or query, before it is described: what a pattern says of the table, else the first mapping
+    /// that matches its dotted name.
+    pub(super) fn for_table(&self, relation: &Relation, own: &Overrides<'_>) -> TableMode {
         let dotted = relation.to_string();
         let incrementing = self.incrementing_mapping.iter().find(|(pattern, _)| pattern.is_match(&dotted));
         let timestamp = self.timestamp_mapping.iter().find(|(pattern, _)| pattern.is_match(&dotted));
-        let is_timed = matches!(self.mode, ModeName::Timestamp | ModeName::TimestampIncrementing);
+        let mode = own.mode().unwrap_or(self.mode);
+        let is_timed = matches!(mode, ModeName::Timestamp | ModeName::TimestampIncrementing);
         let timestamp = timestamp.map_or(&self.timestamp, |(_, columns)| columns);
+        let timestamp = own.timestamp().unwrap_or(timestamp);
+        let of_all = || incrementing.map(|(_, column)| column).or(self.incrementing.as_ref()).cloned();
         TableMode {
-            mode: self.mode,
-            incrementing: incrementing.map(|(_, column)| column).or(self.incrementing.as_ref()).cloned(),
-            timestamp: if is_timed { timestamp.clone() } else { Vec::new() },
+            mode,
+            incrementing: own.incrementing().cloned().unwrap_or_else(of_all),
+            timestamp: if is_timed { timestamp.to_vec() } else { Vec::new() },
             timestamp_initial: self.timestamp_initial,
             incrementing_initial: self.incrementing_initial,
             validate_non_null: self.validate_non_null,

@@ -14,21 +14,31 @@ use crate::guard::Wanted;
 use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
+mod columns;
 mod host;
 mod identity;
 mod records;
+pub(super) mod rules;
+mod schema_name;
 mod table;
 mod task;
+mod template;
+pub(super) mod topic;
 mod types;
 
 pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
+pub use columns::ColumnChoice;
 pub use host::{ClientAuth, ConfigTopicSpec, HostSpec, ListenerSpec, RestSpec};
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
 pub use records::{DeleteSpec, RecordTime, SourceHeader};
+pub use rules::{AppliedRule, ColumnPattern, TableRules};
+pub use schema_name::SchemaNaming;
 pub use table::{KeyColumns, TableKey, TableMode, TableSpec};
 pub use task::TaskSpec;
+pub use template::Template;
+pub use topic::{TopicNaming, is_one_to_brokers};
 pub use types::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
     TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
@@ -53,8 +63,12 @@ pub struct ConnectorSpec {
     pub polling: PollSpec,
     /// The late-commit guard: `commit.guard` and its settings.
     pub guard: GuardSpec,
-    /// `topic.prefix`.
-    pub topic_prefix: String,
+    /// The naming of topics.
+    pub naming: TopicNaming,
+    /// The naming of record schemas of values.
+    pub schema_naming: SchemaNaming,
+    /// The settings of single tables (`table.PATTERN.SETTING`).
+    pub tables: TableRules,
     /// The record key.
     pub key: KeySpec,
     /// `delete.mode=soft` and its settings.

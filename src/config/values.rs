@@ -83,6 +83,19 @@ pub(crate) fn is_topic_text(text: &str) -> bool {
     text.len() <= 249 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
+/// True if a text may be part of the name of a record schema; the empty text may.
+pub(crate) fn is_schema_name_text(text: &str) -> bool {
+    text.chars().all(|character| character.is_alphanumeric() || "._".contains(character))
+}
+
+/// True if a text is the namespace of record schemas; the empty text is none.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    let is_segment = |segment: &str| {
+        segment.starts_with(|first: char| first.is_alphabetic() || first == '_') && is_schema_name_text(segment)
+    };
+    text.is_empty() || text.split('.').all(is_segment)
+}
+
 /// True if a text can name a connector.
 pub(crate) fn is_connector_name(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(char::is_control)

@@ -1,10 +1,9 @@
 //! Selection of the relations that a connector polls: the database's list, through the connector's filters. Where nothing
 //! is selected, or a named table is missing, the error tells the names that may be meant.
 
-use std::collections::BTreeMap;
-
 use regex::Regex;
 
+use super::topics;
 use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
@@ -23,12 +22,15 @@ pub struct Selected {
     pub nothing: Option<Error>,
     /// Patterns that select, or exclude, no table that there is.
     pub idle_patterns: Vec<String>,
+    /// Oddities of settings of single tables, and of the topics of all.
+    pub notes: Vec<String>,
 }
 
 /// The relations that the connector polls now.
 ///
 /// # Errors
-/// `SourceSchema` if a table of `table.whitelist` does not exist, `Config` if two tables would share a topic.
+/// `SourceSchema` if a table of `table.whitelist` does not exist, `Config` if two tables would share a topic, or one would go to
+/// that of offsets or dead letters.
 pub async fn selected(
     spec: &ConnectorSpec,
     dialect: &dyn Dialect,
@@ -37,7 +39,7 @@ pub async fn selected(
     let filter = match &spec.selection {
         Selection::Query { sql, .. } => {
             let relations = vec![Relation::Query(sql.clone())];
-            return Ok(Selected { relations, nothing: None, idle_patterns: Vec::new() });
+            return Ok(Selected { relations, nothing: None, idle_patterns: Vec::new(), notes: Vec::new() });
         }
         Selection::Tables(filter) => filter,
     };
@@ -49,10 +51,14 @@ pub async fn selected(
         let elsewhere = elsewhere(&missing, filter, dialect, connection).await?;
         return Err(no_such_table(&missing, &elsewhere, filter, &listed));
     }
-    check_topics(&selected, home)?;
     let nothing = selected.is_empty().then(|| nothing_selected(filter, &listed));
     let idle_patterns = if nothing.is_none() { idle_patterns(filter, &listed) } else { Vec::new() };
-    Ok(Selected { relations: selected.into_iter().map(Relation::Table).collect(), nothing, idle_patterns })
+    let relations: Vec<Relation> = selected.into_iter().map(Relation::Table).collect();
+    let mut notes = topics::look(spec, &relations, home)?;
+    if nothing.is_none() {
+        notes.extend(spec.tables.unplaced(&relations));
+    }
+    Ok(Selected { relations, nothing, idle_patterns, notes })
 }
 
 /// The relations that the connector polls now, at least one.
@@ -73,17 +79,18 @@ pub async fn relations(
 /// # Errors
 /// `Config` if two tables would share a topic; those of the connection.
 pub(super) async fn listed(
+    spec: &ConnectorSpec,
     filter: &TableFilter,
-    url: &SourceUrl,
     dialect: &dyn Dialect,
     connection: &mut dyn SourceConnection,
 ) -> Result<(Vec<Relation>, Option<Error>)> {
     let listed = connection.list_tables(&filter.catalog).await?;
-    let home = Home::of(url);
+    let home = Home::of(&spec.source.url);
     let selected = select(filter, home, dialect, &listed);
-    check_topics(&selected, home)?;
     let nothing = selected.is_empty().then(|| nothing_selected(filter, &listed));
-    Ok((selected.into_iter().map(Relation::Table).collect(), nothing))
+    let relations: Vec<Relation> = selected.into_iter().map(Relation::Table).collect();
+    topics::look(spec, &relations, home)?;
+    Ok((relations, nothing))
 }
 
 /// The pattern as it was written: patterns stand in full-match anchors.
@@ -152,9 +159,9 @@ fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
 /// The schema in which a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's
 /// `currentSchema`.
 #[derive(Clone, Copy)]
-struct Home<'a> {
-    catalog: Option<&'a str>,
-    schema: Option<&'a str>,
+pub(super) struct Home<'a> {
+    pub(super) catalog: Option<&'a str>,
+    pub(super) schema: Option<&'a str>,
 }
 
 impl<'a> Home<'a> {
@@ -280,23 +287,6 @@ fn nearest(name: &str, listed: &[TableId]) -> Option<String> {
 /// The likeness of a table's name, with or without its schema.
 fn likeness_of(name: &str, table: &TableId) -> f64 {
     likeness(name, &table.name).max(likeness(name, &table.to_string()))
-}
-
-/// The topic is named by the bare table name, so two tables of one name would mix (`connector-config.md`, 6.4).
-fn check_topics(selected: &[TableId], home: Home<'_>) -> Result<()> {
-    let mut by_name: BTreeMap<&str, &TableId> = BTreeMap::new();
-    for table in selected {
-        if let Some(other) = by_name.insert(&table.name, table) {
-            let error = Error::config(format!("tables {other} and {table} would share one topic"));
-            return Err(match (&table.catalog, home.catalog) {
-                (Some(_), Some(database)) => error.advise(format!(
-                    "set catalog.pattern={database} to read that database only, or narrow the selection with the table lists"
-                )),
-                _ => error.advise("narrow the selection with schema.pattern, catalog.pattern or the table lists"),
-            });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

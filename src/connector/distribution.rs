@@ -52,7 +52,7 @@ async fn list(parts: &ConnectorParts, filter: &TableFilter) -> Result<(Vec<Relat
     let mut connection = parts.options.sessions.open(dialect, &spec.source).await?;
     let found = inspect::server_of(spec.identity.server, &mut *connection).await?;
     parts.server.agrees(found.as_ref())?;
-    let listed = catalog::listed(filter, &spec.source.url, dialect, &mut *connection).await?;
+    let listed = catalog::listed(spec, filter, dialect, &mut *connection).await?;
     connection.close().await;
     let (tables, nothing) = listed;
     Ok((tables, nothing.filter(|_| !is_named(filter))))
@@ -72,9 +72,11 @@ fn reassign(
     homes: &mut HashMap<Relation, usize>,
 ) {
     let mut groups: Vec<Vec<Relation>> = tasks.iter().map(|task| task.borrow().clone()).collect();
+    let known = groups.concat();
+    let new: Vec<&Relation> = current.iter().filter(|relation| !known.contains(relation)).collect();
     for (index, group) in groups.iter_mut().enumerate() {
         homes.extend(group.iter().map(|relation| (relation.clone(), index)));
-        group.retain(|relation| current.contains(relation) || (named && !replaced(relation, current)));
+        group.retain(|relation| current.contains(relation) || (named && !replaced(relation, &new)));
     }
     for relation in current {
         if groups.iter().any(|group| group.contains(relation)) {
@@ -96,13 +98,13 @@ fn reassign(
     }
 }
 
-/// True if another table of that bare name, and so of that topic, is listed: the table has moved.
-fn replaced(gone: &Relation, current: &[Relation]) -> bool {
+/// True if another table of that bare name has appeared: the table has moved.
+fn replaced(gone: &Relation, new: &[&Relation]) -> bool {
     let name = |relation: &Relation| match relation {
         Relation::Table(id) => Some(id.name.clone()),
         Relation::Query(_) => None,
     };
-    current.iter().any(|relation| name(relation) == name(gone))
+    new.iter().any(|relation| name(relation) == name(gone))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Inspection for `check` and `explain`: the same steps a running connector takes, without writing.
 
-use crate::config::spec::{ConnectorSpec, ModeName, ServerIdentity};
+use crate::config::spec::{ConnectorSpec, ServerIdentity};
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, NotPolled, PlannedQuery, Position, Relation, Server};
@@ -28,7 +28,8 @@ pub async fn binding(
         let definition = describe(&table, connection).await?;
         let values = spec.value_converter.create()?;
         let topic = table.topic()?;
-        let (definition, by_driver) = DriverChoices::default().settle(definition, &topic, &*values).await?;
+        let (definition, by_driver) =
+            DriverChoices::default().settle(definition, (&topic, table.value_schema_name()?), &*values).await?;
         let mut binding = Binding::new(&table, dialect.syntax(), definition)?;
         binding.by_driver = by_driver;
         Ok(binding)
@@ -93,7 +94,7 @@ pub async fn upper(
 pub fn server(spec: &ConnectorSpec, found: Option<&Server>, remembered: Option<&Server>) -> Result<String> {
     let Some(found) = found else { return Ok("has no identity that could be remembered".to_owned()) };
     let identity = &found.identity;
-    if spec.mode.mode == ModeName::Bulk {
+    if spec.is_bulk() {
         return Ok(format!("{identity}; mode=bulk has no offsets that would belong to it"));
     }
     if spec.identity.server == ServerIdentity::Off {

@@ -4,10 +4,12 @@
 pub mod assignment;
 pub mod catalog;
 pub mod distribution;
+pub mod heirs;
 pub mod inspect;
 pub mod offset_tools;
 pub mod parts;
 pub mod standalone;
+mod topics;
 pub mod worker;
 
 use std::sync::Arc;
@@ -220,8 +222,8 @@ async fn prepare(parts: &parts::ConnectorParts, options: &RunOptions) -> Result<
 
 /// A table that a pattern was meant for may appear later, so it is said and not an error.
 fn say_selected(parts: &parts::ConnectorParts, options: &RunOptions, selected: &Selected) {
-    for pattern in &selected.idle_patterns {
-        tracing::warn!(connector = %parts.spec.name, "{pattern}");
+    for note in selected.idle_patterns.iter().chain(&selected.notes) {
+        tracing::warn!(connector = %parts.spec.name, "{note}");
     }
     if let Some(error) = &selected.nothing {
         tracing::warn!(connector = %parts.spec.name, advice = error.advice(), "{}", error.report());
@@ -245,6 +247,9 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
     };
     let (selected, (), ()) = tokio::try_join!(database, parts.prepare_topics(), read_ahead)?;
     standalone::look(spec, &*parts.store, &selected.relations).await?;
+    if heirs::share_names(&selected.relations) {
+        heirs::are_told_apart(spec, &selected.relations, &parts.store.load(&spec.name).await?.offsets)?;
+    }
     Ok(selected)
 }
 

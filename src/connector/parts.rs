@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::RunOptions;
-use crate::config::spec::{ConnectorSpec, DeadLetterSpec, KafkaSpec, KeyMode, TaskSpec};
+use crate::config::spec::{ConnectorSpec, DeadLetterSpec, KafkaSpec, TaskSpec};
 use crate::convert::Converter;
 use crate::dialect::{Dialect, dialect_of};
 use crate::error::Result;
@@ -105,7 +105,7 @@ impl ConnectorParts {
                 let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
                 Ok(sink)
             }),
-            ensure_topic: Arc::new(move |topic| {
+            ensure_topic: Arc::new(move |topic, has_key| {
                 let (spec, batches) = (Arc::clone(&spec), Arc::clone(&for_topic));
                 Box::pin(async move {
                     let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
@@ -116,7 +116,7 @@ impl ConnectorParts {
                     }
                     let mut of_topic = None;
                     if spec.offsets.automatic_creation {
-                        if letters.is_none() && is_keyless(&spec) {
+                        if letters.is_none() && !has_key {
                             admin::require_no_compaction(&spec.kafka, &topic).await?;
                         }
                         of_topic = limits::of_topic(&spec.kafka, &topic).await;
@@ -173,9 +173,4 @@ fn with_queue(mut kafka: KafkaSpec, queue_bytes: usize) -> KafkaSpec {
     let queue = number("buffer.memory").unwrap_or(usize::MAX).min(queue_bytes).max(largest);
     kafka.producer.insert("buffer.memory".to_owned(), queue.to_string());
     kafka
-}
-
-/// True if records have no key.
-pub fn is_keyless(spec: &ConnectorSpec) -> bool {
-    matches!(spec.key.mode, KeyMode::None) && !spec.transforms.makes_keys()
 }

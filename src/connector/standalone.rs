@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::config::spec::{ConnectorSpec, ModeName};
+use crate::config::spec::ConnectorSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, SourceOffset, SourcePartition};
 use crate::offsets::standalone::{self, Entry};
@@ -48,7 +48,7 @@ pub type Left<'a> = (&'a Relation, SourceOffset);
 pub fn positions<'a>(spec: &ConnectorSpec, relations: &'a [Relation]) -> Result<Vec<Left<'a>>> {
     let Some(file) = &spec.offsets.standalone_file else { return Ok(Vec::new()) };
     let is_empty = std::fs::metadata(file).is_ok_and(|about| about.len() == 0);
-    if missing(spec).is_some() || is_empty || spec.mode.mode == ModeName::Bulk {
+    if missing(spec).is_some() || is_empty || spec.is_bulk() {
         return Ok(Vec::new());
     }
     let found =
@@ -107,7 +107,7 @@ pub(super) async fn look(spec: &ConnectorSpec, store: &dyn OffsetStore, relation
         return Ok(());
     }
     let stored = store.load(&spec.name).await?;
-    if let Some(file) = missing.filter(|_| stored.offsets.is_empty() && spec.mode.mode != ModeName::Bulk) {
+    if let Some(file) = missing.filter(|_| stored.offsets.is_empty() && !spec.is_bulk()) {
         tracing::warn!(file = %file.display(), "{}", NOT_THERE);
     }
     for (relation, position) in passed_over(spec, left, &stored.offsets)? {

@@ -10,7 +10,7 @@ use super::admin;
 use super::ask::{self, Asker, PartitionState};
 use super::client::{ClientKind, PATIENCE};
 use super::topic_log;
-use crate::config::spec::KafkaSpec;
+use crate::config::spec::{KafkaSpec, is_one_to_brokers};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest wait for brokers that do not answer, in a look at topics.
@@ -116,7 +116,7 @@ pub(super) async fn collision(kafka: &KafkaSpec, topic: &str) -> Option<String> 
 
 /// True if the brokers take the two names for one.
 pub fn collide(one: &str, other: &str) -> bool {
-    one != other && one.len() == other.len() && one.replace('.', "_") == other.replace('.', "_")
+    one != other && is_one_to_brokers(one, other)
 }
 
 #[cfg(test)]

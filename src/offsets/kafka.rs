@@ -137,10 +137,17 @@ pub fn resolve<'a, T>(
     database: Option<&str>,
 ) -> Option<(&'a SourcePartition, &'a T)> {
     let with_database = database.map(|database| SourcePartition::table(&format!("{database}.{dotted_name}")));
-    [Some(SourcePartition::table(dotted_name)), with_database, Some(SourcePartition::legacy_table(bare_name))]
-        .iter()
-        .flatten()
-        .find_map(|partition| loaded.get_key_value(partition))
+    let own = [Some(SourcePartition::table(dotted_name)), with_database];
+    if let Some(found) = own.iter().flatten().find_map(|partition| loaded.get_key_value(partition)) {
+        return Some(found);
+    }
+    let is_of_another = |partition: &SourcePartition| {
+        let name = partition.to_string();
+        partition.0.contains_key("protocol") && name.rsplit_once('.').is_some_and(|(_, bare)| bare == bare_name)
+    };
+    // An offset by the bare name is that of one table. Another of this name has gone on from it if it has one of its own.
+    let legacy = loaded.get_key_value(&SourcePartition::legacy_table(bare_name))?;
+    (!loaded.keys().any(is_of_another)).then_some(legacy)
 }
 
 /// The last record of each key of one connector. A key in two topic partitions (another hash, more

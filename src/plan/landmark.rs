@@ -24,7 +24,7 @@ impl Planner {
     /// The rows that have the key of a row with this cursor. Without the timestamp, which an update moves, where the rest is
     /// a key.
     pub fn landmark(&self, at: &[CursorValue<'static>]) -> PlannedQuery {
-        let mut sql = Statement::new(self);
+        let mut sql = Statement::unfiltered(self, self.base.clone());
         let skipped = usize::from(self.has_key_behind_time());
         for (column, value) in self.tuple.iter().zip(at).skip(skipped) {
             sql.compare(column, "=", value);
@@ -44,8 +44,7 @@ impl Planner {
 
     /// The probe for any row at or below a position.
     pub fn upto_probe(&self, position: &Position) -> PlannedQuery {
-        let mut sql = Statement::new(self);
-        sql.sql = format!("select 1 from {} as {ALIAS}", self.source);
+        let mut sql = Statement::unfiltered(self, format!("select 1 from {} as {ALIAS}", self.source));
         sql.upto(&position.0);
         let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
         PlannedQuery { cursor, hidden: 1, recurs: false, ..sql.finish_some(1) }

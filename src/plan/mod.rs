@@ -100,6 +100,8 @@ pub struct Planner {
     tuple: Vec<TupleColumn>,
     /// No page has rows with times below it.
     floor: Option<CursorValue<'static>>,
+    /// The condition of all rows that are read.
+    filter: Option<String>,
     /// The order of its values.
     order: TupleOrder,
     /// The key that keeps rows of one tuple apart.
@@ -143,6 +145,7 @@ impl Planner {
             width: 0,
             tuple: Vec::new(),
             floor: None,
+            filter: None,
             order: TupleOrder::default(),
             unique_by: None,
             none_because: definition.unique.none_because,
@@ -198,6 +201,18 @@ impl Planner {
         self.syntax.use_index(&index.name)
     }
 
+    /// The same, reading only rows that meet a condition of SQL: pages, the rows that share a cursor, those that are late, of
+    /// now and of the past. What tells whether the table is still the one that was read looks at all rows, for a row that
+    /// was read may meet the condition no more.
+    #[must_use]
+    pub fn only(self, filter: Option<&str>) -> Self {
+        // The line break ends a trailing comment in the user's text.
+        let filter = filter.map(|filter| {
+            format!("({filter}{})", if filter.contains("--") || filter.contains('#') { "\n" } else { "" })
+        });
+        Self { filter, ..self }
+    }
+
     /// The mode this was made for.
     pub fn mode(&self) -> &Mode {
         &self.mode
@@ -221,6 +236,11 @@ impl Planner {
     /// True if `query.suffix` may cut the result by itself, so that a short page proves nothing.
     pub fn has_suffix(&self) -> bool {
         self.suffix.is_some()
+    }
+
+    /// True if a condition of the user's is part of the statements.
+    pub fn has_filter(&self) -> bool {
+        self.filter.is_some()
     }
 
     /// The next page: rows strictly after `after`, strictly below `upper`, in cursor order.
@@ -249,25 +269,31 @@ impl Planner {
         sql.finish(limit)
     }
 
-    /// The greatest timestamp of the relation, or id where the mode has no timestamp.
+    /// The greatest timestamp of the relation, or id where the mode has no timestamp, of all its rows.
     pub fn extreme_probe(&self) -> Option<PlannedQuery> {
         let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
-        Some(self.extreme(column, false, 0))
+        Some(self.extreme(column, Statement::unfiltered(self, String::new()), false, 0))
+    }
+
+    /// The greatest timestamp of the rows that are read.
+    pub fn newest_probe(&self) -> Option<PlannedQuery> {
+        let column = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
+        Some(self.extreme(column, Statement::of(self, String::new()), false, 0))
     }
 
     /// The smallest (`lowest`) or greatest id but `skip`, where the mode has nothing but an id that is carried as
     /// text: whether such ids grow is seen only in their values.
     pub fn id_probe(&self, lowest: bool, skip: usize) -> Option<PlannedQuery> {
         let id = self.tuple.first().filter(|id| id.role == CursorRole::Incrementing && id.kind == CursorKind::Text)?;
-        Some(self.extreme(id, lowest, skip))
+        Some(self.extreme(id, Statement::of(self, String::new()), lowest, skip))
     }
 
-    fn extreme(&self, column: &TupleColumn, lowest: bool, skip: usize) -> PlannedQuery {
+    fn extreme(&self, column: &TupleColumn, rows: Statement<'_>, lowest: bool, skip: usize) -> PlannedQuery {
         let TupleColumn { expression, output, .. } = column;
         let direction = if lowest { "asc" } else { "desc" };
         let offset = if skip > 0 { format!(" offset {skip}") } else { String::new() };
-        let mut sql = Statement::new(self);
-        sql.sql = format!("select {output} from {} as {ALIAS}", self.source);
+        let mut sql = rows;
+        sql.sql.insert_str(0, &format!("select {output} from {} as {ALIAS}", self.source));
         sql.condition(&format!("{expression} is not null"));
         if let Some(floor) = self.floor.as_ref().filter(|_| column.role == CursorRole::Timestamp) {
             sql.at_or_above(column, floor);

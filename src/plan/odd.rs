@@ -65,8 +65,7 @@ impl Planner {
     }
 
     fn odd(&self, begin: String, rows: OddRows<'_>) -> Option<Statement<'_>> {
-        let mut sql = Statement::new(self);
-        sql.sql = begin;
+        let mut sql = Statement::of(self, begin);
         match rows {
             OddRows::Null => {
                 let is_of_mode = |column: &&TupleColumn| column.role != CursorRole::TieBreak && column.is_nullable;

@@ -14,8 +14,23 @@ pub(super) struct Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
+    /// The columns of a page, of the rows that are read.
     pub(super) fn new(planner: &'a Planner) -> Self {
-        Self { planner, sql: planner.base.clone(), binds: Vec::new(), has_where: false }
+        Self::of(planner, planner.base.clone())
+    }
+
+    /// Begins with a text up to the WHERE, of the rows that are read.
+    pub(super) fn of(planner: &'a Planner, sql: String) -> Self {
+        let mut statement = Self::unfiltered(planner, sql);
+        if let Some(filter) = &planner.filter {
+            statement.condition(filter);
+        }
+        statement
+    }
+
+    /// The same of all rows there are.
+    pub(super) fn unfiltered(planner: &'a Planner, sql: String) -> Self {
+        Self { planner, sql, binds: Vec::new(), has_where: false }
     }
 
     pub(super) fn condition(&mut self, text: &str) {
@@ -133,5 +148,55 @@ impl<'a> Statement<'a> {
         let cursor =
             self.planner.tuple.iter().map(|column| CursorColumn { index: column.index, kind: column.kind }).collect();
         PlannedQuery { sql: self.sql, binds: self.binds, cursor, hidden: self.planner.hidden, limit, recurs: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::odd::OddRows;
+    use super::super::tests::orders;
+    use super::*;
+    use crate::dialect::{Dialect, mysql::MySql, postgres::Postgres};
+    use crate::model::{Mode, Position};
+    use crate::plan::SqlStyle;
+    use crate::zone::Zone;
+
+    /// Of the table of orders, with a condition that would take more with it if it stood without parentheses.
+    fn planner(dialect: &dyn Dialect, mode: &Mode) -> Planner {
+        let style =
+            SqlStyle { syntax: dialect.syntax(), quote: true, unqualified: false, suffix: None, zone: Zone::UTC };
+        Planner::new(&orders(), mode, style).unwrap().only(Some("status = 'paid' or total > 9"))
+    }
+
+    #[test]
+    fn a_condition_is_in_every_statement_that_reads_rows_and_in_none_that_knows_the_table_again() {
+        let both = Mode::TimestampIncrementing { columns: vec!["changed".into()], column: "seq".into() };
+        let timed = planner(&Postgres, &both);
+        let by_id = planner(&Postgres, &Mode::Incrementing { column: "seq".into() });
+        let upto = Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)]);
+        let (low, high) = (CursorValue::Timestamp(2), CursorValue::Timestamp(99));
+        let ids = [(CursorValue::Integer(3), CursorValue::Integer(4))];
+        for query in [
+            timed.page(None, Some(&high), 10),
+            timed.page(Some(&upto), Some(&high), 10),
+            timed.with_row_ids(timed.page(Some(&upto), Some(&high), 10)),
+            timed.tie(&upto.0),
+            timed.late(&low, &upto, Some(&[(10, 19)])).unwrap(),
+            timed.window(&low, &upto).unwrap(),
+            planner(&MySql, &both).window_checksum(&low, &upto, (&orders(), false)).unwrap(),
+            by_id.with_ids(&ids).unwrap(),
+            by_id.page(None, None, 10),
+            timed.newest_probe().unwrap(),
+            timed.odd_count(OddRows::Times(Some(&low), Some(&high))).unwrap(),
+            timed.odd_row(OddRows::Times(Some(&low), Some(&high))).unwrap(),
+        ] {
+            let condition = " where (status = 'paid' or total > 9) and ";
+            assert_eq!(query.sql.matches(condition).count(), 1, "{}", query.sql);
+        }
+        for query in [timed.landmark(&upto.0), timed.upto_probe(&upto), timed.extreme_probe().unwrap()] {
+            assert!(!query.sql.contains("status"), "{}", query.sql);
+        }
+        let whole = planner(&Postgres, &Mode::Bulk).only(Some("a = 1 -- all")).page(None, None, 10);
+        assert!(whole.sql.contains(" where (a = 1 -- all\n)"), "a comment ends with its line: {}", whole.sql);
     }
 }

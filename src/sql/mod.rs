@@ -1,11 +1,12 @@
-//! SQL that users write (`query`, `query.suffix`), understood by its tokens: literals, comments and quoted names are
-//! opaque. Pure: text and the database's grammar in, cleaned text or findings with their places out. It reads no more
-//! than rowtide must know; whether a statement is right is said by the database.
+//! SQL that users write (`query`, `query.suffix`, `table.PATTERN.where`), understood by its tokens: literals, comments and
+//! quoted names are opaque. Pure: text and the database's grammar in, cleaned text or findings with their places out. It
+//! reads no more than rowtide must know; whether a statement is right is said by the database.
 //!
 //! The lexer is our own. The tokenizer of `sqlparser` 0.64 was tried: on PostgreSQL it takes `-/* ? */` for an
 //! operator, it joins no-break spaces to words, passes over `/*M! */` and `/*T! */`, gives no offsets to cut at, and brings
 //! a parser of 80,000 lines that cannot be left out.
 
+mod condition;
 mod lexer;
 mod query;
 mod suffix;
@@ -13,6 +14,7 @@ mod suffix;
 mod tests;
 mod tokens;
 
+pub use condition::{changes_with_time, condition};
 pub use query::{query, runs_as_it_stands, user_variables, without_modifiers};
 pub use suffix::{cuts, suffix};
 

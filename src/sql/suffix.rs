@@ -39,7 +39,7 @@ pub fn cuts(text: &str, grammar: Grammar) -> bool {
     (0..tokens.len()).any(|index| tokens.is_key(index, &["limit", "fetch"]))
 }
 
-fn unbalanced(tokens: &Tokens<'_>) -> Option<usize> {
+pub(super) fn unbalanced(tokens: &Tokens<'_>) -> Option<usize> {
     let mut depth = 0_usize;
     for index in 0..tokens.len() {
         match tokens.kind(index) {

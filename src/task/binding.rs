@@ -80,7 +80,7 @@ impl Binding {
         };
         let planner = Planner::new(&definition, &mode, style)?;
         let floor = odd::floor(spec, &planner)?;
-        let planner = planner.above(floor);
+        let planner = planner.above(floor).only(spec.filter.as_deref());
         if let (Some((column, database_type)), Some(_)) = (planner.text_id(), spec.mode.incrementing_initial) {
             let message = format!(
                 "incrementing.initial is a number, and the incrementing column `{column}` is of type {database_type}"
@@ -90,24 +90,18 @@ impl Binding {
                 .advise("remove incrementing.initial: the table is read from the beginning"));
         }
         let all = definition.visible();
-        let (key, value) = (key_of(spec, &definition)?, Schema::Record(definition.value_schema()));
+        let value = RecordSchema { name: spec.value_schema_name()?, ..definition.value_schema() };
+        let (key, value) = (key_of(spec, &definition)?, Schema::Record(value));
         let of_key = key.as_ref().map(|(schema, projection)| (schema, projection.as_slice()));
         let bound = spec.transforms.bind(spec.plain_topic()?, of_key, (&value, &all), definition.columns.len());
         let bound = bound.map_err(|error| error.with("table", &definition.relation))?;
         let topic = spec.valid_topic(bound.topic)?;
         let BoundChain { key, value, headers, timestamp, computations, notes, .. } = bound;
-        let deletes = match &spec.deletes {
-            Some(_) if key.is_none() => {
-                return Err(Error::config("delete.mode=soft needs record keys, and these records have none")
-                    .with("table", &definition.relation)
-                    .advise("set key.mode: a tombstone is a key without a value"));
-            }
-            deletes => deletes.as_ref().map(|deletes| DeleteRule::new(deletes, &definition)).transpose()?,
-        };
+        let deletes = delete_rule(spec, &definition, key.is_some())?;
         let timestamp = match (timestamp, spec.record_time) {
             (Some(place), _) => Timestamp::At(place),
-            (None, RecordTime::Column) => Timestamp::OfRow,
-            (None, RecordTime::Now) => Timestamp::OfProducer,
+            (None, RecordTime::Column) if planner.time_kind().is_some() => Timestamp::OfRow,
+            (None, RecordTime::Column | RecordTime::Now) => Timestamp::OfProducer,
         };
         let zone = spec.types.all.zone;
         let (computations, by_driver) = (computations.into(), Vec::new());
@@ -204,6 +198,10 @@ impl Binding {
 
     /// The advice for a statement that fails though the columns are as they were described.
     pub fn statement_advice(&self) -> &'static str {
+        if self.planner.has_filter() {
+            return "correct the `where` of the table, if the server's message is about it: it is part of the statement that \
+                    `rowtide explain` shows";
+        }
         match (self.planner.has_suffix(), &self.definition.relation) {
             (true, _) => "correct query.suffix: it is appended to the statement that `rowtide explain` shows",
             (false, Relation::Query(_)) => {
@@ -227,29 +225,21 @@ impl Binding {
     }
 }
 
-/// Describes a relation, as far as its records, its key and its cursor need it: what `select *` does not give is left
-/// out unless key or cursor are made of it.
+/// Describes a relation, as far as its records, its key and its cursor need it: what `select *` does not give, or the
+/// configuration leaves out, is not there unless key or cursor are made of it.
 ///
 /// # Errors
-/// Those of [`SourceConnection::describe`].
+/// Those of [`SourceConnection::describe`]; `Config` and `SourceSchema` where settings of the table do not fit it.
 pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -> Result<TableDefinition> {
+    spec.is_decided()?;
     let mut definition = connection.describe(&spec.relation, &spec.mode.timestamp).await?;
+    let needed = needed(spec, &definition);
+    spec.columns.apply(&mut definition, &needed)?;
     if definition.columns.iter().all(|column| column.is_visible) {
         return Ok(definition);
     }
-    let mut needed = definition.primary_key.clone();
-    needed.extend(key_columns(spec, &definition).unwrap_or_default().iter().cloned());
-    needed.extend(spec.deletes.iter().map(|deletes| deletes.column.clone()));
-    match spec.mode.resolve(&definition) {
-        Ok(Mode::Incrementing { column }) => needed.push(column),
-        Ok(Mode::Timestamp { columns }) => needed.extend(columns),
-        Ok(Mode::TimestampIncrementing { columns, column }) => needed.extend(columns.into_iter().chain([column])),
-        // Faults of the mode are reported when the relation is bound.
-        Ok(Mode::Bulk) | Err(_) => {}
-    }
-    let needed: Vec<usize> = needed.iter().filter_map(|name| definition.column_index(name)).collect();
-    let keeps = |(index, column): (usize, &ColumnDefinition)| column.is_visible || needed.contains(&index);
-    let kept: Vec<bool> = definition.columns.iter().enumerate().map(keeps).collect();
+    let keeps = |column: &ColumnDefinition| column.is_visible || needed.contains(&column.field.name);
+    let kept: Vec<bool> = definition.columns.iter().map(keeps).collect();
     let (mut keeps, mut left_out) = (kept.iter(), Vec::new());
     definition.columns.retain(|column| {
         let keeps = keeps.next() == Some(&true);
@@ -263,6 +253,32 @@ pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -
         column.place = kept.iter().take(column.place).filter(|is_kept| **is_kept).count();
     }
     Ok(definition)
+}
+
+/// The rule by which rows are deleted, if there is one.
+fn delete_rule(spec: &TableSpec, definition: &TableDefinition, has_key: bool) -> Result<Option<DeleteRule>> {
+    if spec.deletes.is_some() && !has_key {
+        return Err(Error::config("delete.mode=soft needs record keys, and these records have none")
+            .with("table", &definition.relation)
+            .advise("set key.mode: a tombstone is a key without a value"));
+    }
+    spec.deletes.as_ref().map(|deletes| DeleteRule::new(deletes, definition)).transpose()
+}
+
+/// The columns that key, cursor and deletes are made of, as the table spells them.
+fn needed(spec: &TableSpec, definition: &TableDefinition) -> Vec<String> {
+    let mut needed = definition.primary_key.clone();
+    needed.extend(key_columns(spec, definition).unwrap_or_default().iter().cloned());
+    needed.extend(spec.deletes.iter().map(|deletes| deletes.column.clone()));
+    match spec.mode.resolve(definition) {
+        Ok(Mode::Incrementing { column }) => needed.push(column),
+        Ok(Mode::Timestamp { columns }) => needed.extend(columns),
+        Ok(Mode::TimestampIncrementing { columns, column }) => needed.extend(columns.into_iter().chain([column])),
+        // What is wrong with the mode is said when the relation is bound.
+        Ok(Mode::Bulk) | Err(_) => {}
+    }
+    let places = needed.iter().filter_map(|name| definition.column_index(name));
+    places.map(|index| definition.columns[index].field.name.clone()).collect()
 }
 
 /// The stored offset a table continues from, also one written under an older name.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::convert::{Converter, RegisteredFields, Role, Side};
 use crate::error::{ErrorKind, Result};
-use crate::model::{DriverColumn, DriverForm, FieldType, Relation, Schema, TableDefinition};
+use crate::model::{DriverColumn, DriverForm, FieldType, RecordSchema, Relation, Schema, TableDefinition};
 
 /// The forms that all tasks of one run deliver columns in. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -41,14 +41,15 @@ impl DriverChoices {
         definition
     }
 
-    /// Settles the columns of a definition, asking the registry about those that have not been; gives the reasons too.
+    /// Settles the columns of a definition, asking the registry about those that have not been, by the topic and the name
+    /// of the records' schema; gives the reasons too.
     ///
     /// # Errors
     /// Those of [`Converter::registered`].
     pub async fn settle(
         &self,
         mut definition: TableDefinition,
-        topic: &str,
+        (topic, name): (&str, Option<String>),
         values: &dyn Converter,
     ) -> Result<(TableDefinition, Vec<DriverChoice>)> {
         let before = self.lock().get(&definition.relation).cloned();
@@ -56,7 +57,7 @@ impl DriverChoices {
             |column: &DriverColumn| before.as_ref().is_some_and(|choices| known_form(choices, column).is_some());
         let mut registered = None;
         if definition.by_driver.iter().any(|column| column.is_open && !knows(column)) {
-            let schema = Schema::Record(definition.value_schema());
+            let schema = Schema::Record(RecordSchema { name, ..definition.value_schema() });
             let projection = definition.visible();
             let (role, projection, table) = (Role::Value, projection.as_slice(), &definition);
             let asked = values.registered(Side { topic, role, schema: &schema, projection, table }).await;
@@ -215,7 +216,7 @@ mod tests {
     async fn the_registry_is_asked_once_about_a_column_whatever_is_described_again() {
         let (choices, asked) = (DriverChoices::default(), Asked::default());
         for (names, count) in [(&["a"][..], 1), (&["a"], 1), (&["a", "b"], 2), (&["b"], 2), (&[], 2)] {
-            let (definition, said) = choices.settle(table(names), "topic", &asked).await.unwrap();
+            let (definition, said) = choices.settle(table(names), ("topic", None), &asked).await.unwrap();
             assert_eq!(
                 (asked.0.load(Ordering::Relaxed), definition.columns.len(), said.len()),
                 (count, names.len(), names.len())

@@ -240,7 +240,7 @@ pub struct Times {
 /// Those of the connection.
 pub async fn of_times(spec: &TableSpec, connection: &mut dyn SourceConnection, binding: &Binding) -> Result<Times> {
     let (planner, zone) = (&binding.planner, &spec.types.all.zone);
-    let (Some(kind), Some(probe)) = (planner.time_kind(), planner.extreme_probe()) else {
+    let (Some(kind), Some(probe)) = (planner.time_kind(), planner.newest_probe()) else {
         return Ok(Times::default());
     };
     let highest = match connection.probe(&probe).await {

@@ -69,8 +69,8 @@ use self::server::ServerGuard;
 pub type SinkFactory = Arc<dyn Fn(usize) -> Result<Box<dyn RecordSink>> + Send + Sync>;
 
 /// Makes sure a topic exists before the first record is sent to it, and says how large a record of it may be
-/// ([`record_limit`](crate::kafka::limits::record_limit)).
-pub type EnsureTopic = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
+/// ([`record_limit`](crate::kafka::limits::record_limit)). The second argument tells whether its records have keys.
+pub type EnsureTopic = Arc<dyn Fn(Arc<str>, bool) -> BoxFuture<'static, Result<usize>> + Send + Sync>;
 
 /// A question to the brokers: does a topic hold records? None if that cannot be found out.
 pub type HoldsRecords = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Option<bool>> + Send + Sync>;

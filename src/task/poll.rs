@@ -133,7 +133,7 @@ impl<'a> PollStage<'a> {
     async fn recognise(&mut self, index: usize) -> Result<()> {
         let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
         let Some(identity) = connection.identity() else { return Ok(()) };
-        if self.parts.spec.mode() == ModeName::Bulk || self.parts.server.is_off() {
+        if self.relations[index].spec.mode.mode == ModeName::Bulk || self.parts.server.is_off() {
             // No offset belongs to this server, or to it alone.
             return Ok(());
         }

@@ -253,7 +253,8 @@ impl Polled {
         let is_unchanged = is_of_columns && changes.disputed.as_ref() == Some(definition);
         changes.disputed = is_of_columns.then(|| definition.clone());
         // Twice may be a table that is swapped in between; with a suffix of the user the suffix is at fault sooner.
-        if is_unchanged && (bound.binding.planner.has_suffix() || changes.redescribes > MAX_REDESCRIBES) {
+        let has_own_sql = bound.binding.planner.has_suffix() || bound.binding.planner.has_filter();
+        if is_unchanged && (has_own_sql || changes.redescribes > MAX_REDESCRIBES) {
             return Err(error.of_unchanged(bound.binding.statement_advice()));
         }
         if changes.redescribes > MAX_REDESCRIBES {

@@ -79,7 +79,7 @@ impl Polled {
         let mut letters = None;
         if let Some(spec) = &errors.dead_letters {
             let topic: Arc<str> = spec.topic.as_str().into();
-            let limit = self.skipping.limit.get_or_try_init(|| (parts.ensure_topic)(Arc::clone(&topic))).await?;
+            let limit = self.skipping.limit.get_or_try_init(|| (parts.ensure_topic)(Arc::clone(&topic), true)).await?;
             letters = Some((EncodedBatch::new(topic, left_out.len(), 512), *limit));
         }
         for row in &left_out {

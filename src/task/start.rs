@@ -73,9 +73,9 @@ impl Polled {
         if described.as_ref().is_err_and(|error| error.kind() == ErrorKind::SourceSchema) {
             cx.parts.server.vanished(&self.spec.partition);
         }
-        let (definition, topic) = (described?, self.spec.topic()?);
+        let (definition, topic, name) = (described?, self.spec.topic()?, self.spec.value_schema_name()?);
         self.activity.waits_for(Waits::Registry);
-        let settled = cx.parts.driver_choices.settle(definition, &topic, &*cx.parts.value_converter).await;
+        let settled = cx.parts.driver_choices.settle(definition, (&topic, name), &*cx.parts.value_converter).await;
         self.activity.waits_for(Waits::Database);
         settled
     }
@@ -84,7 +84,7 @@ impl Polled {
     /// schema is made. `change` is that of the columns.
     async fn encoder(&self, parts: &Parts, binding: &Binding, change: Option<String>) -> Result<RecordEncoder> {
         self.activity.waits_for(Waits::Topic);
-        let limit = (parts.ensure_topic)(Arc::clone(&binding.topic)).await?;
+        let limit = (parts.ensure_topic)(Arc::clone(&binding.topic), binding.key.is_some()).await?;
         self.activity.waits_for(Waits::Registry);
         let encoder = binding.encoder(parts.converters()).await.map_err(|error| match change {
             Some(change) if error.kind() == ErrorKind::IncompatibleSchema => error.with("change", change),
@@ -211,7 +211,12 @@ impl Polled {
                 "no offset at all is stored for this connector, while the topic holds records: rows come again"
             );
         }
-        self.board.loading(cx.connection.estimate_rows(&self.spec.relation).await?);
+        // Nobody knows how many of the rows meet a condition.
+        let rows = match &self.spec.filter {
+            Some(_) => None,
+            None => cx.connection.estimate_rows(&self.spec.relation).await?,
+        };
+        self.board.loading(rows);
         Ok(())
     }
 

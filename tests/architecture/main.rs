@@ -66,6 +66,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("apache_avro", &["convert", "embedded"]),
     ("schema_registry_converter", &["convert"]),
     ("reqwest", &["convert"]),
+    ("saphyr_parser", &["config"]),
     ("axum", &["http", "embedded"]),
     ("hyper", &["http"]),
     ("hyper_util", &["http"]),

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use super::selection::has_query;
 use crate::config::judge::Judge;
-use crate::config::spec::{GuardSpec, ModeName, ModeSpec, OnTimeout};
+use crate::config::spec::{GuardSpec, ModeName, OnTimeout};
 use crate::guard::{Configured, Wanted, refusals};
 
-pub(super) fn build(judge: &mut Judge, dialect: Option<&str>, mode: Option<&ModeSpec>) -> GuardSpec {
-    let mode = mode.map(|mode| mode.mode);
+pub(super) fn build(judge: &mut Judge, dialect: Option<&str>, mode: Option<ModeName>) -> GuardSpec {
     let wanted = Wanted::from_word(&judge.text("commit.guard").to_ascii_lowercase()).unwrap_or(Wanted::Auto);
     let configured = Configured {
         database: dialect,

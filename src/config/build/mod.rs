@@ -12,13 +12,14 @@ mod records;
 mod rest;
 mod selection;
 mod source;
+mod tables;
 mod topics;
 mod transforms;
 mod types;
 
 use super::judge::Judge;
 use super::spec::{
-    ConnectorSpec, HostSpec, IdentitySpec, Recreated, RestSpec, SchemaChange, ServerIdentity, WorkerSpec,
+    ConnectorSpec, HostSpec, IdentitySpec, ModeName, Recreated, RestSpec, SchemaChange, ServerIdentity, WorkerSpec,
 };
 use crate::sql::Grammar;
 
@@ -32,22 +33,29 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     }
     let source = source::build(judge);
     let grammar = source.as_ref().and_then(|source| Grammar::of(&source.url.dialect));
+    let tables = tables::build(judge, grammar);
     let selection = selection::build(judge, grammar);
     let mode = mode::build(judge);
     let key = key::build(judge);
     let transforms = transforms::build(judge);
-    let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys();
+    let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys() && !tables.make_keys();
     let deletes = records::deletes(judge, keyless);
-    let record_time = records::timestamp(judge, mode.as_ref().map(|mode| mode.mode));
+    // Where tables have modes of their own, each is judged when it is bound.
+    let is_common = |mode: &ModeName| tables.modes().all(|other| other == *mode);
+    let common_mode = mode.as_ref().map(|mode| mode.mode).filter(is_common);
+    let record_time = records::timestamp(judge, common_mode);
     let converters = converters::build(judge, keyless);
     let source_headers = records::headers(judge);
     let header_converter = converters::headers(judge);
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
+    let naming = topics::naming(judge, &offsets);
+    let schema_naming = topics::schema_naming(judge);
     let errors = errors::build(judge, &offsets);
     let polling = source::polling(judge, grammar);
-    let guard = guard::build(judge, source.as_ref().map(|source| source.url.dialect.as_str()), mode.as_ref());
+    let dialect = source.as_ref().map(|source| source.url.dialect.as_str());
+    let guard = guard::build(judge, dialect, common_mode);
     if !judge.report.is_good() {
         return None;
     }
@@ -56,23 +64,21 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     Some(ConnectorSpec {
         name: judge.text("name").to_owned(),
         origin: judge.report.origin.clone(),
-        source: source?,
+        source: source.map(|source| source.with_tables(&tables))?,
         identity: identity(judge),
         selection,
         mode: mode?,
         polling,
         guard,
-        topic_prefix: judge.text("topic.prefix").to_owned(),
+        naming,
+        schema_naming,
+        tables,
         key,
         deletes,
         record_time,
         source_headers,
         header_converter,
-        schema_change: match judge.text("schema.change").to_ascii_lowercase().as_str() {
-            "pause-table" => SchemaChange::PauseTable,
-            "fail" => SchemaChange::Fail,
-            _ => SchemaChange::Evolve,
-        },
+        schema_change: schema_change(judge),
         memory_max: usize::try_from(judge.number("memory.max.bytes")).unwrap_or(usize::MAX),
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
         key_converter,
@@ -84,6 +90,14 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         errors,
         notes: judge.notes.clone(),
     })
+}
+
+fn schema_change(judge: &Judge) -> SchemaChange {
+    match judge.text("schema.change").to_ascii_lowercase().as_str() {
+        "pause-table" => SchemaChange::PauseTable,
+        "fail" => SchemaChange::Fail,
+        _ => SchemaChange::Evolve,
+    }
 }
 
 fn identity(judge: &Judge) -> IdentitySpec {

@@ -3,7 +3,9 @@
 use regex::Regex;
 
 use super::selection::has_query;
+use super::tables::mode_of;
 use crate::config::judge::Judge;
+use crate::config::keys;
 use crate::config::spec::{BeforeEpoch, ModeName, ModeSpec, OddCursorSpec, TimestampInitial};
 use crate::config::values::list;
 
@@ -12,11 +14,8 @@ pub(super) fn build(judge: &mut Judge) -> Option<ModeSpec> {
     let timestamp_mapping = timestamp_mapping(judge);
     let timestamp_initial = timestamp_initial(judge);
     let mode = match judge.given("mode") {
-        Some("bulk") => Some(ModeName::Bulk),
-        Some("incrementing") => Some(ModeName::Incrementing),
-        Some("timestamp") => Some(ModeName::Timestamp),
-        Some("timestamp+incrementing") => Some(ModeName::TimestampIncrementing),
-        _ => {
+        Some(word) => mode_of(word),
+        None => {
             if judge.settings.get("mode").is_none() {
                 let words = "bulk, incrementing, timestamp, timestamp+incrementing";
                 judge.problem("mode", format!("is missing; it must be one of {words}"), &[]);
@@ -60,7 +59,9 @@ fn check_columns(judge: &mut Judge, mode: ModeName) {
     let has_incrementing = matches!(mode, ModeName::Incrementing | ModeName::TimestampIncrementing);
     let word = mode.as_str();
     let is_query = has_query(judge);
-    if has_timestamp && !judge.is_given("timestamp.column.name") {
+    let has_own = |key: &String| keys::table_setting(key).is_some_and(|(_, name)| name == "timestamp.column.name");
+    // Where tables have some of their own, one without is found when it is bound.
+    if has_timestamp && !judge.is_given("timestamp.column.name") && !judge.settings.connector.keys().any(has_own) {
         let is_mapped = !is_query && judge.is_given("timestamp.columns.mapping");
         let uses_patterns = judge.is_given("table.include.list") || judge.is_given("incrementing.column.mapping");
         let key = if uses_patterns && !is_query { "timestamp.columns.mapping" } else { "timestamp.column.name" };

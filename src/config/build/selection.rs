@@ -36,7 +36,8 @@ fn query(judge: &mut Judge, grammar: Option<Grammar>) -> Selection {
         let message = "a query and a table filter exclude each other; filter in the query, or list tables without it";
         judge.problem(key, message, &filters);
     }
-    if judge.text("topic.prefix").is_empty() && judge.given("topic.prefix").is_none_or(str::is_empty) {
+    let has_prefix = judge.given("topic.prefix").is_some_and(|prefix| !prefix.is_empty());
+    if !has_prefix && !judge.is_given("topic.name.format") {
         judge.problem("topic.prefix", "is missing; it is the whole name of a query's topic", &[key]);
     }
     if judge.given("catalog.pattern").or(judge.given("schema.pattern")).is_some() {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{AIVEN, types};
 use crate::config::judge::Judge;
-use crate::config::spec::{ColumnTypes, Isolation, PollSpec, Secret, SourceSpec};
+use crate::config::keys;
+use crate::config::spec::{ColumnTypes, Isolation, PollSpec, Secret, SourceSpec, TableRules};
 use crate::config::url;
 use crate::retry::RetryPolicy;
 use crate::sql::{self, Grammar, Reading};
@@ -67,11 +68,18 @@ pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
     })
 }
 
+impl SourceSpec {
+    /// The same, knowing which columns tables leave out.
+    pub(super) fn with_tables(self, tables: &TableRules) -> Self {
+        Self { types: self.types.without_left_out(tables.clone()), ..self }
+    }
+}
+
 /// `connection.<other>`, names without the prefix.
 fn passed_on(judge: &Judge) -> Vec<(String, String)> {
     let entries = judge.settings.connector.iter();
     entries
-        .filter(|(key, _)| crate::config::keys::find(key).is_some_and(|known| known.name == "connection.*"))
+        .filter(|(key, _)| keys::find(key).is_some_and(|known| known.name == "connection.*"))
         .filter_map(|(key, entry)| Some((key.strip_prefix("connection.")?.to_owned(), entry.text.trim().to_owned())))
         .filter(|(name, _)| !name.is_empty())
         .collect()
@@ -159,9 +167,17 @@ fn suffix(judge: &mut Judge, grammar: Option<Grammar>) -> Option<String> {
     }
 }
 
-/// The way in which the mode reads statements.
+/// The way in which the modes read statements.
 pub(super) fn reading(judge: &Judge) -> Reading {
-    if judge.given("mode") == Some("bulk") { Reading::Whole } else { Reading::Paged }
+    let of_tables = judge
+        .settings
+        .connector
+        .iter()
+        .filter(|(key, _)| keys::table_setting(key).is_some_and(|(_, setting)| setting == "mode"));
+    let is_bulk = |text: &str| text.trim() == "bulk";
+    let all_bulk =
+        judge.given("mode").is_some_and(is_bulk) && of_tables.into_iter().all(|(_, entry)| is_bulk(&entry.text));
+    if all_bulk { Reading::Whole } else { Reading::Paged }
 }
 
 /// A time in milliseconds; a negative one is none at all.

@@ -1,14 +1,68 @@
-//! `topic.creation.*`: how missing target topics are made (`delivery-and-runtime.md`, 5.1).
+//! `topic.prefix` and `topic.name.format`: how topics are named; `topic.creation.*`: how missing target topics are made
+//! (`delivery-and-runtime.md`, 5.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::selection::has_query;
 use crate::config::judge::Judge;
-use crate::config::spec::{TopicGroup, TopicSpec};
-use crate::config::values::is_count;
+use crate::config::spec::topic::PLACEHOLDERS;
+use crate::config::spec::{OffsetsSpec, SchemaNaming, Template, TopicGroup, TopicNaming, TopicSpec};
+use crate::config::values::{is_count, is_schema_name_text, is_topic_text};
 
 const PREFIX: &str = "topic.creation.";
 const GROUPS: &str = "topic.creation.groups";
 const DEFAULT: &str = "default";
+const FORMAT: &str = "topic.name.format";
+
+/// The naming of topics.
+pub(super) fn naming(judge: &mut Judge, offsets: &OffsetsSpec) -> TopicNaming {
+    let text = judge.given(FORMAT).unwrap_or_default().to_owned();
+    let given = if text.is_empty() { None } else { template(judge, FORMAT, &text) };
+    if let Some(given) = &given {
+        if has_query(judge) && names_a_table(given) {
+            judge.problem(FORMAT, format!("{OF_NO_TABLE}; only ${{topic.prefix}} can stand in it"), &["query"]);
+        }
+        if judge.is_given("topic.prefix") && !given.has("topic.prefix") {
+            judge.notes.push(format!("topic.prefix: without effect, {FORMAT} has no ${{topic.prefix}}"));
+        }
+    }
+    TopicNaming {
+        template: given.map(|template| (template, FORMAT.to_owned())),
+        prefix: judge.text("topic.prefix").to_owned(),
+        of_offsets: [Some(&offsets.topic), offsets.worker_topic.as_ref()].into_iter().flatten().cloned().collect(),
+    }
+}
+
+/// The naming of record schemas of values.
+pub(super) fn schema_naming(judge: &mut Judge) -> SchemaNaming {
+    const KEY: &str = "schema.name.format";
+    let text = judge.given(KEY).unwrap_or_default().to_owned();
+    let rule = ("letters, digits, dots and underscores are allowed", is_schema_name_text as fn(&str) -> bool);
+    let template = match Template::parse(&text, PLACEHOLDERS, rule) {
+        Ok(template) => Some(template).filter(|_| !text.is_empty()),
+        Err(message) => {
+            judge.problem(KEY, message, &[]);
+            None
+        }
+    };
+    if template.as_ref().is_some_and(|template| has_query(judge) && names_a_table(template)) {
+        judge.problem(KEY, format!("{OF_NO_TABLE}; write the name itself"), &["query"]);
+    }
+    let namespace = judge.given("schema.namespace").filter(|namespace| !namespace.is_empty()).map(str::to_owned);
+    SchemaNaming { template, namespace }
+}
+
+const OF_NO_TABLE: &str = "names a part of a table's name, and a query has none";
+
+fn names_a_table(template: &Template) -> bool {
+    ["catalog", "schema", "table"].iter().any(|part| template.has(part))
+}
+
+/// A template of topics; none if it is not one, which is said.
+pub(super) fn template(judge: &mut Judge, key: &str, text: &str) -> Option<Template> {
+    let rule = "letters, digits, dots, underscores and hyphens are allowed";
+    Template::parse(text, PLACEHOLDERS, (rule, is_topic_text)).map_err(|message| judge.problem(key, message, &[])).ok()
+}
 
 pub(super) fn build(judge: &mut Judge) -> TopicSpec {
     let is_used = judge.settings.connector.keys().any(|key| key.starts_with(PREFIX));

@@ -8,6 +8,7 @@ mod connection;
 mod converter;
 mod framework;
 mod mode;
+mod of_tables;
 mod ours;
 mod polling;
 mod records;
@@ -39,6 +40,7 @@ pub static SECTIONS: &[Section] = &[
     Section { title: "Types", keys: types::KEYS },
     Section { title: "Record keys and cursors (rowtide's own)", keys: ours::KEYS },
     Section { title: "Records (rowtide's own)", keys: records::KEYS },
+    Section { title: "Single tables (rowtide's own)", keys: of_tables::KEYS },
     Section { title: "Kafka Connect's connector keys", keys: framework::KEYS },
     Section { title: "Converters", keys: converter::KEYS },
     Section { title: "Worker", keys: worker::KEYS },
@@ -52,7 +54,8 @@ pub fn all() -> impl Iterator<Item = &'static KeyDefinition> {
 }
 
 /// The definition of a key: its own, else that of the longest family it belongs to. A setting of a converter is found
-/// under `key.` and `value.`, with and without `schema.registry.`, those of a column under `column.TABLE.COLUMN.`.
+/// under `key.` and `value.`, with and without `schema.registry.`, those of a column under `column.TABLE.COLUMN.`, those of a
+/// table under `table.PATTERN.`.
 pub fn find(key: &str) -> Option<&'static KeyDefinition> {
     let key = column_setting(key).map_or(key, |(_, setting)| setting);
     if let Some((_, setting)) = converter_setting(key) {
@@ -64,7 +67,8 @@ pub fn find(key: &str) -> Option<&'static KeyDefinition> {
             .filter(|definition| definition.family().is_some_and(|prefix| key.starts_with(prefix)))
             .max_by_key(|definition| definition.name.len())
     };
-    keys().find(|definition| definition.name == key).or_else(family)
+    let of_table = || table_setting(key).and_then(|(_, name)| of_tables::definition(name));
+    keys().find(|definition| definition.name == key).or_else(of_table).or_else(family)
 }
 
 /// The key that names the converter, and the setting's name, of a key that is a setting of a converter.
@@ -91,6 +95,39 @@ pub(super) fn column_setting(key: &str) -> Option<(&str, &'static str)> {
         let column = rest.strip_suffix(setting)?;
         if column.is_empty() { Some((column, *setting)) } else { Some((column.strip_suffix('.')?, *setting)) }
     })
+}
+
+/// The pattern between `table.` and the setting of a table, and that setting; the longest name of a setting counts. A key of
+/// that very name is none.
+pub(super) fn table_setting(key: &str) -> Option<(&str, &'static str)> {
+    let rest = key.strip_prefix("table.").filter(|_| tables::KEYS.iter().all(|known| known.name != key))?;
+    let named = of_tables::names().filter_map(|name| {
+        let pattern = rest.strip_suffix(name)?.strip_suffix('.')?;
+        (!pattern.is_empty()).then_some((pattern, name))
+    });
+    named.max_by_key(|(_, name)| name.len())
+}
+
+/// The settings a table can have for itself.
+pub(super) fn settings_of_tables() -> Vec<&'static str> {
+    of_tables::names().collect()
+}
+
+/// True if an unknown key is meant for a setting of a table, and the key that may be meant.
+pub(super) fn misnamed_table_setting(key: &str) -> Option<Option<String>> {
+    /// Keys of Kafka Connect's JDBC sink connectors, which a source passes over.
+    const OF_SINKS: &[&str] = &["table.name.format", "table.name.normalize"];
+    let rest = key.strip_prefix("table.").filter(|rest| rest.contains('.'))?;
+    let alike = near::nearest(key, tables::KEYS.iter().map(|known| known.name));
+    if OF_SINKS.contains(&key) || alike.is_some() {
+        return None;
+    }
+    let ends = rest.match_indices('.').map(|(at, _)| (&rest[..at], &rest[at + 1..]));
+    let like = ends.flat_map(|(pattern, end)| {
+        of_tables::names().map(move |name| (near::likeness(end, name), format!("table.{pattern}.{name}")))
+    });
+    let best = like.max_by(|one, other| one.0.total_cmp(&other.0));
+    Some(best.filter(|(likeness, _)| near::may_be_meant(*likeness)).map(|(_, key)| key))
 }
 
 /// The settings a column can have for itself.
@@ -171,6 +208,10 @@ mod tests {
         assert!(find("no.such.key").is_none());
         assert_eq!(find("column.a.b.zero.date").unwrap().name, "zero.date");
         assert_eq!(find("column.a.b.mode").unwrap().name, "column.*");
+        assert_eq!(find("table.poll.interval.ms").unwrap().name, "table.poll.interval.ms");
+        assert_eq!(find("table.shop.*.poll.interval.ms").unwrap().name, "table.PATTERN.poll.interval.ms");
+        assert_eq!(find("table.key.mode").unwrap().name, "table.PATTERN.mode");
+        assert_eq!(table_setting("table.shop.orders.key.mode"), Some(("shop.orders", "key.mode")));
     }
 
     #[test]
@@ -187,6 +228,21 @@ mod tests {
             assert_eq!(nearest(typed).as_deref(), Some(meant));
         }
         assert_eq!(nearest("zzz"), None);
+    }
+
+    #[test]
+    fn a_setting_that_no_table_can_have_is_told_from_a_misspelt_key_and_from_those_of_sinks() {
+        for (key, meant) in [
+            ("table.shop.orders.wehre", Some(Some("table.shop.orders.where"))),
+            ("table.orders.columns.exlude", Some(Some("table.orders.columns.exclude"))),
+            ("table.orders.batch.max.rows", Some(None)),
+            ("table.whitlist", None),
+            ("table.exclud.list", None),
+            ("table.name.format", None),
+            ("tables", None),
+        ] {
+            assert_eq!(misnamed_table_setting(key).as_ref().map(Option::as_deref), meant, "{key}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! values that would lose rows and about rows that are too large.
 
 use super::{Allowed, KeyDefinition, Kind, own_key};
+use crate::config::values::is_namespace;
 
 pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
@@ -24,6 +25,19 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .or("record")
         .allow(Allowed::AnyCase(&["record", "field"])),
     own_key("key.schema.name", Kind::Text, "The name of the key's record; absent: nameless, as ValueToKey makes it.").low(),
+    own_key(
+        "schema.name.format",
+        Kind::Text,
+        "The name of the record schema of values, a template as `topic.name.format`, with letters, digits, dots and underscores \
+         between its placeholders (`shop.${schema}.${table}`). Of a query the name itself. Absent: the bare name of the table, \
+         and none for a query, as in Connect.",
+    ),
+    own_key(
+        "schema.namespace",
+        Kind::Text,
+        "What stands before the name of the record schema of values, with a dot; in Avro it is its namespace.",
+    )
+    .allow(Allowed::Test("names of letters, digits and underscores, with dots between", is_namespace)),
     own_key(
         "schema.change",
         Kind::Text,

@@ -1,7 +1,7 @@
 //! Keys of polling: times and amounts of reads, and topics (`connector-config.md`, 2.4; `delivery-and-runtime.md`,
 //! 5.1).
 
-use super::{Allowed, Home, KeyDefinition, Kind, key};
+use super::{Allowed, Home, KeyDefinition, Kind, key, own_key};
 use crate::config::values::{is_topic_text, is_zone};
 
 const OWN_BUFFER: &str = "rowtide bounds its memory by itself, and a row never waits for a batch to fill";
@@ -51,6 +51,15 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("")
     .allow(Allowed::Test("at most 249 letters, digits, dots, underscores and hyphens", is_topic_text))
     .high(),
+    own_key(
+        "topic.name.format",
+        Kind::Text,
+        "The topic of a table, a template: `${topic.prefix}`, `${catalog}`, `${schema}`, `${table}`, and letters, digits, dots, \
+         underscores and hyphens between (`tidb_${schema}_${table}`). A database of MySQL, MariaDB and TiDB is catalog and \
+         schema in one; the catalog of PostgreSQL is the database. Absent: `${topic.prefix}${table}`, and \
+         `${topic.prefix}` alone for a query. Characters of names that no topic can have become `_`. Two tables of one \
+         topic are refused, also if their names differ in `.` and `_` only.",
+    ),
     key("topic.creation.enable", Kind::Boolean, "Whether `topic.creation.*` of connectors counts.")
         .or("true")
         .low()

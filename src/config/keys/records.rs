@@ -29,7 +29,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "record.timestamp",
         Kind::Text,
         "The timestamp of records: `now`, when the record is sent; `column`, the timestamp column of its row (the first that \
-         is not NULL). Retention by time then counts from there.",
+         is not NULL), or when it is sent where `table.PATTERN.mode` leaves a table without one. Retention by time then counts \
+         from there.",
     )
     .or("now")
     .allow(Allowed::AnyCase(&["now", "column"]))

@@ -1,12 +1,13 @@
 //! The configuration of one table, resolved once: what depends on its name, and what every table of the connector shares.
 //! A running task sees its tables through this and nothing else, so this is where settings of single tables belong.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::rules::{AppliedRule, KeyWord, Overrides};
 use super::{
-    ColumnTypes, ConnectorSpec, DeleteSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PollSpec, RecordTime,
-    Recreated, RowErrorSpec, SchemaChange, Selection, SourceHeader, TimestampInitial,
+    ColumnChoice, ColumnTypes, ConnectorSpec, DeleteSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PollSpec,
+    RecordTime, Recreated, RowErrorSpec, SchemaChange, SchemaNaming, Selection, SourceHeader, TimestampInitial,
+    TopicNaming,
 };
 use crate::error::{Error, Result};
 use crate::model::{Relation, SourcePartition};
@@ -44,6 +45,12 @@ pub struct TableSpec {
     pub errors: RowErrorSpec,
     /// The mapping of types.
     pub types: ColumnTypes,
+    /// The condition that rows must meet to be read (`table.PATTERN.where`).
+    pub filter: Option<String>,
+    /// The columns that are read.
+    pub columns: ColumnChoice,
+    /// The settings it has by a pattern, for those who look.
+    pub applied: Vec<AppliedRule>,
     /// `quote.sql.identifiers`: false is `never`.
     pub quote_identifiers: bool,
     /// `table.names.qualify=false`: bare table names in SQL, topic and offsets.
@@ -52,8 +59,12 @@ pub struct TableSpec {
     pub database: Option<String>,
     /// The longest silence of a statement before it is called hung.
     pub statement_timeout: Duration,
-    topic_prefix: String,
-    offsets_topic: String,
+    /// The naming of its topic.
+    pub(super) naming: TopicNaming,
+    /// The naming of the record schema of its values.
+    pub(super) schema_naming: SchemaNaming,
+    /// Two keys of one setting, of which neither is more specific.
+    tie: Option<(String, String)>,
 }
 
 /// `mode` and the columns it needs, as configured for one table.
@@ -100,14 +111,17 @@ pub enum KeyColumns {
 impl ConnectorSpec {
     /// The specification of one table, or of the query.
     pub fn for_table(&self, relation: &Relation) -> TableSpec {
+        let own = self.tables.of(relation);
+        let mut polling = self.polling.clone();
+        polling.interval = own.interval().unwrap_or(polling.interval);
         TableSpec {
             relation: relation.clone(),
             partition: self.source_partition(relation),
-            mode: self.mode.for_table(relation),
-            polling: self.polling.clone(),
+            mode: self.mode.for_table(relation, &own),
+            polling,
             guard: self.guard.clone(),
             key: TableKey {
-                columns: self.key.mode.for_table(relation),
+                columns: self.key.mode.for_table(relation, &own),
                 bare: self.key.bare,
                 schema_name: self.key.schema_name.clone(),
             },
@@ -119,13 +133,42 @@ impl ConnectorSpec {
             recreated: self.identity.recreated,
             errors: self.errors.clone(),
             types: self.source.types.clone(),
+            filter: own.filter(),
+            columns: ColumnChoice::of(&own),
+            applied: own.applied(),
             quote_identifiers: self.source.quote_identifiers,
             unqualified: self.selection.is_unqualified(),
             database: self.source.url.database.clone(),
             statement_timeout: self.source.statement_timeout,
-            topic_prefix: self.topic_prefix.clone(),
-            offsets_topic: self.offsets.topic.clone(),
+            naming: TopicNaming {
+                template: own.topic().or_else(|| self.naming.template.clone()),
+                ..self.naming.clone()
+            },
+            schema_naming: self.schema_naming.clone(),
+            tie: own.tie(),
         }
+    }
+
+    /// The mode of the table whose offsets are stored under this name.
+    pub fn mode_of_partition(&self, partition: &SourcePartition) -> ModeName {
+        let dotted = partition.to_string();
+        let bare = dotted.rsplit_once('.').map_or(dotted.as_str(), |(_, bare)| bare);
+        self.tables.of_names(&dotted, bare).mode().unwrap_or(self.mode.mode)
+    }
+
+    /// True if every table is read as a whole at each pass, so that there are no offsets.
+    pub fn is_bulk(&self) -> bool {
+        self.mode.mode == ModeName::Bulk && self.tables.modes().all(|mode| mode == ModeName::Bulk)
+    }
+
+    /// The longest pause between two polls of a table.
+    pub fn longest_interval(&self) -> Duration {
+        self.tables.longest_interval().map_or(self.polling.interval, |longest| longest.max(self.polling.interval))
+    }
+
+    /// True if no table has records with a key.
+    pub fn is_keyless(&self) -> bool {
+        matches!(self.key.mode, KeyMode::None) && !self.tables.make_keys() && !self.transforms.makes_keys()
     }
 
     /// The source partition the offsets of a table, or of the query, are stored under.
@@ -146,7 +189,14 @@ impl Selection {
 }
 
 impl KeyMode {
-    fn for_table(&self, relation: &Relation) -> KeyColumns {
+    fn for_table(&self, relation: &Relation, own: &Overrides<'_>) -> KeyColumns {
+        match (own.key(), self) {
+            (Some((KeyWord::None, _)), _) => return KeyColumns::None,
+            (Some((KeyWord::PrimaryKey, _)), _) => return KeyColumns::PrimaryKey,
+            // The columns of a table that is only said to have some are those of the connector's list.
+            (Some((KeyWord::Columns, [])), KeyMode::Columns(_)) | (None, _) => {}
+            (Some((KeyWord::Columns, columns)), _) => return KeyColumns::Named(columns.to_vec()),
+        }
         match self {
             KeyMode::None => KeyColumns::None,
             KeyMode::PrimaryKey => KeyColumns::PrimaryKey,
@@ -164,50 +214,15 @@ impl KeyMode {
 }
 
 impl TableSpec {
-    /// The topic of the records, behind the transforms (`connector-config.md`, 8).
+    /// True if one of its settings is decided between two patterns.
     ///
     /// # Errors
-    /// `Config` for a query without `topic.prefix`, and for a name that no topic of records can have.
-    pub fn topic(&self) -> Result<Arc<str>> {
-        self.valid_topic(self.transforms.route(self.plain_topic()?))
-    }
-
-    /// The topic before any transform.
-    ///
-    /// # Errors
-    /// `Config` for a query without `topic.prefix`.
-    pub fn plain_topic(&self) -> Result<String> {
-        match &self.relation {
-            Relation::Table(id) => Ok(format!("{}{}", self.topic_prefix, id.name)),
-            Relation::Query(_) if self.topic_prefix.is_empty() => {
-                Err(Error::config("topic.prefix is the whole topic name with `query`, and is empty"))
-            }
-            Relation::Query(_) => Ok(self.topic_prefix.clone()),
-        }
-    }
-
-    /// A name that a topic of records can have.
-    ///
-    /// # Errors
-    /// `Config` if it cannot.
-    pub fn valid_topic(&self, name: String) -> Result<Arc<str>> {
-        let relation = &self.relation;
-        let other = if self.transforms.is_empty() { "topic.prefix" } else { "topic.prefix, or another transform," };
-        if name == self.offsets_topic {
-            // E7: no target topic may be the offsets topic.
-            return Err(Error::config(format!("the records of {relation} would go to the offsets topic `{name}`"))
-                .advise(format!("choose another {other} or offset.storage.topic")));
-        }
-        if self.errors.dead_letters.as_ref().is_some_and(|letters| letters.topic == name) {
-            return Err(Error::config(format!("the records of {relation} would go to the dead letter topic `{name}`"))
-                .advise(format!("choose another {other} or errors.deadletterqueue.topic.name")));
-        }
-        if name.is_empty() || name.len() > 249 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-        {
-            return Err(Error::config(format!("`{name}` is not a valid topic name"))
-                .with("table", relation)
-                .advise("Kafka allows letters, digits, `.`, `_` and `-`, at most 249 of them"));
-        }
-        Ok(name.into())
+    /// `Config` with both keys if neither is more specific.
+    pub fn is_decided(&self) -> Result<()> {
+        let Some((one, other)) = &self.tie else { return Ok(()) };
+        let message = format!("{one} and {other} both match the table and say different things");
+        Err(Error::config(message).with("table", &self.relation).advise(
+            "the more specific pattern wins, and they are as specific as each other: name the table in one of them",
+        ))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ConnectorSpec, ModeName, PollSpec, SourceSpec, TableSpec};
+use super::{ConnectorSpec, PollSpec, SourceSpec, TableSpec};
 use crate::model::Relation;
 
 /// The configuration of a task. Of its tables each has its own ([`TaskSpec::for_table`]).
@@ -29,11 +29,6 @@ impl TaskSpec {
     /// The database.
     pub fn source(&self) -> &SourceSpec {
         &self.0.source
-    }
-
-    /// The mode of every table.
-    pub fn mode(&self) -> ModeName {
-        self.0.mode.mode
     }
 
     /// The rhythm of its polls and tries.

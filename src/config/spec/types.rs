@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use std::borrow::Cow;
 
+use super::TableRules;
 use crate::model::Relation;
 use crate::model::drivers::DriverTypes;
 use crate::zone::{Overlap, Zone};
@@ -168,6 +169,7 @@ pub struct ColumnTypes {
     /// The settings of a column that has none of its own.
     pub all: TypeSpec,
     columns: Arc<[ColumnSetting]>,
+    tables: TableRules,
 }
 
 /// One `column.TABLE.COLUMN.SETTING`.
@@ -221,14 +223,20 @@ impl TypeChange {
 /// The same for every column.
 impl From<TypeSpec> for ColumnTypes {
     fn from(all: TypeSpec) -> Self {
-        Self { all, columns: Arc::default() }
+        Self { all, columns: Arc::default(), tables: TableRules::default() }
     }
 }
 
 impl ColumnTypes {
     /// The settings of all columns, and those of single ones.
     pub fn new(all: TypeSpec, columns: Vec<ColumnSetting>) -> Self {
-        Self { all, columns: columns.into() }
+        Self { all, columns: columns.into(), tables: TableRules::default() }
+    }
+
+    /// The same, where a column that a table leaves out need not have a type that can be delivered.
+    #[must_use]
+    pub fn without_left_out(self, tables: TableRules) -> Self {
+        Self { tables, ..self }
     }
 
     /// True if any column is to be as a certain driver delivers it.
@@ -239,10 +247,18 @@ impl ColumnTypes {
 
     /// The settings of one column. A setting with the table's dotted name wins over one with its bare name.
     pub fn of<'a>(&'a self, relation: &Relation, column: &str) -> Cow<'a, TypeSpec> {
-        if self.columns.is_empty() {
-            return Cow::Borrowed(&self.all);
+        let mut types = self.said_of(relation, column);
+        if types.unsupported == Unsupported::Fail && self.tables.leave_out(relation, column) {
+            types.to_mut().unsupported = Unsupported::Skip;
         }
+        types
+    }
+
+    fn said_of<'a>(&'a self, relation: &Relation, column: &str) -> Cow<'a, TypeSpec> {
         let mut types = Cow::Borrowed(&self.all);
+        if self.columns.is_empty() {
+            return types;
+        }
         let [dotted, bare] = names(relation);
         for table in [bare, dotted] {
             for setting in self.columns.iter().filter(|setting| setting.rest_after(&table) == Some(column)) {

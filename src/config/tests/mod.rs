@@ -5,6 +5,7 @@ mod clients;
 mod messages;
 mod mutations;
 mod secrets;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,7 @@ fn the_sample_worker_names_every_worker_key() {
 #[test]
 fn the_connector_of_the_walkthrough_means_what_it_says() {
     let spec = spec(&std::fs::read_to_string(folder().join("w1.json")).unwrap());
-    assert_eq!((spec.name.as_str(), spec.topic_prefix.as_str(), spec.tasks_max), ("load-test-table", "db_", 1));
+    assert_eq!((spec.name.as_str(), spec.naming.prefix.as_str(), spec.tasks_max), ("load-test-table", "db_", 1));
     assert_eq!(spec.source.url.to_string(), "postgresql://localhost:5432/testdb");
     assert_eq!(spec.source.user.as_deref(), Some("connectuser"));
     assert_eq!(spec.source.password.as_ref().map(Secret::reveal), Some("connectuser"));

@@ -42,7 +42,7 @@ impl Settings {
 
     /// The longest time a table may go without a poll.
     fn allowance(&self) -> Duration {
-        allowance(self.spec.as_ref().map_or(Duration::ZERO, |spec| spec.polling.interval))
+        allowance(self.spec.as_ref().map_or(Duration::ZERO, |spec| spec.longest_interval()))
     }
 }
 

@@ -73,7 +73,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         header_converter: Arc::new(Registry(outside.clone())),
         store: Arc::new(outside.clone()),
         sink: Arc::new(move |task| Ok(sink.sink(task))),
-        ensure_topic: Arc::new(move |_| {
+        ensure_topic: Arc::new(move |_, _| {
             let topics = topics.clone();
             async move { topics.visit(Step::EnsureTopic).await.map(|_| usize::MAX) }.boxed()
         }),

@@ -19,7 +19,12 @@ fn malformed_files_are_named_with_the_line() {
         ("a.json", "[1]", &["1 problem", "a.json"]),
         ("a.properties", "name=x\nmode=bulk\nconnection.url=\\u12\n", &["not valid .properties", "a.properties:3"]),
         ("a.json", "\n", &["1 problem", "holds no settings"]),
-        ("a.yaml", "apiVersion: v1\nspec:\n  config:\n    mode: bulk\n", &["1 problem", "this is YAML", "a.yaml:1"]),
+        (
+            "a.yaml",
+            "apiVersion: v1\nspec:\n  config:\n    mode: bulk\n",
+            &["1 problem", "holds no KafkaConnector", "a.yaml:1"],
+        ),
+        ("a.yaml", "name: x\n mode: bulk\n", &["1 problem", "not valid YAML", "a.yaml:2"]),
     ] {
         let (_folder, file) = text_file(name, text);
         for command in [&["check", "--offline"][..], &["run"], &["run", "--once"], &["explain"], &["offsets", "list"]] {

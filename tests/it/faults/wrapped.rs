@@ -54,8 +54,8 @@ pub fn scripted(parts: Parts, script: &Arc<Script>, task: usize) -> Parts {
             let scripted: Box<dyn RecordSink> = Box::new(ScriptedSink { inner: sink(task)?, asking: for_sink.clone() });
             Ok(scripted)
         }),
-        ensure_topic: Arc::new(move |topic| {
-            let (asking, inner) = (for_topic.clone(), ensure_topic(topic));
+        ensure_topic: Arc::new(move |topic, has_key| {
+            let (asking, inner) = (for_topic.clone(), ensure_topic(topic, has_key));
             async move {
                 asking.at(Step::EnsureTopic).await?;
                 inner.await
