@@ -44,7 +44,8 @@ fn connectors_of_one_file_run_whatever_its_shape() {
     database.run("create table t (id bigint primary key); insert into t values (1), (2)");
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
-    let shapes: [(&str, fn(&[Connector]) -> String); 4] = [
+    type Shape = fn(&[Connector]) -> String;
+    let shapes: [(&str, Shape); 4] = [
         ("strimzi.yaml", |connectors| {
             let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\n".to_owned();
             connectors.iter().map(resource).chain([secret]).collect()
