@@ -3,8 +3,9 @@
 
 use regex::Regex;
 
+use super::home::Home;
 use super::topics;
-use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, SourceUrl, TableFilter};
+use crate::config::spec::{CatalogFilter, ConnectorSpec, Selection, TableFilter};
 use crate::dialect::{Dialect, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, TableId};
@@ -154,30 +155,6 @@ fn idle_patterns(filter: &TableFilter, listed: &[TableId]) -> Vec<String> {
 
 fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
     table.parts().map(|part| dialect.syntax().quote(part)).collect::<Vec<_>>().join(".")
-}
-
-/// The schema in which a bare name is looked for first: the database of a MySQL URL, the first schema of PostgreSQL's
-/// `currentSchema`.
-#[derive(Clone, Copy)]
-pub(super) struct Home<'a> {
-    pub(super) catalog: Option<&'a str>,
-    pub(super) schema: Option<&'a str>,
-}
-
-impl<'a> Home<'a> {
-    fn of(url: &'a SourceUrl) -> Self {
-        let schemas = url.parameters.get("currentSchema");
-        let schema = schemas.and_then(|list| list.split(',').next()).map(|name| name.trim().trim_matches('"'));
-        Self { catalog: url.database.as_deref(), schema }
-    }
-
-    fn has(self, table: &TableId) -> bool {
-        match (&table.catalog, &table.schema) {
-            (Some(catalog), _) => self.catalog == Some(catalog),
-            (None, Some(schema)) => self.schema == Some(schema),
-            (None, None) => false,
-        }
-    }
 }
 
 /// The dotted name of a table, plain or quoted, which is unambiguous.

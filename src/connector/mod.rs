@@ -5,6 +5,7 @@ pub mod assignment;
 pub mod catalog;
 pub mod distribution;
 pub mod heirs;
+mod home;
 pub mod inspect;
 pub mod offset_tools;
 pub mod parts;

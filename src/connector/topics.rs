@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::catalog::Home;
+use super::home::Home;
 use crate::config::spec::{ConnectorSpec, TableSpec, is_one_to_brokers};
 use crate::error::{Error, Result};
 use crate::model::Relation;

@@ -1,5 +1,5 @@
-//! What converters with a schema registry have in common: how a subject is named, and which schema of it records are
-//! written with.
+//! Subjects of a schema registry, common to the converters that have one: their names, and the schema of a subject that
+//! records are written with.
 
 use super::Role;
 use super::options::Options;

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -15,6 +15,8 @@ use super::answer::Refused;
 
 /// The largest body. Brokers take no larger record of a configuration by default.
 const LARGEST: usize = 1_048_576;
+/// The bytes of a body that is too large that are read before its connection is closed.
+const MOST_READ: usize = 64 * LARGEST;
 /// The time limit for a body.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -67,19 +69,31 @@ impl<S: Send + Sync> FromRequest<S> for Body {
         if header(CONTENT_TYPE).is_some_and(|kind| !is_json(kind)) {
             return Err(Refused::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        let said = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
-        if said.is_some_and(|length| length > LARGEST) {
-            return Err(Refused::plain(StatusCode::PAYLOAD_TOO_LARGE));
-        }
-        let read = tokio::time::timeout(PATIENCE, to_bytes(body, LARGEST)).await;
-        let Ok(read) = read else { return Err(Refused::plain(StatusCode::REQUEST_TIMEOUT)) };
-        let Ok(bytes) = read else { return Err(Refused::plain(StatusCode::PAYLOAD_TOO_LARGE)) };
+        let read = tokio::time::timeout(PATIENCE, bounded(body)).await;
+        let bytes = read.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)).map_err(Refused::plain)?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Refused::bad("The request has no body; JSON is expected"));
         }
         let parsed = serde_json::from_slice(&bytes);
         parsed.map(Self).map_err(|error| Refused::bad(format!("The body is not valid JSON: {error}")))
     }
+}
+
+/// The bytes of a body. One that is too large is read all the same, for a client that still sends hears nothing of an answer
+/// whose connection is closed.
+async fn bounded(body: axum::body::Body) -> Result<Vec<u8>, StatusCode> {
+    let (mut chunks, mut bytes, mut seen) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
+        seen += chunk.len();
+        if seen > MOST_READ {
+            break;
+        }
+        if seen <= LARGEST {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if seen > LARGEST { Err(StatusCode::PAYLOAD_TOO_LARGE) } else { Ok(bytes) }
 }
 
 fn is_json(kind: &str) -> bool {

@@ -143,7 +143,9 @@ pub fn resolve<'a, T>(
     }
     let is_of_another = |partition: &SourcePartition| {
         let name = partition.to_string();
-        partition.0.contains_key("protocol") && name.rsplit_once('.').is_some_and(|(_, bare)| bare == bare_name)
+        let is_own = name.strip_suffix(dotted_name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let has_name = name.rsplit_once('.').is_some_and(|(_, bare)| bare == bare_name);
+        partition.0.contains_key("protocol") && has_name && !is_own
     };
     // An offset by the bare name is that of one table. Another of this name has gone on from it if it has one of its own.
     let legacy = loaded.get_key_value(&SourcePartition::legacy_table(bare_name))?;

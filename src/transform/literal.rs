@@ -30,7 +30,10 @@ pub(super) fn parse(text: &str) -> Result<(FieldType, Value<'static>)> {
         }
         _ => {}
     }
-    let (token, rest) = token(text);
+    let (mut token, mut rest) = next_token(text);
+    while trim(token).is_empty() && !rest.is_empty() {
+        (token, rest) = next_token(rest);
+    }
     if trim(token).is_empty() {
         return string(token);
     }
@@ -56,7 +59,7 @@ fn trim(text: &str) -> &str {
 }
 
 /// The first token, and what follows: up to a delimiter, or a delimiter alone.
-fn token(text: &str) -> (&str, &str) {
+fn next_token(text: &str) -> (&str, &str) {
     let mut is_escaped = false;
     for (at, c) in text.char_indices() {
         match c {
@@ -75,7 +78,7 @@ fn four_more(text: &str) -> Option<usize> {
         if rest.is_empty() {
             return None;
         }
-        rest = token(rest).1;
+        rest = next_token(rest).1;
     }
     Some(text.len() - rest.len())
 }

@@ -77,6 +77,8 @@ const CRATES: &[(&str, &[&str])] = &[
 /// modules of one are named by their last part. That a module puts together those inside it, which use what it defines, is
 /// none.
 const CIRCLES: &[(&str, &[&str])] = &[
+    // The specification of a table, whose topic and schema name have files of their own.
+    ("config", &["schema_name", "table", "topic"]),
     ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
     ("kafka", &["transactions", "verdict"]),
     ("task", &["binding", "continuity", "facts", "guard", "odd", "polled", "skipped", "step", "stream"]),

@@ -220,5 +220,9 @@ fn headers_about_the_source_are_the_same_in_a_poll_and_stand_behind_those_of_tra
     assert!(polls[0] == polls[1] && polls[1] < polls[2], "{polls:?}");
     let wrong = connector.set("headers.include", "tables");
     let checked = run(&["check", &wrong.file().display().to_string()]);
-    checked.expect_code(2).expect_says(&["headers.include", "`tables` is none of database, schema", "table"]);
+    checked.expect_code(2).expect_says(&[
+        "headers.include",
+        "has an element that is none of database, schema",
+        "table",
+    ]);
 }

@@ -59,7 +59,7 @@ pub(super) fn headers(judge: &mut Judge) -> Vec<SourceHeader> {
             Some(_) => {}
             None => {
                 let known = || SourceHeader::ALL.iter().map(|(_, known, _)| *known);
-                let message = format!("`{word}` is none of {}", known().collect::<Vec<_>>().join(", "));
+                let message = format!("has an element that is none of {}", known().collect::<Vec<_>>().join(", "));
                 let problem = judge.about(HEADERS, message).meant(nearest(&word, known()).map(str::to_owned));
                 judge.report.problems.push(problem);
             }

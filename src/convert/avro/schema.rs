@@ -176,7 +176,7 @@ fn is_plain(character: char) -> bool {
 /// A name in letters, digits and underscores, as `scrub.invalid.names` has it: encoded like a part of a URL, and then an
 /// underscore for everything else.
 pub(in crate::convert) fn url_encoded(name: &str) -> String {
-    /// What `java.net.URLEncoder` leaves as it is; a space becomes `+`, all the same in the end.
+    // `java.net.URLEncoder` leaves these as they are; a space becomes `+`, all the same in the end.
     const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_').remove(b' ');
     let encoded = utf8_percent_encode(name, FORM).to_string();
     encoded.chars().map(|character| if is_plain(character) { character } else { '_' }).collect()
