@@ -92,8 +92,8 @@ fn topics_that_brokers_do_not_tell_apart_are_refused_before_anything_is_made() {
     let says = ["the records of public.a_b would go to", "do not tell from the offsets topic"];
     checked(&into_offsets).expect_code(2).expect_says(&says);
     explained(&into_offsets).expect_code(2).expect_says(&says);
-    // A run makes the offsets topic first, which the brokers refuse beside the topic that is there by now.
-    once(&into_offsets).expect_code(2).expect_says(&["do not tell `.` from `_` in names", &offsets]);
+    // A run may get to the offsets topic first, which the brokers refuse beside the topic that is there by now.
+    once(&into_offsets).expect_code(2).expect_says(&["brokers do not tell", &offsets]);
 }
 
 #[test]
