@@ -154,7 +154,7 @@ fn a_start_beside_positions_that_were_not_taken_over_is_refused_with_the_command
     }
     assert!(!topics().contains(&scene.connector.topic("t")), "something was read");
     scene.rowtide(&["offsets", "import"], &["--from-file", &scene.file(), "--yes"]).expect_code(0);
-    scene.rowtide(&["check"], &[]).expect_code(0).expect_says(&["has been taken over"]);
+    scene.rowtide(&["check"], &[]).expect_code(0).expect_says(&["have been imported"]);
     scene.once().expect_code(0);
     assert_eq!(scene.ids(), [8, 9, 10]);
     // Another table beside it is no reason to stop what goes on; it is said.
