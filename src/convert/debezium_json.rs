@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::envelope::{Envelope, EnvelopeEncoder};
 use super::json::{DECIMALS, JsonConverter, JsonEncoder, has_numeric_decimals, schema_text};
 use super::json_text::push_utf8;
 use super::options::{Options, setting};
@@ -60,12 +61,12 @@ impl DebeziumJson {
         if self.has_schemas {
             head.extend_from_slice(format!("{{\"schema\":{},\"payload\":", envelope(record, side.topic)).as_bytes());
         }
-        Ok(Arc::new(EnvelopeEncoder {
+        Ok(Arc::new(EnvelopeEncoder(DebeziumEnvelope {
             head: head.into(),
             row: JsonEncoder::new(side, (Vec::new(), ""), self.has_numeric_decimals)?,
             source: source(side).into(),
             tail: if self.has_schemas { b"}" } else { b"" },
-        }))
+        })))
     }
 }
 
@@ -144,7 +145,7 @@ fn source(side: Side<'_>) -> Vec<u8> {
 }
 
 #[derive(Debug)]
-struct EnvelopeEncoder {
+struct DebeziumEnvelope {
     /// The schema, where there is one.
     head: Box<[u8]>,
     row: JsonEncoder,
@@ -152,7 +153,7 @@ struct EnvelopeEncoder {
     tail: &'static [u8],
 }
 
-impl EnvelopeEncoder {
+impl Envelope for DebeziumEnvelope {
     fn append(&self, change: Change, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(&self.head);
         let op = match change.operation {
@@ -181,22 +182,6 @@ impl EnvelopeEncoder {
         out.push(b'}');
         out.extend_from_slice(self.tail);
         Ok(())
-    }
-}
-
-impl Encoder for EnvelopeEncoder {
-    /// A row on its own is one that is read.
-    fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        self.encode_change(Change { operation: Operation::Read, changed_at: None, read_at: 0 }, row, out)
-    }
-
-    fn encode_change(&self, change: Change, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        self.append(change, row, out).inspect_err(|_| out.truncate(start))
-    }
-
-    fn has_envelope(&self) -> bool {
-        true
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::json_text::{push_f32, push_f64, push_string, push_utf8};
 use super::options::{Options, setting};
-use super::problem::{Problem, range_of};
+use super::problem::{Problem, append_row, range_of};
 use super::string::Utf8Decoder;
 use super::text::{Utf8, push_decimal, push_integer};
 use super::{Converter, ConverterDefinition, ConverterSpec, Encoder, SchemaPreview, Side};
@@ -240,11 +240,7 @@ impl JsonEncoder {
 /// A bare null is written as JSON's `null`, as the reference does: Kafka's null stands for records without a schema only.
 impl Encoder for JsonEncoder {
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        self.encode_row(row, out).map_err(|(at, problem)| {
-            out.truncate(start);
-            problem.error(self.names.get(at).map(String::as_str))
-        })
+        append_row(&self.names, out, |out| self.encode_row(row, out))
     }
 }
 

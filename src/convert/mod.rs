@@ -8,6 +8,7 @@ pub mod avro;
 mod bound;
 mod canal_json;
 mod debezium_json;
+mod envelope;
 mod java_map;
 mod json;
 mod json_schema;

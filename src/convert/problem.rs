@@ -1,6 +1,6 @@
 //! Reasons why a value cannot be written, which all formats share.
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::FieldType;
 
 /// Milliseconds of a day; Connect's `Time` may be equal to it.
@@ -35,6 +35,22 @@ impl Problem {
             None => error,
         }
     }
+}
+
+/// Appends a row as a whole or not at all. The error names the field, by its index in `names`.
+///
+/// # Errors
+/// That of the value that `encode` could not write.
+pub(super) fn append_row(
+    names: &[String],
+    out: &mut Vec<u8>,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), (usize, Problem)>,
+) -> Result<()> {
+    let start = out.len();
+    encode(out).map_err(|(at, problem)| {
+        out.truncate(start);
+        problem.error(names.get(at).map(String::as_str))
+    })
 }
 
 /// The least and the greatest integer of a type; all of 64 bits for types that hold none.

@@ -8,7 +8,7 @@ use super::node::{Item, Malformed, Map, Member, Node};
 /// Reads a text.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// The error in a text, and its place.
 pub(super) fn parse(text: &str) -> Result<Item, Malformed> {
     if let Err(error) = serde_json::from_str::<Value>(text) {
         let message = error.to_string();

@@ -15,7 +15,7 @@ const MOST: usize = 100_000;
 /// The documents of a text; those without anything in them are none.
 ///
 /// # Errors
-/// What is wrong with it, and where.
+/// The error in a text, and its place.
 pub(super) fn parse(text: &str) -> Result<Vec<Item>, Malformed> {
     let mut reading = Reading { parser: Parser::new_from_str(text), anchors: HashMap::new(), values: 0 };
     let mut documents = Vec::new();

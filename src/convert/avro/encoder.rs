@@ -1,7 +1,7 @@
 //! Rows to Avro bytes. Everything that can be decided once per schema is: an encoder is a flat list of
 //! operations, and a row is one pass over it that looks nothing up and allocates nothing.
 
-use super::super::problem::{Problem, range_of};
+use super::super::problem::{Problem, append_row, range_of};
 use super::super::{Encoder, wire};
 use crate::error::Result;
 use crate::model::{FieldType, Value};
@@ -141,11 +141,7 @@ impl AvroEncoder {
 
 impl Encoder for AvroEncoder {
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        self.encode_row(row, out).map_err(|(at, problem)| {
-            out.truncate(start);
-            problem.error(self.names.get(at).map(String::as_str))
-        })
+        append_row(&self.names, out, |out| self.encode_row(row, out))
     }
 
     fn is_null(&self, row: &[Value<'_>]) -> bool {

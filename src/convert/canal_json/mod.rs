@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use self::column::{Binary, Column, push_quoted};
+use super::envelope::{Envelope, EnvelopeEncoder};
 use super::json::JsonEncoder;
 use super::options::{Options, setting};
 use super::string::Utf8Decoder;
@@ -76,11 +77,11 @@ impl CanalJson {
         let fields = side.fields()?.into_iter();
         let columns: Vec<Column> =
             fields.map(|(field, index)| Column::new(side.table, field, index, self.binary)).collect();
-        Ok(Arc::new(CanalEncoder {
+        Ok(Arc::new(EnvelopeEncoder(CanalEnvelope {
             head: head(side).into(),
             types: mysql_types(&columns, self.has_full_types).into(),
             columns: columns.into(),
-        }))
+        })))
     }
 }
 
@@ -148,13 +149,13 @@ fn mysql_types(columns: &[Column], is_full: bool) -> Vec<u8> {
     types
 }
 
-struct CanalEncoder {
+struct CanalEnvelope {
     head: Box<[u8]>,
     types: Box<[u8]>,
     columns: Box<[Column]>,
 }
 
-impl CanalEncoder {
+impl Envelope for CanalEnvelope {
     fn append(&self, change: Change, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
         out.extend_from_slice(&self.head);
         out.extend_from_slice(match change.operation {
@@ -182,21 +183,5 @@ impl CanalEncoder {
         }
         out.extend_from_slice(b"}]}");
         Ok(())
-    }
-}
-
-impl Encoder for CanalEncoder {
-    /// A row on its own is one that is read.
-    fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        self.encode_change(Change { operation: Operation::Read, changed_at: None, read_at: 0 }, row, out)
-    }
-
-    fn encode_change(&self, change: Change, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        self.append(change, row, out).inspect_err(|_| out.truncate(start))
-    }
-
-    fn has_envelope(&self) -> bool {
-        true
     }
 }

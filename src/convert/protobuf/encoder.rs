@@ -5,7 +5,7 @@ use chrono::{Datelike, NaiveDate};
 use num_bigint::BigInt;
 
 use super::super::Encoder;
-use super::super::problem::{Problem, range_of};
+use super::super::problem::{Problem, append_row, range_of};
 use crate::error::Result;
 use crate::model::{Field, FieldType, Value};
 
@@ -145,11 +145,7 @@ impl ProtobufEncoder {
 
 impl Encoder for ProtobufEncoder {
     fn encode(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<()> {
-        let start = out.len();
-        self.encode_row(row, out).map_err(|(at, problem)| {
-            out.truncate(start);
-            problem.error(self.names.get(at).map(String::as_str))
-        })
+        append_row(&self.names, out, |out| self.encode_row(row, out))
     }
 
     fn is_null(&self, row: &[Value<'_>]) -> bool {
