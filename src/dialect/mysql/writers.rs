@@ -21,16 +21,21 @@ use crate::model::{Micros, OpenTransaction, OpenTransactions};
 /// Microseconds since the epoch, as of the statement's start.
 const CLOCK: &str = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))";
 
-/// Sessions with a transaction that may write, and those whose statement waits before it has one: it takes its locks of
-/// tables first. Also our own, as the proof that transactions are followed, and those that are not followed. An
-/// `instances_lost` that is not zero means that some sessions are not in the list.
+/// Sessions with a transaction that may write, and those that run a statement without one, which may still begin it: a
+/// statement takes its time first, then waits for its tables and opens them. One that began in the second of the look
+/// needs no row unless it waits: the guard looks one second further back than the last look. Also our own, as the proof
+/// that transactions are followed, and those that are not followed. An `instances_lost` that is not zero means that some
+/// sessions are not in the list.
 const SCHEMA: &str = "
     from performance_schema.threads as t left join performance_schema.events_transactions_current as x
       on x.thread_id = t.thread_id and x.state = 'ACTIVE'
     where t.processlist_id = connection_id() or x.access_mode = 'READ WRITE'
       or (t.processlist_id is not null and t.instrumented = 'NO' and t.processlist_command <> 'Daemon')
       or (x.thread_id is null and (t.processlist_state like 'Waiting for % lock'
-                                   or t.processlist_state = 'Waiting for table flush'))";
+                                   or t.processlist_state = 'Waiting for table flush'))
+      or (x.thread_id is null and t.type = 'FOREGROUND' and t.processlist_time >= 1
+          and t.processlist_command not in ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID')
+          and coalesce(t.processlist_state, '') not in ('User sleep', 'User lock'))";
 
 /// The list of the engine is made anew only if nobody has read it for 0.1 s.
 const UNREAD: Duration = Duration::from_millis(120);
@@ -232,7 +237,7 @@ async fn look_at_schema(session: &mut Session, prepared: bool) -> Result<Option<
     let sql = format!(
         "start transaction read only;
          select {CLOCK}, case when t.processlist_id = connection_id() then 'own' when x.thread_id is not null then 'open'
-           when t.instrumented = 'NO' then 'blind' else 'waits' end,
+           when t.instrumented = 'NO' then 'blind' else 'runs' end,
            t.processlist_id, concat(t.thread_id, '.', x.event_id), x.timer_wait div 1000000, t.processlist_time,
            concat(t.processlist_user, '@', t.processlist_host), (select variable_value
              from performance_schema.global_status where variable_name = 'Performance_schema_thread_instances_lost')

@@ -48,31 +48,47 @@ fn a_prepared_transaction_whose_session_is_gone_is_still_open() {
     }
 }
 
+/// A statement that waits for the table `other`, as long as that is locked, and then runs on.
+fn assert_as_old_as_its_start(kind: Kind, tables: &str, insert: &'static str) {
+    println!("{kind:?}: {insert}");
+    let place = Place::new(kind);
+    place.run(tables);
+    let mut locked = place.session();
+    locked.run("lock tables other write");
+    let (server, database) = (place.server(), place.name());
+    let mut waiting = None;
+    assert_still_looked_for(
+        &place,
+        || {
+            let session = server.clone();
+            waiting = Some(std::thread::spawn(move || session.run(insert)));
+            let waits = format!(
+                "select cast(id as char) from information_schema.processlist
+                 where db = '{database}' and state = 'Waiting for table metadata lock'"
+            );
+            eventually("the statement waits", PATIENCE, || (!server.texts(&waits).is_empty()).then_some(()));
+        },
+        || locked.run("unlock tables"),
+    );
+    waiting.expect("it has begun").join().expect("the statement");
+}
+
 #[test]
 fn a_statement_that_waits_for_another_table_is_as_old_as_its_start() {
     for kind in [Kind::MySql, Kind::MariaDb] {
-        println!("{kind:?}");
-        let place = Place::new(kind);
-        place.run("create table other (n int); insert into other values (1)");
-        let mut locked = place.session();
-        locked.run("lock tables other write");
-        let (server, database) = (place.server(), place.name());
-        let mut waiting = None;
-        assert_still_looked_for(
-            &place,
-            || {
-                let session = server.clone();
-                let insert = "insert into t (version) select n - 1 from other";
-                waiting = Some(std::thread::spawn(move || session.run(insert)));
-                let waits = format!(
-                    "select cast(id as char) from information_schema.processlist
-                     where db = '{database}' and state = 'Waiting for table metadata lock'"
-                );
-                eventually("the statement waits", PATIENCE, || (!server.texts(&waits).is_empty()).then_some(()));
-            },
-            || locked.run("unlock tables"),
-        );
-        waiting.expect("it has begun").join().expect("the statement");
+        let tables = "create table other (n int); insert into other values (1)";
+        assert_as_old_as_its_start(kind, tables, "insert into t (version) select n - 1 from other");
+    }
+}
+
+/// Between its wait and the begin of its transaction it opens a table that takes some time.
+#[test]
+fn a_statement_that_waits_no_more_and_has_no_transaction_yet_is_as_old_as_its_start() {
+    for kind in [Kind::MySql, Kind::MariaDb] {
+        let tables = "create table other (n int); insert into other values (1);
+                      create table parts (n int) partition by key (n) partitions 1024;
+                      insert into parts values (1); flush tables parts";
+        assert_as_old_as_its_start(kind, tables, "insert into t (version) select o.n - 1 from other as o, parts");
     }
 }
 
