@@ -4,6 +4,7 @@ mod check;
 mod consume;
 mod ddl;
 mod docs;
+mod embedded;
 mod explain;
 mod offsets;
 mod output;

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::ConfigArgs;
 use crate::config::spec::{ConnectorSpec, ConverterSpec, KafkaSpec, WorkerSpec};
-use crate::config::{self, Document, Problem, Report, Surroundings};
+use crate::config::{self, Document, Problem, Report, Services, Surroundings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::admin;
 pub(super) use crate::retry::within;
@@ -78,23 +78,34 @@ pub(super) fn print(text: &str) -> Result<()> {
 /// Loads the connectors of a command line; all problems of all files are reported before it gives up.
 pub(super) fn load(connectors: &[String], args: &ConfigArgs) -> Result<Vec<ConnectorSpec>, u8> {
     let mut specs = Vec::new();
-    for_each(connectors, args, |_, spec, _| specs.push(spec))?;
+    for_each(connectors, args, None, |_, spec, _| specs.push(spec))?;
     Ok(specs)
 }
 
-/// The settings of the connectors of a command line, which have been found good, with the notes about each of them.
-pub(super) fn settings(connectors: &[String], args: &ConfigArgs) -> Result<(Vec<Document>, Surroundings), u8> {
-    let (mut documents, mut around) = (Vec::new(), Surroundings::default());
-    for_each(connectors, args, |document, _, surroundings| {
-        documents.push(document);
-        around = surroundings;
+/// The connectors of a command line, found good, and the settings around them.
+#[derive(Default)]
+pub(super) struct Given {
+    pub(super) documents: Vec<Document>,
+    pub(super) specs: Vec<ConnectorSpec>,
+    pub(super) around: Surroundings,
+}
+
+/// The settings of the connectors of a command line, with the notes about each of them; on these services, if some are
+/// given.
+pub(super) fn settings(connectors: &[String], args: &ConfigArgs, services: Option<&Services>) -> Result<Given, u8> {
+    let mut given = Given::default();
+    for_each(connectors, args, services, |document, spec, around| {
+        given.documents.push(document);
+        given.specs.push(spec);
+        given.around = around;
     })?;
-    Ok((documents, around))
+    Ok(given)
 }
 
 fn for_each(
     connectors: &[String],
     args: &ConfigArgs,
+    services: Option<&Services>,
     mut take: impl FnMut(Document, ConnectorSpec, Surroundings),
 ) -> Result<(), u8> {
     let environment = config::process_environment();
@@ -108,9 +119,12 @@ fn for_each(
                 continue;
             }
         };
-        for document in documents {
+        for mut document in documents {
             let (worker, environment, sets) = (worker.clone(), environment.clone(), args.set.clone());
-            let around = Surroundings { worker, environment, sets, strict: args.strict };
+            let mut around = Surroundings { worker, environment, sets, strict: args.strict };
+            if let Some(services) = services {
+                services.replace(&mut document, &mut around);
+            }
             match config::connector(document.clone(), around.clone()) {
                 Ok(loaded) => {
                     say_warnings(&loaded.report);

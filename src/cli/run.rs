@@ -8,6 +8,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::embedded::Embedded;
+use super::output::Given;
 use super::serving::{self, Helpers};
 use super::{ConfigArgs, Context, output};
 use crate::connector::worker::{End, Ended, Lasting, Worker, WorkerOptions};
@@ -28,6 +30,10 @@ pub(super) struct RunArgs {
     /// Go on with another database than the offsets belong to, or with an older copy of it, and remember that.
     #[arg(long)]
     accept_server: bool,
+    /// Start brokers and a registry in this process instead of those that are configured, and print the records. Nothing
+    /// of it outlasts the process.
+    #[arg(long)]
+    embedded: bool,
     /// Address of REST, health and metrics, or `off` [default: `listeners`, else 127.0.0.1:8083; with --once off].
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
@@ -36,10 +42,22 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
-    let (connectors, surroundings) = match output::settings(&args.connectors, &args.config) {
-        Ok(settings) => settings,
-        Err(code) => return code,
-    };
+    if !args.embedded {
+        return run_on(&args, context, None).await;
+    }
+    match Embedded::start().await {
+        Ok(embedded) => run_on(&args, context, Some(&embedded)).await,
+        Err(error) => output::fail(&error),
+    }
+}
+
+async fn run_on(args: &RunArgs, context: Context, embedded: Option<&Embedded>) -> u8 {
+    let services = embedded.map(Embedded::services);
+    let Given { documents, specs, around: surroundings } =
+        match output::settings(&args.connectors, &args.config, services.as_ref()) {
+            Ok(given) => given,
+            Err(code) => return code,
+        };
     let rest = match serving::rest(&surroundings) {
         Ok(rest) => rest,
         Err(code) => return code,
@@ -55,7 +73,7 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         lasting: if is_asked { Lasting::Requests } else { Lasting::Connectors },
     });
     // All connectors are accepted, or none is started.
-    for settings in connectors {
+    for settings in documents {
         if let Err(refused) = worker.put(settings, Put::Create(TargetState::Stopped)).await {
             return output::fail(&refused_at_start(refused));
         }
@@ -68,6 +86,10 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
         Ok(server) => server,
         Err(error) => return output::fail(&error),
     };
+    let printer = match embedded.map(|embedded| embedded.printer(&specs, &stop)).transpose() {
+        Ok(printer) => printer,
+        Err(error) => return output::fail(&error),
+    };
     for name in worker.connectors() {
         if let Err(refused) = worker.resume(&name).await {
             return output::fail(&refused.into_error());
@@ -75,7 +97,11 @@ pub(super) async fn run(args: RunArgs, context: Context) -> u8 {
     }
     worker.set_started();
     let helpers = Helpers::start(server, &rest, &worker, false, context);
-    helpers.during(supervise(&worker, &stop)).await
+    let code = helpers.during(supervise(&worker, &stop)).await;
+    match printer {
+        Some(printer) => code.max(printer.finish().await),
+        None => code,
+    }
 }
 
 /// Two connectors of one name would share offsets and fence each other.

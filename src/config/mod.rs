@@ -17,6 +17,7 @@ mod properties;
 mod providers;
 pub mod report;
 mod resolve;
+mod services;
 pub mod spec;
 mod url;
 pub(crate) mod values;
@@ -29,6 +30,7 @@ pub use load::{
     worker,
 };
 pub use report::{Problem, Report};
+pub use services::Services;
 
 /// True if rowtide runs connectors of this class.
 pub fn is_own_class(class: &str) -> bool {

@@ -415,6 +415,9 @@ pub struct OffsetsSpec {
 pub struct TopicSpec {
     /// `topic.creation.*` groups, in order, the default one last; empty: the broker's defaults.
     pub groups: Vec<TopicGroup>,
+    /// `topic.creation.enable=false`: the brokers make them (`auto.create.topics.enable`) at the first request, or nobody
+    /// does.
+    pub by_brokers: bool,
 }
 
 /// One group of `topic.creation.groups`.

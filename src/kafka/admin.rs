@@ -202,7 +202,32 @@ pub async fn ensure_config_topic(kafka: &KafkaSpec, configs: &ConfigTopicSpec) -
 /// # Errors
 /// `Config`, naming the key, if it cannot be made as asked; `KafkaRefused` for an invalid name or a missing right.
 pub async fn ensure_topic(kafka: &KafkaSpec, topics: &TopicSpec, topic: &str) -> Result<()> {
+    if topics.by_brokers {
+        return made_by_brokers(kafka, topic).await;
+    }
     ensure(kafka, &TopicRole::Records(topics, topic).wanted()).await.map(|_| ())
+}
+
+/// Asks about a topic in the way that has brokers create it, where they are set up to.
+async fn made_by_brokers(kafka: &KafkaSpec, topic: &str) -> Result<()> {
+    let started = tokio::time::Instant::now();
+    loop {
+        let (spec, name) = (kafka.clone(), topic.to_owned());
+        let found = ask::blocking(move |cancel| {
+            Asker::that_creates(ClientKind::Admin, &spec)?.partitions(&name, PATIENCE, cancel)
+        });
+        match found.await.map_err(|error| hidden(error, topic))? {
+            Some(1..) => return Ok(()),
+            // It takes a moment after the request.
+            _ if started.elapsed() < BROKERS_APPEAR => tokio::time::sleep(Duration::from_millis(200)).await,
+            _ => {
+                let what = "the topic does not exist, and the brokers do not create it (topic.creation.enable=false)";
+                return Err(Error::config(what).with("topic", topic).advise(
+                    "create it, or set topic.creation.enable=true, or auto.create.topics.enable=true at the brokers",
+                ));
+            }
+        }
+    }
 }
 
 /// Makes sure the dead letter topic exists.
@@ -234,6 +259,9 @@ pub async fn inspect(kafka: &KafkaSpec, role: TopicRole<'_>, keyed: bool, timeou
         }
         if !keyed && wanted.settings.get("cleanup.policy").is_some_and(|policy| policy.contains(COMPACT)) {
             return Err(keyless(topic));
+        }
+        if matches!(role, TopicRole::Records(topics, _) if topics.by_brokers) {
+            return Ok("not there yet; the brokers create it if auto.create.topics.enable is set there".to_owned());
         }
         return match create(kafka, &wanted, true).await {
             Ok(()) | Err(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion) => {

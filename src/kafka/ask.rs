@@ -1,5 +1,6 @@
 //! Questions to the brokers: librdkafka's blocking calls beside the runtime, repeated until there is an
-//! answer, cancelled when nobody waits for it. A question joins no group, reads no records, makes no topic.
+//! answer, cancelled when nobody waits for it. A question joins no group, reads no records, makes no topic but where it is
+//! meant to.
 
 #![expect(clippy::disallowed_methods, reason = "on a thread for questions that block")]
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{MetadataBroker, MetadataPartition};
@@ -77,8 +79,19 @@ pub(super) struct Asker {
 impl Asker {
     pub(super) fn new(kind: ClientKind, spec: &KafkaSpec, isolation: &str) -> Result<Self> {
         let mut config = client::config(kind, spec)?;
-        config.remove("group.id");
         config.set("isolation.level", isolation);
+        Self::of(config, spec)
+    }
+
+    /// A client whose questions about a topic create it, where the brokers do that by themselves.
+    pub(super) fn that_creates(kind: ClientKind, spec: &KafkaSpec) -> Result<Self> {
+        let mut config = client::config(kind, spec)?;
+        config.set("allow.auto.create.topics", "true");
+        Self::of(config, spec)
+    }
+
+    fn of(mut config: ClientConfig, spec: &KafkaSpec) -> Result<Self> {
+        config.remove("group.id");
         Ok(Self { consumer: client::create(&config, Context::default())?, brokers: spec.bootstrap_servers.clone() })
     }
 

@@ -1,6 +1,7 @@
 //! Reads topics as a stream for people and tests: read_committed, all partitions, no group, no commits.
 //! A thread of its own polls; the channel between is bounded, so a slow reader slows it down.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rdkafka::consumer::BaseConsumer;
@@ -87,6 +88,24 @@ impl TopicConsumer {
         let ended = || Err(Error::new(ErrorKind::Kafka, "the consumer has ended"));
         self.records.recv().await.unwrap_or_else(ended)
     }
+}
+
+/// The end of each partition of these topics, open transactions included.
+///
+/// # Errors
+/// Those of brokers that do not answer.
+pub async fn ends(spec: &KafkaSpec, topics: &[String]) -> Result<HashMap<(String, i32), i64>> {
+    let (spec, topics) = (spec.clone(), topics.to_vec());
+    ask::blocking(move |cancel| {
+        let mut ends = HashMap::new();
+        for topic in topics {
+            if let Some(bounds) = topic_log::Bounds::ask(&spec, &topic, PATIENCE, cancel)? {
+                ends.extend(bounds.ends.into_iter().map(|(partition, end)| ((topic.clone(), partition), end)));
+            }
+        }
+        Ok(ends)
+    })
+    .await
 }
 
 fn pump(consumer: &BaseConsumer<Context>, sender: &mpsc::Sender<Result<TopicRecord>>) {

@@ -101,17 +101,24 @@ pub async fn holds_records(kafka: &KafkaSpec, topic: &str) -> Option<bool> {
 
 /// The topic of the brokers whose name differs from `topic` by `.` and `_` only, which keeps it from being made.
 pub(super) async fn collision(kafka: &KafkaSpec, topic: &str) -> Option<String> {
-    let (spec, wanted) = (kafka.clone(), topic.to_owned());
-    let looked = ask::blocking(move |cancel| {
+    names(kafka).await.ok()?.into_iter().find(|name| collide(name, topic))
+}
+
+/// The topics of the brokers.
+///
+/// # Errors
+/// Those of brokers that do not answer.
+pub async fn names(kafka: &KafkaSpec) -> Result<Vec<String>> {
+    let spec = kafka.clone();
+    ask::blocking(move |cancel| {
         let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
-        let names = asker.ask("the topics cannot be listed", PATIENCE, cancel, |consumer, timeout| {
+        asker.ask("the topics cannot be listed", PATIENCE, cancel, |consumer, timeout| {
             use rdkafka::consumer::Consumer;
             let metadata = consumer.fetch_metadata(None, timeout)?;
             Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect::<Vec<_>>())
-        })?;
-        Ok(names.into_iter().find(|name| collide(name, &wanted)))
-    });
-    looked.await.ok().flatten()
+        })
+    })
+    .await
 }
 
 /// True if the brokers take the two names for one.

@@ -3,6 +3,7 @@
 mod bad_input;
 mod check_and_explain;
 mod docs;
+mod embedded;
 mod offsets;
 mod reading;
 mod speaking;

@@ -52,7 +52,7 @@ async fn topic(name: &str, partitions: i32) -> String {
         replication: 1,
         settings: BTreeMap::new(),
     };
-    admin::ensure_topic(&spec(), &TopicSpec { groups: vec![group] }, &name).await.unwrap();
+    admin::ensure_topic(&spec(), &TopicSpec { groups: vec![group], by_brokers: false }, &name).await.unwrap();
     name
 }
 

@@ -158,3 +158,20 @@ fn an_offset_of_old_by_a_bare_name_is_that_of_one_table_only() {
             || ids(&format!("{}.shop.orders", connector.name)).is_empty()
     );
 }
+
+#[test]
+fn brokers_that_create_topics_by_themselves_do_it_where_rowtide_may_not() {
+    let database = Postgres::new();
+    database.run("create table t (id bigint primary key); insert into t values (1), (2)");
+    let connector = Connector::new(&database.jdbc_url())
+        .set("mode", "incrementing")
+        .set("incrementing.column.name", "id")
+        .set("topic.creation.enable", "false")
+        .set("topic.creation.default.partitions", "3")
+        .set("topic.creation.default.replication.factor", "1");
+    checked(&connector)
+        .expect_code(0)
+        .expect_says(&["the brokers create it if auto.create.topics.enable is set there"]);
+    once(&connector).expect_code(0).expect_says(&["topic.creation.* has no effect"]);
+    assert_eq!(ids(&connector.topic("t")), [1, 2]);
+}

@@ -65,9 +65,10 @@ pub(super) fn template(judge: &mut Judge, key: &str, text: &str) -> Option<Templ
 }
 
 pub(super) fn build(judge: &mut Judge) -> TopicSpec {
+    let by_brokers = !judge.flag("topic.creation.enable");
     let is_used = judge.settings.connector.keys().any(|key| key.starts_with(PREFIX));
     if !is_used {
-        return TopicSpec::default();
+        return TopicSpec { by_brokers, ..TopicSpec::default() };
     }
     let mut names = judge.elements(GROUPS);
     let unique: BTreeSet<_> = names.iter().cloned().collect();
@@ -79,11 +80,11 @@ pub(super) fn build(judge: &mut Judge) -> TopicSpec {
     let fallback = (count(judge, DEFAULT, "partitions", None), count(judge, DEFAULT, "replication.factor", None));
     let mut groups: Vec<_> = names.iter().map(|name| group(judge, name, fallback)).collect();
     groups.push(group(judge, DEFAULT, fallback));
-    if !judge.flag("topic.creation.enable") {
+    if by_brokers {
         judge.notes.push("topic.creation.enable is false: the connector's topic.creation.* has no effect".to_owned());
-        return TopicSpec::default();
+        groups.clear();
     }
-    TopicSpec { groups }
+    TopicSpec { groups, by_brokers }
 }
 
 fn warn_of_undeclared(judge: &mut Judge, names: &[String]) {

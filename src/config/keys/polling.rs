@@ -60,7 +60,12 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          `${topic.prefix}` alone for a query. Characters of names that no topic can have become `_`. Two tables of one \
          topic are refused, also if their names differ in `.` and `_` only.",
     ),
-    key("topic.creation.enable", Kind::Boolean, "Whether `topic.creation.*` of connectors counts.")
+    key(
+        "topic.creation.enable",
+        Kind::Boolean,
+        "Missing topics of tables are created, as `topic.creation.*` of connectors says. `false`: the brokers are only asked about \
+         them, and make them if `auto.create.topics.enable` is set there.",
+    )
         .or("true")
         .low()
         .home(Home::Worker),

@@ -93,6 +93,7 @@ impl Finished {
 pub struct Running {
     child: Child,
     log: std::path::PathBuf,
+    out: std::path::PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -116,10 +117,15 @@ impl Running {
 
     fn spawn(mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let log = folder.path().join("log");
-        let stderr = std::fs::File::create(&log).expect("a log file");
-        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("start rowtide");
-        Self { child, log, _folder: folder }
+        let (log, out) = (folder.path().join("log"), folder.path().join("out"));
+        let file = |path| std::fs::File::create(path).expect("a file");
+        let child = command.stdout(file(&out)).stderr(file(&log)).spawn().expect("start rowtide");
+        Self { child, log, out, _folder: folder }
+    }
+
+    /// Standard output until now.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(&self.out).unwrap_or_default()
     }
 
     pub fn log(&self) -> String {
