@@ -1,15 +1,13 @@
 //! `rowtide consume`: a topic's records as JSON lines, in the form that its converter prints: for Avro that of the console consumer.
 
-use std::time::Duration;
-
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::lines::{Form, Lines};
 use super::{ConfigArgs, output, run};
-use crate::config::spec::{ConverterSpec, WorkerSpec};
-use crate::convert::Decoder;
+use crate::config::spec::WorkerSpec;
 use crate::error::Result;
-use crate::kafka::consumer::{Start, TopicConsumer, TopicRecord};
+use crate::kafka::consumer::{Start, TopicConsumer};
 
 #[derive(Debug, Args)]
 pub(super) struct ConsumeArgs {
@@ -65,63 +63,4 @@ async fn consume(args: &ConsumeArgs, worker: &WorkerSpec) -> Result<()> {
         left -= 1;
     }
     Ok(())
-}
-
-/// The parts of a line before the value.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Form {
-    pub(super) topic: bool,
-    pub(super) key: bool,
-}
-
-/// Records as lines: topic, key and value, with tabs between.
-pub(super) struct Lines {
-    keys: Box<dyn Decoder>,
-    values: Box<dyn Decoder>,
-    /// What is waited for in a message about the time it took.
-    key_registry: String,
-    registry: String,
-    timeout: Duration,
-}
-
-impl Lines {
-    /// Contacts nobody.
-    ///
-    /// # Errors
-    /// `Config`, with the setting of a converter that is wrong.
-    pub(super) fn new(keys: &ConverterSpec, values: &ConverterSpec, timeout: Duration) -> Result<Self> {
-        Ok(Self {
-            keys: keys.decoder()?,
-            values: values.decoder()?,
-            key_registry: output::registry_of(keys),
-            registry: output::registry_of(values),
-            timeout,
-        })
-    }
-
-    /// The line of a record, with its end.
-    ///
-    /// # Errors
-    /// `Value` if the bytes are not of the format; those of the registry.
-    pub(super) async fn line(&self, of: &TopicRecord, form: Form) -> Result<String> {
-        let mut line = String::new();
-        if form.topic {
-            line.push_str(&of.topic);
-            line.push('\t');
-        }
-        if form.key {
-            line.push_str(&self.decoded(&*self.keys, &self.key_registry, of.record.key.as_deref()).await?);
-            line.push('\t');
-        }
-        line.push_str(&self.decoded(&*self.values, &self.registry, of.record.value.as_deref()).await?);
-        line.push('\n');
-        Ok(line)
-    }
-
-    async fn decoded(&self, decoder: &dyn Decoder, registry: &str, bytes: Option<&[u8]>) -> Result<String> {
-        match bytes {
-            Some(bytes) => output::within(self.timeout, registry, decoder.decode(bytes)).await,
-            None => Ok("null".to_owned()),
-        }
-    }
 }

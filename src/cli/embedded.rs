@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::consume::{Form, Lines};
+use super::lines::{Form, Lines};
 use super::output;
 use crate::config::Services;
 use crate::config::spec::{ConnectorSpec, KafkaSpec};

@@ -6,6 +6,7 @@ mod ddl;
 mod docs;
 mod embedded;
 mod explain;
+mod lines;
 mod offsets;
 mod output;
 mod progress;
