@@ -36,7 +36,8 @@ const TABLES: usize = 100;
 /// About the size of a record with a position and a small guard state.
 const VALUE: usize = 400;
 const COMMITS: usize = 100;
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Ten GiB are read to the end in a few minutes.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 fn main() -> Outcome<()> {
     let runs = number("ROWTIDE_BENCH_RUNS", 3)?;
