@@ -31,6 +31,7 @@ mod rest;
 mod rows;
 mod schema_change;
 mod schemas;
+mod secured;
 mod servers;
 mod sql;
 mod standalone;

@@ -100,14 +100,27 @@ fn run(class: &str, words: &[&str], input: Stdio) -> Vec<String> {
 /// Gives the user `limited` rights, or takes them: `kafka-acls` with these words.
 #[track_caller]
 pub fn acls(words: &[&str]) {
+    tool("org.apache.kafka.tools.AclCommand", &[&["--force"], words].concat());
+}
+
+/// Makes the user `limited` one that can log in by a mechanism of SCRAM: `kafka-configs`.
+#[track_caller]
+pub fn scram_user(mechanism: &str, password: &str) {
+    let login = format!("{mechanism}=[password={password}]");
+    let user = ["--alter", "--add-config", &login, "--entity-type", "users", "--entity-name", "limited"];
+    tool("kafka.admin.ConfigCommand", &user);
+}
+
+/// Runs a tool of Kafka's command line.
+#[track_caller]
+fn tool(class: &str, words: &[&str]) {
     let classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
     let brokers = address("ROWTIDE_TEST_BOOTSTRAP");
     let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
-    command.args(["-XX:TieredStopAtLevel=1", "-cp", &classes, "org.apache.kafka.tools.AclCommand"]);
-    command.args(["--bootstrap-server", &brokers, "--force"]).args(words);
+    command.args(["-XX:TieredStopAtLevel=1", "-cp", &classes, class, "--bootstrap-server", &brokers]).args(words);
     let output = command.output().expect("start java");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("Error while"), "acls {words:?}: {said}");
+    assert!(output.status.success() && !said.contains("Error while"), "{class} {words:?}: {said}");
 }
 
 /// A real worker in distributed mode, with a stand-in of the JDBC connector's name; killed with the test.
