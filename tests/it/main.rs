@@ -4,6 +4,7 @@
 
 mod brokers;
 mod cli;
+mod configurations;
 mod cursors;
 mod deletes;
 mod dialects;
