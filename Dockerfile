@@ -2,9 +2,10 @@
 # One binary in an image that needs nothing else of it: no shell, a user without rights, and a root
 # file system that may be mounted read-only (the quick start alone writes, to /tmp).
 
-# The image of the builder brings the C compiler, make and perl of the vendored C libraries. It has
+# The image of the builder brings the C compiler, make and perl of the vendored C libraries, but not cmake. It has
 # the C library of the runtime image: keep both on the same Debian release.
 FROM rust:1-bookworm AS builder
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src

@@ -68,8 +68,9 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
         if spec.is_keyless() {
             let _ = output::print(&format!("note     {UNKEYED}\n"));
         }
+        let usable = converters(spec, &mut findings);
         if !args.offline {
-            online(spec, &args.config, &mut findings).await;
+            online(spec, &args.config, usable, &mut findings).await;
         }
     }
     let summary = match findings.errors.len() {
@@ -85,14 +86,27 @@ pub(super) async fn run(args: CheckArgs) -> u8 {
 pub(super) const UNKEYED: &str = "key.mode=none (as the reference): rows of one id may land in different partitions and out of order, \
      compaction and KTables do not work; key.mode=primary_key mends it";
 
-async fn online(spec: &ConnectorSpec, args: &ConfigArgs, findings: &mut Findings) {
+/// Check of the converters' settings, which a run refuses at its start, used or not; true if all can be used.
+fn converters(spec: &ConnectorSpec, findings: &mut Findings) -> bool {
+    let all = [("key", &spec.key_converter), ("value", &spec.value_converter), ("header", &spec.header_converter)];
+    let mut usable = true;
+    for (side, converter) in all {
+        if let Err(error) = converter.create() {
+            findings.note::<()>(&format!("{side}.converter"), Err(error), |()| String::new());
+            usable = false;
+        }
+    }
+    usable
+}
+
+async fn online(spec: &ConnectorSpec, args: &ConfigArgs, usable: bool, findings: &mut Findings) {
     let (bindings, server) = database(spec, args, findings).await;
     if brokers(spec, args, &bindings, findings).await {
         offsets(spec, args, (&bindings, server.as_ref()), findings).await;
         let relations: Vec<_> = bindings.iter().map(|binding| binding.definition.relation.clone()).collect();
         left_by_a_standalone_worker(spec, args, &relations, findings).await;
     }
-    for binding in &bindings {
+    for binding in bindings.iter().filter(|_| usable) {
         registry(spec, args, binding, findings).await;
     }
 }

@@ -3,7 +3,7 @@
 //! of its error codes. Never logs a setting's value.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -234,6 +234,11 @@ const KEEPS_SILENT: Duration = Duration::from_secs(30);
 const WITHOUT_REQUESTS: [&str; 5] =
     ["in state INIT", "in state DOWN", "in state TRY_CONNECT", "in state CONNECT", "in state SSL_HANDSHAKE"];
 
+/// librdkafka's words for a token of OAUTHBEARER that the endpoint did not give, or gave in another form.
+const NO_TOKEN: &str = "Failed to acquire SASL OAUTHBEARER token";
+/// The ends of its log line where the endpoint has refused the client, by the status.
+const TOKEN_REFUSED: [&str; 3] = ["(400)", "(401)", "(403)"];
+
 /// librdkafka's side channel: everything it says outside of answers to calls.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -241,6 +246,8 @@ pub struct Health {
     last: Mutex<Option<(RDKafkaErrorCode, String)>>,
     /// The last report that a request may not have been answered, by the time it was heard.
     lost: Mutex<Option<Instant>>,
+    /// The token endpoint has refused the client.
+    token_refused: AtomicBool,
     delivery: Mutex<Option<(String, RDKafkaErrorCode)>>,
 }
 
@@ -254,6 +261,17 @@ impl Health {
     pub(super) fn silence(&self, brokers: &str) -> Error {
         let last = locked(&self.last).clone();
         let (kind, what) = match &last {
+            Some((code, reason)) if reason.starts_with(NO_TOKEN) => {
+                let refused = kind_of(*code) == ErrorKind::Auth;
+                let kind = if refused { ErrorKind::Auth } else { ErrorKind::Unreachable };
+                return Error::new(kind, "there is no token to log in to the brokers with")
+                    .with("brokers", brokers)
+                    .caused_by(reason.clone())
+                    .advise(
+                        "check sasl.oauthbearer.token.endpoint.url, and client id, secret and scope; where a certificate is \
+                         not trusted, ssl.truststore.location in sasl.jaas.config or https.ca.location",
+                    );
+            }
             Some((code, _)) if kind_of(*code) == ErrorKind::Auth => {
                 (ErrorKind::Auth, "the brokers refused the credentials")
             }
@@ -298,6 +316,11 @@ impl Health {
     /// Notes a report of librdkafka about its connections; `facility` and the states are words of its own.
     fn hear(&self, facility: &str, message: &str) {
         let is_loss = match facility {
+            "OIDC" => {
+                let refused = TOKEN_REFUSED.iter().any(|status| message.ends_with(status));
+                self.token_refused.store(refused, Ordering::Relaxed);
+                false
+            }
             "REQTMOUT" => true,
             "FAIL" => !WITHOUT_REQUESTS.iter().any(|state| message.contains(state)),
             _ => false,
@@ -344,7 +367,11 @@ impl ClientContext for Context {
     fn stats_raw(&self, _statistics: &[u8]) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        let mut code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if reason.starts_with(NO_TOKEN) && !self.health.token_refused.load(Ordering::Relaxed) {
+            // An endpoint that is down for now has refused nobody.
+            code = RDKafkaErrorCode::BrokerTransportFailure;
+        }
         if code == RDKafkaErrorCode::PartitionEOF {
             return;
         }
@@ -396,6 +423,24 @@ pub(crate) mod tests {
         assert!(is_advertised("kafka:29092/1: Failed to resolve 'kafka:29092': Name or service not known"));
         assert!(is_advertised("sasl_ssl://kafka:29092/12: Connect to ipv4#10.0.0.1:29092 failed: Connection refused"));
         assert!(!is_advertised("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"));
+    }
+
+    #[test]
+    fn a_token_endpoint_that_is_down_is_told_from_one_that_refuses_the_client() {
+        for (status, kind) in
+            [("(-1)", ErrorKind::Unreachable), ("(503)", ErrorKind::Unreachable), ("(401)", ErrorKind::Auth)]
+        {
+            let context = Context::default();
+            context.log(
+                RDKafkaLogLevel::Error,
+                "OIDC",
+                &format!("Failed to retrieve OIDC token from \"u\": no {status}"),
+            );
+            context.error(KafkaError::Global(RDKafkaErrorCode::Authentication), &format!("{NO_TOKEN}: no"));
+            let error = context.health.silence("b:1");
+            assert_eq!((error.kind(), context.health.refused()), (kind, kind == ErrorKind::Auth), "{status}");
+            assert!(error.to_string().contains("no token") && error.advice().contains("client id"), "{error:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! name-value pairs and notes on dropped ones; refuses those that cannot be honoured. Reads the stores that settings
 //! point to (`stores`) and does nothing else. Values never appear in messages: some are secrets.
 
+mod sasl;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::config::ClientConfig;
@@ -43,8 +45,8 @@ pub(super) struct Translated {
     pub(super) javas: BTreeSet<String>,
 }
 
-/// The beginnings of settings that librdkafka may have too, and that have no effect here: the mechanisms they belong
-/// to are refused, or there is no group.
+/// The beginnings of settings that librdkafka may have too, and that have no effect here: what they belong to is refused,
+/// not chosen, or decided by librdkafka, or there is no group.
 const NO_EFFECT: &[&str] = &["partition.assignment.strategy", "sasl.kerberos.", "sasl.login.", "sasl.oauthbearer."];
 
 /// Settings rowtide decides itself; a user's value is dropped with a note.
@@ -72,7 +74,7 @@ pub(super) fn translate(kind: ClientKind, java: &BTreeMap<String, String>) -> Re
     for (key, value) in java {
         translate_one(kind, key, value.trim(), java, &mut out)?;
     }
-    sasl(java, &mut out)?;
+    sasl::add(java, &mut out)?;
     stores::add(java, &mut out.settings)?;
     Ok(out)
 }
@@ -93,6 +95,7 @@ fn translate_one(
         out.settings.insert(name.to_owned(), value);
     };
     match key {
+        _ if STORES.contains(&key) || sasl::takes(key, java) => {}
         _ if key.starts_with("config.providers")
             || clients::is_kafkas(key) && NO_EFFECT.iter().any(|beginning| key.starts_with(beginning)) =>
         {
@@ -103,7 +106,6 @@ fn translate_one(
                 out.notes.push(format!("{key} is decided by rowtide and ignored"));
             }
         }
-        _ if STORES.contains(&key) || key == "sasl.jaas.config" || key == "sasl.mechanism" => {}
         // The configuration has checked it.
         "bootstrap.servers" | "metadata.broker.list" => {}
         _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to mock brokers")),
@@ -177,102 +179,6 @@ fn unknown(key: &str) -> Error {
 
 fn number(key: &str, value: &str) -> Result<i64> {
     value.parse().map_err(|_| refuse(key, "not a whole number"))
-}
-
-/// `sasl.mechanism` and `sasl.jaas.config` (or librdkafka's own names, which win).
-fn sasl(java: &BTreeMap<String, String>, out: &mut Translated) -> Result<()> {
-    let protocol = java.get("security.protocol").map(|protocol| protocol.trim().to_ascii_uppercase());
-    let uses_sasl = protocol.is_some_and(|protocol| protocol.starts_with("SASL"));
-    let mechanism = java.get("sasl.mechanism").or_else(|| java.get("sasl.mechanisms")).map(|text| text.trim());
-    match mechanism {
-        Some(mechanism @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512")) => {
-            out.settings.insert("sasl.mechanism".to_owned(), mechanism.to_owned());
-        }
-        Some(mechanism) if uses_sasl => {
-            return Err(refuse("sasl.mechanism", &format!("{mechanism} is not supported"))
-                .advise("supported are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and, with security.protocol=SSL, client certificates"));
-        }
-        None if uses_sasl => {
-            return Err(refuse(
-                "sasl.mechanism",
-                "is needed with this security.protocol (Java's default, GSSAPI, is not supported)",
-            )
-            .advise("supported are PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512"));
-        }
-        _ => {}
-    }
-    out.settings.remove("sasl.mechanisms");
-    if let Some(jaas) = java.get("sasl.jaas.config").filter(|jaas| !jaas.trim().is_empty()) {
-        let (username, password) = jaas_login(jaas)?;
-        out.settings.entry("sasl.username".to_owned()).or_insert(username);
-        out.settings.entry("sasl.password".to_owned()).or_insert(password);
-    }
-    if uses_sasl && !out.settings.contains_key("sasl.username") {
-        return Err(refuse("sasl.jaas.config", "is missing, and with it the user")
-            .advise("set it without a prefix, for all clients, or for each of producer, consumer and admin"));
-    }
-    Ok(())
-}
-
-/// `...PlainLoginModule required username="..." password="...";`
-fn jaas_login(jaas: &str) -> Result<(String, String)> {
-    const KEY: &str = "sasl.jaas.config";
-    let tokens = jaas_tokens(jaas).ok_or_else(|| refuse(KEY, "a quoted value does not end"))?;
-    let module = tokens.first().map_or("", |module| module.rsplit('.').next().unwrap_or(module));
-    if !matches!(module, "PlainLoginModule" | "ScramLoginModule") {
-        return Err(refuse(KEY, "the login module is neither PlainLoginModule nor ScramLoginModule"));
-    }
-    let (mut username, mut password) = (None, None);
-    let mut rest = tokens.iter().skip(1);
-    while let Some(token) = rest.next() {
-        if token == ";" {
-            break;
-        }
-        let slot = match token.as_str() {
-            "username" => &mut username,
-            "password" => &mut password,
-            _ => continue,
-        };
-        if rest.next().is_some_and(|token| token == "=") {
-            *slot = rest.next().cloned();
-        }
-    }
-    match (username, password) {
-        (Some(username), Some(password)) => Ok((username, password)),
-        (None, _) => Err(refuse(KEY, "there is no username=\"...\"")),
-        (_, None) => Err(refuse(KEY, "there is no password=\"...\"")),
-    }
-}
-
-/// Words, `=`, `;` and quoted strings with backslash escapes; none if a quote is left open.
-fn jaas_tokens(jaas: &str) -> Option<Vec<String>> {
-    let mut tokens = Vec::new();
-    let mut characters = jaas.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            space if space.is_whitespace() => {}
-            '=' | ';' => tokens.push(character.to_string()),
-            quote @ ('"' | '\'') => {
-                let mut text = String::new();
-                loop {
-                    match characters.next()? {
-                        end if end == quote => break,
-                        '\\' => text.push(characters.next()?),
-                        plain => text.push(plain),
-                    }
-                }
-                tokens.push(text);
-            }
-            first => {
-                let mut word = String::from(first);
-                while let Some(next) = characters.next_if(|next| !next.is_whitespace() && !"=;".contains(*next)) {
-                    word.push(next);
-                }
-                tokens.push(word);
-            }
-        }
-    }
-    Some(tokens)
 }
 
 #[cfg(test)]
@@ -368,24 +274,5 @@ mod tests {
             assert_eq!(producer(&[(key, value)]).err().map(|error| error.kind()), Some(ErrorKind::Config), "{key}");
         }
         assert_eq!(producer(&[("metadata.broker.list", "other:1")]).unwrap().settings, BTreeMap::new());
-    }
-
-    #[test]
-    fn jaas_gives_user_and_password_and_never_prints_them() {
-        let jaas = r#"org.apache.kafka.common.security.scram.ScramLoginModule required
-            username="al\"ice" password='s=e;c\\ret' serviceName=x;"#;
-        assert_eq!(jaas_login(jaas).unwrap(), ("al\"ice".to_owned(), "s=e;c\\ret".to_owned()));
-        let bare = "org.apache.kafka.common.security.plain.PlainLoginModule required username=a password=b;";
-        assert_eq!(jaas_login(bare).unwrap(), ("a".to_owned(), "b".to_owned()));
-        for broken in ["com.sun.Krb5LoginModule required;", "x.PlainLoginModule required username=\"a\";", "x \"secret"]
-        {
-            let error = jaas_login(broken).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(!error.report().contains("secret"));
-        }
-        assert!(producer(&[("security.protocol", "SASL_SSL")]).is_err());
-        assert!(producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "GSSAPI")]).is_err());
-        let nobody = producer(&[("security.protocol", "SASL_SSL"), ("sasl.mechanism", "PLAIN")]).err().unwrap();
-        assert!(nobody.to_string().starts_with("sasl.jaas.config: is missing"), "{nobody}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod brokers;
 mod cli;
+mod configurations;
 mod cursors;
 mod deletes;
 mod dialects;
@@ -31,6 +32,7 @@ mod rest;
 mod rows;
 mod schema_change;
 mod schemas;
+mod secured;
 mod servers;
 mod sql;
 mod standalone;

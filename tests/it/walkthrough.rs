@@ -1,4 +1,5 @@
-//! W1 of the walkthroughs: the connector JSON unchanged, from SQL to the lines a console consumer prints.
+//! W1 and W4 of the walkthroughs: the connector JSON unchanged, from SQL to the lines a console consumer prints, and to the
+//! objects that an HTTP sink posts. W2 and W3 end in their readers (`readers`).
 
 use serde_json::json;
 
@@ -9,17 +10,23 @@ use crate::support::oracle::{assert_exactly_once, stored_offset};
 use crate::support::process::{Running, finish, rowtide, run};
 use crate::support::{Stack, unique};
 
-/// The file as it stands, but for the address of the database and names of its own.
+/// W1: the file, the topic, and the settings of the worker.
 fn w1(database: &Postgres) -> (tempfile::TempDir, String, String, Vec<String>) {
+    let (folder, file, prefix, worker) = own(include_str!("../../configs/w1.json"), database);
+    (folder, file, format!("{prefix}test_table"), worker)
+}
+
+/// A file as it stands, but for the address of the database and names of its own; its prefix of topics, and the settings
+/// of the worker.
+fn own(text: &str, database: &Postgres) -> (tempfile::TempDir, String, String, Vec<String>) {
     let stack = Stack::get();
-    let mut document: serde_json::Value =
-        serde_json::from_str(include_str!("../../configs/w1.json")).expect("configs/w1.json");
+    let mut document: serde_json::Value = serde_json::from_str(text).expect("JSON");
     let (name, prefix) = (unique("load-test-table"), format!("{}_", unique("db")));
     document["name"] = json!(name);
     document["config"]["connection.url"] = json!(database.jdbc_url());
     document["config"]["topic.prefix"] = json!(prefix);
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("w1.json");
+    let file = folder.path().join("connector.json");
     std::fs::write(&file, document.to_string()).expect("write");
     let worker = [
         format!("bootstrap.servers={}", stack.brokers),
@@ -29,7 +36,7 @@ fn w1(database: &Postgres) -> (tempfile::TempDir, String, String, Vec<String>) {
         "offset.storage.topic=rowtide-test-offsets".to_owned(),
     ];
     let arguments = worker.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]).collect();
-    (folder, file.display().to_string(), format!("{prefix}test_table"), arguments)
+    (folder, file.display().to_string(), prefix, arguments)
 }
 
 #[test]
@@ -72,6 +79,34 @@ fn the_walkthrough_prints_its_six_records() {
     );
     assert!(read_topic(&topic).iter().all(|record| record.key.is_none()), "the reference writes no keys");
     assert_eq!(running.terminate(), Some(0));
+}
+
+#[test]
+fn the_rows_that_an_http_sink_posts_are_flat_json_of_numbers_texts_and_booleans() {
+    let database = Postgres::with_test_table();
+    database.run(
+        "create table orders (id bigint primary key, item text, price numeric(10,2), paid boolean not null,
+             weight double precision, placed_at timestamp not null, updated_at timestamp not null);
+         grant select on orders to connectuser;
+         insert into orders values (1, 'apple', 1.50, true, 0.25, '2024-02-29 12:00:00.999', '2024-02-29 12:00:00.123'),
+             (2, null, null, false, null, '2024-02-29 12:00:01', '2024-02-29 12:00:02')",
+    );
+    let (_folder, file, prefix, worker) = own(include_str!("../../configs/w4.json"), &database);
+    let mut once = rowtide();
+    finish(once.args(["run", "--once", &file]).args(&worker)).expect_code(0);
+    let posted: Vec<String> = read_topic(&format!("{prefix}orders"))
+        .into_iter()
+        .map(|record| String::from_utf8(record.value.expect("a value")).expect("UTF-8"))
+        .collect();
+    assert_eq!(
+        posted,
+        [
+            r#"{"id":1,"item":"apple","price":1.50,"paid":true,"weight":0.25,"placed_at":1709208000,"updated_at":"2024-02-29T12:00:00.123Z"}"#,
+            r#"{"id":2,"item":null,"price":null,"paid":false,"weight":null,"placed_at":1709208001,"updated_at":"2024-02-29T12:00:02.000Z"}"#,
+        ]
+    );
+    let batch: serde_json::Value = serde_json::from_str(&format!("[{}]", posted.join(","))).expect("JSON");
+    assert_eq!(batch.as_array().map(Vec::len), Some(2), "as one body of several");
 }
 
 #[test]

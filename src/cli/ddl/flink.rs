@@ -39,6 +39,8 @@ pub(super) fn statement(topic: &Topic<'_>) -> Result<String> {
     }
     let mut with = vec![("connector", "kafka".to_owned()), ("topic", topic.name.to_owned())];
     with.push(("properties.bootstrap.servers", topic.brokers.to_owned()));
+    // Records of transactions that were aborted are in the topic, too.
+    with.push(("properties.isolation.level", "read_committed".to_owned()));
     let mut before = String::new();
     match (is_changelog, key_format.filter(|_| is_keyed)) {
         (true, _) => {

@@ -92,6 +92,7 @@ fn flink_gets_an_upsert_table_of_avro() {
   'connector' = 'upsert-kafka',
   'topic' = 'app-orders',
   'properties.bootstrap.servers' = 'b1:9092,b2:9092',
+  'properties.isolation.level' = 'read_committed',
   'key.format' = 'avro-confluent',
   'key.avro-confluent.url' = 'http://r:8081',
   'value.format' = 'avro-confluent',

@@ -85,10 +85,19 @@ fn libraries_of_the_registry() -> String {
 fn run(class: &str, words: &[&str], input: Stdio) -> Vec<String> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/connect/{class}.java"));
     let mut classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
-    if class == "RegistryFormats" {
-        classes.push_str(&libraries_of_the_registry());
-    }
     let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
+    match class {
+        "RegistryFormats" => classes.push_str(&libraries_of_the_registry()),
+        "FlinkReaders" => {
+            // Its Kafka client is another one.
+            classes = format!("{}/*", address("ROWTIDE_TEST_FLINK_LIBS"));
+            let opened = ["util", "lang", "time"].map(|package| format!("java.base/java.{package}=ALL-UNNAMED"));
+            for package in opened {
+                command.args(["--add-opens", &package]);
+            }
+        }
+        _ => {}
+    }
     // The first compiler alone starts twice as fast.
     command.args(["-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-cp", &classes]).arg(source).args(words);
     let output = command.stdin(input).output().expect("start java");
@@ -97,17 +106,39 @@ fn run(class: &str, words: &[&str], input: Stdio) -> Vec<String> {
     text(output.stdout).lines().map(str::to_owned).collect()
 }
 
+/// Runs `connect/FlinkReaders.java` on statements; its lines.
+#[track_caller]
+pub fn flink(statements: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("script.sql");
+    std::fs::write(&script, statements).expect("write");
+    run("FlinkReaders", &[&script.display().to_string()], Stdio::null())
+}
+
 /// Gives the user `limited` rights, or takes them: `kafka-acls` with these words.
 #[track_caller]
 pub fn acls(words: &[&str]) {
+    tool("org.apache.kafka.tools.AclCommand", &[&["--force"], words].concat());
+}
+
+/// Makes the user `limited` one that can log in by a mechanism of SCRAM: `kafka-configs`.
+#[track_caller]
+pub fn scram_user(mechanism: &str, password: &str) {
+    let login = format!("{mechanism}=[password={password}]");
+    let user = ["--alter", "--add-config", &login, "--entity-type", "users", "--entity-name", "limited"];
+    tool("kafka.admin.ConfigCommand", &user);
+}
+
+/// Runs a tool of Kafka's command line.
+#[track_caller]
+fn tool(class: &str, words: &[&str]) {
     let classes = format!("{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"));
     let brokers = address("ROWTIDE_TEST_BOOTSTRAP");
     let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
-    command.args(["-XX:TieredStopAtLevel=1", "-cp", &classes, "org.apache.kafka.tools.AclCommand"]);
-    command.args(["--bootstrap-server", &brokers, "--force"]).args(words);
+    command.args(["-XX:TieredStopAtLevel=1", "-cp", &classes, class, "--bootstrap-server", &brokers]).args(words);
     let output = command.output().expect("start java");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("Error while"), "acls {words:?}: {said}");
+    assert!(output.status.success() && !said.contains("Error while"), "{class} {words:?}: {said}");
 }
 
 /// A real worker in distributed mode, with a stand-in of the JDBC connector's name; killed with the test.
@@ -184,12 +215,75 @@ impl ConnectWorker {
 
 impl Drop for ConnectWorker {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).take(20).collect();
-            eprintln!("--- errors of Kafka Connect ---\n{}", errors.join("\n"));
+        end(&mut self.child, self.folder.path());
+    }
+}
+
+/// A real worker in standalone mode with Debezium's JDBC sink; killed with the test.
+pub struct SinkWorker {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl SinkWorker {
+    /// Starts one with a sink for each group of keys: upserts by the record's key, deletes by tombstones, columns as they come.
+    #[track_caller]
+    pub fn start(sinks: &[Vec<(String, String)>]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let text =
+            |keys: &[(&str, &str)]| keys.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
+        let json = "org.apache.kafka.connect.json.JsonConverter";
+        let worker = text(&[
+            ("bootstrap.servers", &Stack::get().brokers),
+            ("key.converter", json),
+            ("value.converter", json),
+            ("offset.storage.file.filename", &path("offsets").display().to_string()),
+            ("listeners", "http://127.0.0.1:0"),
+            ("plugin.discovery", "service_load"),
+            ("consumer.auto.offset.reset", "earliest"),
+            ("consumer.isolation.level", "read_committed"),
+        ]);
+        std::fs::write(path("worker.properties"), worker).expect("write");
+        let log = std::fs::File::create(path("log")).expect("a log");
+        let paths = format!("{}/*:{}/*", address("ROWTIDE_TEST_KAFKA_LIBS"), address("ROWTIDE_TEST_SINK_LIBS"));
+        let mut command = Command::new(address("ROWTIDE_TEST_JAVA"));
+        command.args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", &paths]);
+        command.arg("org.apache.kafka.connect.cli.ConnectStandalone").arg(path("worker.properties"));
+        for (index, keys) in sinks.iter().enumerate() {
+            let mut sink = text(&[
+                ("name", &super::unique("sink")),
+                ("connector.class", "io.debezium.connector.jdbc.JdbcSinkConnector"),
+                ("connection.username", "postgres"),
+                ("connection.password", "postgres"),
+                ("insert.mode", "upsert"),
+                ("delete.enabled", "true"),
+                ("primary.key.mode", "record_key"),
+                ("schema.evolution", "basic"),
+            ]);
+            keys.iter().for_each(|(key, value)| sink.push_str(&format!("{key}={value}\n")));
+            let file = path(&format!("sink-{index}.properties"));
+            std::fs::write(&file, sink).expect("write");
+            command.arg(file);
         }
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
+        Self { child: command.spawn().expect("start java"), folder }
+    }
+}
+
+impl Drop for SinkWorker {
+    fn drop(&mut self) {
+        end(&mut self.child, self.folder.path());
+    }
+}
+
+/// Kills a worker, and shows what went wrong in it if the test has failed.
+fn end(child: &mut Child, folder: &Path) {
+    let _ = child.kill();
+    let _ = child.wait();
+    if std::thread::panicking() {
+        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        let errors: Vec<&str> = log.lines().filter(|line| line.contains("ERROR")).take(20).collect();
+        eprintln!("--- errors of Kafka Connect ---\n{}", errors.join("\n"));
     }
 }

@@ -8,6 +8,7 @@ pub mod connect;
 pub mod db;
 pub mod golden;
 pub mod http;
+pub mod https;
 pub mod kafka;
 pub mod load;
 pub mod oracle;

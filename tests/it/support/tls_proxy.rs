@@ -18,9 +18,8 @@ pub enum Before {
     PostgreSql,
 }
 
-/// Serves until the test ends; gives the port. `folder` is one of `scripts/services`; `sends_chain` is false for a server
-/// that shows its own certificate only; `asks` for one that wants the client's.
-pub async fn serve(folder: &str, upstream: &str, before: Before, sends_chain: bool, asks: bool) -> u16 {
+/// The server's side of TLS.
+pub fn acceptor(folder: &str, sends_chain: bool, asks: bool) -> Arc<SslAcceptor> {
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
     acceptor.set_private_key_file(format!("{folder}/server.key"), SslFiletype::PEM).unwrap();
     if sends_chain {
@@ -33,7 +32,13 @@ pub async fn serve(folder: &str, upstream: &str, before: Before, sends_chain: bo
         acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         acceptor.set_session_id_context(b"rowtide tests").unwrap();
     }
-    let acceptor = Arc::new(acceptor.build());
+    Arc::new(acceptor.build())
+}
+
+/// Serves until the test ends; gives the port. `folder` is one of `scripts/services`; `sends_chain` is false for a server
+/// that shows its own certificate only; `asks` for one that wants the client's.
+pub async fn serve(folder: &str, upstream: &str, before: Before, sends_chain: bool, asks: bool) -> u16 {
+    let acceptor = acceptor(folder, sends_chain, asks);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let upstream = upstream.to_owned();

@@ -1,5 +1,8 @@
 //! The readers that people have: what they make of the topics.
 
+mod flink;
+mod sink;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
