@@ -103,15 +103,7 @@ impl Binding {
         let BoundChain { key, value, headers, timestamp, computations, notes, .. } = bound;
         let deletes = delete_rule(spec, &definition, key.is_some())?;
         let partition = PartitionRule::new(spec, &definition)?;
-        let timestamp = match (timestamp, spec.record_time) {
-            (Some(place), _) => Timestamp::At(place),
-            (None, RecordTime::Column) if planner.time_kind().is_some() => Timestamp::OfRow,
-            (None, RecordTime::Commit) => {
-                let place = definition.columns.iter().position(|column| column.projection == Projection::CommitTime);
-                place.map_or(Timestamp::OfProducer, Timestamp::OfCommit)
-            }
-            (None, RecordTime::Column | RecordTime::Now) => Timestamp::OfProducer,
-        };
+        let timestamp = timestamp_of(timestamp, spec.record_time, &planner, &definition);
         let zone = spec.types.all.zone;
         let (computations, by_driver) = (computations.into(), Vec::new());
         Ok(Self {
@@ -279,6 +271,19 @@ fn keep(definition: &mut TableDefinition, needed: &[String]) {
     definition.by_driver.retain(|column| !left_out.contains(&column.column.field.name));
     for column in &mut definition.by_driver {
         column.place = kept.iter().take(column.place).filter(|is_kept| **is_kept).count();
+    }
+}
+
+/// The timestamp of records; `made` is the place of one that a transform has made.
+fn timestamp_of(made: Option<usize>, time: RecordTime, planner: &Planner, definition: &TableDefinition) -> Timestamp {
+    match (made, time) {
+        (Some(place), _) => Timestamp::At(place),
+        (None, RecordTime::Column) if planner.time_kind().is_some() => Timestamp::OfRow,
+        (None, RecordTime::Commit) => {
+            let place = definition.columns.iter().position(|column| column.projection == Projection::CommitTime);
+            place.map_or(Timestamp::OfProducer, Timestamp::OfCommit)
+        }
+        (None, RecordTime::Column | RecordTime::Now) => Timestamp::OfProducer,
     }
 }
 
