@@ -144,13 +144,14 @@ fn table(columns: usize) -> (TableDefinition, Vec<Value<'static>>) {
         primary_key: vec!["id".to_owned()],
         indexes: Vec::new(),
         unique: UniqueKeys { keys: vec![vec!["id".to_owned()]], none_because: None },
+        comment: None,
     };
     (definition, row)
 }
 
 fn column(name: String, field_type: FieldType, optional: bool) -> ColumnDefinition {
     ColumnDefinition {
-        field: Field { name, field_type, optional },
+        field: Field { name, field_type, optional, doc: None },
         database_type: "bigint".to_owned(),
         collation: None,
         seen_in: None,

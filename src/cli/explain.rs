@@ -53,6 +53,8 @@ struct Explanation {
     ends: String,
     unique_by: Option<Vec<String>>,
     topic: String,
+    /// The choice of partitions, in words.
+    partition: Option<String>,
     key: Option<SchemaPreview>,
     /// The configuration gives it a key.
     wants_key: bool,
@@ -214,6 +216,7 @@ async fn explain_table(
         ends: binding.planner.ends(),
         unique_by: binding.planner.unique_by().map(<[String]>::to_vec),
         topic: binding.topic.to_string(),
+        partition: binding.partition(),
         key,
         value,
         cursor,
@@ -304,6 +307,7 @@ impl Explanation {
         line("index", &self.index_verdict());
         line("pages end", &self.ends);
         line("topic", &self.topic);
+        line("partition", self.partition.as_deref().unwrap_or("any, as the records have no key"));
         if !self.transforms.is_empty() {
             line("transforms", &self.transforms.join("\n"));
         }
@@ -384,6 +388,7 @@ impl Explanation {
             "pages_end": self.ends,
             "unique_by": self.unique_by,
             "topic": self.topic,
+            "partition": self.partition,
             "key": self.key.as_ref().map(preview),
             "value": preview(&self.value),
             "transforms": self.transforms,

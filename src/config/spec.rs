@@ -32,7 +32,7 @@ pub use crate::zone::Overlap;
 pub use columns::ColumnChoice;
 pub use host::{ClientAuth, ConfigTopicSpec, HostSpec, ListenerSpec, RestSpec};
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
-pub use records::{DeleteSpec, RecordTime, SourceHeader};
+pub use records::{DeleteSpec, PartitionBy, RecordTime, SourceHeader};
 pub use rules::{AppliedRule, ColumnPattern, TableRules};
 pub use schema_name::SchemaNaming;
 pub use table::{KeyColumns, TableKey, TableMode, TableSpec};
@@ -73,12 +73,16 @@ pub struct ConnectorSpec {
     pub key: KeySpec,
     /// `delete.mode=soft` and its settings.
     pub deletes: Option<DeleteSpec>,
+    /// `partition.by`.
+    pub partition_by: PartitionBy,
     /// `record.timestamp`.
     pub record_time: RecordTime,
     /// `headers.include`.
     pub source_headers: Vec<SourceHeader>,
     /// `header.converter`.
     pub header_converter: ConverterSpec,
+    /// `schema.doc=comments`: records and fields are described by the database's comments.
+    pub has_comments: bool,
     /// `schema.change`.
     pub schema_change: SchemaChange,
     /// `memory.max.bytes`.

@@ -32,6 +32,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "Changes in Debezium's envelope; as key.converter the key as Debezium has it. No class of Kafka Connect's.",
     settings: &[SETTINGS, DECIMALS],
     required: &[],
+    has_descriptions: |spec| Options(&spec.settings).flag("envelope.schemas.enable", false).unwrap_or(false),
     create: |spec| Ok(Arc::new(DebeziumJson::new(spec)?)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),
 };
@@ -108,7 +109,7 @@ const SOURCE_SCHEMA: &str = concat!(
 
 /// The schema of the envelope, in Connect's JSON form.
 fn envelope(record: &RecordSchema, topic: &str) -> String {
-    let named = RecordSchema { name: Some(format!("{topic}.Value")), fields: record.fields.clone() };
+    let named = RecordSchema { name: Some(format!("{topic}.Value")), ..record.clone() };
     let row = schema_text(&Schema::Record(named));
     // A row may be missing on either side.
     let row = row.replacen(r#"],"optional":false,"name""#, r#"],"optional":true,"name""#, usize::MAX);

@@ -42,9 +42,15 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "JSON, alone or in an envelope with the schema.",
     settings: &[SETTINGS, DECIMALS],
     required: &[],
+    has_descriptions: has_schemas,
     create: |spec| Ok(Arc::new(JsonConverter::new(spec)?)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),
 };
+
+/// True if each record carries its schema (`schemas.enable`).
+pub(super) fn has_schemas(spec: &ConverterSpec) -> bool {
+    Options(&spec.settings).flag("schemas.enable", true).unwrap_or(true)
+}
 
 /// Kafka Connect's JSON.
 pub(super) struct JsonConverter {
@@ -260,10 +266,18 @@ pub(super) fn schema_text(schema: &Schema) -> String {
                 text.push_str(",\"name\":");
                 push_string(&mut text, name);
             }
+            push_doc(&mut text, record.doc.as_deref());
             text.push('}');
         }
     }
     text
+}
+
+fn push_doc(text: &mut String, doc: Option<&str>) {
+    if let Some(doc) = doc {
+        text.push_str(",\"doc\":");
+        push_string(text, doc);
+    }
 }
 
 fn push_field(text: &mut String, field: &Field, is_named: bool) {
@@ -286,6 +300,7 @@ fn push_field(text: &mut String, field: &Field, is_named: bool) {
     if let Some(logical) = logical {
         text.push_str(&format!(",\"name\":\"org.apache.kafka.connect.data.{logical}\",\"version\":1"));
     }
+    push_doc(text, field.doc.as_deref());
     if let FieldType::Decimal { precision, scale } = &field.field_type {
         let precision = precision.map(|precision| format!(",\"connect.decimal.precision\":\"{precision}\""));
         text.push_str(&format!(",\"parameters\":{{\"scale\":\"{scale}\"{}}}", precision.unwrap_or_default()));
@@ -321,6 +336,18 @@ mod tests {
     }
 
     #[test]
+    fn descriptions_stand_where_connect_writes_the_doc_of_a_schema() {
+        let decimal = FieldType::Decimal { precision: None, scale: 2 };
+        let fields = vec![Field { doc: Some("net".into()), ..field("price", decimal, true) }];
+        let text =
+            schema_text(&Schema::Record(RecordSchema { name: Some("t".into()), doc: Some("sales".into()), fields }));
+        assert_eq!(
+            text,
+            r#"{"type":"struct","fields":[{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"doc":"net","parameters":{"scale":"2"},"field":"price"}],"optional":false,"name":"t","doc":"sales"}"#
+        );
+    }
+
+    #[test]
     fn the_worked_examples_come_out_byte_for_byte() {
         let payload = r#"{"seq":1,"ts":1700000000123,"item":"apple","price":null,"category":"fruit"}"#;
         assert_eq!(encode(OFF, &test_table(), &test_table_row()).unwrap(), payload);
@@ -331,7 +358,7 @@ mod tests {
         );
         let decimal = FieldType::Decimal { precision: Some(10), scale: 2 };
         let fields = vec![field("dec", decimal, true)];
-        let text = schema_text(&Schema::Record(RecordSchema { name: None, fields }));
+        let text = schema_text(&Schema::Record(RecordSchema { doc: None, name: None, fields }));
         let expected = r#"{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2","connect.decimal.precision":"10"},"field":"dec"}"#;
         assert_eq!(text, format!(r#"{{"type":"struct","fields":[{expected}],"optional":false}}"#));
     }

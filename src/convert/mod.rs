@@ -38,7 +38,7 @@ use crate::model::{Field, Schema, TableDefinition, Value};
 use crate::setting::KeyDefinition;
 
 pub use self::simple_header::values_text;
-pub use self::string::java_text;
+pub use self::string::{java_text, push_java_text};
 
 /// The key or the value of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +69,11 @@ pub struct ConverterSpec {
 }
 
 impl ConverterSpec {
+    /// True if its schemas hold descriptions.
+    pub fn has_descriptions(&self) -> bool {
+        (self.definition.has_descriptions)(self)
+    }
+
     /// The converter, made from its settings. Talks to nobody.
     ///
     /// # Errors
@@ -99,6 +104,8 @@ pub struct ConverterDefinition {
     pub settings: &'static [&'static [KeyDefinition]],
     /// Settings that must be given, prefix stripped, each with the reason.
     pub required: &'static [(&'static str, &'static str)],
+    /// True if with these settings its schemas hold descriptions (`schema.doc`).
+    pub has_descriptions: fn(&ConverterSpec) -> bool,
     /// The constructor.
     pub create: fn(&ConverterSpec) -> Result<Arc<dyn Converter>>,
     /// The constructor of the decoder.

@@ -22,6 +22,7 @@ macro_rules! definition {
             doc: $doc,
             settings: &[],
             required: &[],
+            has_descriptions: |_| false,
             create: |spec| {
                 Ok(Arc::new(BareConverter { class: spec.definition.class, field_type: $field_type, form: $form }))
             },

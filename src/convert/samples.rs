@@ -13,6 +13,7 @@ pub(super) fn definition() -> TableDefinition {
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique: UniqueKeys::default(),
+        comment: None,
     }
 }
 
@@ -26,7 +27,7 @@ pub(super) const TEST_TABLE_PLAIN: &str = r#"{"type":"record","name":"test_table
 pub(super) const WIDE: &str = r#"{"type":"record","name":"wide","fields":[{"name":"id","type":"long"},{"name":"c_bool","type":["null","boolean"],"default":null},{"name":"c_i8","type":{"type":"int","connect.type":"int8"}},{"name":"c_i16","type":["null",{"type":"int","connect.type":"int16"}],"default":null},{"name":"c_i32","type":"int"},{"name":"c_f32","type":["null","float"],"default":null},{"name":"c_f64","type":"double"},{"name":"c_str","type":"string"},{"name":"c_bytes","type":["null","bytes"],"default":null},{"name":"c_date","type":["null",{"type":"int","connect.version":1,"connect.name":"org.apache.kafka.connect.data.Date","logicalType":"date"}],"default":null},{"name":"c_time","type":{"type":"int","connect.version":1,"connect.name":"org.apache.kafka.connect.data.Time","logicalType":"time-millis"}},{"name":"c_ts","type":["null",{"type":"long","connect.version":1,"connect.name":"org.apache.kafka.connect.data.Timestamp","logicalType":"timestamp-millis"}],"default":null},{"name":"c_num","type":["null",{"type":"bytes","scale":2,"precision":10,"connect.version":1,"connect.parameters":{"scale":"2","connect.decimal.precision":"10"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}],"default":null},{"name":"c_num_old","type":{"type":"bytes","scale":2,"precision":64,"connect.version":1,"connect.parameters":{"scale":"2"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}},{"name":"c_num_unb","type":["null",{"type":"bytes","scale":127,"precision":0,"connect.version":1,"connect.parameters":{"scale":"127","connect.decimal.precision":"0"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}],"default":null}],"connect.name":"wide"}"#;
 
 pub(super) fn field(name: &str, field_type: FieldType, optional: bool) -> Field {
-    Field { name: name.to_owned(), field_type, optional }
+    Field { name: name.to_owned(), field_type, optional, doc: None }
 }
 
 pub(super) fn key(field_type: FieldType, optional: bool) -> Schema {
@@ -36,6 +37,7 @@ pub(super) fn key(field_type: FieldType, optional: bool) -> Schema {
 pub(super) fn test_table() -> Schema {
     use FieldType::*;
     Schema::Record(RecordSchema {
+        doc: None,
         name: Some("test_table".to_owned()),
         fields: vec![
             field("seq", Int32, false),
@@ -60,6 +62,7 @@ pub(super) fn test_table_row() -> Vec<Value<'static>> {
 pub(super) fn wide() -> Schema {
     use FieldType::*;
     Schema::Record(RecordSchema {
+        doc: None,
         name: Some("wide".to_owned()),
         fields: vec![
             field("id", Int64, false),

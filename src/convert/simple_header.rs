@@ -22,6 +22,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "The text of a header's value; times by their value, in UTC.",
     settings: &[],
     required: &[],
+    has_descriptions: |_| false,
     create: |_| Ok(Arc::new(SimpleHeaderConverter)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),
 };

@@ -24,6 +24,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
         .or("UTF-8")
         .allow(Allowed::AnyCase(&["UTF-8", "UTF8"]))]],
     required: &[],
+    has_descriptions: |_| false,
     create: |_| Ok(Arc::new(StringConverter)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),
 };
@@ -126,6 +127,11 @@ pub fn java_text(field_type: &FieldType, value: &Value<'_>) -> Option<String> {
     let mut out = Vec::new();
     append(field_type, value, &mut out).ok()?;
     String::from_utf8(out).ok()
+}
+
+/// Appends what [`java_text`] gives; none, with perhaps a part of it appended, where that gives none.
+pub fn push_java_text(field_type: &FieldType, value: &Value<'_>, out: &mut Vec<u8>) -> Option<()> {
+    append(field_type, value, out).ok()
 }
 
 fn append(field_type: &FieldType, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {

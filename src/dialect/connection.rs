@@ -14,10 +14,10 @@ use super::late_support::LateSupport;
 use super::stream::RowStream;
 use super::vigil::Vigil;
 use crate::config::spec::CatalogFilter;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{
-    CursorFact, CursorKind, CursorValue, Incarnation, Lineage, Micros, OpenTransactions, PastView, PlannedQuery,
-    Relation, TableDefinition, TableId, ViewAnswer, ViewQuestion,
+    ColumnDefinition, Comments, CursorFact, CursorKind, CursorValue, Incarnation, Lineage, Micros, OpenTransactions,
+    PastView, PlannedQuery, Relation, TableDefinition, TableId, ViewAnswer, ViewQuestion,
 };
 use crate::zone::Zone;
 
@@ -72,6 +72,22 @@ pub trait Catalog: Send {
         time_columns: &'a [String],
     ) -> BoxFuture<'a, Result<TableDefinition>>;
 
+    /// The comments on a relation and its columns. Of a query those of columns that are a table's, where the database
+    /// tells them. One statement; inside a description of the relation, whose rights it needs.
+    fn comments<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Comments>> {
+        let _ = relation;
+        Box::pin(async { Ok(Comments::default()) })
+    }
+
+    /// The column that gives each row's time of commit (`record.timestamp=commit`).
+    ///
+    /// # Errors
+    /// `Config` with the reason if the database does not tell it.
+    fn commit_time<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<ColumnDefinition>> {
+        let _ = relation;
+        Box::pin(async { Err(no_commit_time("the database does not tell when a row was committed", NO_COMMIT_TIME)) })
+    }
+
     /// The number of rows by the database's statistics, without counting; none if unknown.
     fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
         let _ = relation;
@@ -116,6 +132,13 @@ pub trait Catalog: Send {
         let _ = (relation, id);
         Box::pin(async { Ok(LateSupport::default()) })
     }
+}
+
+const NO_COMMIT_TIME: &str = "use record.timestamp=column, or now";
+
+/// The error of rows whose time of commit is not told.
+pub(super) fn no_commit_time(why: &str, advice: &str) -> Error {
+    Error::config(format!("record.timestamp=commit: {why}")).advise(advice)
 }
 
 /// A table, and the column whose ids the database hands out, if it is polled by one.

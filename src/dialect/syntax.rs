@@ -45,7 +45,7 @@ pub trait SqlSyntax: Send + Sync {
     /// skips none, `select t.*` is right.
     fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         match column.projection {
-            Projection::Column => None,
+            Projection::Column | Projection::CommitTime => None,
             Projection::Text | Projection::Bytes | Projection::Double | Projection::Numeric => {
                 Some(self.as_text(expression, &column.database_type))
             }

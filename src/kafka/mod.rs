@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod consumer;
 pub mod lease;
 pub mod limits;
+mod partitions;
 pub mod probe;
 pub mod producer;
 mod settings;

@@ -14,7 +14,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 
 use super::client::{self, Context, PATIENCE};
-use super::verdict::Verdict;
+use super::partitions::Partitions;
+use super::verdict::{Verdict, passes, refused_record};
 use super::wait::Wait;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,6 +63,16 @@ impl Signals {
     }
 }
 
+/// The place of a record, and its time.
+#[derive(Clone, Copy)]
+struct Destination<'a> {
+    topic: &'a str,
+    /// None: that of its key.
+    partition: Option<i32>,
+    /// None: that of the producer.
+    timestamp: Option<i64>,
+}
+
 /// The client of one transactional id.
 pub(super) struct TransactionClient {
     pub(super) producer: BaseProducer<Context>,
@@ -72,6 +83,7 @@ pub(super) struct TransactionClient {
     /// The begin of the open transaction, by our clock; none if none is open.
     pub(super) began: Option<Instant>,
     signals: Arc<Signals>,
+    partitions: Partitions,
 }
 
 impl TransactionClient {
@@ -88,6 +100,7 @@ impl TransactionClient {
             timeout: client::transaction_timeout(&config),
             began: None,
             signals,
+            partitions: Partitions::default(),
         })
     }
 
@@ -128,8 +141,9 @@ impl TransactionClient {
         Ok(())
     }
 
-    pub(super) fn send(&self, batch: &EncodedBatch) -> Result<()> {
+    pub(super) fn send(&mut self, batch: &EncodedBatch) -> Result<()> {
         let mut of_records = batch.headers();
+        let partitions = if batch.has_partitions() { self.partitions_of(&batch.topic)? } else { 0 };
         for (index, record) in batch.records().enumerate() {
             if index % RECORDS_PER_LOOK == RECORDS_PER_LOOK - 1 {
                 self.serve();
@@ -138,29 +152,49 @@ impl TransactionClient {
             let (own, rest) = of_records.split_at(of_records.partition_point(|own| own.record <= index));
             of_records = rest;
             let headers = || batch.common_headers().iter().chain(own.iter().map(|own| &own.header));
-            let timestamp = batch.timestamp(index);
-            self.send_one(&batch.topic, record.key, record.value, headers(), timestamp)?;
+            let to = Destination {
+                topic: &batch.topic,
+                partition: batch.partition(index, partitions),
+                timestamp: batch.timestamp(index),
+            };
+            self.send_one(to, record.key, record.value, headers())?;
             if record.then_tombstone {
-                self.send_one(&batch.topic, record.key, None, headers(), timestamp)?;
+                self.send_one(to, record.key, None, headers())?;
             }
         }
         Ok(())
+    }
+
+    /// The number of partitions of a topic, as the brokers have said not long ago.
+    fn partitions_of(&mut self, topic: &Arc<str>) -> Result<i32> {
+        let started = Wait::new();
+        loop {
+            let error = match self.partitions.of(self.producer.client(), topic, SLICE) {
+                Ok(count) => return Ok(count),
+                Err(error) => error,
+            };
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+            if !passes(code) || started.elapsed() > PATIENCE {
+                return Err(refused_record(topic, code));
+            }
+            self.rest(&started)?;
+        }
     }
 
     /// Hands one record over, waiting for room as long as it takes: librdkafka fails records that wait
     /// longer than the transaction may last.
     fn send_one<'h>(
         &self,
-        topic: &str,
+        to: Destination<'_>,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: impl Iterator<Item = &'h Header>,
-        timestamp: Option<i64>,
     ) -> Result<()> {
-        let mut record = BaseRecord::<[u8], [u8]>::to(topic);
+        let mut record = BaseRecord::<[u8], [u8]>::to(to.topic);
         record.key = key;
         record.payload = value;
-        record.timestamp = timestamp;
+        record.partition = to.partition;
+        record.timestamp = to.timestamp;
         for header in headers {
             let all = record.headers.take().unwrap_or_default();
             let header = message::Header { key: &header.name, value: header.value.as_deref() };
@@ -174,14 +208,15 @@ impl TransactionClient {
                     record = refused;
                     self.rest(full.get_or_insert_with(Wait::new))?;
                 }
-                Err((error, _)) => return Err(self.refused(topic, &error)),
+                Err((error, _)) => return Err(self.refused(to.topic, &error)),
             }
         }
     }
 
     pub(super) fn commit(&mut self, offsets: &[KafkaRecord]) -> Result<()> {
         for record in offsets {
-            self.send_one(&record.topic, Some(&record.key), record.value.as_deref(), [].iter(), None)?;
+            let to = Destination { topic: &record.topic, partition: None, timestamp: None };
+            self.send_one(to, Some(&record.key), record.value.as_deref(), [].iter())?;
         }
         // rdkafka's commit would wait for these in steps of 100 ms.
         let sent = Wait::new();

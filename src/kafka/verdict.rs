@@ -138,8 +138,13 @@ fn is_gone(code: RDKafkaErrorCode) -> bool {
     matches!(code, UnknownTopicOrPartition | UnknownTopic | UnknownPartition)
 }
 
+/// True if brokers that are asked about a topic may answer another time: it may have been made a moment ago.
+pub(super) fn passes(code: RDKafkaErrorCode) -> bool {
+    is_gone(code) || matches!(kind_of(code), ErrorKind::Unreachable | ErrorKind::Kafka)
+}
+
 /// An error about one record, by the code of its delivery.
-fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
+pub(super) fn refused_record(topic: &str, code: RDKafkaErrorCode) -> Error {
     use RDKafkaErrorCode::*;
     let refused = |what: &str, advice: &str| Error::new(ErrorKind::KafkaRefused, what).advise(advice);
     let error = match code {

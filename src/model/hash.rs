@@ -1,4 +1,5 @@
-//! A hash of rows that is the same in every build, and need not resist attacks: FNV-1a.
+//! Hashes that are the same in every build, and need not resist attacks: FNV-1a of rows, and murmur2, by which Kafka's Java
+//! clients choose partitions.
 
 use super::Value;
 
@@ -50,5 +51,49 @@ impl Hash {
             Value::Decimal(bytes) => long(7, bytes),
         }
         .half()
+    }
+}
+
+/// Murmur2 as `org.apache.kafka.common.utils.Utils.murmur2` computes it.
+pub fn murmur2(bytes: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mix = |hash: u32, block: u32| {
+        let block = block.wrapping_mul(M);
+        hash.wrapping_mul(M) ^ (block ^ (block >> 24)).wrapping_mul(M)
+    };
+    let (blocks, tail) = bytes.as_chunks::<4>();
+    let seed = 0x9747_b28c ^ bytes.len() as u32;
+    let mut hash = blocks.iter().fold(seed, |hash, block| mix(hash, u32::from_le_bytes(*block)));
+    if !tail.is_empty() {
+        let rest = tail.iter().rev().fold(0, |rest, byte| (rest << 8) | u32::from(*byte));
+        hash = (hash ^ rest).wrapping_mul(M);
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+/// The partition among so many that Kafka's Java clients give a key of this [`murmur2`].
+pub fn partition_of(hash: u32, partitions: i32) -> i32 {
+    (hash & 0x7fff_ffff) as i32 % partitions.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn murmur2_agrees_with_the_java_clients() {
+        // From Kafka's own UtilsTest.
+        for (text, hash) in [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ] {
+            assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
+        }
+        assert_eq!((partition_of(murmur2(b"21"), 25), partition_of(u32::MAX, 0)), (15, 0));
     }
 }

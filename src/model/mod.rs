@@ -17,7 +17,7 @@ pub mod value;
 
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
-pub use hash::Hash;
+pub use hash::{Hash, murmur2};
 pub use incarnation::{Incarnation, Landmark, Lineage, Sample, Server, TableMark};
 pub use not_polled::{NotPolled, OddCursor};
 pub use offset::{GuardCheckpoint, Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
@@ -26,8 +26,8 @@ pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use ranges::RangeSet;
 pub use record::{EncodedBatch, Header, KafkaRecord, RowText};
 pub use schema::{
-    ColumnDefinition, DriverColumn, DriverForm, Field, FieldType, Index, Projection, RecordSchema, Relation, Schema,
-    SkippedColumn, TableDefinition, TableId, UniqueKeys,
+    ColumnDefinition, Comments, DriverColumn, DriverForm, Field, FieldType, Index, Projection, RecordSchema, Relation,
+    Schema, SkippedColumn, TableDefinition, TableId, UniqueKeys,
 };
 pub use transactions::{
     Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion, micros_of,

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::hash::{murmur2, partition_of};
+
 /// Records of one topic, encoded, in one allocation: one for each row, which a tombstone of the same key may follow.
 #[derive(Debug)]
 pub struct EncodedBatch {
@@ -13,6 +15,8 @@ pub struct EncodedBatch {
     records: Vec<Span>,
     /// Record timestamps in milliseconds since the epoch, one for each record; empty if the producer gives its own.
     timestamps: Vec<i64>,
+    /// Hashes that choose the partitions of the records, one for each; empty if their keys do.
+    hashes: Vec<u32>,
     /// Headers that every record has, before its own.
     common: Arc<[Header]>,
     /// Headers of the few records that have any of their own, in the order of the records.
@@ -79,7 +83,8 @@ impl EncodedBatch {
     /// An empty batch with room for `rows` records of about `row_bytes` each.
     pub fn new(topic: Arc<str>, rows: usize, row_bytes: usize) -> Self {
         let (bytes, records) = (Vec::with_capacity(rows * row_bytes), Vec::with_capacity(rows));
-        Self { topic, bytes, records, timestamps: Vec::new(), common: Arc::new([]), headers: Vec::new() }
+        let (timestamps, hashes, headers) = (Vec::new(), Vec::new(), Vec::new());
+        Self { topic, bytes, records, timestamps, hashes, common: Arc::new([]), headers }
     }
 
     /// The same batch with headers that every record has.
@@ -142,12 +147,39 @@ impl EncodedBatch {
         self.timestamps.get(record).copied()
     }
 
+    /// Gives the last record the partition of other bytes than its key's: those that `write` appends. Either every record of
+    /// a batch gets one or none.
+    pub fn set_partition_bytes(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let end = self.bytes.len();
+        write(&mut self.bytes);
+        let hash = murmur2(self.bytes.get(end..).unwrap_or_default());
+        self.bytes.truncate(end);
+        self.set_partition_hash(hash);
+    }
+
+    /// The same, given the hash of those bytes.
+    pub fn set_partition_hash(&mut self, hash: u32) {
+        self.hashes.truncate(self.records.len().saturating_sub(1));
+        self.hashes.push(hash);
+    }
+
+    /// The partition of the record at an index, of so many; none if its key chooses it.
+    pub fn partition(&self, record: usize, partitions: i32) -> Option<i32> {
+        self.hashes.get(record).map(|hash| partition_of(*hash, partitions))
+    }
+
+    /// True if the partitions of its records are not those of their keys.
+    pub fn has_partitions(&self) -> bool {
+        !self.hashes.is_empty()
+    }
+
     /// Drops all records from index `len` on.
     pub fn truncate(&mut self, len: usize) {
         if let Some(first_dropped) = self.records.get(len) {
             self.bytes.truncate(first_dropped.start as usize);
             self.records.truncate(len);
             self.timestamps.truncate(len);
+            self.hashes.truncate(len);
             self.headers.retain(|header| header.record < len);
         }
     }
@@ -280,15 +312,19 @@ mod tests {
         for millis in 0..3 {
             batch.push(NONE, Some(VALUE)).unwrap();
             batch.set_timestamp(millis);
+            batch.set_partition_bytes(|out| out.extend(b"foobar"));
         }
+        assert_eq!((batch.bytes(), batch.partition(2, 100)), (15, Some((-790_332_482_i32 & 0x7fff_ffff) % 100)));
         batch.set_timestamp(7);
+        batch.set_partition_hash(7);
         batch.add_header(2, Header::text("b", "2"));
         batch.add_header(0, Header::text("a", "0"));
         batch.add_header(2, Header::text("c", "2"));
         let names =
             |batch: &EncodedBatch| batch.headers().iter().map(|own| own.header.name.clone()).collect::<String>();
-        assert_eq!((names(&batch).as_str(), batch.timestamp(2)), ("abc", Some(7)));
+        assert_eq!((names(&batch).as_str(), batch.timestamp(2), batch.partition(2, 5)), ("abc", Some(7), Some(2)));
         batch.truncate(2);
         assert_eq!((names(&batch).as_str(), batch.timestamp(1), batch.timestamp(2)), ("a", Some(1), None));
+        assert_eq!((batch.partition(1, 100).is_some(), batch.partition(2, 100)), (true, None));
     }
 }

@@ -1,6 +1,7 @@
 //! Tables as the database describes them, and records as Kafka Connect would describe them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::CursorKind;
 use crate::zone::Zone;
@@ -124,6 +125,8 @@ pub struct Field {
     pub field_type: FieldType,
     /// True if it may be null.
     pub optional: bool,
+    /// Its description (`schema.doc`).
+    pub doc: Option<Arc<str>>,
 }
 
 /// A record's schema, field for field in column order.
@@ -131,6 +134,8 @@ pub struct Field {
 pub struct RecordSchema {
     /// The record's name (bare table name), or none (a query's records, and keys).
     pub name: Option<String>,
+    /// Its description (`schema.doc`).
+    pub doc: Option<Arc<str>>,
     /// The fields in order.
     pub fields: Vec<Field>,
 }
@@ -168,6 +173,8 @@ pub enum Projection {
     Bytes,
     /// An exact number (the same, delivered as text).
     Numeric,
+    /// Of the id of a row's transaction: the time of its commit in milliseconds since the epoch (`record.timestamp=commit`).
+    CommitTime,
 }
 
 /// A column that is delivered.
@@ -232,7 +239,7 @@ pub struct SkippedColumn {
 }
 
 /// A relation as the database described it at one moment. Two definitions are equal if and only if every record of the
-/// one can be encoded with the encoders of the other.
+/// one can be encoded with the encoders of the other, under the same schemas.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableDefinition {
     /// The relation described.
@@ -251,6 +258,17 @@ pub struct TableDefinition {
     pub indexes: Vec<Index>,
     /// The unique keys, by the catalog: columns that no two rows share.
     pub unique: UniqueKeys,
+    /// The comment on the relation, where it is the description of the records (`schema.doc`).
+    pub comment: Option<Arc<str>>,
+}
+
+/// The comments on a relation and its columns, as the database keeps them; none where there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comments {
+    /// The comment on the relation.
+    pub relation: Option<Arc<str>>,
+    /// The commented columns by name.
+    pub columns: Vec<(String, Arc<str>)>,
 }
 
 /// The sets of columns that the database keeps unique over all rows of a relation: of keys that are valid, complete,
@@ -336,7 +354,17 @@ impl TableDefinition {
             Relation::Query(_) => None,
         };
         let visible = self.columns.iter().filter(|column| column.is_visible);
-        RecordSchema { name, fields: visible.map(|column| column.field.clone()).collect() }
+        RecordSchema { name, doc: self.comment.clone(), fields: visible.map(|column| column.field.clone()).collect() }
+    }
+
+    /// Gives relation and columns their comments as the descriptions of record and fields.
+    pub fn take_comments(&mut self, comments: Comments) {
+        let Comments { relation, columns } = comments;
+        self.comment = relation;
+        let of_columns = self.columns.iter_mut().map(|column| &mut column.field);
+        for field in of_columns.chain(self.by_driver.iter_mut().map(|column| &mut column.column.field)) {
+            field.doc = columns.iter().find(|(name, _)| *name == field.name).map(|(_, comment)| Arc::clone(comment));
+        }
     }
 
     /// The columns of a record: their indexes, in the order of [`TableDefinition::value_schema`].

@@ -9,11 +9,14 @@ use super::deletes::DeleteRule;
 use super::driver_types::DriverChoice;
 use super::encoder::{RecordEncoder, RowClock, Timestamp};
 use super::headers::HeaderEncoder;
-use crate::config::spec::{KeyColumns, RecordTime, TableSpec};
+use super::partition::PartitionRule;
+use crate::config::spec::{KeyColumns, PartitionBy, RecordTime, TableSpec};
 use crate::convert::{Converter, Encoder, Operation, Role, Side};
 use crate::dialect::{SourceConnection, SqlSyntax};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{ColumnDefinition, Field, Mode, RecordSchema, Relation, Schema, SourcePartition, TableDefinition};
+use crate::model::{
+    ColumnDefinition, Field, Mode, Projection, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
+};
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
 use crate::transform::{BoundChain, BoundHeader, Computation};
@@ -40,6 +43,7 @@ pub struct Binding {
     pub notes: Vec<String>,
     /// The rule by which its rows count as deleted (`delete.mode=soft`).
     deletes: Option<DeleteRule>,
+    partition: PartitionRule,
     timestamp: Timestamp,
     /// The headers of its records.
     pub headers: Vec<BoundHeader>,
@@ -98,11 +102,8 @@ impl Binding {
         let topic = spec.valid_topic(bound.topic)?;
         let BoundChain { key, value, headers, timestamp, computations, notes, .. } = bound;
         let deletes = delete_rule(spec, &definition, key.is_some())?;
-        let timestamp = match (timestamp, spec.record_time) {
-            (Some(place), _) => Timestamp::At(place),
-            (None, RecordTime::Column) if planner.time_kind().is_some() => Timestamp::OfRow,
-            (None, RecordTime::Column | RecordTime::Now) => Timestamp::OfProducer,
-        };
+        let partition = PartitionRule::new(spec, &definition)?;
+        let timestamp = timestamp_of(timestamp, spec.record_time, &planner, &definition);
         let zone = spec.types.all.zone;
         let (computations, by_driver) = (computations.into(), Vec::new());
         Ok(Self {
@@ -114,6 +115,7 @@ impl Binding {
             computations,
             notes,
             deletes,
+            partition,
             timestamp,
             headers,
             zone,
@@ -171,6 +173,7 @@ impl Binding {
             key,
             value,
             deletes: self.deletes.clone(),
+            partition: self.partition.clone(),
             clock: RowClock { kind: self.planner.time_kind(), zone: self.zone },
             timestamp: self.timestamp,
             operation: if is_whole { Operation::Read } else { Operation::Upsert },
@@ -185,12 +188,17 @@ impl Binding {
         self.deletes.as_ref().map(|rule| rule.describe(&self.definition))
     }
 
+    /// The choice of partitions in words; none where records have no key and nothing else chooses.
+    pub fn partition(&self) -> Option<String> {
+        self.partition.describe(&self.definition, self.key.as_ref().map(|(_, projection)| projection.as_slice()))
+    }
+
     /// The columns a record can do without: those that may be null and are not of the key.
     pub fn omittable(&self) -> Vec<(usize, String)> {
         let of_key = |index: &usize| self.key.as_ref().is_some_and(|(_, projection)| projection.contains(index));
         let columns = self.definition.columns.iter().enumerate();
         let is_flag = |index: &usize| self.deletes.as_ref().is_some_and(|rule| rule.column == *index);
-        let is_needed = |index: &usize| of_key(index) || is_flag(index);
+        let is_needed = |index: &usize| of_key(index) || is_flag(index) || self.partition.needs(*index);
         let omittable =
             columns.filter(|(index, column)| column.field.optional && column.is_visible && !is_needed(index));
         omittable.map(|(index, column)| (index, column.field.name.clone())).collect()
@@ -233,11 +241,23 @@ impl Binding {
 pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -> Result<TableDefinition> {
     spec.is_decided()?;
     let mut definition = connection.describe(&spec.relation, &spec.mode.timestamp).await?;
+    let named = |error: Error| error.with("table", &spec.relation);
+    if spec.has_comments {
+        definition.take_comments(connection.comments(&spec.relation).await.map_err(named)?);
+    }
     let needed = needed(spec, &definition);
     spec.columns.apply(&mut definition, &needed)?;
-    if definition.columns.iter().all(|column| column.is_visible) {
-        return Ok(definition);
+    if definition.columns.iter().any(|column| !column.is_visible) {
+        keep(&mut definition, &needed);
     }
+    if spec.record_time == RecordTime::Commit {
+        definition.columns.push(connection.commit_time(&spec.relation).await.map_err(named)?);
+    }
+    Ok(definition)
+}
+
+/// Takes those columns out of a definition that are neither visible nor needed.
+fn keep(definition: &mut TableDefinition, needed: &[String]) {
     let keeps = |column: &ColumnDefinition| column.is_visible || needed.contains(&column.field.name);
     let kept: Vec<bool> = definition.columns.iter().map(keeps).collect();
     let (mut keeps, mut left_out) = (kept.iter(), Vec::new());
@@ -252,7 +272,19 @@ pub async fn describe(spec: &TableSpec, connection: &mut dyn SourceConnection) -
     for column in &mut definition.by_driver {
         column.place = kept.iter().take(column.place).filter(|is_kept| **is_kept).count();
     }
-    Ok(definition)
+}
+
+/// The timestamp of records; `made` is the place of one that a transform has made.
+fn timestamp_of(made: Option<usize>, time: RecordTime, planner: &Planner, definition: &TableDefinition) -> Timestamp {
+    match (made, time) {
+        (Some(place), _) => Timestamp::At(place),
+        (None, RecordTime::Column) if planner.time_kind().is_some() => Timestamp::OfRow,
+        (None, RecordTime::Commit) => {
+            let place = definition.columns.iter().position(|column| column.projection == Projection::CommitTime);
+            place.map_or(Timestamp::OfProducer, Timestamp::OfCommit)
+        }
+        (None, RecordTime::Column | RecordTime::Now) => Timestamp::OfProducer,
+    }
 }
 
 /// The rule by which rows are deleted, if there is one.
@@ -265,11 +297,14 @@ fn delete_rule(spec: &TableSpec, definition: &TableDefinition, has_key: bool) ->
     spec.deletes.as_ref().map(|deletes| DeleteRule::new(deletes, definition)).transpose()
 }
 
-/// The columns that key, cursor and deletes are made of, as the table spells them.
+/// The columns that key, cursor, deletes and partitions are made of, as the table spells them.
 fn needed(spec: &TableSpec, definition: &TableDefinition) -> Vec<String> {
     let mut needed = definition.primary_key.clone();
     needed.extend(key_columns(spec, definition).unwrap_or_default().iter().cloned());
     needed.extend(spec.deletes.iter().map(|deletes| deletes.column.clone()));
+    if let PartitionBy::Columns(columns) = &spec.partition_by {
+        needed.extend(columns.iter().cloned());
+    }
     match spec.mode.resolve(definition) {
         Ok(Mode::Incrementing { column }) => needed.push(column),
         Ok(Mode::Timestamp { columns }) => needed.extend(columns),
@@ -308,7 +343,11 @@ fn key_of(spec: &TableSpec, definition: &TableDefinition) -> Result<Option<(Sche
     if names.is_empty() {
         let (what, advice) = match &spec.key.columns {
             KeyColumns::PrimaryKey => (
-                "key.mode=primary_key, but the relation has no primary key",
+                if definition.skipped.is_empty() {
+                    "key.mode=primary_key, but the relation has no primary key"
+                } else {
+                    "key.mode=primary_key, but the relation has no primary key, or not all of its columns are read"
+                },
                 "use key.mode=columns with message.key.columns, or key.mode=none",
             ),
             _ => (
@@ -336,7 +375,7 @@ fn key_of(spec: &TableSpec, definition: &TableDefinition) -> Result<Option<(Sche
                 .with("table", relation)
                 .advise("use key.format=record"));
         }
-        (false, _) => Schema::Record(RecordSchema { name: spec.key.schema_name.clone(), fields }),
+        (false, _) => Schema::Record(RecordSchema { doc: None, name: spec.key.schema_name.clone(), fields }),
     };
     Ok(Some((schema, projection)))
 }

@@ -78,7 +78,16 @@ fn difference(before: &TableDefinition, after: &TableDefinition) -> Option<Strin
             changes.push(format!("`{}` ({}{null}) is new", new.field.name, new.database_type));
         }
     }
-    if changes.is_empty() && before.value_schema() != after.value_schema() {
+    // A changed comment is a new schema, and no change of columns.
+    let delivered = |definition: &TableDefinition| {
+        definition
+            .value_schema()
+            .fields
+            .into_iter()
+            .map(|field| (field.name, field.field_type, field.optional))
+            .collect::<Vec<_>>()
+    };
+    if changes.is_empty() && delivered(before) != delivered(after) {
         changes.push("the order of the columns".to_owned());
     }
     (!changes.is_empty()).then(|| changes.join(", "))
@@ -107,7 +116,7 @@ mod tests {
 
     fn table(columns: &[(&str, &str, bool)]) -> TableDefinition {
         let column = |(name, database_type, optional): &(&str, &str, bool)| ColumnDefinition {
-            field: Field { name: (*name).into(), field_type: FieldType::Int32, optional: *optional },
+            field: Field { name: (*name).into(), field_type: FieldType::Int32, optional: *optional, doc: None },
             database_type: (*database_type).into(),
             not_null: !optional,
             is_visible: true,
@@ -127,6 +136,7 @@ mod tests {
             primary_key: Vec::new(),
             indexes: Vec::new(),
             unique: UniqueKeys::default(),
+            comment: None,
         }
     }
 

@@ -145,7 +145,7 @@ mod tests {
 
     fn rule(field_type: FieldType, optional: bool, value: Option<&str>) -> Result<DeleteRule> {
         let column = ColumnDefinition {
-            field: Field { name: "gone".to_owned(), field_type, optional },
+            field: Field { name: "gone".to_owned(), field_type, optional, doc: None },
             database_type: "T".to_owned(),
             collation: None,
             seen_in: None,
@@ -165,6 +165,7 @@ mod tests {
             primary_key: Vec::new(),
             indexes: Vec::new(),
             unique: UniqueKeys { keys: Vec::new(), none_because: None },
+            comment: None,
         };
         let spec = DeleteSpec { column: "gone".to_owned(), value: value.map(str::to_owned), with_row: false };
         DeleteRule::new(&spec, &definition)

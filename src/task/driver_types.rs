@@ -182,7 +182,7 @@ mod tests {
 
     fn table(names: &[&str]) -> TableDefinition {
         let column = |name: &&str| ColumnDefinition {
-            field: Field { name: (*name).to_owned(), field_type: FieldType::Boolean, optional: true },
+            field: Field { name: (*name).to_owned(), field_type: FieldType::Boolean, optional: true, doc: None },
             database_type: "tinyint(1)".into(),
             collation: None,
             seen_in: None,
@@ -209,6 +209,7 @@ mod tests {
             primary_key: Vec::new(),
             indexes: Vec::new(),
             unique: UniqueKeys::default(),
+            comment: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::deletes::DeleteRule;
 use super::headers::HeaderEncoder;
+use super::partition::PartitionRule;
 use crate::convert::{Change, Encoder, Operation};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::limits::{OVERHEAD, header_size};
@@ -21,6 +22,7 @@ pub struct RecordEncoder {
     pub(super) key: Option<Arc<dyn Encoder>>,
     pub(super) value: Arc<dyn Encoder>,
     pub(super) deletes: Option<DeleteRule>,
+    pub(super) partition: PartitionRule,
     pub(super) clock: RowClock,
     pub(super) timestamp: Timestamp,
     /// The operation of a row that is not deleted.
@@ -39,6 +41,8 @@ pub(super) enum Timestamp {
     OfProducer,
     /// The time of the row (`record.timestamp=column`).
     OfRow,
+    /// The value at this index of the row: the commit of its transaction, if the database knows it.
+    OfCommit(usize),
     /// The value at this index of the row, made by a transform.
     At(usize),
 }
@@ -126,6 +130,7 @@ impl RecordEncoder {
         if is_deleted && with_row {
             batch.add_tombstone();
         }
+        self.partition.apply(row, batch);
         let rest = self.timestamp(row, cursor).and_then(|timestamp| {
             if let Some(millis) = timestamp {
                 batch.set_timestamp(millis);
@@ -142,6 +147,10 @@ impl RecordEncoder {
         match self.timestamp {
             Timestamp::OfProducer => Ok(None),
             Timestamp::OfRow => Ok(Some(self.clock.millis(cursor)?.unwrap_or_else(now_millis))),
+            Timestamp::OfCommit(index) => match row.get(index) {
+                Some(Value::Integer(millis)) => Ok(Some(*millis)),
+                _ => Ok(Some(now_millis())),
+            },
             Timestamp::At(index) => match row.get(index) {
                 Some(Value::Integer(millis)) if *millis >= 0 => Ok(Some(*millis)),
                 Some(Value::Integer(_)) => Err(no_timestamp("it lies before 1970")),
@@ -235,6 +244,7 @@ mod tests {
                 key,
                 value,
                 deletes: None,
+                partition: PartitionRule::Key,
                 clock: RowClock { kind: None, zone: Zone::UTC },
                 timestamp: Timestamp::OfProducer,
                 operation: Operation::Upsert,

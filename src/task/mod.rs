@@ -23,6 +23,7 @@ pub mod memory;
 pub mod odd;
 mod older;
 mod paging;
+mod partition;
 mod pass;
 mod poll;
 mod polled;

@@ -75,12 +75,12 @@ impl Transform for Cast {
             (Part::Record { .. }, Some(_)) => {
                 Err(Error::config("spec: a record as a whole cannot be cast").advise("name its fields: field:type"))
             }
-            (Part::Record { name, slots }, None) => {
+            (Part::Record { name, doc, slots }, None) => {
                 let slot = |slot: Slot| match self.of_fields.iter().find(|(field, _)| *field == slot.field.name) {
                     Some((_, to)) => cast(slot, to),
                     None => Ok(slot),
                 };
-                Ok(Part::Record { name, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
+                Ok(Part::Record { name, doc, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
             }
         })
     }
@@ -104,7 +104,7 @@ fn cast(slot: Slot, to: &FieldType) -> Result<Slot> {
             Error::new(ErrorKind::Value, "a value cannot be cast to the type of the transform").with("field", &name)
         })
     });
-    let field = Field { name: field.name, field_type: to.clone(), optional: field.optional };
+    let field = Field { name: field.name, field_type: to.clone(), optional: field.optional, doc: None };
     Ok(Slot { field, expr: Expr::Apply(Applied { function, class: DEFINITION.class }, Box::new(expr)) })
 }
 

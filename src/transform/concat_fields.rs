@@ -51,10 +51,10 @@ impl Transform for ConcatFields {
             if slots.iter().any(|slot| slot.field.name == self.output) {
                 return Err(Error::config(format!("output.field.name: there is a field `{}` already", self.output)));
             }
-            let field = Field { name: self.output.clone(), field_type: FieldType::String, optional: true };
+            let field = Field { name: self.output.clone(), field_type: FieldType::String, optional: true, doc: None };
             let expr = self.joined(&slots)?;
             slots.push(Slot { field, expr });
-            Ok(Part::Record { name: None, slots })
+            Ok(Part::Record { name: None, doc: None, slots })
         })
     }
 }

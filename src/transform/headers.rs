@@ -74,7 +74,7 @@ struct InsertHeader {
 
 impl Transform for InsertHeader {
     fn apply(&self, mut shape: Shape) -> Result<Shape> {
-        let field = Field { name: self.name.clone(), field_type: self.field_type.clone(), optional: true };
+        let field = Field { name: self.name.clone(), field_type: self.field_type.clone(), optional: true, doc: None };
         shape.headers.push(Slot { field, expr: Expr::Constant(self.value.clone()) });
         Ok(shape)
     }

@@ -25,7 +25,7 @@ impl Transform for HoistField {
         fields::changed(self.target, shape, |_, part| match part {
             Part::Bare(slot) => {
                 let field = Field { name: self.field.clone(), ..slot.field };
-                Ok(Part::Record { name: None, slots: vec![Slot { field, ..slot }] })
+                Ok(Part::Record { name: None, doc: None, slots: vec![Slot { field, ..slot }] })
             }
             Part::Record { .. } => Err(Error::config("a record in a record is not written yet")
                 .advise("extract a field first (ExtractField), or remove the transform")),

@@ -70,7 +70,7 @@ impl Name {
     }
 
     fn slot(&self, field_type: FieldType, value: Value<'static>) -> Slot {
-        let field = Field { name: self.name.clone(), field_type, optional: self.optional };
+        let field = Field { name: self.name.clone(), field_type, optional: self.optional, doc: None };
         Slot { field, expr: Expr::Constant(value) }
     }
 }
@@ -90,7 +90,7 @@ impl Transform for InsertField {
                 return Ok(part);
             }
             fields::record("InsertField", &part)?;
-            let Part::Record { name, mut slots } = part else { return Ok(part) };
+            let Part::Record { name, doc, mut slots } = part else { return Ok(part) };
             let of_topic = self.topic.as_ref().map(|name| name.slot(FieldType::String, text(topic.to_owned())));
             let of_partition = self.partition.as_ref().map(|name| name.slot(FieldType::Int32, Value::Null));
             let of_timestamp = self.timestamp.as_ref().map(|name| name.slot(FieldType::Timestamp, Value::Null));
@@ -102,7 +102,7 @@ impl Transform for InsertField {
                 }
                 slots.push(slot);
             }
-            Ok(Part::Record { name, slots })
+            Ok(Part::Record { name, doc, slots })
         })
     }
 }

@@ -89,9 +89,9 @@ impl Transform for MaskField {
     fn apply(&self, shape: Shape) -> Result<Shape> {
         fields::changed(self.target, shape, |_, part| {
             fields::record("MaskField", &part)?;
-            let Part::Record { name, slots } = part else { return Ok(part) };
+            let Part::Record { name, doc, slots } = part else { return Ok(part) };
             let slots = slots.into_iter().map(|slot| self.masked(slot)).collect::<Result<_>>()?;
-            Ok(Part::Record { name, slots })
+            Ok(Part::Record { name, doc, slots })
         })
     }
 }

@@ -33,7 +33,7 @@ impl Transform for SetSchemaMetadata {
     fn apply(&self, shape: Shape) -> Result<Shape> {
         fields::changed(self.target, shape, |_, part| match part {
             Part::Absent => Ok(part),
-            Part::Record { slots, .. } => Ok(Part::Record { name: Some(self.name.clone()), slots }),
+            Part::Record { doc, slots, .. } => Ok(Part::Record { name: Some(self.name.clone()), doc, slots }),
             Part::Bare(_) => Err(Error::config("the schema of a bare value cannot be named yet")
                 .advise("remove the transform, or let the key be a record (key.format=record)")),
         })

@@ -96,6 +96,8 @@ pub enum Part {
     Record {
         /// The schema's name.
         name: Option<String>,
+        /// Its description.
+        doc: Option<Arc<str>>,
         /// The fields in order.
         slots: Vec<Slot>,
     },
@@ -107,7 +109,7 @@ impl Part {
         let slot = |(field, index): (&Field, &usize)| Slot { field: field.clone(), expr: Expr::Column(*index) };
         let mut slots: Vec<Slot> = schema.fields().iter().zip(projection).map(slot).collect();
         match schema {
-            Schema::Record(record) => Part::Record { name: record.name.clone(), slots },
+            Schema::Record(record) => Part::Record { name: record.name.clone(), doc: record.doc.clone(), slots },
             Schema::Field(_) => slots.pop().map_or(Part::Absent, Part::Bare),
         }
     }
@@ -117,8 +119,9 @@ impl Part {
         match self {
             Part::Absent => None,
             Part::Bare(slot) => Some(Schema::Field(slot.field.clone())),
-            Part::Record { name, slots } => Some(Schema::Record(RecordSchema {
+            Part::Record { name, doc, slots } => Some(Schema::Record(RecordSchema {
                 name: name.clone(),
+                doc: doc.clone(),
                 fields: slots.iter().map(|slot| slot.field.clone()).collect(),
             })),
         }

@@ -152,9 +152,9 @@ impl Transform for TimestampConverter {
             (Part::Record { .. }, None) => {
                 Err(Error::config("field: is missing, and a record as a whole is no time").advise("name the field"))
             }
-            (Part::Record { name, slots }, Some(field)) => {
+            (Part::Record { name, doc, slots }, Some(field)) => {
                 let slot = |slot: Slot| if slot.field.name == *field { self.converted(slot) } else { Ok(slot) };
-                Ok(Part::Record { name, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
+                Ok(Part::Record { name, doc, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
             }
         })
     }
@@ -183,7 +183,7 @@ impl TimestampConverter {
                 Error::new(ErrorKind::Value, message).with("field", &name)
             })
         });
-        let field = Field { name: field.name, field_type: to.field_type(), optional: field.optional };
+        let field = Field { name: field.name, field_type: to.field_type(), optional: field.optional, doc: None };
         Ok(Slot { field, expr: Expr::Apply(Applied { function, class: DEFINITION.class }, Box::new(expr)) })
     }
 }

@@ -4,6 +4,9 @@
 
 mod brokers;
 mod cli;
+mod column_grants;
+mod comments;
+mod commit_time;
 mod configurations;
 mod cursors;
 mod deletes;
@@ -24,6 +27,7 @@ mod moves;
 mod mysql_family;
 mod not_text;
 mod odd;
+mod partitions;
 mod per_table;
 mod query_types;
 mod readers;

@@ -5,7 +5,7 @@ use crate::convert::{CONVERTERS, converter_of};
 use crate::model::{FieldType, Relation, TableId, UniqueKeys};
 
 fn field(name: &str, field_type: FieldType, optional: bool) -> Field {
-    Field { name: name.to_owned(), field_type, optional }
+    Field { name: name.to_owned(), field_type, optional, doc: None }
 }
 
 fn fields() -> Vec<Field> {
@@ -42,6 +42,7 @@ fn of(target: Target, value: (&str, Settings<'_>), key: Option<KeyOf<'_>>) -> Re
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique: UniqueKeys::default(),
+        comment: None,
     };
     let (fields, value_settings) = (fields(), settings(value.1));
     let (key_name, key_settings, is_bare) =

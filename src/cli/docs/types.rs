@@ -123,7 +123,7 @@ fn schema(documented: &DocumentedType, types: &TypeSpec) -> Result<String> {
         (None, Unsupported::Skip) => return Ok("left out".to_owned()),
         (None, Unsupported::Fail) => return Ok("the table stops".to_owned()),
     };
-    let field = Field { name: "column".to_owned(), field_type, optional: documented.optional };
+    let field = Field { name: "column".to_owned(), field_type, optional: documented.optional, doc: None };
     Ok(format!("`{}`", AvroSchema::write(&Schema::Field(field), SchemaStyle::default())?.text))
 }
 

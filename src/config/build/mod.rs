@@ -40,11 +40,14 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let transforms = transforms::build(judge);
     let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys() && !tables.make_keys();
     let deletes = records::deletes(judge, keyless);
+    let partition_by = records::partition_by(judge, keyless);
     // Where tables have modes of their own, each is judged when it is bound.
     let is_common = |mode: &ModeName| tables.modes().all(|other| other == *mode);
     let common_mode = mode.as_ref().map(|mode| mode.mode).filter(is_common);
-    let record_time = records::timestamp(judge, common_mode);
+    let dialect = source.as_ref().map(|source| source.url.dialect.as_str());
+    let record_time = records::timestamp(judge, common_mode, dialect);
     let converters = converters::build(judge, keyless);
+    let has_comments = records::comments(judge, dialect, converters.as_ref());
     let source_headers = records::headers(judge);
     let header_converter = converters::headers(judge);
     let kafka = kafka::build(judge);
@@ -54,7 +57,6 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let schema_naming = topics::schema_naming(judge);
     let errors = errors::build(judge, &offsets);
     let polling = source::polling(judge, grammar);
-    let dialect = source.as_ref().map(|source| source.url.dialect.as_str());
     let guard = guard::build(judge, dialect, common_mode);
     if !judge.report.is_good() {
         return None;
@@ -75,9 +77,11 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         tables,
         key,
         deletes,
+        partition_by,
         record_time,
         source_headers,
         header_converter,
+        has_comments,
         schema_change: schema_change(judge),
         memory_max: usize::try_from(judge.number("memory.max.bytes")).unwrap_or(usize::MAX),
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),

@@ -7,7 +7,7 @@ use super::topics::template;
 use crate::config::judge::Judge;
 use crate::config::keys;
 use crate::config::spec::rules::{KeyWord, TablePattern, TableRule, TableSetting};
-use crate::config::spec::{ColumnPattern, ModeName, TableRules};
+use crate::config::spec::{ColumnPattern, ModeName, PartitionBy, TableRules};
 use crate::config::values::list;
 use crate::sql::{self, Grammar};
 
@@ -59,6 +59,7 @@ fn setting(judge: &mut Judge, key: &str, name: &str, text: &str, grammar: Option
         }),
         "message.key.columns" => TableSetting::KeyColumns(names().collect()),
         "topic" => TableSetting::Topic(template(judge, key, text)?),
+        "partition.by" => TableSetting::PartitionBy(PartitionBy::of(text)?),
         "poll.interval.ms" => TableSetting::Interval(Duration::from_millis(text.parse::<u64>().unwrap_or_default())),
         "where" => TableSetting::Where(condition(judge, key, grammar)?),
         "columns.include" => TableSetting::Include(columns()),

@@ -1,6 +1,7 @@
 //! Settings that one table can have for itself, `table.PATTERN.SETTING`. The names stand here with the word PATTERN, in
 //! whose place a configuration has the name of a table, or a part of it.
 
+use super::records::{PARTITION_BY, is_partition_by};
 use super::{Allowed, KeyDefinition, Kind, own_key};
 
 /// The beginning of the names here.
@@ -45,6 +46,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .allow(Allowed::Test("a list of columns, each once", is_set)),
     own_key("table.PATTERN.topic", Kind::Text, "`topic.name.format` of these tables. Two tables may be given one topic by one key: that is warned of and not refused.")
         .allow(Allowed::Test("a template of a topic's name", is_not_empty)),
+    own_key("table.PATTERN.partition.by", Kind::Text, "`partition.by` of these tables.")
+        .allow(Allowed::Test(PARTITION_BY, is_partition_by)),
     own_key("table.PATTERN.poll.interval.ms", Kind::Int, "`poll.interval.ms` of these tables."),
     own_key(
         "table.PATTERN.where",

@@ -39,6 +39,18 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .allow(Allowed::Test("names of letters, digits and underscores, with dots between", is_namespace)),
     own_key(
+        "schema.doc",
+        Kind::Text,
+        "The descriptions of records and fields in their schemas: `none`, or `comments`, the comments that PostgreSQL, MySQL, \
+         MariaDB and TiDB keep on tables and columns (SQLite keeps none): `doc` in Avro and in Kafka Connect's JSON schemas, \
+         `description` in JSON Schema. Of a query PostgreSQL alone tells those of its columns. A comment that changes is a new \
+         version of the schema once the table is described again: at the next start, or with its columns (Apicurio keeps the old \
+         version: it takes no notice of descriptions); it is no change of columns to `schema.change`.",
+    )
+    .or("none")
+    .allow(Allowed::AnyCase(&["none", "comments"]))
+    .low(),
+    own_key(
         "schema.change",
         Kind::Text,
         "When a table's columns change while the connector runs: `evolve` registers the new schema, if the subject's \

@@ -1,6 +1,16 @@
-//! Keys of rowtide's own about records: deletes by flag, timestamps, headers.
+//! Keys of rowtide's own about records: deletes by flag, partitions, timestamps, headers.
 
 use super::{Allowed, KeyDefinition, Kind, own_key};
+use crate::config::spec::PartitionBy;
+
+/// The values of `partition.by` in words.
+pub(super) const PARTITION_BY: &str =
+    "key, table, or columns: and a list of columns, each once (columns:region,customer_id)";
+
+/// True if a text is a value of `partition.by`.
+pub(super) fn is_partition_by(text: &str) -> bool {
+    PartitionBy::of(text).is_some()
+}
 
 pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
@@ -26,14 +36,23 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("tombstone")
     .allow(Allowed::AnyCase(&["tombstone", "both"])),
     own_key(
+        "partition.by",
+        Kind::Text,
+        "The partition of records: `key`, by the record key, those without one spread over all; `columns:COLUMN,...`, by these          columns of the row, also such that are no part of its record; `table`, all records of a table in one. Each is the murmur2          of Java's producer: of the key's bytes; of the columns' values as StringConverter prints them, bytes as they are, NULL as          the empty text, with commas between; of the table's dotted name, and `query` for a query; in UTF-8. A row whose columns change goes to another          partition then: readers see its records in no order, and compaction keeps one of its key in each.",
+    )
+    .or("key")
+    .allow(Allowed::Test(PARTITION_BY, is_partition_by)),
+    own_key(
         "record.timestamp",
         Kind::Text,
         "The timestamp of records: `now`, when the record is sent; `column`, the timestamp column of its row (the first that \
-         is not NULL), or when it is sent where `table.PATTERN.mode` leaves a table without one. Retention by time then counts \
-         from there.",
+         is not NULL), or when it is sent where `table.PATTERN.mode` leaves a table without one; `commit`, when the transaction \
+         that wrote the row was committed, which PostgreSQL tells of tables with `track_commit_timestamp=on`, or when it is \
+         sent for rows of which the server knows no more (committed before that was set, or frozen long ago). Retention by \
+         time then counts from there.",
     )
     .or("now")
-    .allow(Allowed::AnyCase(&["now", "column"]))
+    .allow(Allowed::AnyCase(&["now", "column", "commit"]))
     .low(),
     own_key(
         "headers.include",

@@ -1,4 +1,4 @@
-//! The records of a table beside key and value: deletes by flag, timestamps, and headers about their source.
+//! The records of a table beside key and value: deletes by flag, partitions, timestamps, and headers about their source.
 
 /// Deletes by flag (`delete.mode=soft`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,38 @@ pub struct DeleteSpec {
     pub with_row: bool,
 }
 
+/// `partition.by`: the choice of a record's partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionBy {
+    /// The record key, as Java's producer does it.
+    Key,
+    /// These columns of the row.
+    Columns(Vec<String>),
+    /// The table: all its records are in one.
+    Table,
+}
+
+impl PartitionBy {
+    /// The choice of a text: `key`, `table`, or `columns:` and columns, each once.
+    pub fn of(text: &str) -> Option<Self> {
+        let (word, columns) = match text.split_once(':') {
+            Some((word, columns)) => (word.trim(), Some(columns)),
+            None => (text.trim(), None),
+        };
+        let is = |name: &str| word.eq_ignore_ascii_case(name);
+        match columns {
+            None if is("key") => Some(Self::Key),
+            None if is("table") => Some(Self::Table),
+            Some(columns) if is("columns") => {
+                let names: Vec<String> = columns.split(',').map(|name| name.trim().to_owned()).collect();
+                let is_set = names.iter().enumerate().all(|(at, name)| !name.is_empty() && !names[..at].contains(name));
+                is_set.then_some(Self::Columns(names))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// `record.timestamp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordTime {
@@ -18,6 +50,8 @@ pub enum RecordTime {
     Now,
     /// The row's timestamp column.
     Column,
+    /// The commit of the transaction that wrote the row.
+    Commit,
 }
 
 /// A header about the source of a record (`headers.include`).

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ModeName, Template};
+use super::{ModeName, PartitionBy, Template};
 use crate::model::{Relation, TableId};
 use crate::near::{likeness, may_be_meant};
 
@@ -40,6 +40,8 @@ pub enum TableSetting {
     KeyColumns(Vec<String>),
     /// `topic`.
     Topic(Template),
+    /// `partition.by`.
+    PartitionBy(PartitionBy),
     /// `poll.interval.ms`.
     Interval(Duration),
     /// `where`; none: no condition.
@@ -237,6 +239,15 @@ impl TableRules {
         !include.is_empty() && !names(include) || names(exclude)
     }
 
+    /// The names of columns in `columns.exclude` of a table; none if neither that nor `columns.include` chooses among its
+    /// columns.
+    pub fn exclusions(&self, relation: &Relation) -> Option<Vec<String>> {
+        let overrides = self.of(relation);
+        let (include, exclude) = overrides.columns();
+        let names = || exclude.iter().filter_map(ColumnPattern::name).map(str::to_owned).collect();
+        (!include.is_empty() || !exclude.is_empty()).then(names)
+    }
+
     /// The patterns that match none of these tables, each with the table that may be meant.
     pub fn unplaced(&self, tables: &[Relation]) -> Vec<String> {
         let ids = || {
@@ -282,6 +293,11 @@ impl<'a> Overrides<'a> {
         self.find(
             |setting| if let TableSetting::Timestamp(columns) = setting { Some(columns.as_slice()) } else { None },
         )
+    }
+
+    /// `partition.by`.
+    pub(super) fn partition_by(&self) -> Option<&'a PartitionBy> {
+        self.find(|setting| if let TableSetting::PartitionBy(by) = setting { Some(by) } else { None })
     }
 
     /// `poll.interval.ms`.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::rules::{AppliedRule, KeyWord, Overrides};
 use super::{
-    ColumnChoice, ColumnTypes, ConnectorSpec, DeleteSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PollSpec,
-    RecordTime, Recreated, RowErrorSpec, SchemaChange, SchemaNaming, Selection, SourceHeader, TimestampInitial,
-    TopicNaming,
+    ColumnChoice, ColumnTypes, ConnectorSpec, DeleteSpec, GuardSpec, KeyMode, ModeName, OddCursorSpec, PartitionBy,
+    PollSpec, RecordTime, Recreated, RowErrorSpec, SchemaChange, SchemaNaming, Selection, SourceHeader,
+    TimestampInitial, TopicNaming,
 };
 use crate::error::{Error, Result};
 use crate::model::{Relation, SourcePartition};
@@ -31,12 +31,16 @@ pub struct TableSpec {
     pub key: TableKey,
     /// `delete.mode=soft` and its settings.
     pub deletes: Option<DeleteSpec>,
+    /// `partition.by`.
+    pub partition_by: PartitionBy,
     /// `record.timestamp`.
     pub record_time: RecordTime,
     /// `headers.include`.
     pub source_headers: Vec<SourceHeader>,
     /// `transforms` and `predicates`.
     pub transforms: ChainSpec,
+    /// `schema.doc=comments`: records and fields are described by the database's comments.
+    pub has_comments: bool,
     /// `schema.change`.
     pub schema_change: SchemaChange,
     /// `table.recreated`.
@@ -126,9 +130,11 @@ impl ConnectorSpec {
                 schema_name: self.key.schema_name.clone(),
             },
             deletes: self.deletes.clone(),
+            partition_by: own.partition_by().unwrap_or(&self.partition_by).clone(),
             record_time: self.record_time,
             source_headers: self.source_headers.clone(),
             transforms: self.transforms.clone(),
+            has_comments: self.has_comments,
             schema_change: self.schema_change,
             recreated: self.identity.recreated,
             errors: self.errors.clone(),

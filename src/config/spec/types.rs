@@ -254,6 +254,16 @@ impl ColumnTypes {
         types
     }
 
+    /// True if the records of a relation are not to have this column (`table.PATTERN.columns.include` and `exclude`).
+    pub fn leaves_out(&self, relation: &Relation, column: &str) -> bool {
+        self.tables.leave_out(relation, column)
+    }
+
+    /// The columns that `table.PATTERN.columns.exclude` names for a relation; none if all of its columns are wanted.
+    pub fn exclusions(&self, relation: &Relation) -> Option<Vec<String>> {
+        self.tables.exclusions(relation)
+    }
+
     fn said_of<'a>(&'a self, relation: &Relation, column: &str) -> Cow<'a, TypeSpec> {
         let mut types = Cow::Borrowed(&self.all);
         if self.columns.is_empty() {

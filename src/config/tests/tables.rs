@@ -209,3 +209,36 @@ fn a_column_that_is_left_out_need_not_have_a_type_that_can_be_delivered() {
     assert_eq!((unsupported(&t, "shape"), unsupported(&t, "raw_bytes")), (Unsupported::Skip, Unsupported::Skip));
     assert_eq!((unsupported(&t, "name"), unsupported(&other, "shape")), (Unsupported::Fail, Unsupported::Fail));
 }
+
+#[test]
+fn a_table_has_its_own_choice_of_partitions_and_what_cannot_be_one_is_refused() {
+    use crate::config::spec::PartitionBy;
+    let orders = table("shop", "orders");
+    assert_eq!(of(&[], &orders).partition_by, PartitionBy::Key);
+    let by = [("partition.by", "Columns: region , customer_id"), ("table.shop.*.partition.by", "table")];
+    assert_eq!(of(&by, &orders).partition_by, PartitionBy::Table);
+    let names = vec!["region".to_owned(), "customer_id".to_owned()];
+    assert_eq!(of(&by, &table("attic", "orders")).partition_by, PartitionBy::Columns(names));
+    for value in ["", "region", "columns", "columns:", "columns:a,,b", "columns:a,a", "table:a"] {
+        for key in ["partition.by", "table.orders.partition.by"] {
+            let report = with(&[(key, Some(value))]).unwrap_err().to_string();
+            assert!(report.contains(key) && report.contains("columns:region,customer_id"), "{key}={value}: {report}");
+        }
+    }
+    let warned = with(&[("partition.by", Some("key"))]).unwrap().report.to_string();
+    assert!(warned.contains("`key` has no effect: records have no key"), "{warned}");
+}
+
+#[test]
+fn comments_as_descriptions_need_a_database_and_a_converter_that_have_them() {
+    let report = with(&[("schema.doc", Some("comments"))]).unwrap().report;
+    assert!(report.warnings.is_empty(), "{report}");
+    let string = "org.apache.kafka.connect.storage.StringConverter";
+    let changes =
+        [("schema.doc", Some("comments")), ("value.converter", Some(string)), ("key.converter", Some(string))];
+    let warned = with(&changes).unwrap().report.to_string();
+    assert!(warned.contains("string and string write no schema with descriptions"), "{warned}");
+    let refused = with(&[("schema.doc", Some("comments")), ("connection.url", Some("jdbc:sqlite:/tmp/a.db"))]);
+    assert!(refused.unwrap_err().to_string().contains("SQLite keeps no comments"));
+    assert!(with(&[("schema.doc", Some("yes"))]).unwrap_err().to_string().contains("one of none, comments"));
+}

@@ -34,6 +34,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "Avro with schemas of a schema registry.",
     settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, settings::KEYS],
     required: &[("schema.registry.url", "Avro needs a schema registry")],
+    has_descriptions: |_| true,
     create: |spec| Ok(Arc::new(AvroConverter::new(spec)?)),
     decoder: |spec| {
         let decoder: Box<dyn Decoder> = Box::new(AvroDecoder::new(spec)?);

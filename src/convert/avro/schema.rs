@@ -68,6 +68,7 @@ fn write_record(record: &RecordSchema, style: SchemaStyle) -> Result<AvroSchema>
         text.push_str(",\"namespace\":");
         push_string(&mut text, &namespace);
     }
+    push_doc(&mut text, record.doc.as_deref());
     text.push_str(",\"fields\":[");
     let mut field_names = Vec::with_capacity(record.fields.len());
     for (index, field) in record.fields.iter().enumerate() {
@@ -82,6 +83,7 @@ fn write_record(record: &RecordSchema, style: SchemaStyle) -> Result<AvroSchema>
         push_string(&mut text, &field_name);
         text.push_str(",\"type\":");
         push_field_type(&mut text, field, style)?;
+        push_doc(&mut text, field.doc.as_deref());
         if field.optional {
             text.push_str(",\"default\":null");
         }
@@ -97,6 +99,14 @@ fn write_record(record: &RecordSchema, style: SchemaStyle) -> Result<AvroSchema>
     text.push('}');
     let full_name = if namespace.is_empty() { name } else { format!("{namespace}.{name}") };
     Ok(AvroSchema { text, full_name: Some(full_name), field_names })
+}
+
+/// A description in its place, that of Java's Avro: behind the namespace of a record, the type of a field.
+fn push_doc(text: &mut String, doc: Option<&str>) {
+    if let Some(doc) = doc {
+        text.push_str(",\"doc\":");
+        push_string(text, doc);
+    }
 }
 
 /// Namespace (may be empty) and name. Java's split drops empty segments at the end.
@@ -251,7 +261,7 @@ mod tests {
     }
 
     fn named(name: &str, scrub: bool) -> Result<AvroSchema> {
-        let record = RecordSchema { name: Some(name.to_owned()), fields: vec![] };
+        let record = RecordSchema { doc: None, name: Some(name.to_owned()), fields: vec![] };
         AvroSchema::write(&Schema::Record(record), SchemaStyle { connect_meta: true, scrub })
     }
 
@@ -261,6 +271,25 @@ mod tests {
         assert_eq!(text(&wide()), WIDE);
         let plain = SchemaStyle { connect_meta: false, scrub: false };
         assert_eq!(AvroSchema::write(&test_table(), plain).unwrap().text, TEST_TABLE_PLAIN);
+    }
+
+    #[test]
+    fn descriptions_are_the_doc_of_record_and_fields_of_keys_too_but_not_of_bare_values() {
+        let documented =
+            |name, optional| Field { doc: Some("its \"number\"".into()), ..field(name, FieldType::Int32, optional) };
+        let record = RecordSchema {
+            name: Some("shop.orders".into()),
+            doc: Some("all orders\n".into()),
+            fields: vec![documented("id", false), documented("n", true)],
+        };
+        let fields = r#""fields":[{"name":"id","type":"int","doc":"its \"number\""},{"name":"n","type":["null","int"],"doc":"its \"number\"","default":null}]"#;
+        assert_eq!(
+            text(&Schema::Record(record)),
+            format!(
+                r#"{{"type":"record","name":"orders","namespace":"shop","doc":"all orders\n",{fields},"connect.name":"shop.orders"}}"#
+            )
+        );
+        assert_eq!(text(&Schema::Field(documented("id", false))), r#""int""#);
     }
 
     #[test]
@@ -286,7 +315,7 @@ mod tests {
             text(&key(FieldType::Decimal { precision: None, scale: 2 }, true)),
             r#"["null",{"type":"bytes","scale":2,"precision":64,"connect.version":1,"connect.parameters":{"scale":"2"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}]"#
         );
-        let nameless = RecordSchema { name: None, fields: vec![field("seq", FieldType::Int32, false)] };
+        let nameless = RecordSchema { doc: None, name: None, fields: vec![field("seq", FieldType::Int32, false)] };
         let written = AvroSchema::write(&Schema::Record(nameless), SchemaStyle::default()).unwrap();
         assert_eq!(
             written.text,
@@ -294,6 +323,7 @@ mod tests {
         );
         assert_eq!(written.full_name.as_deref(), Some("io.confluent.connect.avro.ConnectDefault"));
         let k = RecordSchema {
+            doc: None,
             name: Some("k".into()),
             fields: vec![field("id", FieldType::Int32, false), field("r", FieldType::String, false)],
         };
@@ -341,7 +371,7 @@ mod tests {
     #[test]
     fn columns_that_become_one_name_are_refused() {
         let fields = vec![field("a-b", FieldType::Int32, false), field("a_b", FieldType::Int32, false)];
-        let schema = Schema::Record(RecordSchema { name: Some("t".into()), fields });
+        let schema = Schema::Record(RecordSchema { doc: None, name: Some("t".into()), fields });
         let error = AvroSchema::write(&schema, SchemaStyle { connect_meta: true, scrub: true }).unwrap_err();
         assert_eq!(error.to_string(), "two columns have the avro name `a_b` (column a_b)");
         let error = AvroSchema::write(&schema, SchemaStyle::default()).unwrap_err();

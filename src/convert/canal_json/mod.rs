@@ -44,6 +44,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "Changes as TiCDC writes them; as key.converter the key's columns as JSON. No class of Kafka Connect's.",
     settings: &[SETTINGS],
     required: &[],
+    has_descriptions: |_| false,
     create: |spec| Ok(Arc::new(CanalJson::new(spec)?)),
     decoder: |_| Ok(Box::new(Utf8Decoder)),
 };

@@ -61,6 +61,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "JSON with JSON Schemas of a schema registry.",
     settings: &[keys::REGISTRY, keys::DATA, DECIMALS, SETTINGS],
     required: &[("schema.registry.url", "JSON Schema needs a schema registry")],
+    has_descriptions: |_| true,
     create: |spec| {
         let format = JsonSchema::new(spec)?;
         let converter: Arc<dyn Converter> = Arc::new(RegisteredConverter::new(spec, format)?);

@@ -19,6 +19,10 @@ pub(super) fn text(schema: &Schema, is_open: bool) -> String {
                 text.push_str(",\"title\":");
                 push_string(&mut text, name);
             }
+            if let Some(doc) = &record.doc {
+                text.push_str(",\"description\":");
+                push_string(&mut text, doc);
+            }
             // A record without columns has no member for them either.
             if !record.fields.is_empty() {
                 text.push_str(",\"properties\":{");
@@ -39,8 +43,9 @@ pub(super) fn text(schema: &Schema, is_open: bool) -> String {
 
 fn push_field(text: &mut String, field: &Field, index: Option<usize>) {
     let form = Form::of(&field.field_type);
+    let doc = field.doc.as_deref();
     if !field.optional {
-        form.push(text, index);
+        form.push(text, doc, index);
         return;
     }
     text.push('{');
@@ -50,7 +55,7 @@ fn push_field(text: &mut String, field: &Field, index: Option<usize>) {
     text.push_str("\"oneOf\":[");
     // Older releases of the library sort the two by their hash codes, that of a text by an address in memory.
     text.push_str("{\"type\":\"null\"},");
-    form.push(text, None);
+    form.push(text, doc, None);
     text.push_str("]}");
 }
 
@@ -96,9 +101,14 @@ impl Form {
         self.logical.map(|logical| format!("org.apache.kafka.connect.data.{logical}"))
     }
 
-    fn push(&self, text: &mut String, index: Option<usize>) {
+    fn push(&self, text: &mut String, doc: Option<&str>, index: Option<usize>) {
         let mut members = vec![format!("\"type\":\"{}\"", self.of)];
         members.extend(self.title().map(|title| format!("\"title\":\"{title}\"")));
+        members.extend(doc.map(|doc| {
+            let mut description = "\"description\":".to_owned();
+            push_string(&mut description, doc);
+            description
+        }));
         let index = index.map(|index| format!("\"connect.index\":{index}"));
         match self.of {
             // The library's own order.
@@ -132,10 +142,30 @@ mod tests {
     }
 
     #[test]
+    fn descriptions_stand_behind_the_title_of_record_and_fields() {
+        let documented =
+            |name, optional| Field { doc: Some("its day".into()), ..field(name, FieldType::Date, optional) };
+        let fields = vec![documented("d", false), documented("e", true)];
+        let record = Schema::Record(RecordSchema { name: Some("t".into()), doc: Some("days".into()), fields });
+        let day = |index| {
+            format!(
+                r#"{{"type":"integer","title":"org.apache.kafka.connect.data.Date","description":"its day",{index}"connect.version":1,"connect.type":"int32"}}"#
+            )
+        };
+        let (d, e) = (day(r#""connect.index":0,"#), day(""));
+        assert_eq!(
+            text(&record, true),
+            format!(
+                r#"{{"type":"object","title":"t","description":"days","properties":{{"d":{d},"e":{{"connect.index":1,"oneOf":[{{"type":"null"}},{e}]}}}}}}"#
+            )
+        );
+    }
+
+    #[test]
     fn decimals_are_numbers_with_their_parameters_and_null_stands_first() {
         let decimal = |precision| FieldType::Decimal { precision, scale: 2 };
         let fields = vec![field("d", decimal(Some(10)), true), field("f", FieldType::Float32, true)];
-        let record = Schema::Record(RecordSchema { name: None, fields });
+        let record = Schema::Record(RecordSchema { doc: None, name: None, fields });
         let d = r#"{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.version":1,"connect.type":"bytes","connect.parameters":{"scale":"2","connect.decimal.precision":"10"}}"#;
         let f = r#"{"type":"number","connect.type":"float32"}"#;
         assert_eq!(

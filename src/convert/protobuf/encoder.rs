@@ -296,7 +296,7 @@ mod tests {
     use crate::error::ErrorKind;
 
     fn encode(field_type: FieldType, presence: Presence, value: Value<'_>) -> Result<Vec<u8>> {
-        let field = Field { name: "c".to_owned(), field_type, optional: false };
+        let field = Field { name: "c".to_owned(), field_type, optional: false, doc: None };
         let encoder = ProtobufEncoder::new(vec![9], &[(&field, 0)], |_| presence, false);
         let mut out = Vec::new();
         let outcome = encoder.encode(&[value], &mut out);

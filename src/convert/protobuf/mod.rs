@@ -77,6 +77,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     doc: "Protobuf with schemas of a schema registry.",
     settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, SETTINGS],
     required: &[("schema.registry.url", "Protobuf needs a schema registry")],
+    has_descriptions: |_| false,
     create: |spec| {
         let format = Protobuf::new(spec)?;
         let converter: Arc<dyn Converter> = Arc::new(RegisteredConverter::new(spec, format)?);

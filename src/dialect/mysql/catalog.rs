@@ -18,13 +18,13 @@ use super::session::{OF_HIDDEN, Session, answered, is_table, text};
 use super::syntax::back_quoted;
 use super::types::ColumnType;
 use super::wire::Kind;
-use super::{facts, incarnation, keys, roles, transactions, variables};
+use super::{comments, facts, grants, incarnation, keys, roles, transactions, variables};
 use crate::config::spec::{CatalogFilter, Unsupported, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::drivers::DriverTypes;
 use crate::model::{
-    ColumnDefinition, CursorFact, DriverColumn, DriverForm, Field, FieldType, Incarnation, Projection, Relation,
-    SkippedColumn, TableDefinition, TableId,
+    ColumnDefinition, Comments, CursorFact, DriverColumn, DriverForm, Field, FieldType, Incarnation, Projection,
+    Relation, SkippedColumn, TableDefinition, TableId,
 };
 use crate::sql::{Grammar, without_modifiers};
 
@@ -58,6 +58,10 @@ impl Catalog for Session {
             self.begin(relation).await?;
             describe(self, relation, time_columns).await.map_err(|error| error.with("table", relation))
         })
+    }
+
+    fn comments<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Comments>> {
+        Box::pin(comments::of(self, relation))
     }
 
     fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
@@ -156,6 +160,7 @@ struct Described {
 }
 
 async fn describe(session: &mut Session, relation: &Relation, times: &[String]) -> Result<TableDefinition> {
+    let mut hidden = Vec::new();
     let (columns, keys) = match relation {
         // The catalog of TiDB has other types for a view than its result: `price / 3` with the digits of `price`.
         Relation::Table(id) if session.kind == Server::TiDb && is_view(session, id).await? => {
@@ -164,13 +169,21 @@ async fn describe(session: &mut Session, relation: &Relation, times: &[String]) 
         }
         Relation::Table(id) => {
             let mut columns = table_columns(session, id).await?;
-            prove_readable(session, id, &columns).await?;
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            hidden = if is_view(session, id).await? {
+                // Looking at a view could mean to run it.
+                Vec::new()
+            } else {
+                grants::hidden(session, (id, relation), &names).await?
+            };
             fill_in_widths(session, id, &mut columns).await?;
-            (columns, keys::of(session, id).await?)
+            let keys = keys::of(session, id).await?;
+            (columns, if hidden.is_empty() { keys } else { keys.of_hidden_columns() })
         }
         Relation::Query(sql) => (columns_of_query(session, relation, sql).await?, Keys::none_because("it is a query")),
     };
     let mut definition = define(session, relation, columns, keys)?;
+    definition.skipped.extend(hidden);
     let Some(broken) = session.notes.broken_dates.get(relation) else { return Ok(definition) };
     let of_hidden = broken.contains(OF_HIDDEN);
     for column in &mut definition.columns {
@@ -199,7 +212,7 @@ async fn is_view(session: &mut Session, id: &TableId) -> Result<bool> {
 }
 
 /// The table's name in SQL, written as the pages write it.
-fn sql_name(id: &TableId) -> String {
+pub(super) fn sql_name(id: &TableId) -> String {
     id.parts().map(back_quoted).collect::<Vec<_>>().join(".")
 }
 
@@ -231,30 +244,6 @@ async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Descri
 
 fn is_binary(collation: &str) -> bool {
     collation == "binary" || collation.ends_with("_bin")
-}
-
-/// The catalog shows the columns that are granted, and no word of others that are not; a page reads all of them.
-async fn prove_readable(session: &mut Session, id: &TableId, columns: &[Described]) -> Result<()> {
-    if is_view(session, id).await? {
-        // Looking at a view could mean to run it.
-        return Ok(());
-    }
-    let name = sql_name(id);
-    // In a FROM of its own: there are types that the driver cannot take in a result.
-    let sql = format!("select 1 from (select t.* from {name} as t limit 0) as readable");
-    let Err(error) = session.rows(&sql, &[], Doing::Describe).await else { return Ok(()) };
-    if error.kind() != ErrorKind::Privilege {
-        return Err(error);
-    }
-    if let Some(advice) = roles::inactive(&mut session.connection, &session.vigil).await {
-        return Err(error.advise(advice));
-    }
-    let granted: Vec<String> = columns.iter().map(|column| back_quoted(&column.name)).collect();
-    let granted = granted.join(", ");
-    Err(error.advise(format!(
-        "the account may read only the columns {granted}: grant select on the table, or poll these columns with \
-         query=select {granted} from {name}"
-    )))
 }
 
 /// The error of a table the catalog does not show: not there, or no right to it.
@@ -371,6 +360,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
         primary_key: keys.primary,
         indexes: keys.indexes,
         unique: keys.unique,
+        comment: None,
     };
     let mut names = HashSet::new();
     for column in described {
@@ -402,7 +392,7 @@ fn define(session: &Session, relation: &Relation, described: Vec<Described>, key
         let forms = column.of.forms(&types, &session.quirks, exceeds);
         let column = ColumnDefinition {
             cursor: column.of.cursor(instants),
-            field: Field { optional, field_type, name: column.name },
+            field: Field { optional, field_type, name: column.name, doc: None },
             database_type: column.of.name,
             collation: column.collation,
             seen_in: session.zone.seen_in(column.of.kind, &session.types.all.zone).filter(|_| instants),

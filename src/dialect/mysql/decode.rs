@@ -302,7 +302,7 @@ mod tests {
     use crate::model::CursorValue;
 
     fn decode<'r>(column: &str, field_type: FieldType, bytes: &'r [u8]) -> Result<Value<'r>, Problem> {
-        let field = Field { name: "c".to_owned(), field_type, optional: false };
+        let field = Field { name: "c".to_owned(), field_type, optional: false, doc: None };
         let decoder = Decoder::bind(&ColumnType::of_catalog(column), &field, &TypeSpec::default(), Zone::UTC).unwrap();
         decoder.decode(bytes)
     }
@@ -365,7 +365,7 @@ mod tests {
         let zero = [0_u8];
         let partial = [4, 0xe8, 0x07, 1, 0];
         let beyond = [4, 0xe8, 0x07, 2, 31];
-        let field = |optional| Field { name: "c".to_owned(), field_type: FieldType::Date, optional };
+        let field = |optional| Field { name: "c".to_owned(), field_type: FieldType::Date, optional, doc: None };
         let with = |zero_date, optional, bytes: &[u8]| {
             let types = TypeSpec { zero_date, ..TypeSpec::default() };
             let decoder = Decoder::bind(&ColumnType::of_catalog("date"), &field(optional), &types, Zone::UTC).unwrap();

@@ -88,7 +88,7 @@ async fn open<'a>(session: &'a mut Session, page: Page<'a>) -> Result<Rows<'a, V
 /// The type of a column by its description.
 fn described(column: &ColumnDefinition) -> ColumnType {
     match column.projection {
-        Projection::Column => ColumnType::of_catalog(&column.database_type),
+        Projection::Column | Projection::CommitTime => ColumnType::of_catalog(&column.database_type),
         Projection::Bytes => ColumnType::of_catalog("longblob"),
         Projection::Text | Projection::Double | Projection::Numeric => ColumnType::of_catalog("longtext"),
     }

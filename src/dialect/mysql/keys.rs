@@ -35,6 +35,12 @@ impl Keys {
         Self { unique: UniqueKeys::none_because(reason), ..Self::default() }
     }
 
+    /// The same where columns are hidden: of a key that one of them belongs to, the catalog shows the rest.
+    pub(super) fn of_hidden_columns(self) -> Self {
+        let unique = UniqueKeys::none_because("the account may not read all of its columns");
+        Self { primary: Vec::new(), unique, ..self }
+    }
+
     /// Takes the parts of an index.
     fn add(&mut self, name: &str, parts: &[Part], ends_with_key: bool) {
         let ordered = parts.iter().map_while(|part| part.column.clone().filter(|_| part.in_order));

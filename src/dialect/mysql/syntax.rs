@@ -47,7 +47,7 @@ impl SqlSyntax for Syntax {
 
     fn project(&self, expression: &str, column: &ColumnDefinition) -> Option<String> {
         match column.projection {
-            Projection::Column => None,
+            Projection::Column | Projection::CommitTime => None,
             Projection::Bytes => Some(format!("cast({expression} as binary)")),
             Projection::Text | Projection::Double | Projection::Numeric => {
                 Some(self.as_text(expression, &column.database_type))

@@ -14,11 +14,12 @@ use super::classify::is_inconvertible;
 use super::session::{Session, answered, get};
 use super::types::{CatalogType, Mapping};
 use super::wire::CatalogKind;
-use super::{facts, incarnation, keys, stored, transactions};
+use super::{comments, commit_time, facts, grants, incarnation, keys, stored, transactions};
 use crate::config::spec::{CatalogFilter, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, CursorFact, Field, Incarnation, Relation, SkippedColumn, TableDefinition, TableId, UniqueKeys,
+    ColumnDefinition, Comments, CursorFact, Field, Incarnation, Relation, SkippedColumn, TableDefinition, TableId,
+    UniqueKeys,
 };
 
 /// The table types of pgjdbc and their names in the catalog.
@@ -65,6 +66,14 @@ impl Catalog for Session {
             self.end().await?;
             Ok(definition)
         })
+    }
+
+    fn comments<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Comments>> {
+        Box::pin(comments::of(self, relation))
+    }
+
+    fn commit_time<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<ColumnDefinition>> {
+        Box::pin(commit_time::of(self, relation))
     }
 
     fn estimate_rows<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<Option<u64>>> {
@@ -203,11 +212,8 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
         Relation::Table(id) => id.parts().map(double_quoted).collect::<Vec<_>>().join("."),
         Relation::Query(sql) => format!("({sql}\n)"),
     };
-    // A row of nulls shows the columns. To prepare the statement would do, but then the driver looks up types by
-    // itself, and fails on those it does not know (multiranges, alone or in an array or a composite).
-    let shape = format!("select t.* from (select 1) as one left join {base} as t on false");
-    let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
-    let shape = match (answered(&session.vigil, Doing::Describe, call).await, relation) {
+    let mut granted = None;
+    let shape = match (shape_of(session, "t.*", &base).await, relation) {
         (Ok(shape), _) => shape,
         (Err(error), Relation::Table(id)) if is_inconvertible(&error) && is_unnamed(id) => {
             return Err(Error::new(ErrorKind::SourceSchema, "the table cannot be asked for")
@@ -218,7 +224,10 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
             return Err(missing(session, id, error).await);
         }
         (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::Privilege => {
-            return Err(with_granted_columns(session, id, &base, error).await);
+            let of_table = grants::of(session, (id, relation), &base, error).await?;
+            let shape = shape_of(session, &of_table.select_list(), &base).await?;
+            granted = Some(of_table);
+            shape
         }
         (Err(error), _) => return Err(error),
     };
@@ -230,7 +239,19 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
         Relation::Query(_) => UniqueKeys::none_because("it is a query"),
         Relation::Table(_) => keys::unique(session, shape.columns()).await?,
     };
-    define(session, relation, (columns, unique))
+    let mut definition = define(session, relation, (columns, unique))?;
+    if let Some(granted) = granted {
+        granted.leave_out(&mut definition);
+    }
+    Ok(definition)
+}
+
+/// A row of nulls, which shows the columns. To prepare the statement would do, but then the driver looks up types by
+/// itself, and fails on those it does not know (multiranges, alone or in an array or a composite).
+async fn shape_of(session: &mut Session, list: &str, base: &str) -> Result<PgRow> {
+    let shape = format!("select {list} from (select 1) as one left join {base} as t on false");
+    let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
+    answered(&session.vigil, Doing::Describe, call).await
 }
 
 const UNNAMED: &str = "the name is not text in UTF-8, or has a character without an equivalent in it: rename the \
@@ -256,30 +277,6 @@ async fn missing(session: &mut Session, id: &TableId, error: Error) -> Error {
     match list_tables(session, &all).await {
         Ok(tables) => near::advised(error, &id.to_string(), tables.iter().map(TableId::to_string)),
         Err(_) => error,
-    }
-}
-
-/// The error of a table that may not be read, with the columns of it that may.
-async fn with_granted_columns(session: &mut Session, id: &TableId, base: &str, error: Error) -> Error {
-    if session.pooled {
-        return error;
-    }
-    let sql = "select a.attname::text from pg_catalog.pg_attribute a
-               join pg_catalog.pg_class c on c.oid = a.attrelid join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-               where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped
-                 and has_column_privilege(c.oid, a.attnum, 'select') order by a.attnum";
-    let call = sqlx::query(sql).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name).persistent(false);
-    let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await;
-    let names = rows.and_then(|rows| rows.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>>>());
-    match names {
-        Ok(names) if !names.is_empty() => {
-            let granted = names.iter().map(|name| double_quoted(name)).collect::<Vec<_>>().join(", ");
-            error.advise(format!(
-                "the role may read only the columns {granted}: grant select on the table, or poll these columns with \
-                 query=select {granted} from {base}"
-            ))
-        }
-        _ => error,
     }
 }
 
@@ -427,6 +424,7 @@ fn define(
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique,
+        comment: None,
     };
     let mut key: Vec<(i32, String)> = Vec::new();
     for column in described {
@@ -440,6 +438,9 @@ fn define(
             (Mapping::Unsupported, Unsupported::Text) => Mapping::text(),
             (mapping, _) => mapping,
         };
+        if let Some(position) = column.key_position.filter(|_| is_table) {
+            key.push((position, column.name.clone()));
+        }
         let Mapping::Field { field_type, projection, optional } = mapping else {
             if types.unsupported == Unsupported::Fail {
                 return Err(unsupported(relation, &column));
@@ -447,13 +448,15 @@ fn define(
             definition.skipped.push(SkippedColumn { name: column.name, database_type: column.formatted });
             continue;
         };
-        if let Some(position) = column.key_position.filter(|_| is_table) {
-            key.push((position, column.name.clone()));
-        }
         let gave_null = nullable.is_some_and(|columns| columns.contains(&column.name));
         definition.columns.push(ColumnDefinition {
             cursor: column.catalog_type.cursor(),
-            field: Field { name: column.name, field_type, optional: optional || !column.not_null || gave_null },
+            field: Field {
+                name: column.name,
+                field_type,
+                optional: optional || !column.not_null || gave_null,
+                doc: None,
+            },
             database_type: column.formatted,
             collation: column.collation,
             seen_in: None,
@@ -466,7 +469,10 @@ fn define(
         });
     }
     key.sort();
-    definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
+    // A part of a key is none.
+    if key.iter().all(|(_, name)| definition.columns.iter().any(|column| column.field.name == *name)) {
+        definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
+    }
     Ok(definition)
 }
 

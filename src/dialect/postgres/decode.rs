@@ -244,7 +244,7 @@ mod tests {
         ColumnDefinition {
             collation: None,
             seen_in: None,
-            field: Field { name: "c".to_owned(), field_type, optional: false },
+            field: Field { name: "c".to_owned(), field_type, optional: false, doc: None },
             database_type: String::new(),
             projection,
             not_null: true,

@@ -73,6 +73,9 @@ impl SqlSyntax for Syntax {
             Projection::Text | Projection::Bytes => Some(self.as_text(expression, &column.database_type)),
             Projection::Double => Some(format!("cast(cast({expression} as numeric) as double precision)")),
             Projection::Numeric => Some(format!("cast({expression} as numeric)")),
+            Projection::CommitTime => {
+                Some(format!("floor(extract(epoch from pg_xact_commit_timestamp({expression})) * 1000)::bigint"))
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ const RIGHTS: &str = "
         and has_table_privilege('pg_catalog.pg_prepared_xacts', 'select')";
 
 /// The relation with all that is read through it: partitions, and the tables under a view.
-const SUPPORT: &str = "
+pub(super) const SUPPORT: &str = "
     with recursive k (oid, root) as (
       select c.oid, true from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2
@@ -164,7 +164,7 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
     } else if !is(0)? || !is(1)? {
         Ability::no("its rows do not tell their transaction: it is no plain table", "poll the table itself")
     } else if !is(2)? {
-        Ability::no("the role may not read xmin", "grant select on the table, not only on some of its columns")
+        Ability::no("the role may not read xmin", "grant select (xmin) on the table")
     } else {
         rights.views
     };

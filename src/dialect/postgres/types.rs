@@ -28,6 +28,7 @@ impl Wire {
             Projection::Double => return Wire::Float8,
             Projection::Bytes => return Wire::Bytea,
             Projection::Numeric => return Wire::Numeric,
+            Projection::CommitTime => return Wire::Int8,
             Projection::Column => {}
         }
         let name = without_modifier(&column.database_type);

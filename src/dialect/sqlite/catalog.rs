@@ -162,6 +162,7 @@ async fn describe(session: &mut Session, relation: &Relation, time_columns: &[St
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique: UniqueKeys::none_because("it is a query"),
+        comment: None,
     };
     let mut key: Vec<(i64, String)> = Vec::new();
     let mut tables = HashMap::new();
@@ -285,7 +286,7 @@ async fn define(
         declared.cursor()
     };
     Ok(ColumnDefinition {
-        field: Field { name, field_type, optional: !origin.not_null || gave_null },
+        field: Field { name, field_type, optional: !origin.not_null || gave_null, doc: None },
         database_type: if origin.declared.is_empty() { "ANY".to_owned() } else { origin.declared.clone() },
         // SQLite does not tell which; pinning the order of bytes once too often costs nothing.
         collation: (origin.collated && declared.is_text()).then(|| "declared".to_owned()),

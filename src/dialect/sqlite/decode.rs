@@ -260,7 +260,7 @@ mod tests {
         let column = ColumnDefinition {
             collation: None,
             seen_in: None,
-            field: Field { name: "c".to_owned(), field_type, optional: true },
+            field: Field { name: "c".to_owned(), field_type, optional: true, doc: None },
             database_type: String::new(),
             projection: Projection::Column,
             not_null: false,

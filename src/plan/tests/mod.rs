@@ -13,7 +13,7 @@ const MICROS: CursorKind = CursorKind::Timestamp { zoned: false, digits: 6 };
 
 pub(super) fn column(name: &str, database_type: &str, cursor: Option<CursorKind>) -> ColumnDefinition {
     ColumnDefinition {
-        field: Field { name: name.into(), field_type: FieldType::Int64, optional: false },
+        field: Field { name: name.into(), field_type: FieldType::Int64, optional: false, doc: None },
         database_type: database_type.into(),
         not_null: true,
         is_visible: true,
@@ -51,6 +51,7 @@ pub(super) fn orders() -> TableDefinition {
         primary_key: vec!["id".into()],
         indexes: Vec::new(),
         unique: unique(&[&["id"], &["seq"], &["label"], &["exactly"], &["big"]]),
+        comment: None,
     }
 }
 

@@ -143,7 +143,7 @@ impl Catalog for Connection {
                 return Err(Error::new(ErrorKind::SourceSchema, "no such table"));
             }
             let column = |name: &str, field_type, cursor| ColumnDefinition {
-                field: Field { name: name.into(), field_type, optional: false },
+                field: Field { name: name.into(), field_type, optional: false, doc: None },
                 database_type: "any".into(),
                 projection: Projection::Column,
                 not_null: true,
@@ -169,6 +169,7 @@ impl Catalog for Connection {
                 primary_key: self.0.primary_key(),
                 indexes: vec![],
                 unique: UniqueKeys { keys: self.0.unique_keys(), none_because: None },
+                comment: None,
             })
         }
         .boxed()

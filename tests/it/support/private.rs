@@ -19,7 +19,7 @@ impl Private {
         Self::start_with(service, "")
     }
 
-    /// The same with further lines of the configuration of MySQL or MariaDB.
+    /// The same with further lines of the configuration of PostgreSQL, MySQL or MariaDB.
     pub fn start_with(service: &'static str, settings: &str) -> Self {
         let run = std::env::temp_dir().join(unique("rt-private"));
         // Dropped, and with it stopped, also if the start fails.
@@ -44,6 +44,7 @@ impl Private {
             .args(words)
             .env("ROWTIDE_RUN", &self.run)
             .env("ROWTIDE_MYSQL_SETTINGS", &self.settings)
+            .env("ROWTIDE_POSTGRES_SETTINGS", &self.settings)
             .env_remove("ROWTIDE_TEST_SERVICES");
         let output = command.output().expect("scripts/services");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

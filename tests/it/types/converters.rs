@@ -22,6 +22,7 @@ pub(super) fn table() -> TableDefinition {
         primary_key: Vec::new(),
         indexes: Vec::new(),
         unique: UniqueKeys::default(),
+        comment: None,
     }
 }
 
@@ -140,7 +141,7 @@ pub(super) fn column(at: usize, rng: &mut fastrand::Rng) -> (Field, Value<'stati
     let optional = rng.bool();
     let value = if optional && rng.u8(..4) == 0 { Value::Null } else { value_of(&field_type, rng) };
     let name = if rng.u8(..8) == 0 { format!("ö \"{at}\"") } else { format!("c{at}") };
-    (Field { name, field_type, optional }, value)
+    (Field { name, field_type, optional, doc: None }, value)
 }
 
 /// True if Java 17 prints a number otherwise than the shortest way, which its successors do (JDK-4511638).
@@ -169,7 +170,7 @@ fn converters_write_the_bytes_of_kafka_connect_s_own_classes() {
         let columns: Vec<_> = (0..rng.usize(1..9)).map(|at| column(at, &mut rng)).collect();
         let (fields, row): (Vec<Field>, Vec<Value<'_>>) = columns.into_iter().unzip();
         let name = (number % 3 > 0).then(|| format!("table_{number}"));
-        let record = Schema::Record(RecordSchema { name, fields: fields.clone() });
+        let record = Schema::Record(RecordSchema { doc: None, name, fields: fields.clone() });
         for settings in ["schemas.enable=true", "schemas.enable=false", "schemas.enable=false,decimal.format=numeric"] {
             add(JSON, settings, &record, &row);
         }

@@ -195,7 +195,7 @@ fn chains_of_transforms_make_the_records_of_kafka_connect_s_own_classes() {
     while expected.len() < 3000 {
         let columns: Vec<_> = (0..rng.usize(1..7)).map(|at| column(at, &mut rng)).collect();
         let (fields, row): (Vec<Field>, Vec<Value<'_>>) = columns.into_iter().unzip();
-        let value = Schema::Record(RecordSchema { name: Some("table".to_owned()), fields: fields.clone() });
+        let value = Schema::Record(RecordSchema { doc: None, name: Some("table".to_owned()), fields: fields.clone() });
         let bare = Schema::Field(fields[0].clone());
         let key = (rng.u8(..3) == 0).then_some((&bare, &[0][..]));
         let chain: Vec<Settings> = (0..rng.usize(1..=3)).map(|_| transform(&fields, &mut rng)).collect();
@@ -264,7 +264,7 @@ const PATTERNS: [(&str, &[&str]); 12] = [
 
 #[test]
 fn times_are_converted_as_by_kafka_connect_s_own_class() {
-    let field = |name: &str, field_type| Field { name: name.to_owned(), field_type, optional: true };
+    let field = |name: &str, field_type| Field { name: name.to_owned(), field_type, optional: true, doc: None };
     let fields = vec![
         field("stamp", FieldType::Timestamp),
         field("date", FieldType::Date),
@@ -273,7 +273,7 @@ fn times_are_converted_as_by_kafka_connect_s_own_class() {
         field("text", FieldType::String),
         field("small", FieldType::Int32),
     ];
-    let value = Schema::Record(RecordSchema { name: Some("table".to_owned()), fields: fields.clone() });
+    let value = Schema::Record(RecordSchema { doc: None, name: Some("table".to_owned()), fields: fields.clone() });
     let mut rng = fastrand::Rng::with_seed(15);
     let (mut lines, mut expected) = (String::new(), Vec::new());
     for _ in 0..4000 {
