@@ -15,7 +15,7 @@ use super::classify::number_of;
 use super::keys::Keys;
 use super::server::Server;
 use super::session::{OF_HIDDEN, Session, answered, is_table, text};
-use super::syntax::back_quoted;
+use super::syntax::{back_quoted, sql_name};
 use super::types::ColumnType;
 use super::wire::Kind;
 use super::{comments, facts, grants, incarnation, keys, roles, transactions, variables};
@@ -209,11 +209,6 @@ async fn is_view(session: &mut Session, id: &TableId) -> Result<bool> {
                where table_schema = coalesce(nullif(?, ''), database()) and table_name = ?";
     let rows = session.rows(sql, &[id.catalog.as_deref().unwrap_or_default(), &id.name], Doing::Describe).await?;
     rows.first().map_or(Ok(false), |row| Ok(text(row, 0)? == Some("VIEW")))
-}
-
-/// The table's name in SQL, written as the pages write it.
-pub(super) fn sql_name(id: &TableId) -> String {
-    id.parts().map(back_quoted).collect::<Vec<_>>().join(".")
 }
 
 async fn table_columns(session: &mut Session, id: &TableId) -> Result<Vec<Described>> {

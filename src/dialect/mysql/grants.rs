@@ -2,10 +2,9 @@
 //! word of the others, so such a table is read only if the configuration chooses among its columns.
 
 use super::super::statement::Doing;
-use super::catalog::sql_name;
 use super::roles;
 use super::session::Session;
-use super::syntax::back_quoted;
+use super::syntax::{back_quoted, sql_name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Relation, SkippedColumn, TableId};
 

@@ -4,7 +4,7 @@ use super::super::calendar::{MICROS_PER_DAY, days_from_civil};
 use super::super::syntax::{LeastTime, Mixed, SqlSyntax};
 use super::types::ColumnType;
 use super::wire::Kind;
-use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection};
+use crate::model::{ColumnDefinition, ColumnOrder, CursorKind, Projection, TableId};
 use crate::sql::Grammar;
 use crate::zone::Zone;
 
@@ -110,6 +110,11 @@ impl SqlSyntax for Syntax {
     fn has_row_values(&self) -> bool {
         false
     }
+}
+
+/// The table's name in SQL, written as the pages write it.
+pub(super) fn sql_name(id: &TableId) -> String {
+    id.parts().map(back_quoted).collect::<Vec<_>>().join(".")
 }
 
 /// `` `name` ``.
