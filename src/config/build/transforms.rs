@@ -21,10 +21,22 @@ pub(super) fn build(judge: &mut Judge) -> ChainSpec {
         Ok(chain) => chain,
         Err(error) => {
             let key = error.context("key").unwrap_or("transforms").to_owned();
-            judge.problem(&key, message(&error.without("key")), &[]);
+            let text = message(&error.without("key"));
+            // Transforms and predicates begin with the setting that is wrong, where it is one.
+            match text.split_once(": ").filter(|(setting, _)| is_setting(setting)) {
+                Some((setting, rest)) => judge.problem(&format!("{key}.{setting}"), rest, &[]),
+                None => judge.problem(&key, text, &[]),
+            }
             ChainSpec::default()
         }
     }
+}
+
+/// True if a transform or a predicate has such a setting.
+fn is_setting(name: &str) -> bool {
+    let of_transforms = TRANSFORMS.iter().flat_map(|definition| definition.settings);
+    let of_predicates = PREDICATES.iter().flat_map(|definition| definition.settings);
+    of_transforms.chain(of_predicates).any(|setting| setting.name == name)
 }
 
 /// An error as a problem says it.

@@ -38,7 +38,12 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own_key(
         "partition.by",
         Kind::Text,
-        "The partition of records: `key`, by the record key, those without one spread over all; `columns:COLUMN,...`, by these          columns of the row, also such that are no part of its record; `table`, all records of a table in one. Each is the murmur2          of Java's producer: of the key's bytes; of the columns' values as StringConverter prints them, bytes as they are, NULL as          the empty text, with commas between; of the table's dotted name, and `query` for a query; in UTF-8. A row whose columns change goes to another          partition then: readers see its records in no order, and compaction keeps one of its key in each.",
+        "The partition of records: `key`, by the record key, those without one spread over all; \
+         `columns:COLUMN,...`, by these columns of the row, also such that are no part of its record; `table`, all \
+         records of a table in one. Each is the murmur2 of Java's producer: of the key's bytes; of the columns' \
+         values as StringConverter prints them, bytes as they are, NULL as the empty text, with commas between; of \
+         the table's dotted name, and `query` for a query; in UTF-8. A row whose columns change goes to another \
+         partition then: readers see its records in no order, and compaction keeps one of its key in each.",
     )
     .or("key")
     .allow(Allowed::Test(PARTITION_BY, is_partition_by)),

@@ -101,7 +101,7 @@ const CASES: &[Case<'_>] = &[
         "transforms.a.type",
         "use org.apache.kafka.connect.transforms.RegexRouter",
     ),
-    (&[("transforms", Some("a")), ("transforms.a.type", Some("ValueToKey"))], "transforms.a", "fields: is missing"),
+    (&[("transforms", Some("a")), ("transforms.a.type", Some("ValueToKey"))], "transforms.a.fields", "is missing"),
     (
         &[("transforms", Some("a")), ("transforms.a.type", Some("Filter")), ("transforms.a.predicate", Some("p"))],
         "transforms.a.predicate",
