@@ -12,6 +12,7 @@ use super::super::statement::{Doing, statement};
 use super::super::syntax::double_quoted;
 use super::classify::is_inconvertible;
 use super::session::{Session, answered, get};
+use super::shape::shape_of;
 use super::types::{CatalogType, Mapping};
 use super::wire::CatalogKind;
 use super::{comments, commit_time, facts, grants, incarnation, keys, stored, transactions};
@@ -244,14 +245,6 @@ async fn describe(session: &mut Session, relation: &Relation) -> Result<TableDef
         granted.leave_out(&mut definition);
     }
     Ok(definition)
-}
-
-/// A row of nulls, which shows the columns. To prepare the statement would do, but then the driver looks up types by
-/// itself, and fails on those it does not know (multiranges, alone or in an array or a composite).
-async fn shape_of(session: &mut Session, list: &str, base: &str) -> Result<PgRow> {
-    let shape = format!("select {list} from (select 1) as one left join {base} as t on false");
-    let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
-    answered(&session.vigil, Doing::Describe, call).await
 }
 
 const UNNAMED: &str = "the name is not text in UTF-8, or has a character without an equivalent in it: rename the \

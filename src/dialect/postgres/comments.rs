@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sqlx::postgres::PgRow;
 use sqlx::{Column, Row};
 
-use super::super::statement::{Doing, statement};
+use super::super::statement::Doing;
 use super::session::{Session, answered, get};
+use super::shape::shape_of;
 use crate::error::Result;
 use crate::model::{Comments, Relation, TableId};
 
@@ -49,10 +50,7 @@ async fn of_table(session: &mut Session, id: &TableId) -> Result<Vec<PgRow>> {
 }
 
 async fn of_query(session: &mut Session, sql: &str) -> Result<Vec<PgRow>> {
-    // A row of nulls shows where each column comes from.
-    let shape = format!("select t.* from (select 1) as one left join ({sql}\n) as t on false");
-    let call = sqlx::raw_sql(statement(&shape)).fetch_one(&mut session.connection);
-    let shape = answered(&session.vigil, Doing::Describe, call).await?;
+    let shape = shape_of(session, "t.*", &format!("({sql}\n)")).await?;
     let columns = || shape.columns().iter();
     let names: Vec<String> = columns().map(|column| column.name().to_owned()).collect();
     let relations: Vec<i64> = columns().map(|column| column.relation_id().map_or(0, |oid| i64::from(oid.0))).collect();

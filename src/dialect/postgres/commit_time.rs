@@ -1,12 +1,10 @@
 //! The time at which a row's transaction was committed, where the server keeps it (`track_commit_timestamp`).
 
-use sqlx::Row;
-
 use super::super::connection::no_commit_time;
 use super::super::statement::Doing;
 use super::session::{Session, answered, get};
-use super::transactions::SUPPORT;
-use crate::error::{Error, Result};
+use super::transactions;
+use crate::error::Result;
 use crate::model::{ColumnDefinition, Field, FieldType, Projection, Relation};
 
 /// The system column that holds the id of the transaction that wrote a row. No other column can have the name.
@@ -29,21 +27,9 @@ pub(super) async fn of(session: &mut Session, relation: &Relation) -> Result<Col
             "set track_commit_timestamp = on in postgresql.conf and start the server again; it then knows them of later commits",
         ));
     }
-    let call = sqlx::query(SUPPORT).bind(id.schema.as_deref().unwrap_or("public")).bind(&id.name).persistent(false);
-    let row = answered(&session.vigil, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
-    let unexpected = |_| Error::internal("the catalog answers in another form than expected");
-    let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
-    let (is_table, is_heap, may_read) = (is(0)?, is(1)?, is(2)?);
+    let support = transactions::support(session, id).await?;
     session.end().await?;
-    if !is_table || !is_heap {
-        return Err(no_commit_time(
-            "its rows do not tell their transaction: it is no plain table",
-            "poll the table itself",
-        ));
-    }
-    if !may_read {
-        return Err(no_commit_time("the role may not read xmin", "grant select (xmin) on the table"));
-    }
+    support.tells_transactions().map_err(|(why, raise)| no_commit_time(why, raise))?;
     Ok(ColumnDefinition {
         field: Field { name: XMIN.to_owned(), field_type: FieldType::Int64, optional: true, doc: None },
         database_type: "xid".to_owned(),

@@ -25,6 +25,7 @@ mod keys;
 mod numeric;
 mod session;
 mod settings;
+mod shape;
 mod stored;
 mod syntax;
 mod text;

@@ -14,7 +14,7 @@ use super::super::statement::{Doing, statement};
 use super::facts;
 use super::session::{Rights, Session, answered};
 use crate::error::{Error, Result};
-use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, View, ViewAnswer, ViewQuestion};
+use crate::model::{OpenTransaction, OpenTransactions, RangeSet, Relation, TableId, View, ViewAnswer, ViewQuestion};
 
 /// The number of ids that one statement asks for.
 const CHUNK: u64 = 200_000;
@@ -48,7 +48,7 @@ const RIGHTS: &str = "
         and has_table_privilege('pg_catalog.pg_prepared_xacts', 'select')";
 
 /// The relation with all that is read through it: partitions, and the tables under a view.
-pub(super) const SUPPORT: &str = "
+const SUPPORT: &str = "
     with recursive k (oid, root) as (
       select c.oid, true from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
       where n.nspname = $1 and c.relname = $2
@@ -147,24 +147,19 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
         };
         return Ok(LateSupport { views, writers, ..LateSupport::default() });
     };
-    let schema = table.schema.as_deref().unwrap_or("public");
-    let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(false);
-    let row = answered(&session.vigil, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
-    let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
-    let is_elsewhere = is(3)? || is(4)?;
+    let support = support(session, table).await?;
+    let is_elsewhere = support.is_foreign || support.is_materialized;
     let writers = if session.standby || !is_elsewhere {
         rights.writers
-    } else if is(3)? {
+    } else if support.is_foreign {
         Ability::no("its rows are those of another server", "poll that server")
     } else {
         Ability::no("its rows appear when a materialized view is refreshed", "poll the table itself")
     };
     let views = if session.standby || is_elsewhere {
         writers.clone()
-    } else if !is(0)? || !is(1)? {
-        Ability::no("its rows do not tell their transaction: it is no plain table", "poll the table itself")
-    } else if !is(2)? {
-        Ability::no("the role may not read xmin", "grant select (xmin) on the table")
+    } else if let Err((why, raise)) = support.tells_transactions() {
+        Ability::no(why, raise)
     } else {
         rights.views
     };
@@ -172,7 +167,45 @@ pub(super) async fn late_support(session: &mut Session, relation: &Relation, id:
         Some(id) => facts::ids_kept(session, table, id).await?,
         None => 0,
     };
-    Ok(LateSupport { views, writers, ids_kept, is_table: is(5)?, ..LateSupport::default() })
+    Ok(LateSupport { views, writers, ids_kept, is_table: support.has_no_view, ..LateSupport::default() })
+}
+
+/// The means of a relation, with all that is read through it, to tell the transactions of its rows.
+pub(super) struct Support {
+    is_plain: bool,
+    is_heap: bool,
+    may_read_xmin: bool,
+    is_foreign: bool,
+    is_materialized: bool,
+    has_no_view: bool,
+}
+
+impl Support {
+    /// Says that its rows tell the transaction that wrote them; else why not, and what would help.
+    pub(super) fn tells_transactions(&self) -> Result<(), (&'static str, &'static str)> {
+        if !self.is_plain || !self.is_heap {
+            Err(("its rows do not tell their transaction: it is no plain table", "poll the table itself"))
+        } else if !self.may_read_xmin {
+            Err(("the role may not read xmin", "grant select (xmin) on the table"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+pub(super) async fn support(session: &mut Session, table: &TableId) -> Result<Support> {
+    let schema = table.schema.as_deref().unwrap_or("public");
+    let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(false);
+    let row = answered(&session.vigil, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
+    let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
+    Ok(Support {
+        is_plain: is(0)?,
+        is_heap: is(1)?,
+        may_read_xmin: is(2)?,
+        is_foreign: is(3)?,
+        is_materialized: is(4)?,
+        has_no_view: is(5)?,
+    })
 }
 
 async fn open_transactions(session: &mut Session) -> Result<OpenTransactions> {
