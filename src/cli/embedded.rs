@@ -16,7 +16,7 @@ use crate::config::spec::{ConnectorSpec, KafkaSpec};
 use crate::embedded::{Brokers, SchemaRegistry};
 use crate::error::{Error, Result};
 use crate::kafka::consumer::{self, Start, TopicConsumer, TopicRecord};
-use crate::kafka::topics;
+use crate::kafka::topics::TopicList;
 
 /// The interval of looks for new topics.
 const LOOK: Duration = Duration::from_millis(200);
@@ -77,6 +77,7 @@ impl Embedded {
         let (kafka, finishing, mut tasks) = (spec.kafka.clone(), CancellationToken::new(), JoinSet::new());
         let (sender, records) = mpsc::channel(AHEAD);
         let reading = Reading {
+            topics: TopicList::new(&kafka)?,
             kafka,
             hidden,
             shown: Vec::new(),
@@ -117,6 +118,7 @@ impl Printer {
 /// The topics that are read, a reader for those that came together.
 struct Reading {
     kafka: KafkaSpec,
+    topics: TopicList,
     /// Topics that are not printed.
     hidden: HashSet<String>,
     /// Topics that are read.
@@ -164,7 +166,7 @@ impl Reading {
 
     /// Reads topics that are new, from their beginning.
     async fn follow(&mut self) -> Result<()> {
-        let names = topics::names(&self.kafka).await?;
+        let names = self.topics.names().await?;
         let is_new =
             |name: &String| !name.starts_with("__") && !self.hidden.contains(name) && !self.shown.contains(name);
         let new: Vec<String> = names.into_iter().filter(is_new).collect();

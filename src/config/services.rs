@@ -1,7 +1,7 @@
 //! Brokers and a registry in the place of those that a configuration names (`run --embedded`): how they are reached is
 //! replaced, everything else stays.
 
-use super::document::{Document, Entries, Entry, Place};
+use super::document::{Document, Entries};
 use super::keys;
 use super::layers::key_of_variable;
 use super::load::Surroundings;
@@ -36,35 +36,26 @@ impl Services {
         // Those of this process have no admin interface, and make topics at the first request.
         set("topic.creation.enable", "false");
         for role in ROLES {
-            if let Some(at_connector) = registry_role(role, &document.entries, around) {
-                let key = format!("{role}.schema.registry.url");
-                if at_connector {
-                    let place = Place { origin: "--embedded".to_owned(), line: None };
-                    document.entries.insert(key, Entry::new(self.registry_url.clone(), place));
-                } else {
-                    around.sets.push((key, self.registry_url.clone()));
-                }
+            if has_registry(role, &document.entries, around) {
+                around.sets.push((format!("{role}.schema.registry.url"), self.registry_url.clone()));
             }
         }
     }
 }
 
-/// True if a converter of this role with a registry is configured, and then whether the connector does it; the converter
-/// of values is Avro where none is.
-fn registry_role(role: &str, connector: &Entries, around: &Surroundings) -> Option<bool> {
-    let given = |class: &str| Some(converter_of(CONVERTERS, class)?.setting("schema.registry.url").is_some());
-    if let Some(entry) = connector.get(role) {
-        return given(&entry.raw)?.then_some(true);
-    }
-    let set = around.sets.iter().rev().find(|(key, _)| key == role).map(|(_, class)| class.clone());
+/// True if a converter of this role with a registry is configured; that of values is Avro where none is.
+fn has_registry(role: &str, connector: &Entries, around: &Surroundings) -> bool {
+    let set = || around.sets.iter().rev().find(|(key, _)| key == role).map(|(_, class)| class.clone());
     let variable = || {
         let named = |(variable, _): &(&String, &String)| key_of_variable(variable).as_deref() == Some(role);
         around.environment.iter().find(named).map(|(_, class)| class.clone())
     };
     let file = || around.worker.as_ref()?.entries.get(role).map(|entry| entry.raw.clone());
-    match set.or_else(variable).or_else(file) {
-        Some(class) => given(&class)?.then_some(false),
-        None => (role == "value.converter").then_some(false),
+    let class = connector.get(role).map(|entry| entry.raw.clone()).or_else(set).or_else(variable).or_else(file);
+    match class {
+        Some(class) => converter_of(CONVERTERS, &class)
+            .is_some_and(|definition| definition.setting("schema.registry.url").is_some()),
+        None => role == "value.converter",
     }
 }
 

@@ -2,7 +2,7 @@
 //! `delivery-and-runtime.md`, 5.1). Existing topics are never altered. A broker that cannot make topics is taken to
 //! have the topic: producing will tell.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -10,7 +10,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{self, Asker};
 use super::client::{self, ClientKind, Context, PATIENCE};
-use crate::config::spec::{ConfigTopicSpec, DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicGroup, TopicSpec};
+use super::topic_role::{COMPACT, TopicRole, Wanted};
+use crate::config::spec::{ConfigTopicSpec, DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest wait for a new topic to be known to all brokers.
@@ -19,10 +20,6 @@ const SPREAD: Duration = Duration::from_secs(10);
 const SETTINGS: Duration = Duration::from_secs(5);
 /// The longest wait for the other brokers of a cluster that is starting.
 pub(super) const BROKERS_APPEAR: Duration = Duration::from_secs(5);
-const COMPACT: &str = "compact";
-/// The last segment of a partition is never compacted: by the brokers' default a process that starts would read 1 GiB
-/// of old offsets of each. Kafka's own offsets topic has 100 MiB.
-const OFFSETS_SEGMENT: &str = "52428800";
 
 /// The brokers' answers to a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,78 +82,6 @@ pub async fn probe_topic(spec: &KafkaSpec, topic: &str, timeout: Duration) -> Re
     .await
 }
 
-/// The role of a topic, which decides its settings.
-#[derive(Debug, Clone, Copy)]
-pub enum TopicRole<'a> {
-    /// The offsets'.
-    Offsets(&'a OffsetsSpec),
-    /// The topic of a table's records: made by the first group that matches it, or with the brokers' defaults.
-    Records(&'a TopicSpec, &'a str),
-    /// The dead letters', with the one partition Connect makes.
-    Letters(&'a DeadLetterSpec),
-    /// That of connector configurations, in one partition: their order counts.
-    Configs(&'a ConfigTopicSpec),
-}
-
-impl<'a> TopicRole<'a> {
-    /// Its name.
-    pub fn topic(&self) -> &'a str {
-        match self {
-            TopicRole::Offsets(offsets) => &offsets.topic,
-            TopicRole::Records(_, topic) => topic,
-            TopicRole::Letters(letters) => &letters.topic,
-            TopicRole::Configs(configs) => &configs.topic,
-        }
-    }
-
-    fn wanted(&self) -> Wanted<'a> {
-        let topic = self.topic();
-        match self {
-            TopicRole::Offsets(offsets) => {
-                let mut settings = offsets.settings.clone();
-                settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
-                settings.entry("segment.bytes".to_owned()).or_insert_with(|| OFFSETS_SEGMENT.to_owned());
-                let key = |suffix: &str| format!("offset.storage.{suffix}");
-                let (partitions_key, replication_key) = (key("partitions"), key("replication.factor"));
-                let (partitions, replication) = (offsets.partitions, offsets.replication);
-                Wanted { topic, partitions, replication, settings, partitions_key, replication_key }
-            }
-            TopicRole::Records(topics, _) => {
-                let group = topics.groups.iter().find(|group| takes(group, topic));
-                let name = group.map_or("default", |group| group.name.as_str());
-                Wanted {
-                    topic,
-                    partitions: group.map_or(-1, |group| group.partitions),
-                    replication: group.map_or(-1, |group| group.replication),
-                    settings: group.map(|group| group.settings.clone()).unwrap_or_default(),
-                    partitions_key: format!("topic.creation.{name}.partitions"),
-                    replication_key: format!("topic.creation.{name}.replication.factor"),
-                }
-            }
-            TopicRole::Letters(letters) => Wanted {
-                topic,
-                partitions: 1,
-                replication: letters.replication,
-                settings: BTreeMap::new(),
-                partitions_key: "errors.deadletterqueue.topic.name".to_owned(),
-                replication_key: "errors.deadletterqueue.topic.replication.factor".to_owned(),
-            },
-            TopicRole::Configs(configs) => {
-                let mut settings = configs.settings.clone();
-                settings.insert("cleanup.policy".to_owned(), COMPACT.to_owned());
-                Wanted {
-                    topic,
-                    partitions: 1,
-                    replication: configs.replication,
-                    settings,
-                    partitions_key: "config.storage.topic".to_owned(),
-                    replication_key: "config.storage.replication.factor".to_owned(),
-                }
-            }
-        }
-    }
-}
-
 /// Makes sure the offsets topic exists and is compacted.
 ///
 /// # Errors
@@ -210,13 +135,12 @@ pub async fn ensure_topic(kafka: &KafkaSpec, topics: &TopicSpec, topic: &str) ->
 
 /// Asks about a topic in the way that has brokers create it, where they are set up to.
 async fn made_by_brokers(kafka: &KafkaSpec, topic: &str) -> Result<()> {
+    let asker = Arc::new(Asker::that_creates(ClientKind::Admin, kafka)?);
     let started = tokio::time::Instant::now();
     loop {
-        let (spec, name) = (kafka.clone(), topic.to_owned());
-        let found = ask::blocking(move |cancel| {
-            Asker::that_creates(ClientKind::Admin, &spec)?.partitions(&name, PATIENCE, cancel)
-        });
-        match found.await.map_err(|error| hidden(error, topic))? {
+        let (asker, name) = (Arc::clone(&asker), topic.to_owned());
+        let found = ask::blocking(move |cancel| asker.partitions(&name, PATIENCE, cancel)).await;
+        match found.map_err(|error| hidden(error, topic))? {
             Some(1..) => return Ok(()),
             // It takes a moment after the request.
             _ if started.elapsed() < BROKERS_APPEAR => tokio::time::sleep(Duration::from_millis(200)).await,
@@ -283,20 +207,6 @@ pub async fn inspect(kafka: &KafkaSpec, role: TopicRole<'_>, keyed: bool, timeou
     }
     super::probe::may_write(kafka, topic, timeout).await?;
     Ok(format!("{} partition{}", partitions.len(), if partitions.len() == 1 { "" } else { "s" }))
-}
-
-fn takes(group: &TopicGroup, topic: &str) -> bool {
-    let included = group.include.is_empty() || group.include.iter().any(|pattern| pattern.is_match(topic));
-    included && !group.exclude.iter().any(|pattern| pattern.is_match(topic))
-}
-
-struct Wanted<'a> {
-    topic: &'a str,
-    partitions: i32,
-    replication: i32,
-    settings: BTreeMap<String, String>,
-    partitions_key: String,
-    replication_key: String,
 }
 
 enum Ensured {
@@ -476,28 +386,4 @@ fn release(client: AdminClient<Context>) {
 
 fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
-}
-
-#[cfg(test)]
-mod tests {
-    use regex::Regex;
-
-    use super::*;
-
-    #[test]
-    fn the_first_group_that_takes_a_topic_counts() {
-        let pattern = |text: &str| vec![Regex::new(text).unwrap()];
-        let group = |name: &str, include, exclude| TopicGroup {
-            name: name.to_owned(),
-            include,
-            exclude,
-            partitions: 1,
-            replication: 1,
-            settings: BTreeMap::new(),
-        };
-        let orders = group("orders", pattern("^orders.*$"), pattern("^orders_old$"));
-        let default = group("default", Vec::new(), Vec::new());
-        assert!(takes(&orders, "orders_new") && !takes(&orders, "orders_old") && !takes(&orders, "items"));
-        assert!(takes(&default, "items"));
-    }
 }

@@ -14,6 +14,7 @@ mod settings;
 mod stores;
 pub mod tail;
 pub mod topic_log;
+pub mod topic_role;
 pub mod topics;
 mod transactions;
 mod verdict;

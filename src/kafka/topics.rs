@@ -101,24 +101,36 @@ pub async fn holds_records(kafka: &KafkaSpec, topic: &str) -> Option<bool> {
 
 /// The topic of the brokers whose name differs from `topic` by `.` and `_` only, which keeps it from being made.
 pub(super) async fn collision(kafka: &KafkaSpec, topic: &str) -> Option<String> {
-    names(kafka).await.ok()?.into_iter().find(|name| collide(name, topic))
+    TopicList::new(kafka).ok()?.names().await.ok()?.into_iter().find(|name| collide(name, topic))
 }
 
-/// The topics of the brokers.
-///
-/// # Errors
-/// Those of brokers that do not answer.
-pub async fn names(kafka: &KafkaSpec) -> Result<Vec<String>> {
-    let spec = kafka.clone();
-    ask::blocking(move |cancel| {
-        let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
-        asker.ask("the topics cannot be listed", PATIENCE, cancel, |consumer, timeout| {
-            use rdkafka::consumer::Consumer;
-            let metadata = consumer.fetch_metadata(None, timeout)?;
-            Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect::<Vec<_>>())
+/// The list of the brokers' topics, by one client however often it is asked for.
+pub struct TopicList(Arc<Asker>);
+
+impl TopicList {
+    /// Contacts nobody.
+    ///
+    /// # Errors
+    /// `Config`.
+    pub fn new(kafka: &KafkaSpec) -> Result<Self> {
+        Asker::new(ClientKind::Admin, kafka, "read_committed").map(|asker| Self(Arc::new(asker)))
+    }
+
+    /// The names of the topics there are.
+    ///
+    /// # Errors
+    /// Those of brokers that do not answer.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        let asker = Arc::clone(&self.0);
+        ask::blocking(move |cancel| {
+            asker.ask("the topics cannot be listed", PATIENCE, cancel, |consumer, timeout| {
+                use rdkafka::consumer::Consumer;
+                let metadata = consumer.fetch_metadata(None, timeout)?;
+                Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect::<Vec<_>>())
+            })
         })
-    })
-    .await
+        .await
+    }
 }
 
 /// True if the brokers take the two names for one.
