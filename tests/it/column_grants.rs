@@ -13,15 +13,7 @@ const TABLE: &str =
       (3, '2024-02-29 12:00:01', 'c', 'z')";
 
 fn reading(database: &Any, user: &str, mode: &str) -> Connector {
-    database
-        .connector()
-        .set("connection.user", user)
-        .set("mode", mode)
-        .set("incrementing.column.name", "id")
-        .set("timestamp.column.name", "ts")
-        .set("batch.max.rows", "2")
-        .set("table.whitelist", "t")
-        .alone()
+    database.in_mode(mode).set("connection.user", user)
 }
 
 fn names(records: &[Record]) -> Vec<String> {

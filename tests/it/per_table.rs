@@ -11,17 +11,6 @@ use crate::support::process::{checked, once, run};
 
 const MODES: [&str; 4] = ["bulk", "incrementing", "timestamp", "timestamp+incrementing"];
 
-fn connector(database: &Any, mode: &str) -> Connector {
-    database
-        .connector()
-        .set("mode", mode)
-        .set("incrementing.column.name", "id")
-        .set("timestamp.column.name", "ts")
-        .set("batch.max.rows", "2")
-        .set("table.whitelist", "t")
-        .alone()
-}
-
 fn ids(connector: &Connector) -> Vec<i64> {
     let mut ids: Vec<i64> =
         records(&connector.topic("t")).iter().map(|record| record.field("id").as_i64().expect("an id")).collect();
@@ -47,7 +36,7 @@ fn only_rows_that_meet_the_condition_of_their_table_are_read_in_every_mode() {
         let connectors = MODES.map(|mode| {
             // Without parentheses the last part would let every row through.
             let condition = "status = 'paid' or status = 'sent' and note like 'no%' -- nothing else";
-            connector(&database, mode).set("table.t.where", condition)
+            database.in_mode(mode).set("table.t.where", condition)
         });
         let wanted = |from: i64, to: i64| (from..=to).filter(|id| id % 3 != 0).collect::<Vec<_>>();
         database.run(&rows(1..=30));
@@ -70,8 +59,7 @@ fn a_row_that_commits_late_is_delivered_if_it_meets_the_condition() {
         database.run(&TABLE.replace("ts timestamp", "ts timestamp(6)"));
         let now = "current_timestamp(6)";
         let insert = |id: i64, status: &str| format!("insert into t values ({id}, {now}, '{status}', null)");
-        let connectors =
-            MODES[1..].iter().map(|mode| connector(&database, mode).set("table.*.where", "status <> 'open'"));
+        let connectors = MODES[1..].iter().map(|mode| database.in_mode(mode).set("table.*.where", "status <> 'open'"));
         let connectors: Vec<Connector> = connectors.collect();
         database.run(&insert(1, "paid"));
         connectors.iter().for_each(|connector| drop(once(connector).expect_code(0)));
@@ -98,7 +86,7 @@ fn a_condition_that_the_database_does_not_take_is_said_by_check_and_fails_its_ta
     for database in [Any::Postgres(Postgres::new()), Any::MySql("mysql", MySqlFamily::new("mysql"))] {
         database.run(TABLE);
         database.run("create table u (id bigint primary key); insert into u values (1)");
-        let connector = connector(&database, "incrementing").set("table.t.where", "stauts = 'paid'");
+        let connector = database.in_mode("incrementing").set("table.t.where", "stauts = 'paid'");
         let connector = connector.set("table.whitelist", "t,u");
         let says = ["stauts", "correct the `where` of the table"];
         checked(&connector).expect_code(2).expect_says(&says);
@@ -116,7 +104,7 @@ fn a_row_that_meets_its_condition_no_more_does_not_make_the_table_another_one() 
         "insert into t select n, timestamp '2024-02-29 12:00:00' + n * interval '1 second',
          case n % 3 when 1 then 'paid' else 'open' end, 'no ' || n from generate_series(1, 9) n",
     );
-    let connector = connector(&database, "incrementing").set("table.t.where", "status = 'paid'");
+    let connector = database.in_mode("incrementing").set("table.t.where", "status = 'paid'");
     once(&connector).expect_code(0);
     assert_eq!(ids(&connector), [1, 4, 7]);
     // The row at the position and all that were remembered are of another status now; a look at them begins anew with the
@@ -137,7 +125,8 @@ fn columns_that_are_left_out_are_not_read_and_those_of_key_and_cursor_are_no_par
                (3, '2024-02-29 12:00:01', 'c', 'z', 3)",
         );
         for mode in MODES {
-            let connector = connector(&database, mode)
+            let connector = database
+                .in_mode(mode)
                 .set("key.mode", "primary_key")
                 .set("table.*.columns.exclude", "no_such_column")
                 .set("table.t.columns.exclude", "ID, ts, secret*")

@@ -58,6 +58,11 @@ impl Any {
             .set("batch.max.rows", &rows.to_string())
     }
 
+    /// The table `t` polled by its columns `id` and `ts`, two rows a page.
+    pub fn in_mode(&self, mode: &str) -> Connector {
+        self.by_id("t", 2).set("mode", mode).set("timestamp.column.name", "ts").alone()
+    }
+
     pub fn full_name(&self, table: &str) -> String {
         match self {
             Self::Postgres(database) => database.full_name(table),
