@@ -308,7 +308,7 @@ impl Poll for AsOfPoll {
         let state = step.finish(past.as_of);
         let low = Micros::try_from(state.low()).ok().filter(|_| is_timed);
         let method = Box::new(AsOf { state: Some(state), ..method });
-        Outcome { method, low, hidden: 0, must_store, notices: Vec::new() }
+        Outcome { method, low, hidden: 0, must_store, has_left: false, notices: Vec::new() }
     }
 }
 

@@ -300,7 +300,7 @@ impl Poll for GapsPoll {
         let hidden = state.count();
         method.state = Some(Arc::new(state));
         let notices = gave_up.into_iter().collect();
-        Outcome { method: Box::new(method), low: None, hidden, must_store: false, notices }
+        Outcome { method: Box::new(method), low: None, hidden, must_store: false, has_left: leaves, notices }
     }
 }
 

@@ -3,7 +3,8 @@
 use super::method::At;
 use crate::model::Micros;
 
-/// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most.
+/// A window that takes longer to read than this is not read at every poll, but for a tenth of the time at most, and at the
+/// end of a table that is read once.
 const QUICK: Micros = 20_000;
 
 /// The time of the next look for late rows, in memory only.
@@ -15,7 +16,7 @@ pub(super) struct Leave {
 impl Leave {
     /// True if looking for late rows is left for another poll.
     pub(super) fn leaves(&self, at: &At<'_>) -> bool {
-        !at.once && self.due.is_some_and(|due| at.steady < due)
+        !at.must_look && self.due.is_some_and(|due| at.steady < due)
     }
 
     /// Notes the time that a look for late rows took.

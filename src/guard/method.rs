@@ -108,8 +108,9 @@ pub struct At<'a> {
     pub columns: u32,
     /// A clock of this process that only goes forward.
     pub steady: Micros,
-    /// True if the table is read to its end once.
-    pub once: bool,
+    /// True if looking for late rows may not be left for another poll, for this one may be the last: the table is read
+    /// to its end once, and that was reached.
+    pub must_look: bool,
 }
 
 /// The observation for a poll.
@@ -246,6 +247,8 @@ pub struct Outcome {
     pub hidden: u64,
     /// True if it has to be stored although no row was emitted: a restart could not resume from the stored checkpoint.
     pub must_store: bool,
+    /// True if looking for late rows was left for another poll.
+    pub has_left: bool,
     /// The notices.
     pub notices: Vec<Notice>,
 }

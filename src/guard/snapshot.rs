@@ -415,7 +415,7 @@ impl Poll for SnapshotPoll {
         let (low, hidden) = (Some(state.low()), state.hidden_count());
         let recent = recent.with(storage, emitted, from);
         let method = Box::new(Snapshot { state: Some(state), stored, recent });
-        Outcome { method, low, hidden, must_store, notices }
+        Outcome { method, low, hidden, must_store, has_left: false, notices }
     }
 }
 

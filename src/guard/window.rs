@@ -346,7 +346,7 @@ impl Poll for WindowPoll {
             method.leave.looked(took, steady);
         }
         let mut notices = Vec::new();
-        if state.count() > MOST_UNSEEN && !sees_writers {
+        if state.count() > MOST_UNSEEN && !sees_writers && !leaves {
             // More than should be read again at each poll.
             let width = now.saturating_sub(state.low()).max(0) / 2;
             method.width_cap = Some(width);
@@ -358,7 +358,7 @@ impl Poll for WindowPoll {
         }
         let low = Some(state.low());
         method.state = Some(state);
-        Outcome { method: Box::new(method), low, hidden: 0, must_store: false, notices }
+        Outcome { method: Box::new(method), low, hidden: 0, must_store: false, has_left: leaves, notices }
     }
 }
 

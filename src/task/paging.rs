@@ -20,11 +20,13 @@ pub(super) struct Paging {
     memory: TaskMemory,
     /// The number of times the time of its statements was doubled.
     doublings: u32,
+    /// True if the last page ended before it was full.
+    is_at_end: bool,
 }
 
 impl Paging {
     pub(super) fn new(base: usize, memory: TaskMemory) -> Self {
-        Self { base, rows: base, row_bytes: 64, memory, doublings: 0 }
+        Self { base, rows: base, row_bytes: 64, memory, doublings: 0, is_at_end: false }
     }
 
     /// The size at which a page is cut.
@@ -48,8 +50,14 @@ impl Paging {
         time.saturating_mul(1 << self.doublings.min(16))
     }
 
+    /// True if the last page ended before it was full.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
     /// A page was read.
     pub(super) fn read(&mut self, page: &Page) {
+        self.is_at_end = page.ended;
         if !page.batch.is_empty() {
             self.row_bytes = page.batch.bytes() / page.batch.len() + 8;
         }

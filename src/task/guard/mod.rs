@@ -71,6 +71,8 @@ pub(super) struct At<'a> {
     /// The newest time the table is known to have, as the column holds it.
     pub(super) newest: Option<Micros>,
     pub(super) once: bool,
+    /// True if the last page ended before it was full.
+    pub(super) at_end: bool,
     pub(super) board: &'a TableBoard,
 }
 
@@ -234,7 +236,7 @@ impl TableGuard {
             newest: at.newest,
             columns: columns_tag(&at.binding.definition),
             steady: micros_of(self.born.elapsed()),
-            once: at.once,
+            must_look: at.once && at.at_end,
         };
         let mut poll = match &self.method {
             Some(method) => method.begin(&here, &seen)?,
@@ -348,6 +350,11 @@ impl GuardOutcome {
     /// True if it has to be stored although no row was emitted.
     pub(super) fn must_store(&self) -> bool {
         self.outcome.must_store
+    }
+
+    /// True if late rows were left for another poll to look for.
+    pub(super) fn has_left(&self) -> bool {
+        self.outcome.has_left
     }
 
     /// The checkpoint to be stored with a position.

@@ -159,6 +159,7 @@ impl Polled {
             position: self.head.position.as_ref(),
             newest: self.facts.newest(),
             once: cx.parts.once,
+            at_end: self.paging.is_at_end(),
             board: &self.board,
         };
         self.guard.begin(at, cx.connection, cx.watch).await
@@ -188,7 +189,9 @@ impl Polled {
         let left_out = std::mem::take(&mut page.left_out);
         let skipped = self.leave_out(cx, bound, left_out, has_misfits).await?;
         let found = !page.batch.is_empty() || skipped.is_some() || must_store;
-        let exhausted = page.ended && (!bound.binding.planner.has_suffix() || !found);
+        // With `--once` the end is not reached before late rows were looked for there.
+        let has_left = cx.parts.once && outcome.as_ref().is_some_and(GuardOutcome::has_left);
+        let exhausted = page.ended && !has_left && (!bound.binding.planner.has_suffix() || !found);
         self.note_lag(bound, &page, upper)?;
         self.paging.read(&page);
         if !found {
