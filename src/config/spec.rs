@@ -134,7 +134,7 @@ pub struct WorkerSpec {
 }
 
 /// The database and how its values are read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceSpec {
     /// Its address.
     pub url: SourceUrl,
@@ -152,6 +152,8 @@ pub struct SourceSpec {
     pub connect_timeout: Duration,
     /// The longest silence of a statement before it is called hung.
     pub statement_timeout: Duration,
+    /// `connection.pool.size`: the sessions that the process may have in the server.
+    pub pool_size: usize,
 }
 
 /// A parsed `connection.url`, JDBC or native.
@@ -320,6 +322,8 @@ pub enum TimestampInitial {
 pub struct PollSpec {
     /// `poll.interval.ms`: the pause of a relation that has nothing newer.
     pub interval: Duration,
+    /// `poll.interval.max.ms`: the longest that pause becomes while nothing is found; less than `interval`: that.
+    pub longest_interval: Duration,
     /// `table.poll.interval.ms`: how often the catalog is listed.
     pub table_interval: Duration,
     /// `batch.max.rows`: rows of the first page; pages grow while full ones follow each other.
@@ -330,8 +334,21 @@ pub struct PollSpec {
     pub lead: Duration,
     /// `query.suffix`.
     pub suffix: Option<String>,
+    /// `plan.guard`.
+    pub plan_guard: PlanGuard,
     /// Backoff of a failing relation; `query.retry.attempts` is its limit.
     pub retry: RetryPolicy,
+}
+
+/// `plan.guard`: the treatment of tables whose polls no index serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlanGuard {
+    /// Polls them without a look at the plan.
+    Off,
+    /// Polls them and says so.
+    Warn,
+    /// Fails them.
+    Refuse,
 }
 
 /// The late-commit guard: `commit.guard` and its settings.

@@ -53,7 +53,7 @@ async fn list(parts: &ConnectorParts, filter: &TableFilter) -> Result<(Vec<Relat
     let found = inspect::server_of(spec.identity.server, &mut *connection).await?;
     parts.server.agrees(found.as_ref())?;
     let listed = catalog::listed(spec, filter, dialect, &mut *connection).await?;
-    connection.close().await;
+    connection.finish().await;
     let (tables, nothing) = listed;
     Ok((tables, nothing.filter(|_| !is_named(filter))))
 }

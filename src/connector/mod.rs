@@ -238,7 +238,7 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
         let mut connection = parts.options.sessions.open(parts.dialect, &spec.source).await?;
         let selected = catalog::selected(spec, parts.dialect, &mut *connection).await?;
         check_bindings(parts, &mut *connection, &selected.relations).await?;
-        connection.close().await;
+        connection.finish().await;
         Ok(selected)
     };
     // Reading a large offsets topic takes time, and the process that is to be taken over from still runs meanwhile.

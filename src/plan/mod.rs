@@ -223,6 +223,11 @@ impl Planner {
         self.tuple.first().filter(|column| column.role == CursorRole::Timestamp).map(|column| column.kind)
     }
 
+    /// The names of the cursor's columns, in its order.
+    pub fn cursor_names(&self) -> Vec<&str> {
+        self.tuple.iter().flat_map(|column| &column.names).map(String::as_str).collect()
+    }
+
     /// True if the timestamp, if there is one, is an instant, whoever writes it.
     pub fn is_zoned(&self) -> bool {
         !matches!(self.time_kind(), Some(CursorKind::Timestamp { zoned: false, .. }))

@@ -32,6 +32,7 @@ pub(super) struct Known {
     rules: Vec<CursorFact>,
     ids: Option<CursorFact>,
     times: Option<CursorFact>,
+    plan: Option<CursorFact>,
     logged: Vec<CursorFact>,
     /// The time of the last look at ids and times.
     checked: Option<Clock>,
@@ -50,6 +51,14 @@ impl Known {
 
     pub(super) fn found_in_times(&mut self, fact: Option<CursorFact>) {
         self.times = fact;
+    }
+
+    pub(super) fn found_in_plan(&mut self, fact: Option<CursorFact>) {
+        if fact.is_none() && self.plan.is_some() {
+            // Said again, if it comes again.
+            self.logged.retain(|logged| Some(logged) != self.plan.as_ref());
+        }
+        self.plan = fact;
     }
 
     /// True if ids and times are to be looked at, which is done once an interval.
@@ -83,7 +92,8 @@ impl Known {
 
     /// Publishes it, and logs each fact once.
     pub(super) fn show(&mut self, table: &str, board: &TableBoard) {
-        let facts: Vec<CursorFact> = self.rules.iter().chain(&self.ids).chain(&self.times).cloned().collect();
+        let facts: Vec<CursorFact> =
+            self.rules.iter().chain(&self.ids).chain(&self.times).chain(&self.plan).cloned().collect();
         for fact in &facts {
             if self.logged.contains(fact) {
                 continue;

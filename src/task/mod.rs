@@ -25,6 +25,7 @@ mod older;
 mod paging;
 mod partition;
 mod pass;
+mod plan_check;
 mod poll;
 mod polled;
 mod refused;
@@ -188,7 +189,9 @@ async fn session(
 ) -> Result<()> {
     let (sender, receiver) = mpsc::channel(1);
     let mut poll = poll::PollStage::new(parts, sender, refusals);
+    let started = CancellationToken::new();
     let start = async {
+        let _started = started.clone().drop_guard();
         let mut sink = (parts.sink)(parts.task)?;
         // E2: fence first, then read the offsets; an older owner can no longer move them.
         let stored = parts.fence.enter(parts, &mut *sink).await?;
@@ -196,7 +199,15 @@ async fn session(
     };
     // Fencing takes time; the database and the registry can be asked meanwhile.
     let wanted = relations.borrow().clone();
-    let both = async { tokio::join!(start, poll.warm_up(&wanted)) };
+    let warm_up = async {
+        poll.warm_up(&wanted).await;
+        // Fencing may take for ever, if brokers do not answer.
+        tokio::select! {
+            () = started.cancelled() => {}
+            () = poll.lend() => {}
+        }
+    };
+    let both = async { tokio::join!(start, warm_up) };
     let (sink, stored) = tokio::select! {
         biased;
         () = stop.cancelled() => return Ok(()),

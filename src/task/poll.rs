@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
@@ -23,22 +24,21 @@ use super::server::Verdict;
 use super::stall::{Activity, Waits, poll_stalls, watched};
 use super::step::Context;
 use crate::config::spec::{ModeName, SchemaChange};
-use crate::dialect::{Counted, SourceConnection};
+use crate::dialect::Counted;
+use crate::dialect::sessions::{Session, Turn};
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::{Relation, Server};
 use crate::offsets::Loaded;
 use crate::status::{ConnectorStatus, TableBoard};
 
-/// A connection that was idle for longer is asked whether it is still one before it is used.
-const IDLE: Duration = Duration::from_secs(10);
+/// The time for which a session is kept while somebody waits for one and tables are due.
+const SLICE: Duration = Duration::from_millis(100);
 /// The pause of a table that was given up until the next start.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// The interval at which a table that is away is looked for.
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);
-/// The longest time for closing the connection.
-const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
@@ -46,16 +46,17 @@ pub(super) struct PollStage<'a> {
     stored: Loaded,
     /// True if the present connection leads to that server.
     recognised: bool,
-    connection: Option<Box<dyn SourceConnection>>,
-    /// The last use of the connection.
-    used: Clock,
+    connection: Option<Session>,
+    /// The time since which the stage has had it.
+    had_since: Clock,
     /// The open transactions of the database that the connection leads to.
     watch: Observer,
     relations: Vec<Polled>,
     /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
     parked: HashMap<Relation, Parked>,
-    /// The looks at its tables.
+    /// The looks at its tables, and the server they were made on.
     looks: Looks,
+    looked_on: Option<String>,
     /// The rhythm, counted from the start of the stage, in which relations with a guard are due.
     rhythm: Rhythm,
     /// The boards of `relations`, for the watch over them while they are polled.
@@ -74,11 +75,12 @@ impl<'a> PollStage<'a> {
             stored: Loaded::default(),
             recognised: false,
             connection: None,
-            used: Clock::now(),
+            had_since: Clock::now(),
             watch: Observer::default(),
             relations: Vec::new(),
             parked: HashMap::new(),
             looks: Looks::default(),
+            looked_on: None,
             rhythm: Rhythm::new(),
             boards: Arc::new([]),
             activity,
@@ -86,11 +88,13 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// Connects and binds the first relation ahead of time. A failure here comes again at the first poll, where it is
-    /// dealt with.
+    /// Connects and binds the first relation ahead of time, if a session can be had at once. A failure here comes again
+    /// at the first poll, where it is dealt with.
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
-        if self.relations.is_empty() || self.connect().await.is_err() {
+        let turn = self.parts.sessions.turn(self.parts.spec.source()).now_or_never();
+        let Some(turn) = turn.filter(|_| !self.relations.is_empty()) else { return };
+        if self.take_session(turn).await.is_err() {
             return;
         }
         let Ok((first, mut cx)) = self.at(0) else { return };
@@ -104,28 +108,71 @@ impl<'a> PollStage<'a> {
         self.stored = loaded;
     }
 
+    /// A session that can be used: the one there is, or the one whose turn comes.
     async fn connect(&mut self) -> Result<()> {
-        if self.used.elapsed() > IDLE
-            && let Some(connection) = self.connection.as_deref_mut()
-            && !connection.is_alive().await
-        {
+        loop {
+            if self.connection.is_none() {
+                self.activity.waits_for(Waits::Session);
+                let turn = self.parts.sessions.turn(self.parts.spec.source()).await;
+                self.take_session(turn).await?;
+            }
+            let Some(connection) = &mut self.connection else { continue };
+            if connection.is_usable().await {
+                return Ok(());
+            }
             tracing::info!("the connection was closed while it was idle, connecting again");
             self.connection = None;
         }
-        self.used = Clock::now();
-        if self.connection.is_none() {
-            self.activity.waits_for(Waits::Connection);
-            let connection = self.parts.sessions.open(self.parts.dialect, self.parts.spec.source()).await?;
-            tracing::info!(server = connection.server(), url = %self.parts.spec.source().url, "connected");
-            self.activity.asks(connection.vigil());
-            self.activity.waits_for(Waits::Database);
-            self.connection = Some(connection);
-            self.recognised = false;
-            self.watch.reset();
-            // On the new server tables may be others.
-            self.looks = Looks::default();
+    }
+
+    async fn take_session(&mut self, turn: Turn) -> Result<()> {
+        let (parts, source) = (self.parts, self.parts.spec.source());
+        self.activity.waits_for(Waits::Connection);
+        let connection = turn.open(parts.dialect, source).await?;
+        self.activity.asks(connection.vigil());
+        self.activity.waits_for(Waits::Database);
+        if !connection.is_handed_over() {
+            tracing::info!(server = connection.server(), url = %source.url, "connected");
         }
+        // On a new server tables may be others.
+        if !connection.is_handed_over() || connection.identity().is_none_or(|it| self.looked_on.as_deref() != Some(it))
+        {
+            self.looks = Looks::default();
+            self.looked_on = connection.identity().map(str::to_owned);
+        }
+        self.connection = Some(connection);
+        self.had_since = Clock::now();
+        self.recognised = false;
+        self.watch.reset();
         Ok(())
+    }
+
+    /// Lends the session to those who wait for one, until this is cancelled: while nothing is polled.
+    pub(super) async fn lend(&mut self) {
+        while let Some(connection) = &mut self.connection {
+            connection.is_wanted().await;
+            self.hand_over().await;
+        }
+        std::future::pending().await
+    }
+
+    /// Gives the session to somebody who waits for one, between two polls.
+    async fn hand_over(&mut self) {
+        self.release().await;
+        if let Some(connection) = self.connection.take() {
+            self.connection = connection.hand_over().await;
+            // Who waited may have gone meanwhile: then the next slice begins.
+            self.had_since = Clock::now();
+        }
+    }
+
+    /// Ends the view that is open, between two polls. On cancel the session is closed.
+    async fn release(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match self.watch.release(&mut *connection).await {
+            Ok(()) => self.connection = Some(connection),
+            Err(error) => tracing::warn!(error = %error.report(), "the connection was lost between two polls"),
+        }
     }
 
     /// Checks that each new connection leads to the server the offsets belong to; a server that is to be remembered is
@@ -171,13 +218,11 @@ impl<'a> PollStage<'a> {
                 break;
             }
             let next = self.next_due();
-            if next.is_none_or(|index| self.relations[index].schedule.rank().0 > Clock::now())
-                && let Some(connection) = self.connection.as_deref_mut()
-                && let Err(error) = self.watch.release(connection).await
-            {
-                tracing::warn!(error = %error.report(), "the connection was lost between two polls");
-                self.connection = None;
+            let has_time = next.is_none_or(|index| self.relations[index].schedule.rank().0 > Clock::now());
+            if has_time {
+                self.release().await;
             }
+            let may_lend = self.connection.is_some() && (has_time || self.had_since.elapsed() >= SLICE);
             let wake = next.map_or_else(
                 || Clock::now() + Duration::from_secs(3600),
                 |index| self.relations[index].schedule.rank().0,
@@ -186,6 +231,10 @@ impl<'a> PollStage<'a> {
                 biased;
                 () = stop.cancelled() => break,
                 Ok(()) = selected.changed() => continue,
+                () = is_wanted(&mut self.connection), if may_lend => {
+                    self.hand_over().await;
+                    continue;
+                }
                 () = tokio::time::sleep_until(wake) => {}
             }
             let Some(index) = next else { continue };
@@ -202,13 +251,14 @@ impl<'a> PollStage<'a> {
                 outcome = watched(self.poll(index), || poll_stalls(&activity, &board, &name, &boards)) => outcome,
             };
             if outcome.is_ok() {
-                self.relations[index].board.took(began.elapsed());
+                let polled = &mut self.relations[index];
+                polled.board.took(began.elapsed());
+                polled.plan_check.took(began.elapsed());
             }
             self.settle(index, outcome)?;
         }
         if let Some(connection) = self.connection.take() {
-            // A statement that still runs is cancelled at the server.
-            let _ = tokio::time::timeout(GOODBYE, connection.close()).await;
+            connection.close().await;
         }
         Ok(())
     }
@@ -315,6 +365,7 @@ impl<'a> PollStage<'a> {
         }
         polled.settle_doubt(&mut cx).await?;
         polled.check_cursor(&mut cx).await?;
+        polled.check_plan(&mut cx).await?;
         let outcome = polled.poll(&mut cx).await;
         match outcome {
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TransactionAborted) => Err(error),
@@ -366,6 +417,14 @@ impl<'a> PollStage<'a> {
                 Ok(())
             }
         }
+    }
+}
+
+/// Returns when somebody waits for the session; never if there is none.
+async fn is_wanted(session: &mut Option<Session>) {
+    match session {
+        Some(session) => session.is_wanted().await,
+        None => std::future::pending().await,
     }
 }
 

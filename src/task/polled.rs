@@ -15,6 +15,7 @@ use super::head::{Parked, ReadHead};
 use super::odd::Looks;
 use super::paging::Paging;
 use super::pass::{Pass, Passes};
+use super::plan_check::PlanCheck;
 use super::schedule::{Rhythm, Schedule};
 use super::skipped::Skipping;
 use super::stall::Activity;
@@ -48,6 +49,7 @@ pub(super) struct Polled {
     pub(super) more_promised: bool,
     pub(super) changes: Changes,
     pub(super) facts: Known,
+    pub(super) plan_check: PlanCheck,
     pub(super) looks: Looks,
     pub(super) skipping: Skipping,
     pub(super) guard: TableGuard,
@@ -91,6 +93,7 @@ impl Polled {
             more_promised: false,
             changes: Changes::default(),
             facts: Known::default(),
+            plan_check: PlanCheck::default(),
             looks: Looks::default(),
             skipping: Skipping::default(),
             guard: TableGuard::default(),
@@ -132,6 +135,7 @@ impl Polled {
     /// Hands the result of a step on, and then makes it the present state.
     async fn install(&mut self, result: StepResult, place: Place<'_>, out: &Outbox) -> Result<bool> {
         let StepResult { step, head, guard, exhausted, .. } = result;
+        self.schedule.found(step.is_some());
         match step {
             Some(step) => {
                 // A first load ends when its last rows are committed, so the commit stage says so.
@@ -205,7 +209,7 @@ impl Polled {
             tracing::info!(table = %self.name, "polling works again");
         }
         (self.changes.redescribes, self.changes.disputed) = (0, None);
-        let interval = self.spec.polling.interval;
+        let interval = self.schedule.pause(&self.spec.polling);
         match exhausted {
             true if self.guard.observes() => self.schedule.due_at_beat(rhythm, interval),
             true => self.schedule.due_after(interval),

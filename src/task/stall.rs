@@ -21,14 +21,20 @@ pub(super) enum Waits {
     Registry,
     Topic,
     Kafka,
+    Session,
 }
 
 impl Waits {
-    const ALL: [Waits; 5] = [Waits::Connection, Waits::Database, Waits::Registry, Waits::Topic, Waits::Kafka];
+    const ALL: [Waits; 6] =
+        [Waits::Connection, Waits::Database, Waits::Registry, Waits::Topic, Waits::Kafka, Waits::Session];
 
     /// The cause of the stall, and the advice.
     fn cause(self) -> Cause {
         let (reason, advice) = match self {
+            Waits::Session => (
+                "the sessions of this process in the database are all at work for other tables",
+                "raise connection.pool.size if the database can bear more, or poll less often",
+            ),
             Waits::Connection => {
                 ("the database does not accept the connection", "check host, port, firewall and connect.timeout.ms")
             }

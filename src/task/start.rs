@@ -14,10 +14,10 @@ use super::older::Age;
 use super::polled::{Bound, Polled};
 use super::stall::Waits;
 use super::step::Context;
-use super::{Parts, facts};
-use crate::config::spec::{Recreated, TimestampInitial, TooLarge};
+use super::{Parts, facts, plan_check};
+use crate::config::spec::{PlanGuard, Recreated, TimestampInitial, TooLarge};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Instant, Mode, OffsetDelta, SourceOffset, SourcePartition, TableDefinition, TableMark};
+use crate::model::{Instant, Mode, OffsetDelta, Relation, SourceOffset, SourcePartition, TableDefinition, TableMark};
 use crate::offsets::Loaded;
 
 impl Polled {
@@ -59,6 +59,7 @@ impl Polled {
         }
         self.guard.chosen(&self.name, chosen, cx.watch.epoch(), &self.board);
         self.facts.check_again();
+        self.plan_check.again();
         self.looks.again();
         self.continuity.described();
         self.bound = Some(Arc::new(Bound { binding, encoder }));
@@ -254,6 +255,32 @@ impl Polled {
             self.look_for_odd_rows(cx.connection, &bound, &times).await?;
         }
         self.facts.checked();
+        Ok(())
+    }
+
+    /// Asks for the plan of the next page, if it is time. The statements of a custom query are the user's, and are not
+    /// judged.
+    ///
+    /// # Errors
+    /// As [`plan_check::look`].
+    pub(super) async fn check_plan(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let (wanted, bound) = (self.spec.polling.plan_guard, self.bound()?);
+        let planner = &bound.binding.planner;
+        let is_judged = matches!(self.spec.relation, Relation::Table(_)) && !matches!(planner.mode(), Mode::Bulk);
+        if wanted == PlanGuard::Off || !is_judged || !self.plan_check.is_due() {
+            return Ok(());
+        }
+        // It is asked with settings of its own.
+        cx.watch.release(cx.connection).await?;
+        let upper = match planner.time_kind() {
+            Some(kind) => Some(facts::bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
+            None => None,
+        };
+        let page = planner.page(self.head.position.as_ref(), upper.as_ref(), self.spec.polling.batch_max_rows + 1);
+        let fact = plan_check::look(wanted, cx.connection, planner, &page).await?;
+        self.facts.found_in_plan(fact);
+        self.facts.show(&self.name, &self.board);
+        self.plan_check.made();
         Ok(())
     }
 }

@@ -22,6 +22,7 @@ mod invisible;
 mod kafka;
 mod late_demo;
 mod lifecycle;
+mod load;
 mod modes;
 mod moves;
 mod mysql_family;

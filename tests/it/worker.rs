@@ -130,6 +130,46 @@ fn settings_that_are_wrong_make_no_connector_and_all_that_is_wrong_is_said() {
 }
 
 #[test]
+fn two_connectors_of_sixteen_tasks_read_eighty_tables_through_three_sessions() {
+    const TABLES: usize = 40;
+    let database = Postgres::new();
+    let names = || (0..TABLES).map(|n| format!("t{n}"));
+    names().for_each(|name| database.run(&format!("create table {name} (id serial primary key, item text)")));
+    let insert = |rows: usize| {
+        let one = |name: String| format!("insert into {name} (item) select 'x' from generate_series(1, {rows});");
+        database.run(&names().map(one).collect::<String>());
+    };
+    insert(10);
+    let connector = || {
+        Connector::new(&database.jdbc_url())
+            .set("mode", "incrementing")
+            .set("incrementing.column.name", "id")
+            .set("tasks.max", "8")
+            .set("poll.interval.ms", "200")
+            .set("connection.pool.size", "3")
+    };
+    let (first, second) = (connector(), connector());
+    let house = House::new();
+    house.create(&first);
+    house.create(&second);
+    let mut most = 0;
+    let mut rows = 10;
+    for _ in 0..3 {
+        let delivered = || {
+            let statuses = house.0.boards().snapshot();
+            statuses.iter().map(|status| status.tables.iter().map(|table| table.rows).sum::<u64>()).sum::<u64>()
+        };
+        eventually("all rows", PATIENCE, || {
+            most = most.max(sessions(&database).parse::<usize>().expect("a number"));
+            (delivered() == (2 * TABLES * rows) as u64).then_some(())
+        });
+        insert(5);
+        rows += 5;
+    }
+    assert_eq!(most, 3, "all of the pool is used, and no more");
+}
+
+#[test]
 fn a_connector_that_fails_leaves_the_others_alone_and_can_be_started_again() {
     let database = Postgres::with_test_table();
     insert(&database, 1);

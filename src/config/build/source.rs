@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{AIVEN, types};
 use crate::config::judge::Judge;
 use crate::config::keys;
-use crate::config::spec::{ColumnTypes, Isolation, PollSpec, Secret, SourceSpec, TableRules};
+use crate::config::spec::{ColumnTypes, Isolation, PlanGuard, PollSpec, Secret, SourceSpec, TableRules};
 use crate::config::url;
 use crate::retry::RetryPolicy;
 use crate::sql::{self, Grammar, Reading};
@@ -64,6 +64,7 @@ pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
         isolation: isolation(judge.text("transaction.isolation.mode")),
         connect_timeout: limit("connect.timeout.ms", connection.connect_timeout),
         statement_timeout: limit("statement.timeout.ms", connection.socket_timeout),
+        pool_size: usize::try_from(judge.number("connection.pool.size")).unwrap_or(usize::MAX),
         url: connection.url,
     })
 }
@@ -141,11 +142,17 @@ pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
     let suffix = suffix(judge, grammar);
     PollSpec {
         interval: millis(judge, "poll.interval.ms"),
+        longest_interval: millis(judge, "poll.interval.max.ms"),
         table_interval: millis(judge, "table.poll.interval.ms"),
         batch_max_rows: usize::try_from(rows).unwrap_or(1000),
         delay: millis(judge, DELAY),
         lead: Duration::from_millis(judge.number(DELAY).min(0).unsigned_abs()).min(LONGEST_LEAD),
         suffix,
+        plan_guard: match judge.text("plan.guard").to_ascii_lowercase().as_str() {
+            "off" => PlanGuard::Off,
+            "refuse" => PlanGuard::Refuse,
+            _ => PlanGuard::Warn,
+        },
         retry: RetryPolicy { attempts, ..RetryPolicy::default() },
     }
 }

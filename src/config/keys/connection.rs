@@ -48,6 +48,16 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .refuse(&[("GenericDatabaseDialect", "there is no generic dialect; there are PostgreSQL, MySQL and SQLite")])
         .low(),
     own_key(
+        "connection.pool.size",
+        Kind::Int,
+        "The most sessions that a process has in a database server at the same time, whatever the number of connectors, \
+         tasks and tables: tasks beyond it share them, poll by poll. The connectors of a process that read the same \
+         server share the largest that one of them gives.",
+    )
+    .or("10")
+    .allow(Allowed::Range(1, 10_000))
+    .low(),
+    own_key(
         "connect.timeout.ms",
         Kind::Long,
         "The longest time for opening a connection. The URL's `connectTimeout` counts where this key is absent.",

@@ -14,6 +14,25 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("5000")
     .high(),
+    own_key(
+        "poll.interval.max.ms",
+        Kind::Int,
+        "The longest pause of a table that stays idle: from the fourth poll in a row that finds nothing, the pause doubles up to \
+         this, and is `poll.interval.ms` again when rows come. Zero: it never grows.",
+    )
+    .or("0")
+    .low(),
+    own_key(
+        "plan.guard",
+        Kind::Text,
+        "Tables whose polls no index serves, so that each scans or sorts all of the table, by the database's own plan: asked \
+         for when polling begins, every ten minutes, and after a poll of more than a second. `warn`: said in the log and the \
+         status, with the index that would serve. `refuse`: the table is not polled, and is looked at again every \
+         `table.poll.interval.ms`. `off`: not asked. Custom queries and `bulk` are not judged.",
+    )
+    .or("warn")
+    .allow(Allowed::AnyCase(&["off", "warn", "refuse"]))
+    .low(),
     key(
         "batch.max.rows",
         Kind::Int,

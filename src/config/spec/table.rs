@@ -169,7 +169,8 @@ impl ConnectorSpec {
 
     /// The longest pause between two polls of a table.
     pub fn longest_interval(&self) -> Duration {
-        self.tables.longest_interval().map_or(self.polling.interval, |longest| longest.max(self.polling.interval))
+        let all = self.polling.interval.max(self.polling.longest_interval);
+        self.tables.longest_interval().map_or(all, |longest| longest.max(all))
     }
 
     /// True if no table has records with a key.

@@ -65,6 +65,8 @@ struct Schedule {
     page: usize,
     tables: usize,
     lives: Vec<Life>,
+    /// `connection.pool.size`.
+    sessions: usize,
 }
 
 impl Schedule {
@@ -98,6 +100,7 @@ impl Schedule {
             page: rng.usize(1..=6),
             tables,
             lives: (0..rng.usize(1..=3)).map(|_| life(&mut rng)).collect(),
+            sessions: [1, 2, 10][rng.usize(..3)],
         };
         if schedule.case().offers.past {
             // A table that was another one at the time of the last poll is read again, and the log says so.
@@ -179,6 +182,7 @@ impl Schedule {
         });
         let mut spec = SPECS[self.case][usize::from(is_guarded)].clone();
         spec.polling.batch_max_rows = self.page;
+        spec.source.pool_size = self.sessions;
         spec
     }
 

@@ -28,7 +28,7 @@ use super::refused::Refusals;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::spec::ServerIdentity;
-use crate::config::spec::{ConnectorSpec, TaskSpec};
+use crate::config::spec::{ConnectorSpec, SourceSpec, TaskSpec};
 use crate::config::{Document, Surroundings, connector};
 use crate::dialect::sessions::Sessions;
 use crate::error::{ErrorKind, Result};
@@ -316,6 +316,51 @@ async fn a_task_of_which_nothing_works_goes_on_while_another_has_a_table_that_do
     pass(120).await;
     let error = (&mut task.handle).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SourceSchema);
+}
+
+#[tokio::test(start_paused = true)]
+async fn six_tasks_read_their_tables_through_two_sessions_and_none_starves() {
+    let outside = Outside::default();
+    let names = ["t1", "t2", "t3", "t4", "t5", "t6"];
+    names.iter().for_each(|name| outside.insert(name, 1..=50));
+    let parts = parts(&outside, false, &[("connection.pool.size", "2")]);
+    let stop = CancellationToken::new();
+    let tasks = schedule::start_tasks(&parts, &names, (0, 6), || parts.board.clone(), &stop);
+    for end in [51, 52, 53] {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        names.iter().for_each(|name| outside.insert(name, [end]));
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    names.iter().for_each(|name| assert_exactly_once(&outside, name));
+    assert_eq!(outside.most_sessions(), 2);
+    // Those of the same settings are handed on, not closed and opened again.
+    assert_eq!(outside.calls(Step::Connect), 2);
+    stop.cancel();
+    schedule::end(tasks).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_given_up_for_another_connector_while_its_holder_waits_for_the_next_poll() {
+    let outside = Outside::default();
+    outside.insert("t", 1..=3);
+    let parts = parts(&outside, false, &[("connection.pool.size", "1"), ("poll.interval.ms", "3600000")]);
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(run(parts.clone(), tables(&["t"]), stop.clone()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let other = SourceSpec { user: Some("other".to_owned()), ..parts.spec.source().clone() };
+    for _ in 0..2 {
+        let opened = parts.sessions.open(parts.dialect, &other);
+        let session = tokio::time::timeout(Duration::from_secs(1), opened).await.unwrap().unwrap();
+        assert!(!session.is_handed_over(), "it is of another user");
+        // A second one has to wait, and may give up.
+        let second = parts.sessions.open(parts.dialect, parts.spec.source());
+        tokio::time::timeout(Duration::from_secs(60), second).await.unwrap_err();
+        session.close().await;
+    }
+    assert_eq!(outside.most_sessions(), 1);
+    stop.cancel();
+    task.await.unwrap().unwrap();
+    assert_exactly_once(&outside, "t");
 }
 
 #[tokio::test(start_paused = true)]

@@ -149,6 +149,8 @@ struct Schedule {
     page: usize,
     tables: usize,
     lives: Vec<Life>,
+    /// `connection.pool.size`.
+    sessions: usize,
 }
 
 /// Starts the tasks of a connector, as many as `tasks.1`, with the tables spread over them; from life to life (`tasks.0`)
@@ -231,6 +233,7 @@ impl Schedule {
             page: rng.usize(1..=9),
             tables,
             lives: (0..rng.usize(1..=4)).map(|_| life(&mut rng)).collect(),
+            sessions: [1, 2, 10][rng.usize(..3)],
         }
     }
 
@@ -297,6 +300,7 @@ impl Schedule {
         });
         let mut spec = SPECS[self.mode].clone();
         spec.polling.batch_max_rows = self.page;
+        spec.source.pool_size = self.sessions;
         spec
     }
 

@@ -68,6 +68,8 @@ struct World {
     /// The number of committed ones, signatures left out.
     transactions: usize,
     open: usize,
+    /// Sessions that are open, and the most that were at a time.
+    sessions: (usize, usize),
     statements: usize,
     /// The database's time, microseconds.
     now: i64,
@@ -135,6 +137,28 @@ impl Outside {
     pub(super) fn faults_left(&self) -> usize {
         let world = self.world();
         world.source_faults.len() + world.sink_faults.len()
+    }
+
+    /// A session is opened.
+    pub(super) fn connected(&self) {
+        let (open, most) = &mut self.world().sessions;
+        *open += 1;
+        *most = (*most).max(*open);
+    }
+
+    /// A session has ended.
+    pub(super) fn disconnected(&self) {
+        self.world().sessions.0 -= 1;
+    }
+
+    /// The most sessions that were open at a time.
+    pub(super) fn most_sessions(&self) -> usize {
+        self.world().sessions.1
+    }
+
+    /// The calls of a kind until now.
+    pub(super) fn calls(&self, step: Step) -> usize {
+        self.world().calls.get(&step).copied().unwrap_or_default()
     }
 
     pub(super) fn clear_faults(&self) {

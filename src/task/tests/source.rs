@@ -88,6 +88,7 @@ impl Dialect for Outside {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
                 None => {
                     let (outside, identity) = (self.clone(), self.identity());
+                    self.connected();
                     let connection = Connection(outside, identity, tokio::time::Instant::now(), None);
                     Ok(Box::new(connection) as Box<dyn SourceConnection>)
                 }
@@ -99,6 +100,12 @@ impl Dialect for Outside {
 
 /// A connection stays with the server it was made to; it knows when it was last used, and what the view shows that is open.
 struct Connection(Outside, Option<String>, tokio::time::Instant, Option<Vec<Version>>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.disconnected();
+    }
+}
 
 impl Connection {
     /// A server that closes idle connections has closed it.

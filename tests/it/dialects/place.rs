@@ -181,6 +181,7 @@ impl Place {
             isolation: None,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(20),
+            pool_size: 10,
         };
         let place = Self { database, name, source, folder };
         if !setup.is_empty() {

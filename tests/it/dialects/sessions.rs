@@ -43,6 +43,7 @@ impl Reader {
             isolation: None,
             connect_timeout: Duration::from_secs(20),
             statement_timeout: Duration::from_secs(20),
+            pool_size: 10,
         };
         Self { source, place, query: "select id, s, n from t" }
     }
