@@ -67,6 +67,7 @@ impl Metrics {
         let mut shown = locked(&self.shared.shown);
         let mut present = HashSet::new();
         self.shared.up.clear();
+        self.shared.process.observe();
         for status in statuses {
             let labels = ConnectorLabels { connector: status.name.clone() };
             self.shared.up.get_or_create_owned(&labels).set((status.state == ConnectorState::Running).into());
@@ -153,8 +154,9 @@ mod tests {
                 let (name, kind) = line.split_once(' ').unwrap();
                 let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
                 kinds.insert(name, kind.to_owned());
-            } else if let Some((name, rest)) = line.split_once('{') {
+            } else if let Some((name, rest)) = line.split_once(['{', ' ']).filter(|_| !line.starts_with('#')) {
                 let name = ["_bucket", "_sum", "_count"].iter().fold(name, |name, end| name.trim_end_matches(end));
+                let rest = if line.contains('{') { rest } else { "" };
                 let names = rest.split("\",").filter_map(|pair| pair.split_once("=\"")).map(|(label, _)| label);
                 labels.entry(name.to_owned()).or_default().extend(names.map(str::to_owned));
             }
@@ -211,7 +213,8 @@ mod tests {
         assert!(!text.contains("connector="), "{text}");
     }
 
+    /// The lines about connectors.
     fn sorted(text: &str) -> BTreeSet<&str> {
-        text.lines().collect()
+        text.lines().filter(|line| !line.starts_with("process_")).collect()
     }
 }

@@ -7,6 +7,7 @@ mod labels;
 mod logs;
 mod metrics;
 mod names;
+mod process;
 mod series;
 
 pub use control::{LogControl, LoggerLevel, ROOT, level_named};

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::labels::*;
 use super::names::*;
+use super::process::Process;
 use crate::guard::Level;
 use crate::model::{NotPolled, OddCursor};
 use crate::status::{GuardStatus, TableState};
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) transactions: Family<OutcomeLabels, Counter>,
     pub(super) transaction_seconds: Histograms<ConnectorLabels>,
     pub(super) errors: Family<KindLabels, Counter>,
+    pub(super) process: Process,
     /// Tables whose states were shown at the last scrape.
     pub(super) shown: Mutex<HashSet<(String, String)>>,
     /// The series that count, by connector.
@@ -60,7 +62,11 @@ pub(super) const OUTCOMES: [&str; 3] = ["committed", "aborted", "unknown"];
 pub(super) const RESULTS: [&str; 4] = ["rows", "empty", "waiting", "error"];
 
 /// Registers under the table's name and help; the encoder appends `_total` and the full stop.
-fn register<M: prometheus_client::registry::Metric + Clone>(registry: &mut Registry, metric: Metric, handle: M) -> M {
+pub(super) fn register<M: prometheus_client::registry::Metric + Clone>(
+    registry: &mut Registry,
+    metric: Metric,
+    handle: M,
+) -> M {
     debug_assert!(matches!(
         (metric.kind, EncodeMetric::metric_type(&handle).as_str()),
         (MetricKind::Counter, "counter") | (MetricKind::Gauge, "gauge") | (MetricKind::Histogram, "histogram")
@@ -80,6 +86,7 @@ impl Shared {
         let r = &mut registry;
         let build: Family<BuildLabels, Gauge> = register(r, BUILD_INFO, Family::default());
         let commit = option_env!("ROWTIDE_COMMIT").unwrap_or("unknown");
+        let process = Process::new(r);
         build.get_or_create_owned(&BuildLabels { version: env!("CARGO_PKG_VERSION"), commit }).set(1);
         Self {
             up: register(r, UP, Family::default()),
@@ -105,6 +112,7 @@ impl Shared {
                 Family::new_with_constructor(histogram as fn() -> Histogram),
             ),
             errors: register(r, ERRORS, Family::default()),
+            process,
             shown: Mutex::default(),
             counted: Mutex::default(),
             registry,
