@@ -1,6 +1,8 @@
 //! Selection of the relations that a connector polls: the database's list, through the connector's filters. Where nothing
 //! is selected, or a named table is missing, the error tells the names that may be meant.
 
+use std::collections::HashSet;
+
 use regex::Regex;
 
 use super::home::Home;
@@ -157,26 +159,31 @@ fn quoted(dialect: &dyn Dialect, table: &TableId) -> String {
     table.parts().map(|part| dialect.syntax().quote(part)).collect::<Vec<_>>().join(".")
 }
 
-/// The dotted name of a table, plain or quoted, which is unambiguous.
+/// The dotted name of a table, plain and quoted, which is unambiguous.
+fn full_names(table: &TableId, dialect: &dyn Dialect) -> [String; 2] {
+    [table.to_string(), quoted(dialect, table)]
+}
+
 fn is_full_name(entry: &str, table: &TableId, dialect: &dyn Dialect) -> bool {
-    entry == table.to_string() || entry == quoted(dialect, table)
+    full_names(table, dialect).iter().any(|name| name == entry)
 }
 
 fn select(filter: &TableFilter, home: Home<'_>, dialect: &dyn Dialect, listed: &[TableId]) -> Vec<TableId> {
     let matching: Vec<&TableId> =
         listed.iter().filter(|table| filter.selects(table, &quoted(dialect, table))).collect();
-    let mut selected: Vec<TableId> = Vec::new();
+    let whitelist: HashSet<&str> = filter.whitelist.iter().map(String::as_str).collect();
+    let names_at_home: HashSet<&str> =
+        matching.iter().filter(|table| home.has(table)).map(|table| table.name.as_str()).collect();
+    let (mut selected, mut seen): (Vec<TableId>, HashSet<&str>) = (Vec::new(), HashSet::new());
     for table in &matching {
         // A bare name that several tables have means the one in the home schema, unless another is named in full.
-        let by_bare_name = filter.unqualified
-            || !filter.whitelist.is_empty()
-                && !filter.whitelist.iter().any(|entry| is_full_name(entry, table, dialect));
-        let at_home = matching.iter().any(|other| other.name == table.name && home.has(other));
-        if by_bare_name && at_home && !home.has(table) {
+        let is_named_in_full = || full_names(table, dialect).iter().any(|name| whitelist.contains(name.as_str()));
+        let by_bare_name = filter.unqualified || !whitelist.is_empty() && !is_named_in_full();
+        if by_bare_name && names_at_home.contains(table.name.as_str()) && !home.has(table) {
             continue;
         }
-        let seen = filter.unqualified && selected.iter().any(|known| known.name == table.name);
-        if !seen {
+        let is_first = seen.insert(&table.name);
+        if is_first || !filter.unqualified {
             selected.push((*table).clone());
         }
     }
@@ -185,8 +192,12 @@ fn select(filter: &TableFilter, home: Home<'_>, dialect: &dyn Dialect, listed: &
 
 /// The names of the whitelist that are not there; a typo would otherwise poll nothing, in silence.
 fn missing<'a>(filter: &'a TableFilter, dialect: &dyn Dialect, listed: &[TableId]) -> Vec<&'a String> {
-    let is_there = |entry: &str| listed.iter().any(|table| entry == table.name || is_full_name(entry, table, dialect));
-    filter.whitelist.iter().filter(|entry| !is_there(entry)).collect()
+    if filter.whitelist.is_empty() {
+        return Vec::new();
+    }
+    let names = |table: &TableId| full_names(table, dialect).into_iter().chain([table.name.clone()]);
+    let there: HashSet<String> = listed.iter().flat_map(names).collect();
+    filter.whitelist.iter().filter(|entry| !there.contains(*entry)).collect()
 }
 
 /// A name that is there, but that `table.types` or the patterns leave out.

@@ -1,7 +1,7 @@
 //! Distribution of a connector's relations over its tasks, and the watch over the catalog by which tables appear and
 //! disappear without a restart. A table keeps its task: only that one knows how far it was read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 
 use tokio::sync::watch;
@@ -72,16 +72,17 @@ fn reassign(
     homes: &mut HashMap<Relation, usize>,
 ) {
     let mut groups: Vec<Vec<Relation>> = tasks.iter().map(|task| task.borrow().clone()).collect();
-    let known = groups.concat();
-    let new: Vec<&Relation> = current.iter().filter(|relation| !known.contains(relation)).collect();
+    let mut known: HashSet<Relation> = groups.iter().flatten().cloned().collect();
+    let listed: HashSet<&Relation> = current.iter().collect();
+    let new: Vec<&Relation> = current.iter().filter(|relation| known.insert((*relation).clone())).collect();
+    let new_names: HashSet<&str> = new.iter().copied().filter_map(bare).collect();
     for (index, group) in groups.iter_mut().enumerate() {
         homes.extend(group.iter().map(|relation| (relation.clone(), index)));
-        group.retain(|relation| current.contains(relation) || (named && !replaced(relation, &new)));
+        // Another table of a bare name that is gone: the table has moved.
+        let has_moved = |gone: &Relation| bare(gone).is_some_and(|name| new_names.contains(name));
+        group.retain(|relation| listed.contains(relation) || (named && !has_moved(relation)));
     }
-    for relation in current {
-        if groups.iter().any(|group| group.contains(relation)) {
-            continue;
-        }
+    for relation in new {
         tracing::info!(table = %relation, "a new table appeared");
         let smallest = || groups.iter().enumerate().min_by_key(|(_, group)| group.len()).map(|(index, _)| index);
         let home = homes.get(relation).copied().or_else(smallest);
@@ -98,13 +99,11 @@ fn reassign(
     }
 }
 
-/// True if another table of that bare name has appeared: the table has moved.
-fn replaced(gone: &Relation, new: &[&Relation]) -> bool {
-    let name = |relation: &Relation| match relation {
-        Relation::Table(id) => Some(id.name.clone()),
+fn bare(relation: &Relation) -> Option<&str> {
+    match relation {
+        Relation::Table(id) => Some(&id.name),
         Relation::Query(_) => None,
-    };
-    new.iter().any(|relation| name(relation) == name(gone))
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Inspection for `check` and `explain`: the same steps a running connector takes, without writing.
 
 use crate::config::spec::{ConnectorSpec, ServerIdentity};
+use crate::convert::Converter;
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorFact, CursorValue, NotPolled, PlannedQuery, Position, Relation, Server};
@@ -20,16 +21,29 @@ pub async fn binding(
     connection: &mut dyn SourceConnection,
     relation: &Relation,
 ) -> Result<Binding> {
+    binding_for(spec, dialect, connection, relation, &*spec.value_converter.create()?).await
+}
+
+/// The same, for the converter of values that there is: one for many relations.
+///
+/// # Errors
+/// Those of [`binding`].
+pub async fn binding_for(
+    spec: &ConnectorSpec,
+    dialect: &'static dyn Dialect,
+    connection: &mut dyn SourceConnection,
+    relation: &Relation,
+    values: &dyn Converter,
+) -> Result<Binding> {
     if let Some(vigil) = connection.vigil() {
         vigil.bound_for(relation, spec.source.statement_timeout);
     }
     let bound = async {
         let table = spec.for_table(relation);
         let definition = describe(&table, connection).await?;
-        let values = spec.value_converter.create()?;
         let topic = table.topic()?;
         let (definition, by_driver) =
-            DriverChoices::default().settle(definition, (&topic, table.value_schema_name()?), &*values).await?;
+            DriverChoices::default().settle(definition, (&topic, table.value_schema_name()?), values).await?;
         let mut binding = Binding::new(&table, dialect.syntax(), definition)?;
         binding.by_driver = by_driver;
         Ok(binding)

@@ -16,6 +16,8 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +36,11 @@ use crate::status::StatusBoard;
 use crate::task;
 use crate::task::memory::MemoryBudget;
 use crate::telemetry::ConnectorMetrics;
+
+/// The most connections by which the tables are checked at a start.
+const CHECKING: usize = 4;
+/// The number of tables from which another connection is worth to be opened.
+const WORTH_A_CONNECTION: usize = 25;
 
 /// The options of a run.
 #[derive(Clone)]
@@ -237,66 +244,101 @@ async fn prepare_once(parts: &parts::ConnectorParts) -> Result<Selected> {
     let database = async {
         let mut connection = parts.options.sessions.open(parts.dialect, &spec.source).await?;
         let selected = catalog::selected(spec, parts.dialect, &mut *connection).await?;
-        check_bindings(parts, &mut *connection, &selected.relations).await?;
+        let topics = check_bindings(parts, &mut *connection, &selected.relations).await?;
         connection.finish().await;
-        Ok(selected)
+        Ok((selected, topics))
     };
     // Reading a large offsets topic takes time, and the process that is to be taken over from still runs meanwhile.
     let read_ahead = async {
         parts.store.read_ahead(&spec.name).await;
         Ok(())
     };
-    let (selected, (), ()) = tokio::try_join!(database, parts.prepare_topics(), read_ahead)?;
+    let ((selected, topics), (), ()) = tokio::try_join!(database, parts.prepare_topics(), read_ahead)?;
     standalone::look(spec, &*parts.store, &selected.relations).await?;
     if heirs::share_names(&selected.relations) {
         heirs::are_told_apart(spec, &selected.relations, &parts.store.load(&spec.name).await?.offsets)?;
     }
+    parts.prepare_targets(topics);
     Ok(selected)
 }
 
-/// Refuses to start when a table that is named in the configuration cannot be polled, or none can. A table
-/// that only a pattern selected fails alone, later, and the others go on.
+/// Refuses to start when a table that is named in the configuration cannot be polled, or none can. A table that only a
+/// pattern selected fails alone, later, and the others go on. Gives the topics of those that can be polled.
 async fn check_bindings(
     parts: &parts::ConnectorParts,
     connection: &mut dyn SourceConnection,
     relations: &[Relation],
-) -> Result<()> {
+) -> Result<Vec<Arc<str>>> {
     let named = match &parts.spec.selection {
         Selection::Tables(filter) => !filter.whitelist.is_empty(),
         Selection::Query { .. } => true,
     };
-    let mut first: Option<Error> = None;
-    let mut failures = Vec::new();
-    for relation in relations {
-        let Err(error) = can_be_polled(parts, connection, relation).await else { continue };
-        if error.kind() == ErrorKind::Unreachable {
-            return Err(error);
-        }
-        failures.push(format!("{} [{}]", error.report(), error.advice()));
-        first.get_or_insert(error);
+    // Statements about the catalog are short and many: a few connections share them, if that is worth to open them.
+    let share = relations.len().div_ceil(CHECKING).max(WORTH_A_CONNECTION);
+    let (own, others) = relations.split_at(relations.len().min(share));
+    let elsewhere = others.chunks(share).map(|relations| async move {
+        // The pool, or the server, may have no more to give: then the share is left to the one that is open.
+        let Some(turn) = parts.options.sessions.turn(&parts.spec.source).now_or_never() else {
+            return Ok::<_, Error>((relations, None));
+        };
+        let Ok(mut connection) = turn.open(parts.dialect, &parts.spec.source).await else {
+            return Ok((relations, None));
+        };
+        let checked = check_some(parts, &mut *connection, relations).await?;
+        connection.finish().await;
+        Ok((relations, Some(checked)))
+    });
+    let (here, elsewhere) = tokio::try_join!(check_some(parts, &mut *connection, own), try_join_all(elsewhere))?;
+    let (mut topics, mut failures) = here;
+    for (relations, checked) in elsewhere {
+        let (more, failed) = match checked {
+            Some(checked) => checked,
+            None => check_some(parts, &mut *connection, relations).await?,
+        };
+        topics.extend(more);
+        failures.extend(failed);
     }
-    match first {
-        Some(error) if named || failures.len() == relations.len() => {
-            if let [_] = failures.as_slice() {
+    let texts: Vec<String> = failures.iter().map(|error| format!("{} [{}]", error.report(), error.advice())).collect();
+    match failures.into_iter().next() {
+        Some(error) if named || texts.len() == relations.len() => {
+            if let [_] = texts.as_slice() {
                 return Err(error);
             }
-            let text = format!("{} tables cannot be polled:\n  {}", failures.len(), failures.join("\n  "));
+            let text = format!("{} tables cannot be polled:\n  {}", texts.len(), texts.join("\n  "));
             Err(Error::new(error.kind(), text))
         }
-        _ => Ok(()),
+        _ => Ok(topics),
     }
 }
 
-/// Describes, resolves, and asks for the privilege to read. Other troubles of the moment (a lock) are for
-/// the first poll, which tries again.
+/// The topics of those tables that can be polled, and the errors of the others.
+async fn check_some(
+    parts: &parts::ConnectorParts,
+    connection: &mut dyn SourceConnection,
+    relations: &[Relation],
+) -> Result<(Vec<Arc<str>>, Vec<Error>)> {
+    let (mut topics, mut failures) = (Vec::new(), Vec::new());
+    for relation in relations {
+        match can_be_polled(parts, connection, relation).await {
+            Ok(topic) => topics.push(topic),
+            Err(error) if error.kind() == ErrorKind::Unreachable => return Err(error),
+            Err(error) => failures.push(error),
+        }
+    }
+    Ok((topics, failures))
+}
+
+/// Describes, resolves, and asks for the privilege to read; gives the topic. Other troubles of the moment (a lock) are
+/// for the first poll, which tries again.
 async fn can_be_polled(
     parts: &parts::ConnectorParts,
     connection: &mut dyn SourceConnection,
     relation: &Relation,
-) -> Result<()> {
-    let binding = inspect::binding(&parts.spec, parts.dialect, connection, relation).await?;
+) -> Result<Arc<str>> {
+    let (spec, values) = (&parts.spec, &*parts.value_converter);
+    let binding = inspect::binding_for(spec, parts.dialect, connection, relation, values).await?;
     match inspect::plan(&parts.spec, connection, &binding, None).await {
         Err(error) if error.kind() == ErrorKind::Privilege => Err(error.with("table", relation)),
-        _ => Ok(()),
+        _ => Ok(binding.topic),
     }
 }

@@ -1,6 +1,9 @@
 //! Builder of the parts of tasks, from a specification and the registries.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use tokio::task::JoinSet;
 
 use super::RunOptions;
 use crate::config::spec::{ConnectorSpec, DeadLetterSpec, KafkaSpec, TaskSpec};
@@ -10,7 +13,10 @@ use crate::error::Result;
 use crate::kafka::RecordSink;
 use crate::kafka::limits::BatchLimit;
 use crate::kafka::producer::TransactionalProducer;
+use crate::kafka::topic_batches::TopicBatches;
+use crate::kafka::topic_settings::target_settings;
 use crate::kafka::{admin, client, limits, probe, topics};
+use crate::lock::locked;
 use crate::offsets::OffsetStore;
 use crate::offsets::kafka::KafkaOffsetStore;
 use crate::task;
@@ -41,6 +47,12 @@ pub struct ConnectorParts {
     driver_choices: task::driver_types::DriverChoices,
     /// The memory of its tasks; that of one until it is known how many there are.
     memory: Arc<ConnectorMemory>,
+    /// The topics of its tables, to be made together once they are known.
+    topics: Arc<OnceLock<TopicBatches>>,
+    /// The work on them, which ends with the connector.
+    preparing: Mutex<JoinSet<()>>,
+    /// Those of them that were made, and were empty then.
+    new_topics: Arc<Mutex<HashSet<Arc<str>>>>,
     /// The options of its run.
     pub(super) options: RunOptions,
 }
@@ -63,6 +75,9 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         columns: task::columns::KnownColumns::default(),
         driver_choices: task::driver_types::DriverChoices::default(),
         memory: Arc::new(options.memory.claim(1, spec.memory_max)?),
+        topics: Arc::default(),
+        preparing: Mutex::default(),
+        new_topics: Arc::default(),
         options: options.clone(),
         spec,
     })
@@ -77,6 +92,16 @@ impl ConnectorParts {
         self.memory.set_tasks(tasks)
     }
 
+    /// Tells the topics that tables will ask for, in their order.
+    pub(super) fn prepare_targets(&self, topics: Vec<Arc<str>>) {
+        let spec = &self.spec;
+        let describes = spec.offsets.automatic_creation;
+        let batches = TopicBatches::new(&spec.kafka, &spec.topics, topics, describes);
+        locked(&self.preparing).spawn(batches.prepare_ahead());
+        // A later start has its own parts.
+        let _ = self.topics.set(batches);
+    }
+
     /// The parts of one task.
     ///
     /// # Errors
@@ -84,6 +109,7 @@ impl ConnectorParts {
     pub fn for_task(&self, index: usize, fence: task::Fence) -> Result<task::Parts> {
         let spec = Arc::clone(&self.spec);
         let (for_sink, for_look, for_records) = (Arc::clone(&spec), Arc::clone(&spec), Arc::clone(&spec));
+        let new_topics = Arc::clone(&self.new_topics);
         let (kafka, memory) = (with_queue(spec.kafka.clone(), LARGEST_QUEUE), self.memory.of_task(index));
         let for_queue = memory.clone();
         let batches = Arc::new(BatchLimit::of(&kafka)?);
@@ -105,35 +131,17 @@ impl ConnectorParts {
                 let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
                 Ok(sink)
             }),
-            ensure_topic: Arc::new(move |topic, has_key| {
-                let (spec, batches) = (Arc::clone(&spec), Arc::clone(&for_topic));
-                Box::pin(async move {
-                    let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
-                    let letters = spec.errors.dead_letters.as_ref().filter(is_letters);
-                    match letters {
-                        Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
-                        None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
-                    }
-                    let mut of_topic = None;
-                    if spec.offsets.automatic_creation {
-                        if letters.is_none() && !has_key {
-                            admin::require_no_compaction(&spec.kafka, &topic).await?;
-                        }
-                        of_topic = limits::of_topic(&spec.kafka, &topic).await;
-                    }
-                    if let Some(limit) = of_topic {
-                        batches.admit(&topic, limit)?;
-                    }
-                    limits::record_limit(&spec.kafka, of_topic)
-                })
-            }),
+            ensure_topic: self.ensure_topic(for_topic),
             look_at_topics: Arc::new(move |topics| {
                 let spec = Arc::clone(&for_look);
                 Box::pin(async move { topics::trouble(&spec.kafka, topics).await })
             }),
             holds_records: Arc::new(move |topic| {
-                let spec = Arc::clone(&for_records);
-                Box::pin(async move { topics::holds_records(&spec.kafka, &topic).await })
+                let (spec, is_new) = (Arc::clone(&for_records), locked(&new_topics).contains(&topic));
+                Box::pin(async move {
+                    // What it holds by now this run has written.
+                    if is_new { Some(false) } else { topics::holds_records(&spec.kafka, &topic).await }
+                })
             }),
             board: self.options.board.clone(),
             metrics: self.options.metrics.clone(),
@@ -145,6 +153,45 @@ impl ConnectorParts {
             driver_choices: self.driver_choices.clone(),
             memory,
             spec: TaskSpec::new(Arc::clone(&self.spec)),
+        })
+    }
+
+    /// Makes topics for a task whose producers make batches within these limits.
+    fn ensure_topic(&self, limit: Arc<BatchLimit>) -> task::EnsureTopic {
+        let (spec, together, new) = (Arc::clone(&self.spec), Arc::clone(&self.topics), Arc::clone(&self.new_topics));
+        Arc::new(move |topic, has_key| {
+            let (spec, limit) = (Arc::clone(&spec), Arc::clone(&limit));
+            let (together, new) = (Arc::clone(&together), Arc::clone(&new));
+            Box::pin(async move {
+                let is_letters = |letters: &&DeadLetterSpec| *letters.topic == *topic;
+                let letters = spec.errors.dead_letters.as_ref().filter(is_letters);
+                let prepared = match together.get() {
+                    Some(batches) => batches.take(&topic).await,
+                    None => None,
+                };
+                if prepared.as_ref().is_some_and(|prepared| prepared.is_new) {
+                    locked(&new).insert(Arc::clone(&topic));
+                }
+                let mut settings = prepared.map(|prepared| prepared.settings);
+                if settings.is_none() {
+                    match letters {
+                        Some(letters) => admin::ensure_dead_letter_topic(&spec.kafka, letters).await?,
+                        None => admin::ensure_topic(&spec.kafka, &spec.topics, &topic).await?,
+                    }
+                    if spec.offsets.automatic_creation {
+                        settings = target_settings(&spec.kafka, &[&topic]).await.remove(&*topic);
+                    }
+                }
+                let settings = settings.unwrap_or_default();
+                if letters.is_none() && !has_key {
+                    settings.require_no_compaction(&topic)?;
+                }
+                let of_topic = settings.max_message_bytes;
+                if let Some(of_topic) = of_topic {
+                    limit.admit(&topic, of_topic)?;
+                }
+                limits::record_limit(&spec.kafka, of_topic)
+            })
         })
     }
 

@@ -5,19 +5,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::ask::{self, Asker};
-use super::client::{self, ClientKind, Context, PATIENCE};
+use super::client::{self, ClientKind, PATIENCE};
 use super::topic_role::{COMPACT, TopicRole, Wanted};
+use super::topic_settings::{admin_client, keyless, release, setting, target_settings};
 use crate::config::spec::{ConfigTopicSpec, DeadLetterSpec, KafkaSpec, OffsetsSpec, TopicSpec};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest wait for a new topic to be known to all brokers.
-const SPREAD: Duration = Duration::from_secs(10);
-/// The longest wait for a topic's settings, which are not required.
-const SETTINGS: Duration = Duration::from_secs(5);
+pub(super) const SPREAD: Duration = Duration::from_secs(10);
 /// The longest wait for the other brokers of a cluster that is starting.
 pub(super) const BROKERS_APPEAR: Duration = Duration::from_secs(5);
 
@@ -199,7 +198,10 @@ pub async fn inspect(kafka: &KafkaSpec, role: TopicRole<'_>, keyed: bool, timeou
         TopicRole::Offsets(offsets) if offsets.automatic_creation => {
             require_compact(kafka, topic, ("offsets topic", "offset.storage.topic")).await?
         }
-        TopicRole::Records(..) if !keyed => require_no_compaction(kafka, topic).await?,
+        TopicRole::Records(..) if !keyed => {
+            let settings = target_settings(kafka, &[topic]).await;
+            settings.get(topic).map_or(Ok(()), |settings| settings.require_no_compaction(topic))?;
+        }
         _ => {}
     }
     if matches!(role, TopicRole::Offsets(_)) {
@@ -239,9 +241,7 @@ async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
             Err(code) => return Err(refused(kafka, wanted, code).await),
         }
     }
-    // -1: as many as the brokers make by default.
-    let partitions = (wanted.partitions > 0).then_some(wanted.partitions);
-    tracing::info!(topic = wanted.topic, partitions, "topic created");
+    wanted.say_created();
     let started = tokio::time::Instant::now();
     while started.elapsed() < SPREAD {
         if let TopicState::Present { partitions: 1.. } = probe_topic(kafka, wanted.topic, PATIENCE).await? {
@@ -252,20 +252,39 @@ async fn ensure(kafka: &KafkaSpec, wanted: &Wanted<'_>) -> Result<Ensured> {
     Ok(Ensured::Created)
 }
 
+impl Wanted<'_> {
+    pub(super) fn say_created(&self) {
+        // -1: as many as the brokers make by default.
+        let partitions = (self.partitions > 0).then_some(self.partitions);
+        tracing::info!(topic = self.topic, partitions, "topic created");
+    }
+
+    fn to_new(&self) -> NewTopic<'_> {
+        let new = NewTopic::new(self.topic, self.partitions, TopicReplication::Fixed(self.replication));
+        self.settings.iter().fold(new, |new, (key, value)| new.set(key, value))
+    }
+}
+
 /// Creates a topic; with `only_asked` the brokers only tell whether they would.
 async fn create(kafka: &KafkaSpec, wanted: &Wanted<'_>, only_asked: bool) -> Result<(), RDKafkaErrorCode> {
+    create_all(kafka, std::slice::from_ref(wanted), only_asked).await?.into_iter().collect()
+}
+
+/// Creates topics by one request; the outcome of each, in their order.
+pub(super) async fn create_all(
+    kafka: &KafkaSpec,
+    wanted: &[Wanted<'_>],
+    only_asked: bool,
+) -> Result<Vec<Result<(), RDKafkaErrorCode>>, RDKafkaErrorCode> {
     let code = |error: KafkaError| match error {
         KafkaError::AdminOp(code) => code,
         other => other.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
     };
     let client = admin_client(kafka).map_err(|_| RDKafkaErrorCode::Fail)?;
-    let mut topic = NewTopic::new(wanted.topic, wanted.partitions, TopicReplication::Fixed(wanted.replication));
-    for (key, value) in &wanted.settings {
-        topic = topic.set(key, value);
-    }
-    let created = client.create_topics([&topic], &options().validate_only(only_asked)).await;
+    let topics: Vec<NewTopic<'_>> = wanted.iter().map(Wanted::to_new).collect();
+    let created = client.create_topics(&topics, &options().validate_only(only_asked)).await;
     release(client);
-    created.map_err(code)?.into_iter().try_for_each(|outcome| outcome.map(|_| ()).map_err(|(_, code)| code))
+    Ok(created.map_err(code)?.into_iter().map(|outcome| outcome.map(|_| ()).map_err(|(_, code)| code)).collect())
 }
 
 async fn refused(kafka: &KafkaSpec, wanted: &Wanted<'_>, code: RDKafkaErrorCode) -> Error {
@@ -340,48 +359,6 @@ async fn require_compact(kafka: &KafkaSpec, topic: &str, (what, key): (&str, &st
                 "its records would be deleted; set cleanup.policy=compact on the topic, or name another in {key}"
             ))),
     }
-}
-
-/// A compacted topic takes no record without a key.
-///
-/// # Errors
-/// `KafkaRefused`, where the topic may be asked.
-pub async fn require_no_compaction(kafka: &KafkaSpec, topic: &str) -> Result<()> {
-    let policy = setting(kafka, topic, "cleanup.policy").await;
-    if policy.is_some_and(|policy| policy.contains(COMPACT)) { Err(keyless(topic)) } else { Ok(()) }
-}
-
-fn keyless(topic: &str) -> Error {
-    Error::new(ErrorKind::KafkaRefused, "the topic is compacted, and takes no records without keys")
-        .with("topic", topic)
-        .advise("set key.mode=primary_key, or cleanup.policy=delete on the topic")
-}
-
-/// A topic's setting; none where it may not be asked.
-pub(super) async fn setting(kafka: &KafkaSpec, topic: &str, name: &str) -> Option<String> {
-    described_setting(kafka, ResourceSpecifier::Topic(topic), name).await
-}
-
-/// A setting of the brokers; none where it may not be asked.
-pub(super) async fn broker_setting(kafka: &KafkaSpec, brokers: &BrokerProbe, name: &str) -> Option<String> {
-    described_setting(kafka, ResourceSpecifier::Broker(brokers.id), name).await
-}
-
-async fn described_setting(kafka: &KafkaSpec, of: ResourceSpecifier<'_>, name: &str) -> Option<String> {
-    let client = admin_client(kafka).ok()?;
-    let options = AdminOptions::new().request_timeout(Some(SETTINGS));
-    let described = client.describe_configs([&of], &options).await;
-    release(client);
-    described.ok()?.into_iter().next()?.ok()?.get(name)?.value.clone()
-}
-
-fn admin_client(kafka: &KafkaSpec) -> Result<AdminClient<Context>> {
-    client::create(&client::config(ClientKind::Admin, kafka)?, Context::default())
-}
-
-/// Its drop waits for a thread.
-fn release(client: AdminClient<Context>) {
-    drop(tokio::task::spawn_blocking(move || drop(client)));
 }
 
 fn options() -> AdminOptions {

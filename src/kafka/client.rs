@@ -23,6 +23,10 @@ use crate::lock::locked;
 
 /// The silence after which a server is called unreachable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// The advice for an advertised address that clients here cannot reach.
+pub(super) const ADVERTISED: &str = "clients go on from bootstrap.servers to the addresses that the brokers advertise: set \
+     advertised.listeners of the brokers to one that can be reached from here (for brokers in containers: a listener of \
+     its own for clients outside), or make that address reachable";
 
 /// Kafka Connect's `transaction.timeout.ms`.
 const TRANSACTION_TIMEOUT_MS: u64 = 60_000;
@@ -285,7 +289,7 @@ impl Health {
             // An advertised broker has its id in the name: `host:port/1`.
             Some((_, reason)) if kind == ErrorKind::Unreachable && is_advertised(&reason) => {
                 let reason = reason.split(" (after ").next().unwrap_or(&reason).to_owned();
-                error.caused_by(reason).advise(super::probe::ADVERTISED)
+                error.caused_by(reason).advise(ADVERTISED)
             }
             // librdkafka's count of repetitions is no help.
             Some((_, reason)) => error.caused_by(reason.split(" (after ").next().unwrap_or(&reason).to_owned()),

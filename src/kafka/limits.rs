@@ -3,7 +3,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::admin;
 use super::client::{self, ClientKind};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,11 +15,6 @@ pub const OVERHEAD: usize = 36 + 61;
 /// Size of a header on the wire: the lengths of name and value are varints.
 pub fn header_size(header: &Header) -> usize {
     header.name.len() + header.value.as_ref().map_or(0, Vec::len) + 10
-}
-
-/// The `max.message.bytes` of a topic; none where it may not be asked.
-pub async fn of_topic(kafka: &KafkaSpec, topic: &str) -> Option<usize> {
-    admin::setting(kafka, topic, "max.message.bytes").await?.parse().ok()
 }
 
 /// The largest record, bytes of key, value and headers with [`OVERHEAD`], given that of its topic where it is known.

@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 
 use super::admin::{self, BrokerProbe, TopicState};
 use super::ask;
-use super::client::{self, ClientKind, kind_of};
-use super::topic_log;
+use super::client::{self, ADVERTISED, ClientKind, kind_of};
 use super::topics::{self, TopicTrouble};
+use super::{topic_log, topic_settings};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
@@ -60,11 +60,6 @@ fn unreachable(addresses: &[String]) -> Error {
     Error::new(ErrorKind::Unreachable, message).advise(ADVERTISED)
 }
 
-/// The advice for an advertised address that clients here cannot reach.
-pub(super) const ADVERTISED: &str = "clients go on from bootstrap.servers to the addresses that the brokers advertise: set \
-     advertised.listeners of the brokers to one that can be reached from here (for brokers in containers: a listener of \
-     its own for clients outside), or make that address reachable";
-
 /// Probe of the right to a transactional id, and of the brokers' ability to keep transactions. It asks for a
 /// transaction that takes longer than any broker allows, which is refused, last of all, before anything changes: nobody
 /// is fenced.
@@ -72,7 +67,7 @@ pub(super) const ADVERTISED: &str = "clients go on from bootstrap.servers to the
 /// # Errors
 /// `KafkaRefused` with the grant, `Config` with the brokers' setting, `Unreachable`.
 pub async fn transactional_id(kafka: &KafkaSpec, id: &str, brokers: &BrokerProbe, timeout: Duration) -> Result<()> {
-    let longest = admin::broker_setting(kafka, brokers, "transaction.max.timeout.ms").await;
+    let longest = topic_settings::broker_setting(kafka, brokers.id, "transaction.max.timeout.ms").await;
     if longest.is_some_and(|longest| longest.parse::<i32>().is_ok_and(|longest| longest >= TOO_LONG)) {
         // The brokers would allow it, and fence the running process.
         return Ok(());
@@ -129,7 +124,8 @@ pub async fn transaction_log(kafka: &KafkaSpec, brokers: &BrokerProbe) -> Result
     if !matches!(admin::probe_topic(kafka, TRANSACTIONS, CONNECT).await, Ok(TopicState::Missing)) {
         return Ok(());
     }
-    let factor = admin::broker_setting(kafka, brokers, FACTOR).await.and_then(|factor| factor.parse::<usize>().ok());
+    let factor =
+        topic_settings::broker_setting(kafka, brokers.id, FACTOR).await.and_then(|factor| factor.parse::<usize>().ok());
     match factor {
         Some(factor) if factor > brokers.brokers => Err(Error::config(format!(
             "the brokers cannot make the topic of their transactions, {TRANSACTIONS}: {FACTOR} is {factor}, there are {} \

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use rdkafka::topic_partition_list::Offset;
 
-use super::admin;
 use super::ask::{self, Asker, PartitionState};
 use super::client::{ClientKind, PATIENCE};
-use super::topic_log;
+use super::{topic_log, topic_settings};
 use crate::config::spec::{KafkaSpec, is_one_to_brokers};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -67,7 +66,7 @@ pub(super) async fn health(kafka: &KafkaSpec, topic: &str, partitions: &[Partiti
         // The brokers demand at most as many as there are replicas.
         return Ok(());
     }
-    let least = admin::setting(kafka, topic, "min.insync.replicas").await.and_then(|value| value.parse().ok());
+    let least = topic_settings::setting(kafka, topic, "min.insync.replicas").await.and_then(|value| value.parse().ok());
     in_sync(topic, fewest, least.unwrap_or(1))
 }
 

@@ -79,7 +79,7 @@ const CRATES: &[(&str, &[&str])] = &[
 const CIRCLES: &[(&str, &[&str])] = &[
     // The specification of a table, whose topic and schema name have files of their own.
     ("config", &["schema_name", "table", "topic"]),
-    ("kafka", &["admin", "ask", "client", "probe", "topic_log", "topics"]),
+    ("kafka", &["admin", "probe"]),
     ("kafka", &["transactions", "verdict"]),
     ("task", &["binding", "continuity", "facts", "guard", "odd", "polled", "skipped", "step", "stream"]),
 ];
@@ -112,12 +112,12 @@ const STARTS: &[(&str, &str)] = &[
     ("convert/avro/decode.rs", "a thread with a stack for one deep value, waited for"),
     ("dialect/tunnel.rs", "it carries the bytes of one connection, and ends with it"),
     ("dialect/vigil/farewell.rs", "it cancels a statement that nobody waits for any more, within a deadline"),
-    ("kafka/admin.rs", "closing a client blocks"),
     ("kafka/ask.rs", "questions of librdkafka block; each has a deadline"),
     ("kafka/consumer.rs", "librdkafka is polled on a thread, which ends with its consumer"),
     ("kafka/lease.rs", "the same"),
     ("kafka/producer.rs", "transaction calls block; the thread ends with its producer"),
     ("kafka/tail.rs", "closing a client blocks"),
+    ("kafka/topic_settings.rs", "closing a client blocks"),
     ("tls/session.rs", "reading keys blocks, and is waited for"),
 ];
 

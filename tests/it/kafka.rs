@@ -14,6 +14,7 @@ use rowtide::kafka::admin::{self, TopicState};
 use rowtide::kafka::consumer::{Start, TopicConsumer, read_to_end};
 use rowtide::kafka::lease::Lease;
 use rowtide::kafka::producer::TransactionalProducer;
+use rowtide::kafka::topic_batches::{Prepared, TopicBatches};
 use rowtide::kafka::{RecordSink, topic_log};
 use rowtide::model::{EncodedBatch, KafkaRecord, OffsetDelta, SourceOffset, SourcePartition};
 use rowtide::offsets::kafka::{KafkaOffsetStore, resolve};
@@ -359,4 +360,38 @@ async fn a_stream_from_the_end_gets_only_what_is_committed_later() {
     }
     let missing = TopicConsumer::open(&spec(), &[unique("nothing")], Start::End).await;
     assert_eq!(missing.err().unwrap().kind(), ErrorKind::KafkaRefused);
+}
+
+#[tokio::test]
+async fn topics_of_many_tables_are_made_together_and_told_once() {
+    let prefix = unique("many");
+    let group = |name: &str, include: &str, policy: &str| TopicGroup {
+        name: name.to_owned(),
+        include: vec![regex::Regex::new(include).unwrap()],
+        exclude: Vec::new(),
+        partitions: 2,
+        replication: 1,
+        settings: BTreeMap::from([("cleanup.policy".to_owned(), policy.to_owned())]),
+    };
+    let groups = vec![group("kept", "kept$", "compact"), group("default", ".*", "delete")];
+    let topics = TopicSpec { groups, by_brokers: false };
+    let mut names: Vec<String> = (0..120).map(|number| format!("{prefix}-{number}")).collect();
+    names.extend(["kept".to_owned(), "no topic".to_owned()].map(|name| format!("{prefix}-{name}")));
+    admin::ensure_topic(&spec(), &topics, &names[0]).await.unwrap();
+    let asked = names.iter().chain([&names[1]]).map(|name| name.as_str().into()).collect();
+    let batches = TopicBatches::new(&spec(), &topics, asked, true);
+    let mut missing = Vec::new();
+    for name in &names {
+        let Some(Prepared { settings, is_new }) = batches.take(name).await else {
+            missing.push(name.as_str());
+            continue;
+        };
+        assert_eq!(is_new, *name != names[0], "{name}");
+        let state = admin::probe_topic(&spec(), name, PATIENCE).await.unwrap();
+        assert_eq!(state, TopicState::Present { partitions: 2 }, "{name}");
+        assert_eq!(settings.require_no_compaction(name).is_err(), name.ends_with("kept"), "{name}: {settings:?}");
+        assert_eq!(settings.max_message_bytes, Some(1_048_588));
+    }
+    assert_eq!(missing, [format!("{prefix}-no topic")], "the brokers allow no such name, and the others are made");
+    assert_eq!(batches.take(&names[1]).await, None, "it may have been deleted since");
 }
