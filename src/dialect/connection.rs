@@ -1,7 +1,7 @@
 //! An open connection to a database, by families of calls: [`Catalog`] describes tables, [`PageSource`] reads their rows,
 //! [`ServerIdentity`] says which server answers, [`Transactions`] lists open transactions, or gives the clock at least.
 //! Families that not every database has are handed out by [`SourceConnection`], none where there is nothing of the kind:
-//! [`SnapshotViews`], [`PastReads`].
+//! [`SnapshotViews`], [`PastReads`], [`ChangeTokens`].
 //!
 //! A dialect implements each family for its session in the file of that family's name. Every error leaves a connection
 //! already classified, without row values; after one of kind `Unreachable` the connection is not used again.
@@ -16,8 +16,8 @@ use super::vigil::Vigil;
 use crate::config::spec::CatalogFilter;
 use crate::error::{Error, Result};
 use crate::model::{
-    ColumnDefinition, Comments, CursorFact, CursorKind, CursorValue, Incarnation, Lineage, Micros, OpenTransactions,
-    PastView, PlannedQuery, Relation, TableDefinition, TableId, ViewAnswer, ViewQuestion,
+    ChangeToken, ColumnDefinition, Comments, CursorFact, CursorKind, CursorValue, Incarnation, Lineage, Micros,
+    OpenTransactions, PastView, PlannedQuery, Relation, TableDefinition, TableId, ViewAnswer, ViewQuestion,
 };
 use crate::zone::Zone;
 
@@ -30,6 +30,11 @@ pub trait SourceConnection: Catalog + PageSource + ServerIdentity + Transactions
 
     /// Reads as of a time (TiDB).
     fn past_reads(&mut self) -> Option<&mut dyn PastReads> {
+        None
+    }
+
+    /// Tokens of what is committed (PostgreSQL, SQLite).
+    fn change_tokens(&mut self) -> Option<&mut dyn ChangeTokens> {
         None
     }
 
@@ -238,4 +243,17 @@ pub trait PastReads: Send {
     /// a time are the same whenever they are read again; a range that nobody has read as of it may still grow by rows
     /// that are committed in this moment.
     fn begin_past<'a>(&'a mut self, as_of: Option<Micros>) -> BoxFuture<'a, Result<PastView>>;
+}
+
+/// Tokens of what is committed: one cheap statement tells for many tables that nothing has changed. A database that would
+/// only most likely tell has none.
+pub trait ChangeTokens: Send {
+    /// The token of what a statement shows that begins now; none where the server cannot tell at the moment. Not inside a
+    /// view of the database, where time stands still.
+    fn change_token<'a>(&'a mut self) -> BoxFuture<'a, Result<Option<ChangeToken>>>;
+
+    /// True if the rows of a relation, as this session sees them, change by commits only that the token tells of: no view or
+    /// query, nothing of another server, no policy that may look at the clock. As long as the token is the same, so is the
+    /// answer.
+    fn changes_by_commits<'a>(&'a mut self, relation: &'a Relation) -> BoxFuture<'a, Result<bool>>;
 }

@@ -35,7 +35,8 @@ use crate::config::spec::SourceSpec;
 use crate::error::{Error, Result};
 pub use crate::model::{CursorFact, FactWeight};
 pub use connection::{
-    Catalog, Counted, PageSource, PastReads, PlanReport, ServerIdentity, SnapshotViews, SourceConnection, Transactions,
+    Catalog, ChangeTokens, Counted, PageSource, PastReads, PlanReport, ServerIdentity, SnapshotViews, SourceConnection,
+    Transactions,
 };
 pub use kind::{Dialect, DocumentedType};
 pub use late_support::{Ability, LateSupport};

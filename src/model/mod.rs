@@ -30,6 +30,6 @@ pub use schema::{
     Schema, SkippedColumn, TableDefinition, TableId, UniqueKeys,
 };
 pub use transactions::{
-    Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion, micros_of,
+    ChangeToken, Micros, OpenTransaction, OpenTransactions, PastView, View, ViewAnswer, ViewQuestion, micros_of,
 };
 pub use value::Value;

@@ -1,5 +1,6 @@
 //! Transactions as a database shows them: observed by a dialect, judged by `guard`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ranges::RangeSet;
@@ -10,6 +11,18 @@ pub type Micros = i64;
 /// The microseconds of a span; the greatest number if they are more.
 pub fn micros_of(span: Duration) -> Micros {
     Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// A token of what a database shows: two that one connection was given are equal only if nothing that it shows has been
+/// changed by a commit in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeToken(Arc<str>);
+
+impl ChangeToken {
+    /// The token of a text by which the database tells its states apart.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
 }
 
 /// A transaction that is open.

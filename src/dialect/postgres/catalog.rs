@@ -316,8 +316,12 @@ async fn catalog_columns(session: &mut Session, columns: &[PgColumn]) -> Result<
     let numbers: Vec<i32> = columns.iter().map(|column| column.relation_attribute_no().map_or(0, i32::from)).collect();
     let types: Vec<i64> =
         columns.iter().map(|column| column.type_info().oid().map_or(0, |oid| i64::from(oid.0))).collect();
-    let call =
-        sqlx::query(CATALOG_COLUMNS).bind(positions).bind(relations).bind(numbers).bind(&types).persistent(false);
+    let call = sqlx::query(CATALOG_COLUMNS)
+        .bind(positions)
+        .bind(relations)
+        .bind(numbers)
+        .bind(&types)
+        .persistent(!session.pooled);
     let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     let mut described = Vec::with_capacity(columns.len());
     for ((column, oid), row) in columns.iter().zip(&types).zip(&rows) {

@@ -82,7 +82,7 @@ pub(super) async fn server_zones(session: &mut Session) -> Result<Vec<Zone>> {
 
 async fn ask(session: &mut Session, id: &TableId, columns: &[String]) -> Result<Vec<Known>> {
     let schema = id.schema.as_deref().unwrap_or("public");
-    let call = sqlx::query(FACTS).bind(schema).bind(&id.name).bind(columns).persistent(false);
+    let call = sqlx::query(FACTS).bind(schema).bind(&id.name).bind(columns).persistent(!session.pooled);
     let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     rows.iter()
         .map(|row| known(row).map_err(|_| Error::internal("the catalog answers in another form than expected")))

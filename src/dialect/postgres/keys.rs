@@ -48,7 +48,7 @@ pub(super) async fn unique(session: &mut Session, shape: &[PgColumn]) -> Result<
         return Ok(UniqueKeys::none_because("it has no columns of its own"));
     };
     let oid = i64::from(oid.0);
-    let call = sqlx::query(NATURE).bind(oid).persistent(false);
+    let call = sqlx::query(NATURE).bind(oid).persistent(!session.pooled);
     let row = answered(&session.vigil, Doing::Describe, call.fetch_optional(&mut session.connection)).await?;
     let Some(row) = row else { return Ok(UniqueKeys::default()) };
     let kind: String = get(&row, 0)?;
@@ -61,7 +61,7 @@ pub(super) async fn unique(session: &mut Session, shape: &[PgColumn]) -> Result<
         }
         _ => {}
     }
-    let call = sqlx::query(KEYS).bind(oid).persistent(false);
+    let call = sqlx::query(KEYS).bind(oid).persistent(!session.pooled);
     let rows = answered(&session.vigil, Doing::Describe, call.fetch_all(&mut session.connection)).await?;
     let keys: Result<Vec<Vec<String>>> = rows.iter().map(|row| get(row, 0)).collect();
     Ok(UniqueKeys { keys: keys?, none_because: None })

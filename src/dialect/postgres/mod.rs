@@ -1,12 +1,14 @@
 //! PostgreSQL, 12 and newer. A session only reads, in UTC.
 //!
 //! Beside the files of every dialect: `binary`, `numeric` and `wire` know the forms of values, `type_table` the types,
+//! `changes` whether anything was committed,
 //! `settings` the settings of a session, `stored` and `charset` text that the server cannot convert.
 
 mod beside;
 mod binary;
 mod bind;
 mod catalog;
+mod changes;
 mod charset;
 mod classify;
 mod clock;
@@ -39,7 +41,7 @@ use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
 use self::session::{GRACE, Session};
-use super::connection::{SnapshotViews, SourceConnection};
+use super::connection::{ChangeTokens, SnapshotViews, SourceConnection};
 use super::kind::{Dialect, DocumentedType};
 use super::syntax::SqlSyntax;
 use super::vigil::Vigil;
@@ -77,6 +79,10 @@ impl Dialect for Postgres {
 impl SourceConnection for Session {
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         Some(self)
+    }
+
+    fn change_tokens(&mut self) -> Option<&mut dyn ChangeTokens> {
+        if self.standby || self.pooled { None } else { Some(self) }
     }
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {

@@ -64,7 +64,8 @@ const SUPPORT: &str = "
     select bool_and(c.relkind in ('r', 'p')),
       bool_and(coalesce(m.amname = 'heap', true)),
       bool_and(case when k.root and c.relkind in ('r', 'p') then has_column_privilege(c.oid, 'xmin', 'select') else true end),
-      bool_or(c.relkind = 'f'), bool_or(c.relkind = 'm'), bool_and(c.relkind <> 'v')
+      bool_or(c.relkind = 'f'), bool_or(c.relkind = 'm'), bool_and(c.relkind <> 'v'),
+      bool_or(c.relrowsecurity)
     from k join pg_catalog.pg_class c on c.oid = k.oid left join pg_catalog.pg_am m on m.oid = c.relam
     where c.relkind in ('r', 'p', 'f', 'm', 'v')";
 
@@ -100,7 +101,7 @@ impl SnapshotViews for Session {
 }
 
 /// The rights of the session's role, looked at once in its life.
-async fn rights(session: &mut Session) -> Result<Rights> {
+pub(super) async fn rights(session: &mut Session) -> Result<Rights> {
     if let Some(rights) = &session.notes.rights {
         return Ok(rights.clone());
     }
@@ -178,6 +179,7 @@ pub(super) struct Support {
     is_foreign: bool,
     is_materialized: bool,
     has_no_view: bool,
+    has_row_security: bool,
 }
 
 impl Support {
@@ -191,11 +193,17 @@ impl Support {
             Ok(())
         }
     }
+
+    /// True if its rows change by commits of this server only: they are in its own heap, and no policy decides who sees
+    /// which.
+    pub(super) fn changes_by_commits(&self) -> bool {
+        self.is_plain && self.is_heap && !self.has_row_security
+    }
 }
 
 pub(super) async fn support(session: &mut Session, table: &TableId) -> Result<Support> {
     let schema = table.schema.as_deref().unwrap_or("public");
-    let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(false);
+    let call = sqlx::query(SUPPORT).bind(schema).bind(&table.name).persistent(!session.pooled);
     let row = answered(&session.vigil, Doing::Describe, call.fetch_one(&mut session.connection)).await?;
     let is = |index| row.try_get::<Option<bool>, _>(index).map(|is| is.unwrap_or(false)).map_err(unexpected);
     Ok(Support {
@@ -205,6 +213,7 @@ pub(super) async fn support(session: &mut Session, table: &TableId) -> Result<Su
         is_foreign: is(3)?,
         is_materialized: is(4)?,
         has_no_view: is(5)?,
+        has_row_security: is(6)?,
     })
 }
 

@@ -1,10 +1,11 @@
 //! Incarnations of tables: the file, its schema's version, and the ids it has handed out.
 
+use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use sqlx::sqlite::SqliteArguments;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use super::super::connection::Counted;
 use super::super::statement::Doing;
@@ -37,22 +38,23 @@ pub(super) async fn of(session: &mut Session, tables: &[Counted]) -> Result<Vec<
         Err(error) if error.kind() == ErrorKind::SourceSchema => Vec::new(),
         answered => answered?,
     };
-    let mut found = vec![None; tables.len()];
-    for row in &rows {
-        let name: String = column(row, 0)?;
-        let storage = format!("{} {}", session.file.as_deref().unwrap_or_default(), column::<String>(row, 1)?);
-        for ((id, counted), slot) in tables.iter().zip(&mut found) {
-            if !id.name.eq_ignore_ascii_case(&name) {
-                continue;
-            }
-            let mut last_id = counted.as_ref().map(|_| 0);
-            for count in counts.iter().filter(|_| counted.is_some()) {
-                if column::<String>(count, 0)?.eq_ignore_ascii_case(&name) {
-                    last_id = column(count, 1)?;
-                }
-            }
-            *slot = Some(Incarnation { storage: storage.clone(), made: None, counter: None, last_id });
-        }
-    }
-    Ok(found)
+    // Names differ by more than the case of their letters.
+    let by_name = |rows: &[SqliteRow]| -> Result<HashMap<String, usize>> {
+        let named = rows.iter().enumerate();
+        named.map(|(place, row)| Ok((column::<String>(row, 0)?.to_ascii_lowercase(), place))).collect()
+    };
+    let (places, counters) = (by_name(&rows)?, by_name(&counts)?);
+    let incarnation = |(id, counted): &Counted| -> Result<Option<Incarnation>> {
+        let name = id.name.to_ascii_lowercase();
+        let Some(place) = places.get(&name) else { return Ok(None) };
+        let file = session.file.as_deref().unwrap_or_default();
+        let storage = format!("{file} {}", column::<String>(&rows[*place], 1)?);
+        let last_id = match (counted, counters.get(&name)) {
+            (None, _) => None,
+            (Some(_), None) => Some(0),
+            (Some(_), Some(place)) => column(&counts[*place], 1)?,
+        };
+        Ok(Some(Incarnation { storage, made: None, counter: None, last_id }))
+    };
+    tables.iter().map(incarnation).collect()
 }

@@ -1,10 +1,12 @@
 //! SQLite. The file is only read; the driver keeps a thread for each connection.
 //!
-//! Beside the files of every dialect: `stored` knows values by their storage class.
+//! Beside the files of every dialect: `stored` knows values by their storage class, `changes` whether anything was
+//! committed.
 
 mod beside;
 mod bind;
 mod catalog;
+mod changes;
 mod classify;
 mod clock;
 mod connect;
@@ -29,7 +31,7 @@ use futures_util::future::BoxFuture;
 use sqlx::Connection;
 
 use self::session::Session;
-use super::connection::SourceConnection;
+use super::connection::{ChangeTokens, SourceConnection};
 use super::kind::{Dialect, DocumentedType};
 use super::syntax::SqlSyntax;
 use super::vigil::Vigil;
@@ -65,6 +67,10 @@ impl Dialect for Sqlite {
 }
 
 impl SourceConnection for Session {
+    fn change_tokens(&mut self) -> Option<&mut dyn ChangeTokens> {
+        Some(self)
+    }
+
     fn vigil(&self) -> Option<&Vigil> {
         Some(&self.vigil)
     }

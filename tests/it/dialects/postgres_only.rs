@@ -1,15 +1,17 @@
 //! Cases that only PostgreSQL has.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rowtide::config::spec::{NumericMapping, Unsupported};
+use rowtide::dialect::SourceConnection;
 use rowtide::error::ErrorKind;
 use rowtide::model::{
-    Bind, CursorColumn, CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, Value,
+    Bind, ChangeToken, CursorColumn, CursorKind, CursorValue, FieldType, PlannedQuery, Relation, TableDefinition, Value,
 };
 
-use super::place::{Place, plain, read};
-use super::postgres::Postgres;
+use super::place::{Place, connect, plain, read};
+use super::postgres::{Postgres, url};
+use crate::support::db::{Held, Server};
 
 /// PostgreSQL: literal, type, expected field and value.
 #[tokio::test]
@@ -252,4 +254,62 @@ async fn unsupported_columns_are_skipped_or_refused_on_request() {
     place.source.types.all.unsupported = Unsupported::Fail;
     let error = place.connect().await.describe(&place.table("t"), &[]).await.unwrap_err();
     assert_eq!((error.kind(), error.context("column")), (ErrorKind::SourceSchema, Some("b")));
+}
+
+/// Others may commit in the same server at any moment, so equal tokens are waited for.
+#[tokio::test]
+async fn postgresql_tells_of_every_way_in_which_rows_become_visible() {
+    let place = Place::new(
+        &Postgres,
+        "create table t (id bigint generated always as identity primary key); create view v as select * from t;
+         create table p (id int, at int) partition by range (id); create table p1 partition of p for values from (0) to (9);
+         create table r (id int); alter table r enable row level security; create materialized view m as select 1 as id;",
+    );
+    let mut connection = place.connect().await;
+    let mut writer = Held::on(Server::Postgres(url()));
+    writer.run(&format!("set search_path = {}", place.name));
+    let mut told = token(&mut *connection).await;
+    let started = Instant::now();
+    while told != token(&mut *connection).await {
+        assert!(started.elapsed() < Duration::from_secs(60), "no two tokens are equal");
+        told = token(&mut *connection).await;
+    }
+    let (insert, gid) = ("insert into t default values", &place.name);
+    for (open, visible) in [
+        (String::new(), insert.to_owned()),
+        (format!("begin; {insert}"), "commit".to_owned()),
+        (format!("begin; savepoint s; {insert}; release s"), "commit".to_owned()),
+        (format!("begin; savepoint s; {insert}; rollback to s; {insert}"), "commit".to_owned()),
+        (format!("begin; {insert}; prepare transaction '{gid}'"), format!("commit prepared '{gid}'")),
+        (String::new(), "do $$ begin insert into t default values; exception when others then null; end $$".to_owned()),
+        (String::new(), "truncate t".to_owned()),
+        (String::new(), "alter table t add column more int".to_owned()),
+    ] {
+        if !open.is_empty() {
+            writer.run(&open);
+        }
+        let before = token(&mut *connection).await;
+        writer.run(&visible);
+        assert_ne!(token(&mut *connection).await, before, "{open}, {visible}");
+    }
+    let tokens = connection.change_tokens().unwrap();
+    for (table, told) in [("t", true), ("p", true), ("v", false), ("r", false), ("m", false), ("nowhere", false)] {
+        assert_eq!(tokens.changes_by_commits(&place.table(table)).await.unwrap(), told, "{table}");
+    }
+    assert!(!tokens.changes_by_commits(&Relation::Query("select * from t".to_owned())).await.unwrap());
+    place.sql("create table p2 partition of p for values from (9) to (20); alter table p2 enable row level security;");
+    assert!(!tokens.changes_by_commits(&place.table("p")).await.unwrap(), "one of its partitions has policies");
+}
+
+#[tokio::test]
+async fn a_session_behind_a_pooler_has_no_tokens_for_the_next_statement_may_be_another_server_s() {
+    let place = Place::new(&Postgres, "create table t (id int)");
+    let mut source = place.source.clone();
+    source.url.parameters.insert("prepareThreshold".to_owned(), "0".to_owned());
+    let mut connection = connect(&source).await.unwrap();
+    assert!(connection.change_tokens().is_none());
+}
+
+async fn token(connection: &mut dyn SourceConnection) -> ChangeToken {
+    connection.change_tokens().unwrap().change_token().await.unwrap().unwrap()
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rowtide::dialect::Ability;
+use rowtide::dialect::{Ability, SourceConnection};
 use rowtide::error::ErrorKind;
-use rowtide::model::{CursorKind, CursorValue, FieldType, Value};
+use rowtide::model::{ChangeToken, CursorKind, CursorValue, FieldType, Relation, Value};
 
 use super::place::{Place, read, refused};
 use super::sqlite::Sqlite;
@@ -94,4 +94,50 @@ async fn a_file_shows_its_clock_and_no_writers() {
         panic!("no clock")
     };
     assert!((now - open.clock).abs() < 2_000_000 && open.sessions.is_empty() && !open.is_stale, "{open:?}");
+}
+
+#[tokio::test]
+async fn a_file_tells_of_every_commit_of_others_and_of_nothing_else() {
+    let place = Place::new(
+        &Sqlite,
+        "create table t (id integer primary key); create view v as select * from t;
+         create virtual table f using fts5(body);",
+    );
+    for mode in ["delete", "wal"] {
+        place.sql(&format!("pragma journal_mode = {mode}"));
+        let mut connection = place.connect().await;
+        let mut last = token(&mut *connection).await;
+        assert!(last.is_some());
+        for (sql, changes) in [
+            ("select count(*) from t", false),
+            ("insert into t default values", true),
+            ("begin; insert into t default values; rollback", false),
+            ("update t set id = id + 100", true),
+            ("create table u (id int); drop table u", true),
+        ] {
+            place.sql(sql);
+            assert_eq!(token(&mut *connection).await, token(&mut *connection).await);
+            let now = token(&mut *connection).await;
+            assert_eq!(now != last, changes, "{mode}: {sql}");
+            last = now;
+        }
+    }
+    let mut connection = place.connect().await;
+    let tokens = connection.change_tokens().unwrap();
+    for (relation, told) in [
+        (place.table("t"), true),
+        (place.table("v"), false),
+        (place.table("f"), false),
+        (Relation::Query("select * from t".to_owned()), false),
+    ] {
+        assert_eq!(tokens.changes_by_commits(&relation).await.unwrap(), told, "{relation}");
+    }
+    let path = place.source.url.database.clone().unwrap();
+    std::fs::copy(&path, format!("{path}.new")).unwrap();
+    std::fs::rename(format!("{path}.new"), &path).unwrap();
+    assert_eq!(token(&mut *connection).await, None, "another file is there now");
+}
+
+async fn token(connection: &mut dyn SourceConnection) -> Option<ChangeToken> {
+    connection.change_tokens().unwrap().change_token().await.unwrap()
 }

@@ -9,9 +9,9 @@ use futures_util::future::BoxFuture;
 use rowtide::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use rowtide::convert::{Converter, Encoder, SchemaPreview, Side};
 use rowtide::dialect::{
-    Catalog, Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PageSource, PastReads, PlanReport, Row,
-    RowSink, RowStream, ServerIdentity, SnapshotViews, SourceConnection, SqlSyntax, StreamEnd, Transactions,
-    Undeliverable,
+    Catalog, ChangeTokens, Counted, CursorFact, Dialect, DocumentedType, Flow, LateSupport, PageSource, PastReads,
+    PlanReport, Row, RowSink, RowStream, ServerIdentity, SnapshotViews, SourceConnection, SqlSyntax, StreamEnd,
+    Transactions, Undeliverable,
 };
 use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
@@ -222,6 +222,10 @@ impl SourceConnection for ScriptedConnection {
 
     fn past_reads(&mut self) -> Option<&mut dyn PastReads> {
         self.inner.past_reads()
+    }
+
+    fn change_tokens(&mut self) -> Option<&mut dyn ChangeTokens> {
+        self.inner.change_tokens()
     }
 
     fn end_view<'a>(&'a mut self) -> BoxFuture<'a, Result<()>> {
