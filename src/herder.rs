@@ -349,7 +349,7 @@ mod tests {
             (info().state, info().trace.as_deref()),
             (ConnectState::Running, Some("table t: denied\nwhat to do: grant it"))
         );
-        board.remove_table("t");
+        board.remove_tables(["t"]);
         board.failed(&Error::new(ErrorKind::Fenced, "taken over").advise("look who"));
         assert_eq!(info().trace.as_deref(), Some("taken over\nwhat to do: look who"));
         assert_eq!((info().state.as_str(), info().tasks.len()), ("FAILED", 2));

@@ -64,6 +64,15 @@ impl Planner {
         })
     }
 
+    /// One for every row that waits for its time: at or above the bound of a page. None where pages have no bound.
+    pub fn waiting_probe(&self, bound: &CursorValue<'static>) -> Option<PlannedQuery> {
+        let time = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
+        let mut sql = Statement::of(self, format!("select 1 from {} as {ALIAS}", self.source));
+        sql.at_or_above(time, bound);
+        let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
+        Some(PlannedQuery { cursor, hidden: 1, ..sql.finish_some(1) })
+    }
+
     fn odd(&self, begin: String, rows: OddRows<'_>) -> Option<Statement<'_>> {
         let mut sql = Statement::of(self, begin);
         match rows {

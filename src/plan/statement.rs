@@ -187,6 +187,7 @@ mod tests {
             by_id.with_ids(&ids).unwrap(),
             by_id.page(None, None, 10),
             timed.newest_probe().unwrap(),
+            timed.waiting_probe(&high).unwrap(),
             timed.odd_count(OddRows::Times(Some(&low), Some(&high))).unwrap(),
             timed.odd_row(OddRows::Times(Some(&low), Some(&high))).unwrap(),
         ] {

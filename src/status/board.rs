@@ -3,6 +3,7 @@
 
 mod table_board;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -137,9 +138,16 @@ impl StatusBoard {
         TableBoard::new(self.clone(), name)
     }
 
-    /// Forgets a table that is no longer selected or was dropped.
-    pub fn remove_table(&self, name: &str) {
-        self.sender.send_if_modified(|status| status.find(name).map(|index| status.tables.remove(index)).is_ok());
+    /// Forgets tables that are no longer selected or were dropped.
+    pub fn remove_tables<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        let gone: HashSet<&str> = names.into_iter().collect();
+        self.sender.send_if_modified(|status| {
+            let before = status.tables.len();
+            if !gone.is_empty() {
+                status.tables.retain(|table| !gone.contains(table.table.as_str()));
+            }
+            status.tables.len() < before
+        });
     }
 
     fn set(&self, state: ConnectorState, error: Option<&Error>) {
@@ -251,7 +259,7 @@ mod tests {
         let json = serde_json::to_value(board.snapshot()).unwrap();
         assert_eq!(json["tables"][0]["newest"], "2020-02-02T13:31:12.065Z");
         assert_eq!(json["tables"][0]["state"], TableState::Idle.as_str());
-        board.remove_table("public.t");
+        board.remove_tables(["public.t"]);
         table.polled(true, true);
         assert!(board.snapshot().tables.is_empty());
         for state in TableState::ALL {

@@ -3,7 +3,8 @@
 //! grows, because a commit costs the brokers the same for one row as for a million; as soon as nothing more is ready it
 //! commits. No transaction stays open while idle (E8).
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 const MAX_PASS: Duration = Duration::from_secs(30);
 /// The interval at which brokers that need longer are looked at, and their topics.
 const LOOK: Duration = Duration::from_secs(2);
+/// The same while none answers: each look is a client that tries to connect for some seconds.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 const MAX_ROWS: usize = 1_000_000;
 const MAX_BYTES: usize = 128 * 1024 * 1024;
 
@@ -52,7 +55,11 @@ struct Open {
     server: Option<Server>,
     marks: HashMap<SourcePartition, MarkedTable>,
     tables: HashMap<Arc<str>, Share>,
-    /// The strongest bond of any table to its next step.
+    /// The pairs of [`CommitStage::carried`].
+    carries: HashSet<(Arc<str>, Arc<str>)>,
+    /// The number of tables by their bond to their next step.
+    ends: BTreeMap<StepEnd, usize>,
+    /// The strongest of these.
     end: StepEnd,
 }
 
@@ -137,19 +144,17 @@ impl<'a> CommitStage<'a> {
     }
 
     async fn absorb(&mut self, handoff: Handoff, open: &mut Open) -> Result<()> {
-        let share = open.tables.entry(Arc::clone(handoff.table())).or_default();
-        share.end = handoff.end();
+        open.bind(handoff.table(), handoff.end());
         match handoff {
             Handoff::Step(step) => self.send(*step, open).await?,
-            Handoff::Offset { delta, .. } => {
-                share.committed.position = Some(delta.to.to_string());
+            Handoff::Offset { table, delta } => {
+                open.tables.entry(table).or_default().committed.position = Some(delta.to.to_string());
                 chain(&mut open.deltas, delta)?;
             }
             Handoff::Server { server, .. } => open.server = Some(server),
             Handoff::Table { mark, .. } => open.mark(mark),
             Handoff::CaughtUp { .. } => {}
         }
-        open.end = open.tables.values().map(|share| share.end).max().unwrap_or_default();
         Ok(())
     }
 
@@ -159,7 +164,7 @@ impl<'a> CommitStage<'a> {
         let (rows, letters) = open.add(step)?;
         for records in [Some(rows), letters].into_iter().flatten() {
             let pair = (Arc::clone(&table), Arc::clone(&records.topic));
-            if !self.carried.contains(&pair) {
+            if open.carries.insert(pair.clone()) {
                 self.carried.push(pair);
             }
             let send = self.sink.send(records);
@@ -223,14 +228,15 @@ async fn taken_by_brokers<T>(
 /// Looks at topics until one is gone; notes other troubles of them.
 async fn topics_gone(parts: &Parts, carried: &[(Arc<str>, Arc<str>)], told: &Told) -> Error {
     let offsets: Arc<str> = parts.spec.offsets_topic().into();
-    let mut topics: Vec<Arc<str>> = carried.iter().map(|(_, topic)| Arc::clone(topic)).collect();
-    topics.push(Arc::clone(&offsets));
-    topics.sort();
-    topics.dedup();
-    let mut missing = None;
+    let (mut missing, mut pause) = (None, LOOK);
     loop {
-        tokio::time::sleep(LOOK).await;
-        let found = (parts.look_at_topics)(topics.clone()).await;
+        tokio::time::sleep(pause).await;
+        let mut topics: Vec<Arc<str>> = carried.iter().map(|(_, topic)| Arc::clone(topic)).collect();
+        topics.push(Arc::clone(&offsets));
+        topics.sort();
+        topics.dedup();
+        let found = (parts.look_at_topics)(topics).await;
+        pause = if found.is_err() { (pause * 2).min(LONGEST_LOOK) } else { LOOK };
         let gone = match found {
             Ok(Some(TopicTrouble::Gone(topic))) => Some(topic),
             Ok(Some(TopicTrouble::Held(error))) => {
@@ -282,8 +288,24 @@ impl Open {
             server: None,
             marks: HashMap::new(),
             tables: HashMap::new(),
+            carries: HashSet::new(),
+            ends: BTreeMap::new(),
             end: StepEnd::CaughtUp,
         }
+    }
+
+    /// Notes the bond of a table to its next step.
+    fn bind(&mut self, table: &Arc<str>, end: StepEnd) {
+        let share = self.tables.entry(Arc::clone(table));
+        if let Entry::Occupied(known) = &share
+            && let Some(tables) = self.ends.get_mut(&known.get().end)
+        {
+            *tables -= 1;
+        }
+        share.or_default().end = end;
+        *self.ends.entry(end).or_default() += 1;
+        let strongest = self.ends.iter().rev().find(|(_, tables)| **tables > 0);
+        self.end = strongest.map(|(end, _)| *end).unwrap_or_default();
     }
 
     /// Takes note of a step; gives its records, and those of the dead letter topic.

@@ -29,6 +29,7 @@ mod plan_check;
 mod poll;
 mod polled;
 mod refused;
+mod rest;
 mod schedule;
 pub mod server;
 mod skipped;
@@ -38,6 +39,8 @@ mod start;
 mod step;
 #[cfg(test)]
 mod tests;
+mod together;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
-use std::collections::HashMap;
+mod session;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
 
+use self::session::is_wanted;
 use super::Parts;
 use super::continuity::Looks;
 use super::guard::Observer;
@@ -19,15 +22,16 @@ use super::handoff::{Handoff, Outbox};
 use super::head::Parked;
 use super::polled::Polled;
 use super::refused::Refusals;
-use super::schedule::Rhythm;
-use super::server::Verdict;
-use super::stall::{Activity, Waits, poll_stalls, watched};
+use super::schedule::{Rank, Rhythm};
+use super::stall::{Activity, poll_stalls, watched};
 use super::step::Context;
-use crate::config::spec::{ModeName, SchemaChange};
+use super::together::{self, TOGETHER};
+use super::tokens::{Rest, Tokens, Told};
+use crate::config::spec::SchemaChange;
 use crate::dialect::Counted;
-use crate::dialect::sessions::{Session, Turn};
+use crate::dialect::sessions::Session;
 use crate::error::{Directive, Error, ErrorKind, Result};
-use crate::model::{Relation, Server};
+use crate::model::Relation;
 use crate::offsets::Loaded;
 use crate::status::{ConnectorStatus, TableBoard};
 
@@ -40,6 +44,17 @@ const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);
 
+/// The outcome of a table's turn.
+enum Outcome {
+    /// It was polled.
+    Polled {
+        /// True if nothing newer is left.
+        exhausted: bool,
+    },
+    /// Its poll was spared.
+    Spared,
+}
+
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
     /// The offsets, the marks of their tables, and the server they belong to.
@@ -51,7 +66,16 @@ pub(super) struct PollStage<'a> {
     had_since: Clock,
     /// The open transactions of the database that the connection leads to.
     watch: Observer,
+    /// The tokens by which it tells whether anything was committed.
+    tokens: Tokens,
     relations: Vec<Polled>,
+    /// The places of those that are to be polled, in the order in which they are due. The one that is polled is not among
+    /// them.
+    due: BTreeSet<(Rank, usize)>,
+    /// The number of those that have failed.
+    failed: usize,
+    /// False once binding several at once has met something that does not answer.
+    binds_together: bool,
     /// The read heads of tables that are not selected any more: one that comes back goes on where it was.
     parked: HashMap<Relation, Parked>,
     /// The looks at its tables, and the server they were made on.
@@ -77,7 +101,11 @@ impl<'a> PollStage<'a> {
             connection: None,
             had_since: Clock::now(),
             watch: Observer::default(),
+            tokens: Tokens::default(),
             relations: Vec::new(),
+            due: BTreeSet::new(),
+            failed: 0,
+            binds_together: true,
             parked: HashMap::new(),
             looks: Looks::default(),
             looked_on: None,
@@ -88,116 +116,34 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    /// Connects and binds the first relation ahead of time, if a session can be had at once. A failure here comes again
+    /// Connects and binds the first relations ahead of time, if a session can be had at once. A failure here comes again
     /// at the first poll, where it is dealt with.
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
-        let turn = self.parts.sessions.turn(self.parts.spec.source()).now_or_never();
-        let Some(turn) = turn.filter(|_| !self.relations.is_empty()) else { return };
-        if self.take_session(turn).await.is_err() {
+        let Some((_, first)) = self.due.first().copied() else { return };
+        let Some(turn) = self.parts.sessions.turn(self.parts.spec.source()).now_or_never() else { return };
+        if self.take_session(turn).await.is_ok() {
+            self.bind_together(first).await;
+        }
+    }
+
+    /// Binds a relation, and with it those behind it, if nothing of them has been tried yet.
+    async fn bind_together(&mut self, index: usize) {
+        if !self.binds_together || !self.relations[index].is_new() {
             return;
         }
-        let Ok((first, mut cx)) = self.at(0) else { return };
-        if let Err(error) = first.bind(&mut cx).await {
-            tracing::debug!(table = %first.name, error = %error.report(), "warming up failed");
-        }
+        let behind = self.due.iter().map(|(_, place)| *place).filter(|place| *place != index);
+        let news = std::iter::once(index).chain(behind).filter(|place| self.relations[*place].is_new());
+        let places: Vec<usize> = news.take(TOGETHER).collect();
+        let Some(connection) = self.connection.as_deref_mut() else { return };
+        let (parts, stored, watch, out) = (self.parts, &self.stored, &mut self.watch, &self.out);
+        let mut cx = Context { parts, stored, connection, watch, out };
+        self.binds_together = together::bind(&mut self.relations, &places, &mut cx).await;
     }
 
     /// The offsets to continue from; nothing was polled before.
     pub(super) fn start_from(&mut self, loaded: Loaded) {
         self.stored = loaded;
-    }
-
-    /// A session that can be used: the one there is, or the one whose turn comes.
-    async fn connect(&mut self) -> Result<()> {
-        loop {
-            if self.connection.is_none() {
-                self.activity.waits_for(Waits::Session);
-                let turn = self.parts.sessions.turn(self.parts.spec.source()).await;
-                self.take_session(turn).await?;
-            }
-            let Some(connection) = &mut self.connection else { continue };
-            if connection.is_usable().await {
-                return Ok(());
-            }
-            tracing::info!("the connection was closed while it was idle, connecting again");
-            self.connection = None;
-        }
-    }
-
-    async fn take_session(&mut self, turn: Turn) -> Result<()> {
-        let (parts, source) = (self.parts, self.parts.spec.source());
-        self.activity.waits_for(Waits::Connection);
-        let connection = turn.open(parts.dialect, source).await?;
-        self.activity.asks(connection.vigil());
-        self.activity.waits_for(Waits::Database);
-        if !connection.is_handed_over() {
-            tracing::info!(server = connection.server(), url = %source.url, "connected");
-        }
-        // On a new server tables may be others.
-        if !connection.is_handed_over() || connection.identity().is_none_or(|it| self.looked_on.as_deref() != Some(it))
-        {
-            self.looks = Looks::default();
-            self.looked_on = connection.identity().map(str::to_owned);
-        }
-        self.connection = Some(connection);
-        self.had_since = Clock::now();
-        self.recognised = false;
-        self.watch.reset();
-        Ok(())
-    }
-
-    /// Lends the session to those who wait for one, until this is cancelled: while nothing is polled.
-    pub(super) async fn lend(&mut self) {
-        while let Some(connection) = &mut self.connection {
-            connection.is_wanted().await;
-            self.hand_over().await;
-        }
-        std::future::pending().await
-    }
-
-    /// Gives the session to somebody who waits for one, between two polls.
-    async fn hand_over(&mut self) {
-        self.release().await;
-        if let Some(connection) = self.connection.take() {
-            self.connection = connection.hand_over().await;
-            // Who waited may have gone meanwhile: then the next slice begins.
-            self.had_since = Clock::now();
-        }
-    }
-
-    /// Ends the view that is open, between two polls. On cancel the session is closed.
-    async fn release(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
-        match self.watch.release(&mut *connection).await {
-            Ok(()) => self.connection = Some(connection),
-            Err(error) => tracing::warn!(error = %error.report(), "the connection was lost between two polls"),
-        }
-    }
-
-    /// Checks that each new connection leads to the server the offsets belong to; a server that is to be remembered is
-    /// handed on like rows (E3), in the transaction of this relation's next message.
-    async fn recognise(&mut self, index: usize) -> Result<()> {
-        let (Some(connection), false) = (self.connection.as_deref_mut(), self.recognised) else { return Ok(()) };
-        let Some(identity) = connection.identity() else { return Ok(()) };
-        if self.relations[index].spec.mode.mode == ModeName::Bulk || self.parts.server.is_off() {
-            // No offset belongs to this server, or to it alone.
-            return Ok(());
-        }
-        let mut found = Server::host(identity);
-        if self.parts.server.wants_lineage() {
-            found.lineage = connection.lineage().await?;
-        }
-        if let Verdict::Remember(server) = self.parts.server.check(self.stored.server.as_ref(), &found)? {
-            let polled = &mut self.relations[index];
-            let replaces = self.stored.server.as_ref().map(|server| server.identity.as_str());
-            tracing::info!(identity = %server.identity, replaces, "the server is remembered");
-            self.out.send(Handoff::Server { table: Arc::clone(&polled.name), server: server.clone() }).await?;
-            polled.more_promised = true;
-            self.stored.server = Some(server);
-        }
-        self.recognised = true;
-        Ok(())
     }
 
     /// Polls until `stop`, or with `once` until every relation is read.
@@ -210,34 +156,34 @@ impl<'a> PollStage<'a> {
         stop: &CancellationToken,
     ) -> Result<()> {
         let mut turn = 0;
+        self.follow(&selected.borrow_and_update().clone());
         loop {
-            let wanted = selected.borrow_and_update().clone();
-            self.follow(&wanted);
             self.give_up_if_nothing_is_left()?;
-            if self.parts.once && self.relations.iter().all(|polled| polled.schedule.done) {
+            if self.parts.once && self.due.is_empty() {
                 break;
             }
-            let next = self.next_due();
-            let has_time = next.is_none_or(|index| self.relations[index].schedule.rank().0 > Clock::now());
+            let next = self.due.first().copied();
+            let wake = next.map_or_else(|| Clock::now() + Duration::from_secs(3600), |((due, _), _)| due);
+            let has_time = wake > Clock::now();
             if has_time {
                 self.release().await;
             }
             let may_lend = self.connection.is_some() && (has_time || self.had_since.elapsed() >= SLICE);
-            let wake = next.map_or_else(
-                || Clock::now() + Duration::from_secs(3600),
-                |index| self.relations[index].schedule.rank().0,
-            );
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Ok(()) = selected.changed() => continue,
+                Ok(()) = selected.changed() => {
+                    self.follow(&selected.borrow_and_update().clone());
+                    continue;
+                }
                 () = is_wanted(&mut self.connection), if may_lend => {
                     self.hand_over().await;
                     continue;
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }
-            let Some(index) = next else { continue };
+            let Some((_, index)) = next else { continue };
+            self.due.pop_first();
             turn += 1;
             self.relations[index].schedule.takes_turn(turn);
             let (activity, boards, board) =
@@ -250,12 +196,14 @@ impl<'a> PollStage<'a> {
                 () = stop.cancelled() => break,
                 outcome = watched(self.poll(index), || poll_stalls(&activity, &board, &name, &boards)) => outcome,
             };
-            if outcome.is_ok() {
+            if matches!(outcome, Ok(Outcome::Polled { .. })) {
                 let polled = &mut self.relations[index];
                 polled.board.took(began.elapsed());
                 polled.plan_check.took(began.elapsed());
             }
+            let had_failed = self.relations[index].schedule.failed.is_some();
             self.settle(index, outcome)?;
+            self.rejoin(index, had_failed);
         }
         if let Some(connection) = self.connection.take() {
             connection.close().await;
@@ -265,39 +213,51 @@ impl<'a> PollStage<'a> {
 
     /// Adds relations that are newly selected and drops those that are not any more.
     fn follow(&mut self, wanted: &[Relation]) {
-        let (kept, gone) =
-            std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.spec.relation));
+        let selected: HashSet<&Relation> = wanted.iter().collect();
+        let (kept, gone): (Vec<Polled>, Vec<Polled>) = std::mem::take(&mut self.relations)
+            .into_iter()
+            .partition(|polled| selected.contains(&polled.spec.relation));
         self.relations = kept;
-        let gone: Vec<Polled> = gone;
+        self.parts.board.remove_tables(gone.iter().map(|polled| &*polled.name));
         for polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
-            self.parts.board.remove_table(&polled.name);
             // A table that comes back under its name may be another one.
             self.parts.server.vanished(&polled.spec.partition);
             let parked = Parked { mark: polled.continuity.to_mark(), head: polled.head };
             self.parked.insert(polled.spec.relation, parked);
         }
-        for relation in wanted {
-            if !self.relations.iter().any(|polled| polled.spec.relation == *relation) {
-                let mut polled = Polled::new(self.parts, relation, self.activity.clone());
-                polled.parked = self.parked.remove(relation);
-                if let Some((error, left)) = self.refusals.of(&polled.name) {
-                    polled.fail(error, left, self.parts);
-                }
-                self.relations.push(polled);
+        let known: HashSet<Relation> = self.relations.iter().map(|polled| polled.spec.relation.clone()).collect();
+        for relation in wanted.iter().filter(|relation| !known.contains(*relation)) {
+            let mut polled = Polled::new(self.parts, relation, self.activity.clone());
+            polled.parked = self.parked.remove(relation);
+            if let Some((error, left)) = self.refusals.of(&polled.name) {
+                polled.fail(error, left, self.parts);
             }
+            self.relations.push(polled);
         }
-        if self.boards.len() != self.relations.len()
-            || self.boards.iter().zip(&self.relations).any(|(board, polled)| *board.name() != *polled.name)
-        {
-            self.boards = self.relations.iter().map(|polled| polled.board.clone()).collect();
+        self.boards = self.relations.iter().map(|polled| polled.board.clone()).collect();
+        self.failed = self.relations.iter().filter(|polled| polled.schedule.failed.is_some()).count();
+        let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.schedule.done);
+        self.due = open.map(|(index, polled)| (polled.schedule.rank(), index)).collect();
+    }
+
+    /// Puts a relation in its place among those that are due, after its turn.
+    fn rejoin(&mut self, index: usize, had_failed: bool) {
+        let schedule = &self.relations[index].schedule;
+        match (had_failed, schedule.failed.is_some()) {
+            (false, true) => self.failed += 1,
+            (true, false) => self.failed -= 1,
+            _ => {}
+        }
+        if !schedule.done {
+            self.due.insert((schedule.rank(), index));
         }
     }
 
     /// A connector of which nothing works has failed; one with a table that works, in this task or in another, goes on,
     /// and failed tables are looked at again now and then.
     fn give_up_if_nothing_is_left(&mut self) -> Result<()> {
-        if self.relations.is_empty() || self.relations.iter().any(|polled| polled.schedule.failed.is_none()) {
+        if self.relations.is_empty() || self.failed < self.relations.len() {
             return Ok(());
         }
         if !self.parts.board.with(ConnectorStatus::nothing_works) {
@@ -309,19 +269,15 @@ impl<'a> PollStage<'a> {
         }
     }
 
-    fn next_due(&self) -> Option<usize> {
-        let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.schedule.done);
-        open.min_by_key(|(_, polled)| polled.schedule.rank()).map(|(index, _)| index)
-    }
-
-    /// Looks at the identities of the tables, if it is time; at the one that is polled, if that was not done before.
+    /// Looks at the identities of the tables, if it is time; at the new ones, if the one that is polled is among them.
     async fn look(&mut self, index: usize) -> Result<()> {
         let is_due = self.looks.is_due();
         if !is_due && self.relations[index].continuity.has_looked() {
             return Ok(());
         }
-        let is_wanted = |place: usize, polled: &Polled| is_due || place == index && !polled.continuity.has_looked();
-        let relations = self.relations.iter().enumerate().filter(|(place, polled)| is_wanted(*place, polled));
+        // Those that were bound together with it are looked at together.
+        let relations = self.relations.iter().enumerate();
+        let relations = relations.filter(|(_, polled)| is_due || !polled.continuity.has_looked());
         let asked: Vec<(usize, Counted)> =
             relations.filter_map(|(place, polled)| Some((place, polled.counted()?))).collect();
         let Some(connection) = self.connection.as_deref_mut().filter(|_| !asked.is_empty()) else { return Ok(()) };
@@ -344,17 +300,39 @@ impl<'a> PollStage<'a> {
         Ok(())
     }
 
-    /// One step of one table. True if nothing newer is left.
-    async fn poll(&mut self, index: usize) -> Result<bool> {
+    /// The token of what is committed, if it is worth to ask for it: the table may be at rest.
+    async fn token(&mut self, index: usize) -> Result<Option<Told>> {
+        let polled = &self.relations[index];
+        let (due, _) = polled.schedule.rank();
+        if !self.tokens.is_trusted() || !polled.may_rest(self.parts.once) {
+            return Ok(None);
+        }
+        if let Some(told) = self.tokens.as_of(due) {
+            return Ok(told);
+        }
+        let Some(connection) = self.connection.as_deref_mut() else { return Ok(None) };
+        // Inside a view time stands still.
+        self.watch.release(connection).await?;
+        self.tokens.ask(connection, self.watch.epoch()).await
+    }
+
+    /// One step of one table, unless it is known to find nothing.
+    async fn poll(&mut self, index: usize) -> Result<Outcome> {
         self.connect().await?;
         self.recognise(index).await?;
-        let (polled, mut cx) = self.at(index)?;
-        if let Some(vigil) = cx.connection.vigil() {
-            vigil.bound_for(&polled.spec.relation, polled.paging.patience(polled.spec.statement_timeout));
+        let token = self.token(index).await?;
+        if token.as_ref().is_some_and(|token| self.relations[index].rest.lasts(token)) {
+            return Ok(Outcome::Spared);
         }
+        let (polled, cx) = self.at(index)?;
         if polled.bound.is_none() {
             // The description has to be of now.
             cx.watch.release(cx.connection).await?;
+            self.bind_together(index).await;
+        }
+        let (polled, mut cx) = self.at(index)?;
+        if let Some(vigil) = cx.connection.vigil() {
+            vigil.bound_for(&polled.spec.relation, polled.paging.patience(polled.spec.statement_timeout));
         }
         polled.bind(&mut cx).await?;
         self.look(index).await?;
@@ -366,15 +344,32 @@ impl<'a> PollStage<'a> {
         polled.settle_doubt(&mut cx).await?;
         polled.check_cursor(&mut cx).await?;
         polled.check_plan(&mut cx).await?;
-        let outcome = polled.poll(&mut cx).await;
+        let outcome: Result<_> = async {
+            let end = polled.poll(&mut cx).await?;
+            let doubtful = polled.come_to_rest(&mut cx, token, &end).await?;
+            Ok((end.exhausted, doubtful))
+        }
+        .await;
         match outcome {
             Err(error) if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TransactionAborted) => Err(error),
             Err(error) => {
                 cx.watch.abandon(cx.connection).await?;
                 Err(polled.guard.classify(error))
             }
-            outcome => outcome,
+            Ok((exhausted, doubtful)) => {
+                if let Some(token) = doubtful {
+                    self.doubt(index, &token).await?;
+                }
+                Ok(Outcome::Polled { exhausted })
+            }
         }
+    }
+
+    /// Rows were found of a table that was at rest under a token.
+    async fn doubt(&mut self, index: usize, token: &Told) -> Result<()> {
+        let Some(connection) = self.connection.as_deref_mut() else { return Ok(()) };
+        self.watch.release(connection).await?;
+        self.tokens.doubt(token, &self.relations[index].name, connection, self.watch.epoch()).await
     }
 
     /// A table, and the context of its poll.
@@ -385,10 +380,14 @@ impl<'a> PollStage<'a> {
     }
 
     /// The consequence of a poll's outcome for its table: when it is due again, or that it has failed.
-    fn settle(&mut self, index: usize, outcome: Result<bool>) -> Result<()> {
+    fn settle(&mut self, index: usize, outcome: Result<Outcome>) -> Result<()> {
         let polled = &mut self.relations[index];
         let error = match outcome {
-            Ok(exhausted) => {
+            Ok(Outcome::Spared) => {
+                polled.spared(self.rhythm);
+                return Ok(());
+            }
+            Ok(Outcome::Polled { exhausted }) => {
                 polled.succeeded(exhausted, self.rhythm, self.parts.once);
                 return Ok(());
             }
@@ -406,6 +405,7 @@ impl<'a> PollStage<'a> {
         };
         self.parts.metrics.error(error.kind());
         polled.metrics.poll_failed();
+        polled.rest = Rest::default();
         if error.kind() == ErrorKind::Unreachable {
             self.connection = None;
         }
@@ -417,14 +417,6 @@ impl<'a> PollStage<'a> {
                 Ok(())
             }
         }
-    }
-}
-
-/// Returns when somebody waits for the session; never if there is none.
-async fn is_wanted(session: &mut Option<Session>) {
-    match session {
-        Some(session) => session.is_wanted().await,
-        None => std::future::pending().await,
     }
 }
 

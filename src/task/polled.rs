@@ -20,6 +20,7 @@ use super::schedule::{Rhythm, Schedule};
 use super::skipped::Skipping;
 use super::stall::Activity;
 use super::step::{Context, StepResult};
+use super::tokens::Rest;
 use crate::config::spec::TableSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, EncodedBatch, Header, Mode, Relation, TableDefinition};
@@ -53,6 +54,7 @@ pub(super) struct Polled {
     pub(super) looks: Looks,
     pub(super) skipping: Skipping,
     pub(super) guard: TableGuard,
+    pub(super) rest: Rest,
     /// The check that it is still the table that was read.
     pub(super) continuity: Continuity,
     /// The party that its poll waits for.
@@ -76,6 +78,19 @@ pub(super) struct Changes {
     disputed: Option<TableDefinition>,
 }
 
+/// The end of a poll.
+#[derive(Debug)]
+pub(super) struct PollEnd {
+    /// True if nothing newer is left.
+    pub(super) exhausted: bool,
+    /// True if there was nothing at all, and nothing is held back.
+    pub(super) found_nothing: bool,
+    /// True if there were rows.
+    pub(super) found_rows: bool,
+    /// The time below which everything was read; none where the cursor has no time.
+    pub(super) upper: Option<CursorValue<'static>>,
+}
+
 impl Polled {
     pub(super) fn new(parts: &Parts, relation: &Relation, activity: Activity) -> Self {
         let spec = parts.spec.for_table(relation);
@@ -97,6 +112,7 @@ impl Polled {
             looks: Looks::default(),
             skipping: Skipping::default(),
             guard: TableGuard::default(),
+            rest: Rest::default(),
             continuity: Continuity::default(),
             activity,
             name,
@@ -112,18 +128,25 @@ impl Polled {
         self.bound.clone().ok_or_else(|| Error::internal("not bound"))
     }
 
-    /// Reads one step and hands it on. True if nothing newer is left.
+    /// Reads one step and hands it on.
     ///
     /// # Errors
     /// `TransactionAborted` if part of the step is on its way already; those of [`Polled::step`] otherwise, and then nothing
     /// of the table has changed.
-    pub(super) async fn poll(&mut self, cx: &mut Context<'_>) -> Result<bool> {
+    pub(super) async fn poll(&mut self, cx: &mut Context<'_>) -> Result<PollEnd> {
         if self.bound()?.binding.planner.tuple_len() == 0 {
-            return self.load_whole(cx).await;
+            let exhausted = self.load_whole(cx).await?;
+            return Ok(PollEnd { exhausted, found_nothing: false, found_rows: true, upper: None });
         }
         let mut is_torn = false;
         match self.step(cx, &mut is_torn).await {
-            Ok((result, place)) => self.install(result, place, cx.out).await,
+            Ok((mut result, place)) => {
+                let found_nothing = result.step.is_none() && result.exhausted && !result.is_bounded;
+                let found_rows = result.step.as_ref().is_some_and(|step| !step.rows.is_empty());
+                let upper = result.upper.take();
+                let exhausted = self.install(result, place, cx.out).await?;
+                Ok(PollEnd { exhausted, found_nothing, found_rows, upper })
+            }
             Err(error) if is_torn => {
                 let message = "the rest of a step could not be read";
                 Err(Error::new(ErrorKind::TransactionAborted, message).caused_by(error))
@@ -191,6 +214,12 @@ impl Polled {
         }
     }
 
+    /// True if nothing of it has been tried yet.
+    pub(super) fn is_new(&self) -> bool {
+        let changes = &self.changes;
+        self.bound.is_none() && changes.redescribes == 0 && changes.misfit.is_none() && self.schedule.is_new()
+    }
+
     /// True if it is read as a whole each time.
     pub(super) fn is_bulk(&self) -> bool {
         self.bound.as_ref().is_some_and(|bound| matches!(bound.binding.planner.mode(), Mode::Bulk))
@@ -202,8 +231,8 @@ impl Polled {
         EncodedBatch::new(Arc::clone(&bound.binding.topic), rows, row_bytes).with_headers(Arc::clone(headers))
     }
 
-    /// A poll has succeeded. Tables of a task that were read to their end are due at the same beats if they have a guard:
-    /// one observation of the database's transactions serves them all.
+    /// A poll has succeeded. Tables of a task that were read to their end are due at the same beats if they have a guard, or
+    /// come to rest: one observation of the database's transactions, and one token, serves them all.
     pub(super) fn succeeded(&mut self, exhausted: bool, rhythm: Rhythm, once: bool) {
         if self.schedule.recovered() {
             tracing::info!(table = %self.name, "polling works again");
@@ -211,7 +240,7 @@ impl Polled {
         (self.changes.redescribes, self.changes.disputed) = (0, None);
         let interval = self.schedule.pause(&self.spec.polling);
         match exhausted {
-            true if self.guard.observes() => self.schedule.due_at_beat(rhythm, interval),
+            true if self.guard.observes() || self.rest.is_watched() => self.schedule.due_at_beat(rhythm, interval),
             true => self.schedule.due_after(interval),
             false => self.schedule.due_at_once(),
         }

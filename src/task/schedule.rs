@@ -10,6 +10,8 @@ use crate::retry::Backoff;
 
 /// The polls in a row that find nothing before the pause grows.
 const EMPTY_AT_FULL_PACE: u32 = 3;
+/// The time a table is due, and its rank among those that are due at the same time.
+pub(super) type Rank = (Clock, u64);
 
 /// The schedule of a table's polls.
 pub(super) struct Schedule {
@@ -53,8 +55,13 @@ impl Schedule {
     }
 
     /// The time it is due, and its rank among those that are due at the same time.
-    pub(super) fn rank(&self) -> (Clock, u64) {
+    pub(super) fn rank(&self) -> Rank {
         (self.due, self.turn)
+    }
+
+    /// True if no poll has failed yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.failed.is_none() && self.missed.is_none() && self.backoff.failures() == 0
     }
 
     /// Notes that it is polled now.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::binding::{Binding, describe, stored_for};
 use super::driver_types::DriverChoice;
 use super::encoder::RecordEncoder;
-use super::guard::choose_method;
+use super::guard::{Chosen, choose_method};
 use super::handoff::{Handoff, Outbox};
 use super::head::{Parked, ReadHead};
 use super::older::Age;
@@ -17,8 +17,22 @@ use super::step::Context;
 use super::{Parts, facts, plan_check};
 use crate::config::spec::{PlanGuard, Recreated, TimestampInitial, TooLarge};
 use crate::error::{ErrorKind, Result};
-use crate::model::{Instant, Mode, OffsetDelta, Relation, SourceOffset, SourcePartition, TableDefinition, TableMark};
+use crate::model::{
+    CursorFact, Instant, Mode, OffsetDelta, Relation, SourceOffset, SourcePartition, TableDefinition, TableMark,
+};
 use crate::offsets::Loaded;
+
+/// A table as it is now, and all that follows from that but its encoder.
+pub(super) struct Described {
+    binding: Binding,
+    by_driver: Vec<DriverChoice>,
+    /// The change of its columns, in words.
+    change: Option<String>,
+    rules: Vec<CursorFact>,
+    chosen: Chosen,
+    /// The number of the connection that it was described on.
+    epoch: u64,
+}
 
 impl Polled {
     /// Describes the table and registers its schemas, once per definition.
@@ -29,6 +43,17 @@ impl Polled {
         if self.bound.is_some() {
             return Ok(());
         }
+        let described = self.describe(cx).await?;
+        let encoder = self.encoder(cx.parts, &described).await?;
+        self.take(cx.parts, described, encoder);
+        Ok(())
+    }
+
+    /// The part of binding that needs the connection.
+    ///
+    /// # Errors
+    /// Those of the connection and the configuration.
+    pub(super) async fn describe(&mut self, cx: &mut Context<'_>) -> Result<Described> {
         let (definition, by_driver) = self.described(cx).await?;
         if let Some(error) = self.take_misfit(&definition) {
             // Describing again changed nothing, so the value is at fault, not the schema; with nothing bound
@@ -45,7 +70,12 @@ impl Polled {
         }
         let rules = facts::of_rules(cx.connection, &binding).await?;
         let chosen = choose_method(&self.spec, cx.connection, &binding).await?;
-        let encoder = self.encoder(parts, &binding, change).await?;
+        Ok(Described { binding, by_driver, change, rules, chosen, epoch: cx.watch.epoch() })
+    }
+
+    /// Takes a description and the encoder that was made for it.
+    pub(super) fn take(&mut self, parts: &Parts, described: Described, encoder: RecordEncoder) {
+        let Described { binding, by_driver, rules, chosen, epoch, .. } = described;
         parts.columns.accept(&binding.definition);
         let skipped = &binding.definition.skipped;
         if !skipped.is_empty() {
@@ -57,14 +87,13 @@ impl Polled {
         for DriverChoice { column, text } in by_driver {
             tracing::info!(table = %self.name, column, "{text}");
         }
-        self.guard.chosen(&self.name, chosen, cx.watch.epoch(), &self.board);
+        self.guard.chosen(&self.name, chosen, epoch, &self.board);
         self.facts.check_again();
         self.plan_check.again();
         self.looks.again();
         self.continuity.described();
         self.bound = Some(Arc::new(Bound { binding, encoder }));
         self.head.is_found = false;
-        Ok(())
     }
 
     /// The table as it is now, its columns in the forms in which they are delivered.
@@ -82,8 +111,12 @@ impl Polled {
     }
 
     /// Makes the topic and registers the schemas: the registry is asked, and says no, before the first record of a new
-    /// schema is made. `change` is that of the columns.
-    async fn encoder(&self, parts: &Parts, binding: &Binding, change: Option<String>) -> Result<RecordEncoder> {
+    /// schema is made. Needs no connection.
+    ///
+    /// # Errors
+    /// Those of the topic and the registry.
+    pub(super) async fn encoder(&self, parts: &Parts, described: &Described) -> Result<RecordEncoder> {
+        let Described { binding, change, .. } = described;
         self.activity.waits_for(Waits::Topic);
         let limit = (parts.ensure_topic)(Arc::clone(&binding.topic), binding.key.is_some()).await?;
         self.activity.waits_for(Waits::Registry);

@@ -132,6 +132,11 @@ impl TableMetrics {
         self.poll_seconds.observe(took.as_secs_f64());
     }
 
+    /// A poll was spared, because the database told that there is nothing.
+    pub fn spared(&self) {
+        self.empty.inc();
+    }
+
     /// A poll was answered, but its rows are held back.
     pub fn waiting(&self, took: Duration) {
         self.waiting.inc();

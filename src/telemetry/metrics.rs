@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_table_that_is_gone_shows_no_state_but_keeps_its_counters() {
         let (metrics, board) = used();
-        board.remove_table("t");
+        board.remove_tables(["t"]);
         metrics.observe(&[board.snapshot()]);
         let text = metrics.encode();
         assert!(!text.contains("rowtide_table_state{") && !text.contains("rowtide_lag_seconds{"), "{text}");

@@ -62,7 +62,7 @@ metrics! {
     NOT_POLLED "rowtide_rows_not_polled" Gauge ["connector", "table", "reason"]
         "Rows that no poll reads because of their cursor values, at the last look, up to 10,000: null, zero_date, before_1970, ahead";
     POLLS "rowtide_polls_total" Counter ["connector", "table", "result"]
-        "Polls by result: rows, empty, waiting (rows are held back until an older transaction ends), error";
+        "Polls by result: rows, empty (also those spared because nothing was committed), waiting (rows are held back until an older transaction ends), error";
     POLL_SECONDS "rowtide_poll_seconds" Histogram ["connector", "table"]
         "Time from sending a poll's query to its last row";
     LAG "rowtide_lag_seconds" Gauge ["connector", "table"]

@@ -57,7 +57,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    fn instants() -> Self {
+    pub(crate) fn instants() -> Self {
         Self { start: START, clock: ColumnClock::instants(), zone: Zone::UTC }
     }
 

@@ -137,6 +137,11 @@ impl Continuity {
         self.is_replaced() || self.is_emptied
     }
 
+    /// True if nothing about the table waits for the next look.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.is_in_doubt() && !self.landmarks.has_pending()
+    }
+
     /// True if the table that is there is not the one that is known.
     fn is_replaced(&self) -> bool {
         matches!((&self.known, &self.found), (Some(known), Some(found)) if found.differs_from(known))

@@ -100,6 +100,11 @@ impl GuardPoll {
         }
     }
 
+    /// True if open transactions bound the page.
+    pub(in crate::task) fn is_bounded(&self) -> bool {
+        self.upper.is_some()
+    }
+
     /// The transaction that newer rows wait for, where they do.
     pub(in crate::task) fn blocker(&self) -> Option<&str> {
         self.blocker.as_deref()

@@ -67,6 +67,10 @@ pub(super) struct StepResult {
     pub(super) exhausted: bool,
     /// True if newer rows wait for an older transaction to end.
     pub(super) is_held_back: bool,
+    /// The bound of the page; none where the cursor has no time.
+    pub(super) upper: Option<CursorValue<'static>>,
+    /// True if open transactions bounded it further.
+    pub(super) is_bounded: bool,
 }
 
 impl<'p> Context<'p> {
@@ -175,10 +179,11 @@ impl Polled {
         is_torn: bool,
     ) -> Result<StepResult> {
         let StepRows { mut page, has_misfits, guard, late_took } = rows;
-        let (mut must_store, mut blocker, mut outcome) = (is_torn, None, None);
+        let (mut must_store, mut blocker, mut outcome, mut is_bounded) = (is_torn, None, None, false);
         if let Some(guard) = guard {
             self.metrics.late(guard.late_rows(), guard.reread_rows());
             blocker = guard.blocker().map(str::to_owned);
+            is_bounded = guard.is_bounded();
             let led_to = self.guard.finish(&self.name, guard, late_took)?;
             must_store |= led_to.must_store() && self.head.position.is_some();
             outcome = Some(led_to);
@@ -201,10 +206,27 @@ impl Polled {
                 Some(blocker) => self.board.waiting(format!("newer rows wait for {blocker}")),
                 None => self.board.polled(false, exhausted),
             }
-            return Ok(StepResult { step: None, head: None, guard: outcome, exhausted, is_held_back });
+            let upper = upper.cloned();
+            return Ok(StepResult {
+                step: None,
+                head: None,
+                guard: outcome,
+                exhausted,
+                is_held_back,
+                upper,
+                is_bounded,
+            });
         }
         let (step, head) = self.carry(bound, page, skipped, exhausted, outcome.as_mut())?;
-        Ok(StepResult { step: Some(step), head: Some(head), guard: outcome, exhausted, is_held_back: false })
+        Ok(StepResult {
+            step: Some(step),
+            head: Some(head),
+            guard: outcome,
+            exhausted,
+            is_held_back: false,
+            upper: upper.cloned(),
+            is_bounded,
+        })
     }
 
     /// Takes in the rows left out of a step: makes sure that their values are at fault and not a schema that has

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::dialect::{Ability, LateSupport};
 use crate::guard::tests::World;
 use crate::guard::tests::store::{Store, Version, Write};
-use crate::model::{Micros, OpenTransactions, PastView, RangeSet, ViewAnswer, ViewQuestion, micros_of};
+use crate::model::{ChangeToken, Micros, OpenTransactions, PastView, RangeSet, ViewAnswer, ViewQuestion, micros_of};
 
 /// The number of versions a row can have: a record is the number of its row times this, and that of its version.
 pub(super) const VERSIONS: i64 = 1_000;
@@ -19,6 +19,18 @@ pub(super) struct Offers {
     pub(super) snapshots: bool,
     pub(super) past: bool,
     pub(super) writers: bool,
+    pub(super) tells: Tells,
+}
+
+/// What its tokens tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Tells {
+    #[default]
+    Nothing,
+    /// The snapshot, as PostgreSQL does.
+    Snapshots,
+    /// The end of the snapshot alone: it stays the same when a transaction commits that was running.
+    Ends,
 }
 
 pub(super) struct Database {
@@ -61,7 +73,7 @@ impl Database {
 
     pub(super) fn support(&self) -> LateSupport {
         let able = |is| if is { Ability::yes() } else { Ability::no("", "") };
-        let Offers { snapshots, past, writers } = self.offers;
+        let Offers { snapshots, past, writers, .. } = self.offers;
         let (views, past, writers) = (able(snapshots), able(past), able(writers));
         LateSupport { views, past, writers, is_table: true, ..LateSupport::default() }
     }
@@ -70,6 +82,21 @@ impl Database {
         let sees = self.offers.writers || self.offers.snapshots;
         let open = self.now().observe(0).open;
         if sees { open } else { OpenTransactions { clock: open.clock, ..OpenTransactions::default() } }
+    }
+
+    /// True if it has tokens.
+    pub(super) fn tells(&self) -> bool {
+        self.offers.tells != Tells::Nothing
+    }
+
+    /// The token of what is committed.
+    pub(super) fn token(&mut self) -> Option<ChangeToken> {
+        let (view, _) = self.now().view();
+        match self.offers.tells {
+            Tells::Nothing => None,
+            Tells::Snapshots => Some(ChangeToken::new(format!("{view:?}"))),
+            Tells::Ends => Some(ChangeToken::new(view.xmax.to_string())),
+        }
     }
 
     /// A snapshot, and what it shows.

@@ -3,6 +3,7 @@
 
 mod database;
 mod guarded;
+mod resting;
 mod schedule;
 mod scripted;
 mod servers;

@@ -26,6 +26,8 @@ pub(super) enum Step {
     Observe,
     /// A view of the database begins.
     View,
+    /// What is committed.
+    Token,
     Fetch,
     Bind,
     EnsureTopic,
@@ -37,13 +39,14 @@ pub(super) enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 14] = [
+    const ALL: [Step; 15] = [
         Step::Connect,
         Step::Describe,
         Step::Clock,
         Step::Probe,
         Step::Observe,
         Step::View,
+        Step::Token,
         Step::Fetch,
         Step::Bind,
         Step::EnsureTopic,
@@ -58,7 +61,7 @@ impl Step {
     pub(super) fn error(self) -> Error {
         let kind = match self {
             Step::Connect | Step::Clock => ErrorKind::Unreachable,
-            Step::Describe | Step::Probe | Step::Observe | Step::View | Step::Fetch => ErrorKind::Query,
+            Step::Describe | Step::Probe | Step::Observe | Step::View | Step::Token | Step::Fetch => ErrorKind::Query,
             Step::Bind => ErrorKind::Registry,
             Step::EnsureTopic | Step::Init | Step::Load | Step::Begin => ErrorKind::Kafka,
             Step::Send | Step::Commit => ErrorKind::TransactionAborted,

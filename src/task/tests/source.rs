@@ -13,14 +13,15 @@ use super::scripted::{Outside, SourceFault};
 use crate::config::spec::{CatalogFilter, SourceSpec, TypeSpec};
 use crate::convert::{Converter, Encoder, SchemaPreview, Side};
 use crate::dialect::{
-    self, Catalog, Dialect, DocumentedType, DriverRow, Flow, LateSupport, PageSource, PastReads, PlanReport, RowSink,
-    RowStream, ServerIdentity, SnapshotViews, SourceConnection, SqlSyntax, StreamEnd, Transactions, Undeliverable,
+    self, Catalog, ChangeTokens, Dialect, DocumentedType, DriverRow, Flow, LateSupport, PageSource, PastReads,
+    PlanReport, RowSink, RowStream, ServerIdentity, SnapshotViews, SourceConnection, SqlSyntax, StreamEnd,
+    Transactions, Undeliverable,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::tests::store::Version;
 use crate::model::{
-    ColumnDefinition, CursorKind, CursorValue, Field, FieldType, Micros, OpenTransactions, PastView, PlannedQuery,
-    Projection, Relation, RowText, TableDefinition, TableId, UniqueKeys, Value, ViewAnswer, ViewQuestion,
+    ChangeToken, ColumnDefinition, CursorKind, CursorValue, Field, FieldType, Micros, OpenTransactions, PastView,
+    PlannedQuery, Projection, Relation, RowText, TableDefinition, TableId, UniqueKeys, Value, ViewAnswer, ViewQuestion,
 };
 use crate::zone::Zone;
 
@@ -245,8 +246,13 @@ impl PageSource for Connection {
     fn probe<'a>(&'a mut self, query: &'a PlannedQuery) -> BoxFuture<'a, Result<Option<CursorValue<'static>>>> {
         async {
             self.0.visit(Step::Probe).await?;
-            // Of ids only; a time is nowhere in the way.
             let table = query.sql.split('"').find(|name| self.0.has(name));
+            if query.sql.starts_with("select 1 ") && query.sql.contains(" >= $1 limit 1") {
+                let is_waiting = |row: &Row| query.binds.first().is_some_and(|bound| row.value(1) >= bound.value);
+                let waiting = table.is_some_and(|name| self.rows(name).iter().any(is_waiting));
+                return Ok(waiting.then_some(CursorValue::Integer(1)));
+            }
+            // Of ids; a time is nowhere else in the way.
             let ids = |name: &str| match self.0.database(|_| ()) {
                 Some(()) => self.rows(name).iter().map(|row| row.id).max(),
                 None => self.0.rows(name).pop(),
@@ -320,7 +326,28 @@ impl PastReads for Connection {
     }
 }
 
+impl ChangeTokens for Connection {
+    fn change_token<'a>(&'a mut self) -> BoxFuture<'a, Result<Option<ChangeToken>>> {
+        async {
+            self.0.visit(Step::Token).await?;
+            let token = self.0.database(|database| database.token()).flatten();
+            // The answer takes its time, too.
+            self.0.visit(Step::Token).await?;
+            Ok(token)
+        }
+        .boxed()
+    }
+
+    fn changes_by_commits<'a>(&'a mut self, _: &'a Relation) -> BoxFuture<'a, Result<bool>> {
+        async { Ok(self.0.database(|database| database.tells()) == Some(true)) }.boxed()
+    }
+}
+
 impl SourceConnection for Connection {
+    fn change_tokens(&mut self) -> Option<&mut dyn ChangeTokens> {
+        Some(self)
+    }
+
     fn snapshot_views(&mut self) -> Option<&mut dyn SnapshotViews> {
         Some(self)
     }

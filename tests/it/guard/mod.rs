@@ -8,6 +8,7 @@ mod load;
 mod place;
 mod postgres;
 mod races;
+mod resting;
 mod waiting;
 
 use std::collections::{BTreeMap, HashMap};
