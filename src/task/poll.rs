@@ -3,6 +3,8 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
+mod orders;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Parts;
 use super::continuity::Looks;
+use super::control::Wishes;
 use super::guard::Observer;
 use super::handoff::{Handoff, Outbox};
 use super::head::Parked;
@@ -23,7 +26,7 @@ use super::schedule::Rhythm;
 use super::server::Verdict;
 use super::stall::{Activity, Waits, poll_stalls, watched};
 use super::step::Context;
-use crate::config::spec::{ModeName, SchemaChange};
+use crate::config::spec::{ModeName, SchemaChange, TaskSpec};
 use crate::dialect::Counted;
 use crate::dialect::sessions::{Session, Turn};
 use crate::error::{Directive, Error, ErrorKind, Result};
@@ -39,6 +42,8 @@ const NEVER: Duration = Duration::from_secs(365 * 86_400);
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);
+/// The longest wait where nothing is due.
+const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) struct PollStage<'a> {
     parts: &'a Parts,
@@ -64,6 +69,12 @@ pub(super) struct PollStage<'a> {
     activity: Activity,
     out: Outbox,
     refusals: &'a Refusals,
+    /// The wishes of an operator.
+    wishes: watch::Receiver<Arc<Wishes>>,
+    /// True if they are to be looked at although they have not changed: there are other tables.
+    has_orders: bool,
+    /// The configuration that the tables have.
+    configured: TaskSpec,
 }
 
 impl<'a> PollStage<'a> {
@@ -85,6 +96,9 @@ impl<'a> PollStage<'a> {
             boards: Arc::new([]),
             activity,
             refusals,
+            wishes: parts.control.subscribe(),
+            has_orders: true,
+            configured: parts.control.configured().unwrap_or_else(|| parts.spec.clone()),
         }
     }
 
@@ -92,7 +106,7 @@ impl<'a> PollStage<'a> {
     /// at the first poll, where it is dealt with.
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
-        let turn = self.parts.sessions.turn(self.parts.spec.source()).now_or_never();
+        let turn = self.parts.sessions.turn(self.configured.source()).now_or_never();
         let Some(turn) = turn.filter(|_| !self.relations.is_empty()) else { return };
         if self.take_session(turn).await.is_err() {
             return;
@@ -113,7 +127,7 @@ impl<'a> PollStage<'a> {
         loop {
             if self.connection.is_none() {
                 self.activity.waits_for(Waits::Session);
-                let turn = self.parts.sessions.turn(self.parts.spec.source()).await;
+                let turn = self.parts.sessions.turn(self.configured.source()).await;
                 self.take_session(turn).await?;
             }
             let Some(connection) = &mut self.connection else { continue };
@@ -126,9 +140,9 @@ impl<'a> PollStage<'a> {
     }
 
     async fn take_session(&mut self, turn: Turn) -> Result<()> {
-        let (parts, source) = (self.parts, self.parts.spec.source());
+        let (dialect, source) = (self.parts.dialect, self.configured.source());
         self.activity.waits_for(Waits::Connection);
-        let connection = turn.open(parts.dialect, source).await?;
+        let connection = turn.open(dialect, source).await?;
         self.activity.asks(connection.vigil());
         self.activity.waits_for(Waits::Database);
         if !connection.is_handed_over() {
@@ -213,24 +227,30 @@ impl<'a> PollStage<'a> {
         loop {
             let wanted = selected.borrow_and_update().clone();
             self.follow(&wanted);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                obeyed = self.obey() => obeyed?,
+            }
             self.give_up_if_nothing_is_left()?;
             if self.parts.once && self.relations.iter().all(|polled| polled.schedule.done) {
                 break;
             }
             let next = self.next_due();
-            let has_time = next.is_none_or(|index| self.relations[index].schedule.rank().0 > Clock::now());
+            let wake = next.map_or_else(|| Clock::now() + HOUR, |index| self.relations[index].schedule.rank().0);
+            let has_time = wake > Clock::now();
             if has_time {
                 self.release().await;
             }
             let may_lend = self.connection.is_some() && (has_time || self.had_since.elapsed() >= SLICE);
-            let wake = next.map_or_else(
-                || Clock::now() + Duration::from_secs(3600),
-                |index| self.relations[index].schedule.rank().0,
-            );
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 Ok(()) = selected.changed() => continue,
+                Ok(()) = self.wishes.changed() => {
+                    self.has_orders = true;
+                    continue;
+                }
                 () = is_wanted(&mut self.connection), if may_lend => {
                     self.hand_over().await;
                     continue;
@@ -269,12 +289,12 @@ impl<'a> PollStage<'a> {
             std::mem::take(&mut self.relations).into_iter().partition(|polled| wanted.contains(&polled.spec.relation));
         self.relations = kept;
         let gone: Vec<Polled> = gone;
-        for polled in gone {
+        for mut polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             self.parts.board.remove_table(&polled.name);
             // A table that comes back under its name may be another one.
             self.parts.server.vanished(&polled.spec.partition);
-            let parked = Parked { mark: polled.continuity.to_mark(), head: polled.head };
+            let parked = polled.park();
             self.parked.insert(polled.spec.relation, parked);
         }
         for relation in wanted {
@@ -285,6 +305,7 @@ impl<'a> PollStage<'a> {
                     polled.fail(error, left, self.parts);
                 }
                 self.relations.push(polled);
+                self.has_orders = true;
             }
         }
         if self.boards.len() != self.relations.len()
@@ -310,7 +331,8 @@ impl<'a> PollStage<'a> {
     }
 
     fn next_due(&self) -> Option<usize> {
-        let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.schedule.done);
+        let open =
+            self.relations.iter().enumerate().filter(|(_, polled)| !polled.schedule.done && !polled.schedule.paused);
         open.min_by_key(|(_, polled)| polled.schedule.rank()).map(|(index, _)| index)
     }
 
