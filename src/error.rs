@@ -114,7 +114,9 @@ impl ErrorKind {
                  server"
             }
             SchemaChanged => "rowtide describes the table again by itself",
-            SchemaHeld => "restart the connector to go on with the new columns; schema.change=evolve does so by itself",
+            SchemaHeld => {
+                "restart the connector, or the table alone by REST, to go on with the new columns; schema.change=evolve does so by itself"
+            }
             Value => "docs/types.md has the settings of the column's type; else correct the row",
             RecordTooLarge => {
                 "raise producer.override.max.request.size and max.message.bytes of the topic, or set row.too.large"

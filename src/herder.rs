@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
 
 use crate::config::{Document, Report};
 use crate::error::Error;
-use crate::model::{SourceOffset, SourcePartition};
+use crate::model::{OffsetMove, SourceOffset, SourcePartition};
 use crate::status::{ConnectorState, ConnectorStatus, TableState};
 
 /// The result of a request to a worker.
@@ -114,6 +116,50 @@ pub trait Herder: Send + Sync {
     /// `NotFound`.
     fn restart(&self, name: &str, only_failed: bool) -> BoxFuture<'static, Outcome<()>>;
 
+    /// The settings of a table of a running connector, and its stored offset.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoTable`, `NotRunning`; `Failed` if the offset cannot be read.
+    fn table(&self, name: &str, table: &str) -> BoxFuture<'static, Outcome<TableInfo>>;
+
+    /// The reads and writes of a table, as `rowtide explain` tells them. The database is asked.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoTable`, `NotRunning`; `Failed` if the database or the offsets cannot be read.
+    fn explain(&self, name: &str, table: &str) -> BoxFuture<'static, Outcome<Json>>;
+
+    /// The last records of a table since its connector was started, decoded, the newest last.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoTable`; `Failed` if they cannot be decoded.
+    fn samples(&self, name: &str, table: &str, limit: usize) -> BoxFuture<'static, Outcome<Vec<Json>>>;
+
+    /// Makes a table of a running connector rest, go on, or start anew; the other tables do not notice. It lasts until
+    /// the connector starts anew. Returns when it is noted: the table follows at the end of its present step.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoTable`, `NotRunning`.
+    fn order(&self, name: &str, table: &str, order: TableOrder) -> BoxFuture<'static, Outcome<()>>;
+
+    /// Changes the offset of a table while its connector runs, in a transaction of its own; the other tables do not
+    /// notice. The offset that is committed; none is the beginning.
+    ///
+    /// # Errors
+    /// `NotFound`, `NoTable`, `NotRunning`; `Wrong` if the table's mode has no such offset; `Busy` while another change of it
+    /// is under way; `Failed` if it is not known whether it was committed.
+    fn move_offset(
+        &self,
+        name: &str,
+        table: &str,
+        change: OffsetMove,
+    ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>>;
+
+    /// Gives a running connector another poll interval, which is not kept. Tables that have one of their own keep that.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotRunning`.
+    fn set_interval(&self, name: &str, interval: Duration) -> BoxFuture<'static, Outcome<()>>;
+
     /// The offsets of a connector as they are stored now, those of tables no longer selected included.
     ///
     /// # Errors
@@ -142,6 +188,39 @@ pub enum TargetState {
     Paused,
     /// Not polling, without tasks.
     Stopped,
+}
+
+/// A wish about one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableOrder {
+    /// No more polls.
+    Pause,
+    /// Polls again.
+    Resume,
+    /// Bound anew and tried at once, whatever it has met.
+    Restart,
+}
+
+impl TableOrder {
+    /// The word of it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TableOrder::Pause => "pause",
+            TableOrder::Resume => "resume",
+            TableOrder::Restart => "restart",
+        }
+    }
+}
+
+/// A table of a connector, beside its status.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableInfo {
+    /// Its settings, by their keys, as they count for it.
+    pub settings: serde_json::Map<String, Json>,
+    /// The partition that its offset is stored under.
+    pub partition: SourcePartition,
+    /// The stored offset.
+    pub offset: Option<SourceOffset>,
 }
 
 /// The treatment of a name by [`Herder::put`].
@@ -175,6 +254,19 @@ pub enum HerderError {
     NotStopped(String),
     /// The connector is of a class that rowtide does not run: another one's, in a topic of configurations that is shared.
     Foreign(String),
+    /// The connector has no table of this name.
+    NoTable {
+        /// The connector.
+        connector: String,
+        /// The name.
+        table: String,
+    },
+    /// The connector must be running: with this state it is not.
+    NotRunning(String, ConnectState),
+    /// Another request of the kind is under way: the table.
+    Busy(String),
+    /// What is asked for cannot be.
+    Wrong(Error),
     /// The worker is ending.
     Closing,
     /// The attempt failed.
@@ -195,10 +287,17 @@ impl HerderError {
             HerderError::NotFound(_) => Error::config(text).advise("give the name of a connector of this worker"),
             HerderError::Exists(_) => Error::config(text).advise("give each its own name"),
             HerderError::Invalid(_) => Error::config(text),
+            HerderError::NoTable { .. } => Error::config(text).advise("give the name of a table as /status shows it"),
+            HerderError::NotRunning(..) => {
+                Error::new(crate::error::ErrorKind::Refused, text).advise("resume or restart the connector first")
+            }
+            HerderError::Busy(_) => {
+                Error::new(crate::error::ErrorKind::Refused, text).advise("try again when it is done")
+            }
             HerderError::NotStopped(_) | HerderError::Foreign(_) | HerderError::Closing => {
                 Error::new(crate::error::ErrorKind::Refused, text).advise("stop the connector first")
             }
-            HerderError::Failed(error) => error,
+            HerderError::Failed(error) | HerderError::Wrong(error) => error,
         }
     }
 }
@@ -220,8 +319,16 @@ impl fmt::Display for HerderError {
                 "Connector {name} is of a class that rowtide does not run. It is left to the Kafka Connect workers that share \
                  config.storage.topic, and can be changed by them only"
             ),
+            HerderError::NoTable { connector, table } => write!(f, "Connector {connector} has no table {table}"),
+            HerderError::NotRunning(name, state) => write!(
+                f,
+                "Connector {name} is {}, and single tables can be managed only while it is RUNNING. PUT \
+                 '/connectors/{name}/resume' or POST '/connectors/{name}/restart' starts it",
+                state.as_str()
+            ),
+            HerderError::Busy(table) => write!(f, "A change of the offset of table {table} is under way"),
             HerderError::Closing => f.write_str("the worker is ending"),
-            HerderError::Failed(error) => f.write_str(&error.report()),
+            HerderError::Failed(error) | HerderError::Wrong(error) => f.write_str(&error.report()),
         }
     }
 }
@@ -330,8 +437,6 @@ impl From<&ConnectorStatus> for ConnectorInfo {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::error::ErrorKind;
     use crate::status::StatusBoard;

@@ -22,6 +22,8 @@ enum Page {
     Types,
     /// Every metric.
     Metrics,
+    /// The table of REST's paths.
+    Rest,
 }
 
 pub(super) fn run(args: &DocsArgs) -> u8 {
@@ -29,6 +31,7 @@ pub(super) fn run(args: &DocsArgs) -> u8 {
         Page::Config => Ok(config::docs_markdown()),
         Page::Types => types::markdown(),
         Page::Metrics => Ok(telemetry::metrics_markdown()),
+        Page::Rest => Ok(crate::http::paths_markdown()),
     };
     match text.and_then(|text| output::print(&text)) {
         Ok(()) => 0,

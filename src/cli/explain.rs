@@ -1,25 +1,17 @@
 //! `rowtide explain`: the reads and writes of each table, and their starting points. Writes nothing.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::{ConfigArgs, check, ddl, output};
-use crate::config::spec::{ConnectorSpec, KeyColumns, Selection};
-use crate::connector::inspect::CursorKnown;
+use crate::config::spec::ConnectorSpec;
+use crate::connector::explain::{self, Explanation};
 use crate::connector::{catalog, inspect, offset_tools};
-use crate::convert::SchemaPreview;
-use crate::dialect::{Dialect, PlanReport, Row, SourceConnection, dialect_of};
+use crate::dialect::dialect_of;
 use crate::error::Result;
-use crate::guard::Choice;
-use crate::model::{CursorValue, EncodedBatch, PlannedQuery, Relation, SourcePartition};
-use crate::offsets::StoredOffset;
-use crate::reader::{CutRule, Limits, Tolerance, read_page};
-use crate::task::binding::{Binding, Converters, stored_for};
 use crate::task::driver_types::DriverChoice;
-use crate::task::guard::choose_method;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
@@ -37,45 +29,6 @@ pub(super) struct ExplainArgs {
     json: bool,
     #[command(flatten)]
     config: ConfigArgs,
-}
-
-/// The facts shown of one table.
-struct Explanation {
-    table: String,
-    /// The settings it has by a pattern.
-    settings: Vec<String>,
-    mode: &'static str,
-    sql: String,
-    binds: Vec<String>,
-    plan: PlanReport,
-    index_ddl: Option<String>,
-    /// The end of a page, in words.
-    ends: String,
-    unique_by: Option<Vec<String>>,
-    topic: String,
-    /// The choice of partitions, in words.
-    partition: Option<String>,
-    key: Option<SchemaPreview>,
-    /// The configuration gives it a key.
-    wants_key: bool,
-    value: SchemaPreview,
-    cursor: CursorKnown,
-    guard: Choice,
-    offset: Option<StoredOffset>,
-    skipped: Vec<String>,
-    /// The changes that each transform makes, in words.
-    transforms: Vec<String>,
-    /// The rows that count as deleted, and their records, in words.
-    deletes: Option<String>,
-    by_driver: Vec<DriverChoice>,
-    samples: Vec<Sample>,
-}
-
-/// A record as the console consumer would print it.
-struct Sample {
-    key: Option<String>,
-    /// None of a deleted row's tombstone.
-    value: Option<String>,
 }
 
 pub(super) async fn run(args: ExplainArgs) -> u8 {
@@ -152,16 +105,14 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     let mut tables = Vec::new();
     let mut code = 0;
     for relation in relations {
-        let explained = explain_table(spec, dialect, &mut *connection, &relation, &stored.offsets, args.sample);
+        let explained = explain::table(spec, dialect, &mut *connection, &relation, &stored.offsets, args.sample);
         match output::within(timeout, &what, explained).await {
             Ok(explanation) if args.json => tables.push(explanation.json()),
             Ok(explanation) => output::print(&explanation.text())?,
             Err(error) => {
                 code = code.max(error.kind().exit_code());
                 if args.json {
-                    tables.push(
-                        json!({"table": relation.to_string(), "error": error.report(), "advice": error.advice()}),
-                    );
+                    tables.push(explain::failure(&relation, &error));
                 } else {
                     output::print(&format!(
                         "\n{relation}\n  cannot be polled: {}\n  what to do: {}\n",
@@ -179,116 +130,7 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
     Ok((json!({"connector": spec.name, "source": source, "server": server, "notes": notes, "tables": tables}), code))
 }
 
-async fn explain_table(
-    spec: &ConnectorSpec,
-    dialect: &'static dyn Dialect,
-    connection: &mut dyn SourceConnection,
-    relation: &Relation,
-    stored: &BTreeMap<SourcePartition, StoredOffset>,
-    sample: usize,
-) -> Result<Explanation> {
-    let table = spec.for_table(relation);
-    let binding = inspect::binding(spec, dialect, connection, relation).await?;
-    let cursor = inspect::cursor(spec, connection, &binding).await?;
-    let zone = &spec.source.types.all.zone;
-    let by_partition = stored.iter().map(|(partition, stored)| (partition.clone(), stored.clone())).collect();
-    let offset = stored_for(&table, &by_partition).map(|(_, stored)| stored.clone());
-    let position = match &offset {
-        Some(stored) => binding.planner.position_of(&stored.offset, zone)?,
-        None => None,
-    };
-    let (plan, query) = inspect::plan(spec, connection, &binding, position.as_ref()).await?;
-    let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
-    let key = binding.key_side().map(|side| keys.preview(side)).transpose()?;
-    let value = values.preview(binding.value_side())?;
-    let samples = match sample {
-        0 => Vec::new(),
-        count => samples(spec, connection, &binding, (key.as_ref(), &value), count).await?,
-    };
-    Ok(Explanation {
-        table: relation.to_string(),
-        settings: table.applied.iter().map(ToString::to_string).collect(),
-        mode: binding.planner.mode().as_str(),
-        binds: query.binds.iter().map(|bind| literal(&bind.value)).collect(),
-        sql: shown_sql(spec, &query),
-        plan,
-        index_ddl: binding.planner.index_ddl(),
-        ends: binding.planner.ends(),
-        unique_by: binding.planner.unique_by().map(<[String]>::to_vec),
-        topic: binding.topic.to_string(),
-        partition: binding.partition(),
-        key,
-        value,
-        cursor,
-        guard: choose_method(&table, connection, &binding).await?.choice,
-        offset,
-        transforms: binding.notes.clone(),
-        skipped: binding.definition.skipped.iter().map(|c| format!("{} ({})", c.name, c.database_type)).collect(),
-        deletes: binding.deletes(),
-        by_driver: binding.by_driver,
-        samples,
-        wants_key: table.key.columns != KeyColumns::None,
-    })
-}
-
-/// `query.masked` is not shown.
-fn shown_sql(spec: &ConnectorSpec, query: &PlannedQuery) -> String {
-    match &spec.selection {
-        Selection::Query { sql, masked: true } => query.sql.replace(sql.as_str(), "[query.masked]"),
-        _ => query.sql.clone(),
-    }
-}
-
-fn literal(value: &CursorValue<'_>) -> String {
-    match value {
-        CursorValue::Integer(id) => id.to_string(),
-        CursorValue::Unsigned(id) => id.to_string(),
-        CursorValue::Timestamp(micros) => {
-            crate::model::Instant::from_micros(*micros).to_rfc3339().trim_end_matches('Z').to_owned()
-        }
-        CursorValue::Real(days) => days.to_string(),
-        CursorValue::Text(text) => format!("'{text}'"),
-        CursorValue::Null => "null".to_owned(),
-    }
-}
-
-/// The first rows of the table as records, decoded again from the very bytes that would be sent.
-async fn samples(
-    spec: &ConnectorSpec,
-    connection: &mut dyn SourceConnection,
-    binding: &Binding,
-    (key_schema, value_schema): (Option<&SchemaPreview>, &SchemaPreview),
-    count: usize,
-) -> Result<Vec<Sample>> {
-    let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
-    let headers = spec.header_converter.create()?;
-    let encoder = binding.sample_encoder(Converters { keys: &*keys, values: &*values, headers: &*headers })?;
-    let encode = |row: &Row<'_>, batch: &mut EncodedBatch| encoder.encode(row.values, row.cursor, batch);
-    let upper = inspect::upper(spec, connection, binding).await?;
-    let query = binding.planner.page(None, upper.as_ref(), count);
-    let batch = EncodedBatch::new(binding.topic.clone(), count, 64);
-    let rule = CutRule { page: None, null_fails: false, tolerance: Tolerance::default() };
-    let limits = Limits { rows: count, bytes: usize::MAX };
-    let mut stream = connection.fetch(&binding.definition, &query).await?;
-    let page = read_page(&mut *stream, &encode, rule, limits, batch, None).await?;
-    page.batch
-        .records()
-        .map(|record| {
-            let key = match (record.key, key_schema) {
-                (Some(bytes), Some(schema)) => Some(keys.render_sample(schema, bytes)?),
-                _ => None,
-            };
-            let value = record.value.map(|value| values.render_sample(value_schema, value)).transpose()?;
-            Ok(Sample { key, value })
-        })
-        .collect()
-}
-
-/// Rendered JSON, as JSON.
-fn parsed(text: &str) -> Json {
-    serde_json::from_str(text).unwrap_or_else(|_| Json::from(text))
-}
-
+/// The explanation as text.
 impl Explanation {
     fn text(&self) -> String {
         let mut text = format!("\n{}\n", self.table);
@@ -372,41 +214,5 @@ impl Explanation {
             }
             (None, false) => "no index serves it; every poll reads the whole result".to_owned(),
         }
-    }
-
-    fn json(&self) -> Json {
-        let preview = |preview: &SchemaPreview| json!({"subject": preview.subject, "schema": preview.schema.as_deref().map(parsed)});
-        json!({
-            "table": self.table,
-            "settings": self.settings,
-            "mode": self.mode,
-            "sql": self.sql,
-            "bound": self.binds,
-            "plan": self.plan.lines,
-            "index_serves": self.plan.index_serves,
-            "index_ddl": self.index_ddl.as_ref().filter(|_| !self.plan.index_serves),
-            "pages_end": self.ends,
-            "unique_by": self.unique_by,
-            "topic": self.topic,
-            "partition": self.partition,
-            "key": self.key.as_ref().map(preview),
-            "value": preview(&self.value),
-            "transforms": self.transforms,
-            "deletes": self.deletes,
-            "left_out": self.skipped,
-            "driver_types": self.by_driver.iter().map(|choice| (choice.column.clone(), json!(choice.text))).collect::<serde_json::Map<_, _>>(),
-            "cursor_facts": self.cursor.facts,
-            "not_polled": self.cursor.not_polled,
-            "guard": self.guard.to_string(),
-            "stored_offset": self.offset.as_ref().map(|stored| json!({
-                "position": stored.offset.to_string(),
-                "topic": stored.topic,
-                "partition": stored.partition,
-                "offset": stored.kafka_offset,
-            })),
-            "samples": self.samples.iter().map(|sample| {
-                json!({"key": sample.key.as_deref().map(parsed), "value": sample.value.as_deref().map(parsed)})
-            }).collect::<Vec<_>>(),
-        })
     }
 }

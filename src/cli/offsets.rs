@@ -1,23 +1,25 @@
-//! `rowtide offsets`: stored offsets, listed and changed. A change shows before and after, wants `--yes` where there is no
-//! terminal, and refuses while the connector runs.
+//! `rowtide offsets`: stored offsets, listed and changed. A change shows before and after and wants `--yes` where there is no
+//! terminal. While the connector runs, its instance changes the offset of a table; other changes are refused.
 
 mod files;
 mod list;
+mod running;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use self::running::TableMove;
 use super::{ConfigArgs, output};
-use crate::config::spec::{ConnectorSpec, ModeName};
+use crate::config::spec::ConnectorSpec;
 use crate::connector::catalog;
 use crate::connector::offset_tools::{self, Stored};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::herder::OffsetChanges;
-use crate::model::{CursorValue, Instant, Position, SourceOffset, SourcePartition};
-use crate::offsets::format;
+use crate::model::{Instant, OffsetMove, SourcePartition};
+use crate::offsets::{format, moved};
 
 #[derive(Debug, Args)]
 pub(super) struct OffsetsArgs {
@@ -128,6 +130,9 @@ struct Change {
     /// Go on although an instance of the connector is alive; it is fenced.
     #[arg(long)]
     force: bool,
+    /// The REST of an instance that is alive, which changes the offset of a table itself [default: the address it shows].
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 pub(super) async fn run(args: OffsetsArgs) -> u8 {
@@ -264,12 +269,9 @@ async fn set(
         None => future(&spec, target.table.as_deref(), &target.config).await?,
     };
     let mode = spec.mode_of_partition(&partition);
-    fits_mode(mode, timestamp.is_some(), incrementing.is_some())?;
-    let before = stored.offsets.get(&partition).map(|stored| stored.offset.clone()).unwrap_or_default();
-    if incrementing.is_some() && has_text_id(mode, &before) {
-        let message = "the ids of this table are no numbers, so --incrementing cannot name one";
-        return Err(Error::config(message).advise("`rowtide offsets reset` reads the table from the beginning").into());
-    }
+    let before = stored.offsets.get(&partition).map(|stored| stored.offset.clone());
+    moved::fits(mode, before.as_ref(), timestamp.is_some(), incrementing.is_some())?;
+    let table = TableMove { partition: partition.clone(), change: OffsetMove::To { timestamp, incrementing } };
     let timestamp = match timestamp {
         Some(instant) => {
             let what = format!("database {}", spec.source.url);
@@ -278,42 +280,9 @@ async fn set(
         }
         None => None,
     };
-    let after = SourceOffset {
-        incrementing: incrementing.or(before.incrementing),
-        timestamp: timestamp.or(before.timestamp),
-        has_nanos: true,
-        ..SourceOffset::default()
-    };
-    if after.timestamp.is_none() && mode != ModeName::Incrementing {
-        let message = "the position is a timestamp first, and none is stored: an id alone would read everything";
-        return Err(Error::config(message).advise("give --timestamp too").into());
-    }
-    apply(&spec, &stored, vec![(partition, Some(after))], change, &target.config).await
-}
-
-/// True if the stored position has an id that is no number. A number too great for Connect's field is one.
-fn has_text_id(mode: ModeName, offset: &SourceOffset) -> bool {
-    let place = usize::from(mode == ModeName::TimestampIncrementing);
-    let exact = offset.exact.as_deref().and_then(|exact| Position::from_text(exact).ok());
-    match exact.as_ref().and_then(|position| position.0.get(place)) {
-        Some(CursorValue::Text(id)) => !id.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte)),
-        _ => false,
-    }
-}
-
-/// An offset the mode never looks at would be a trap.
-fn fits_mode(mode: ModeName, timestamp: bool, incrementing: bool) -> Result<()> {
-    let (reads_timestamp, reads_incrementing) = match mode {
-        ModeName::Bulk => return Err(Error::config("mode=bulk has no offsets").advise("each pass reads everything")),
-        ModeName::Incrementing => (false, true),
-        ModeName::Timestamp => (true, false),
-        ModeName::TimestampIncrementing => (true, true),
-    };
-    match (timestamp && !reads_timestamp, incrementing && !reads_incrementing) {
-        (true, _) => Err(Error::config("mode=incrementing has no timestamp").advise("leave --timestamp out")),
-        (_, true) => Err(Error::config("mode=timestamp has no id").advise("leave --incrementing out")),
-        _ => Ok(()),
-    }
+    let after = moved::moved(mode, before.as_ref(), timestamp, incrementing)?;
+    let planned = Planned { changes: vec![(partition, Some(after))], table: Some(table) };
+    apply(&spec, &stored, planned, change, &target.config).await
 }
 
 async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
@@ -330,17 +299,35 @@ async fn reset(target: &Target, change: &Change) -> Result<(), Stop> {
         output::say("no offset is stored for this connector; nothing to reset");
         return Ok(());
     }
-    apply(&spec, &stored, changes, change, &target.config).await
+    let table = match changes.as_slice() {
+        [(partition, None)] if *partition != SourcePartition::server() => Some(partition.clone()),
+        _ => None,
+    };
+    let table = table.map(|partition| TableMove { partition, change: OffsetMove::Beginning });
+    apply(&spec, &stored, Planned { changes, table }, change, &target.config).await
 }
 
-/// Shows before and after, asks, and writes.
+/// Changes, and the same as an instance that runs takes it, if it is one of a single table.
+struct Planned {
+    changes: OffsetChanges,
+    table: Option<TableMove>,
+}
+
+impl From<OffsetChanges> for Planned {
+    fn from(changes: OffsetChanges) -> Self {
+        Self { changes, table: None }
+    }
+}
+
+/// Shows before and after, asks, and writes; or lets an instance that is alive do so.
 async fn apply(
     spec: &ConnectorSpec,
     stored: &Stored,
-    changes: OffsetChanges,
+    planned: Planned,
     change: &Change,
     config: &ConfigArgs,
 ) -> Result<(), Stop> {
+    let Planned { changes, table } = planned;
     let none = || "none".to_owned();
     for (partition, after) in &changes {
         let before = match stored.offsets.get(partition) {
@@ -358,6 +345,14 @@ async fn apply(
         return Err(Stop::Said(ErrorKind::Refused.exit_code()));
     }
     let what = format!("brokers {}", spec.kafka.bootstrap_servers);
+    if !change.force {
+        let alive = offset_tools::holders(spec, config.timeout);
+        let alive = output::within(config.timeout, &what, alive).await?;
+        if !alive.is_empty() {
+            let how = (table.as_ref(), change.url.as_deref());
+            return Ok(running::apply(spec, &alive, how, &running::rest(config)?, config).await?);
+        }
+    }
     output::within(config.timeout, &what, offset_tools::write(spec, &changes, change.force, config.timeout)).await?;
     let offsets = changes.iter().filter(|(partition, _)| *partition != SourcePartition::server()).count();
     output::say(&format!("written: {} of connector {}", output::count(offsets, "offset"), spec.name));
@@ -379,10 +374,5 @@ fn confirmed() -> Result<bool> {
 }
 
 fn timestamp(text: &str) -> Result<Instant, String> {
-    if let Ok(millis) = text.parse::<i64>() {
-        return Ok(Instant::from_millis(millis));
-    }
-    let time = chrono::DateTime::parse_from_rfc3339(text)
-        .map_err(|_| "expected RFC 3339, such as 2024-02-29T12:00:00Z, or milliseconds since the epoch".to_owned())?;
-    Ok(Instant { seconds: time.timestamp(), nanos: time.timestamp_subsec_nanos() })
+    moved::timestamp(text).ok_or_else(|| format!("expected {}", moved::TIMESTAMP))
 }

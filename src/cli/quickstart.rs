@@ -23,7 +23,9 @@ use crate::embedded::{Brokers, DemoDatabase, SchemaRegistry, demo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::consumer::{Start, TopicConsumer};
 use crate::status::{StatusBoard, allowance};
+use crate::task::control::Control;
 use crate::task::memory::MemoryBudget;
+use crate::task::samples::Samples;
 use crate::telemetry::Metrics;
 
 #[derive(Debug, Args)]
@@ -108,6 +110,9 @@ async fn run_connector(spec: ConnectorSpec, stop: CancellationToken, ended: Canc
         memory: MemoryBudget::default(),
         sessions: Sessions::default(),
         assignment: Assignment::default(),
+        control: Control::default(),
+        rest: None,
+        samples: Samples::default(),
     };
     let outcome = connector::run(spec, options, stop).await;
     ended.cancel();

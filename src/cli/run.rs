@@ -69,6 +69,7 @@ async fn run_on(args: &RunArgs, context: Context, embedded: Option<&Embedded>) -
         once: args.once,
         timeout: args.config.timeout,
         accept_server: args.accept_server,
+        samples: rest.has_samples,
         kafka: None,
         lasting: if is_asked { Lasting::Requests } else { Lasting::Connectors },
     });
@@ -86,6 +87,7 @@ async fn run_on(args: &RunArgs, context: Context, embedded: Option<&Embedded>) -
         Ok(server) => server,
         Err(error) => return output::fail(&error),
     };
+    serving::announce(&worker, server.as_ref(), &rest);
     let printer = match embedded.map(|embedded| embedded.printer(&specs, &stop)).transpose() {
         Ok(printer) => printer,
         Err(error) => return output::fail(&error),

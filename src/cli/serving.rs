@@ -13,7 +13,7 @@ use crate::config::spec::RestSpec;
 use crate::config::{self, Surroundings};
 use crate::connector::worker::Worker;
 use crate::error::{ErrorKind, Result};
-use crate::http::{Credentials, HttpState, Server, View};
+use crate::http::{Cors, Credentials, HttpState, Server, View};
 use crate::kafka::lease;
 
 /// The settings of REST; what is wrong with them is said.
@@ -54,6 +54,7 @@ impl Helpers {
                 logs: context.logs,
                 view,
                 credentials: Credentials::of(rest),
+                cors: Cors::of(&rest.cors),
                 may_be_empty,
             };
             // On cancel open requests are finished.
@@ -78,6 +79,13 @@ impl Helpers {
     }
 }
 
+/// Tells the worker under which address it can be asked, for other processes to see.
+pub(super) fn announce(worker: &Worker, server: Option<&Server>, rest: &RestSpec) {
+    if let Some(server) = server {
+        worker.set_rest(&view(server, rest).base);
+    }
+}
+
 /// The address under which others reach the worker, and the form of its answers.
 fn view(server: &Server, rest: &RestSpec) -> View {
     let address = server.address();
@@ -94,6 +102,7 @@ fn view(server: &Server, rest: &RestSpec) -> View {
         base: format!("{scheme}://{host}:{port}"),
         hide_secrets: rest.hide_secrets.unwrap_or(!server.open_addresses().is_empty()),
         without_admin: rest.without_admin,
+        has_samples: rest.has_samples,
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::run::{stop_on_signal, supervise};
-use super::serving::Helpers;
+use super::serving::{self, Helpers};
 use super::{ConfigArgs, Context, output};
 use crate::config::spec::HostSpec;
 use crate::config::{self, Surroundings};
@@ -57,9 +57,11 @@ pub(super) async fn run(args: WorkerArgs, context: Context) -> u8 {
         once: false,
         timeout: args.config.timeout,
         accept_server: args.accept_server,
+        samples: host.rest.has_samples,
         kafka: Some(host.kafka),
         lasting: Lasting::Forever,
     });
+    serving::announce(&worker, server.as_ref(), &host.rest);
     let helpers = Helpers::start(server, &host.rest, &worker, true, context);
     let work = async {
         if let Err(error) = restore(&worker, store, &stop).await {

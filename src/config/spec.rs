@@ -30,7 +30,7 @@ pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
 pub use crate::zone::Overlap;
 pub use columns::ColumnChoice;
-pub use host::{ClientAuth, ConfigTopicSpec, HostSpec, ListenerSpec, RestSpec};
+pub use host::{ClientAuth, ConfigTopicSpec, CorsSpec, HostSpec, ListenerSpec, RestSpec};
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
 pub use records::{DeleteSpec, PartitionBy, RecordTime, SourceHeader};
 pub use rules::{AppliedRule, ColumnPattern, TableRules};

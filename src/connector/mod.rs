@@ -4,6 +4,7 @@
 pub mod assignment;
 pub mod catalog;
 pub mod distribution;
+pub(crate) mod explain;
 pub mod heirs;
 mod home;
 pub mod inspect;
@@ -34,7 +35,9 @@ use crate::model::Relation;
 use crate::retry::{Backoff, RetryPolicy};
 use crate::status::StatusBoard;
 use crate::task;
+use crate::task::control::Control;
 use crate::task::memory::MemoryBudget;
+use crate::task::samples::Samples;
 use crate::telemetry::ConnectorMetrics;
 
 /// The most connections by which the tables are checked at a start.
@@ -61,6 +64,12 @@ pub struct RunOptions {
     pub sessions: Sessions,
     /// The tables of each task, published for REST.
     pub assignment: Assignment,
+    /// The wishes of an operator about its tables.
+    pub control: Control,
+    /// The address of the REST by which the connector can be asked, shown to other processes.
+    pub rest: Option<Arc<str>>,
+    /// The last records of its tables.
+    pub samples: Samples,
 }
 
 /// A connector that could not start, or one that failed while it ran.
@@ -135,7 +144,8 @@ async fn supervise(mut spec: ConnectorSpec, options: RunOptions, stop: Cancellat
         tracing::warn!(connector = %spec.name, "{note}");
     }
     // Only for `rowtide offsets`, which asks who is alive; nothing depends on it.
-    let lease = Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic).map_err(Failure::Start)?;
+    let lease =
+        Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic, options.rest.as_deref()).map_err(Failure::Start)?;
     let groups = distribution::split(&relations, spec.tasks_max);
     parts.claim_memory(groups.len()).map_err(Failure::Start)?;
     tracing::info!(connector = %spec.name, tables = relations.len(), tasks = groups.len(), "starting");

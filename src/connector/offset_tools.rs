@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::herder::{OffsetChange, OffsetChanges};
 use crate::kafka::RecordSink;
 use crate::kafka::admin;
-use crate::kafka::lease::Lease;
+use crate::kafka::lease::{Holder, Lease};
 use crate::kafka::producer::TransactionalProducer;
 use crate::model::{Instant, Server, SourcePartition};
 use crate::offsets::kafka::KafkaOffsetStore;
@@ -48,7 +48,7 @@ pub async fn load(spec: &ConnectorSpec) -> Result<Stored> {
 ///
 /// # Errors
 /// `Kafka` if no broker answers.
-pub async fn holders(spec: &ConnectorSpec, timeout: Duration) -> Result<Vec<String>> {
+pub async fn holders(spec: &ConnectorSpec, timeout: Duration) -> Result<Vec<Holder>> {
     Lease::holders(&spec.kafka, &spec.name, timeout).await
 }
 
@@ -60,11 +60,7 @@ pub async fn holders(spec: &ConnectorSpec, timeout: Duration) -> Result<Vec<Stri
 pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, timeout: Duration) -> Result<()> {
     let alive = holders(spec, timeout).await?;
     if !alive.is_empty() && !force {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("connector {} is running: {}", spec.name, alive.join(", ")),
-        )
-        .advise("stop it first; --force fences it, and it ends with exit code 4"));
+        return Err(is_running(spec, &alive, "stop it first; --force fences it, and it ends with exit code 4"));
     }
     // Brokers that create topics by themselves would create one that deletes offsets.
     admin::ensure_offsets_topic(&spec.kafka, &spec.offsets).await?;
@@ -84,6 +80,13 @@ pub async fn write(spec: &ConnectorSpec, changes: &[OffsetChange], force: bool, 
     records.extend(changes.iter().flat_map(|(partition, offset)| store.assign(&spec.name, partition, offset.as_ref())));
     first.begin().await?;
     first.commit(records).await
+}
+
+/// The refusal of what a connector that runs is in the way of.
+pub fn is_running(spec: &ConnectorSpec, alive: &[Holder], advice: impl Into<String>) -> Error {
+    let alive: Vec<String> = alive.iter().map(ToString::to_string).collect();
+    let message = format!("connector {} is running: {}", spec.name, alive.join(", "));
+    Error::new(ErrorKind::Refused, message).advise(advice)
 }
 
 async fn sink(spec: &ConnectorSpec, task: usize) -> Result<TransactionalProducer> {

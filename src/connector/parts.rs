@@ -152,6 +152,8 @@ impl ConnectorParts {
             columns: self.columns.clone(),
             driver_choices: self.driver_choices.clone(),
             memory,
+            control: self.options.control.clone(),
+            samples: self.options.samples.clone(),
             spec: TaskSpec::new(Arc::clone(&self.spec)),
         })
     }

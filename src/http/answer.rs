@@ -50,12 +50,15 @@ impl Refused {
 impl From<HerderError> for Refused {
     fn from(error: HerderError) -> Self {
         let status = match &error {
-            HerderError::NotFound(_) => StatusCode::NOT_FOUND,
-            HerderError::Exists(_) => StatusCode::CONFLICT,
+            HerderError::NotFound(_) | HerderError::NoTable { .. } => StatusCode::NOT_FOUND,
+            HerderError::Exists(_) | HerderError::NotRunning(..) | HerderError::Busy(_) => StatusCode::CONFLICT,
             HerderError::Invalid(report) => return Self::bad(sentences::refusal(report)),
             HerderError::NotStopped(_) => StatusCode::BAD_REQUEST,
             HerderError::Foreign(_) => StatusCode::FORBIDDEN,
             HerderError::Closing => StatusCode::SERVICE_UNAVAILABLE,
+            HerderError::Wrong(error) => {
+                return Self::bad(format!("{}\nwhat to do: {}", error.report(), error.advice()));
+            }
             HerderError::Failed(failure) => {
                 let status = match failure.kind() {
                     ErrorKind::Refused | ErrorKind::Fenced => StatusCode::CONFLICT,

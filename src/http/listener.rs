@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::HttpState;
+use super::routes::Served;
 use crate::config::spec::{ClientAuth, ListenerSpec, RestSpec};
 use crate::error::{Error, Result};
 use crate::tls::{Demand, ServerTls};
@@ -44,6 +45,7 @@ struct Bound {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<ServerTls>,
+    served: Served,
 }
 
 impl std::fmt::Debug for Server {
@@ -68,11 +70,17 @@ impl Server {
                 ("listeners", rest.listeners.iter().map(address).collect())
             }
         };
+        let has_admin = !rest.without_admin && rest.admin_listeners.is_empty();
+        let served = if has_admin { Served::Everything } else { Served::WithoutAdmin };
+        let of_rest = addresses.into_iter().map(|(text, tls)| (named, text, tls.then_some(&rest.ssl), served));
+        let of_admin = rest.admin_listeners.iter().map(|listener| {
+            ("admin.listeners", listener.address(), listener.tls.then_some(&rest.admin_ssl), Served::AdminOnly)
+        });
         let mut bound = Vec::new();
-        for (text, tls) in addresses {
-            let tls = if tls { Some(ServerTls::of(&rest.ssl, demand(rest.client_auth))?) } else { None };
+        for (named, text, ssl, served) in of_rest.chain(of_admin) {
+            let tls = ssl.map(|ssl| ServerTls::of(ssl, demand(rest.client_auth))).transpose()?;
             let (listener, address) = bind(named, &text).await?;
-            bound.push(Bound { listener, address, tls });
+            bound.push(Bound { listener, address, tls, served });
         }
         Ok(Some(Self { bound }))
     }
@@ -95,11 +103,12 @@ impl Server {
     /// Answers until `shutdown` completes, then lets open requests finish for a moment. Dropping the
     /// future ends it at once.
     pub async fn serve(self, state: HttpState, shutdown: impl Future<Output = ()>) {
-        let (router, closing) = (super::router(state), CancellationToken::new());
+        let closing = CancellationToken::new();
         let places = Arc::new(Semaphore::new(MOST));
         let mut listening = JoinSet::new();
         for bound in self.bound {
-            listening.spawn(accept(bound, router.clone(), Arc::clone(&places), closing.clone()));
+            let router = super::router(state.clone(), bound.served);
+            listening.spawn(accept(bound, router, Arc::clone(&places), closing.clone()));
         }
         shutdown.await;
         closing.cancel();

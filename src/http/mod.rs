@@ -4,22 +4,28 @@
 mod answer;
 mod auth;
 mod classes;
+mod client;
 mod connectors;
 mod control;
+mod cors;
 mod definitions;
+mod events;
 mod given;
 mod health;
 mod listener;
 mod loggers;
 mod metrics;
 mod offsets;
+mod openapi;
 mod plugins;
 mod request;
 mod root;
+mod routes;
 mod sentences;
 mod settings;
 mod shown;
 mod status;
+mod tables;
 mod tasks;
 mod topics;
 mod validation;
@@ -33,11 +39,14 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post, put};
 
 use self::answer::Refused;
 pub use self::auth::Credentials;
+pub use self::client::Client;
+pub use self::cors::Cors;
 pub use self::listener::{DEFAULT_LISTEN, Server};
+pub use self::openapi::markdown as paths_markdown;
+use self::routes::Served;
 pub use self::view::View;
 use crate::herder::Herder;
 use crate::status::Boards;
@@ -47,7 +56,7 @@ use crate::telemetry::{LogControl, Metrics};
 const PATIENCE: Duration = Duration::from_secs(90);
 const STARTING: &str = "Worker is still starting up.";
 /// The paths that are answered before the worker has started.
-const AT_ONCE: &[&str] = &["/health", "/status", "/metrics", "/admin"];
+const AT_ONCE: &[&str] = &["/health", "/status", "/metrics", "/admin", "/rowtide/v1/openapi.json"];
 
 /// The state that the resources read, and the worker that they ask.
 #[derive(Clone)]
@@ -64,54 +73,20 @@ pub struct HttpState {
     pub view: View,
     /// The credentials that are accepted.
     pub credentials: Credentials,
+    /// The origins whose scripts may ask.
+    pub cors: Cors,
     /// A process without connectors is ready for some.
     pub may_be_empty: bool,
 }
 
-/// The resources. A path may end in a slash, as with Kafka Connect.
-fn router(state: HttpState) -> Router {
-    let mut routes: Vec<(&str, MethodRouter<HttpState>)> = vec![
-        ("/", get(root::root)),
-        ("/health", get(root::health)),
-        ("/health/live", get(health::live)),
-        ("/health/ready", get(health::ready)),
-        ("/status", get(status::status)),
-        ("/metrics", get(metrics::metrics)),
-        ("/connectors", get(connectors::list).post(connectors::create)),
-        ("/connectors/{name}", get(connectors::get).delete(connectors::delete)),
-        ("/connectors/{name}/config", get(settings::get).put(settings::put).patch(settings::patch)),
-        ("/connectors/{name}/status", get(connectors::status)),
-        ("/connectors/{name}/restart", post(control::restart)),
-        ("/connectors/{name}/pause", put(control::pause)),
-        ("/connectors/{name}/resume", put(control::resume)),
-        ("/connectors/{name}/stop", put(control::stop)),
-        ("/connectors/{name}/tasks", get(tasks::list)),
-        ("/connectors/{name}/tasks-config", get(tasks::configs)),
-        ("/connectors/{name}/tasks/{task}/status", get(tasks::status)),
-        ("/connectors/{name}/tasks/{task}/restart", post(tasks::restart)),
-        ("/connectors/{name}/topics", get(topics::list)),
-        ("/connectors/{name}/topics/reset", put(topics::reset)),
-        ("/connectors/{name}/offsets", get(offsets::get).patch(offsets::patch).delete(offsets::delete)),
-        ("/connector-plugins", get(plugins::list)),
-        ("/connector-plugins/{plugin}/config", get(plugins::config)),
-        ("/connector-plugins/{plugin}/config/validate", put(validation::validate)),
-    ];
-    if !state.view.without_admin {
-        routes.push(("/admin/loggers", get(loggers::list)));
-        routes.push(("/admin/loggers/{logger}", get(loggers::get).put(loggers::put)));
-    }
-    let mut router = Router::new();
-    for (path, methods) in routes {
-        if path != "/" {
-            router = router.route(&format!("{path}/"), methods.clone());
-        }
-        router = router.route(path, methods);
-    }
-    router
+/// The resources, and what every request goes through.
+fn router(state: HttpState, served: Served) -> Router {
+    routes::router(served)
         .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(state.clone(), in_time))
         .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
+        .layer(middleware::from_fn_with_state(state.cors.clone(), cors::check))
         .with_state(state)
 }
 
@@ -140,8 +115,10 @@ mod tests {
     use crate::config::spec::RestSpec;
     use crate::config::{Document, Report};
     use crate::error::{Error, ErrorKind};
-    use crate::herder::{ConnectorInfo, HerderError, OffsetChanges, Outcome, Put, SettingChanges, Written};
-    use crate::model::{SourceOffset, SourcePartition};
+    use crate::herder::{
+        ConnectorInfo, HerderError, OffsetChanges, Outcome, Put, SettingChanges, TableInfo, TableOrder, Written,
+    };
+    use crate::model::{OffsetMove, SourceOffset, SourcePartition};
     use crate::status::StatusBoard;
 
     /// A worker that has no connectors and takes none.
@@ -201,6 +178,24 @@ mod tests {
         fn restart(&self, name: &str, _: bool) -> BoxFuture<'static, Outcome<()>> {
             none(name)
         }
+        fn table(&self, name: &str, _: &str) -> BoxFuture<'static, Outcome<TableInfo>> {
+            none(name)
+        }
+        fn explain(&self, name: &str, _: &str) -> BoxFuture<'static, Outcome<Value>> {
+            none(name)
+        }
+        fn samples(&self, name: &str, _: &str, _: usize) -> BoxFuture<'static, Outcome<Vec<Value>>> {
+            none(name)
+        }
+        fn order(&self, name: &str, _: &str, _: TableOrder) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
+        fn move_offset(&self, name: &str, _: &str, _: OffsetMove) -> BoxFuture<'static, Outcome<Option<SourceOffset>>> {
+            none(name)
+        }
+        fn set_interval(&self, name: &str, _: Duration) -> BoxFuture<'static, Outcome<()>> {
+            none(name)
+        }
         fn offsets(&self, name: &str) -> BoxFuture<'static, Outcome<BTreeMap<SourcePartition, SourceOffset>>> {
             none(name)
         }
@@ -231,6 +226,7 @@ mod tests {
             base: url.clone(),
             hide_secrets: false,
             without_admin: false,
+            has_samples: false,
         };
         let state = HttpState {
             boards: Boards::default(),
@@ -239,6 +235,7 @@ mod tests {
             logs: LogControl::detached(),
             view,
             credentials: Credentials::default(),
+            cors: Cors::default(),
             may_be_empty: false,
         };
         let boards = state.boards.clone();

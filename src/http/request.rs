@@ -51,6 +51,15 @@ impl Asked {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// A whole number.
+    ///
+    /// # Errors
+    /// 400 if it is none.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Refused> {
+        let Some(text) = self.all(name).next() else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| Refused::bad(format!("`{name}` must be a whole number, zero or more")))
+    }
+
     /// True if a parameter is `true` in any case; everything else is false, as in Java.
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.all(name).next().is_some_and(|value| value.eq_ignore_ascii_case("true"))

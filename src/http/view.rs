@@ -20,6 +20,8 @@ pub struct View {
     pub hide_secrets: bool,
     /// There is no `/admin`.
     pub without_admin: bool,
+    /// Values of rows may be shown.
+    pub has_samples: bool,
 }
 
 /// Settings as somebody sends them.
@@ -118,6 +120,7 @@ mod tests {
             base: String::new(),
             hide_secrets,
             without_admin: false,
+            has_samples: false,
         };
         let settings = |pairs: &[(&str, &str)]| -> Settings {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

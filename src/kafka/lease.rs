@@ -2,6 +2,7 @@
 //! `offsets set` can see it and refuse. Nothing is read and nothing depends on it: fencing protects the
 //! data, and a lease that cannot be held is only logged.
 
+use std::fmt;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
@@ -31,15 +32,15 @@ pub struct Lease {
 
 impl Lease {
     /// Joins the group, which makes the connector visible. `topic` is any topic that exists (the offsets topic); it is
-    /// not read.
+    /// not read. `rest` is the address by which the process can be asked.
     ///
     /// # Errors
     /// `Config`; failures to reach the brokers are only logged.
-    pub fn hold(spec: &KafkaSpec, connector: &str, topic: &str) -> Result<Self> {
+    pub fn hold(spec: &KafkaSpec, connector: &str, topic: &str, rest: Option<&str>) -> Result<Self> {
         let mut config = client::config(ClientKind::Consumer, spec)?;
         config
             .set("group.id", group(spec, connector))
-            .set("client.id", format!("{}-{}", host(), std::process::id()))
+            .set("client.id", Holder::client_id(rest))
             .set("session.timeout.ms", SESSION_MS)
             .set("heartbeat.interval.ms", "3000");
         config.remove("group.protocol");
@@ -65,21 +66,60 @@ impl Lease {
         let _ = tokio::time::timeout(patience, &mut self.left).await;
     }
 
-    /// The processes that run the connector now: `host-pid (address)` of each member.
+    /// The processes that run the connector now.
     ///
     /// # Errors
     /// `Unreachable`, `Auth`, `KafkaRefused` if the group may not be described.
-    pub async fn holders(spec: &KafkaSpec, connector: &str, timeout: Duration) -> Result<Vec<String>> {
+    pub async fn holders(spec: &KafkaSpec, connector: &str, timeout: Duration) -> Result<Vec<Holder>> {
         let (spec, group) = (spec.clone(), group(spec, connector));
         ask::blocking(move |cancel| {
             let asker = Asker::new(ClientKind::Admin, &spec, "read_committed")?;
             asker.ask("the connector's lease cannot be looked up", timeout, cancel, |consumer, timeout| {
                 let found = consumer.fetch_group_list(Some(&group), timeout)?;
                 let members = found.groups().iter().flat_map(|group| group.members());
-                Ok(members.map(|member| format!("{} ({})", member.client_id(), member.client_host())).collect())
+                Ok(members.map(|member| Holder::of(member.client_id(), member.client_host())).collect())
             })
         })
         .await
+    }
+}
+
+/// A process that runs a connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Its machine and process, `host-pid`.
+    pub process: String,
+    /// Its address as the brokers see it.
+    pub address: String,
+    /// The address of its REST, if it has one.
+    pub rest: Option<String>,
+}
+
+impl Holder {
+    /// The client id of this process, which is all that others see of it.
+    fn client_id(rest: Option<&str>) -> String {
+        let process = format!("{}-{}", host(), std::process::id());
+        rest.map_or_else(|| process.clone(), |rest| format!("{process}@{rest}"))
+    }
+
+    fn of(client_id: &str, address: &str) -> Self {
+        let (process, rest) = match client_id.split_once('@') {
+            Some((process, rest)) => (process, Some(rest.to_owned())),
+            None => (client_id, None),
+        };
+        Self { process: process.to_owned(), address: address.to_owned(), rest }
+    }
+
+    /// True if it is a process of this machine, by its name.
+    pub fn is_here(&self) -> bool {
+        self.process.rsplit_once('-').is_some_and(|(machine, _)| machine == host())
+    }
+}
+
+/// `host-pid (address)`.
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.process, self.address)
     }
 }
 
@@ -131,5 +171,21 @@ impl ConsumerContext for Member {
         if let Err(error) = outcome {
             tracing::debug!(%error, "the lease's rebalance was not answered");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_holder_is_known_by_its_client_id() {
+        for rest in [None, Some("http://127.0.0.1:8083")] {
+            let holder = Holder::of(&Holder::client_id(rest), "/10.0.0.1");
+            assert!(holder.is_here(), "{holder:?}");
+            assert_eq!(holder.rest.as_deref(), rest);
+            assert_eq!(holder.to_string(), format!("{}-{} (/10.0.0.1)", host(), std::process::id()));
+        }
+        assert!(!Holder::of("elsewhere-1", "/10.0.0.1").is_here());
     }
 }

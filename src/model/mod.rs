@@ -20,7 +20,7 @@ pub use fact::{CursorFact, FactWeight};
 pub use hash::{Hash, murmur2};
 pub use incarnation::{Incarnation, Landmark, Lineage, Sample, Server, TableMark};
 pub use not_polled::{NotPolled, OddCursor};
-pub use offset::{GuardCheckpoint, Mode, OffsetDelta, Offsets, SourceOffset, SourcePartition};
+pub use offset::{GuardCheckpoint, Mode, OffsetDelta, OffsetMove, Offsets, SourceOffset, SourcePartition};
 pub use order::{ColumnOrder, TupleOrder};
 pub use query::{Bind, CursorColumn, PlannedQuery};
 pub use ranges::RangeSet;

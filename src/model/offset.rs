@@ -132,6 +132,20 @@ pub struct SourceOffset {
     pub guard: Option<String>,
 }
 
+/// A change of a table's offset that an operator asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetMove {
+    /// To a position; what is not given keeps its value.
+    To {
+        /// Rows after it are read.
+        timestamp: Option<Instant>,
+        /// The id after which rows are read.
+        incrementing: Option<i64>,
+    },
+    /// To the beginning: the table is loaded again.
+    Beginning,
+}
+
 /// A checkpoint of the late-commit guard, which becomes text only when it is stored.
 pub trait GuardCheckpoint: fmt::Debug + Send + Sync {
     /// The text of [`SourceOffset::guard`].
@@ -241,6 +255,14 @@ impl Offsets {
         }
         self.committed.insert(delta.partition, delta.to.bare());
         Ok(())
+    }
+
+    /// Puts a partition at an offset, or at none, because an operator has said so.
+    pub fn assign(&mut self, partition: SourcePartition, offset: Option<&SourceOffset>) {
+        match offset {
+            Some(offset) => self.committed.insert(partition, offset.bare()),
+            None => self.committed.remove(&partition),
+        };
     }
 }
 

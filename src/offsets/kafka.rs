@@ -38,19 +38,6 @@ impl KafkaOffsetStore {
         Self { kafka, topic: offsets.topic.clone(), worker_topic, tails: Mutex::default() }
     }
 
-    /// The records that set an offset, or reset it: one for each topic that is read, and one that forgets which table
-    /// the offset before it belonged to.
-    pub fn assign(
-        &self,
-        connector: &str,
-        partition: &SourcePartition,
-        offset: Option<&SourceOffset>,
-    ) -> Vec<KafkaRecord> {
-        let is_table = !partition.is_own() && partition.0.contains_key("table");
-        let mark = is_table.then(|| table::record(&self.topic, connector, partition, None));
-        self.records(connector, partition, offset).into_iter().chain(mark).collect()
-    }
-
     /// One record for each topic that is read. The bytes are made once: those of a checkpoint may be many.
     fn records(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
         let own = format::record(&self.topic, connector, partition, offset);
@@ -112,6 +99,12 @@ impl OffsetStore for KafkaOffsetStore {
 
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord> {
         self.records(connector, &delta.partition, Some(&delta.stored()))
+    }
+
+    fn assign(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
+        let is_table = !partition.is_own() && partition.0.contains_key("table");
+        let mark = is_table.then(|| table::record(&self.topic, connector, partition, None));
+        self.records(connector, partition, offset).into_iter().chain(mark).collect()
     }
 
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {

@@ -2,6 +2,7 @@
 
 pub mod format;
 pub mod kafka;
+pub mod moved;
 mod owner;
 pub mod server;
 pub mod standalone;
@@ -67,6 +68,9 @@ pub trait OffsetStore: Send + Sync {
     /// The records that make `delta.to` the stored offset. Where the connector has a topic of its own, one is for the
     /// worker's topic, so that going back to a worker without that setting keeps the progress.
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord>;
+
+    /// The records that set an offset, or reset it, and that forget which table the offset before it belonged to.
+    fn assign(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord>;
 
     /// The records that remember the server.
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord>;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use self::table_board::{Cause, Committed, Stall, TableBoard};
+use super::events::{self, Events};
 use super::{ConnectorState, ConnectorStatus, NothingSelected, TableState, TableStatus, now_millis};
 use crate::error::Error;
 use crate::lock::locked;
@@ -18,12 +19,25 @@ use crate::lock::locked;
 #[derive(Debug, Clone)]
 pub struct StatusBoard {
     sender: Arc<watch::Sender<ConnectorStatus>>,
+    events: Events,
 }
 
 impl StatusBoard {
     /// A board in state `starting`. `allowance`: see [`allowance`].
     pub fn new(connector: impl Into<String>, allowance: Duration) -> Self {
-        Self { sender: Arc::new(watch::Sender::new(fresh(connector.into(), allowance))) }
+        let sender = Arc::new(watch::Sender::new(fresh(connector.into(), allowance)));
+        Self { sender, events: Events::default() }
+    }
+
+    /// The same board, whose events stand among others.
+    #[must_use]
+    pub fn with_events(self, events: Events) -> Self {
+        Self { events, ..self }
+    }
+
+    /// Other settings allow another time without a successful poll.
+    pub fn set_allowance(&self, allowance: Duration) {
+        self.sender.send_modify(|status| status.allowance = allowance);
     }
 
     /// A new life of the connector begins; what was known of the one before is forgotten, but for the number of its tasks,
@@ -31,6 +45,8 @@ impl StatusBoard {
     pub fn begin(&self, allowance: Duration) {
         self.sender.send_modify(|status| {
             let tasks = status.tasks;
+            let (kind, text) = events::of_connector(ConnectorState::Starting, None);
+            self.events.add(&status.name, None, kind, text);
             *status = ConnectorStatus { tasks, ..fresh(std::mem::take(&mut status.name), allowance) };
         });
     }
@@ -152,9 +168,14 @@ impl StatusBoard {
 
     fn set(&self, state: ConnectorState, error: Option<&Error>) {
         self.sender.send_modify(|status| {
+            let before = (status.state, status.error.take());
             status.state = state;
             status.error = error.map(Error::report);
             status.advice = error.map(|error| error.advice().to_owned());
+            if before != (state, status.error.clone()) {
+                let (kind, text) = events::of_connector(state, status.error.as_deref());
+                self.events.add(&status.name, None, kind, text);
+            }
         });
     }
 }
@@ -177,9 +198,20 @@ fn fresh(name: String, allowance: Duration) -> ConnectorStatus {
 #[derive(Debug, Clone, Default)]
 pub struct Boards {
     boards: Arc<Mutex<Vec<(String, StatusBoard)>>>,
+    events: Events,
 }
 
 impl Boards {
+    /// The events of all connectors.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// A board whose events are among those of all.
+    pub fn board(&self, connector: &str, allowance: Duration) -> StatusBoard {
+        StatusBoard::new(connector, allowance).with_events(self.events.clone())
+    }
+
     /// Adds a connector's board, or replaces the one of that name.
     pub fn add(&self, board: StatusBoard) {
         let name = board.with(|status| status.name.clone());

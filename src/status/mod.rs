@@ -4,6 +4,7 @@
 //! turns unready.
 
 pub mod board;
+mod events;
 mod table;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
+pub use events::{Event, EventKind, Events};
 pub use table::{BeganAnew, GuardStatus, LoadProgress, Risk, Stage, TableState, TableStatus};
 use table::{Held, rfc3339};
 
@@ -141,13 +143,17 @@ impl ConnectorStatus {
             Some(reason) => format!("{text}: {reason}"),
             None => text,
         };
-        if matches!(table.state, TableState::Failed | TableState::Stopped) {
-            return Some(with_reason(table.state.as_str().to_owned()));
+        match table.state {
+            TableState::Failed | TableState::Stopped => return Some(with_reason(table.state.as_str().to_owned())),
+            // An operator has wanted it so.
+            TableState::Paused => return None,
+            _ => {}
         }
         let allowed = i64::try_from(self.allowance.as_millis()).unwrap_or(i64::MAX);
         // Three polls where one takes longer than that by its nature.
         let allowed = allowed.max(table.poll_took.saturating_mul(3));
-        match table.last_poll {
+        // A table that rested has had no poll meanwhile.
+        match table.last_poll.map(|polled| polled.max(table.known_since)) {
             Some(polled) if now.saturating_sub(polled) <= allowed => None,
             Some(polled) => Some(with_reason(format!(
                 "no successful poll for {} s, {} s are allowed",
@@ -282,6 +288,21 @@ mod tests {
         board.begin(allowance(Duration::from_secs(5)));
         let status = board.snapshot();
         assert!(status.tables.is_empty() && !status.is_ready(now_millis()));
+    }
+
+    #[test]
+    fn a_table_that_rests_is_no_complaint_and_neither_is_its_first_poll_after_that() {
+        let (board, table) = board();
+        board.running();
+        table.polled(true, true);
+        table.paused();
+        let later = now_millis() + 60_000;
+        assert_eq!(board.snapshot().table("public.t").unwrap().state, TableState::Paused);
+        assert!(board.snapshot().is_ready(later), "{:?}", board.snapshot().unready(later));
+        assert!(!board.snapshot().nothing_works());
+        table.goes_on();
+        assert!(board.snapshot().is_ready(now_millis() + 20_000));
+        assert!(!board.snapshot().is_ready(later));
     }
 
     #[test]

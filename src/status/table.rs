@@ -21,19 +21,22 @@ pub enum TableState {
     BackingOff,
     /// Given up; an operator has to act.
     Failed,
-    /// Stopped on purpose.
+    /// Not polled until an operator lets it go on, while the others are.
+    Paused,
+    /// Stopped on purpose, with its connector.
     Stopped,
 }
 
 impl TableState {
     /// Every state, in the order of the documentation.
-    pub const ALL: [TableState; 7] = [
+    pub const ALL: [TableState; 8] = [
         TableState::Loading,
         TableState::Live,
         TableState::Idle,
         TableState::Waiting,
         TableState::BackingOff,
         TableState::Failed,
+        TableState::Paused,
         TableState::Stopped,
     ];
 
@@ -46,6 +49,7 @@ impl TableState {
             TableState::Waiting => "waiting",
             TableState::BackingOff => "backing_off",
             TableState::Failed => "failed",
+            TableState::Paused => "paused",
             TableState::Stopped => "stopped",
         }
     }
@@ -173,7 +177,7 @@ pub struct TableStatus {
     pub guard: GuardStatus,
     /// The meaning of the database's rules and of the values for the cursor columns.
     pub cursor_facts: Vec<CursorFact>,
-    /// The time since when it has waited for its first poll.
+    /// The time since when it has waited for its first poll, also for the first after a rest.
     #[serde(skip)]
     pub(super) known_since: Millis,
     /// The duration of its last successful poll: the next one may take as long.
@@ -267,7 +271,7 @@ impl TableStatus {
 
     /// Lets the lag grow from the last successful poll on while the table cannot be read: nobody knows what is new.
     pub(super) fn age(&mut self, now: Millis) {
-        let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed)
+        let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed | TableState::Paused)
             || self.stalls.iter().any(Option::is_some);
         if let (Some(lag), Some(polled), true) = (&mut self.lag_seconds, self.last_poll, held_up) {
             *lag += now.saturating_sub(polled).max(0) as f64 / 1000.0;

@@ -41,6 +41,11 @@ impl KnownColumns {
         })
     }
 
+    /// Forgets the columns of a table: those it has now are taken as they are.
+    pub(super) fn forget(&self, relation: &Relation) {
+        self.lock().remove(relation);
+    }
+
     /// Notes that these columns are delivered from now on.
     pub(super) fn accept(&self, definition: &TableDefinition) {
         self.lock().insert(definition.relation.clone(), definition.clone());

@@ -12,8 +12,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use super::Parts;
-use super::handoff::{Handoff, MarkedTable, Step, StepEnd};
+use super::handoff::{Assigned, Handoff, MarkedTable, Step, StepEnd};
 use super::refused::Refusals;
+use super::samples::Sample;
 use super::stall::{commit_stalls, watched};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
@@ -54,6 +55,10 @@ struct Open {
     deltas: HashMap<SourcePartition, OffsetDelta>,
     server: Option<Server>,
     marks: HashMap<SourcePartition, MarkedTable>,
+    /// The offsets that operators give.
+    assigned: Vec<Assigned>,
+    /// The last records of each step, where they are kept.
+    samples: Vec<(Arc<str>, Vec<Sample>)>,
     tables: HashMap<Arc<str>, Share>,
     /// The pairs of [`CommitStage::carried`].
     carries: HashSet<(Arc<str>, Arc<str>)>,
@@ -86,7 +91,7 @@ impl<'a> CommitStage<'a> {
     /// Commits the messages until the channel is closed and empty.
     pub(super) async fn run(mut self, mut handoffs: mpsc::Receiver<Handoff>) -> Result<()> {
         while let Some(first) = handoffs.recv().await {
-            if let Handoff::CaughtUp { .. } = first {
+            if let Handoff::CaughtUp { .. } | Handoff::Rest { .. } = first {
                 // An idle poll opens no transaction.
                 continue;
             }
@@ -113,7 +118,7 @@ impl<'a> CommitStage<'a> {
                 Ok(handoff) => Some(handoff),
                 // Rows that must not be committed without the next step wait for it, or for the end of the stage.
                 Err(mpsc::error::TryRecvError::Empty) if open.end == StepEnd::Torn => handoffs.recv().await,
-                Err(mpsc::error::TryRecvError::Empty) if open.end != StepEnd::CaughtUp => {
+                Err(mpsc::error::TryRecvError::Empty) if open.end > StepEnd::CaughtUp => {
                     let left = self.longest(&open).saturating_sub(open.since.elapsed());
                     tokio::time::timeout(left, handoffs.recv()).await.ok().flatten()
                 }
@@ -133,6 +138,7 @@ impl<'a> CommitStage<'a> {
     fn is_full(&self, open: &Open) -> bool {
         match open.end {
             StepEnd::Torn => false,
+            _ if !open.assigned.is_empty() => true,
             _ if self.refusals.one_at_a_time() => true,
             _ => open.rows >= MAX_ROWS || open.bytes >= MAX_BYTES || open.since.elapsed() >= self.longest(open),
         }
@@ -153,7 +159,12 @@ impl<'a> CommitStage<'a> {
             }
             Handoff::Server { server, .. } => open.server = Some(server),
             Handoff::Table { mark, .. } => open.mark(mark),
-            Handoff::CaughtUp { .. } => {}
+            Handoff::Assigned(assigned) => {
+                let to = assigned.to().map_or_else(|| "the beginning".to_owned(), ToString::to_string);
+                share.committed.position = Some(to);
+                open.assigned.push(*assigned);
+            }
+            Handoff::CaughtUp { .. } | Handoff::Rest { .. } => {}
         }
         Ok(())
     }
@@ -162,6 +173,10 @@ impl<'a> CommitStage<'a> {
     async fn send(&mut self, step: Step, open: &mut Open) -> Result<()> {
         let table = Arc::clone(&step.table);
         let (rows, letters) = open.add(step)?;
+        let samples = self.parts.samples.of(&rows);
+        if !samples.is_empty() {
+            open.samples.push((Arc::clone(&table), samples));
+        }
         for records in [Some(rows), letters].into_iter().flatten() {
             let pair = (Arc::clone(&table), Arc::clone(&records.topic));
             if open.carries.insert(pair.clone()) {
@@ -180,12 +195,18 @@ impl<'a> CommitStage<'a> {
             open.server.iter().flat_map(|server| store.stage_server(connector, server)).collect();
         offsets.extend(open.marks.values().map(|mark| store.stage_table(connector, &mark.0, &mark.1)));
         offsets.extend(open.deltas.values().flat_map(|delta| store.stage(connector, delta)));
+        // Behind the deltas, whose steps were read before.
+        let assigned = open.assigned.iter().flat_map(|assigned| &assigned.offsets);
+        offsets.extend(assigned.flat_map(|(partition, offset)| store.assign(connector, partition, offset.as_ref())));
         let commit = self.sink.commit(offsets);
         taken_by_brokers(self.parts, &self.carried, &open, commit).await?;
         self.refusals.taken(open.tables.keys());
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
             self.offsets.try_apply(delta)?;
+        }
+        for (partition, offset) in open.assigned.iter().flat_map(|assigned| &assigned.offsets) {
+            self.offsets.assign(partition.clone(), offset.as_ref());
         }
         self.parts.metrics.committed(open.since.elapsed());
         for (table, share) in open.tables {
@@ -197,6 +218,13 @@ impl<'a> CommitStage<'a> {
             if share.end == StepEnd::CaughtUp {
                 board.caught_up();
             }
+        }
+        for (table, samples) in open.samples {
+            self.parts.samples.committed(&table, samples);
+        }
+        for assigned in open.assigned {
+            let to = assigned.to().cloned();
+            assigned.order.answer(Ok(to));
         }
         Ok(())
     }
@@ -287,6 +315,8 @@ impl Open {
             deltas: HashMap::new(),
             server: None,
             marks: HashMap::new(),
+            assigned: Vec::new(),
+            samples: Vec::new(),
             tables: HashMap::new(),
             carries: HashSet::new(),
             ends: BTreeMap::new(),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::control::OffsetOrder;
 use super::stall::{Activity, Waits};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{EncodedBatch, Instant, OffsetDelta, Server, SourcePartition, TableMark};
+use crate::model::{EncodedBatch, Instant, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
 
 /// The identity of a table, with the source partition it is stored under.
 pub(super) type MarkedTable = Arc<(SourcePartition, TableMark)>;
@@ -23,8 +24,35 @@ pub(super) enum Handoff {
     Server { table: Arc<str>, server: Server },
     /// The identity of a table.
     Table { table: Arc<str>, mark: MarkedTable },
+    /// Offsets that an operator gives: their transaction waits for nothing else.
+    Assigned(Box<Assigned>),
+    /// The table rests, although the last step promised more: its transaction need not stay open.
+    Rest { table: Arc<str> },
     /// The end of the rows, although the last step promised more: its transaction need not stay open.
     CaughtUp { table: Arc<str> },
+}
+
+/// The offsets of a table as an operator wants them, behind all that was handed on of it.
+#[derive(Debug)]
+pub(super) struct Assigned {
+    pub(super) table: Arc<str>,
+    /// The offset by its partition; none: nothing is stored any more.
+    pub(super) offsets: Vec<(SourcePartition, Option<SourceOffset>)>,
+    /// The order, to be answered once they are committed.
+    pub(super) order: OffsetOrder,
+}
+
+impl Assigned {
+    /// The offset that the table goes on from.
+    pub(super) fn to(&self) -> Option<&SourceOffset> {
+        self.offsets.iter().find_map(|(_, offset)| offset.as_ref())
+    }
+}
+
+impl From<Assigned> for Handoff {
+    fn from(assigned: Assigned) -> Self {
+        Self::Assigned(Box::new(assigned))
+    }
 }
 
 /// Rows of a table, and the offset behind them.
@@ -58,6 +86,8 @@ pub(super) struct Skipped {
 /// The bond between a step and the next one of its table, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum StepEnd {
+    /// Nothing is known of what follows, and nothing waits for it: the table rests, or goes on elsewhere.
+    Rest,
     /// No row follows for now.
     #[default]
     CaughtUp,
@@ -76,9 +106,11 @@ impl Handoff {
     pub(super) fn table(&self) -> &Arc<str> {
         match self {
             Self::Step(step) => &step.table,
+            Self::Assigned(assigned) => &assigned.table,
             Self::Offset { table, .. }
             | Self::Server { table, .. }
             | Self::Table { table, .. }
+            | Self::Rest { table }
             | Self::CaughtUp { table } => table,
         }
     }
@@ -90,6 +122,7 @@ impl Handoff {
             // An offset or an identity is stored before rows are read.
             Self::Offset { .. } | Self::Server { .. } | Self::Table { .. } => StepEnd::More,
             Self::CaughtUp { .. } => StepEnd::CaughtUp,
+            Self::Assigned(_) | Self::Rest { .. } => StepEnd::Rest,
         }
     }
 }

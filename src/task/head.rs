@@ -39,7 +39,7 @@ impl ReadHead {
     }
 }
 
-/// The read head of a table that is not polled at the moment, and the continuity of the table.
+/// The read head of a table that is not polled at the moment, or bound anew, and the continuity of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Parked {
     pub(super) head: ReadHead,

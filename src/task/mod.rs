@@ -10,6 +10,7 @@ pub mod binding;
 pub mod columns;
 mod commit;
 mod continuity;
+pub mod control;
 mod deletes;
 pub mod driver_types;
 pub mod encoder;
@@ -30,6 +31,7 @@ mod poll;
 mod polled;
 mod refused;
 mod rest;
+pub mod samples;
 mod schedule;
 pub mod server;
 mod skipped;
@@ -64,10 +66,12 @@ use crate::status::StatusBoard;
 use crate::telemetry::ConnectorMetrics;
 
 use self::columns::KnownColumns;
+use self::control::Control;
 use self::driver_types::DriverChoices;
 pub use self::fence::Fence;
 use self::memory::TaskMemory;
 use self::refused::Refusals;
+use self::samples::Samples;
 use self::server::ServerGuard;
 
 /// Makes the sink of a new session of the task of that number.
@@ -126,6 +130,10 @@ pub struct Parts {
     pub driver_choices: DriverChoices,
     /// The memory it may use.
     pub memory: TaskMemory,
+    /// The wishes of an operator about its tables.
+    pub control: Control,
+    /// The last records of its tables.
+    pub samples: Samples,
 }
 
 impl Parts {

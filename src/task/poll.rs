@@ -3,6 +3,7 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
+mod orders;
 mod session;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::session::is_wanted;
 use super::Parts;
 use super::continuity::Looks;
+use super::control::Wishes;
 use super::guard::Observer;
 use super::handoff::{Handoff, Outbox};
 use super::head::Parked;
@@ -27,7 +29,7 @@ use super::stall::{Activity, poll_stalls, watched};
 use super::step::Context;
 use super::together::{self, TOGETHER};
 use super::tokens::{Rest, Tokens, Told};
-use crate::config::spec::SchemaChange;
+use crate::config::spec::{SchemaChange, TaskSpec};
 use crate::dialect::Counted;
 use crate::dialect::sessions::Session;
 use crate::error::{Directive, Error, ErrorKind, Result};
@@ -43,6 +45,8 @@ const NEVER: Duration = Duration::from_secs(365 * 86_400);
 const MISSED_PAUSE: Duration = Duration::from_millis(250);
 /// The same once it has failed.
 const MISSED_AGAIN: Duration = Duration::from_secs(5);
+/// The longest wait where nothing is due.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The outcome of a table's turn.
 enum Outcome {
@@ -88,6 +92,12 @@ pub(super) struct PollStage<'a> {
     activity: Activity,
     out: Outbox,
     refusals: &'a Refusals,
+    /// The wishes of an operator.
+    wishes: watch::Receiver<Arc<Wishes>>,
+    /// True if they are to be looked at although they have not changed: there are other tables.
+    has_orders: bool,
+    /// The configuration that the tables have.
+    configured: TaskSpec,
 }
 
 impl<'a> PollStage<'a> {
@@ -113,6 +123,9 @@ impl<'a> PollStage<'a> {
             boards: Arc::new([]),
             activity,
             refusals,
+            wishes: parts.control.subscribe(),
+            has_orders: true,
+            configured: parts.control.configured().unwrap_or_else(|| parts.spec.clone()),
         }
     }
 
@@ -121,7 +134,7 @@ impl<'a> PollStage<'a> {
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
         let Some((_, first)) = self.due.first().copied() else { return };
-        let Some(turn) = self.parts.sessions.turn(self.parts.spec.source()).now_or_never() else { return };
+        let Some(turn) = self.parts.sessions.turn(self.configured.source()).now_or_never() else { return };
         if self.take_session(turn).await.is_ok() {
             self.bind_together(first).await;
         }
@@ -158,12 +171,17 @@ impl<'a> PollStage<'a> {
         let mut turn = 0;
         self.follow(&selected.borrow_and_update().clone());
         loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                obeyed = self.obey() => obeyed?,
+            }
             self.give_up_if_nothing_is_left()?;
-            if self.parts.once && self.due.is_empty() {
+            if self.parts.once && self.due.is_empty() && self.relations.iter().all(|polled| polled.schedule.done) {
                 break;
             }
             let next = self.due.first().copied();
-            let wake = next.map_or_else(|| Clock::now() + Duration::from_secs(3600), |((due, _), _)| due);
+            let wake = next.map_or_else(|| Clock::now() + HOUR, |((due, _), _)| due);
             let has_time = wake > Clock::now();
             if has_time {
                 self.release().await;
@@ -174,6 +192,10 @@ impl<'a> PollStage<'a> {
                 () = stop.cancelled() => break,
                 Ok(()) = selected.changed() => {
                     self.follow(&selected.borrow_and_update().clone());
+                    continue;
+                }
+                Ok(()) = self.wishes.changed() => {
+                    self.has_orders = true;
                     continue;
                 }
                 () = is_wanted(&mut self.connection), if may_lend => {
@@ -219,15 +241,16 @@ impl<'a> PollStage<'a> {
             .partition(|polled| selected.contains(&polled.spec.relation));
         self.relations = kept;
         self.parts.board.remove_tables(gone.iter().map(|polled| &*polled.name));
-        for polled in gone {
+        for mut polled in gone {
             tracing::info!(table = %polled.name, "no longer selected");
             // A table that comes back under its name may be another one.
             self.parts.server.vanished(&polled.spec.partition);
-            let parked = Parked { mark: polled.continuity.to_mark(), head: polled.head };
+            let parked = polled.park();
             self.parked.insert(polled.spec.relation, parked);
         }
         let known: HashSet<Relation> = self.relations.iter().map(|polled| polled.spec.relation.clone()).collect();
         for relation in wanted.iter().filter(|relation| !known.contains(*relation)) {
+            self.has_orders = true;
             let mut polled = Polled::new(self.parts, relation, self.activity.clone());
             polled.parked = self.parked.remove(relation);
             if let Some((error, left)) = self.refusals.of(&polled.name) {
@@ -235,9 +258,14 @@ impl<'a> PollStage<'a> {
             }
             self.relations.push(polled);
         }
+        self.line_up();
+    }
+
+    /// Puts all relations in their places among those that are due.
+    fn line_up(&mut self) {
         self.boards = self.relations.iter().map(|polled| polled.board.clone()).collect();
         self.failed = self.relations.iter().filter(|polled| polled.schedule.failed.is_some()).count();
-        let open = self.relations.iter().enumerate().filter(|(_, polled)| !polled.schedule.done);
+        let open = self.relations.iter().enumerate().filter(|(_, polled)| polled.schedule.is_open());
         self.due = open.map(|(index, polled)| (polled.schedule.rank(), index)).collect();
     }
 
@@ -249,7 +277,7 @@ impl<'a> PollStage<'a> {
             (true, false) => self.failed -= 1,
             _ => {}
         }
-        if !schedule.done {
+        if schedule.is_open() {
             self.due.insert((schedule.rank(), index));
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Polled {
     pub(super) head: ReadHead,
     /// The head it had when it was last polled by this task, until it is taken up again.
     pub(super) parked: Option<Parked>,
+    /// The number of times that it was to be bound anew by the time it was made.
+    pub(super) restarts: u64,
     pub(super) paging: Paging,
     pub(super) passes: Passes,
     /// The upper bound of `--once`, fixed at the first poll.
@@ -93,7 +95,7 @@ pub(super) struct PollEnd {
 
 impl Polled {
     pub(super) fn new(parts: &Parts, relation: &Relation, activity: Activity) -> Self {
-        let spec = parts.spec.for_table(relation);
+        let spec = parts.control.table_spec(relation).unwrap_or_else(|| parts.spec.for_table(relation));
         let name: Arc<str> = relation.to_string().into();
         Self {
             board: parts.board.table(&name),
@@ -102,6 +104,7 @@ impl Polled {
             bound: None,
             head: ReadHead::new(spec.partition.clone()),
             parked: None,
+            restarts: parts.control.restarts(&name),
             paging: Paging::new(spec.polling.batch_max_rows, parts.memory.clone()),
             passes: Passes::default(),
             fixed_upper: None,
@@ -118,6 +121,13 @@ impl Polled {
             name,
             spec,
         }
+    }
+
+    /// Its read head, for a time at which it is not polled.
+    pub(super) fn park(&mut self) -> Parked {
+        let present = || Parked { mark: self.continuity.to_mark(), head: self.head.clone() };
+        // One that was not taken up yet is where the table is.
+        self.parked.take().unwrap_or_else(present)
     }
 
     /// Its definition and the parts that follow from it.

@@ -86,6 +86,11 @@ impl Refusals {
         Some((Error::new(ErrorKind::KafkaRefused, &*refusal.message).advise(&*refusal.advice), left))
     }
 
+    /// Lets a table try again at once.
+    pub(super) fn forget(&self, table: &str) {
+        self.lock().tables.remove(table);
+    }
+
     /// Notes that the brokers have taken a table's records.
     pub(super) fn taken<'t>(&self, tables: impl Iterator<Item = &'t Arc<str>>) {
         let mut state = self.lock();

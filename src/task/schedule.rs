@@ -27,6 +27,8 @@ pub(super) struct Schedule {
     pub(super) failed: Option<Error>,
     /// True if nothing more is to be read (`--once`).
     pub(super) done: bool,
+    /// True if it rests until an operator lets it go on.
+    pub(super) paused: bool,
 }
 
 /// The beats at which all tables of a task are due that share an observation of the database.
@@ -50,8 +52,8 @@ impl Rhythm {
 impl Schedule {
     /// A schedule that is due at once.
     pub(super) fn new() -> Self {
-        let due = Clock::now();
-        Self { due, turn: 0, empty: 0, backoff: Backoff::default(), missed: None, failed: None, done: false }
+        let (due, backoff) = (Clock::now(), Backoff::default());
+        Self { due, turn: 0, empty: 0, backoff, missed: None, failed: None, done: false, paused: false }
     }
 
     /// The time it is due, and its rank among those that are due at the same time.
@@ -62,6 +64,11 @@ impl Schedule {
     /// True if no poll has failed yet.
     pub(super) fn is_new(&self) -> bool {
         self.failed.is_none() && self.missed.is_none() && self.backoff.failures() == 0
+    }
+
+    /// True if it is to be polled again.
+    pub(super) fn is_open(&self) -> bool {
+        !self.done && !self.paused
     }
 
     /// Notes that it is polled now.
@@ -75,6 +82,11 @@ impl Schedule {
 
     pub(super) fn due_after(&mut self, pause: Duration) {
         self.due = Clock::now() + pause;
+    }
+
+    /// Makes it due after a pause at the latest.
+    pub(super) fn due_within(&mut self, pause: Duration) {
+        self.due = self.due.min(Clock::now() + pause);
     }
 
     /// Makes it due after an interval, at the nearest beat of a rhythm.

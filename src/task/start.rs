@@ -157,6 +157,8 @@ impl Polled {
             self.start_without_offset(cx, binding).await?;
         }
         self.head.is_found = true;
+        // Also one without an offset: from here on the head itself says where the table is.
+        self.parked = None;
         Ok(())
     }
 
@@ -183,6 +185,17 @@ impl Polled {
         })
     }
 
+    /// The partition and the offset it goes on from: where it has been read to, or will be found.
+    pub(super) fn stands_at(&self, stored: &Loaded) -> (SourcePartition, Option<SourceOffset>) {
+        if let Some(offset) = &self.head.offset {
+            return (self.head.partition.clone(), Some(offset.clone()));
+        }
+        match self.found(stored) {
+            Some(found) => (found.head.partition, Some(found.offset)),
+            None => (self.spec.partition.clone(), None),
+        }
+    }
+
     /// Starts at the present position under a new definition.
     async fn start_where_it_was(&mut self, cx: &mut Context<'_>, binding: &Binding) -> Result<()> {
         let Some(offset) = &self.head.offset else { return Ok(()) };
@@ -198,9 +211,17 @@ impl Polled {
 
     async fn start_at_offset(&mut self, cx: &mut Context<'_>, binding: &Binding, found: Found) -> Result<()> {
         let Found { found_as, offset, topic, head, mark } = found;
-        let position = binding.planner.position_of(&offset, &self.spec.types.all.zone)?;
-        self.head.partition = head.partition;
+        let position = match head.begins_anew {
+            true => None,
+            false => binding.planner.position_of(&offset, &self.spec.types.all.zone)?,
+        };
+        (self.head.partition, self.head.begins_anew) = (head.partition, head.begins_anew);
         self.continuity.load(mark.as_ref());
+        if self.head.begins_anew {
+            self.head.offset = head.offset;
+            tracing::info!(table = %self.name, "the table has begun anew, reading from its beginning");
+            return Ok(());
+        }
         let age = if self.follows() {
             Age::Fine
         } else {
@@ -210,7 +231,7 @@ impl Polled {
         let checkpoint = handed_on.as_deref().or(offset.guard.as_deref());
         self.guard.resume(&self.name, checkpoint, position.as_ref(), cx.connection.identity())?;
         self.head.guard = head.guard;
-        (self.head.position, self.head.offset, self.parked) = (position, head.offset, None);
+        (self.head.position, self.head.offset) = (position, head.offset);
         self.board.position(offset.to_string());
         tracing::info!(table = %self.name, position = %offset, partition = %found_as, topic, "continuing");
         if age == Age::Accepted {

@@ -83,7 +83,7 @@ metrics! {
     LAST_POLL "rowtide_last_successful_poll_timestamp_seconds" Gauge ["connector", "table"]
         "Time of the table's last successful poll, in seconds since the epoch; absent before the first one";
     TABLE_STATE "rowtide_table_state" Gauge ["connector", "table", "state"]
-        "1 for the state the table is in, 0 for the others: loading, live, idle, waiting, backing_off, failed, stopped";
+        "1 for the state the table is in, 0 for the others: loading, live, idle, waiting, backing_off, failed, paused, stopped";
     TRANSACTIONS "rowtide_transactions_total" Counter ["connector", "outcome"]
         "Kafka transactions by outcome: committed, aborted, unknown";
     TRANSACTION_SECONDS "rowtide_transaction_seconds" Histogram ["connector"]

@@ -65,7 +65,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("openssl", &["tls"]),
     ("apache_avro", &["convert", "embedded"]),
     ("schema_registry_converter", &["convert"]),
-    ("reqwest", &["convert"]),
+    ("reqwest", &["convert", "http"]),
     ("saphyr_parser", &["config"]),
     ("axum", &["http", "embedded"]),
     ("hyper", &["http"]),

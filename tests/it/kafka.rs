@@ -326,14 +326,16 @@ async fn a_lease_is_seen_while_it_is_held_and_gone_after() {
     let (topic, connector) = (topic("lease", 1).await, unique("c"));
     let holders = async || Lease::holders(&spec(), &connector, PATIENCE).await.unwrap();
     assert!(holders().await.is_empty());
-    let lease = Lease::hold(&spec(), &connector, &topic).unwrap();
+    let lease = Lease::hold(&spec(), &connector, &topic, Some("http://w:8083")).unwrap();
     let deadline = Instant::now() + PATIENCE;
     while holders().await.is_empty() {
         assert!(Instant::now() < deadline, "the lease is not seen");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let seen = holders().await;
-    assert!(seen.len() == 1 && seen[0].contains(&std::process::id().to_string()), "{seen:?}");
+    assert!(seen.len() == 1 && seen[0].is_here(), "{seen:?}");
+    assert!(seen[0].process.ends_with(&format!("-{}", std::process::id())), "{seen:?}");
+    assert_eq!(seen[0].rest.as_deref(), Some("http://w:8083"));
     let began = Instant::now();
     lease.release(PATIENCE).await;
     println!("lease released in {:?}", began.elapsed());

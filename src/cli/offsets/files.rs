@@ -52,7 +52,8 @@ pub(super) async fn export(connector: &str, to: &Place, config: &ConfigArgs) -> 
     replace_file(file, &standalone::write(&entries))?;
     let alive = offset_tools::holders(&spec, config.timeout).await?;
     if !alive.is_empty() {
-        let who = alive.join(", ");
+        let who: Vec<String> = alive.iter().map(ToString::to_string).collect();
+        let who = who.join(", ");
         output::say(&format!("connector {} is running ({who}): stop it, then export again", spec.name));
     }
     output::say(&format!(
@@ -79,7 +80,7 @@ pub(super) async fn import(connector: &str, from: &Place, change: &Change, confi
         }
     };
     let stored = load(&spec, config).await?;
-    apply(&spec, &stored, changes, change, config).await
+    apply(&spec, &stored, changes.into(), change, config).await
 }
 
 fn of_document(connector: &str, file: &Path) -> Result<OffsetChanges> {

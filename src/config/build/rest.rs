@@ -3,28 +3,41 @@
 use std::collections::BTreeMap;
 
 use crate::config::judge::Judge;
-use crate::config::spec::{ClientAuth, ConfigTopicSpec, ListenerSpec, RestSpec, Secret};
+use crate::config::spec::{ClientAuth, ConfigTopicSpec, CorsSpec, ListenerSpec, RestSpec, Secret};
 use crate::config::values::listeners;
 
 const HTTPS: &str = "listeners.https.";
+const ADMIN_HTTPS: &str = "admin.listeners.https.";
+/// The settings of which one names the certificate of a listener.
+const CERTIFICATES: &[&str] = &["ssl.keystore.location", "ssl.keystore.certificate.chain", "ssl.certificate.location"];
 const USERS: &str = "rest.auth.basic.";
 const TOKENS: &str = "rest.auth.bearer.";
 const BASIC: &str = "BasicAuthSecurityRestExtension";
 
 /// `listeners`, `rest.*`, `admin.listeners`.
 pub(super) fn build(judge: &mut Judge) -> RestSpec {
-    let found = listeners(judge.text("listeners")).unwrap_or_default();
-    let listeners: Vec<ListenerSpec> =
-        found.into_iter().map(|(tls, host, port)| ListenerSpec { tls, host, port }).collect();
+    let addresses = |text: &str| -> Vec<ListenerSpec> {
+        let found = listeners(text).unwrap_or_default();
+        found.into_iter().map(|(tls, host, port)| ListenerSpec { tls, host, port }).collect()
+    };
+    let admin_listeners = addresses(judge.given("admin.listeners").unwrap_or_default());
+    let listeners = addresses(judge.text("listeners"));
     let mut ssl = under(judge, HTTPS);
     if ssl.is_empty() {
         ssl = under(judge, "ssl.").into_iter().map(|(name, value)| (format!("ssl.{name}"), value)).collect();
     }
+    let mut admin_ssl = under(judge, ADMIN_HTTPS);
+    if admin_ssl.is_empty() {
+        admin_ssl.clone_from(&ssl);
+    }
     let client_auth = client_auth(judge, &ssl);
-    let has_certificate = ["ssl.keystore.location", "ssl.keystore.certificate.chain", "ssl.certificate.location"];
-    if listeners.iter().any(|listener| listener.tls) && !has_certificate.iter().any(|key| ssl.contains_key(*key)) {
-        let message = "has an https listener, which needs a certificate: set listeners.https.ssl.keystore.location";
-        judge.problem("listeners", message, &[]);
+    for (key, listeners, ssl) in [("listeners", &listeners, &ssl), ("admin.listeners", &admin_listeners, &admin_ssl)] {
+        let has_certificate = CERTIFICATES.iter().any(|key| ssl.contains_key(*key));
+        if listeners.iter().any(|listener| listener.tls) && !has_certificate {
+            let message =
+                format!("has an https listener, which needs a certificate: set {key}.https.ssl.keystore.location");
+            judge.problem(key, message, &[]);
+        }
     }
     let secrets = |found: BTreeMap<String, String>| -> BTreeMap<String, Secret> {
         found.into_iter().map(|(name, value)| (name, Secret::new(value))).collect()
@@ -40,6 +53,10 @@ pub(super) fn build(judge: &mut Judge) -> RestSpec {
             "has BasicAuthSecurityRestExtension, whose JAAS file is not read: set rest.auth.basic.USER=PASSWORD";
         judge.problem("rest.extension.classes", message, &[]);
     }
+    let cors = CorsSpec {
+        origins: judge.elements("access.control.allow.origin"),
+        methods: judge.elements("access.control.allow.methods"),
+    };
     let given = |key: &str| judge.given(key).filter(|text| !text.is_empty()).map(str::to_owned);
     RestSpec {
         listeners,
@@ -50,6 +67,10 @@ pub(super) fn build(judge: &mut Judge) -> RestSpec {
         users,
         tokens,
         hide_secrets: given("rest.hide.secrets").map(|text| text.eq_ignore_ascii_case("true")),
+        admin_listeners,
+        admin_ssl,
+        cors,
+        has_samples: given("ui.samples").is_some_and(|text| text.eq_ignore_ascii_case("true")),
         without_admin: judge.settings.get("admin.listeners").is_some_and(|entry| entry.text.trim().is_empty()),
     }
 }

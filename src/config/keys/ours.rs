@@ -54,7 +54,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "schema.change",
         Kind::Text,
         "When a table's columns change while the connector runs: `evolve` registers the new schema, if the subject's \
-         rule allows it, and goes on; `pause-table` stops the table until the connector is restarted; `fail` ends the \
+         rule allows it, and goes on; `pause-table` stops the table until it, or the connector, is restarted; `fail` ends the \
          connector. Each says what has changed.",
     )
     .or("evolve")

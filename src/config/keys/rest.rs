@@ -3,8 +3,6 @@
 use super::{Allowed, KeyDefinition, Kind, worker_key};
 use crate::config::values::{is_count, is_listeners, is_topic_text};
 
-const NO_CORS: &str = "no CORS headers are sent";
-
 const fn own(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefinition {
     worker_key(name, kind, doc).low()
 }
@@ -61,6 +59,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          `[hidden]` keeps the password it had. Absent: where a listener is not loopback.",
     ),
     own(
+        "ui.samples",
+        Kind::Boolean,
+        "Whether the last records of a table are kept in memory, with the values of their rows, and shown by the page and by \
+         `/rowtide/v1/connectors/NAME/tables/TABLE/samples`: of each table ten, each of at most 8 KiB.",
+    )
+    .or("false"),
+    own(
         "rest.extension.classes",
         Kind::List,
         "Classes that extend REST. Of these `BasicAuthSecurityRestExtension` is known: it demands `rest.auth.basic.*`, which \
@@ -70,10 +75,28 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     own(
         "admin.listeners",
         Kind::List,
-        "Absent: `/admin` is served where REST is. Empty: it is not served.",
+        "Where `/admin` is served, and nothing else, in the form of `listeners`. Absent: where REST is. Empty: nowhere.",
     )
-    .not_there("`/admin` has no listeners of its own: leave it out, or empty"),
-    own("admin.listeners.*", Kind::Text, "Settings of the listeners of `/admin`.").ignored("it has none of its own"),
-    own("access.control.*", Kind::Text, "CORS headers of REST.").ignored(NO_CORS),
+    .allow(Allowed::Test("empty, or http://host:port or https://host:port, and more of them separated by commas", |text| {
+        text.trim().is_empty() || is_listeners(text)
+    })),
+    own(
+        "admin.listeners.https.*",
+        Kind::Text,
+        "The certificate of an `https` listener of `/admin`, as `listeners.https.*`, which count without any of these.",
+    ),
+    own(
+        "access.control.allow.origin",
+        Kind::List,
+        "Origins whose pages may ask by scripts (CORS): `https://host:port`, `https://*.domain`, or `*` for all, whose stored \
+         passwords browsers do not send then. Absent: none.",
+    ),
+    own(
+        "access.control.allow.methods",
+        Kind::List,
+        "The methods they may use. Absent: `GET`, `POST` and `HEAD`, as with Kafka Connect.",
+    )
+    .allow(Allowed::Test("a list of methods", |text| text.split(',').all(|word| word.trim().chars().all(|c| c.is_ascii_alphabetic())))),
+    own("access.control.*", Kind::Text, "Other settings of CORS.").ignored("Kafka Connect does not know it either"),
     own("response.http.headers.config", Kind::Text, "Headers of REST.").ignored("no other headers are sent"),
 ];

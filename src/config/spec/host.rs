@@ -54,6 +54,23 @@ pub struct RestSpec {
     pub hide_secrets: Option<bool>,
     /// `admin.listeners` is empty: no `/admin`.
     pub without_admin: bool,
+    /// `admin.listeners`; empty: `/admin` is where REST is, or nowhere.
+    pub admin_listeners: Vec<ListenerSpec>,
+    /// `admin.listeners.https.ssl.*`, else the same as [`RestSpec::ssl`].
+    pub admin_ssl: BTreeMap<String, String>,
+    /// `access.control.*`.
+    pub cors: CorsSpec,
+    /// `ui.samples`: values of rows may be shown.
+    pub has_samples: bool,
+}
+
+/// The origins whose scripts may ask.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CorsSpec {
+    /// `access.control.allow.origin`; empty: none.
+    pub origins: Vec<String>,
+    /// `access.control.allow.methods`; empty: those of a simple request.
+    pub methods: Vec<String>,
 }
 
 /// One of `listeners`.

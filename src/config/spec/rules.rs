@@ -200,6 +200,18 @@ impl TableRules {
         Overrides { found }
     }
 
+    /// True if a relation has the same settings by both, whatever its poll interval.
+    pub(super) fn are_same_for(&self, other: &Self, relation: &Relation) -> bool {
+        let of = |rules: &Self| {
+            let overrides = rules.of(relation);
+            let found = overrides.found.iter().filter(|found| !matches!(found.rule.setting, TableSetting::Interval(_)));
+            let mut found: Vec<_> = found.map(|found| (found.rule.name, found.rule.setting.clone())).collect();
+            found.sort_by_key(|(name, _)| *name);
+            (found, overrides.tie())
+        };
+        of(self) == of(other)
+    }
+
     /// True if any table has a key of its own.
     pub fn make_keys(&self) -> bool {
         self.iter().any(|rule| match rule.setting {

@@ -21,6 +21,34 @@ impl TaskSpec {
         self.0.for_table(relation)
     }
 
+    /// True if it is the very same configuration.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// True if a table has other settings in another configuration of the connector, of those that can be changed while it
+    /// runs; its poll interval is not among them.
+    pub fn differs_for(&self, other: &Self, relation: &Relation) -> bool {
+        let of_all = |spec: &ConnectorSpec| {
+            let (polling, errors) = (&spec.polling, &spec.errors);
+            (polling.batch_max_rows, polling.plan_guard, errors.logged, errors.values_logged)
+        };
+        of_all(&self.0) != of_all(&other.0) || !self.0.tables.are_same_for(&other.0.tables, relation)
+    }
+
+    /// The same with another poll interval; tables with one of their own keep that.
+    #[must_use]
+    pub fn with_interval(&self, interval: Duration) -> Self {
+        let mut connector = ConnectorSpec::clone(&self.0);
+        connector.polling.interval = interval;
+        Self::new(Arc::new(connector))
+    }
+
+    /// The longest pause between two polls of a table.
+    pub fn longest_interval(&self) -> Duration {
+        self.0.longest_interval()
+    }
+
     /// `name` of the connector.
     pub fn connector(&self) -> &str {
         &self.0.name

@@ -21,7 +21,9 @@ use crate::error::{Error, Result};
 use crate::herder::{ConnectorKind, TargetState};
 use crate::kafka::lease::Lease;
 use crate::lock::locked;
-use crate::status::{ConnectorState, StatusBoard, allowance};
+use crate::status::{Boards, ConnectorState, StatusBoard, allowance};
+use crate::task::control::Control;
+use crate::task::samples::Samples;
 
 /// The longest time of a stop before open transactions are abandoned; their rows are read again at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
@@ -41,7 +43,7 @@ impl Settings {
     }
 
     /// The longest time a table may go without a poll.
-    fn allowance(&self) -> Duration {
+    pub(super) fn allowance(&self) -> Duration {
         allowance(self.spec.as_ref().map_or(Duration::ZERO, |spec| spec.longest_interval()))
     }
 }
@@ -70,7 +72,11 @@ pub(super) struct Life {
     pub(super) is_deleted: bool,
 }
 
+/// One run of a connector.
 struct Running {
+    /// The wishes about its tables, which end with it.
+    control: Control,
+    samples: Samples,
     stop: CancellationToken,
     abort: AbortHandle,
     /// The token that is cancelled when it has ended and that has been reported.
@@ -79,8 +85,8 @@ struct Running {
 
 impl Hosted {
     /// A connector that does not run yet.
-    pub(super) fn new(name: String, settings: Settings, target: TargetState) -> Self {
-        let board = StatusBoard::new(name.clone(), settings.allowance());
+    pub(super) fn new(name: String, settings: Settings, target: TargetState, boards: &Boards) -> Self {
+        let board = boards.board(&name, settings.allowance());
         match target {
             TargetState::Running => {}
             TargetState::Paused => board.paused(),
@@ -100,7 +106,7 @@ impl Hosted {
 
     /// One that is not rowtide's, and is left alone.
     pub(super) fn foreign(name: String, settings: Settings, kind: ConnectorKind) -> Self {
-        let hosted = Self::new(name, settings, TargetState::Running);
+        let hosted = Self::new(name, settings, TargetState::Running, &Boards::default());
         hosted.has_ended.store(true, Ordering::Release);
         Self { foreign: Some(kind), ..hosted }
     }
@@ -159,9 +165,11 @@ impl Hosted {
         self.has_ended.store(false, Ordering::Release);
         let (stop, over) = (worker.closing.child_token(), CancellationToken::new());
         let options = worker.run_options(self);
+        let (control, samples) = (options.control.clone(), options.samples.clone());
         // On cancel it commits open transactions; aborted, it drops its tasks, and the brokers abort the transactions.
         let run = tokio::spawn(super::super::run(spec, options, stop.clone()));
-        life.running = Some(Running { stop: stop.clone(), abort: run.abort_handle(), over: over.clone() });
+        let abort = run.abort_handle();
+        life.running = Some(Running { control, samples, stop: stop.clone(), abort, over: over.clone() });
         life.lease = None;
         let (hosted, ended, changed) = (Arc::clone(self), worker.ended.clone(), worker.changed.clone());
         let closing = worker.closing.clone();
@@ -213,9 +221,9 @@ impl Hosted {
     }
 
     /// Shows other processes that the connector belongs to this one although it does not run.
-    pub(super) fn keep_lease(&self, life: &mut Life) {
+    pub(super) fn keep_lease(&self, life: &mut Life, rest: Option<&str>) {
         let Ok(spec) = self.spec() else { return };
-        match Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic) {
+        match Lease::hold(&spec.kafka, &spec.name, &spec.offsets.topic, rest) {
             Ok(lease) => life.lease = Some(lease),
             // Only `rowtide offsets` looks for it; nothing depends on it.
             Err(error) => tracing::warn!(connector = %self.name, error = %error.report(), "no lease is held"),
@@ -239,6 +247,18 @@ impl Hosted {
 }
 
 impl Life {
+    /// The wishes about the tables of the present run, and the token that is cancelled at its end; none if none is at
+    /// work.
+    pub(super) fn control(&self) -> Option<(Control, CancellationToken)> {
+        let running = self.running.as_ref().filter(|_| self.is_running())?;
+        Some((running.control.clone(), running.over.clone()))
+    }
+
+    /// The last records of its tables; none if it does not run.
+    pub(super) fn samples(&self) -> Option<Samples> {
+        Some(self.running.as_ref()?.samples.clone())
+    }
+
     /// True if tasks of it may be at work.
     pub(super) fn is_running(&self) -> bool {
         self.running.as_ref().is_some_and(|running| !running.over.is_cancelled())

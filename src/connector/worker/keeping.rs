@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::hosted::{Hosted, Life, Settings};
+use super::hot;
 use super::store::{Change, ConfigStore, Kept, SettingMap};
 use super::{Shared, Worker};
+use crate::config::spec::TaskSpec;
 use crate::config::{self, Document, Problem, Report};
 use crate::error::Result;
 use crate::herder::{ConnectorKind, HerderError, Outcome, Put, SettingChanges, TargetState, Written};
@@ -60,7 +62,7 @@ impl Shared {
             let problem = Problem::new("", format!("what is kept of the connector cannot be read: {reason}"));
             settings.spec = Err(Report { origin: place.to_owned(), problems: vec![problem], warnings: Vec::new() });
         }
-        Hosted::new(kept.name, settings, kept.target)
+        Hosted::new(kept.name, settings, kept.target, &self.boards)
     }
 
     pub(super) async fn put(&self, document: Document, put: Put) -> Outcome<Written> {
@@ -83,6 +85,7 @@ impl Shared {
                 self.forget(&hosted);
                 return Err(error.into());
             }
+            self.note(&name, None, "created");
             self.begin(&hosted, &mut life);
             return Ok(Written::Created);
         }
@@ -113,10 +116,19 @@ impl Shared {
         Ok((loaded.spec.name.clone(), Settings { document, spec: Ok(loaded.spec) }))
     }
 
-    /// Other settings for a connector there is; its state stays.
+    /// Other settings for a connector there is; its state stays. One that runs takes them as it runs, if it can.
     async fn replace(&self, hosted: &Arc<Hosted>, life: &mut Life, settings: Settings) -> Outcome<()> {
         let change = Change::Settings { name: hosted.name.clone(), settings: raw(&settings.document), target: None };
         self.keep(change).await?;
+        let taken = hot::taken(&hosted.settings(), &settings).cloned();
+        if let (Some((control, _)), Some(spec)) = (life.control(), taken) {
+            hosted.board.set_allowance(settings.allowance());
+            control.configure(TaskSpec::new(Arc::new(spec)));
+            *hosted.settings() = settings;
+            self.note(&hosted.name, None, "other settings, taken without a restart");
+            return Ok(());
+        }
+        self.note(&hosted.name, None, "other settings");
         hosted.end(life).await;
         *hosted.settings() = settings;
         self.begin(hosted, life);
@@ -135,7 +147,7 @@ impl Shared {
             (None, Put::Create(target)) => target,
             (None, Put::Replace) => TargetState::Running,
         };
-        let hosted = Arc::new(Hosted::new(name.to_owned(), settings.clone(), target));
+        let hosted = Arc::new(Hosted::new(name.to_owned(), settings.clone(), target, &self.boards));
         self.boards.add(hosted.board.clone());
         all.insert(name.to_owned(), Arc::clone(&hosted));
         Ok((hosted, true))
@@ -153,7 +165,7 @@ impl Shared {
     fn begin(&self, hosted: &Arc<Hosted>, life: &mut Life) {
         match life.target {
             TargetState::Running if !life.is_running() => hosted.start(self, life),
-            TargetState::Paused => hosted.keep_lease(life),
+            TargetState::Paused => hosted.keep_lease(life, self.rest()),
             TargetState::Running | TargetState::Stopped => {}
         }
     }

@@ -3,10 +3,12 @@
 //! connectors; how each of its connectors lives is in [`hosted`](self::hosted).
 
 mod hosted;
+mod hot;
 mod keeping;
 mod requests;
 mod seen;
 pub mod store;
+mod tables;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -27,8 +29,10 @@ use crate::dialect::sessions::Sessions;
 use crate::error::Error;
 use crate::herder::{HerderError, Outcome};
 use crate::lock::locked;
-use crate::status::Boards;
+use crate::status::{Boards, EventKind};
+use crate::task::control::Control;
 use crate::task::memory::MemoryBudget;
+use crate::task::samples::Samples;
 use crate::telemetry::Metrics;
 
 /// The settings of a worker that are not those of a connector.
@@ -42,6 +46,8 @@ pub struct WorkerOptions {
     pub timeout: Duration,
     /// True if connectors go on although the server is another one than the one remembered, or an older copy.
     pub accept_server: bool,
+    /// True if the last records of each table are kept for people who look at them.
+    pub samples: bool,
     /// The brokers of the worker; none: those of its first connector.
     pub kafka: Option<KafkaSpec>,
     /// The condition under which the worker ends by itself.
@@ -100,6 +106,8 @@ struct Shared {
     /// The store of connectors; none before [`Worker::restore`], and in a process that keeps none.
     store: OnceLock<Arc<dyn ConfigStore>>,
     has_started: AtomicBool,
+    /// The address of its REST, if it has one.
+    rest: OnceLock<Arc<str>>,
     cluster_id: tokio::sync::OnceCell<String>,
     /// The channel that tells when a connector has come to an end, or is deleted.
     changed: watch::Sender<()>,
@@ -128,6 +136,7 @@ impl Worker {
             ends: tokio::sync::Mutex::new(ends),
             store: OnceLock::new(),
             has_started: AtomicBool::new(false),
+            rest: OnceLock::new(),
             cluster_id: tokio::sync::OnceCell::new(),
             changed: watch::Sender::new(()),
             closing: CancellationToken::new(),
@@ -164,6 +173,12 @@ impl Worker {
                 _ = changed.changed() => {}
             }
         }
+    }
+
+    /// The address of its REST is this one. Connectors that start from now on show it to other processes.
+    pub fn set_rest(&self, url: &str) {
+        // Nobody sets another.
+        let _ = self.shared.rest.set(url.into());
     }
 
     /// Requests are answered from now on: the connectors that are known from the start are there.
@@ -206,7 +221,19 @@ impl Shared {
             memory: self.memory.clone(),
             sessions: self.sessions.clone(),
             assignment: hosted.assignment.clone(),
+            control: Control::default(),
+            samples: Samples::new(self.options.samples),
+            rest: self.rest.get().cloned(),
         }
+    }
+
+    fn rest(&self) -> Option<&str> {
+        self.rest.get().map(|url| &**url)
+    }
+
+    /// Notes among the events what was asked for.
+    fn note(&self, connector: &str, table: Option<&str>, text: impl Into<String>) {
+        self.boards.events().add(connector, table, EventKind::Control, text);
     }
 
     /// True if no end of a connector will come any more.

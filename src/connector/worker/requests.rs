@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde_json::Value as Json;
 use tokio::sync::MutexGuard;
 
 use super::hosted::{Hosted, Life};
@@ -17,9 +19,10 @@ use super::{Shared, Worker};
 use crate::config::{self, Document, Report};
 use crate::error::Error;
 use crate::herder::{
-    ConnectorInfo, Herder, HerderError, OffsetChanges, Outcome, Put, SettingChanges, TargetState, Written,
+    ConnectorInfo, Herder, HerderError, OffsetChanges, Outcome, Put, SettingChanges, TableInfo, TableOrder,
+    TargetState, Written,
 };
-use crate::model::{SourceOffset, SourcePartition};
+use crate::model::{OffsetMove, SourceOffset, SourcePartition};
 
 impl Herder for Worker {
     fn connectors(&self) -> Vec<String> {
@@ -83,6 +86,7 @@ impl Herder for Worker {
             hosted.end(&mut life).await;
             hosted.give_up_lease(&mut life).await;
             life.is_deleted = true;
+            shared.note(&hosted.name, None, "deleted");
             shared.forget(&hosted);
             Ok(())
         })
@@ -95,8 +99,9 @@ impl Herder for Worker {
                 return Ok(());
             }
             shared.keep_target(&hosted, &mut life, TargetState::Paused).await?;
+            shared.note(&hosted.name, None, "pause was asked for");
             // Before the tasks that end give their lease up.
-            hosted.keep_lease(&mut life);
+            hosted.keep_lease(&mut life, shared.rest());
             hosted.end(&mut life).await;
             if !hosted.has_failed() {
                 hosted.board.paused();
@@ -110,6 +115,7 @@ impl Herder for Worker {
             let mut life = hosted.lock().await?;
             if life.target != TargetState::Running {
                 shared.keep_target(&hosted, &mut life, TargetState::Running).await?;
+                shared.note(&hosted.name, None, "resume was asked for");
                 hosted.reload(&shared.options.surroundings);
                 hosted.start(&shared, &mut life);
             }
@@ -121,6 +127,7 @@ impl Herder for Worker {
         self.about(name, |shared, hosted| async move {
             let mut life = hosted.lock().await?;
             shared.keep_target(&hosted, &mut life, TargetState::Stopped).await?;
+            shared.note(&hosted.name, None, "stop was asked for");
             hosted.end(&mut life).await;
             hosted.give_up_lease(&mut life).await;
             hosted.board.dismissed();
@@ -132,12 +139,47 @@ impl Herder for Worker {
         self.about(name, move |shared, hosted| async move {
             let mut life = hosted.lock().await?;
             if life.target == TargetState::Running && (!only_failed || hosted.has_failed()) {
+                shared.note(&hosted.name, None, "restart was asked for");
                 hosted.end(&mut life).await;
                 hosted.reload(&shared.options.surroundings);
                 hosted.start(&shared, &mut life);
             }
             Ok(())
         })
+    }
+
+    fn table(&self, name: &str, table: &str) -> BoxFuture<'static, Outcome<TableInfo>> {
+        let table = table.to_owned();
+        self.about(name, |shared, hosted| async move { shared.table(&hosted, &table).await })
+    }
+
+    fn explain(&self, name: &str, table: &str) -> BoxFuture<'static, Outcome<Json>> {
+        let table = table.to_owned();
+        self.about(name, |shared, hosted| async move { shared.explain(&hosted, &table).await })
+    }
+
+    fn samples(&self, name: &str, table: &str, limit: usize) -> BoxFuture<'static, Outcome<Vec<Json>>> {
+        let table = table.to_owned();
+        self.about(name, move |shared, hosted| async move { shared.samples(&hosted, &table, limit).await })
+    }
+
+    fn order(&self, name: &str, table: &str, order: TableOrder) -> BoxFuture<'static, Outcome<()>> {
+        let table = table.to_owned();
+        self.about(name, move |shared, hosted| async move { shared.order(&hosted, &table, order).await })
+    }
+
+    fn move_offset(
+        &self,
+        name: &str,
+        table: &str,
+        change: OffsetMove,
+    ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>> {
+        let table = table.to_owned();
+        self.about(name, move |shared, hosted| async move { shared.move_offset(&hosted, &table, change).await })
+    }
+
+    fn set_interval(&self, name: &str, interval: Duration) -> BoxFuture<'static, Outcome<()>> {
+        self.about(name, move |shared, hosted| async move { shared.set_interval(&hosted, interval).await })
     }
 
     fn offsets(&self, name: &str) -> BoxFuture<'static, Outcome<BTreeMap<SourcePartition, SourceOffset>>> {
@@ -151,6 +193,7 @@ impl Herder for Worker {
         self.about(name, |shared, hosted| async move {
             let life = hosted.stopped().await?;
             shared.write(&hosted, &changes).await?;
+            shared.note(&hosted.name, None, "offsets were changed");
             drop(life);
             Ok(())
         })
@@ -162,6 +205,7 @@ impl Herder for Worker {
             let changes = shared.stored(&hosted).await?.forgotten();
             if !changes.is_empty() {
                 shared.write(&hosted, &changes).await?;
+                shared.note(&hosted.name, None, "offsets were reset");
             }
             drop(life);
             Ok(())

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::super::events::Phase;
 use super::super::{BeganAnew, GuardStatus, Held, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis};
 use super::StatusBoard;
 use crate::error::Error;
@@ -220,6 +221,19 @@ impl TableBoard {
         self.update(|table, now| table.enter(TableState::Stopped, now, None));
     }
 
+    /// The table rests until an operator lets it go on.
+    pub fn paused(&self) {
+        self.update(|table, now| table.enter(TableState::Paused, now, None));
+    }
+
+    /// The table is to be polled at once: after a rest, bound anew, or from another offset.
+    pub fn goes_on(&self) {
+        self.update(|table, now| {
+            table.known_since = now;
+            table.enter(if table.load.is_some() { TableState::Loading } else { TableState::Idle }, now, None);
+        });
+    }
+
     fn fail_as(&self, state: TableState, error: &Error) {
         let why = (error.report(), Some(error.advice().to_owned()));
         self.update(|table, now| table.enter(state, now, Some(why)));
@@ -227,12 +241,15 @@ impl TableBoard {
 
     fn update(&self, change: impl FnOnce(&mut TableStatus, Millis)) {
         let now = now_millis();
-        self.board.sender.send_if_modified(|status| match status.find(&self.table) {
-            Ok(index) => {
-                change(&mut status.tables[index], now);
-                true
+        self.board.sender.send_if_modified(|status| {
+            let Ok(index) = status.find(&self.table) else { return false };
+            let table = &mut status.tables[index];
+            let before = Phase::of(table);
+            change(table, now);
+            if let Some((kind, text)) = before.event(table) {
+                self.board.events.add(&status.name, Some(&self.table), kind, text);
             }
-            Err(_) => false,
+            true
         });
     }
 }

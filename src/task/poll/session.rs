@@ -21,7 +21,7 @@ impl PollStage<'_> {
         loop {
             if self.connection.is_none() {
                 self.activity.waits_for(Waits::Session);
-                let turn = self.parts.sessions.turn(self.parts.spec.source()).await;
+                let turn = self.parts.sessions.turn(self.configured.source()).await;
                 self.take_session(turn).await?;
             }
             let Some(connection) = &mut self.connection else { continue };
@@ -34,7 +34,7 @@ impl PollStage<'_> {
     }
 
     pub(super) async fn take_session(&mut self, turn: Turn) -> Result<()> {
-        let (parts, source) = (self.parts, self.parts.spec.source());
+        let (parts, source) = (self.parts, self.configured.source());
         self.activity.waits_for(Waits::Connection);
         let connection = turn.open(parts.dialect, source).await?;
         self.activity.asks(connection.vigil());

@@ -1,6 +1,7 @@
 //! The two stages against a scripted source and scripted brokers, in paused time. Whatever the script
 //! does, what is committed in the end equals the source, each row once and in order.
 
+mod controlled;
 mod database;
 mod guarded;
 mod resting;
@@ -22,10 +23,12 @@ use self::scripted::{Outside, SinkFault, SourceFault};
 use self::source::Registry;
 use super::columns::KnownColumns;
 use super::commit::CommitStage;
+use super::control::Control;
 use super::driver_types::DriverChoices;
 use super::handoff::{self, Handoff, StepEnd};
 use super::memory::MemoryBudget;
 use super::refused::Refusals;
+use super::samples::Samples;
 use super::server::ServerGuard;
 use super::{Fence, Parts, run};
 use crate::config::spec::ServerIdentity;
@@ -89,6 +92,8 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         columns: KnownColumns::default(),
         driver_choices: DriverChoices::default(),
         memory: Arc::new(MemoryBudget::default().claim(1, 256 << 20).unwrap()).of_task(0),
+        control: Control::default(),
+        samples: Samples::default(),
     }
 }
 
@@ -202,7 +207,10 @@ struct Task {
 
 impl Task {
     fn start(outside: &Outside, names: &[&str], changes: &[(&str, &str)]) -> Self {
-        let parts = parts(outside, false, changes);
+        Self::start_parts(parts(outside, false, changes), names)
+    }
+
+    fn start_parts(parts: Parts, names: &[&str]) -> Self {
         let (selected, receiver) = watch::channel(names.iter().map(|name| table(name)).collect());
         let (stop, board) = (CancellationToken::new(), parts.board.clone());
         let handle = tokio::spawn(run(parts, receiver, stop.clone()));

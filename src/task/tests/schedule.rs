@@ -138,6 +138,16 @@ struct Life {
     pace: u64,
     /// The inserts: the time, the table, and the units of rows.
     inserts: Vec<(u64, usize, i64)>,
+    /// The wishes of an operator: the time, and the table.
+    orders: Vec<(u64, usize, Order)>,
+}
+
+/// A wish of an operator about a table, which changes nothing of what is delivered.
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    Pause,
+    Resume,
+    Restart,
 }
 
 #[derive(Debug, Clone)]
@@ -209,6 +219,10 @@ impl Schedule {
             let mut inserts: Vec<_> =
                 (0..rng.usize(0..6)).map(|_| (rng.u64(..millis), rng.usize(..tables), rng.i64(1..12))).collect();
             inserts.sort_unstable();
+            let order = |rng: &mut Rng| [Order::Pause, Order::Resume, Order::Restart][rng.usize(..3)];
+            let mut orders: Vec<_> =
+                (0..rng.usize(0..5)).map(|_| (rng.u64(..millis), rng.usize(..tables), order(rng))).collect();
+            orders.sort_unstable_by_key(|(at, ..)| *at);
             Life {
                 millis,
                 tasks: rng.usize(1..=3),
@@ -216,6 +230,7 @@ impl Schedule {
                 faults: (0..rng.usize(0..5)).map(|_| Planned::random(rng)).collect(),
                 pace: [0, 2, 30][rng.usize(..3)],
                 inserts,
+                orders,
             }
         };
         let mode = rng.usize(..MODES.len());
@@ -260,15 +275,19 @@ impl Schedule {
         for (number, life) in self.lives.iter().enumerate() {
             outside.plan(&life.faults, Some((Rng::with_seed(self.seed + number as u64), life.pace)));
             let stop = CancellationToken::new();
-            let tasks = self.start(&base, number, life.tasks, &stop);
+            let controlled = Parts { control: Control::default(), ..base.clone() };
+            let tasks = self.start(&controlled, number, life.tasks, &stop);
             let started = Instant::now();
-            for (at, table, ties) in &life.inserts {
-                tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
-                let end = next + ties * self.unit;
-                outside.insert(TABLES[*table], next..end);
-                next = end;
-                outside.set_now(next);
-            }
+            let inserts = async {
+                for (at, table, ties) in &life.inserts {
+                    tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
+                    let end = next + ties * self.unit;
+                    outside.insert(TABLES[*table], next..end);
+                    next = end;
+                    outside.set_now(next);
+                }
+            };
+            tokio::join!(inserts, life.give_orders(&controlled.control, started));
             tokio::time::sleep_until(started + Duration::from_millis(life.millis)).await;
             let tasks = still_alive(tasks, !zombies.is_empty()).await.map_err(|why| format!("life {number}: {why}"))?;
             match life.end {
@@ -363,8 +382,24 @@ impl Schedule {
             for insert in 0..self.lives[life].inserts.len() {
                 without(&|less| drop(less.lives[life].inserts.drain(insert..=insert)));
             }
+            for order in 0..self.lives[life].orders.len() {
+                without(&|less| drop(less.lives[life].orders.drain(order..=order)));
+            }
         }
         found
+    }
+}
+
+impl Life {
+    async fn give_orders(&self, control: &Control, started: Instant) {
+        for (at, table, order) in &self.orders {
+            tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
+            match order {
+                Order::Pause => control.pause(TABLES[*table], true),
+                Order::Resume => control.pause(TABLES[*table], false),
+                Order::Restart => control.restart(TABLES[*table]),
+            }
+        }
     }
 }
 

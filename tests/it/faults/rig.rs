@@ -12,7 +12,9 @@ use rowtide::dialect::sessions::Sessions;
 use rowtide::error::Result;
 use rowtide::model::Relation;
 use rowtide::status::{StatusBoard, TableState, allowance};
+use rowtide::task::control::Control;
 use rowtide::task::memory::MemoryBudget;
+use rowtide::task::samples::Samples;
 use rowtide::task::{self, Fence};
 use rowtide::telemetry::Metrics;
 use tokio::sync::watch;
@@ -285,5 +287,8 @@ fn options(name: &str) -> RunOptions {
         memory: MemoryBudget::default(),
         sessions: Sessions::default(),
         assignment: Assignment::default(),
+        control: Control::default(),
+        rest: None,
+        samples: Samples::default(),
     }
 }

@@ -17,7 +17,7 @@ use rowtide::error::{Error, Result};
 use rowtide::kafka::RecordSink;
 use rowtide::model::{
     CursorKind, CursorValue, EncodedBatch, Incarnation, KafkaRecord, Lineage, OffsetDelta, OpenTransactions,
-    PlannedQuery, Relation, Server, SourcePartition, TableDefinition, TableId, TableMark,
+    PlannedQuery, Relation, Server, SourceOffset, SourcePartition, TableDefinition, TableId, TableMark,
 };
 use rowtide::offsets::{Loaded, OffsetStore, Owner};
 use rowtide::task::Parts;
@@ -322,6 +322,10 @@ impl OffsetStore for ScriptedStore {
 
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord> {
         self.inner.stage(connector, delta)
+    }
+
+    fn assign(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
+        self.inner.assign(connector, partition, offset)
     }
 
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {

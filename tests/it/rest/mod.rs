@@ -5,4 +5,5 @@ mod clients;
 mod difference;
 mod kept;
 mod secure;
+mod tables;
 mod walkthrough;

@@ -108,7 +108,7 @@ fn settings_of_listeners_that_cannot_be_are_named() {
     for (set, phrase) in [
         ("listeners=127.0.0.1:8083", "listeners"),
         ("listeners=https://127.0.0.1:0", "needs a certificate"),
-        ("admin.listeners=http://127.0.0.1:1", "admin.listeners"),
+        ("admin.listeners=127.0.0.1:1", "admin.listeners"),
         (
             "rest.extension.classes=org.apache.kafka.connect.rest.basic.auth.extension.BasicAuthSecurityRestExtension",
             "rest.auth.basic.USER",
@@ -118,4 +118,51 @@ fn settings_of_listeners_that_cannot_be_are_named() {
         let finished = crate::support::process::run(&["worker", "--worker", &file, "--set", set]);
         let _ = finished.expect_code(2).expect_says(&[phrase]);
     }
+}
+
+#[test]
+fn pages_of_other_origins_may_ask_where_they_are_named_and_nowhere_else() {
+    let worker = Worker::new();
+    let origin = |client: &Client, origin: &str| client.with(&["-H", &format!("Origin: {origin}")]);
+    let (running, client) = worker.start(&[]);
+    assert_eq!(origin(&client, "https://ui.example").get("/connectors").header("access-control-allow-origin"), None);
+    drop(running);
+    let sets = [
+        "access.control.allow.origin=https://ui.example,https://*.b.example",
+        "access.control.allow.methods=GET,PUT",
+        "rest.auth.basic.a=b",
+    ];
+    let arguments: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let (_running, client) = worker.start(&arguments);
+    let ui = origin(&client, "https://ui.example");
+    let answer = ui.with(&["-u", "a:b"]).get("/connectors").expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://ui.example"));
+    assert_eq!(answer.header("access-control-allow-credentials"), Some("true"));
+    // The question of a browser has no credentials.
+    let asks = |client: &Client, method: &str| {
+        client.with(&["-H", &format!("Access-Control-Request-Method: {method}")]).call("OPTIONS", "/connectors", None)
+    };
+    let asked = asks(&ui, "PUT").expect(200);
+    assert_eq!(asked.header("access-control-allow-methods"), Some("GET,PUT"));
+    assert_eq!(asks(&ui, "DELETE").header("access-control-allow-origin"), None);
+    let below = asks(&origin(&client, "https://x.b.example"), "GET").expect(200);
+    assert_eq!(below.header("access-control-allow-origin"), Some("https://x.b.example"));
+    let other = asks(&origin(&client, "https://evil.example"), "GET").expect(401);
+    assert_eq!(other.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn admin_has_listeners_of_its_own_where_they_are_named() {
+    let worker = Worker::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    let set = format!("admin.listeners=http://127.0.0.1:{port}");
+    let (running, client) = worker.start(&["--set", &set]);
+    let admin = Client::new(&format!("127.0.0.1:{port}"));
+    admin.get("/admin/loggers").expect(200);
+    admin.get("/connectors").expect(404);
+    client.get("/admin/loggers").expect(404);
+    client.get("/connectors").expect(200);
+    drop(running);
+    let (_running, client) = worker.start(&["--set", "admin.listeners="]);
+    client.get("/admin/loggers").expect(404);
 }

@@ -58,7 +58,10 @@ impl Sink {
         world.committed.extend(self.open.take().into_iter().flatten());
         for record in offsets {
             let table = String::from_utf8(record.key).unwrap();
-            let value = String::from_utf8(record.value.unwrap()).unwrap();
+            let Some(value) = record.value.map(|value| String::from_utf8(value).unwrap()) else {
+                world.offsets.remove(&SourcePartition::table(&table));
+                continue;
+            };
             if table == SERVER {
                 world.remembered = Some(value);
                 continue;
@@ -211,6 +214,11 @@ impl OffsetStore for Outside {
             Ok(Loaded { offsets, server, owner: world.owner.clone(), ..Loaded::default() })
         }
         .boxed()
+    }
+
+    fn assign(&self, _: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
+        let value = offset.map(format::value);
+        vec![KafkaRecord { topic: "offsets".into(), key: partition.to_string().into(), value }]
     }
 
     fn stage_table(&self, _: &str, partition: &SourcePartition, _: &TableMark) -> KafkaRecord {
