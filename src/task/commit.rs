@@ -161,7 +161,7 @@ impl<'a> CommitStage<'a> {
             Handoff::Table { mark, .. } => open.mark(mark),
             Handoff::Assigned(assigned) => {
                 let to = assigned.to().map_or_else(|| "the beginning".to_owned(), ToString::to_string);
-                share.committed.position = Some(to);
+                open.tables.entry(Arc::clone(&assigned.table)).or_default().committed.position = Some(to);
                 open.assigned.push(*assigned);
             }
             Handoff::CaughtUp { .. } | Handoff::Rest { .. } => {}
