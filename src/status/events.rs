@@ -117,10 +117,10 @@ impl Phase {
             (_, Phase::Stalled) => (EventKind::State, why("waiting")),
             (_, Phase::Paused) => (EventKind::State, "paused".to_owned()),
             (_, Phase::Stopped) => (EventKind::State, "stopped".to_owned()),
-            (_, Phase::Loading) => (EventKind::State, "the first load is under way".to_owned()),
+            (Phase::Polling, Phase::Loading) => (EventKind::State, "the first load is under way".to_owned()),
             (Phase::Loading, Phase::Polling) => (EventKind::State, "the first load has ended".to_owned()),
-            (Phase::Paused, Phase::Polling) => (EventKind::State, "going on".to_owned()),
-            (_, Phase::Polling) => (EventKind::State, "polling again".to_owned()),
+            (Phase::Paused, _) => (EventKind::State, "going on".to_owned()),
+            (_, Phase::Polling | Phase::Loading) => (EventKind::State, "polling again".to_owned()),
         })
     }
 }

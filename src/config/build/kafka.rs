@@ -28,6 +28,7 @@ const OWN: &[&str] = &[
     "config.storage.",
     "listeners",
     "rest.",
+    "ui.",
     "producer.",
     "consumer.",
     "admin.",

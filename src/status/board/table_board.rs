@@ -226,11 +226,14 @@ impl TableBoard {
         self.update(|table, now| table.enter(TableState::Paused, now, None));
     }
 
-    /// The table is to be polled at once: after a rest, bound anew, or from another offset.
+    /// The table is to be polled at once: after a rest, bound anew, or from another offset. One that has failed is so until
+    /// that poll says otherwise.
     pub fn goes_on(&self) {
         self.update(|table, now| {
             table.known_since = now;
-            table.enter(if table.load.is_some() { TableState::Loading } else { TableState::Idle }, now, None);
+            if table.own.0 == TableState::Paused {
+                table.enter(if table.load.is_some() { TableState::Loading } else { TableState::Idle }, now, None);
+            }
         });
     }
 
