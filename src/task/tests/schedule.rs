@@ -26,7 +26,7 @@ pub(super) enum Step {
     Observe,
     /// A view of the database begins.
     View,
-    /// What is committed.
+    /// The token of what is committed.
     Token,
     Fetch,
     Bind,
@@ -179,8 +179,10 @@ pub(super) fn start_tasks(
     for (index, name) in tables.iter().enumerate() {
         groups[(index + number) % tasks].push(table(name));
     }
+    // The process that is taken over hands no session to the one that takes over.
+    let sessions = Sessions::default();
     let start = |(task, (group, fence))| {
-        let parts = Parts { task, fence, board: board(), ..base.clone() };
+        let parts = Parts { task, fence, board: board(), sessions: sessions.clone(), ..base.clone() };
         tokio::spawn(run(parts, watch::channel(group).1, stop.clone()))
     };
     groups.into_iter().zip(Fence::among(tasks)).enumerate().map(start).collect()
