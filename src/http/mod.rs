@@ -1,5 +1,5 @@
-//! The HTTP side of a running process: health, status, metrics, and the REST of Kafka Connect (`rest-api.md`), by which
-//! connectors are managed. One file per resource; what a resource does it asks of the [`Herder`].
+//! The HTTP side of a running process: health, status, metrics, the REST of Kafka Connect (`rest-api.md`), by which
+//! connectors are managed, and the page for people. One file per resource; what a resource does it asks of the [`Herder`].
 
 mod answer;
 mod auth;
@@ -13,6 +13,8 @@ mod listener;
 mod loggers;
 mod metrics;
 mod offsets;
+mod origin;
+mod page;
 mod plugins;
 mod request;
 mod root;
@@ -77,6 +79,7 @@ fn router(state: HttpState) -> Router {
         ("/health/ready", get(health::ready)),
         ("/status", get(status::status)),
         ("/metrics", get(metrics::metrics)),
+        ("/rowtide/page/{file}", get(page::file)),
         ("/connectors", get(connectors::list).post(connectors::create)),
         ("/connectors/{name}", get(connectors::get).delete(connectors::delete)),
         ("/connectors/{name}/config", get(settings::get).put(settings::put).patch(settings::patch)),
@@ -111,6 +114,7 @@ fn router(state: HttpState) -> Router {
         .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(state.clone(), in_time))
+        .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
         .with_state(state)
 }
@@ -118,7 +122,8 @@ fn router(state: HttpState) -> Router {
 /// Answers within the patience of clients. What a request has begun is carried out all the same.
 async fn in_time(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if !state.herder.has_started() && !AT_ONCE.iter().any(|open| path.starts_with(open)) {
+    let is_at_once = AT_ONCE.iter().any(|open| path.starts_with(open)) || page::is_asked(&request);
+    if !state.herder.has_started() && !is_at_once {
         return Refused::new(StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response();
     }
     match tokio::time::timeout(PATIENCE, next.run(request)).await {
