@@ -32,12 +32,12 @@ impl Cors {
         Self(Arc::new(spec.clone()))
     }
 
-    fn is_any(&self) -> bool {
+    pub(super) fn is_any(&self) -> bool {
         self.0.origins.iter().any(|origin| origin == "*")
     }
 
     /// True if an origin may ask; a name may begin with `*.`, for all below it.
-    fn admits(&self, origin: &str) -> bool {
+    pub(super) fn admits(&self, origin: &str) -> bool {
         let is_one = |known: &String| match known.split_once("://*.") {
             Some((scheme, domain)) => origin.split_once("://").is_some_and(|(of, host)| {
                 of.eq_ignore_ascii_case(scheme)
