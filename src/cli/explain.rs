@@ -163,10 +163,9 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
                         json!({"table": relation.to_string(), "error": error.report(), "advice": error.advice()}),
                     );
                 } else {
+                    let (report, advice, more) = (error.report(), error.advice(), error.root_kind().reference());
                     output::print(&format!(
-                        "\n{relation}\n  cannot be polled: {}\n  what to do: {}\n",
-                        error.report(),
-                        error.advice()
+                        "\n{relation}\n  cannot be polled: {report}\n  what to do: {advice}\n  more: {more}\n"
                     ))?;
                 }
             }

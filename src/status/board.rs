@@ -147,6 +147,7 @@ impl StatusBoard {
             status.state = state;
             status.error = error.map(Error::report);
             status.advice = error.map(|error| error.advice().to_owned());
+            status.kind = error.map(Error::root_kind);
         });
     }
 }
@@ -157,6 +158,7 @@ fn fresh(name: String, allowance: Duration) -> ConnectorStatus {
         state: ConnectorState::Starting,
         error: None,
         advice: None,
+        kind: None,
         tables: Vec::new(),
         nothing_selected: None,
         allowance,
