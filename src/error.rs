@@ -2,8 +2,12 @@
 //! the [`ErrorKind`], and nobody downstream looks at the cause again. Policy is two total matches,
 //! [`ErrorKind::directive`] and [`ErrorKind::advice`]; there is no `From` for driver errors on purpose.
 
+mod entries;
+
 use std::error::Error as StdError;
 use std::fmt;
+
+pub use entries::troubleshooting_markdown;
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use crate::config::{Document, Report};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::model::{OffsetMove, SourceOffset, SourcePartition};
 use crate::status::{ConnectorState, ConnectorStatus, TableState};
 
@@ -417,18 +417,19 @@ impl From<&ConnectorStatus> for ConnectorInfo {
     /// The tasks of a connector live and fail together. A table that has failed alone is told in the trace: the others go on.
     fn from(status: &ConnectorStatus) -> Self {
         let state = ConnectState::from(status.state);
-        let told = |reason: &str, advice: &Option<String>| match advice {
-            Some(advice) => format!("{reason}\nwhat to do: {advice}"),
-            None => reason.to_owned(),
+        let told = |reason: &str, advice: &Option<String>, kind: Option<ErrorKind>| {
+            let advice = advice.as_ref().map(|advice| format!("\nwhat to do: {advice}")).unwrap_or_default();
+            let more = kind.map(|kind| format!("\nmore: {}", kind.reference())).unwrap_or_default();
+            format!("{reason}{advice}{more}")
         };
         let failed = status.tables.iter().filter(|table| table.state == TableState::Failed);
         let tables: Vec<String> = failed
             .map(|table| {
                 let reason = table.reason.as_deref().unwrap_or("failed");
-                told(&format!("table {}: {reason}", table.table), &table.advice)
+                told(&format!("table {}: {reason}", table.table), &table.advice, table.kind)
             })
             .collect();
-        let trace = status.error.as_ref().map(|error| told(error, &status.advice));
+        let trace = status.error.as_ref().map(|error| told(error, &status.advice, status.kind));
         let trace = trace.or_else(|| (!tables.is_empty()).then(|| tables.join("\n")));
         let tasks = if state == ConnectState::Stopped { 0 } else { status.tasks };
         Self { name: status.name.clone(), kind: ConnectorKind::Source, state, trace, tasks: vec![state; tasks] }
@@ -438,7 +439,6 @@ impl From<&ConnectorStatus> for ConnectorInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use crate::status::StatusBoard;
 
     #[test]
@@ -452,11 +452,11 @@ mod tests {
         board.table("t").failed(&Error::new(ErrorKind::Privilege, "denied").advise("grant it"));
         assert_eq!(
             (info().state, info().trace.as_deref()),
-            (ConnectState::Running, Some("table t: denied\nwhat to do: grant it"))
+            (ConnectState::Running, Some("table t: denied\nwhat to do: grant it\nmore: rowtide docs errors privilege"))
         );
         board.remove_tables(["t"]);
         board.failed(&Error::new(ErrorKind::Fenced, "taken over").advise("look who"));
-        assert_eq!(info().trace.as_deref(), Some("taken over\nwhat to do: look who"));
+        assert_eq!(info().trace.as_deref(), Some("taken over\nwhat to do: look who\nmore: rowtide docs errors fenced"));
         assert_eq!((info().state.as_str(), info().tasks.len()), ("FAILED", 2));
         board.paused();
         assert_eq!((info().state.as_str(), info().trace), ("PAUSED", None));

@@ -41,7 +41,8 @@ impl Findings {
                 Some(value)
             }
             Err(error) => {
-                let text = format!("PROBLEM  {what}: {}\n         what to do: {}\n", error.report(), error.advice());
+                let (report, advice, more) = (error.report(), error.advice(), error.root_kind().reference());
+                let text = format!("PROBLEM  {what}: {report}\n         what to do: {advice}\n         more: {more}\n");
                 let _ = output::print(&text);
                 self.errors.push(error);
                 None

@@ -5,13 +5,16 @@ mod types;
 use clap::{Args, ValueEnum};
 
 use super::output;
-use crate::config;
-use crate::telemetry;
+use crate::error::{self, Error, ErrorKind, Result};
+use crate::{config, near, telemetry};
 
 #[derive(Debug, Args)]
 pub(super) struct DocsArgs {
     /// The page.
     page: Page,
+    /// The one error that is meant, by its kind, as messages name it.
+    #[arg(value_name = "KIND")]
+    entry: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -24,17 +27,36 @@ enum Page {
     Metrics,
     /// The table of REST's paths.
     Rest,
+    /// Every kind of error: causes and remedies.
+    Errors,
 }
 
 pub(super) fn run(args: &DocsArgs) -> u8 {
-    let text = match args.page {
-        Page::Config => Ok(config::docs_markdown()),
-        Page::Types => types::markdown(),
-        Page::Metrics => Ok(telemetry::metrics_markdown()),
-        Page::Rest => Ok(crate::http::paths_markdown()),
+    let text = match (args.page, &args.entry) {
+        (Page::Config, None) => Ok(config::docs_markdown()),
+        (Page::Types, None) => types::markdown(),
+        (Page::Metrics, None) => Ok(telemetry::metrics_markdown()),
+        (Page::Rest, None) => Ok(crate::http::paths_markdown()),
+        (Page::Errors, None) => Ok(error::troubleshooting_markdown()),
+        (Page::Errors, Some(name)) => entry(name),
+        (_, Some(name)) => {
+            Err(Error::config(format!("only the page `errors` has entries, and `{name}` was asked for")))
+        }
     };
     match text.and_then(|text| output::print(&text)) {
         Ok(()) => 0,
         Err(error) => output::fail(&error),
     }
+}
+
+/// The entry of one kind of error.
+fn entry(name: &str) -> Result<String> {
+    ErrorKind::named(name).map(ErrorKind::markdown).ok_or_else(|| {
+        let kinds: Vec<String> = ErrorKind::ALL.iter().map(|kind| kind.snake_case()).collect();
+        let error = Error::config(format!("there is no kind of error `{name}`"));
+        match near::nearest(name, kinds.iter().map(String::as_str)) {
+            Some(near) => error.advise(format!("did you mean `{near}`?")),
+            None => error.advise(format!("the kinds are {}", kinds.join(", "))),
+        }
+    })
 }

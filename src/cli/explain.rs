@@ -114,10 +114,9 @@ async fn explain_connector(spec: &ConnectorSpec, args: &ExplainArgs) -> Result<(
                 if args.json {
                     tables.push(explain::failure(&relation, &error));
                 } else {
+                    let (report, advice, more) = (error.report(), error.advice(), error.root_kind().reference());
                     output::print(&format!(
-                        "\n{relation}\n  cannot be polled: {}\n  what to do: {}\n",
-                        error.report(),
-                        error.advice()
+                        "\n{relation}\n  cannot be polled: {report}\n  what to do: {advice}\n  more: {more}\n"
                     ))?;
                 }
             }

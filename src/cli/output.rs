@@ -32,14 +32,16 @@ pub(super) fn fail_of(connector: Option<&str>, error: &Error) -> u8 {
         return error.kind().exit_code();
     }
     if JSON.get() == Some(&true) {
-        let mut fields = json!({"message": error.report(), "advice": error.advice()});
+        let mut fields =
+            json!({"message": error.report(), "advice": error.advice(), "kind": error.root_kind().snake_case()});
         if let Some(connector) = connector {
             fields["connector"] = Json::from(connector);
         }
         say_object("ERROR", fields);
     } else {
         let whose = connector.map(|connector| format!("connector {connector}: ")).unwrap_or_default();
-        say(&format!("error: {whose}{}\n  what to do: {}", error.report(), error.advice()));
+        let more = error.root_kind().reference();
+        say(&format!("error: {whose}{}\n  what to do: {}\n  more: {more}", error.report(), error.advice()));
     }
     error.kind().exit_code()
 }

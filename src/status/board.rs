@@ -172,6 +172,7 @@ impl StatusBoard {
             status.state = state;
             status.error = error.map(Error::report);
             status.advice = error.map(|error| error.advice().to_owned());
+            status.kind = error.map(Error::root_kind);
             if before != (state, status.error.clone()) {
                 let (kind, text) = events::of_connector(state, status.error.as_deref());
                 self.events.add(&status.name, None, kind, text);
@@ -186,6 +187,7 @@ fn fresh(name: String, allowance: Duration) -> ConnectorStatus {
         state: ConnectorState::Starting,
         error: None,
         advice: None,
+        kind: None,
         tables: Vec::new(),
         nothing_selected: None,
         allowance,

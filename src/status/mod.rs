@@ -14,7 +14,9 @@ use serde::Serialize;
 pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
 pub use events::{Event, EventKind, Events};
 pub use table::{BeganAnew, GuardStatus, LoadProgress, Risk, Stage, TableState, TableStatus};
-use table::{Held, rfc3339};
+use table::{Held, rfc3339, snake_case};
+
+use crate::error::ErrorKind;
 
 /// Milliseconds since the epoch.
 type Millis = i64;
@@ -50,6 +52,9 @@ pub struct ConnectorStatus {
     pub error: Option<String>,
     /// The advice for the operator.
     pub advice: Option<String>,
+    /// The kind of that error, which has an entry in docs/troubleshooting.md.
+    #[serde(serialize_with = "snake_case")]
+    pub kind: Option<ErrorKind>,
     /// Its tables, by name.
     pub tables: Vec<TableStatus>,
     /// The finding that there is no table to poll, and why.

@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use super::Millis;
+use crate::error::ErrorKind;
 use crate::model::{CursorFact, Instant, NotPolled};
 
 /// The state of a table.
@@ -139,6 +140,9 @@ pub struct TableStatus {
     pub reason: Option<String>,
     /// The advice for the operator.
     pub advice: Option<String>,
+    /// The kind of the error that keeps it from being polled, which has an entry in docs/troubleshooting.md.
+    #[serde(serialize_with = "snake_case")]
+    pub kind: Option<ErrorKind>,
     /// The last successful poll.
     #[serde(serialize_with = "rfc3339_option")]
     pub last_poll: Option<Millis>,
@@ -225,6 +229,7 @@ impl TableStatus {
             since: now,
             reason: None,
             advice: None,
+            kind: None,
             last_poll: None,
             rows: 0,
             bytes: 0,
@@ -284,6 +289,9 @@ impl TableStatus {
         let moves = matches!(own, TableState::Loading | TableState::Live | TableState::Idle);
         let stall = self.stalls.iter().flatten().next().map(|held| &held.why).filter(|_| moves);
         let (state, why) = stall.map_or((*own, why.as_ref()), |stall| (TableState::Waiting, Some(stall)));
+        if !matches!(state, TableState::BackingOff | TableState::Failed) {
+            self.kind = None;
+        }
         if self.state != state {
             self.state = state;
             self.since = now;
@@ -294,6 +302,10 @@ impl TableStatus {
 
 pub(super) fn rfc3339<S: Serializer>(millis: &Millis, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&Instant::from_millis(*millis).to_rfc3339())
+}
+
+pub(super) fn snake_case<S: Serializer>(kind: &Option<ErrorKind>, serializer: S) -> Result<S::Ok, S::Error> {
+    kind.map(ErrorKind::snake_case).serialize(serializer)
 }
 
 fn rfc3339_option<S: Serializer>(millis: &Option<Millis>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -239,7 +239,11 @@ impl TableBoard {
 
     fn fail_as(&self, state: TableState, error: &Error) {
         let why = (error.report(), Some(error.advice().to_owned()));
-        self.update(|table, now| table.enter(state, now, Some(why)));
+        let kind = error.root_kind();
+        self.update(|table, now| {
+            table.kind = Some(kind);
+            table.enter(state, now, Some(why));
+        });
     }
 
     fn update(&self, change: impl FnOnce(&mut TableStatus, Millis)) {
