@@ -6,6 +6,7 @@ mod ddl;
 mod docs;
 mod embedded;
 mod explain;
+mod health;
 mod lines;
 mod offsets;
 mod output;
@@ -13,6 +14,7 @@ mod progress;
 mod quickstart;
 mod run;
 mod serving;
+mod shell;
 mod worker;
 
 use std::path::PathBuf;
@@ -76,9 +78,18 @@ enum Command {
         after_help = "Example: rowtide quickstart --keep\n         rowtide quickstart --late-commits --url postgres://user@host:5432/database"
     )]
     Quickstart(quickstart::QuickstartArgs),
-    /// Print a generated reference page.
-    #[command(after_help = "Example: rowtide docs config")]
+    /// Print a generated reference page, or the entry of one kind of error.
+    #[command(after_help = "Example: rowtide docs config\n         rowtide docs errors unreachable")]
     Docs(docs::DocsArgs),
+    /// Ask a running instance for its health; exit code 0 or 1. For health checks of containers.
+    #[command(after_help = "Example: rowtide health\n         rowtide health --address 127.0.0.1:8084 --live")]
+    Health(health::HealthArgs),
+    /// Print the completions of a shell.
+    #[command(after_help = "Example: rowtide completions bash > /etc/bash_completion.d/rowtide")]
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or write one for each command.
+    #[command(after_help = "Example: rowtide man --dir /usr/local/share/man/man1")]
+    Man(shell::ManArgs),
 }
 
 /// The sources of a configuration.
@@ -160,5 +171,8 @@ async fn dispatch(command: Command, context: Context) -> u8 {
         Command::Consume(args) => consume::run(args).await,
         Command::Quickstart(args) => quickstart::run(args, context).await,
         Command::Docs(args) => docs::run(&args),
+        Command::Health(args) => health::run(&args).await,
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
     }
 }
