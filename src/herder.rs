@@ -289,13 +289,13 @@ impl HerderError {
             HerderError::Invalid(_) => Error::config(text),
             HerderError::NoTable { .. } => Error::config(text).advise("give the name of a table as /status shows it"),
             HerderError::NotRunning(..) => {
-                Error::new(crate::error::ErrorKind::Refused, text).advise("resume or restart the connector first")
+                Error::new(ErrorKind::Refused, text).advise("resume or restart the connector first")
             }
             HerderError::Busy(_) => {
-                Error::new(crate::error::ErrorKind::Refused, text).advise("try again when it is done")
+                Error::new(ErrorKind::Refused, text).advise("try again when it is done")
             }
             HerderError::NotStopped(_) | HerderError::Foreign(_) | HerderError::Closing => {
-                Error::new(crate::error::ErrorKind::Refused, text).advise("stop the connector first")
+                Error::new(ErrorKind::Refused, text).advise("stop the connector first")
             }
             HerderError::Failed(error) | HerderError::Wrong(error) => error,
         }

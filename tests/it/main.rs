@@ -11,6 +11,7 @@ mod configurations;
 mod cursors;
 mod deletes;
 mod dialects;
+mod documents;
 mod driver_types;
 mod exactly_once;
 mod failures;

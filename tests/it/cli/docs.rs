@@ -5,7 +5,9 @@ use crate::support::process::{finish, rowtide, run};
 
 #[test]
 fn the_reference_pages_are_fresh() {
-    for (page, file) in [("config", "configuration"), ("metrics", "metrics"), ("types", "types")] {
+    let pages =
+        [("config", "configuration"), ("metrics", "metrics"), ("types", "types"), ("errors", "troubleshooting")];
+    for (page, file) in pages {
         let printed = run(&["docs", page]).expect_code(0).stdout;
         golden::same_as_file(&format!("docs/{file}.md"), &printed);
     }
@@ -13,7 +15,20 @@ fn the_reference_pages_are_fresh() {
 
 #[test]
 fn the_help_of_every_command_has_an_example() {
-    let commands = ["run", "check", "explain", "offsets", "consume", "quickstart", "docs"].map(|command| vec![command]);
+    let commands = [
+        "run",
+        "worker",
+        "check",
+        "explain",
+        "offsets",
+        "consume",
+        "quickstart",
+        "docs",
+        "health",
+        "completions",
+        "man",
+    ];
+    let commands = commands.map(|command| vec![command]);
     let below = ["list", "get", "set", "reset", "export", "import"].map(|command| vec!["offsets", command]);
     for command in commands.into_iter().chain(below).chain([vec![]]) {
         let help = finish(rowtide().args(&command).arg("--help")).expect_code(0).stdout;
@@ -29,12 +44,39 @@ fn a_wrong_command_line_is_exit_code_2_with_the_usage() {
         (&["run"], &["<CONNECTOR>", "Usage"]),
         (&["check", "x.json", "--timeout", "soon"], &["--timeout", "expected a number of seconds"]),
         (&["check", "x.json", "--set", "novalue"], &["expected KEY=VALUE"]),
-        (&["docs", "everything"], &["config", "types", "metrics"]),
+        (&["docs", "everything"], &["config", "types", "metrics", "errors"]),
+        (&["docs", "errors", "fencd"], &["no kind of error `fencd`", "did you mean `fenced`?"]),
+        (&["docs", "errors", "nonsense"], &["the kinds are config, auth,"]),
+        (&["docs", "types", "fenced"], &["only the page `errors` has entries"]),
         (&["docs", "types", "--log-level", "loud"], &["off, error, warn, info, debug and trace"]),
         (&["offsets", "set", "x.json", "--timestamp", "yesterday"], &["RFC 3339", "milliseconds"]),
     ] {
         run(line).expect_code(2).expect_says(says);
     }
+}
+
+#[test]
+fn an_error_names_the_entry_that_explains_it_and_the_entry_is_there() {
+    let (_folder, file) = super::text_file(
+        "c.json",
+        r#"{"name": "c", "config": {"connection.url": "jdbc:sqlite:/nowhere/x.db",
+        "mode": "bulk", "topic.prefix": "p_", "bootstrap.servers": "127.0.0.1:1", "value.converter": "JsonConverter"}}"#,
+    );
+    let checked = run(&["check", &file, "--timeout", "1"]);
+    let more: Vec<&str> =
+        checked.stdout.lines().filter_map(|line| line.trim().strip_prefix("more: rowtide ")).collect();
+    assert!(more.contains(&"docs errors unreachable"), "{}", checked.stdout);
+    for command in more {
+        let words: Vec<&str> = command.split(' ').collect();
+        let entry = run(&words).expect_code(0).stdout;
+        assert!(entry.starts_with(&format!("## {}\n", words[2])) && entry.contains("What to do:"), "{entry}");
+    }
+}
+
+#[test]
+fn a_container_s_health_check_is_told_whether_an_instance_answers() {
+    let address = format!("127.0.0.1:{}", super::closed_port());
+    run(&["health", "--address", &address]).expect_code(1).expect_says(&["no instance answers", &address]);
 }
 
 #[test]
