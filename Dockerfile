@@ -2,6 +2,9 @@
 # One binary in an image that needs nothing else of it: no shell, a user without rights, and a root
 # file system that may be mounted read-only (the quick start alone writes, to /tmp).
 
+# Another base with the C library of Debian 12, libgcc and certificates will do (debian:bookworm-slim with them installed).
+ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot
+
 # The image of the builder brings the C compiler, make and perl of the vendored C libraries, but not cmake. It has
 # the C library of the runtime image: keep both on the same Debian release.
 FROM rust:1-bookworm AS builder
@@ -17,9 +20,13 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --release --locked --bin rowtide \
     && install -D target/release/rowtide /out/rowtide
 
-FROM debian:bookworm-slim
-# Copied instead of installed: the image stays without a package manager's traces.
-COPY --from=builder /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# Debian 12's C library, libgcc and certificates, and nothing else: no shell, no package manager.
+FROM ${RUNTIME}
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title=rowtide \
+      org.opencontainers.image.description="Polls relational tables into Kafka, exactly once" \
+      org.opencontainers.image.licenses=Apache-2.0 \
+      org.opencontainers.image.version=${VERSION}
 COPY --from=builder /out/rowtide /usr/local/bin/rowtide
 # OpenSSL is compiled in and does not know where Debian keeps its certificates.
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
@@ -28,5 +35,7 @@ USER 65532:65532
 WORKDIR /etc/rowtide
 EXPOSE 8083
 STOPSIGNAL SIGTERM
+# The binary asks itself; compose and Docker restart nothing for it, Kubernetes has probes of its own.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=6 CMD ["rowtide", "health"]
 ENTRYPOINT ["rowtide"]
 CMD ["--help"]

@@ -123,4 +123,60 @@ mod tests {
         let page = metrics_markdown();
         assert_eq!(page.lines().filter(|line| line.starts_with("| `")).count(), METRICS.len());
     }
+
+    fn file(path: &str) -> String {
+        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect(path)
+    }
+
+    fn named(pattern: &str, text: &str) -> Vec<String> {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        let mut names: Vec<String> = pattern.captures_iter(text).map(|found| found[1].to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// The metric of a series, which for a histogram has an ending.
+    fn metric_of(series: &str) -> Option<&'static Metric> {
+        let is_it = |metric: &&Metric| match series.strip_prefix(metric.name) {
+            Some("") => metric.kind != MetricKind::Histogram,
+            Some("_bucket" | "_sum" | "_count") => metric.kind == MetricKind::Histogram,
+            _ => false,
+        };
+        METRICS.iter().find(is_it)
+    }
+
+    #[test]
+    fn dashboard_and_alerts_ask_for_metrics_and_labels_that_there_are() {
+        let dashboard: serde_json::Value = serde_json::from_str(&file("deploy/grafana/rowtide.json")).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+        let mut queries: Vec<String> = targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect();
+        let variables = dashboard["templating"]["list"].as_array().unwrap();
+        queries.extend(variables.iter().filter_map(|variable| Some(variable["definition"].as_str()?.to_owned())));
+        let alerts = file("deploy/prometheus/alerts.yml");
+        queries.extend(named(r"(?m)^\s+expr: (.*)$", &alerts));
+        assert!(queries.len() > 30, "{queries:?}");
+        let series = regex::Regex::new(r"(rowtide_\w+)(?:\{([^}]*)\})?").unwrap();
+        for query in &queries {
+            for found in series.captures_iter(query) {
+                let metric = metric_of(&found[1]).unwrap_or_else(|| panic!("there is no {} for {query}", &found[1]));
+                for label in named(r"(\w+)\s*(?:=|!)", found.get(2).map_or("", |labels| labels.as_str())) {
+                    assert!(metric.labels.contains(&label.as_str()), "{} has no label {label}: {query}", metric.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_alert_is_fired_by_a_test_and_has_a_line_in_operations() {
+        let alerts = named(r"(?m)^      - alert: (\w+)$", &file("deploy/prometheus/alerts.yml"));
+        let tests = file("deploy/prometheus/alerts_test.yml");
+        assert!(alerts.len() > 8, "{alerts:?}");
+        for alert in &alerts {
+            let one = tests.split("  - name: ").find(|test| test.starts_with(&format!("{alert}\n")));
+            assert!(one.is_some_and(|test| test.contains("exp_labels")), "no test fires {alert}");
+        }
+        assert_eq!(named(r"(?m)^\| `(Rowtide\w+)` \|", &file("docs/operations.md")), alerts);
+    }
 }
