@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::answer::Refused;
+use super::page;
 use crate::config::spec::{RestSpec, Secret};
 
 /// The paths for probes of orchestrators, which have no credentials.
@@ -73,9 +74,11 @@ fn is_same(known: &[u8], given: &[u8]) -> bool {
     known.len() == given.len() && std::hint::black_box(differences) == 0
 }
 
-/// Refuses requests without credentials.
+/// Refuses requests without credentials. Where there are tokens the page is given to everybody, without anything about this
+/// worker: a browser has no other place to give a token in.
 pub(super) async fn check(State(credentials): State<Credentials>, mut request: Request, next: Next) -> Response {
-    if credentials.is_everybody() || credentials.admits(request.headers().get(AUTHORIZATION)) {
+    let is_admitted = credentials.is_everybody() || credentials.admits(request.headers().get(AUTHORIZATION));
+    if is_admitted || (!credentials.tokens.is_empty() && page::is_asked(&request)) {
         return next.run(request).await;
     }
     if OPEN.contains(&request.uri().path().trim_end_matches('/')) {

@@ -1,5 +1,5 @@
-//! The HTTP side of a running process: health, status, metrics, and the REST of Kafka Connect (`rest-api.md`), by which
-//! connectors are managed. One file per resource; what a resource does it asks of the [`Herder`].
+//! The HTTP side of a running process: health, status, metrics, the REST of Kafka Connect (`rest-api.md`), by which
+//! connectors are managed, and the page for people. One file per resource; what a resource does it asks of the [`Herder`].
 
 mod answer;
 mod auth;
@@ -17,6 +17,8 @@ mod loggers;
 mod metrics;
 mod offsets;
 mod openapi;
+mod origin;
+mod page;
 mod plugins;
 mod request;
 mod root;
@@ -85,6 +87,7 @@ fn router(state: HttpState, served: Served) -> Router {
         .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(state.clone(), in_time))
+        .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
         .layer(middleware::from_fn_with_state(state.cors.clone(), cors::check))
         .with_state(state)
@@ -93,7 +96,8 @@ fn router(state: HttpState, served: Served) -> Router {
 /// Answers within the patience of clients. What a request has begun is carried out all the same.
 async fn in_time(State(state): State<HttpState>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    if !state.herder.has_started() && !AT_ONCE.iter().any(|open| path.starts_with(open)) {
+    let is_at_once = AT_ONCE.iter().any(|open| path.starts_with(open)) || page::is_asked(&request);
+    if !state.herder.has_started() && !is_at_once {
         return Refused::new(StatusCode::SERVICE_UNAVAILABLE, STARTING).into_response();
     }
     match tokio::time::timeout(PATIENCE, next.run(request)).await {

@@ -28,6 +28,7 @@ mod moves;
 mod mysql_family;
 mod not_text;
 mod odd;
+mod page;
 mod partitions;
 mod per_table;
 mod query_types;

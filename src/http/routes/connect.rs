@@ -9,7 +9,10 @@ pub(super) fn root() -> Vec<Route> {
     vec![
         Route::at("/").get(
             root::root,
-            answers("Version", "Version of the REST, `commit` with rowtide's own version, cluster id"),
+            answers(
+                "Version",
+                "Version of the REST, `commit` with rowtide's own version, cluster id; to a browser the page",
+            ),
         ),
         Route::at("/health").get(
             root::health,

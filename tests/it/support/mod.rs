@@ -2,6 +2,7 @@
 //! reads of topics, and the one oracle for delivery. Isolation is by name, so all tests run in parallel.
 
 pub mod any;
+pub mod browser;
 pub mod clocked;
 pub mod config;
 pub mod connect;

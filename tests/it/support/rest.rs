@@ -63,6 +63,11 @@ impl Client {
         Self { base: self.base.clone(), options: options.collect() }
     }
 
+    /// The URL in front of every path.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// None if nobody answers.
     pub fn try_call(&self, method: &str, path: &str, body: Option<&str>) -> Option<Answer> {
         let mut command = Command::new("curl");
