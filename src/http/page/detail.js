@@ -58,7 +58,7 @@ function explained(answer) {
     const subject = schema.subject ? ` (${schema.subject})` : '';
     nodes.push(...titled(`${name} schema${subject}`, schema.schema ?? schema));
   }
-  const rest = Object.fromEntries(Object.entries(others).filter(([name, found]) => name !== 'samples' && found !== null && (!Array.isArray(found) || found.length)));
+  const rest = Object.fromEntries(Object.entries(others).filter(([name, found]) => name !== 'samples' && found !== null && (typeof found !== 'object' || Object.keys(found).length)));
   if (Object.keys(rest).length) nodes.push(el('h3', {}, 'More'), settingsList(rest));
   return nodes;
 }
@@ -110,7 +110,7 @@ export class Detail {
     this.figures = el('dl');
     const head = el('div', { class: 'head' }, el('h2', { id: 'detail-title' }, this.title,
       isTable ? el('span', { class: 'sub' }, `table of ${item.connector}`) : el('span', { class: 'sub' }, 'connector')),
-    this.tag, this.since, this.close, this.buttons);
+    this.close, this.tag, this.since, this.buttons);
     const body = el('div', { class: 'body' }, this.why, part('Progress', this.figures), ...(isTable ? this.#tableParts() : this.#connectorParts()));
     this.dialog.replaceChildren(head, body);
     setText(this.title, item.name);
