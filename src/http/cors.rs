@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderValue, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HeaderMap,
+    HeaderValue, ORIGIN, VARY,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
@@ -22,6 +22,10 @@ const HEADERS: HeaderValue = HeaderValue::from_static("X-Requested-With,Content-
 /// The seconds for which a browser need not ask again.
 const AGE: HeaderValue = HeaderValue::from_static("1800");
 
+/// A request from an origin that may ask for changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted;
+
 /// The origins that may ask, and by which methods.
 #[derive(Debug, Clone, Default)]
 pub struct Cors(Arc<CorsSpec>);
@@ -32,12 +36,12 @@ impl Cors {
         Self(Arc::new(spec.clone()))
     }
 
-    pub(super) fn is_any(&self) -> bool {
+    fn is_any(&self) -> bool {
         self.0.origins.iter().any(|origin| origin == "*")
     }
 
     /// True if an origin may ask; a name may begin with `*.`, for all below it.
-    pub(super) fn admits(&self, origin: &str) -> bool {
+    fn admits(&self, origin: &str) -> bool {
         let is_one = |known: &String| match known.split_once("://*.") {
             Some((scheme, domain)) => origin.split_once("://").is_some_and(|(of, host)| {
                 of.eq_ignore_ascii_case(scheme)
@@ -57,6 +61,13 @@ impl Cors {
         self.methods().split(',').any(|known| known.eq_ignore_ascii_case(method))
     }
 
+    /// True if an origin that may ask may also change something. Where everybody may ask, a password may be one that the
+    /// browser has added by itself.
+    fn lets_change(&self, headers: &HeaderMap) -> bool {
+        let scheme = headers.get(AUTHORIZATION).and_then(|given| given.to_str().ok()).unwrap_or_default();
+        !self.is_any() || !scheme.trim().to_ascii_lowercase().starts_with("basic")
+    }
+
     /// The headers for an origin that may ask.
     fn mark(&self, headers: &mut HeaderMap, origin: HeaderValue) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -69,13 +80,16 @@ impl Cors {
 }
 
 /// Answers the question of a browser whether it may ask, and marks other answers.
-pub(super) async fn check(State(cors): State<Cors>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(cors): State<Cors>, mut request: Request, next: Next) -> Response {
     let origin = request.headers().get(ORIGIN).cloned();
     let Some(origin) = origin.filter(|origin| origin.to_str().is_ok_and(|origin| cors.admits(origin))) else {
         return next.run(request).await;
     };
     let asked = request.headers().get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| request.method() == Method::OPTIONS);
     let Some(asked) = asked else {
+        if cors.lets_change(request.headers()) {
+            request.extensions_mut().insert(Admitted);
+        }
         let mut response = next.run(request).await;
         cors.mark(response.headers_mut(), origin);
         return response;

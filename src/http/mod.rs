@@ -41,7 +41,6 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
 use self::answer::Refused;
 pub use self::auth::Credentials;
@@ -84,15 +83,11 @@ pub struct HttpState {
 
 /// The resources, and what every request goes through.
 fn router(state: HttpState, served: Served) -> Router {
-    let mut router = routes::router(served);
-    if served != Served::AdminOnly {
-        router = router.route(&format!("{}{{file}}", page::FILES_PATH), get(page::file));
-    }
-    router
+    routes::router(served)
         .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(state.clone(), in_time))
-        .layer(middleware::from_fn_with_state(state.cors.clone(), origin::check))
+        .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
         .layer(middleware::from_fn_with_state(state.cors.clone(), cors::check))
         .with_state(state)

@@ -15,15 +15,15 @@ use super::answer::{Answer, Refused};
 use super::request::At;
 use crate::model::Hash;
 
-/// The path of the page's files, below which nothing else is.
-pub(super) const FILES_PATH: &str = "/rowtide/page/";
+/// The path of the page's files, as a route.
+pub(super) const FILES: &str = "/rowtide/page/{file}";
 
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const INDEX: File = File { name: "", kind: "text/html; charset=utf-8", text: include_str!("page/index.html") };
 
 /// The files that the page names.
-const FILES: &[File] = &[
+const ALL: &[File] = &[
     File { name: "actions.js", kind: SCRIPT, text: include_str!("page/actions.js") },
     File { name: "api.js", kind: SCRIPT, text: include_str!("page/api.js") },
     File { name: "board.js", kind: SCRIPT, text: include_str!("page/board.js") },
@@ -52,7 +52,7 @@ struct File {
 
 /// The version of all files, which belong together.
 static TAG: LazyLock<String> = LazyLock::new(|| {
-    let all = FILES.iter().chain([&INDEX]).fold(Hash::default(), |hash, file| hash.with(file.text.as_bytes()));
+    let all = ALL.iter().chain([&INDEX]).fold(Hash::default(), |hash, file| hash.with(file.text.as_bytes()));
     format!("\"{:016x}\"", all.whole())
 });
 
@@ -65,7 +65,7 @@ pub(super) fn is_preferred(headers: &HeaderMap) -> bool {
 /// True for the page and its files, which say nothing about this worker.
 pub(super) fn is_asked(request: &Request) -> bool {
     let path = request.uri().path();
-    path.starts_with(FILES_PATH) || (path == "/" && is_preferred(request.headers()))
+    path.starts_with("/rowtide/page/") || (path == "/" && is_preferred(request.headers()))
 }
 
 /// The page.
@@ -75,7 +75,7 @@ pub(super) fn index(headers: &HeaderMap) -> Response {
 
 /// A file of the page.
 pub(super) async fn file(At(name): At<String>, headers: HeaderMap) -> Answer {
-    let file = FILES.iter().find(|file| file.name == name);
+    let file = ALL.iter().find(|file| file.name == name);
     file.map(|file| answer(file, &headers)).ok_or_else(|| Refused::plain(StatusCode::NOT_FOUND))
 }
 
@@ -141,17 +141,17 @@ mod tests {
 
     #[test]
     fn the_page_names_its_own_files_only_and_all_of_them_are_there() {
-        let is_there = |name: &str| FILES.iter().any(|file| file.name == name);
+        let is_there = |name: &str| ALL.iter().any(|file| file.name == name);
         for named in INDEX.text.split("rowtide/page/").skip(1) {
             let name = named.split('"').next().unwrap();
             assert!(is_there(name), "{name}");
         }
-        for file in FILES {
+        for file in ALL {
             for named in file.text.split(" from './").skip(1) {
                 assert!(is_there(named.split('\'').next().unwrap()), "{}: {named:.20}", file.name);
             }
         }
-        for file in FILES.iter().chain([&INDEX]) {
+        for file in ALL.iter().chain([&INDEX]) {
             let outside = file.text.replace("http://www.w3.org/2000/svg", "");
             assert!(!outside.contains("http://") && !outside.contains("https://"), "{} asks elsewhere", file.name);
             for danger in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {

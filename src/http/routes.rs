@@ -6,9 +6,9 @@ mod own;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::routing::MethodRouter;
+use axum::routing::{MethodRouter, get};
 
-use super::HttpState;
+use super::{HttpState, page};
 
 /// A path, its methods with their handlers, and what each does.
 pub(super) struct Route {
@@ -146,9 +146,12 @@ impl Served {
     }
 }
 
-/// The router of paths. One may end in a slash, as with Kafka Connect.
+/// The router of paths, and of the page's files, which are no part of REST. A path may end in a slash, as with Kafka Connect.
 pub(super) fn router(served: Served) -> Router<HttpState> {
     let mut router = Router::new();
+    if served != Served::AdminOnly {
+        router = router.route(page::FILES, get(page::file));
+    }
     for Route { path, methods, .. } in all().into_iter().filter(|route| served.has(route)) {
         if path != "/" {
             router = router.route(&format!("{path}/"), methods.clone());
