@@ -265,7 +265,7 @@ pub enum HerderError {
     NotRunning(String, ConnectState),
     /// Another request of the kind is under way: the table.
     Busy(String),
-    /// What is asked for cannot be.
+    /// An order that cannot be carried out, and why.
     Wrong(Error),
     /// The worker is ending.
     Closing,

@@ -3,6 +3,9 @@
 
 use std::fmt::Write as _;
 
+use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::registry::Registry;
+
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
@@ -36,6 +39,20 @@ pub struct Metric {
     pub labels: &'static [&'static str],
     /// Its help text.
     pub help: &'static str,
+}
+
+/// Registers a metric under its name and help; the encoder appends `_total` and the full stop.
+pub(super) fn register<M: prometheus_client::registry::Metric + Clone>(
+    registry: &mut Registry,
+    metric: Metric,
+    handle: M,
+) -> M {
+    debug_assert!(matches!(
+        (metric.kind, EncodeMetric::metric_type(&handle).as_str()),
+        (MetricKind::Counter, "counter") | (MetricKind::Gauge, "gauge") | (MetricKind::Histogram, "histogram")
+    ));
+    registry.register(metric.name.trim_end_matches("_total"), metric.help, handle.clone());
+    handle
 }
 
 /// Declares each metric as a constant and all of them as [`METRICS`].

@@ -9,8 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::names::{PROCESS_CPU, PROCESS_FDS, PROCESS_MEMORY, PROCESS_START};
-use super::series::register;
+use super::names::{PROCESS_CPU, PROCESS_FDS, PROCESS_MEMORY, PROCESS_START, register};
 use crate::status::now_millis;
 
 /// Clock ticks a second in proc(5), which the kernel's interface fixes for every architecture of today.

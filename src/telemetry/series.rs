@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -60,20 +59,6 @@ pub(super) struct Counted {
 pub(super) const OUTCOMES: [&str; 3] = ["committed", "aborted", "unknown"];
 /// Every label `result` of polls.
 pub(super) const RESULTS: [&str; 4] = ["rows", "empty", "waiting", "error"];
-
-/// Registers under the table's name and help; the encoder appends `_total` and the full stop.
-pub(super) fn register<M: prometheus_client::registry::Metric + Clone>(
-    registry: &mut Registry,
-    metric: Metric,
-    handle: M,
-) -> M {
-    debug_assert!(matches!(
-        (metric.kind, EncodeMetric::metric_type(&handle).as_str()),
-        (MetricKind::Counter, "counter") | (MetricKind::Gauge, "gauge") | (MetricKind::Histogram, "histogram")
-    ));
-    registry.register(metric.name.trim_end_matches("_total"), metric.help, handle.clone());
-    handle
-}
 
 /// A histogram from 1 ms to about 35 minutes.
 fn histogram() -> Histogram {
