@@ -184,11 +184,12 @@ function speak() {
   }
 }
 
-/** Opens what the address names, once. */
+/** Opens what the address names when the page is loaded; a sheet that is opened later names itself there. */
 function follow() {
-  const found = /^#(connector|table)=(.*)$/.exec(location.hash);
-  if (!found || follow.isDone) return;
+  if (follow.isDone) return;
   follow.isDone = true;
+  const found = /^#(connector|table)=(.*)$/.exec(location.hash);
+  if (!found) return;
   const item = (found[1] === 'table' ? board.tables : board.connectors).get(decodeURIComponent(found[2]));
   if (item) detail.open(item);
 }

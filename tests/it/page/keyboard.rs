@@ -43,6 +43,8 @@ fn everything_is_done_by_the_keyboard_alone() {
     tab_to(&mut browser, "Ask the database");
     browser.press(&["Enter"]);
     browser.wait_for_text("#detail", "orders_updated_at_id");
+    fake.wait_for_answers(2);
+    assert!(browser.text("#detail").contains("orders_updated_at_id"), "what was asked for stays");
     tab_to(&mut browser, "Show the last ten");
     browser.press(&["Enter"]);
     browser.wait_for_text("#detail .refusal", "ui.samples=true");
