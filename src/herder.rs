@@ -291,9 +291,7 @@ impl HerderError {
             HerderError::NotRunning(..) => {
                 Error::new(ErrorKind::Refused, text).advise("resume or restart the connector first")
             }
-            HerderError::Busy(_) => {
-                Error::new(ErrorKind::Refused, text).advise("try again when it is done")
-            }
+            HerderError::Busy(_) => Error::new(ErrorKind::Refused, text).advise("try again when it is done"),
             HerderError::NotStopped(_) | HerderError::Foreign(_) | HerderError::Closing => {
                 Error::new(ErrorKind::Refused, text).advise("stop the connector first")
             }
