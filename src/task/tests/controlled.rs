@@ -1,5 +1,5 @@
-//! What an operator wants of one table of a running task is done, and the others do not notice: no poll is missed, nothing
-//! is lost or repeated but what was asked for.
+//! Wishes of an operator about one table of a running task: they are carried out, and the others do not notice. No poll is
+//! missed, nothing is lost or repeated but what was asked for.
 
 use std::sync::Arc;
 
