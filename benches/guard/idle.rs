@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rowtide::embedded::{Brokers, SchemaRegistry};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::runtime::Runtime;
 
-use crate::support::Outcome;
+use crate::support::{Outcome, Running};
 use crate::{GUARDS, Line};
 
 const ROUNDS: usize = 3;
@@ -136,16 +136,6 @@ fn kind(statement: &str) -> String {
     let shown = statement.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = shown.chars().map(|letter| if letter.is_ascii_digit() { '#' } else { letter });
     shown.take(100).collect()
-}
-
-/// A process that ends with its handle.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A PostgreSQL server of the bench's own, stopped and removed with its handle.

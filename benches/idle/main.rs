@@ -15,14 +15,14 @@ mod support;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use support::services::Services;
-use support::{Outcome, number};
+use support::{Outcome, Running, number};
 
 /// The longest time for loading all tables of one run.
 const PATIENCE: Duration = Duration::from_secs(1_200);
@@ -300,16 +300,6 @@ fn start(services: &Services, load: &Load, database: &Database, folder: &Path, p
         .stderr(std::fs::File::create(folder.join("log"))?)
         .spawn()?;
     Ok(Running(child))
-}
-
-/// A process that ends with its handle.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The CPU seconds of a process.

@@ -13,7 +13,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -24,7 +24,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use tokio::runtime::Runtime;
 
 use support::services::Services;
-use support::{Outcome, number};
+use support::{Outcome, Running, number};
 
 /// Until tables and topics are known, or until what is in flight at the start of an outage is.
 const SETTLE: Duration = Duration::from_secs(10);
@@ -154,16 +154,6 @@ fn start(services: &Services, load: &Load, folder: &tempfile::TempDir, url: &str
         .stderr(std::fs::File::create(folder.path().join("log"))?)
         .spawn()?;
     Ok(Running(child))
-}
-
-/// A process that ends with its handle.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// The part of a core that a process uses for a while.

@@ -14,7 +14,7 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -29,7 +29,7 @@ use rowtide::offsets::kafka::KafkaOffsetStore;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::runtime::Runtime;
 
-use support::{Outcome, Stack, address, median, number};
+use support::{Outcome, Running, Stack, address, median, number};
 
 /// As many tables as the old offsets are of.
 const TABLES: usize = 100;
@@ -236,15 +236,5 @@ async fn write(mut session: PgConnection, insert: String) {
         if session.execute(AssertSqlSafe(insert.clone())).await.is_err() {
             return;
         }
-    }
-}
-
-/// A process that ends with its handle.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

@@ -7,7 +7,7 @@ pub(crate) mod database;
 pub(crate) mod services;
 
 use std::error::Error;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use database::Database;
@@ -42,6 +42,16 @@ pub(crate) fn rate(rows: usize, took: Duration) -> f64 {
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// A process that ends with its handle.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// One `rowtide run --once`.
