@@ -16,6 +16,7 @@ use crate::offsets::StoredOffset;
 use crate::reader::{CutRule, Limits, Tolerance, read_page};
 use crate::task::binding::{Binding, Converters, stored_for};
 use crate::task::driver_types::DriverChoice;
+use crate::task::facts;
 use crate::task::guard::choose_method;
 
 /// The facts shown of one table.
@@ -146,7 +147,7 @@ async fn samples(
     let headers = spec.header_converter.create()?;
     let encoder = binding.sample_encoder(Converters { keys: &*keys, values: &*values, headers: &*headers })?;
     let encode = |row: &Row<'_>, batch: &mut EncodedBatch| encoder.encode(row.values, row.cursor, batch);
-    let upper = inspect::upper(spec, connection, binding).await?;
+    let upper = facts::upper(connection, &binding.planner, &spec.polling).await?;
     let query = binding.planner.page(None, upper.as_ref(), count);
     let batch = EncodedBatch::new(binding.topic.clone(), count, 64);
     let rule = CutRule { page: None, null_fails: false, tolerance: Tolerance::default() };

@@ -4,7 +4,7 @@ use crate::config::spec::{ConnectorSpec, ServerIdentity};
 use crate::convert::Converter;
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorValue, NotPolled, PlannedQuery, Position, Relation, Server};
+use crate::model::{CursorFact, NotPolled, PlannedQuery, Position, Relation, Server};
 use crate::task::binding::{Binding, describe};
 use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
@@ -86,21 +86,6 @@ pub async fn cursor(
     }
 }
 
-/// The upper bound of a poll made now; none without a timestamp.
-///
-/// # Errors
-/// Those of the connection.
-pub async fn upper(
-    spec: &ConnectorSpec,
-    connection: &mut dyn SourceConnection,
-    binding: &Binding,
-) -> Result<Option<CursorValue<'static>>> {
-    match binding.planner.time_kind() {
-        Some(kind) => facts::bound_of_polls(connection, kind, &spec.polling).await.map(Some),
-        None => Ok(None),
-    }
-}
-
 /// The server in words: its identity, and whether the stored offsets belong to it.
 ///
 /// # Errors
@@ -146,8 +131,7 @@ pub async fn plan(
     binding: &Binding,
     position: Option<&Position>,
 ) -> Result<(PlanReport, PlannedQuery)> {
-    let upper = upper(spec, connection, binding).await?;
-    let query = binding.planner.page(position, upper.as_ref(), spec.polling.batch_max_rows + 1);
+    let query = facts::page_of_now(connection, &binding.planner, &spec.polling, position).await?;
     // It has just been described.
     let plan = connection.explain(&query).await.map_err(|error| match error.kind() {
         ErrorKind::SchemaChanged => error.of_unchanged(binding.statement_advice()),

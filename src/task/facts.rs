@@ -10,7 +10,9 @@ use super::binding::Binding;
 use crate::config::spec::{PollSpec, TableSpec};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, CursorKind, CursorValue, FactWeight, Micros, Mode, Relation, micros_of};
+use crate::model::{
+    CursorFact, CursorKind, CursorValue, FactWeight, Micros, Mode, PlannedQuery, Position, Relation, micros_of,
+};
 use crate::plan::Planner;
 use crate::plan::ahead::Ahead;
 use crate::plan::identity::{
@@ -217,7 +219,7 @@ pub async fn of_ids(connection: &mut dyn SourceConnection, binding: &Binding) ->
 ///
 /// # Errors
 /// Those of the connection.
-pub async fn bound_of_polls(
+pub(super) async fn bound_of_polls(
     connection: &mut dyn SourceConnection,
     kind: CursorKind,
     polling: &PollSpec,
@@ -227,6 +229,35 @@ pub async fn bound_of_polls(
         return Ok(bound);
     }
     kind.from_column_time(kind.column_time(&bound)?.saturating_add(micros_of(polling.lead)))
+}
+
+/// The upper bound of a poll made now; none without a timestamp.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn upper(
+    connection: &mut dyn SourceConnection,
+    planner: &Planner,
+    polling: &PollSpec,
+) -> Result<Option<CursorValue<'static>>> {
+    match planner.time_kind() {
+        Some(kind) => bound_of_polls(connection, kind, polling).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The first page of a poll made now, behind a position.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn page_of_now(
+    connection: &mut dyn SourceConnection,
+    planner: &Planner,
+    polling: &PollSpec,
+    position: Option<&Position>,
+) -> Result<PlannedQuery> {
+    let upper = upper(connection, planner, polling).await?;
+    Ok(planner.page(position, upper.as_ref(), polling.batch_max_rows + 1))
 }
 
 /// The greatest time of a relation, the clock, and the finding about the two.

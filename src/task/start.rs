@@ -326,11 +326,8 @@ impl Polled {
         }
         // It is asked with settings of its own.
         cx.watch.release(cx.connection).await?;
-        let upper = match planner.time_kind() {
-            Some(kind) => Some(facts::bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
-            None => None,
-        };
-        let page = planner.page(self.head.position.as_ref(), upper.as_ref(), self.spec.polling.batch_max_rows + 1);
+        let position = self.head.position.as_ref();
+        let page = facts::page_of_now(cx.connection, planner, &self.spec.polling, position).await?;
         let fact = plan_check::look(wanted, cx.connection, planner, &page).await?;
         self.facts.found_in_plan(fact);
         self.facts.show(&self.name, &self.board);

@@ -22,7 +22,7 @@ pub(super) struct Offers {
     pub(super) tells: Tells,
 }
 
-/// What its tokens tell.
+/// The events by which its tokens change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Tells {
     #[default]
