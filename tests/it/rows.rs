@@ -371,7 +371,9 @@ fn small_rows_come_in_batches_that_the_topic_takes() {
         .set("topic.creation.default.replication.factor", "1")
         .set("topic.creation.default.max.message.bytes", "20000");
     // Both topics are made before the first record, so the task starts again once, for the batches that both take.
-    once(&connector).expect_code(0).expect_says(&["takes batches of at most"]);
+    let said = once(&connector).expect_code(0).stderr;
+    let limits = ["takes batches of at most 20000 bytes", "takes batches of at most 2000 bytes"];
+    assert_eq!(limits.iter().filter(|limit| said.contains(**limit)).count(), 1, "{said}");
     let ids = |table: &str| -> Vec<i64> {
         records(&connector.topic(table)).iter().map(|record| record.field("id").as_i64().expect("an id")).collect()
     };
