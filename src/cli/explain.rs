@@ -147,6 +147,9 @@ impl Explanation {
         line("plan", &self.plan.lines.join("\n"));
         line("index", &self.index_verdict());
         line("pages end", &self.ends);
+        if let Some(order) = &self.first_load {
+            line("first load", order);
+        }
         line("topic", &self.topic);
         line("partition", self.partition.as_deref().unwrap_or("any, as the records have no key"));
         if !self.transforms.is_empty() {

@@ -210,7 +210,8 @@ fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition
     let mut found: Vec<SourcePartition> =
         stored.offsets.keys().filter(|partition| matches(partition, table)).cloned().collect();
     match found.len() {
-        0 | 1 => Ok(found.pop()),
+        // A table that is being loaded has no offset yet.
+        0 | 1 => Ok(found.pop().map(SourcePartition::loaded)),
         _ => {
             let names: Vec<String> = found.iter().map(ToString::to_string).collect();
             Err(Error::config(format!("this would change {} offsets: {}", found.len(), names.join(", ")))
@@ -330,7 +331,8 @@ async fn apply(
     let Planned { changes, table } = planned;
     let none = || "none".to_owned();
     for (partition, after) in &changes {
-        let before = match stored.offsets.get(partition) {
+        let known = stored.offsets.get(partition).or_else(|| stored.offsets.get(&partition.load()));
+        let before = match known {
             Some(stored) => stored.offset.to_string(),
             None if *partition == SourcePartition::server() => {
                 stored.server.as_ref().map_or_else(none, |server| server.identity.clone())

@@ -334,10 +334,23 @@ pub struct PollSpec {
     pub lead: Duration,
     /// `query.suffix`.
     pub suffix: Option<String>,
+    /// `load.order`.
+    pub load_order: LoadOrder,
     /// `plan.guard`.
     pub plan_guard: PlanGuard,
     /// Backoff of a failing relation; `query.retry.attempts` is its limit.
     pub retry: RetryPolicy,
+}
+
+/// `load.order`: the order of the first load of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadOrder {
+    /// The primary key's where that is the cheaper walk.
+    Auto,
+    /// The cursor's.
+    Cursor,
+    /// The primary key's where there is one.
+    PrimaryKey,
 }
 
 /// `plan.guard`: the treatment of tables whose polls no index serves.

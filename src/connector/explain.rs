@@ -18,6 +18,7 @@ use crate::task::binding::{Binding, Converters, stored_for};
 use crate::task::driver_types::DriverChoice;
 use crate::task::facts;
 use crate::task::guard::choose_method;
+use crate::task::load::first_load;
 
 /// The facts shown of one table.
 pub(crate) struct Explanation {
@@ -31,6 +32,8 @@ pub(crate) struct Explanation {
     pub(crate) index_ddl: Option<String>,
     /// The end of a page, in words.
     pub(crate) ends: String,
+    /// The order in which it is read for the first time, in the modes with a timestamp.
+    pub(crate) first_load: Option<String>,
     pub(crate) unique_by: Option<Vec<String>>,
     pub(crate) topic: String,
     /// The choice of partitions, in words.
@@ -81,6 +84,10 @@ pub(crate) async fn table(
         None => None,
     };
     let (plan, query) = inspect::plan(spec, connection, &binding, position.as_ref()).await?;
+    let first_load = match binding.planner.time_kind() {
+        Some(_) => Some(first_load(&table, dialect.syntax(), connection, &binding).await?.to_string()),
+        None => None,
+    };
     let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);
     let key = binding.key_side().map(|side| keys.preview(side)).transpose()?;
     let value = values.preview(binding.value_side())?;
@@ -97,6 +104,7 @@ pub(crate) async fn table(
         plan,
         index_ddl: binding.planner.index_ddl(),
         ends: binding.planner.ends(),
+        first_load,
         unique_by: binding.planner.unique_by().map(<[String]>::to_vec),
         topic: binding.topic.to_string(),
         partition: binding.partition(),
@@ -191,6 +199,7 @@ impl Explanation {
             "index_serves": self.plan.index_serves,
             "index_ddl": self.index_ddl.as_ref().filter(|_| !self.plan.index_serves),
             "pages_end": self.ends,
+            "first_load": self.first_load,
             "unique_by": self.unique_by,
             "topic": self.topic,
             "partition": self.partition,

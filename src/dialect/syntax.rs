@@ -80,6 +80,11 @@ pub trait SqlSyntax: Send + Sync {
         None
     }
 
+    /// The index of the primary key by its name, where that is the same for all tables: by it rows are stored.
+    fn primary_index(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The expression for the id of the transaction that wrote a row of the relation named `alias`, its low 32 bits as a
     /// number; none where rows do not tell.
     fn row_id(&self, alias: &str) -> Option<String> {

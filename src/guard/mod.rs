@@ -50,7 +50,7 @@ pub use self::facts::{Capability, CursorFacts, Facts, Missing, OnTimeout, Settin
 pub use self::level::Level;
 pub use self::method::{
     Answer, At, Before, Bound, Holding, LateQuery, Mark, Method, Needs, Notice, Outcome, Poll, Question, ReadPlan,
-    Seen, SeenView, State, ToText, Turn, is_at_or_above,
+    Seen, SeenView, State, ToText, Turn, is_at_or_above, settled,
 };
 
 /// The methods, best first: the choice is the first whose requirement holds.

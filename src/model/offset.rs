@@ -44,7 +44,18 @@ impl Mode {
             Mode::TimestampIncrementing { .. } => "timestamp+incrementing",
         }
     }
+
+    /// The timestamp columns of a mode that has them.
+    pub fn timestamps(&self) -> Option<&[String]> {
+        match self {
+            Mode::Timestamp { columns } | Mode::TimestampIncrementing { columns, .. } => Some(columns),
+            Mode::Bulk | Mode::Incrementing { .. } => None,
+        }
+    }
 }
+
+/// The field `rowtide` of the partition of a first load.
+const LOAD: &str = "load";
 
 /// A source partition: which relation an offset belongs to (`offsets-topic.md`, 2). Ordered by name,
 /// which is also the order Java writes for the two known shapes.
@@ -84,7 +95,14 @@ impl SourcePartition {
         Self::from_pairs([("rowtide", "table"), ("table", self.0.get("table").map_or("", String::as_str))])
     }
 
-    /// True if it is one of rowtide's own, which hold no offset.
+    /// The partition of the progress of the table's first load by its primary key; Kafka Connect, which never asks for it,
+    /// finds no offset of the table while it is loaded.
+    #[must_use]
+    pub fn load(&self) -> Self {
+        Self::from_pairs([("rowtide", LOAD), ("table", self.0.get("table").map_or("", String::as_str))])
+    }
+
+    /// True if it is one of rowtide's own, which Kafka Connect does not know.
     pub fn is_own(&self) -> bool {
         self.0.contains_key("rowtide")
     }
@@ -92,6 +110,17 @@ impl SourcePartition {
     /// True if it is the [`SourcePartition::mark`] of some table.
     pub fn is_mark(&self) -> bool {
         self.0.get("rowtide").is_some_and(|kind| kind == "table")
+    }
+
+    /// The partition of the offset that a table has once it is loaded, of the progress of its first load; any other as it is.
+    #[must_use]
+    pub fn loaded(self) -> Self {
+        if self.is_load() { Self::table(self.0.get("table").map_or("", String::as_str)) } else { self }
+    }
+
+    /// True if it is the [`SourcePartition::load`] of some table.
+    pub fn is_load(&self) -> bool {
+        self.0.get("rowtide").is_some_and(|kind| kind == LOAD)
     }
 
     fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
@@ -130,6 +159,9 @@ pub struct SourceOffset {
     /// The checkpoint of the late-commit guard as it was stored: its method, version and state. Ours too; it says nothing
     /// of where the table stands. On its way to be stored it is an [`OffsetDelta::guard`].
     pub guard: Option<String>,
+    /// The position in the order of the primary key that a first load has reached: [`Position::to_text`](super::Position::to_text).
+    /// The fields above are the offset that the table has once it is loaded. Ours.
+    pub load: Option<String>,
 }
 
 /// A change of a table's offset that an operator asks for.
@@ -159,6 +191,8 @@ impl SourceOffset {
     pub const ACCEPTED: &'static str = "rowtide_accepted";
     /// The name of the field for [`SourceOffset::guard`].
     pub const GUARD: &'static str = "rowtide_guard";
+    /// The name of the field for [`SourceOffset::load`].
+    pub const LOAD: &'static str = "rowtide_load";
 
     /// The same position, without the guard's checkpoint.
     #[must_use]
@@ -170,14 +204,15 @@ impl SourceOffset {
             exact: self.exact.clone(),
             accepted: self.accepted,
             guard: None,
+            load: self.load.clone(),
         }
     }
 
     /// True if both are the same position, whatever the guard has stored with it.
     pub fn is_at(&self, other: &Self) -> bool {
-        let Self { incrementing, timestamp, has_nanos, exact, accepted, guard: _ } = self;
-        (incrementing, timestamp, has_nanos, exact, accepted)
-            == (&other.incrementing, &other.timestamp, &other.has_nanos, &other.exact, &other.accepted)
+        let Self { incrementing, timestamp, has_nanos, exact, accepted, guard: _, load } = self;
+        (incrementing, timestamp, has_nanos, exact, accepted, load)
+            == (&other.incrementing, &other.timestamp, &other.has_nanos, &other.exact, &other.accepted, &other.load)
     }
 }
 
@@ -192,6 +227,9 @@ impl fmt::Display for SourceOffset {
             .chain(self.exact.as_ref().map(|exact| format!("exactly {exact}")))
             .chain(self.accepted.then(|| "accepted".to_owned()))
             .collect();
+        if let Some(load) = &self.load {
+            return write!(f, "first load, up to the key {load}, then from {}", parts.join(", "));
+        }
         f.write_str(if parts.is_empty() { "the beginning" } else { "" })?;
         f.write_str(&parts.join(", "))
     }

@@ -182,6 +182,11 @@ fn parse_offset(connector: &str, partition: &SourcePartition, parsed: &Value) ->
         Some(Value::String(state)) => Some(state.clone()),
         Some(_) => return Err(field(SourceOffset::GUARD, "a string")),
     };
+    offset.load = match map.get(SourceOffset::LOAD) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(position)) => Some(position.clone()),
+        Some(_) => return Err(field(SourceOffset::LOAD, "a string")),
+    };
     Ok(Some(offset))
 }
 
@@ -216,7 +221,7 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     if let Some(instant) = offset.timestamp {
         field("timestamp", &instant.millis().to_string());
     }
-    if offset.exact.is_some() || offset.accepted || offset.guard.is_some() {
+    if offset.exact.is_some() || offset.accepted || offset.guard.is_some() || offset.load.is_some() {
         field(VERSION_FIELD, &VERSION.to_string());
     }
     let quoted = |text: &String| {
@@ -232,6 +237,9 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     }
     if let Some(guard) = &offset.guard {
         field(SourceOffset::GUARD, &quoted(guard));
+    }
+    if let Some(load) = &offset.load {
+        field(SourceOffset::LOAD, &quoted(load));
     }
     if separator == '{' {
         out.push('{');
@@ -286,6 +294,17 @@ mod tests {
         assert_eq!(text(value(&offset)), r#"{"incrementing":7,"rowtide":1,"rowtide_guard":"g;1"}"#);
         assert_eq!(parse(&text(value(&offset))).unwrap(), Some(offset));
         assert!(parse(r#"{"rowtide_guard":1}"#).is_err());
+    }
+
+    #[test]
+    fn the_progress_of_a_first_load_is_ours_and_goes_round_under_a_key_that_java_does_not_look_up() {
+        let load = Some(r#"[{"i":5}]"#.to_owned());
+        let offset = SourceOffset { timestamp: Some(Instant::from_millis(7)), load, ..SourceOffset::default() };
+        assert_eq!(text(value(&offset)), r#"{"timestamp":7,"rowtide":1,"rowtide_load":"[{\"i\":5}]"}"#);
+        assert_eq!(parse(&text(value(&offset))).unwrap(), Some(offset));
+        assert!(parse(r#"{"rowtide_load":1}"#).is_err());
+        let partition = SourcePartition::table("public.orders").load();
+        assert_eq!(text(key("c", &partition)), r#"["c",{"rowtide":"load","table":"public.orders"}]"#);
     }
 
     #[test]

@@ -103,8 +103,12 @@ impl OffsetStore for KafkaOffsetStore {
 
     fn assign(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
         let is_table = !partition.is_own() && partition.0.contains_key("table");
-        let mark = is_table.then(|| table::record(&self.topic, connector, partition, None));
-        self.records(connector, partition, offset).into_iter().chain(mark).collect()
+        let mut records = self.records(connector, partition, offset);
+        if is_table {
+            records.push(table::record(&self.topic, connector, partition, None));
+            records.extend(self.records(connector, &partition.load(), None));
+        }
+        records
     }
 
     fn stage_server(&self, connector: &str, server: &Server) -> Vec<KafkaRecord> {

@@ -35,7 +35,7 @@ pub struct StoredOffset {
 /// The stored offsets of a connector.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
-    /// Its offsets, tables no longer selected included.
+    /// Its offsets, tables no longer selected included; and the progress of first loads ([`SourcePartition::load`]).
     pub offsets: HashMap<SourcePartition, StoredOffset>,
     /// The marks of the tables they are of, under the partitions of the offsets ([`SourcePartition::table`]).
     pub tables: HashMap<SourcePartition, TableMark>,
@@ -69,7 +69,8 @@ pub trait OffsetStore: Send + Sync {
     /// worker's topic, so that going back to a worker without that setting keeps the progress.
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord>;
 
-    /// The records that set an offset, or reset it, and that forget which table the offset before it belonged to.
+    /// The records that set an offset, or reset it, and that forget which table the offset before it belonged to, and a
+    /// first load of it that is not at its end.
     fn assign(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord>;
 
     /// The records that remember the server.

@@ -269,7 +269,7 @@ fn number_of(value: &CursorValue<'_>) -> Option<i128> {
     }
 }
 
-fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {
+pub(super) fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {
     matches!(
         (value, kind),
         (CursorValue::Integer(_), CursorKind::Integer | CursorKind::Unsigned | CursorKind::Epoch { .. })

@@ -4,6 +4,7 @@
 //! together, to the last ([`Planner::tie`]).
 
 pub mod ahead;
+mod by_key;
 mod coalesce;
 pub mod cursor;
 pub mod identity;
@@ -18,13 +19,14 @@ mod ties;
 
 use std::fmt::Write as _;
 
+use self::by_key::LoadedRows;
 use self::coalesce::Coalesced;
 use self::statement::Statement;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position,
-    Projection, Relation, TableDefinition, TupleOrder,
+    ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Projection,
+    Relation, TableDefinition, TupleOrder,
 };
 use crate::sql;
 use crate::zone::Zone;
@@ -98,6 +100,10 @@ pub struct Planner {
     /// The number of columns of a page's result.
     width: usize,
     tuple: Vec<TupleColumn>,
+    /// The time of a row, where the tuple does not begin with it and somebody may ask.
+    time: Option<TupleColumn>,
+    /// The rows that are read, where pages are in the order of the primary key.
+    loaded: Option<LoadedRows>,
     /// No page has rows with times below it.
     floor: Option<CursorValue<'static>>,
     /// The condition of all rows that are read.
@@ -129,6 +135,16 @@ impl Planner {
     /// # Errors
     /// `SourceSchema` if a cursor column cannot serve: no order, not a time, different kinds in a COALESCE.
     pub fn new(definition: &TableDefinition, mode: &Mode, style: SqlStyle<'_>) -> Result<Self> {
+        Self::of_rows(definition, mode, style, None)
+    }
+
+    /// The same, of the rows of a first load by the primary key, if there is one.
+    fn of_rows(
+        definition: &TableDefinition,
+        mode: &Mode,
+        style: SqlStyle<'_>,
+        loaded: Option<LoadedRows>,
+    ) -> Result<Self> {
         // The reference takes names without quotes as they are; here the name is the catalog's, in its spelling.
         let cursor_name =
             |name: &str| if style.quote || !is_plain(name) { style.syntax.quote(name) } else { name.to_owned() };
@@ -144,6 +160,8 @@ impl Planner {
             hidden: 0,
             width: 0,
             tuple: Vec::new(),
+            time: None,
+            loaded,
             floor: None,
             filter: None,
             order: TupleOrder::default(),
@@ -159,11 +177,15 @@ impl Planner {
         };
         let mut hidden = Vec::new();
         // A suffix on a bulk load may begin with WHERE, so nothing may stand before it.
-        let wanted =
-            if *mode == Mode::Bulk && style.suffix.is_some() { Vec::new() } else { wanted_tuple(definition, mode) };
+        let order = if planner.loaded.is_some() { &Mode::Bulk } else { mode };
+        let wanted = if is_load && style.suffix.is_some() { Vec::new() } else { wanted_tuple(definition, order) };
         for (role, names) in wanted {
             let column = tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?;
             planner.tuple.push(column);
+        }
+        if let (Some(_), Some(names)) = (&planner.loaded, mode.timestamps()) {
+            let (role, names) = (CursorRole::Timestamp, names.to_vec());
+            planner.time = Some(tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?);
         }
         planner.order = TupleOrder(planner.tuple.iter().map(|column| column.order).collect());
         planner.unique_by = ties::key_within(definition, &planner.tuple);
@@ -188,17 +210,10 @@ impl Planner {
     /// The hint that names the index that walks the rows in cursor order, if there is one and the dialect wants to be
     /// told.
     fn index_hint(&self, definition: &TableDefinition) -> Option<String> {
-        let mut wanted = Vec::new();
-        for column in &self.tuple {
-            let ([name], true) = (column.names.as_slice(), column.is_plain) else { return None };
-            wanted.push(name.as_str());
+        if self.loaded.is_some() {
+            return self.syntax.use_index(self.syntax.primary_index()?);
         }
-        let serves = |index: &&Index| {
-            wanted.len() <= index.columns.len()
-                && wanted.iter().zip(&index.columns).all(|(wanted, column)| wanted.eq_ignore_ascii_case(column))
-        };
-        let index = definition.indexes.iter().filter(|_| !wanted.is_empty()).find(serves)?;
-        self.syntax.use_index(&index.name)
+        self.syntax.use_index(&self.index_of(definition)?.name)
     }
 
     /// The same, reading only rows that meet a condition of SQL: pages, the rows that share a cursor, those that are late, of
@@ -260,6 +275,9 @@ impl Planner {
             sql.compare(time, "<", upper);
         }
         sql.dates_only();
+        if let Some(rows) = &self.loaded {
+            sql.loaded(rows);
+        }
         // Without any bound a NULL cursor would be delivered once, out of order; and a NULL id behind a timestamp could
         // fill page after page with rows that are passed over.
         if let Some(id) = self.id() {
@@ -278,6 +296,12 @@ impl Planner {
     pub fn extreme_probe(&self) -> Option<PlannedQuery> {
         let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
         Some(self.extreme(column, Statement::unfiltered(self, String::new()), false, 0))
+    }
+
+    /// The least timestamp of the rows that are read.
+    pub fn oldest_probe(&self) -> Option<PlannedQuery> {
+        let column = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
+        Some(self.extreme(column, Statement::of(self, String::new()), true, 0))
     }
 
     /// The greatest timestamp of the rows that are read.

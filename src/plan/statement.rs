@@ -51,18 +51,18 @@ impl<'a> Statement<'a> {
 
     /// Rows strictly after the values, which may be fewer than the tuple has columns.
     pub(super) fn after(&mut self, values: &[CursorValue<'static>]) {
-        self.beyond(values, ">", ">");
+        self.beyond(&self.planner.tuple, values, ">", ">");
     }
 
     /// Rows at or below the values, which may be fewer than the tuple has columns.
     pub(super) fn upto(&mut self, values: &[CursorValue<'static>]) {
-        self.beyond(values, "<", "<=");
+        self.beyond(&self.planner.tuple, values, "<", "<=");
     }
 
-    /// Rows on one side of the values; `last` is how the last column is compared.
-    fn beyond(&mut self, values: &[CursorValue<'static>], beyond: &str, last: &str) {
+    /// Rows on one side of the values of these columns; `last` is how the last column is compared.
+    pub(super) fn beyond(&mut self, tuple: &[TupleColumn], values: &[CursorValue<'static>], beyond: &str, last: &str) {
         let planner = self.planner;
-        let pairs: Vec<_> = planner.tuple.iter().zip(values).collect();
+        let pairs: Vec<_> = tuple.iter().zip(values).collect();
         match pairs.as_slice() {
             [] => {}
             [(column, value)] => self.compare(column, last, value),
@@ -145,8 +145,8 @@ impl<'a> Statement<'a> {
         if let Some(limit) = limit {
             let _ = write!(self.sql, " limit {limit}");
         }
-        let cursor =
-            self.planner.tuple.iter().map(|column| CursorColumn { index: column.index, kind: column.kind }).collect();
+        let told = self.planner.tuple.iter().chain(&self.planner.time);
+        let cursor = told.map(|column| CursorColumn { index: column.index, kind: column.kind }).collect();
         PlannedQuery { sql: self.sql, binds: self.binds, cursor, hidden: self.planner.hidden, limit, recurs: true }
     }
 }

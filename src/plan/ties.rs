@@ -71,6 +71,7 @@ impl Planner {
     /// The number of the tuple's columns that Kafka Connect's own fields of an offset tell.
     pub fn told_len(&self) -> usize {
         match self.mode {
+            _ if self.is_by_key() => 0,
             Mode::Bulk => 0,
             Mode::Incrementing { .. } | Mode::Timestamp { .. } => 1,
             Mode::TimestampIncrementing { .. } => 2,

@@ -58,6 +58,9 @@ impl RowSink for Pager<'_> {
             Ok(row) => row.cursor,
             Err(row) => row.cursor,
         };
+        // What is told beside the cursor's own columns orders nothing.
+        let own = self.rule.page.as_ref().map_or(cursor.len(), |page| page.order.0.len());
+        let cursor = &cursor[..own.min(cursor.len())];
         match self.enter(cursor)? {
             Entry::Taken => {}
             Entry::PassedOver => return Ok(Flow::Continue),

@@ -15,7 +15,8 @@ use crate::convert::{Converter, Encoder, Operation, Role, Side};
 use crate::dialect::{SourceConnection, SqlSyntax};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, Field, Mode, Projection, RecordSchema, Relation, Schema, SourcePartition, TableDefinition,
+    ColumnDefinition, Field, Mode, Position, Projection, RecordSchema, Relation, Schema, SourcePartition,
+    TableDefinition,
 };
 use crate::offsets::kafka::resolve;
 use crate::plan::{Planner, SqlStyle};
@@ -75,14 +76,7 @@ impl Binding {
         if spec.mode.validate_non_null {
             check_non_null(&definition, &mode)?;
         }
-        let style = SqlStyle {
-            syntax,
-            quote: spec.quote_identifiers,
-            unqualified: spec.unqualified,
-            suffix: spec.polling.suffix.as_deref(),
-            zone: spec.types.all.zone,
-        };
-        let planner = Planner::new(&definition, &mode, style)?;
+        let planner = Planner::new(&definition, &mode, style_of(spec, syntax))?;
         let floor = odd::floor(spec, &planner)?;
         let planner = planner.above(floor).only(spec.filter.as_deref());
         if let (Some((column, database_type)), Some(_)) = (planner.text_id(), spec.mode.incrementing_initial) {
@@ -121,6 +115,19 @@ impl Binding {
             zone,
             by_driver,
         })
+    }
+
+    /// The planner of a first load in the order of the primary key, up to a position ([`Planner::by_key`]).
+    ///
+    /// # Errors
+    /// As [`Planner::new`].
+    pub fn by_key(
+        &self,
+        spec: &TableSpec,
+        syntax: &'static dyn SqlSyntax,
+        until: &Position,
+    ) -> Result<Option<Planner>> {
+        self.planner.by_key(&self.definition, style_of(spec, syntax), until)
     }
 
     /// The key's side of the records; none if they have no key.
@@ -230,6 +237,17 @@ impl Binding {
             Mode::Timestamp { columns } => columns.iter().all(nullable),
             Mode::TimestampIncrementing { columns, column } => columns.iter().all(nullable) || nullable(column),
         }
+    }
+}
+
+/// The style of the statements of a table.
+fn style_of<'s>(spec: &'s TableSpec, syntax: &'static dyn SqlSyntax) -> SqlStyle<'s> {
+    SqlStyle {
+        syntax,
+        quote: spec.quote_identifiers,
+        unqualified: spec.unqualified,
+        suffix: spec.polling.suffix.as_deref(),
+        zone: spec.types.all.zone,
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant as Clock;
 
 use super::Parts;
-use super::handoff::{Assigned, Handoff, MarkedTable, Step, StepEnd};
+use super::handoff::{Assigned, Handoff, Loaded, MarkedTable, Step, StepEnd};
 use super::refused::Refusals;
 use super::samples::Sample;
 use super::stall::{commit_stalls, watched};
@@ -55,6 +55,8 @@ struct Open {
     deltas: HashMap<SourcePartition, OffsetDelta>,
     server: Option<Server>,
     marks: HashMap<SourcePartition, MarkedTable>,
+    /// The partitions of first loads that are at their end.
+    loads: Vec<SourcePartition>,
     /// The offsets that operators give.
     assigned: Vec<Assigned>,
     /// The last records of each step, where they are kept.
@@ -155,7 +157,7 @@ impl<'a> CommitStage<'a> {
             Handoff::Step(step) => self.send(*step, open).await?,
             Handoff::Offset { table, delta } => {
                 open.tables.entry(table).or_default().committed.position = Some(delta.to.to_string());
-                chain(&mut open.deltas, delta)?;
+                chain(&mut open.deltas, *delta)?;
             }
             Handoff::Server { server, .. } => open.server = Some(server),
             Handoff::Table { mark, .. } => open.mark(mark),
@@ -163,6 +165,15 @@ impl<'a> CommitStage<'a> {
                 let to = assigned.to().map_or_else(|| "the beginning".to_owned(), ToString::to_string);
                 open.tables.entry(Arc::clone(&assigned.table)).or_default().committed.position = Some(to);
                 open.assigned.push(*assigned);
+            }
+            Handoff::Loaded(loaded) => {
+                let Loaded { table, load, delta, mark } = *loaded;
+                open.loads.push(load);
+                mark.into_iter().for_each(|mark| open.mark(mark));
+                if let Some(delta) = delta {
+                    open.tables.entry(table).or_default().committed.position = Some(delta.to.to_string());
+                    chain(&mut open.deltas, delta)?;
+                }
             }
             Handoff::CaughtUp { .. } | Handoff::Rest { .. } => {}
         }
@@ -196,6 +207,7 @@ impl<'a> CommitStage<'a> {
         offsets.extend(open.marks.values().map(|mark| store.stage_table(connector, &mark.0, &mark.1)));
         offsets.extend(open.deltas.values().flat_map(|delta| store.stage(connector, delta)));
         // Behind the deltas, whose steps were read before.
+        offsets.extend(open.loads.iter().flat_map(|load| store.assign(connector, load, None)));
         let assigned = open.assigned.iter().flat_map(|assigned| &assigned.offsets);
         offsets.extend(assigned.flat_map(|(partition, offset)| store.assign(connector, partition, offset.as_ref())));
         let commit = self.sink.commit(offsets);
@@ -205,7 +217,11 @@ impl<'a> CommitStage<'a> {
         for delta in open.deltas.into_values() {
             self.offsets.try_apply(delta)?;
         }
+        for load in open.loads {
+            self.offsets.assign(load, None);
+        }
         for (partition, offset) in open.assigned.iter().flat_map(|assigned| &assigned.offsets) {
+            self.offsets.assign(partition.load(), None);
             self.offsets.assign(partition.clone(), offset.as_ref());
         }
         self.parts.metrics.committed(open.since.elapsed());
@@ -315,6 +331,7 @@ impl Open {
             deltas: HashMap::new(),
             server: None,
             marks: HashMap::new(),
+            loads: Vec::new(),
             assigned: Vec::new(),
             samples: Vec::new(),
             tables: HashMap::new(),

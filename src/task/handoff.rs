@@ -19,17 +19,31 @@ pub(super) enum Handoff {
     /// Rows of a table.
     Step(Box<Step>),
     /// An offset without rows: a configured start, a position that was accepted.
-    Offset { table: Arc<str>, delta: OffsetDelta },
+    Offset { table: Arc<str>, delta: Box<OffsetDelta> },
     /// The identity of the server that offsets belong to; `table` is the one that was about to be polled.
     Server { table: Arc<str>, server: Server },
     /// The identity of a table.
     Table { table: Arc<str>, mark: MarkedTable },
+    /// The end of a first load.
+    Loaded(Box<Loaded>),
     /// Offsets that an operator gives: their transaction waits for nothing else.
     Assigned(Box<Assigned>),
     /// The table rests, although the last step promised more: its transaction need not stay open.
     Rest { table: Arc<str> },
     /// The end of the rows, although the last step promised more: its transaction need not stay open.
     CaughtUp { table: Arc<str> },
+}
+
+/// The end of a table's first load: its progress is forgotten, and the table has an offset.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) table: Arc<str>,
+    /// The partition of the load's progress.
+    pub(super) load: SourcePartition,
+    /// The way to the table's offset; none: it has one, from somebody else.
+    pub(super) delta: Option<OffsetDelta>,
+    /// The identity of the table, without rows of the load to know it by.
+    pub(super) mark: Option<MarkedTable>,
 }
 
 /// The offsets of a table as an operator wants them, behind all that was handed on of it.
@@ -107,6 +121,7 @@ impl Handoff {
         match self {
             Self::Step(step) => &step.table,
             Self::Assigned(assigned) => &assigned.table,
+            Self::Loaded(loaded) => &loaded.table,
             Self::Offset { table, .. }
             | Self::Server { table, .. }
             | Self::Table { table, .. }
@@ -120,10 +135,16 @@ impl Handoff {
         match self {
             Self::Step(step) => step.end,
             // An offset or an identity is stored before rows are read.
-            Self::Offset { .. } | Self::Server { .. } | Self::Table { .. } => StepEnd::More,
+            Self::Offset { .. } | Self::Server { .. } | Self::Table { .. } | Self::Loaded(_) => StepEnd::More,
             Self::CaughtUp { .. } => StepEnd::CaughtUp,
             Self::Assigned(_) | Self::Rest { .. } => StepEnd::Rest,
         }
+    }
+}
+
+impl From<Loaded> for Handoff {
+    fn from(loaded: Loaded) -> Self {
+        Self::Loaded(Box::new(loaded))
     }
 }
 

@@ -20,12 +20,15 @@ pub(super) struct ReadHead {
     pub(super) is_found: bool,
     /// The checkpoint of the late-commit guard that was handed on with the offset; none: that which is stored in it.
     pub(super) guard: Option<Arc<dyn GuardCheckpoint>>,
+    /// The offset that the table has once it is loaded, during a first load in the order of the primary key: partition,
+    /// offset and position are those of the load then.
+    pub(super) load: Option<SourceOffset>,
 }
 
 impl ReadHead {
     /// A head at the beginning of a table, before anything is known of its offset.
     pub(super) fn new(partition: SourcePartition) -> Self {
-        Self { partition, offset: None, position: None, begins_anew: false, is_found: false, guard: None }
+        Self { partition, offset: None, position: None, begins_anew: false, is_found: false, guard: None, load: None }
     }
 
     /// The offset whose fields mean the table that is read.

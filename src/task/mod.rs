@@ -20,6 +20,7 @@ pub mod guard;
 mod handoff;
 mod head;
 mod headers;
+pub mod load;
 pub mod memory;
 pub mod odd;
 mod older;

@@ -371,6 +371,7 @@ impl<'a> PollStage<'a> {
         }
         polled.settle_doubt(&mut cx).await?;
         polled.check_cursor(&mut cx).await?;
+        polled.begin_load(&mut cx).await?;
         polled.check_plan(&mut cx).await?;
         let outcome: Result<_> = async {
             let end = polled.poll(&mut cx).await?;

@@ -24,6 +24,7 @@ use super::tokens::Rest;
 use crate::config::spec::TableSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{CursorValue, EncodedBatch, Header, Mode, Relation, TableDefinition};
+use crate::plan::Planner;
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
 
@@ -40,6 +41,10 @@ pub(super) struct Polled {
     /// Its definition with all that follows from it; none until it is described.
     pub(super) bound: Option<Arc<Bound>>,
     pub(super) head: ReadHead,
+    /// The planner of a first load in the order of the primary key, while there is one.
+    pub(super) load: Option<Arc<Planner>>,
+    /// True if nothing is stored of the table, and it has not been decided in which order it is loaded.
+    pub(super) begins_at_once: bool,
     /// The head it had when it was last polled by this task, until it is taken up again.
     pub(super) parked: Option<Parked>,
     /// The number of times that it was to be bound anew by the time it was made.
@@ -103,6 +108,8 @@ impl Polled {
             schedule: Schedule::new(),
             bound: None,
             head: ReadHead::new(spec.partition.clone()),
+            load: None,
+            begins_at_once: false,
             parked: None,
             restarts: parts.control.restarts(&name),
             paging: Paging::new(spec.polling.batch_max_rows, parts.memory.clone()),
@@ -153,8 +160,11 @@ impl Polled {
             Ok((mut result, place)) => {
                 let found_nothing = result.step.is_none() && result.exhausted && !result.is_bounded;
                 let found_rows = result.step.as_ref().is_some_and(|step| !step.rows.is_empty());
-                let upper = result.upper.take();
+                let (upper, is_loaded) = (result.upper.take(), result.is_loaded);
                 let exhausted = self.install(result, place, cx.out).await?;
+                if is_loaded {
+                    self.end_load(cx).await?;
+                }
                 Ok(PollEnd { exhausted, found_nothing, found_rows, upper })
             }
             Err(error) if is_torn => {

@@ -122,7 +122,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::PlanGuard;
+    use crate::config::spec::{LoadOrder, PlanGuard};
     use crate::retry::RetryPolicy;
 
     fn polling(interval: u64, longest: u64) -> PollSpec {
@@ -134,6 +134,7 @@ mod tests {
             delay: Duration::ZERO,
             lead: Duration::ZERO,
             suffix: None,
+            load_order: LoadOrder::Auto,
             plan_guard: PlanGuard::Off,
             retry: RetryPolicy::default(),
         }

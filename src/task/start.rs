@@ -149,6 +149,8 @@ impl Polled {
         if matches!(binding.planner.mode(), Mode::Bulk) {
             // A load goes on if the new definition can still order the rows, else it starts over.
             self.head.position.take_if(|position| position.0.len() != binding.planner.tuple_len());
+        } else if let Some((stored, mark)) = self.load_under_way(cx.stored) {
+            self.resume_load(cx, stored, mark).await?;
         } else if self.head.offset.is_some() {
             self.start_where_it_was(cx, binding).await?;
         } else if let Some(found) = self.found(cx.stored) {
@@ -157,6 +159,7 @@ impl Polled {
             self.start_without_offset(cx, binding).await?;
         }
         self.head.is_found = true;
+        self.begins_at_once = self.head.offset.is_none() && self.head.position.is_none();
         // Also one without an offset: from here on the head itself says where the table is.
         self.parked = None;
         Ok(())
@@ -164,7 +167,7 @@ impl Polled {
 
     /// The offset it goes on from: where this task left it when it was no longer selected, else the stored one.
     fn found(&self, stored: &Loaded) -> Option<Found> {
-        if let Some(Parked { head, mark }) = &self.parked
+        if let Some(Parked { head, mark }) = self.parked.as_ref().filter(|parked| parked.head.load.is_none())
             && let Some(offset) = head.offset.clone()
         {
             let (head, mark) = (head.clone(), mark.clone());
@@ -185,8 +188,27 @@ impl Polled {
         })
     }
 
+    /// The progress of a first load that is not at its end: as this task left it, else the stored one; with the mark of the
+    /// table. One that is stored beside an offset was overtaken by somebody else.
+    fn load_under_way(&self, stored: &Loaded) -> Option<(SourceOffset, Option<TableMark>)> {
+        if self.head.load.is_some() {
+            return Some((self.head.offset.clone()?, self.continuity.to_mark()));
+        }
+        if let Some(Parked { head, mark }) = &self.parked {
+            return head.load.as_ref().and_then(|_| Some((head.offset.clone()?, mark.clone())));
+        }
+        if self.head.offset.is_some() || self.found(stored).is_some() {
+            return None;
+        }
+        let load = stored.offsets.get(&self.spec.partition.load())?;
+        Some((load.offset.clone(), stored.tables.get(&self.spec.partition).cloned()))
+    }
+
     /// The partition and the offset it goes on from: where it has been read to, or will be found.
     pub(super) fn stands_at(&self, stored: &Loaded) -> (SourcePartition, Option<SourceOffset>) {
+        if self.head.load.is_some() {
+            return (self.spec.partition.clone(), None);
+        }
         if let Some(offset) = &self.head.offset {
             return (self.head.partition.clone(), Some(offset.clone()));
         }
@@ -234,6 +256,7 @@ impl Polled {
         (self.head.position, self.head.offset) = (position, head.offset);
         self.board.position(offset.to_string());
         tracing::info!(table = %self.name, position = %offset, partition = %found_as, topic, "continuing");
+        self.forget_load(cx).await?;
         if age == Age::Accepted {
             self.store(SourceOffset { accepted: true, ..offset }, cx.out).await?;
         }
@@ -266,12 +289,7 @@ impl Polled {
                 "no offset at all is stored for this connector, while the topic holds records: rows come again"
             );
         }
-        // Nobody knows how many of the rows meet a condition.
-        let rows = match &self.spec.filter {
-            Some(_) => None,
-            None => cx.connection.estimate_rows(&self.spec.relation).await?,
-        };
-        self.board.loading(rows);
+        self.board.loading(self.rows_to_load(cx.connection).await?);
         Ok(())
     }
 
@@ -279,7 +297,7 @@ impl Polled {
     async fn store(&mut self, to: SourceOffset, out: &Outbox) -> Result<()> {
         let (partition, from) = (self.head.partition.clone(), self.head.offset.clone());
         let delta = OffsetDelta { partition, from, to: to.clone(), guard: None };
-        out.send(Handoff::Offset { table: Arc::clone(&self.name), delta }).await?;
+        out.send(Handoff::Offset { table: Arc::clone(&self.name), delta: delta.into() }).await?;
         // An empty poll ends the transaction.
         self.more_promised = true;
         self.head.offset = Some(to);
@@ -321,7 +339,7 @@ impl Polled {
         let (wanted, bound) = (self.spec.polling.plan_guard, self.bound()?);
         let planner = &bound.binding.planner;
         let is_judged = matches!(self.spec.relation, Relation::Table(_)) && !matches!(planner.mode(), Mode::Bulk);
-        if wanted == PlanGuard::Off || !is_judged || !self.plan_check.is_due() {
+        if wanted == PlanGuard::Off || !is_judged || self.load.is_some() || !self.plan_check.is_due() {
             return Ok(());
         }
         // It is asked with settings of its own.

@@ -17,6 +17,7 @@ mod exactly_once;
 mod failures;
 mod faults;
 mod files;
+mod first_load;
 mod formats;
 mod guard;
 mod invisible;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{AIVEN, types};
 use crate::config::judge::Judge;
 use crate::config::keys;
-use crate::config::spec::{ColumnTypes, Isolation, PlanGuard, PollSpec, Secret, SourceSpec, TableRules};
+use crate::config::spec::{ColumnTypes, Isolation, LoadOrder, PlanGuard, PollSpec, Secret, SourceSpec, TableRules};
 use crate::config::url;
 use crate::retry::RetryPolicy;
 use crate::sql::{self, Grammar, Reading};
@@ -148,6 +148,11 @@ pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
         delay: millis(judge, DELAY),
         lead: Duration::from_millis(judge.number(DELAY).min(0).unsigned_abs()).min(LONGEST_LEAD),
         suffix,
+        load_order: match judge.text("load.order").to_ascii_lowercase().as_str() {
+            "cursor" => LoadOrder::Cursor,
+            "primary_key" => LoadOrder::PrimaryKey,
+            _ => LoadOrder::Auto,
+        },
         plan_guard: match judge.text("plan.guard").to_ascii_lowercase().as_str() {
             "off" => PlanGuard::Off,
             "refuse" => PlanGuard::Refuse,

@@ -23,6 +23,19 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("0")
     .low(),
     own_key(
+        "load.order",
+        Kind::Text,
+        "The order in which a table without an offset is read for the first time, in the modes with a timestamp. `cursor`: that \
+         of its polls. `primary_key`: that of its primary key, which a database that stores rows by it (MySQL, MariaDB, TiDB) \
+         walks at a fraction of the cost, as does any that has no index on the cursor; rows above a time below which nothing can \
+         be committed any more are left to the polls, which begin once the others are read. The records of one key keep their \
+         order, the topic as a whole has not that of the cursor. A table without such a key is read by its cursor. `auto`: \
+         `primary_key` for tables of a hundred thousand rows and more where it is the cheaper walk; `rowtide explain` says \
+         which.",
+    )
+    .or("auto")
+    .allow(Allowed::AnyCase(&["auto", "cursor", "primary_key"])),
+    own_key(
         "plan.guard",
         Kind::Text,
         "Tables whose polls no index serves, so that each scans or sorts all of the table, by the database's own plan: asked \

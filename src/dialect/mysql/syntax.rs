@@ -77,6 +77,10 @@ impl SqlSyntax for Syntax {
         Some(format!("force index ({})", back_quoted(name)))
     }
 
+    fn primary_index(&self) -> Option<&'static str> {
+        Some("PRIMARY")
+    }
+
     fn checksum(&self, columns: &[String]) -> Option<String> {
         let told: Vec<String> = columns.iter().map(|column| format!("isnull({column}), {column}")).collect();
         let row = format!("conv(left(md5(concat_ws(0x01, {})), 16), 16, 10)", told.join(", "));

@@ -1,6 +1,7 @@
 //! A few of the rows read, by which a table is known again: spread over all of it, and the newest always among them.
 
 use crate::model::{ColumnDefinition, CursorValue, Hash, Landmark, Position, Sample};
+use crate::plan::Planner;
 use crate::task::binding::Binding;
 
 /// The number of landmarks that are kept.
@@ -27,9 +28,9 @@ impl Landmarks {
     }
 
     /// Takes some rows of a batch of so many records.
-    pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, binding: &Binding) {
-        let names = Names::of(binding);
-        let length = binding.planner.tuple_len();
+    pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, (binding, planner): (&Binding, &Planner)) {
+        let names = Names::of(binding, planner);
+        let length = planner.tuple_len();
         for sample in samples {
             let mut cursor = sample.cursor;
             cursor.truncate(length);
@@ -84,10 +85,9 @@ fn superfluous(kept: &[Landmark]) -> usize {
 pub(super) struct Names(Vec<Option<u32>>);
 
 impl Names {
-    pub(super) fn of(binding: &Binding) -> Self {
+    pub(super) fn of(binding: &Binding, planner: &Planner) -> Self {
         let definition = &binding.definition;
-        let of_cursor: Vec<usize> =
-            binding.planner.cursor_columns().filter_map(|name| definition.column_index(name)).collect();
+        let of_cursor: Vec<usize> = planner.cursor_columns().filter_map(|name| definition.column_index(name)).collect();
         let names = definition.columns.iter().take(Sample::COLUMNS).enumerate();
         let name = |(index, column): (usize, &ColumnDefinition)| {
             let hash = Hash::default().with(column.field.name.as_bytes()).half();

@@ -24,6 +24,7 @@ use crate::config::spec::Recreated;
 use crate::dialect::{Counted, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Incarnation, Landmark, Mode, Relation, Sample, SourcePartition, TableMark};
+use crate::plan::Planner;
 use crate::reader::Page;
 
 /// The interval at which tables are looked at, and how much more time than a look takes passes between two.
@@ -160,10 +161,15 @@ impl Continuity {
     }
 
     /// Takes rows that were read; of which table is not sure yet.
-    pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, binding: &Binding) {
+    pub(super) fn add(&mut self, samples: Vec<Sample>, records: usize, (binding, planner): (&Binding, &Planner)) {
         if self.known.is_some() {
-            self.landmarks.add(samples, records, binding);
+            self.landmarks.add(samples, records, (binding, planner));
         }
+    }
+
+    /// A first load is at its end: its rows are remembered by another order than that of polls.
+    pub(super) fn loaded(&mut self) {
+        (self.landmarks, self.has_news) = (Landmarks::default(), true);
     }
 
     /// True if something is to be stored with the next rows, if the table is looked at before.
@@ -198,7 +204,9 @@ impl Polled {
         bound: &Bound,
         page: &mut Page,
     ) -> Result<()> {
-        self.continuity.add(std::mem::take(&mut page.samples), page.batch.len(), &bound.binding);
+        let planner = self.load.clone();
+        let planner = planner.as_deref().unwrap_or(&bound.binding.planner);
+        self.continuity.add(std::mem::take(&mut page.samples), page.batch.len(), (&bound.binding, planner));
         if !self.looks_after(cx.parts, page.ended) {
             return Ok(());
         }
@@ -322,7 +330,7 @@ impl Polled {
         if self.continuity.landmarks.has_pending() {
             return Ok(());
         }
-        match cx.connection.probe(&bound.binding.planner.upto_probe(position)).await {
+        match cx.connection.probe(&self.planner(bound).upto_probe(position)).await {
             Ok(None) => Ok(()),
             Ok(Some(_)) => self.meet_anew(cx, found).await,
             Err(error) if error.kind() == ErrorKind::Unreachable => Err(error),
@@ -334,7 +342,7 @@ impl Polled {
     /// A table that begins anew.
     async fn meet_anew(&mut self, cx: &mut Context<'_>, found: &Incarnation) -> Result<()> {
         let bound = self.bound()?;
-        let (planner, zone) = (&bound.binding.planner, &self.spec.types.all.zone);
+        let (planner, zone) = (self.planner(&bound), &self.spec.types.all.zone);
         let position = self.head.position.as_ref().and_then(|position| position.0.first());
         let shown = position.map_or(Ok("the beginning".to_owned()), |value| planner.shown(value, zone))?;
         if cx.parts.server.accepts_table(&self.spec.partition, &found.storage) {

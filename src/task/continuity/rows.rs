@@ -40,7 +40,7 @@ impl Polled {
         let (Some(bound), Some(position)) = (&self.bound, &self.head.position) else {
             return Err(Error::internal("a table in doubt has a position"));
         };
-        let planner = &bound.binding.planner;
+        let planner = self.planner(bound);
         let mut evidence = Evidence {
             is_configured: is_configured(&self.spec.mode, planner, position, &self.spec.types.all.zone)?,
             ..Evidence::default()
@@ -57,7 +57,7 @@ impl Polled {
                 _ => Ids::Unknown,
             };
         }
-        let names = Names::of(&bound.binding);
+        let names = Names::of(&bound.binding, planner);
         for landmark in continuity.landmarks.kept() {
             let now = self.find(connection, &names, landmark).await?;
             evidence.rows.push(Found { landmark: landmark.clone(), now });
@@ -74,7 +74,7 @@ impl Polled {
         landmark: &Landmark,
     ) -> Result<Option<Now>> {
         let bound = self.bound()?;
-        let planner = &bound.binding.planner;
+        let planner = self.planner(&bound);
         if landmark.at.0.len() != planner.tuple_len() {
             // The cursor consists of other columns now.
             return Ok(None);

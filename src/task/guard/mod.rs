@@ -18,9 +18,9 @@ use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::column_clock::ColumnClock;
 use crate::guard::{
-    self, Checkpoint, Holding, Method, MethodDefinition, Needs, Notice, Outcome, Resumed, Seen, SeenView,
+    self, Checkpoint, Facts, Holding, Method, MethodDefinition, Needs, Notice, Outcome, Resumed, Seen, SeenView,
 };
-use crate::model::{GuardCheckpoint, Hash, Micros, Position, TableDefinition, micros_of};
+use crate::model::{CursorValue, GuardCheckpoint, Hash, Micros, Position, TableDefinition, micros_of};
 use crate::status::{GuardStatus, Risk, TableBoard, now_millis};
 
 pub use self::choice::{Chosen, choose_method};
@@ -230,14 +230,7 @@ impl TableGuard {
         }
         let seen = self.observe(at, connection, observer).await?;
         let Some(Chosen { choice, facts }) = &self.chosen else { return Err(Error::internal("no method was chosen")) };
-        let here = guard::At {
-            facts,
-            position: at.position,
-            newest: at.newest,
-            columns: columns_tag(&at.binding.definition),
-            steady: micros_of(self.born.elapsed()),
-            must_look: at.once && at.at_end,
-        };
+        let here = self.state_of(at, facts);
         let mut poll = match &self.method {
             Some(method) => method.begin(&here, &seen)?,
             None => first(choice.method)?.begin(&here, &seen)?,
@@ -263,6 +256,40 @@ impl TableGuard {
         (poll.upper, poll.blocker) = (bound.upper, bound.blocker);
         plan.notices.into_iter().for_each(|notice| say(&mut self.status, at.table, notice));
         Ok(Some(poll))
+    }
+
+    /// The time of the cursor at or below which no row can be committed any more: a first load may read those rows in any
+    /// order.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(in crate::task) async fn settled(
+        &self,
+        at: At<'_>,
+        connection: &mut dyn SourceConnection,
+        observer: &mut Observer,
+    ) -> Result<CursorValue<'static>> {
+        let Some(Chosen { facts, .. }) = &self.chosen else { return Err(Error::internal("no method was chosen")) };
+        let reach = at.spec.guard.window.max(at.spec.polling.delay);
+        if !self.observes() {
+            let kind = at.binding.planner.time_kind();
+            let kind = kind.ok_or_else(|| Error::internal("rows settle by their time"))?;
+            return connection.upper_bound(kind, reach).await;
+        }
+        let low = observer.low(connection, Duration::ZERO).await?;
+        guard::settled(&self.state_of(at, facts), &low, micros_of(reach))
+    }
+
+    /// The state of a table, as a method sees it.
+    fn state_of<'s>(&self, at: At<'s>, facts: &'s Facts) -> guard::At<'s> {
+        guard::At {
+            facts,
+            position: at.position,
+            newest: at.newest,
+            columns: columns_tag(&at.binding.definition),
+            steady: micros_of(self.born.elapsed()),
+            must_look: at.once && at.at_end,
+        }
     }
 
     /// Makes the observation that the method needs, and begins its view.

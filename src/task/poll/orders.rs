@@ -145,6 +145,7 @@ impl PollStage<'_> {
         let place = self.out.place().await?;
         for (partition, offset) in &offsets {
             self.stored.tables.remove(partition);
+            self.stored.offsets.remove(&partition.load());
             match offset {
                 Some(offset) => {
                     let stored = stored_now(self.parts.spec.offsets_topic(), offset.clone());

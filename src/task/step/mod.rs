@@ -22,7 +22,7 @@ use super::head::ReadHead;
 use super::polled::{Bound, Polled};
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, Mode, OffsetDelta, PlannedQuery, Position, micros_of};
+use crate::model::{CursorValue, Mode, OffsetDelta, PlannedQuery, Position, SourceOffset, micros_of};
 use crate::offsets::Loaded;
 use crate::plan::Planner;
 use crate::reader::{LeftOut, Limits, Page};
@@ -65,6 +65,8 @@ pub(super) struct StepResult {
     pub(super) guard: Option<GuardOutcome>,
     /// True if nothing newer is left.
     pub(super) exhausted: bool,
+    /// True if it is the last one of a first load.
+    pub(super) is_loaded: bool,
     /// True if newer rows wait for an older transaction to end.
     pub(super) is_held_back: bool,
     /// The bound of the page; none where the cursor has no time.
@@ -123,13 +125,13 @@ impl Polled {
         is_torn: &mut bool,
     ) -> Result<(StepResult, Place<'p>)> {
         let (started, bound) = (Clock::now(), self.bound()?);
-        if !self.guard.shares_view() {
+        if self.load.is_some() || !self.guard.shares_view() {
             cx.watch.release(cx.connection).await?;
         }
         let place = cx.place().await?;
         let upper = self.upper(cx, &bound).await?;
         let guard = self.begin_guard(cx, &bound).await?;
-        let (planner, position) = (&bound.binding.planner, self.head.position.as_ref());
+        let (planner, position) = (self.planner(&bound), self.head.position.as_ref());
         let plan = StepPlan::page(planner, position, upper.clone(), self.paging.limits(), guard);
         let mut run = StepRun::new(self, cx.parts, &bound, cx.out, place, is_torn);
         let rows = run.read(cx.connection, plan).await?;
@@ -145,7 +147,7 @@ impl Polled {
 
     /// The upper bound of the read; with `--once` that of the first poll.
     async fn upper(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<CursorValue<'static>>> {
-        let upper = match (bound.binding.planner.time_kind(), &self.fixed_upper) {
+        let upper = match (self.planner(bound).time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
             (_, fixed) => fixed.clone(),
         };
@@ -156,6 +158,10 @@ impl Polled {
     }
 
     async fn begin_guard(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<GuardPoll>> {
+        if self.load.is_some() {
+            // Nothing is committed any more among its rows.
+            return Ok(None);
+        }
         let at = At {
             spec: &self.spec,
             table: &self.name,
@@ -196,7 +202,9 @@ impl Polled {
         let found = !page.batch.is_empty() || skipped.is_some() || must_store;
         // With `--once` the end is not reached before late rows were looked for there.
         let has_left = cx.parts.once && outcome.as_ref().is_some_and(GuardOutcome::has_left);
-        let exhausted = page.ended && !has_left && (!bound.binding.planner.has_suffix() || !found);
+        let ended = page.ended && !has_left && (!bound.binding.planner.has_suffix() || !found);
+        // Polls go on behind a first load.
+        let (exhausted, is_loaded) = (ended && self.load.is_none(), ended && self.load.is_some());
         self.note_lag(bound, &page, upper)?;
         self.paging.read(&page);
         if !found {
@@ -212,6 +220,7 @@ impl Polled {
                 head: None,
                 guard: outcome,
                 exhausted,
+                is_loaded,
                 is_held_back,
                 upper,
                 is_bounded,
@@ -223,6 +232,7 @@ impl Polled {
             head: Some(head),
             guard: outcome,
             exhausted,
+            is_loaded,
             is_held_back: false,
             upper: upper.cloned(),
             is_bounded,
@@ -257,7 +267,7 @@ impl Polled {
         exhausted: bool,
         guard: Option<&mut GuardOutcome>,
     ) -> Result<(Step, ReadHead)> {
-        let (planner, zone) = (&bound.binding.planner, &self.spec.types.all.zone);
+        let (planner, zone) = (self.planner(bound), &self.spec.types.all.zone);
         let end = if exhausted { StepEnd::CaughtUp } else { StepEnd::More };
         let mut step = Step { end, ..Step::torn(Arc::clone(&self.name), page.batch, skipped) };
         // Late rows do not move it.
@@ -268,10 +278,13 @@ impl Polled {
             step.newest = Some(kind.to_instant(newest, zone)?);
         }
         let (partition, from) = (self.head.partition.clone(), self.head.offset.clone());
-        let mut head =
-            ReadHead { partition, offset: None, position: None, begins_anew: false, is_found: true, guard: None };
+        let load = self.head.load.clone();
+        let mut head = ReadHead { is_found: true, load, ..ReadHead::new(partition) };
         if !matches!(planner.mode(), Mode::Bulk) {
-            let to = planner.offset_of(&position, page.settled.as_deref(), self.head.offset_of_table(), zone)?;
+            let to = match &self.head.load {
+                Some(polls_from) => SourceOffset { load: Some(position.to_text()), ..polls_from.clone() },
+                None => planner.offset_of(&position, page.settled.as_deref(), self.head.offset_of_table(), zone)?,
+            };
             let guard = guard.and_then(|guard| guard.checkpoint(&position));
             head.guard.clone_from(&guard);
             step.mark = self.continuity.mark(&head.partition);
@@ -285,7 +298,7 @@ impl Polled {
     /// Publishes the lag of the rows read behind the clock.
     fn note_lag(&self, bound: &Bound, page: &Page, upper: Option<&CursorValue<'static>>) -> Result<()> {
         let zone = &self.spec.types.all.zone;
-        if let (Some(kind), Some(upper)) = (bound.binding.planner.time_kind(), upper) {
+        if let (Some(kind), Some(upper)) = (self.planner(bound).time_kind(), upper) {
             let now = kind.to_instant(upper, zone)?;
             let newest = match page.position.as_ref().and_then(|position| position.0.first()) {
                 Some(newest) => kind.to_instant(newest, zone)?,

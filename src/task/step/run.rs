@@ -90,9 +90,13 @@ impl<'r, 'o> StepRun<'r, 'o> {
         limits: Limits,
         guard: Option<&mut GuardPoll>,
     ) -> Result<Page> {
-        let (bound, batch) = (self.bound, self.empty_batch());
-        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
-        let rule = rule(&self.table.spec, &bound.binding.planner, self.table.head.position.as_ref());
+        let (bound, batch, planner) = (self.bound, self.empty_batch(), self.table.planner(self.bound));
+        // The time of a row stands behind its key.
+        let behind = if planner.is_by_key() { planner.tuple_len() } else { 0 };
+        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| {
+            bound.encoder.encode(row.values, row.cursor.get(behind..).unwrap_or_default(), batch)
+        };
+        let rule = rule(&self.table.spec, planner, self.table.head.position.as_ref());
         let mut stream = open(connection, bound, query, guard, Phase::Page).await?;
         read_page(&mut *stream, &encode, rule, limits, batch, query.limit).await
     }
@@ -104,8 +108,8 @@ impl<'r, 'o> StepRun<'r, 'o> {
         tie: Position,
         guard: Option<&mut GuardPoll>,
     ) -> Result<Page> {
-        let planner = &self.bound.binding.planner;
-        if matches!(planner.mode(), Mode::Bulk) {
+        let planner = self.table.planner(self.bound);
+        if matches!(planner.mode(), Mode::Bulk) || planner.is_by_key() {
             return Err(no_longer_unique());
         }
         let query = planner.tie(&tie.0);

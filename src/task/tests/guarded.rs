@@ -12,7 +12,9 @@ use super::database::{Database, Offers, Tells, VERSIONS, record_of};
 use super::schedule::{
     Effect, End, Planned, end, first_failing, fresh_board, kill, read_to_the_end, start_tasks, still_alive,
 };
+use super::source::key_pages;
 use super::*;
+use crate::config::spec::LoadOrder;
 use crate::guard::tests::store::{Store, TICK, Write};
 use crate::guard::tests::{Step as ModelStep, World, step};
 
@@ -43,6 +45,9 @@ const CASES: [Case; 8] = [
     case("rescan", "timestamp+incrementing", "auto", [false, false, false]),
 ];
 
+/// `commit.guard.window.ms` where tables are loaded in the order of their keys.
+const WINDOW: Duration = Duration::from_secs(60);
+
 const TABLES: [&str; 2] = ["t", "u"];
 
 #[derive(Debug, Clone)]
@@ -69,6 +74,8 @@ struct Schedule {
     lives: Vec<Life>,
     /// `connection.pool.size`.
     sessions: usize,
+    /// The writes before the first life, where the first load is in the order of the primary key.
+    history: Option<Vec<Write>>,
 }
 
 impl Schedule {
@@ -104,7 +111,15 @@ impl Schedule {
             tables,
             lives: (0..rng.usize(1..=3)).map(|_| life(&mut rng)).collect(),
             sessions: [1, 2, 10][rng.usize(..3)],
+            history: None,
         };
+        if schedule.case().mode != "incrementing" && rng.bool() {
+            let writes = (0..rng.usize(1..60)).filter_map(|_| match step(&mut rng) {
+                ModelStep::Write(Write::StepBack(_)) | ModelStep::Restart | ModelStep::Poll(..) => None,
+                ModelStep::Write(write) => Some(write),
+            });
+            schedule.history = Some(writes.collect());
+        }
         if schedule.case().offers.past {
             // A table that was another one at the time of the last poll is read again, and the log says so.
             let is_repeated = |fault: &Planned| fault.effect == Effect::Changed;
@@ -129,6 +144,14 @@ impl Schedule {
         let store = Store::new((7 << 32) - 12, self.shows_starts, self.world);
         let tells = if self.has_tokens { Tells::Snapshots } else { Tells::Nothing };
         outside.be(Database::new(store, Offers { tells, ..self.case().offers }, &TABLES[..self.tables]));
+        if let Some(history) = &self.history {
+            outside.database(|database| {
+                history.iter().for_each(|write| database.write(write));
+                database.store.finish();
+            });
+            // What is written from now on is younger than the window.
+            tokio::time::sleep(2 * WINDOW).await;
+        }
         let base = parts_of(&outside, false, self.spec(is_guarded));
         let mut zombies = Vec::new();
         for (number, life) in self.lives.iter().enumerate() {
@@ -187,6 +210,9 @@ impl Schedule {
         let mut spec = SPECS[self.case][usize::from(is_guarded)].clone();
         spec.polling.batch_max_rows = self.page;
         spec.source.pool_size = self.sessions;
+        if self.history.is_some() {
+            (spec.polling.load_order, spec.guard.window) = (LoadOrder::PrimaryKey, WINDOW);
+        }
         spec
     }
 
@@ -236,6 +262,13 @@ impl Schedule {
             drop(&mut less);
             found.push(less);
         };
+        for write in 0..self.history.as_ref().map_or(0, Vec::len) {
+            without(&|less| {
+                if let Some(history) = &mut less.history {
+                    history.remove(write);
+                }
+            });
+        }
         for life in 0..self.lives.len() {
             without(&|less| drop(less.lives.remove(life)));
             for fault in 0..self.lives[life].faults.len() {
@@ -259,6 +292,17 @@ fn ten_thousand_schedules_of_late_commits_end_in_exactly_once_by_every_method() 
         let smaller = schedule.smaller();
         panic!("{:?}: ROWTIDE_TEST_SEED={}\n{smaller:#?}", smaller.run(true), smaller.seed);
     }
+}
+
+#[test]
+fn first_loads_in_the_order_of_the_key_are_gone_on_with_by_the_next_life() {
+    let resumed = |seed| {
+        let schedule = Schedule::new(seed);
+        schedule.history.is_some() && schedule.lives.len() > 1 && schedule.run(true) == Ok(0)
+    };
+    let before = key_pages();
+    assert!((0..400).filter(|seed| resumed(*seed)).count() > 50);
+    assert!(key_pages() > before + 10, "the schedules prove nothing");
 }
 
 #[test]

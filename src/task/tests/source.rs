@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -22,6 +23,7 @@ use crate::guard::tests::store::Version;
 use crate::model::{
     ChangeToken, ColumnDefinition, CursorKind, CursorValue, Field, FieldType, Micros, OpenTransactions, PastView,
     PlannedQuery, Projection, Relation, RowText, TableDefinition, TableId, UniqueKeys, Value, ViewAnswer, ViewQuestion,
+    micros_of,
 };
 use crate::zone::Zone;
 
@@ -193,12 +195,12 @@ impl PageSource for Connection {
         self.0.database(|database| database.world().zone)
     }
 
-    fn upper_bound<'a>(&'a mut self, _: CursorKind, _: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
-        async {
+    fn upper_bound<'a>(&'a mut self, _: CursorKind, before: Duration) -> BoxFuture<'a, Result<CursorValue<'static>>> {
+        async move {
             self.0.visit(Step::Clock).await?;
             match self.0.fails_here(|fault| fault == SourceFault::Clock) {
                 Some(_) => Err(Error::new(ErrorKind::Unreachable, "scripted")),
-                None => Ok(CursorValue::Timestamp(self.0.now())),
+                None => Ok(CursorValue::Timestamp(self.0.now() - micros_of(before))),
             }
         }
         .boxed()
@@ -251,6 +253,10 @@ impl PageSource for Connection {
                 let is_waiting = |row: &Row| query.binds.first().is_some_and(|bound| row.value(1) >= bound.value);
                 let waiting = table.is_some_and(|name| self.rows(name).iter().any(is_waiting));
                 return Ok(waiting.then_some(CursorValue::Integer(1)));
+            }
+            if query.sql.contains(r#""ts" asc limit 1"#) {
+                let oldest = table.and_then(|name| self.rows(name).iter().map(|row| row.time).min());
+                return Ok(oldest.map(CursorValue::Timestamp));
             }
             // Of ids; a time is nowhere else in the way.
             let ids = |name: &str| match self.0.database(|_| ()) {
@@ -374,6 +380,13 @@ fn no_transactions() -> Error {
     Error::internal("this source has no transactions")
 }
 
+/// The pages of first loads behind a key, of all schedules.
+static KEY_PAGES: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) fn key_pages() -> usize {
+    KEY_PAGES.load(Ordering::Relaxed)
+}
+
 /// A row; ids and times ascend with keys, and are shared by as many rows as the script says.
 #[derive(Clone, Copy)]
 struct Row {
@@ -407,6 +420,8 @@ struct Wanted {
     tie: Vec<CursorValue<'static>>,
     /// The cursor that rows are not after.
     upto: Vec<CursorValue<'static>>,
+    /// The same of the rows of a first load: the time, and the id where the cursor has one.
+    loaded: Vec<CursorValue<'static>>,
     /// The ids, as the begin and end of each range.
     ids: Option<Vec<(i64, i64)>>,
     /// The transactions, as the begin of each range and the number after its end.
@@ -418,7 +433,18 @@ struct Wanted {
 impl Wanted {
     fn new(query: &PlannedQuery) -> Self {
         let mut binds: Vec<CursorValue<'static>> = query.binds.iter().map(|bind| bind.value.clone()).collect();
-        let cursor = query.cursor.iter().map(|column| column.index).collect();
+        let cursor: Vec<usize> = query.cursor.iter().map(|column| column.index).collect();
+        if let [0 | 2, 1] = cursor[..] {
+            // A page by the key, with the time behind it.
+            KEY_PAGES.fetch_add(usize::from(query.sql.contains(" > $1")), Ordering::Relaxed);
+            let is_first = !query.sql.contains(" > $1");
+            let mut loaded = if is_first { std::mem::take(&mut binds) } else { binds.split_off(1) };
+            if query.sql.contains(" >= $") {
+                // The first time that is one.
+                loaded.pop();
+            }
+            return Self { after: binds, loaded, cursor, ..Self::default() };
+        }
         if query.sql.contains(" = $") {
             return Self { tie: binds, cursor, ..Self::default() };
         }
@@ -450,6 +476,8 @@ impl Wanted {
         let is_of_tie = self.tie.iter().zip(&values).all(|(tie, value)| tie == value);
         let is_from = self.from.as_ref().is_none_or(|from| values[0] >= *from);
         let is_upto = self.upto.is_empty() || values[..self.upto.len()] <= self.upto[..];
+        let of_polls = [row.value(1), row.value(0)];
+        let is_loaded = self.loaded.is_empty() || of_polls[..self.loaded.len()] <= self.loaded[..];
         let is_of_ids = self.ids.as_ref().is_none_or(|ids| ids.iter().any(|(from, to)| (from..=to).contains(&&row.id)));
         let below = |bounds: &Vec<i64>| bounds.iter().filter(|bound| **bound <= row.xid).count();
         let is_of_xids = self.xids.as_ref().is_none_or(|bounds| below(bounds) % 2 == 1);
@@ -457,6 +485,7 @@ impl Wanted {
             && is_from
             && is_of_tie
             && is_upto
+            && is_loaded
             && is_of_ids
             && is_of_xids
             && self.below.as_ref().is_none_or(|below| values[0] < *below)

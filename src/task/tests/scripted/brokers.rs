@@ -57,21 +57,21 @@ impl Sink {
         world.transactions += usize::from(!is_signature(&offsets));
         world.committed.extend(self.open.take().into_iter().flatten());
         for record in offsets {
-            let table = String::from_utf8(record.key).unwrap();
+            let known = format::parse_key(&record.key);
             let Some(value) = record.value.map(|value| String::from_utf8(value).unwrap()) else {
-                world.offsets.remove(&SourcePartition::table(&table));
+                known.map(|(_, partition)| world.offsets.remove(&partition));
                 continue;
             };
-            if table == SERVER {
+            if record.key == SERVER.as_bytes() {
                 world.remembered = Some(value);
                 continue;
             }
-            if table == OWNER {
+            if record.key == OWNER.as_bytes() {
                 let (run, tasks) = value.split_once(' ').unwrap();
                 world.owner = Some(Owner { run: run.to_owned(), tasks: tasks.parse().unwrap() });
                 continue;
             }
-            let partition = SourcePartition::table(&table);
+            let (_, partition) = known.unwrap();
             let offset = format::parse_value("c", &partition, value.as_bytes()).unwrap().expect("an offset");
             world.offsets.insert(partition, offset);
         }
@@ -218,11 +218,11 @@ impl OffsetStore for Outside {
 
     fn assign(&self, _: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord> {
         let value = offset.map(format::value);
-        vec![KafkaRecord { topic: "offsets".into(), key: partition.to_string().into(), value }]
+        vec![KafkaRecord { topic: "offsets".into(), key: format::key("c", partition), value }]
     }
 
     fn stage_table(&self, _: &str, partition: &SourcePartition, _: &TableMark) -> KafkaRecord {
-        KafkaRecord { topic: "offsets".into(), key: partition.mark().to_string().into(), value: None }
+        KafkaRecord { topic: "offsets".into(), key: format::key("c", &partition.mark()), value: None }
     }
 
     fn stage_server(&self, _connector: &str, server: &Server) -> Vec<KafkaRecord> {
@@ -237,6 +237,6 @@ impl OffsetStore for Outside {
 
     fn stage(&self, _connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord> {
         let value = format::value(&delta.stored());
-        vec![KafkaRecord { topic: "offsets".into(), key: delta.partition.to_string().into(), value: Some(value) }]
+        vec![KafkaRecord { topic: "offsets".into(), key: format::key("c", &delta.partition), value: Some(value) }]
     }
 }
