@@ -7,7 +7,8 @@
 //!
 //! `cargo bench --bench end_to_end` with the addresses of `scripts/services env`;
 //! `ROWTIDE_BENCH_DATABASES` (default `postgres`; `postgres,mysql,mariadb,tidb,sqlite`), `ROWTIDE_BENCH_ROWS`
-//! (default 2,000,000) and `ROWTIDE_BENCH_RUNS` (default 3) change what is measured.
+//! (default 2,000,000), `ROWTIDE_BENCH_RUNS` (default 3) and `ROWTIDE_BENCH_LOAD_ORDERS` (default `auto`;
+//! `cursor,primary_key` compares both in turn) change what is measured.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -38,42 +39,60 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+/// The runs of rowtide in one order of the load.
+struct Order {
+    name: String,
+    reading: Vec<f64>,
+    whole: Vec<f64>,
+    peak_kib: u64,
+}
+
 fn measure(stack: &Stack, database: &str, rows: usize, runs: usize) -> Outcome<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let name = format!("bench_{:08x}", fastrand::u32(..));
     println!("{database}: preparing {rows} rows");
     let database = runtime.block_on(Database::prepare(database, &name, rows, Age::Years))?;
-    let mut drain = Vec::new();
-    let mut produce = Vec::new();
-    let mut rowtide = Vec::new();
-    let mut whole = Vec::new();
-    let mut peak = 0;
-    for run in 0..runs {
+    let orders = std::env::var("ROWTIDE_BENCH_LOAD_ORDERS").unwrap_or_else(|_| "auto".to_owned());
+    let order =
+        |name: &str| Order { name: name.trim().to_owned(), reading: Vec::new(), whole: Vec::new(), peak_kib: 0 };
+    let mut orders: Vec<Order> = orders.split(',').map(order).collect();
+    let (mut drain, mut produce) = (Vec::new(), Vec::new());
+    for run in 1..=runs {
         drain.push(rate(rows, runtime.block_on(database.drain_floor(rows))?));
         produce.push(rate(rows, produce_floor(stack, &format!("{name}_floor_{run}"), rows)?));
-        let measured = run_rowtide(stack, &database, &format!("{name}_{run}"), &[])?;
-        rowtide.push(rate(rows, measured.reading));
-        whole.push(rate(rows, measured.whole));
-        peak = peak.max(measured.peak_kib);
-        println!(
-            "run {}: drain {:.2} M/s, produce {:.2} M/s, rowtide {:.2} M/s (start to exit {:.2} M/s), peak RSS {:.1} MiB",
-            run + 1,
-            drain[run] / 1e6,
-            produce[run] / 1e6,
-            rowtide[run] / 1e6,
-            whole[run] / 1e6,
-            measured.peak_kib as f64 / 1024.0
-        );
+        for order in &mut orders {
+            let topic = format!("{name}_{run}_{}", order.name);
+            let measured = run_rowtide(stack, &database, &topic, &[("load.order", &order.name)])?;
+            let (reading, whole) = (rate(rows, measured.reading), rate(rows, measured.whole));
+            println!(
+                "run {run}: drain {:.2} M/s, produce {:.2} M/s, rowtide, load.order={}, {:.2} M/s (start to exit {:.2} \
+                 M/s), peak RSS {:.1} MiB",
+                drain[run - 1] / 1e6,
+                produce[run - 1] / 1e6,
+                order.name,
+                reading / 1e6,
+                whole / 1e6,
+                measured.peak_kib as f64 / 1024.0
+            );
+            order.reading.push(reading);
+            order.whole.push(whole);
+            order.peak_kib = order.peak_kib.max(measured.peak_kib);
+        }
     }
     println!("{}, medians", database.name);
     runtime.block_on(database.clean_up())?;
-    let (drain, produce, rowtide, whole) = (median(drain), median(produce), median(rowtide), median(whole));
+    let (drain, produce) = (median(drain), median(produce));
     println!("floor: sqlx drains the same SELECT        {drain:>12.0} rows/s");
     println!("floor: produce, transactions of {FLOOR_TRANSACTION}   {produce:>12.0} messages/s");
-    println!("rowtide, first poll to last commit        {rowtide:>12.0} rows/s");
-    println!("rowtide, process start to exit            {whole:>12.0} rows/s");
-    println!("ratio to the slower floor                 {:>12.2}", rowtide / drain.min(produce));
-    println!("peak RSS                                  {:>12.1} MiB", peak as f64 / 1024.0);
+    for Order { name, reading, whole, peak_kib } in orders {
+        let (reading, whole) = (median(reading), median(whole));
+        println!("load.order={name}");
+        println!("rowtide, first poll to last commit        {reading:>12.0} rows/s");
+        println!("rowtide, process start to exit            {whole:>12.0} rows/s");
+        println!("ratio to the slower floor                 {:>12.2}", reading / drain.min(produce));
+        println!("the same, start to exit                   {:>12.2}", whole / drain.min(produce));
+        println!("peak RSS                                  {:>12.1} MiB", peak_kib as f64 / 1024.0);
+    }
     println!();
     Ok(())
 }

@@ -85,7 +85,10 @@ pub(crate) async fn table(
     };
     let (plan, query) = inspect::plan(spec, connection, &binding, position.as_ref()).await?;
     let first_load = match binding.planner.time_kind() {
-        Some(_) => Some(first_load(&table, dialect.syntax(), connection, &binding).await?.to_string()),
+        Some(_) => {
+            let rows = connection.estimate_rows(relation).await?;
+            Some(first_load(&table, dialect.syntax(), connection, (&binding, rows)).await?.to_string())
+        }
         None => None,
     };
     let (keys, values) = (spec.key_converter.create()?, spec.value_converter.create()?);

@@ -35,6 +35,12 @@ pub enum FirstLoad {
     ByCursor(&'static str),
 }
 
+/// A table of which nothing is stored, before it is decided in which order it is loaded.
+pub(super) struct Beginning {
+    /// Its rows, by the database's estimate.
+    pub(super) rows: Option<u64>,
+}
+
 /// The order for people.
 impl std::fmt::Display for FirstLoad {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,7 +51,8 @@ impl std::fmt::Display for FirstLoad {
     }
 }
 
-/// The order of a table's first load, by its configuration, its definition, and the plan of its polls.
+/// The order of a table's first load, by its configuration, its definition, the database's estimate of its rows, and the plan of
+/// its polls.
 ///
 /// # Errors
 /// Those of the connection.
@@ -53,7 +60,7 @@ pub async fn first_load(
     spec: &TableSpec,
     syntax: &'static dyn SqlSyntax,
     connection: &mut dyn SourceConnection,
-    binding: &Binding,
+    (binding, rows): (&Binding, Option<u64>),
 ) -> Result<FirstLoad> {
     let (planner, mode) = (&binding.planner, &spec.mode);
     let order = spec.polling.load_order;
@@ -76,7 +83,7 @@ pub async fn first_load(
     if order == LoadOrder::PrimaryKey {
         return Ok(FirstLoad::ByKey("load.order=primary_key"));
     }
-    if connection.estimate_rows(&spec.relation).await?.is_none_or(|rows| rows < LARGE) {
+    if rows.is_none_or(|rows| rows < LARGE) {
         return because("the table is not known to be large");
     }
     if syntax.primary_index().is_some() {
@@ -100,13 +107,11 @@ impl Polled {
     /// # Errors
     /// Those of the connection.
     pub(super) async fn begin_load(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        if !self.begins_at_once || self.head.position.is_some() {
-            return Ok(());
-        }
+        let Some(Beginning { rows }) = self.begins else { return Ok(()) };
         let bound = self.bound()?;
         // Statements of their own, not in a view.
         cx.watch.release(cx.connection).await?;
-        let order = first_load(&self.spec, cx.parts.dialect.syntax(), cx.connection, &bound.binding).await?;
+        let order = first_load(&self.spec, cx.parts.dialect.syntax(), cx.connection, (&bound.binding, rows)).await?;
         if let FirstLoad::ByKey(why) = order
             && let Some(until) = self.begin_of_polls(cx, &bound).await?
         {
@@ -119,7 +124,7 @@ impl Polled {
             self.load = bound.binding.by_key(&self.spec, cx.parts.dialect.syntax(), &until)?.map(Arc::new);
             self.head = ReadHead { is_found: true, load: Some(load), ..ReadHead::new(self.spec.partition.load()) };
         }
-        self.begins_at_once = false;
+        self.begins = None;
         Ok(())
     }
 
@@ -180,16 +185,14 @@ impl Polled {
         self.load = planner.map(Arc::new);
         tracing::info!(table = %self.name, position = %stored, "going on with the first load");
         self.board.position(stored.to_string());
-        self.board.loading(self.rows_to_load(cx.connection).await?);
+        let rows = cx.connection.estimate_rows(&self.spec.relation).await?;
+        self.show_loading(rows);
         Ok(())
     }
 
-    /// The rows of the table, by the database's estimate; none where a condition is set, for nobody knows how many meet it.
-    pub(super) async fn rows_to_load(&self, connection: &mut dyn SourceConnection) -> Result<Option<u64>> {
-        match &self.spec.filter {
-            Some(_) => Ok(None),
-            None => connection.estimate_rows(&self.spec.relation).await,
-        }
+    /// Shows that it is loaded; of how many rows nobody knows where a condition is set.
+    pub(super) fn show_loading(&self, rows: Option<u64>) {
+        self.board.loading(rows.filter(|_| self.spec.filter.is_none()));
     }
 
     /// Ends a first load, whose rows are on their way: the table has an offset, and polls begin there.

@@ -12,6 +12,7 @@ use super::facts::Known;
 use super::guard::TableGuard;
 use super::handoff::{Handoff, Outbox, Place, Step, StepEnd};
 use super::head::{Parked, ReadHead};
+use super::load::Beginning;
 use super::odd::Looks;
 use super::paging::Paging;
 use super::pass::{Pass, Passes};
@@ -43,8 +44,8 @@ pub(super) struct Polled {
     pub(super) head: ReadHead,
     /// The planner of a first load in the order of the primary key, while there is one.
     pub(super) load: Option<Arc<Planner>>,
-    /// True if nothing is stored of the table, and it has not been decided in which order it is loaded.
-    pub(super) begins_at_once: bool,
+    /// There while nothing is stored of the table, and it is not decided in which order it is loaded.
+    pub(super) begins: Option<Beginning>,
     /// The head it had when it was last polled by this task, until it is taken up again.
     pub(super) parked: Option<Parked>,
     /// The number of times that it was to be bound anew by the time it was made.
@@ -109,7 +110,7 @@ impl Polled {
             bound: None,
             head: ReadHead::new(spec.partition.clone()),
             load: None,
-            begins_at_once: false,
+            begins: None,
             parked: None,
             restarts: parts.control.restarts(&name),
             paging: Paging::new(spec.polling.batch_max_rows, parts.memory.clone()),

@@ -10,6 +10,7 @@ use super::encoder::RecordEncoder;
 use super::guard::{Chosen, choose_method};
 use super::handoff::{Handoff, Outbox};
 use super::head::{Parked, ReadHead};
+use super::load::Beginning;
 use super::older::Age;
 use super::polled::{Bound, Polled};
 use super::stall::Waits;
@@ -159,7 +160,6 @@ impl Polled {
             self.start_without_offset(cx, binding).await?;
         }
         self.head.is_found = true;
-        self.begins_at_once = self.head.offset.is_none() && self.head.position.is_none();
         // Also one without an offset: from here on the head itself says where the table is.
         self.parked = None;
         Ok(())
@@ -289,7 +289,9 @@ impl Polled {
                 "no offset at all is stored for this connector, while the topic holds records: rows come again"
             );
         }
-        self.board.loading(self.rows_to_load(cx.connection).await?);
+        let rows = cx.connection.estimate_rows(&self.spec.relation).await?;
+        self.show_loading(rows);
+        self.begins = Some(Beginning { rows });
         Ok(())
     }
 

@@ -116,7 +116,7 @@ fn a_reset_in_the_middle_of_a_first_load_begins_it_anew() {
     kill_in_the_middle(&connector);
     let before = versions(&connector).len();
     let file = connector.file().display().to_string();
-    let reset = run(&["offsets", "reset", &file, "--table", "t", "--yes"]).expect_code(0);
+    let reset = run(&["offsets", "reset", &file, "--table", "t", "--yes", "--force"]).expect_code(0);
     reset.expect_says(&["first load, up to the key"]);
     assert_eq!(listed(&connector), Vec::<Json>::new());
     once(&connector).expect_code(0);
