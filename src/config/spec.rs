@@ -25,6 +25,7 @@ mod task;
 mod template;
 pub(super) mod topic;
 mod types;
+mod windows;
 
 pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
@@ -43,6 +44,7 @@ pub use types::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
     TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
 };
+pub use windows::PollWindows;
 
 /// One connector with all it needs to run.
 #[derive(Debug, Clone)]
@@ -338,6 +340,10 @@ pub struct PollSpec {
     pub load_order: LoadOrder,
     /// `plan.guard`.
     pub plan_guard: PlanGuard,
+    /// `poll.windows`: the times at which relations are polled.
+    pub windows: PollWindows,
+    /// `replica.lag.max.ms`: the lag of a replica from which it is not read; zero: whatever its lag.
+    pub replica_lag_max: Duration,
     /// Backoff of a failing relation; `query.retry.attempts` is its limit.
     pub retry: RetryPolicy,
 }

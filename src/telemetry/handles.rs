@@ -83,6 +83,19 @@ impl ConnectorMetrics {
         self.unknown.inc();
     }
 
+    /// The lag of the replica that is read, if it is one and tells.
+    pub fn replica_lag(&self, seconds: Option<f64>) {
+        let labels = ConnectorLabels { connector: self.connector.to_string() };
+        match seconds {
+            Some(seconds) => {
+                self.shared.replica_lag.get_or_create_owned(&labels).set(seconds);
+            }
+            None => {
+                self.shared.replica_lag.remove(&labels);
+            }
+        }
+    }
+
     /// An error came up.
     pub fn error(&self, kind: ErrorKind) {
         let labels = KindLabels { connector: self.connector.to_string(), kind: kind.snake_case() };

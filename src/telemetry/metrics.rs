@@ -42,6 +42,7 @@ impl Metrics {
         let counted = locked(&shared.counted).remove(connector).unwrap_or_default();
         let labels = ConnectorLabels { connector: connector.to_owned() };
         shared.up.remove(&labels);
+        shared.replica_lag.remove(&labels);
         shared.transaction_seconds.remove(&labels);
         for outcome in OUTCOMES {
             shared.transactions.remove(&OutcomeLabels { connector: connector.to_owned(), outcome });
@@ -120,6 +121,7 @@ mod tests {
         let connector = metrics.connector("demo");
         connector.committed(Duration::from_millis(3));
         connector.error(ErrorKind::OutcomeUnknown);
+        connector.replica_lag(Some(0.5));
         let table = connector.table("t");
         table.committed(2, 64);
         table.polled(2, Duration::from_millis(1));

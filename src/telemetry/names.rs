@@ -101,6 +101,8 @@ metrics! {
         "Time of the table's last successful poll, in seconds since the epoch; absent before the first one";
     TABLE_STATE "rowtide_table_state" Gauge ["connector", "table", "state"]
         "1 for the state the table is in, 0 for the others: loading, live, idle, waiting, backing_off, failed, paused, stopped";
+    REPLICA_LAG "rowtide_replica_lag_seconds" Gauge ["connector"]
+        "Lag of the replica that is read behind its primary, where replica.lag.max.ms is set; absent on a primary and where it is not told";
     TRANSACTIONS "rowtide_transactions_total" Counter ["connector", "outcome"]
         "Kafka transactions by outcome: committed, aborted, unknown";
     TRANSACTION_SECONDS "rowtide_transaction_seconds" Histogram ["connector"]

@@ -38,6 +38,7 @@ pub(super) struct Shared {
     pub(super) guard_hidden: Family<TableLabels, FloatGauge>,
     pub(super) oldest_transaction: Family<TableLabels, FloatGauge>,
     pub(super) table_state: Family<StateLabels, Gauge>,
+    pub(super) replica_lag: Family<ConnectorLabels, FloatGauge>,
     pub(super) transactions: Family<OutcomeLabels, Counter>,
     pub(super) transaction_seconds: Histograms<ConnectorLabels>,
     pub(super) errors: Family<KindLabels, Counter>,
@@ -90,6 +91,7 @@ impl Shared {
             guard_hidden: register(r, GUARD_HIDDEN, Family::default()),
             oldest_transaction: register(r, OLDEST_TRANSACTION, Family::default()),
             table_state: register(r, TABLE_STATE, Family::default()),
+            replica_lag: register(r, REPLICA_LAG, Family::default()),
             transactions: register(r, TRANSACTIONS, Family::default()),
             transaction_seconds: register(
                 r,

@@ -20,6 +20,7 @@ mod files;
 mod first_load;
 mod formats;
 mod guard;
+mod held;
 mod invisible;
 mod kafka;
 mod late_demo;
