@@ -45,6 +45,8 @@ pub struct ConnectorParts {
     columns: task::columns::KnownColumns,
     /// The forms they have had that depend on the JDBC driver.
     driver_choices: task::driver_types::DriverChoices,
+    /// The tables whose plan was good at the start.
+    pub(super) plans: task::plan_check::KnownPlans,
     /// The memory of its tasks; that of one until it is known how many there are.
     memory: Arc<ConnectorMemory>,
     /// The topics of its tables, to be made together once they are known.
@@ -74,6 +76,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         server: task::server::ServerGuard::new(options.accept_server, spec.identity.server),
         columns: task::columns::KnownColumns::default(),
         driver_choices: task::driver_types::DriverChoices::default(),
+        plans: task::plan_check::KnownPlans::default(),
         memory: Arc::new(options.memory.claim(1, spec.memory_max)?),
         topics: Arc::default(),
         preparing: Mutex::default(),
@@ -151,6 +154,7 @@ impl ConnectorParts {
             server: self.server.clone(),
             columns: self.columns.clone(),
             driver_choices: self.driver_choices.clone(),
+            plans: self.plans.clone(),
             memory,
             control: self.options.control.clone(),
             samples: self.options.samples.clone(),
