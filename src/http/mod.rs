@@ -48,6 +48,7 @@ pub use self::client::Client;
 pub use self::cors::Cors;
 pub use self::listener::{DEFAULT_LISTEN, Server};
 pub use self::openapi::markdown as paths_markdown;
+use self::origin::Hosts;
 use self::routes::Served;
 pub use self::view::View;
 use crate::herder::Herder;
@@ -82,7 +83,7 @@ pub struct HttpState {
 }
 
 /// The resources, and what every request goes through.
-fn router(state: HttpState, served: Served) -> Router {
+fn router(state: HttpState, served: Served, hosts: Hosts) -> Router {
     routes::router(served)
         .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
@@ -90,6 +91,7 @@ fn router(state: HttpState, served: Served) -> Router {
         .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
         .layer(middleware::from_fn_with_state(state.cors.clone(), cors::check))
+        .layer(middleware::from_fn_with_state(hosts, origin::check_host))
         .with_state(state)
 }
 
