@@ -111,6 +111,7 @@ impl ConnectorParts {
     /// `Config`, naming the producer's key.
     pub fn for_task(&self, index: usize, fence: task::Fence) -> Result<task::Parts> {
         let spec = Arc::clone(&self.spec);
+        let metrics = self.options.metrics.clone();
         let (for_sink, for_look, for_records) = (Arc::clone(&spec), Arc::clone(&spec), Arc::clone(&spec));
         let new_topics = Arc::clone(&self.new_topics);
         let (kafka, memory) = (with_queue(spec.kafka.clone(), LARGEST_QUEUE), self.memory.of_task(index));
@@ -131,7 +132,8 @@ impl ConnectorParts {
                     true => batches.apply(with_queue(kafka.clone(), for_queue.queue_bytes())),
                     false => kafka.clone(),
                 };
-                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
+                let sink: Box<dyn RecordSink> =
+                    Box::new(TransactionalProducer::measured(&kafka, id, Some(metrics.producer(index)))?);
                 Ok(sink)
             }),
             ensure_topic: self.ensure_topic(for_topic),

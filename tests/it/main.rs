@@ -31,6 +31,7 @@ mod moves;
 mod mysql_family;
 mod not_text;
 mod odd;
+mod otlp;
 mod page;
 mod partitions;
 mod per_table;
