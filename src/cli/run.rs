@@ -87,6 +87,10 @@ async fn run_on(args: &RunArgs, context: Context, embedded: Option<&Embedded>) -
         Ok(server) => server,
         Err(error) => return output::fail(&error),
     };
+    let export = match serving::export(&worker) {
+        Ok(export) => export,
+        Err(error) => return output::fail(&error),
+    };
     serving::announce(&worker, server.as_ref(), &rest);
     let printer = match embedded.map(|embedded| embedded.printer(&specs, &stop)).transpose() {
         Ok(printer) => printer,
@@ -98,7 +102,7 @@ async fn run_on(args: &RunArgs, context: Context, embedded: Option<&Embedded>) -
         }
     }
     worker.set_started();
-    let helpers = Helpers::start(server, &rest, &worker, false, context);
+    let helpers = Helpers::start((server, export), &rest, &worker, false, context);
     let code = helpers.during(supervise(&worker, &stop)).await;
     match printer {
         Some(printer) => code.max(printer.finish().await),

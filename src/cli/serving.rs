@@ -13,8 +13,9 @@ use crate::config::spec::RestSpec;
 use crate::config::{self, Surroundings};
 use crate::connector::worker::Worker;
 use crate::error::{ErrorKind, Result};
-use crate::http::{Cors, Credentials, HttpState, Server, View};
+use crate::http::{Cors, Credentials, Export, HttpState, Server, View};
 use crate::kafka::lease;
+use crate::telemetry::otlp::OtlpSpec;
 
 /// The settings of REST; what is wrong with them is said.
 pub(super) fn rest(surroundings: &Surroundings) -> Result<RestSpec, u8> {
@@ -27,7 +28,20 @@ pub(super) fn rest(surroundings: &Surroundings) -> Result<RestSpec, u8> {
     }
 }
 
-/// The tasks beside the connectors: the listeners, and the progress bars of a terminal.
+/// The export to OpenTelemetry that the environment asks for; none if it asks for none.
+///
+/// # Errors
+/// `Config`, with the variable that is wrong.
+pub(super) fn export(worker: &Worker) -> Result<Option<Export>> {
+    let spec = OtlpSpec::from_environment(&config::process_environment())?;
+    let export = spec.map(|spec| Export::new(spec, worker.metrics().clone())).transpose()?;
+    if export.is_some() {
+        tracing::info!("metrics and traces are exported to OpenTelemetry");
+    }
+    Ok(export)
+}
+
+/// The tasks beside the connectors: the listeners, the export to OpenTelemetry, and the progress bars of a terminal.
 pub(super) struct Helpers {
     closing: CancellationToken,
     tasks: JoinSet<()>,
@@ -36,7 +50,7 @@ pub(super) struct Helpers {
 impl Helpers {
     /// Starts them. `server` is none where nobody listens.
     pub(super) fn start(
-        server: Option<Server>,
+        (server, export): (Option<Server>, Option<Export>),
         rest: &RestSpec,
         worker: &Worker,
         may_be_empty: bool,
@@ -59,6 +73,10 @@ impl Helpers {
             };
             // On cancel open requests are finished.
             tasks.spawn(server.serve(state, closing.clone().cancelled_owned()));
+        }
+        if let Some(export) = export {
+            // On cancel what waits is sent, if the collector takes it at once.
+            tasks.spawn(export.run(worker.boards().clone(), closing.clone().cancelled_owned()));
         }
         // Only watches; on cancel the bars are cleared.
         tasks.spawn(Progress::new(context.bars).run(worker.boards().clone(), closing.clone().cancelled_owned()));

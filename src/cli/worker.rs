@@ -61,8 +61,12 @@ pub(super) async fn run(args: WorkerArgs, context: Context) -> u8 {
         kafka: Some(host.kafka),
         lasting: Lasting::Forever,
     });
+    let export = match serving::export(&worker) {
+        Ok(export) => export,
+        Err(error) => return output::fail(&error),
+    };
     serving::announce(&worker, server.as_ref(), &host.rest);
-    let helpers = Helpers::start(server, &host.rest, &worker, true, context);
+    let helpers = Helpers::start((server, export), &host.rest, &worker, true, context);
     let work = async {
         if let Err(error) = restore(&worker, store, &stop).await {
             worker.shutdown().await;

@@ -11,12 +11,12 @@ use regex::Regex;
 
 pub use crate::guard::OnTimeout;
 use crate::guard::Wanted;
-use crate::retry::RetryPolicy;
 use crate::transform::ChainSpec;
 
 mod columns;
 mod host;
 mod identity;
+mod polling;
 mod records;
 pub(super) mod rules;
 mod schema_name;
@@ -25,6 +25,7 @@ mod task;
 mod template;
 pub(super) mod topic;
 mod types;
+mod windows;
 
 pub use crate::convert::ConverterSpec;
 pub use crate::setting::Secret;
@@ -32,6 +33,7 @@ pub use crate::zone::Overlap;
 pub use columns::ColumnChoice;
 pub use host::{ClientAuth, ConfigTopicSpec, CorsSpec, HostSpec, ListenerSpec, RestSpec};
 pub use identity::{IdentitySpec, Recreated, ServerIdentity};
+pub use polling::{LoadOrder, PlanGuard, PollSpec};
 pub use records::{DeleteSpec, PartitionBy, RecordTime, SourceHeader};
 pub use rules::{AppliedRule, ColumnPattern, TableRules};
 pub use schema_name::SchemaNaming;
@@ -43,6 +45,7 @@ pub use types::{
     ColumnSetting, ColumnTypes, DecimalHandling, Granularity, Mismatch, NumericMapping, TimeHandling, TypeChange,
     TypeSpec, UnsignedBigint, Unsupported, ZeroDate,
 };
+pub use windows::PollWindows;
 
 /// One connector with all it needs to run.
 #[derive(Debug, Clone)]
@@ -315,53 +318,6 @@ pub enum TimestampInitial {
     Millis(i64),
     /// The database's clock at the first start.
     Now,
-}
-
-/// The times and amounts of reads.
-#[derive(Debug, Clone)]
-pub struct PollSpec {
-    /// `poll.interval.ms`: the pause of a relation that has nothing newer.
-    pub interval: Duration,
-    /// `poll.interval.max.ms`: the longest that pause becomes while nothing is found; less than `interval`: that.
-    pub longest_interval: Duration,
-    /// `table.poll.interval.ms`: how often the catalog is listed.
-    pub table_interval: Duration,
-    /// `batch.max.rows`: rows of the first page; pages grow while full ones follow each other.
-    pub batch_max_rows: usize,
-    /// `timestamp.delay.interval.ms`.
-    pub delay: Duration,
-    /// The distance beyond the clock up to which rows are read: the same, if it is negative.
-    pub lead: Duration,
-    /// `query.suffix`.
-    pub suffix: Option<String>,
-    /// `load.order`.
-    pub load_order: LoadOrder,
-    /// `plan.guard`.
-    pub plan_guard: PlanGuard,
-    /// Backoff of a failing relation; `query.retry.attempts` is its limit.
-    pub retry: RetryPolicy,
-}
-
-/// `load.order`: the order of the first load of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadOrder {
-    /// The primary key's where that is the cheaper walk.
-    Auto,
-    /// The cursor's.
-    Cursor,
-    /// The primary key's where there is one.
-    PrimaryKey,
-}
-
-/// `plan.guard`: the treatment of tables whose polls no index serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlanGuard {
-    /// Polls them without a look at the plan.
-    Off,
-    /// Polls them and says so.
-    Warn,
-    /// Fails them.
-    Refuse,
 }
 
 /// The late-commit guard: `commit.guard` and its settings.

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 
 use super::parts::ConnectorParts;
 use super::{catalog, inspect};
-use crate::config::spec::{Selection, TableFilter};
+use crate::config::spec::{Selection, TableFilter, TaskSpec};
 use crate::error::{Error, Result};
 use crate::model::Relation;
+use crate::status::now_millis;
 
 /// Spreads relations over at most `tasks_max` tasks in contiguous groups, the first ones one longer
 /// (`connector-config.md`, 7). At least one group.
@@ -35,6 +36,9 @@ pub(super) async fn watch(parts: &ConnectorParts, tasks: Vec<watch::Sender<Vec<R
     let mut homes = HashMap::new();
     loop {
         tokio::time::sleep(spec.polling.table_interval).await;
+        if is_closed(parts) {
+            continue;
+        }
         match list(parts, filter).await {
             Ok((current, nothing)) => {
                 parts.options.board.nothing_selected(nothing.as_ref());
@@ -43,6 +47,13 @@ pub(super) async fn watch(parts: &ConnectorParts, tasks: Vec<watch::Sender<Vec<R
             Err(error) => tracing::warn!(error = %error.report(), "cannot list the tables, trying again"),
         }
     }
+}
+
+/// True outside of `poll.windows` as they are by now.
+fn is_closed(parts: &ConnectorParts) -> bool {
+    let configured = parts.options.control.configured();
+    let polling = configured.as_ref().map_or(&parts.spec.polling, TaskSpec::polling);
+    polling.windows.closed_until(now_millis()).is_some() && !parts.options.once
 }
 
 /// A connection of its own for each listing: minutes apart, an idle one would only be in the way. Another

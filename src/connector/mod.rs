@@ -348,7 +348,9 @@ async fn can_be_polled(
     let (spec, values) = (&parts.spec, &*parts.value_converter);
     let binding = inspect::binding_for(spec, parts.dialect, connection, relation, values).await?;
     match inspect::plan(&parts.spec, connection, &binding, None).await {
-        Err(error) if error.kind() == ErrorKind::Privilege => Err(error.with("table", relation)),
-        _ => Ok(binding.topic),
+        Err(error) if error.kind() == ErrorKind::Privilege => return Err(error.with("table", relation)),
+        Ok((plan, _)) if plan.index_serves => parts.plans.served(relation),
+        _ => {}
     }
+    Ok(binding.topic)
 }

@@ -45,6 +45,8 @@ pub struct ConnectorParts {
     columns: task::columns::KnownColumns,
     /// The forms they have had that depend on the JDBC driver.
     driver_choices: task::driver_types::DriverChoices,
+    /// The tables whose plan was good at the start.
+    pub(super) plans: task::plan_check::KnownPlans,
     /// The memory of its tasks; that of one until it is known how many there are.
     memory: Arc<ConnectorMemory>,
     /// The topics of its tables, to be made together once they are known.
@@ -74,6 +76,7 @@ pub fn build(spec: Arc<ConnectorSpec>, options: &RunOptions) -> Result<Connector
         server: task::server::ServerGuard::new(options.accept_server, spec.identity.server),
         columns: task::columns::KnownColumns::default(),
         driver_choices: task::driver_types::DriverChoices::default(),
+        plans: task::plan_check::KnownPlans::default(),
         memory: Arc::new(options.memory.claim(1, spec.memory_max)?),
         topics: Arc::default(),
         preparing: Mutex::default(),
@@ -108,6 +111,7 @@ impl ConnectorParts {
     /// `Config`, naming the producer's key.
     pub fn for_task(&self, index: usize, fence: task::Fence) -> Result<task::Parts> {
         let spec = Arc::clone(&self.spec);
+        let metrics = self.options.metrics.clone();
         let (for_sink, for_look, for_records) = (Arc::clone(&spec), Arc::clone(&spec), Arc::clone(&spec));
         let new_topics = Arc::clone(&self.new_topics);
         let (kafka, memory) = (with_queue(spec.kafka.clone(), LARGEST_QUEUE), self.memory.of_task(index));
@@ -128,7 +132,8 @@ impl ConnectorParts {
                     true => batches.apply(with_queue(kafka.clone(), for_queue.queue_bytes())),
                     false => kafka.clone(),
                 };
-                let sink: Box<dyn RecordSink> = Box::new(TransactionalProducer::new(&kafka, id)?);
+                let sink: Box<dyn RecordSink> =
+                    Box::new(TransactionalProducer::measured(&kafka, id, Some(metrics.producer(index)))?);
                 Ok(sink)
             }),
             ensure_topic: self.ensure_topic(for_topic),
@@ -151,6 +156,7 @@ impl ConnectorParts {
             server: self.server.clone(),
             columns: self.columns.clone(),
             driver_choices: self.driver_choices.clone(),
+            plans: self.plans.clone(),
             memory,
             control: self.options.control.clone(),
             samples: self.options.samples.clone(),

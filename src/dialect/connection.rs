@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::late_support::LateSupport;
+use super::replica::ReplicaLag;
 use super::stream::RowStream;
 use super::vigil::Vigil;
 use crate::config::spec::CatalogFilter;
@@ -214,6 +215,14 @@ pub trait ServerIdentity: Send {
     /// True for a standby, which may lag behind another server that was read before.
     fn is_replica(&self) -> bool {
         false
+    }
+
+    /// The lag behind the server that it follows, now.
+    ///
+    /// # Errors
+    /// Those of the connection; a server that does not tell is no error.
+    fn replica_lag<'a>(&'a mut self) -> BoxFuture<'a, Result<ReplicaLag>> {
+        Box::pin(async { Ok(ReplicaLag::NoReplica) })
     }
 }
 

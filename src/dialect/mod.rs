@@ -20,6 +20,7 @@ mod page;
 pub mod postgres;
 mod problem;
 mod redact;
+mod replica;
 mod rows;
 pub mod sessions;
 pub mod sqlite;
@@ -40,6 +41,7 @@ pub use connection::{
 };
 pub use kind::{Dialect, DocumentedType};
 pub use late_support::{Ability, LateSupport};
+pub use replica::ReplicaLag;
 pub use stream::{DriverRow, Flow, Row, RowSink, RowStream, StreamEnd, Undeliverable};
 pub use syntax::SqlSyntax;
 pub use vigil::farewell::farewells;

@@ -18,6 +18,7 @@ use super::{Dialect, SourceConnection};
 use crate::config::spec::SourceSpec;
 use crate::error::{Error, Result};
 use crate::lock::locked;
+use crate::telemetry::SessionMetrics;
 
 /// Sessions that are being opened to one server at the same time.
 const AT_ONCE: usize = 16;
@@ -31,9 +32,15 @@ const IDLE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Default)]
 pub struct Sessions {
     servers: Arc<Mutex<HashMap<String, Arc<Server>>>>,
+    metrics: Option<SessionMetrics>,
 }
 
 impl Sessions {
+    /// Sessions that are counted.
+    pub fn counted(metrics: SessionMetrics) -> Self {
+        Self { servers: Arc::default(), metrics: Some(metrics) }
+    }
+
     /// A session, when its turn has come.
     ///
     /// # Errors
@@ -62,7 +69,10 @@ impl Sessions {
         let mut servers = locked(&self.servers);
         // Servers that nobody has a session of now.
         servers.retain(|_, server| Arc::strong_count(server) > 1);
-        let server = servers.entry(address(source)).or_insert_with(|| Arc::new(Server::new()));
+        let server = servers.entry(address(source)).or_insert_with(|| {
+            let metrics = self.metrics.clone().map(|metrics| (metrics, shown(source)));
+            Arc::new(Server::new(metrics))
+        });
         Arc::clone(server)
     }
 }
@@ -72,6 +82,15 @@ fn address(source: &SourceSpec) -> String {
     if source.url.hosts.is_empty() { source.url.to_string() } else { format!("{:?}", source.url.hosts) }
 }
 
+/// The server, as metrics name it.
+fn shown(source: &SourceSpec) -> String {
+    if source.url.hosts.is_empty() {
+        return source.url.to_string();
+    }
+    let hosts: Vec<String> = source.url.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+    hosts.join(",")
+}
+
 /// The pool of one server.
 #[derive(Debug)]
 struct Server {
@@ -79,6 +98,8 @@ struct Server {
     pool: Mutex<Pool>,
     /// The number of those who wait for a session.
     waiting: watch::Sender<usize>,
+    /// The metrics, and the server's name there.
+    metrics: Option<(SessionMetrics, String)>,
 }
 
 #[derive(Debug)]
@@ -98,9 +119,9 @@ struct Waiting {
 }
 
 impl Server {
-    fn new() -> Self {
+    fn new(metrics: Option<(SessionMetrics, String)>) -> Self {
         let pool = Pool { taken: 0, size: 0, queue: VecDeque::new() };
-        Self { opening: Semaphore::new(AT_ONCE), pool: Mutex::new(pool), waiting: watch::Sender::new(0) }
+        Self { opening: Semaphore::new(AT_ONCE), pool: Mutex::new(pool), waiting: watch::Sender::new(0), metrics }
     }
 
     /// A place at once if one is left and nobody waits; else the turn that will come.
@@ -155,6 +176,9 @@ impl Server {
 
     fn tell(&self, pool: MutexGuard<'_, Pool>) {
         let waiting = pool.queue.len();
+        if let Some((metrics, server)) = &self.metrics {
+            metrics.told(server, pool.taken, waiting);
+        }
         drop(pool);
         self.waiting.send_if_modified(|told| std::mem::replace(told, waiting) != waiting);
     }

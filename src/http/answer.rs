@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::sentences;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::herder::HerderError;
 
 /// A request that is refused, with the reason.
@@ -47,6 +47,11 @@ impl Refused {
     }
 }
 
+/// An error as messages tell it elsewhere: what, what to do, and the entry of its kind.
+fn told(error: &Error) -> String {
+    format!("{}\nwhat to do: {}\nmore: {}", error.report(), error.advice(), error.root_kind().reference())
+}
+
 impl From<HerderError> for Refused {
     fn from(error: HerderError) -> Self {
         let status = match &error {
@@ -57,14 +62,14 @@ impl From<HerderError> for Refused {
             HerderError::Foreign(_) => StatusCode::FORBIDDEN,
             HerderError::Closing => StatusCode::SERVICE_UNAVAILABLE,
             HerderError::Wrong(error) => {
-                return Self::bad(format!("{}\nwhat to do: {}", error.report(), error.advice()));
+                return Self::bad(told(error));
             }
             HerderError::Failed(failure) => {
                 let status = match failure.kind() {
                     ErrorKind::Refused | ErrorKind::Fenced => StatusCode::CONFLICT,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
-                return Self::new(status, format!("{}\nwhat to do: {}", failure.report(), failure.advice()));
+                return Self::new(status, told(failure));
             }
         };
         Self::new(status, error.to_string())

@@ -47,7 +47,7 @@ impl Credentials {
         }
     }
 
-    fn is_everybody(&self) -> bool {
+    pub(super) fn is_everybody(&self) -> bool {
         self.users.is_empty() && self.tokens.is_empty()
     }
 

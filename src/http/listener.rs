@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::HttpState;
+use super::origin::Hosts;
 use super::routes::Served;
 use crate::config::spec::{ClientAuth, ListenerSpec, RestSpec};
 use crate::error::{Error, Result};
@@ -107,7 +108,9 @@ impl Server {
         let places = Arc::new(Semaphore::new(MOST));
         let mut listening = JoinSet::new();
         for bound in self.bound {
-            let router = super::router(state.clone(), bound.served);
+            let is_open_to_all = bound.address.ip().is_loopback() && state.credentials.is_everybody();
+            let own = || Hosts::of_this_machine(&state.view.worker_id);
+            let router = super::router(state.clone(), bound.served, if is_open_to_all { own() } else { Hosts::any() });
             listening.spawn(accept(bound, router, Arc::clone(&places), closing.clone()));
         }
         shutdown.await;

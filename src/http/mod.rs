@@ -18,6 +18,7 @@ mod metrics;
 mod offsets;
 mod openapi;
 mod origin;
+mod otlp;
 mod page;
 mod plugins;
 mod request;
@@ -48,6 +49,8 @@ pub use self::client::Client;
 pub use self::cors::Cors;
 pub use self::listener::{DEFAULT_LISTEN, Server};
 pub use self::openapi::markdown as paths_markdown;
+use self::origin::Hosts;
+pub use self::otlp::Export;
 use self::routes::Served;
 pub use self::view::View;
 use crate::herder::Herder;
@@ -82,7 +85,7 @@ pub struct HttpState {
 }
 
 /// The resources, and what every request goes through.
-fn router(state: HttpState, served: Served) -> Router {
+fn router(state: HttpState, served: Served, hosts: Hosts) -> Router {
     routes::router(served)
         .fallback(async || Refused::plain(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Refused::plain(StatusCode::METHOD_NOT_ALLOWED))
@@ -90,6 +93,7 @@ fn router(state: HttpState, served: Served) -> Router {
         .layer(middleware::from_fn(origin::check))
         .layer(middleware::from_fn_with_state(state.credentials.clone(), auth::check))
         .layer(middleware::from_fn_with_state(state.cors.clone(), cors::check))
+        .layer(middleware::from_fn_with_state(hosts, origin::check_host))
         .with_state(state)
 }
 

@@ -17,9 +17,11 @@ use rdkafka::types::RDKafkaConfRes;
 
 pub use super::settings::ClientKind;
 use super::settings::{refuse, translate};
+use super::statistics;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
+use crate::telemetry::ProducerMetrics;
 
 /// The silence after which a server is called unreachable.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -351,6 +353,8 @@ fn is_advertised(reason: &str) -> bool {
 pub struct Context {
     /// The health, shared with the owner of the client.
     pub health: Arc<Health>,
+    /// The metrics of a producer whose figures are wanted.
+    pub(super) metrics: Option<Arc<ProducerMetrics>>,
 }
 
 impl ClientContext for Context {
@@ -368,7 +372,11 @@ impl ClientContext for Context {
         }
     }
 
-    fn stats_raw(&self, _statistics: &[u8]) {}
+    fn stats_raw(&self, statistics: &[u8]) {
+        if let (Some(metrics), Some(figures)) = (&self.metrics, statistics::figures(statistics)) {
+            metrics.observed(figures);
+        }
+    }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let mut code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);

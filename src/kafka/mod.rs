@@ -11,6 +11,7 @@ mod partitions;
 pub mod probe;
 pub mod producer;
 mod settings;
+mod statistics;
 mod stores;
 pub mod tail;
 pub mod topic_batches;

@@ -15,6 +15,7 @@ use super::transactions::{SLICE, Signals, TransactionClient, epoch_spent};
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, Result};
 use crate::model::{EncodedBatch, KafkaRecord};
+use crate::telemetry::ProducerMetrics;
 
 /// The producer of one task. Dropping it ends its thread, which aborts an open transaction if the
 /// brokers answer at once; otherwise the next `init` under the same id does.
@@ -39,8 +40,20 @@ impl TransactionalProducer {
     /// # Errors
     /// `Config`, naming the key.
     pub fn new(spec: &KafkaSpec, transactional_id: impl Into<String>) -> Result<Self> {
+        Self::measured(spec, transactional_id, None)
+    }
+
+    /// The same, with metrics of the client.
+    ///
+    /// # Errors
+    /// As [`TransactionalProducer::new`].
+    pub fn measured(
+        spec: &KafkaSpec,
+        transactional_id: impl Into<String>,
+        metrics: Option<ProducerMetrics>,
+    ) -> Result<Self> {
         let signals = Arc::new(Signals::default());
-        let client = TransactionClient::new(spec, transactional_id.into(), Arc::clone(&signals))?;
+        let client = TransactionClient::new(spec, transactional_id.into(), Arc::clone(&signals), metrics)?;
         let (commands, inbox) = mpsc::channel();
         std::thread::Builder::new()
             .name("kafka-producer".to_owned())

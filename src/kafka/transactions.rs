@@ -15,11 +15,13 @@ use rdkafka::util::Timeout;
 
 use super::client::{self, Context, PATIENCE};
 use super::partitions::Partitions;
+use super::statistics;
 use super::verdict::{Verdict, passes, refused_record};
 use super::wait::Wait;
 use crate::config::spec::KafkaSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Header, KafkaRecord};
+use crate::telemetry::ProducerMetrics;
 
 /// The longest a call to librdkafka may keep the thread from noticing that nobody waits any more.
 pub(super) const SLICE: Duration = Duration::from_millis(500);
@@ -91,10 +93,20 @@ impl TransactionClient {
     ///
     /// # Errors
     /// `Config`, naming the key.
-    pub(super) fn new(spec: &KafkaSpec, transactional_id: String, signals: Arc<Signals>) -> Result<Self> {
-        let config = client::producer_config(spec, &transactional_id)?;
+    pub(super) fn new(
+        spec: &KafkaSpec,
+        transactional_id: String,
+        signals: Arc<Signals>,
+        metrics: Option<ProducerMetrics>,
+    ) -> Result<Self> {
+        let mut config = client::producer_config(spec, &transactional_id)?;
+        let interval = "statistics.interval.ms";
+        if metrics.is_some() && config.get(interval).is_none() {
+            config.set(interval, statistics::INTERVAL_MS);
+        }
+        let context = Context { metrics: metrics.map(Arc::new), ..Context::default() };
         Ok(Self {
-            producer: client::create(&config, Context::default())?,
+            producer: client::create(&config, context)?,
             brokers: spec.bootstrap_servers.clone(),
             transactional_id,
             timeout: client::transaction_timeout(&config),

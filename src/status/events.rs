@@ -82,6 +82,7 @@ pub(super) enum Phase {
     Stalled,
     BackingOff,
     Failed,
+    HeldBack,
     Paused,
     Stopped,
 }
@@ -90,6 +91,9 @@ impl Phase {
     pub(super) fn of(table: &TableStatus) -> Self {
         if table.is_stalled() {
             return Phase::Stalled;
+        }
+        if table.held_back.is_some() {
+            return Phase::HeldBack;
         }
         match table.own.0 {
             TableState::Loading => Phase::Loading,
@@ -115,6 +119,7 @@ impl Phase {
             (_, Phase::BackingOff) => (EventKind::Error, why("a poll failed, trying again")),
             (_, Phase::Failed) => (EventKind::Error, why("failed")),
             (_, Phase::Stalled) => (EventKind::State, why("waiting")),
+            (_, Phase::HeldBack) => (EventKind::State, why("not polled")),
             (_, Phase::Paused) => (EventKind::State, "paused".to_owned()),
             (_, Phase::Stopped) => (EventKind::State, "stopped".to_owned()),
             (Phase::Polling, Phase::Loading) => (EventKind::State, "the first load is under way".to_owned()),

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
 pub use events::{Event, EventKind, Events};
-pub use table::{BeganAnew, GuardStatus, LoadProgress, Risk, Stage, TableState, TableStatus};
+pub use table::{BeganAnew, GuardStatus, HeldBack, HeldBy, LoadProgress, Risk, Stage, TableState, TableStatus};
 use table::{Held, rfc3339, snake_case};
 
 use crate::error::ErrorKind;
@@ -152,6 +152,7 @@ impl ConnectorStatus {
             TableState::Failed | TableState::Stopped => return Some(with_reason(table.state.as_str().to_owned())),
             // An operator has wanted it so.
             TableState::Paused => return None,
+            _ if table.is_outside_windows(now) => return None,
             _ => {}
         }
         let allowed = i64::try_from(self.allowance.as_millis()).unwrap_or(i64::MAX);
@@ -308,6 +309,29 @@ mod tests {
         table.goes_on();
         assert!(board.snapshot().is_ready(now_millis() + 20_000));
         assert!(!board.snapshot().is_ready(later));
+    }
+
+    #[test]
+    fn a_table_outside_of_its_windows_is_no_complaint_and_one_of_a_replica_that_lags_is_after_the_allowance() {
+        let (board, table) = board();
+        board.running();
+        table.polled(true, true);
+        let now = now_millis();
+        let held = |by, until| table.held_back(HeldBack { by, until }, "so".to_owned(), "wait");
+        held(HeldBy::Windows, now + 3_600_000);
+        let status = board.snapshot();
+        assert!(status.is_ready(now + 3_600_000), "{:?}", status.unready(now + 3_600_000));
+        assert!(!status.is_ready(now + 7_200_000), "nobody has looked at it when its window had opened");
+        let shown = status.table("public.t").unwrap();
+        assert_eq!((shown.state, shown.reason.as_deref()), (TableState::Waiting, Some("so")));
+        assert_eq!(serde_json::to_value(shown).unwrap()["held_back"]["by"], "poll.windows");
+        table.failed(&Error::new(ErrorKind::Privilege, "permission denied"));
+        assert!(!board.snapshot().is_ready(now), "the first poll in the window has failed");
+        table.polled(false, true);
+        held(HeldBy::ReplicaLag, now + 1_000);
+        assert!(board.snapshot().is_ready(now_millis()));
+        let unready = board.snapshot().unready(now + 60_000);
+        assert!(unready[0].reason.ends_with(": so"), "{unready:?}");
     }
 
     #[test]

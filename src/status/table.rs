@@ -6,6 +6,9 @@ use super::Millis;
 use crate::error::ErrorKind;
 use crate::model::{CursorFact, Instant, NotPolled};
 
+/// The time after the end of a rest within which a table is looked at.
+const LATEST_LOOK: Millis = 60_000;
+
 /// The state of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,7 +19,8 @@ pub enum TableState {
     Live,
     /// The last poll found nothing newer.
     Idle,
-    /// Waiting: for a database or brokers that do not answer, for its turn, for an older transaction to end.
+    /// Waiting: for a database or brokers that do not answer, for its turn, for an older transaction to end, for the times of
+    /// `poll.windows`, for a replica that lags.
     Waiting,
     /// The last poll failed and will be tried again.
     BackingOff,
@@ -72,6 +76,40 @@ impl LoadProgress {
     /// Rows still to come, if the statistics were right.
     pub(super) fn left(&self) -> Option<u64> {
         self.estimated_rows.map(|all| all.saturating_sub(self.rows))
+    }
+}
+
+/// A table that is not polled although it could be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// The setting by which it waits.
+    pub by: HeldBy,
+    /// The time at which it is polled again, or looked at again.
+    #[serde(serialize_with = "rfc3339")]
+    pub until: Millis,
+}
+
+/// The setting by which a table waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum HeldBy {
+    /// It is outside of its windows: an operator has wanted it so.
+    #[serde(rename = "poll.windows")]
+    Windows,
+    /// The replica that is read lags behind its primary.
+    #[serde(rename = "replica.lag.max.ms")]
+    ReplicaLag,
+}
+
+impl HeldBy {
+    /// Every one.
+    pub const ALL: [HeldBy; 2] = [HeldBy::Windows, HeldBy::ReplicaLag];
+
+    /// The name of the setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HeldBy::Windows => "poll.windows",
+            HeldBy::ReplicaLag => "replica.lag.max.ms",
+        }
     }
 }
 
@@ -174,6 +212,9 @@ pub struct TableStatus {
     pub began_anew: Option<BeganAnew>,
     /// The first load, while it runs.
     pub load: Option<LoadProgress>,
+    /// The setting by which it is not polled now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<HeldBack>,
     /// Columns left out of the records, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped_columns: Vec<String>,
@@ -242,6 +283,7 @@ impl TableStatus {
             not_polled: Vec::new(),
             began_anew: None,
             load: None,
+            held_back: None,
             skipped_columns: Vec::new(),
             guard: GuardStatus::default(),
             cursor_facts: Vec::new(),
@@ -254,8 +296,24 @@ impl TableStatus {
 
     /// Enters a state. `since` is kept while the state stays the same, so that it tells how long something lasts.
     pub(super) fn enter(&mut self, state: TableState, now: Millis, why: Option<Why>) {
+        if self.held_back.take().is_some() {
+            // It had no poll meanwhile.
+            self.known_since = now;
+        }
         self.own = (state, why);
         self.show(now);
+    }
+
+    /// Enters a time at which it is not polled, or lets it last longer.
+    pub(super) fn hold_back(&mut self, held: HeldBack, now: Millis, why: Why) {
+        let known_since = self.known_since;
+        self.enter(TableState::Waiting, now, Some(why));
+        (self.held_back, self.known_since) = (Some(held), known_since);
+    }
+
+    /// True if an operator has wanted that it is not polled now.
+    pub(super) fn is_outside_windows(&self, now: Millis) -> bool {
+        self.held_back.is_some_and(|held| held.by == HeldBy::Windows && now <= held.until.saturating_add(LATEST_LOOK))
     }
 
     /// Takes in a stall.
@@ -277,6 +335,7 @@ impl TableStatus {
     /// Lets the lag grow from the last successful poll on while the table cannot be read: nobody knows what is new.
     pub(super) fn age(&mut self, now: Millis) {
         let held_up = matches!(self.state, TableState::BackingOff | TableState::Failed | TableState::Paused)
+            || self.held_back.is_some()
             || self.stalls.iter().any(Option::is_some);
         if let (Some(lag), Some(polled), true) = (&mut self.lag_seconds, self.last_poll, held_up) {
             *lag += now.saturating_sub(polled).max(0) as f64 / 1000.0;

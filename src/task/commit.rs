@@ -22,6 +22,7 @@ use crate::kafka::topics::TopicTrouble;
 use crate::model::{EncodedBatch, KafkaRecord, OffsetDelta, Offsets, Server, SourcePartition};
 use crate::retry::Backoff;
 use crate::status::{Committed, Stall};
+use crate::telemetry::TraceContext;
 
 /// The age at which a growing transaction is committed although more is coming. Consumers see nothing of it before, and
 /// the brokers hold back other transactions' readers, so a second is the most.
@@ -62,6 +63,8 @@ struct Open {
     /// The last records of each step, where they are kept.
     samples: Vec<(Arc<str>, Vec<Sample>)>,
     tables: HashMap<Arc<str>, Share>,
+    /// The traces of the polls, and the rows of each.
+    traces: Vec<(TraceContext, u64)>,
     /// The pairs of [`CommitStage::carried`].
     carries: HashSet<(Arc<str>, Arc<str>)>,
     /// The number of tables by their bond to their next step.
@@ -210,8 +213,11 @@ impl<'a> CommitStage<'a> {
         offsets.extend(open.loads.iter().flat_map(|load| store.assign(connector, load, None)));
         let assigned = open.assigned.iter().flat_map(|assigned| &assigned.offsets);
         offsets.extend(assigned.flat_map(|(partition, offset)| store.assign(connector, partition, offset.as_ref())));
-        let commit = self.sink.commit(offsets);
-        taken_by_brokers(self.parts, &self.carried, &open, commit).await?;
+        let (commit, began) = (self.sink.commit(offsets), Clock::now());
+        let answer = taken_by_brokers(self.parts, &self.carried, &open, commit).await;
+        open.trace_commit(began.elapsed(), answer.as_ref().err());
+        answer?;
+        self.parts.metrics.commit_answered(began.elapsed());
         self.refusals.taken(open.tables.keys());
         // E4: only a commit that said so moves the position.
         for delta in open.deltas.into_values() {
@@ -335,10 +341,17 @@ impl Open {
             assigned: Vec::new(),
             samples: Vec::new(),
             tables: HashMap::new(),
+            traces: Vec::new(),
             carries: HashSet::new(),
             ends: BTreeMap::new(),
             end: StepEnd::CaughtUp,
         }
+    }
+
+    /// Tells the traces of the polls how their transaction ended.
+    fn trace_commit(&self, took: Duration, error: Option<&Error>) {
+        let kind = error.map(|error| error.kind().snake_case().to_owned());
+        self.traces.iter().for_each(|(trace, rows)| trace.committed(took, *rows, kind.clone()));
     }
 
     /// Notes the bond of a table to its next step.
@@ -357,7 +370,8 @@ impl Open {
 
     /// Takes note of a step; gives its records, and those of the dead letter topic.
     fn add(&mut self, step: Step) -> Result<(EncodedBatch, Option<EncodedBatch>)> {
-        let Step { table, rows, skipped, delta, mark, newest, .. } = step;
+        let Step { table, rows, skipped, delta, mark, newest, trace, end: _ } = step;
+        self.traces.extend(trace.map(|trace| (trace, rows.len() as u64)));
         self.rows += rows.len();
         self.bytes += rows.bytes();
         let committed = &mut self.tables.entry(table).or_default().committed;

@@ -9,6 +9,7 @@ use super::control::OffsetOrder;
 use super::stall::{Activity, Waits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{EncodedBatch, Instant, OffsetDelta, Server, SourceOffset, SourcePartition, TableMark};
+use crate::telemetry::TraceContext;
 
 /// The identity of a table, with the source partition it is stored under.
 pub(super) type MarkedTable = Arc<(SourcePartition, TableMark)>;
@@ -84,6 +85,8 @@ pub(super) struct Step {
     /// The newest cursor time of the rows, for lag.
     pub(super) newest: Option<Instant>,
     pub(super) end: StepEnd,
+    /// The trace of its poll, where polls are traced.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// Rows that cannot be delivered and were left out (`errors.tolerance`, `row.too.large`).
@@ -157,7 +160,7 @@ impl From<Step> for Handoff {
 impl Step {
     /// A batch of rows behind which the rest of its step follows.
     pub(super) fn torn(table: Arc<str>, rows: EncodedBatch, skipped: Option<Skipped>) -> Self {
-        Self { table, rows, skipped, delta: None, mark: None, newest: None, end: StepEnd::Torn }
+        Self { table, rows, skipped, delta: None, mark: None, newest: None, end: StepEnd::Torn, trace: None }
     }
 }
 

@@ -27,7 +27,7 @@ mod older;
 mod paging;
 mod partition;
 mod pass;
-mod plan_check;
+pub mod plan_check;
 mod poll;
 mod polled;
 mod refused;
@@ -71,6 +71,7 @@ use self::control::Control;
 use self::driver_types::DriverChoices;
 pub use self::fence::Fence;
 use self::memory::TaskMemory;
+use self::plan_check::KnownPlans;
 use self::refused::Refusals;
 use self::samples::Samples;
 use self::server::ServerGuard;
@@ -129,6 +130,8 @@ pub struct Parts {
     pub columns: KnownColumns,
     /// The forms in which they deliver columns that JDBC drivers deliver differently.
     pub driver_choices: DriverChoices,
+    /// The tables whose plan was good at the start.
+    pub plans: KnownPlans,
     /// The memory it may use.
     pub memory: TaskMemory,
     /// The wishes of an operator about its tables.

@@ -2,6 +2,8 @@
 //! is not polled. Asked when a table is bound, every ten minutes, and soon after a poll that took long: an index that is
 //! dropped while the connector runs turns every poll into a scan and a sort of the table.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant as Clock;
@@ -9,7 +11,8 @@ use tokio::time::Instant as Clock;
 use crate::config::spec::PlanGuard;
 use crate::dialect::SourceConnection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, FactWeight, PlannedQuery};
+use crate::lock::locked;
+use crate::model::{CursorFact, FactWeight, PlannedQuery, Relation};
 use crate::plan::Planner;
 
 /// The interval of checks.
@@ -18,6 +21,23 @@ const INTERVAL: Duration = Duration::from_secs(600);
 const SLOW: Duration = Duration::from_secs(1);
 /// The shortest time between two checks of polls that take long.
 const AT_LEAST: Duration = Duration::from_secs(10);
+
+/// The tables whose polls an index serves by the plan that was asked for at the start, where that showed the right to read
+/// them: it is not asked for again at the first poll. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct KnownPlans(Arc<Mutex<HashSet<Relation>>>);
+
+impl KnownPlans {
+    /// Notes that an index serves the polls of a table.
+    pub fn served(&self, relation: &Relation) {
+        locked(&self.0).insert(relation.clone());
+    }
+
+    /// Forgets a table; true if an index serves its polls as of now.
+    pub(super) fn take(&self, relation: &Relation) -> bool {
+        locked(&self.0).remove(relation)
+    }
+}
 
 /// The checks of one table's plan.
 #[derive(Default)]

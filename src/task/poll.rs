@@ -3,6 +3,7 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
+mod held;
 mod orders;
 mod session;
 
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant as Clock;
 use tokio_util::sync::CancellationToken;
 
+use self::held::ReplicaWatch;
 use self::session::is_wanted;
 use super::Parts;
 use super::continuity::Looks;
@@ -35,7 +37,7 @@ use crate::dialect::sessions::Session;
 use crate::error::{Directive, Error, ErrorKind, Result};
 use crate::model::Relation;
 use crate::offsets::Loaded;
-use crate::status::{ConnectorStatus, TableBoard};
+use crate::status::{ConnectorStatus, TableBoard, now_millis};
 
 /// The time for which a session is kept while somebody waits for one and tables are due.
 const SLICE: Duration = Duration::from_millis(100);
@@ -57,6 +59,8 @@ enum Outcome {
     },
     /// Its poll was spared.
     Spared,
+    /// It is not polled now, by a setting.
+    HeldBack,
 }
 
 pub(super) struct PollStage<'a> {
@@ -72,6 +76,8 @@ pub(super) struct PollStage<'a> {
     watch: Observer,
     /// The tokens by which it tells whether anything was committed.
     tokens: Tokens,
+    /// The lag of that server, if it is a replica.
+    replica: ReplicaWatch,
     relations: Vec<Polled>,
     /// The places of those that are to be polled, in the order in which they are due. The one that is polled is not among
     /// them.
@@ -112,6 +118,7 @@ impl<'a> PollStage<'a> {
             had_since: Clock::now(),
             watch: Observer::default(),
             tokens: Tokens::default(),
+            replica: ReplicaWatch::default(),
             relations: Vec::new(),
             due: BTreeSet::new(),
             failed: 0,
@@ -134,6 +141,9 @@ impl<'a> PollStage<'a> {
     pub(super) async fn warm_up(&mut self, wanted: &[Relation]) {
         self.follow(wanted);
         let Some((_, first)) = self.due.first().copied() else { return };
+        if self.closed_until(first, now_millis()).is_some() {
+            return;
+        }
         let Some(turn) = self.parts.sessions.turn(self.configured.source()).now_or_never() else { return };
         if self.take_session(turn).await.is_ok() {
             self.bind_together(first).await;
@@ -346,7 +356,9 @@ impl<'a> PollStage<'a> {
 
     /// One step of one table, unless it is known to find nothing.
     async fn poll(&mut self, index: usize) -> Result<Outcome> {
-        self.connect().await?;
+        if !self.may_poll(index).await? {
+            return Ok(Outcome::HeldBack);
+        }
         self.recognise(index).await?;
         let token = self.token(index).await?;
         if token.as_ref().is_some_and(|token| self.relations[index].rest.lasts(token)) {
@@ -412,6 +424,7 @@ impl<'a> PollStage<'a> {
     fn settle(&mut self, index: usize, outcome: Result<Outcome>) -> Result<()> {
         let polled = &mut self.relations[index];
         let error = match outcome {
+            Ok(Outcome::HeldBack) => return Ok(()),
             Ok(Outcome::Spared) => {
                 polled.spared(self.rhythm);
                 return Ok(());

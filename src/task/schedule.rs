@@ -122,7 +122,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{LoadOrder, PlanGuard};
+    use crate::config::spec::{LoadOrder, PlanGuard, PollWindows};
     use crate::retry::RetryPolicy;
 
     fn polling(interval: u64, longest: u64) -> PollSpec {
@@ -136,6 +136,8 @@ mod tests {
             suffix: None,
             load_order: LoadOrder::Auto,
             plan_guard: PlanGuard::Off,
+            windows: PollWindows::default(),
+            replica_lag_max: Duration::ZERO,
             retry: RetryPolicy::default(),
         }
     }

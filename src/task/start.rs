@@ -344,6 +344,10 @@ impl Polled {
         if wanted == PlanGuard::Off || !is_judged || self.load.is_some() || !self.plan_check.is_due() {
             return Ok(());
         }
+        if cx.parts.plans.take(&self.spec.relation) {
+            self.plan_check.made();
+            return Ok(());
+        }
         // It is asked with settings of its own.
         cx.watch.release(cx.connection).await?;
         let position = self.head.position.as_ref();

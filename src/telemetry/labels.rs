@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-use crate::status::TableState;
+use crate::status::{HeldBy, TableState};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ConnectorLabels {
@@ -27,6 +27,13 @@ pub(super) struct ReasonLabels {
     pub(super) connector: String,
     pub(super) table: String,
     pub(super) reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct HeldLabels {
+    pub(super) connector: String,
+    pub(super) table: String,
+    pub(super) by: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +63,24 @@ pub(super) struct KindLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TaskLabels {
+    pub(super) connector: String,
+    pub(super) task: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BrokerLabels {
+    pub(super) connector: String,
+    pub(super) task: String,
+    pub(super) broker: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct ServerLabels {
+    pub(super) server: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BuildLabels {
     pub(super) version: &'static str,
     pub(super) commit: &'static str,
@@ -68,6 +93,10 @@ impl TableLabels {
 
     pub(super) fn state(&self, state: TableState) -> StateLabels {
         StateLabels { connector: self.connector.clone(), table: self.table.clone(), state: state.as_str() }
+    }
+
+    pub(super) fn held(&self, by: HeldBy) -> HeldLabels {
+        HeldLabels { connector: self.connector.clone(), table: self.table.clone(), by: by.as_str() }
     }
 
     pub(super) fn level(&self, level: &'static str) -> LevelLabels {

@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::handles::ConnectorMetrics;
+use super::handles::{ConnectorMetrics, SessionMetrics};
 use super::labels::{ConnectorLabels, KindLabels, OutcomeLabels, TableLabels};
 use super::series::{OUTCOMES, RESULTS, Shared};
+use super::traces::Spans;
 use crate::lock::locked;
 use crate::status::{ConnectorState, ConnectorStatus, TableState};
 
@@ -36,13 +37,35 @@ impl Metrics {
         ConnectorMetrics::new(connector, &self.shared)
     }
 
+    /// The handles of the sessions in databases.
+    pub fn sessions(&self) -> SessionMetrics {
+        SessionMetrics::new(&self.shared)
+    }
+
+    /// Has polls traced from now on: this share of them, at most so many spans of which wait to be taken.
+    pub fn trace(&self, ratio: f64, most: usize) -> Arc<Spans> {
+        Arc::clone(self.shared.spans.get_or_init(|| Arc::new(Spans::new(ratio, most))))
+    }
+
     /// Forgets every series of a connector that is deleted. Its handles must not be used any more.
     pub fn forget(&self, connector: &str) {
         let shared = &self.shared;
         let counted = locked(&shared.counted).remove(connector).unwrap_or_default();
         let labels = ConnectorLabels { connector: connector.to_owned() };
         shared.up.remove(&labels);
-        shared.transaction_seconds.remove(&labels);
+        shared.replica_lag.remove(&labels);
+        for histogram in [&shared.transaction_seconds, &shared.commit_seconds, &shared.encode_seconds] {
+            histogram.remove(&labels);
+        }
+        for labels in &counted.producers {
+            shared.producer_queue.remove(labels);
+            shared.producer_bytes.remove(labels);
+            shared.producer_retries.remove(labels);
+        }
+        for labels in &counted.brokers {
+            shared.producer_wait.remove(labels);
+            shared.producer_rtt.remove(labels);
+        }
         for outcome in OUTCOMES {
             shared.transactions.remove(&OutcomeLabels { connector: connector.to_owned(), outcome });
         }
@@ -56,6 +79,7 @@ impl Metrics {
                 counter.remove(&labels);
             }
             shared.poll_seconds.remove(&labels);
+            shared.query_seconds.remove(&labels);
             for result in RESULTS {
                 shared.polls.remove(&labels.result(result));
             }
@@ -81,6 +105,7 @@ impl Metrics {
                 }
                 self.shared.observe_guard(&labels, &table.guard);
                 self.shared.observe_not_polled(&labels, &table.not_polled);
+                self.shared.observe_held(&labels, table.held_back.map(|held| held.by));
                 for state in TableState::ALL {
                     let gauge = self.shared.table_state.get_or_create_owned(&labels.state(state));
                     gauge.set((table.state == state).into());
@@ -108,11 +133,12 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
 
+    use super::super::handles::{BrokerFigures, ProducerFigures};
     use super::super::names::METRICS;
     use super::*;
     use crate::error::ErrorKind;
     use crate::model::{NotPolled, OddCursor};
-    use crate::status::{GuardStatus, StatusBoard};
+    use crate::status::{GuardStatus, HeldBack, HeldBy, StatusBoard};
 
     /// Metrics with a sample of everything.
     fn used() -> (Metrics, StatusBoard) {
@@ -120,9 +146,15 @@ mod tests {
         let connector = metrics.connector("demo");
         connector.committed(Duration::from_millis(3));
         connector.error(ErrorKind::OutcomeUnknown);
+        connector.replica_lag(Some(0.5));
+        connector.commit_answered(Duration::from_millis(2));
+        let brokers = vec![BrokerFigures { id: 1, wait: Duration::ZERO, round_trip: Duration::from_millis(1) }];
+        connector.producer(0).observed(ProducerFigures { messages: 3, bytes: 9, retries: 1, brokers });
+        metrics.sessions().told("db:5432", 1, 0);
         let table = connector.table("t");
         table.committed(2, 64);
         table.polled(2, Duration::from_millis(1));
+        table.read(Duration::from_millis(1), Duration::from_micros(9), 2);
         table.lag(0.5);
         let board = StatusBoard::new("demo", Duration::from_secs(30));
         board.table("t").polled(true, true);
@@ -132,6 +164,7 @@ mod tests {
             oldest_transaction_seconds: Some(2.0),
             ..GuardStatus::default()
         });
+        board.table("u").held_back(HeldBack { by: HeldBy::Windows, until: 1 }, "so".to_owned(), "wait");
         let (example, text) = (Some("id=1".to_owned()), "1 row(s)".to_owned());
         board.table("t").not_polled(vec![NotPolled {
             reason: OddCursor::Null,
@@ -189,7 +222,7 @@ mod tests {
     #[test]
     fn a_table_that_is_gone_shows_no_state_but_keeps_its_counters() {
         let (metrics, board) = used();
-        board.remove_tables(["t"]);
+        board.remove_tables(["t", "u"]);
         metrics.observe(&[board.snapshot()]);
         let text = metrics.encode();
         assert!(!text.contains("rowtide_table_state{") && !text.contains("rowtide_lag_seconds{"), "{text}");
@@ -211,6 +244,7 @@ mod tests {
         metrics.observe(&[]);
         let text = metrics.encode();
         assert!(!text.contains("connector="), "{text}");
+        assert!(text.contains("rowtide_sessions{server=\"db:5432\"} 1"), "{text}");
     }
 
     /// The lines about connectors.

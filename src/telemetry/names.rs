@@ -82,6 +82,10 @@ metrics! {
         "Polls by result: rows, empty (also those spared because nothing was committed), waiting (rows are held back until an older transaction ends), error";
     POLL_SECONDS "rowtide_poll_seconds" Histogram ["connector", "table"]
         "Time from sending a poll's query to its last row";
+    QUERY_SECONDS "rowtide_query_seconds" Histogram ["connector", "table"]
+        "Time of a poll's statements from the first one to the last row, without the encoding of rows";
+    ENCODE_SECONDS "rowtide_encode_seconds" Histogram ["connector"]
+        "Time of encoding the rows of a poll, by every sixteenth of them; polls without rows are not counted";
     LAG "rowtide_lag_seconds" Gauge ["connector", "table"]
         "Age of the newest emitted row by the database's clock, at the last poll; grows while the table cannot be read";
     LATE_ROWS "rowtide_guard_late_rows_total" Counter ["connector", "table"]
@@ -101,10 +105,30 @@ metrics! {
         "Time of the table's last successful poll, in seconds since the epoch; absent before the first one";
     TABLE_STATE "rowtide_table_state" Gauge ["connector", "table", "state"]
         "1 for the state the table is in, 0 for the others: loading, live, idle, waiting, backing_off, failed, paused, stopped";
+    HELD_BACK "rowtide_table_held_back" Gauge ["connector", "table", "by"]
+        "1 while a table is not polled by a setting: poll.windows, replica.lag.max.ms; absent otherwise";
+    REPLICA_LAG "rowtide_replica_lag_seconds" Gauge ["connector"]
+        "Lag of the replica that is read behind its primary, where replica.lag.max.ms is set; absent on a primary and where it is not told";
     TRANSACTIONS "rowtide_transactions_total" Counter ["connector", "outcome"]
         "Kafka transactions by outcome: committed, aborted, unknown";
     TRANSACTION_SECONDS "rowtide_transaction_seconds" Histogram ["connector"]
         "Time from the begin of a Kafka transaction to the answer to its commit";
+    COMMIT_SECONDS "rowtide_commit_seconds" Histogram ["connector"]
+        "Time from the request to commit a Kafka transaction, with its offsets, to the answer";
+    PRODUCER_QUEUE "rowtide_producer_queue_messages" Gauge ["connector", "task"]
+        "Records and offsets in the producer's queue, every 15 s";
+    PRODUCER_BYTES "rowtide_producer_queue_bytes" Gauge ["connector", "task"]
+        "Bytes in the producer's queue, every 15 s";
+    PRODUCER_RETRIES "rowtide_producer_retries_total" Counter ["connector", "task"]
+        "Requests of the producer that were sent again";
+    PRODUCER_WAIT "rowtide_producer_request_queue_seconds" Gauge ["connector", "task", "broker"]
+        "Time that requests to a broker waited to be sent, 99th percentile of the last 15 s";
+    PRODUCER_RTT "rowtide_producer_broker_rtt_seconds" Gauge ["connector", "task", "broker"]
+        "Round trip of requests to a broker, 99th percentile of the last 15 s";
+    SESSIONS "rowtide_sessions" Gauge ["server"]
+        "Sessions in a database server that are open or being opened, at most connection.pool.size";
+    SESSIONS_WAITING "rowtide_sessions_waiting" Gauge ["server"]
+        "Tasks that wait for a session in a database server";
     ERRORS "rowtide_errors_total" Counter ["connector", "kind"]
         "Errors by kind, those that were overcome included";
     PROCESS_CPU "process_cpu_seconds_total" Counter []

@@ -1,8 +1,8 @@
 //! The series behind the metrics: one family for each of [`METRICS`](super::METRICS), and which connector has which.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -13,9 +13,10 @@ use prometheus_client::registry::Registry;
 use super::labels::*;
 use super::names::*;
 use super::process::Process;
+use super::traces::Spans;
 use crate::guard::Level;
 use crate::model::{NotPolled, OddCursor};
-use crate::status::{GuardStatus, TableState};
+use crate::status::{GuardStatus, HeldBy, TableState};
 
 type FloatGauge = Gauge<f64, AtomicU64>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) not_polled: Family<ReasonLabels, Gauge>,
     pub(super) polls: Family<ResultLabels, Counter>,
     pub(super) poll_seconds: Histograms<TableLabels>,
+    pub(super) query_seconds: Histograms<TableLabels>,
+    pub(super) encode_seconds: Histograms<ConnectorLabels>,
     pub(super) lag: Family<TableLabels, FloatGauge>,
     pub(super) last_poll: Family<TableLabels, FloatGauge>,
     pub(super) late_rows: Family<TableLabels, Counter>,
@@ -38,20 +41,34 @@ pub(super) struct Shared {
     pub(super) guard_hidden: Family<TableLabels, FloatGauge>,
     pub(super) oldest_transaction: Family<TableLabels, FloatGauge>,
     pub(super) table_state: Family<StateLabels, Gauge>,
+    pub(super) held_back: Family<HeldLabels, Gauge>,
+    pub(super) replica_lag: Family<ConnectorLabels, FloatGauge>,
     pub(super) transactions: Family<OutcomeLabels, Counter>,
     pub(super) transaction_seconds: Histograms<ConnectorLabels>,
+    pub(super) commit_seconds: Histograms<ConnectorLabels>,
+    pub(super) producer_queue: Family<TaskLabels, Gauge>,
+    pub(super) producer_bytes: Family<TaskLabels, Gauge>,
+    pub(super) producer_retries: Family<TaskLabels, Counter>,
+    pub(super) producer_wait: Family<BrokerLabels, FloatGauge>,
+    pub(super) producer_rtt: Family<BrokerLabels, FloatGauge>,
+    pub(super) sessions: Family<ServerLabels, Gauge>,
+    pub(super) sessions_waiting: Family<ServerLabels, Gauge>,
     pub(super) errors: Family<KindLabels, Counter>,
     pub(super) process: Process,
     /// Tables whose states were shown at the last scrape.
     pub(super) shown: Mutex<HashSet<(String, String)>>,
+    /// The spans that wait to be sent, where somebody takes them.
+    pub(super) spans: OnceLock<Arc<Spans>>,
     /// The series that count, by connector.
     pub(super) counted: Mutex<HashMap<String, Counted>>,
 }
 
-/// The tables and kinds of errors of a connector that have series.
+/// The tables, producers and kinds of errors of a connector that have series.
 #[derive(Default)]
 pub(super) struct Counted {
     pub(super) tables: HashSet<String>,
+    pub(super) producers: HashSet<TaskLabels>,
+    pub(super) brokers: HashSet<BrokerLabels>,
     pub(super) kinds: HashSet<String>,
 }
 
@@ -63,6 +80,11 @@ pub(super) const RESULTS: [&str; 4] = ["rows", "empty", "waiting", "error"];
 /// A histogram from 1 ms to about 35 minutes.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.5, 16))
+}
+
+/// The same for each of some labels.
+fn histograms<L: Clone + Eq + std::hash::Hash>() -> Histograms<L> {
+    Family::new_with_constructor(histogram as fn() -> Histogram)
 }
 
 impl Shared {
@@ -80,7 +102,9 @@ impl Shared {
             rows_skipped: register(r, ROWS_SKIPPED, Family::default()),
             not_polled: register(r, NOT_POLLED, Family::default()),
             polls: register(r, POLLS, Family::default()),
-            poll_seconds: register(r, POLL_SECONDS, Family::new_with_constructor(histogram as fn() -> Histogram)),
+            poll_seconds: register(r, POLL_SECONDS, histograms()),
+            query_seconds: register(r, QUERY_SECONDS, histograms()),
+            encode_seconds: register(r, ENCODE_SECONDS, histograms()),
             lag: register(r, LAG, Family::default()),
             last_poll: register(r, LAST_POLL, Family::default()),
             late_rows: register(r, LATE_ROWS, Family::default()),
@@ -90,16 +114,23 @@ impl Shared {
             guard_hidden: register(r, GUARD_HIDDEN, Family::default()),
             oldest_transaction: register(r, OLDEST_TRANSACTION, Family::default()),
             table_state: register(r, TABLE_STATE, Family::default()),
+            held_back: register(r, HELD_BACK, Family::default()),
+            replica_lag: register(r, REPLICA_LAG, Family::default()),
             transactions: register(r, TRANSACTIONS, Family::default()),
-            transaction_seconds: register(
-                r,
-                TRANSACTION_SECONDS,
-                Family::new_with_constructor(histogram as fn() -> Histogram),
-            ),
+            transaction_seconds: register(r, TRANSACTION_SECONDS, histograms()),
+            commit_seconds: register(r, COMMIT_SECONDS, histograms()),
+            producer_queue: register(r, PRODUCER_QUEUE, Family::default()),
+            producer_bytes: register(r, PRODUCER_BYTES, Family::default()),
+            producer_retries: register(r, PRODUCER_RETRIES, Family::default()),
+            producer_wait: register(r, PRODUCER_WAIT, Family::default()),
+            producer_rtt: register(r, PRODUCER_RTT, Family::default()),
+            sessions: register(r, SESSIONS, Family::default()),
+            sessions_waiting: register(r, SESSIONS_WAITING, Family::default()),
             errors: register(r, ERRORS, Family::default()),
             process,
             shown: Mutex::default(),
             counted: Mutex::default(),
+            spans: OnceLock::new(),
             registry,
         }
     }
@@ -141,12 +172,24 @@ impl Shared {
         }
     }
 
+    pub(super) fn observe_held(&self, labels: &TableLabels, held: Option<HeldBy>) {
+        for by in HeldBy::ALL {
+            let labels = labels.held(by);
+            if held == Some(by) {
+                self.held_back.get_or_create_owned(&labels).set(1);
+            } else {
+                self.held_back.remove(&labels);
+            }
+        }
+    }
+
     /// The gauges of a table that is gone would stay as they were; its counters may.
     pub(super) fn hide(&self, labels: &TableLabels) {
         self.lag.remove(labels);
         self.last_poll.remove(labels);
         self.observe_guard(labels, &GuardStatus::default());
         self.observe_not_polled(labels, &[]);
+        self.observe_held(labels, None);
         for level in Level::ALL.map(Level::as_str) {
             self.guard_level.remove(&labels.level(level));
         }

@@ -27,7 +27,7 @@ const LEVELS: &[(&str, u8, &[&str])] = &[
     ("guard", 1, &[]),
     ("config", 1, &["convert", "guard", "retry", "setting", "transform"]),
     ("status", 1, &[]),
-    ("telemetry", 1, &["guard", "status"]),
+    ("telemetry", 1, &["guard", "setting", "status"]),
     ("herder", 2, &[]),
     ("dialect", 2, &[]),
     ("kafka", 2, &[]),

@@ -5,10 +5,13 @@ use std::time::Duration;
 use super::{AIVEN, types};
 use crate::config::judge::Judge;
 use crate::config::keys;
-use crate::config::spec::{ColumnTypes, Isolation, LoadOrder, PlanGuard, PollSpec, Secret, SourceSpec, TableRules};
+use crate::config::spec::{
+    ColumnTypes, Isolation, LoadOrder, PlanGuard, PollSpec, PollWindows, Secret, SourceSpec, TableRules,
+};
 use crate::config::url;
 use crate::retry::RetryPolicy;
 use crate::sql::{self, Grammar, Reading};
+use crate::zone::Zone;
 
 pub(super) fn build(judge: &mut Judge) -> Option<SourceSpec> {
     let types = types::build(judge);
@@ -129,6 +132,7 @@ fn isolation(text: &str) -> Option<Isolation> {
 }
 
 const DELAY: &str = "timestamp.delay.interval.ms";
+const REPLICA_LAG: &str = "replica.lag.max.ms";
 /// The longest lead: beyond it nobody has rows, and calendars have an end.
 const LONGEST_LEAD: Duration = Duration::from_secs(100 * 366 * 86_400);
 
@@ -140,6 +144,9 @@ pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
     };
     let attempts = u32::try_from(judge.number("query.retry.attempts")).ok().filter(|attempts| *attempts > 0);
     let suffix = suffix(judge, grammar);
+    let text = judge.text("poll.windows").to_owned();
+    let windows = windows(judge, "poll.windows", &text).unwrap_or_default();
+    without_replicas(judge, grammar);
     PollSpec {
         interval: millis(judge, "poll.interval.ms"),
         longest_interval: millis(judge, "poll.interval.max.ms"),
@@ -158,7 +165,22 @@ pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
             "refuse" => PlanGuard::Refuse,
             _ => PlanGuard::Warn,
         },
+        windows,
+        replica_lag_max: millis(judge, REPLICA_LAG),
         retry: RetryPolicy { attempts, ..RetryPolicy::default() },
+    }
+}
+
+/// `poll.windows` of the connector or of a table.
+pub(super) fn windows(judge: &mut Judge, key: &str, text: &str) -> Option<PollWindows> {
+    let zone = judge.text("db.timezone").parse().unwrap_or(Zone::UTC);
+    PollWindows::parse(text, zone).map_err(|fault| judge.problem(key, fault, &[])).ok()
+}
+
+/// Says where `replica.lag.max.ms` means nothing.
+fn without_replicas(judge: &mut Judge, grammar: Option<Grammar>) {
+    if judge.number(REPLICA_LAG) > 0 && matches!(grammar, Some(Grammar::TiDb | Grammar::Sqlite)) {
+        judge.warning(REPLICA_LAG, "has no effect: the database has no replicas that lag");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::selection::has_query;
+use super::source::windows;
 use super::topics::template;
 use crate::config::judge::Judge;
 use crate::config::keys;
@@ -61,6 +62,7 @@ fn setting(judge: &mut Judge, key: &str, name: &str, text: &str, grammar: Option
         "topic" => TableSetting::Topic(template(judge, key, text)?),
         "partition.by" => TableSetting::PartitionBy(PartitionBy::of(text)?),
         "poll.interval.ms" => TableSetting::Interval(Duration::from_millis(text.parse::<u64>().unwrap_or_default())),
+        "poll.windows" => TableSetting::Windows(windows(judge, key, text)?),
         "where" => TableSetting::Where(condition(judge, key, grammar)?),
         "columns.include" => TableSetting::Include(columns()),
         "columns.exclude" => TableSetting::Exclude(columns()),

@@ -50,6 +50,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .allow(Allowed::Test(PARTITION_BY, is_partition_by)),
     own_key("table.PATTERN.poll.interval.ms", Kind::Int, "`poll.interval.ms` of these tables."),
     own_key(
+        "table.PATTERN.poll.windows",
+        Kind::Text,
+        "`poll.windows` of these tables, in place of the connector's; empty: always.",
+    ),
+    own_key(
         "table.PATTERN.where",
         Kind::Text,
         "A condition in the database's SQL that rows of these tables must meet to be read, by its columns (`status = 'paid'`). \

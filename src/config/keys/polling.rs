@@ -36,6 +36,30 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .or("auto")
     .allow(Allowed::AnyCase(&["auto", "cursor", "primary_key"])),
     own_key(
+        "poll.windows",
+        Kind::Text,
+        "The times of the week at which tables are polled, by the clock of this machine in the zone `db.timezone`: entries `[not] \
+         [DAYS] [FROM-TO]`, separated by commas (`Mon-Fri 20:00-06:00, Sat, Sun, not Sun 02:00-04:00`). Tables are polled in any \
+         of the entries without `not` (always, if there is none) and in none of those with it. An entry that ends before it \
+         begins ends on the next day. Outside of them the tables wait with their reason in the status, no session is kept, new \
+         tables are not looked for; a statement that runs is not broken off. A start looks at the tables whatever the time, and \
+         `run --once` reads them. Empty: always.",
+    )
+    .or("")
+    .low(),
+    own_key(
+        "replica.lag.max.ms",
+        Kind::Int,
+        "Where the connection leads to a replica (a standby of PostgreSQL, a replica of MySQL or MariaDB), the lag behind its \
+         primary from which tables are not polled: they wait, with the reason in the status, and the lag is looked at again after \
+         pauses that grow to 30 s. A delay that is configured on the replica is no lag. MySQL and MariaDB tell it to accounts \
+         with REPLICATION CLIENT (MariaDB from 10.5: REPLICA MONITOR); where it is not told, that is said once, and tables are \
+         polled. Zero: whatever the lag.",
+    )
+    .or("0")
+    .allow(Allowed::Range(0, i32::MAX as i64))
+    .low(),
+    own_key(
         "plan.guard",
         Kind::Text,
         "Tables whose polls no index serves, so that each scans or sorts all of the table, by the database's own plan: asked \

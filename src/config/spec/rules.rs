@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ModeName, PartitionBy, Template};
+use super::{ModeName, PartitionBy, PollWindows, Template};
 use crate::model::{Relation, TableId};
 use crate::near::{likeness, may_be_meant};
 
@@ -44,6 +44,8 @@ pub enum TableSetting {
     PartitionBy(PartitionBy),
     /// `poll.interval.ms`.
     Interval(Duration),
+    /// `poll.windows`.
+    Windows(PollWindows),
     /// `where`; none: no condition.
     Where(Option<String>),
     /// `columns.include`; empty: all.
@@ -200,11 +202,13 @@ impl TableRules {
         Overrides { found }
     }
 
-    /// True if a relation has the same settings by both, whatever its poll interval.
+    /// True if a relation has the same settings by both, whatever its poll interval and windows.
     pub(super) fn are_same_for(&self, other: &Self, relation: &Relation) -> bool {
         let of = |rules: &Self| {
             let overrides = rules.of(relation);
-            let found = overrides.found.iter().filter(|found| !matches!(found.rule.setting, TableSetting::Interval(_)));
+            let is_of_pace =
+                |found: &&Found<'_>| matches!(found.rule.setting, TableSetting::Interval(_) | TableSetting::Windows(_));
+            let found = overrides.found.iter().filter(|found| !is_of_pace(found));
             let mut found: Vec<_> = found.map(|found| (found.rule.name, found.rule.setting.clone())).collect();
             found.sort_by_key(|(name, _)| *name);
             (found, overrides.tie())
@@ -315,6 +319,11 @@ impl<'a> Overrides<'a> {
     /// `poll.interval.ms`.
     pub(super) fn interval(&self) -> Option<Duration> {
         self.find(|setting| if let TableSetting::Interval(interval) = setting { Some(*interval) } else { None })
+    }
+
+    /// `poll.windows`.
+    pub(super) fn windows(&self) -> Option<&'a PollWindows> {
+        self.find(|setting| if let TableSetting::Windows(windows) = setting { Some(windows) } else { None })
     }
 
     /// `where`.

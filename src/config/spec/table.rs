@@ -118,6 +118,7 @@ impl ConnectorSpec {
         let own = self.tables.of(relation);
         let mut polling = self.polling.clone();
         polling.interval = own.interval().unwrap_or(polling.interval);
+        polling.windows = own.windows().cloned().unwrap_or(polling.windows);
         TableSpec {
             relation: relation.clone(),
             partition: self.source_partition(relation),

@@ -27,7 +27,7 @@ impl TaskSpec {
     }
 
     /// True if a table has other settings in another configuration of the connector, of those that can be changed while it
-    /// runs; its poll interval is not among them.
+    /// runs; its poll interval and windows are not among them.
     pub fn differs_for(&self, other: &Self, relation: &Relation) -> bool {
         let of_all = |spec: &ConnectorSpec| {
             let (polling, errors) = (&spec.polling, &spec.errors);

@@ -10,6 +10,8 @@ use crate::config::spec::ConnectorSpec;
 const OF_ALL: &[&str] = &[
     "poll.interval.ms",
     "poll.interval.max.ms",
+    "poll.windows",
+    "replica.lag.max.ms",
     "plan.guard",
     "batch.max.rows",
     "errors.log.enable",
@@ -64,6 +66,7 @@ mod tests {
         let is_taken = |changes: &[(&str, &str)]| taken(&older, &settings(changes)).is_some();
         assert!(is_taken(&[]));
         assert!(is_taken(&[("poll.interval.ms", "70"), ("errors.log.enable", "true")]));
+        assert!(is_taken(&[("poll.windows", "Sat"), ("table.orders.poll.windows", ""), ("replica.lag.max.ms", "9")]));
         assert!(is_taken(&[("table.orders.where", "a > 2"), ("table.*.columns.exclude", "secret")]));
         assert!(taken(&settings(&[("table.items.poll.interval.ms", "9")]), &older).is_some(), "one that is taken away");
         assert!(!is_taken(&[("table.orders.topic", "elsewhere")]));

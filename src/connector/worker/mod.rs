@@ -125,12 +125,13 @@ impl Worker {
     /// A worker without connectors.
     pub fn new(options: WorkerOptions) -> Self {
         let (ended, ends) = mpsc::unbounded_channel();
+        let metrics = Metrics::new();
         let shared = Shared {
             options,
             boards: Boards::default(),
-            metrics: Metrics::new(),
+            sessions: Sessions::counted(metrics.sessions()),
+            metrics,
             memory: MemoryBudget::default(),
-            sessions: Sessions::default(),
             hosted: Mutex::default(),
             ended,
             ends: tokio::sync::Mutex::new(ends),

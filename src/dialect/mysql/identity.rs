@@ -5,8 +5,10 @@ use futures_util::future::BoxFuture;
 use sqlx::mysql::MySqlConnection;
 
 use super::super::connection::ServerIdentity;
+use super::super::replica::ReplicaLag;
 use super::super::statement::Doing;
 use super::super::vigil::Vigil;
+use super::replica;
 use super::server::Server;
 use super::session::{Session, answered, text};
 use crate::error::{ErrorKind, Result};
@@ -27,6 +29,10 @@ impl ServerIdentity for Session {
 
     fn is_replica(&self) -> bool {
         self.replica
+    }
+
+    fn replica_lag<'a>(&'a mut self) -> BoxFuture<'a, Result<ReplicaLag>> {
+        Box::pin(replica::lag(self))
     }
 }
 

@@ -27,6 +27,7 @@ mod identity;
 mod incarnation;
 mod keys;
 mod past;
+mod replica;
 mod roles;
 mod server;
 mod session;

@@ -1,12 +1,15 @@
 //! The server's identity: the system identifier of the cluster, which a promoted standby keeps and a new
 //! cluster does not, and the database in it.
 
+use futures_util::future::BoxFuture;
 use sqlx::Row;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::super::connection::ServerIdentity;
+use super::super::replica::ReplicaLag;
 use super::super::statement::Doing;
 use super::super::vigil::Vigil;
+use super::replica;
 use super::session::{Session, answered};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -21,6 +24,10 @@ impl ServerIdentity for Session {
 
     fn is_replica(&self) -> bool {
         self.standby
+    }
+
+    fn replica_lag<'a>(&'a mut self) -> BoxFuture<'a, Result<ReplicaLag>> {
+        Box::pin(replica::lag(self))
     }
 }
 

@@ -25,6 +25,7 @@ mod identity;
 mod incarnation;
 mod keys;
 mod numeric;
+mod replica;
 mod session;
 mod settings;
 mod shape;

@@ -1,6 +1,6 @@
 // The sheet of one table or connector: its state as it changes, and what is asked of the server only on demand.
 
-import { connectorActions, drawActions, tableActions } from './actions.js';
+import { carryOut, confirm, connectorActions, drawActions, tableActions } from './actions.js';
 import { call, connectorPath, tablePath } from './api.js';
 import { progress } from './board.js';
 import { chip, fillChip, loadText } from './columns.js';
@@ -87,6 +87,48 @@ function rowsTable(rows) {
     el('thead', {}, el('tr', {}, ...fields.map((field) => el('th', { scope: 'col' }, field)))), el('tbody', {}, ...flat.map(line))))];
 }
 
+let fields = 0;
+
+/** An input with its label. */
+function field(label, attributes) {
+  const id = `field-${fields += 1}`, input = el('input', { id, autocomplete: 'off', spellcheck: false, ...attributes });
+  return [input, el('label', { for: id }, label), input];
+}
+
+/** A form of one line; `send` is called with its button when it is complete. */
+function form(title, hint, inputs, verb, send) {
+  const button = el('button', { type: 'submit', class: 'small' }, verb);
+  const line = el('form', { class: 'line', onsubmit: (event) => { event.preventDefault(); send(button); } }, ...inputs, button);
+  return part(title, el('p', { class: 'hint' }, hint), line);
+}
+
+/** The form that sets a table's offset, after its name has been typed. */
+function offsetForm(item, path, refresh) {
+  const [time, ...timeLine] = field('After the time', { type: 'text', placeholder: '2024-02-29T12:00:00Z' });
+  const [id, ...idLine] = field('After the id', { type: 'text', inputmode: 'numeric', pattern: '-?[0-9]+', title: 'a whole number' });
+  const send = () => {
+    // The digits as they are: numbers of JavaScript end at 2^53.
+    const body = `{${[time.value.trim() && `"timestamp":${JSON.stringify(time.value.trim())}`,
+      id.value.trim() && `"incrementing":${id.value.trim()}`].filter(Boolean).join(',')}}`;
+    if (body === '{}') { time.focus(); return; }
+    confirm({
+      title: `Set the offset of ${item.name}?`, name: item.name, verb: 'Set', done: `${item.name} goes on from there`,
+      work: async () => { await call('PUT', `${path}/offset`, { body, patience: 100_000 }); await refresh(); },
+      lines: [`${item.name} is read from ${[time.value.trim() && `the time ${time.value.trim()}`, id.value.trim() && `the id ${id.value.trim()}`].filter(Boolean).join(' and ')} on.`,
+        'Rows behind an earlier offset go to the topic once more; rows before a later one are not read.'],
+    });
+  };
+  return form('Set the offset', 'Rows after it are read. A part that is left empty stays as it is, if the mode has it.', [...timeLine, ...idLine], 'Set the offset', send);
+}
+
+/** The form that gives a running connector another poll interval. */
+function intervalForm(item) {
+  const [millis, ...line] = field('Milliseconds', { type: 'number', min: 0, max: 2_147_483_647, step: 1, required: true });
+  const work = () => call('PATCH', `rowtide/v1/${connectorPath(item.name)}`, { body: { 'poll.interval.ms': Number(millis.value) } });
+  const send = (button) => carryOut(button, work, `${item.name} polls every ${count(Number(millis.value))} ms until it starts anew`);
+  return form('Poll interval', 'Counts at once and until the connector starts anew; its settings stay. Tables with an interval of their own keep that.', line, 'Set the interval', send);
+}
+
 export class Detail {
   constructor(board, abilities, refresh) {
     Object.assign(this, { board, abilities, refresh });
@@ -136,6 +178,7 @@ export class Detail {
       parts.push(part('Settings and stored offset', this.kept));
       this.#askSettings(path, this.kept);
     }
+    if (this.abilities.hasOfTable('put', '/offset')) parts.push(offsetForm(this.item, path, this.refresh));
     if (this.abilities.hasOfTable('get', '/explain')) {
       const ask = async () => explained((await call('GET', `${path}/explain`, { patience: 100_000 })).body);
       parts.push(onDemand('SQL, plan and schema', 'Ask the database', ask));
@@ -163,7 +206,9 @@ export class Detail {
 
   #connectorParts() {
     const path = `${connectorPath(this.item.name)}/config`;
-    return [onDemand('Settings', 'Show the settings', async () => [settingsList((await call('GET', path)).body)])];
+    const parts = [onDemand('Settings', 'Show the settings', async () => [settingsList((await call('GET', path)).body)])];
+    if (this.abilities.has('patch', 'connectors/*')) parts.push(intervalForm(this.item));
+    return parts;
   }
 
   /** Brings the sheet up to date. */

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::super::events::Phase;
-use super::super::{BeganAnew, GuardStatus, Held, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis};
+use super::super::{
+    BeganAnew, GuardStatus, Held, HeldBack, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis,
+};
 use super::StatusBoard;
 use crate::error::Error;
 use crate::model::{CursorFact, Instant, NotPolled};
@@ -204,6 +206,11 @@ impl TableBoard {
             table.last_poll = Some(now);
             table.enter(TableState::Waiting, now, Some((reason, None)));
         });
+    }
+
+    /// The table is not polled for a time, by a setting.
+    pub fn held_back(&self, held: HeldBack, reason: String, advice: &str) {
+        self.update(|table, now| table.hold_back(held, now, (reason, Some(advice.to_owned()))));
     }
 
     /// The poll failed and will be tried again.

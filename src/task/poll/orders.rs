@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::PollStage;
+use super::held::ReplicaWatch;
 use crate::config::spec::ModeName;
 use crate::error::{Error, Result};
 use crate::model::{OffsetMove, SourceOffset, SourcePartition};
@@ -60,10 +61,18 @@ impl PollStage<'_> {
             let polling = newer.for_table(&relation).polling;
             let (interval, polled) = (polling.interval, &mut self.relations[index]);
             polled.spec.polling.longest_interval = polling.longest_interval;
+            if std::mem::replace(&mut polled.spec.polling.windows, polling.windows.clone()) != polling.windows {
+                tracing::info!(table = %polled.name, "another poll.windows");
+                polled.schedule.due_at_once();
+            }
             if std::mem::replace(&mut polled.spec.polling.interval, interval) != interval {
                 tracing::info!(table = %polled.name, interval_ms = interval.as_millis() as u64, "another poll interval");
                 polled.schedule.due_within(interval);
             }
+        }
+        if self.configured.polling().replica_lag_max != newer.polling().replica_lag_max {
+            self.replica = ReplicaWatch::default();
+            self.relations.iter_mut().for_each(|polled| polled.schedule.due_within(polled.spec.polling.interval));
         }
         self.configured = newer;
         if let Some(connection) = self.connection.take_if(|_| are_bound_anew) {

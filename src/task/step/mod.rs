@@ -5,6 +5,7 @@
 //! than a page is handed on in parts, of which the last one has the offset. A table that no key orders has no steps: it is
 //! read in one pass ([`whole`]).
 
+mod clock;
 mod run;
 mod whole;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
+use self::clock::ReadTimes;
 use self::run::StepRun;
 use super::Parts;
 use super::facts::bound_of_polls;
@@ -53,6 +55,8 @@ struct StepRows {
     guard: Option<GuardPoll>,
     /// The time that late rows were looked for.
     late_took: Duration,
+    /// The times of the statements.
+    times: ReadTimes,
 }
 
 /// The result of a step.
@@ -125,6 +129,7 @@ impl Polled {
         is_torn: &mut bool,
     ) -> Result<(StepResult, Place<'p>)> {
         let (started, bound) = (Clock::now(), self.bound()?);
+        let mut trace = cx.parts.metrics.begin_trace(&self.name);
         if self.load.is_some() || !self.guard.shares_view() {
             cx.watch.release(cx.connection).await?;
         }
@@ -136,11 +141,21 @@ impl Polled {
         let mut run = StepRun::new(self, cx.parts, &bound, cx.out, place, is_torn);
         let rows = run.read(cx.connection, plan).await?;
         let place = run.place()?;
-        let records = rows.page.batch.len() as u64;
-        let result = self.conclude(cx, &bound, rows, upper.as_ref(), *is_torn).await?;
+        let (records, times) = (rows.page.batch.len() as u64, rows.times);
+        self.metrics.read(times.query(), times.encoding, records);
+        if let Some(trace) = &mut trace {
+            trace.read(times.took, times.encoding, records);
+        }
+        let mut result = self.conclude(cx, &bound, rows, upper.as_ref(), *is_torn).await?;
         match result.is_held_back {
             true => self.metrics.waiting(started.elapsed()),
             false => self.metrics.polled(records, started.elapsed()),
+        }
+        if let Some(trace) = trace {
+            if let Some(step) = &mut result.step {
+                step.trace = Some(trace.context());
+            }
+            trace.end();
         }
         Ok((result, place))
     }
@@ -184,7 +199,7 @@ impl Polled {
         upper: Option<&CursorValue<'static>>,
         is_torn: bool,
     ) -> Result<StepResult> {
-        let StepRows { mut page, has_misfits, guard, late_took } = rows;
+        let StepRows { mut page, has_misfits, guard, late_took, times: _ } = rows;
         let (mut must_store, mut blocker, mut outcome, mut is_bounded) = (is_torn, None, None, false);
         if let Some(guard) = guard {
             self.metrics.late(guard.late_rows(), guard.reread_rows());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
+use super::clock::{EncodeClock, ReadTimes};
 use super::{StepPlan, StepRows, no_longer_unique};
 use crate::config::spec::TableSpec;
 use crate::dialect::{Row, RowStream, SourceConnection};
@@ -31,6 +32,7 @@ pub(super) struct StepRun<'r, 'o> {
     has_misfits: bool,
     /// The headers of every record.
     headers: Arc<[Header]>,
+    encoding: Arc<EncodeClock>,
 }
 
 impl<'r, 'o> StepRun<'r, 'o> {
@@ -43,7 +45,8 @@ impl<'r, 'o> StepRun<'r, 'o> {
         is_torn: &'r mut bool,
     ) -> Self {
         let headers = table.poll_headers(parts, bound);
-        Self { table, parts, bound, out, place: Some(place), is_torn, has_misfits: false, headers }
+        let encoding = Arc::default();
+        Self { table, parts, bound, out, place: Some(place), is_torn, has_misfits: false, headers, encoding }
     }
 
     fn empty_batch(&self) -> EncodedBatch {
@@ -56,6 +59,7 @@ impl<'r, 'o> StepRun<'r, 'o> {
     /// Those of the connection and of the encoder.
     pub(super) async fn read(&mut self, connection: &mut dyn SourceConnection, plan: StepPlan) -> Result<StepRows> {
         let StepPlan { query, limits, mut guard } = plan;
+        let began_all = Clock::now();
         let mut page = self.page(connection, &query, limits, guard.as_mut()).await?;
         if let Some(guard) = &mut guard {
             guard.page_read(page.ended);
@@ -71,7 +75,8 @@ impl<'r, 'o> StepRun<'r, 'o> {
             }
             late_took = began.elapsed();
         }
-        Ok(StepRows { page, has_misfits: self.has_misfits, guard, late_took })
+        let times = ReadTimes { took: began_all.elapsed(), encoding: self.encoding.total() };
+        Ok(StepRows { page, has_misfits: self.has_misfits, guard, late_took, times })
     }
 
     /// The place for the last part.
@@ -93,8 +98,10 @@ impl<'r, 'o> StepRun<'r, 'o> {
         let (bound, batch, planner) = (self.bound, self.empty_batch(), self.table.planner(self.bound));
         // The time of a row stands behind its key.
         let behind = if planner.is_by_key() { planner.tuple_len() } else { 0 };
+        let encoding = Arc::clone(&self.encoding);
         let encode = |row: &Row<'_>, batch: &mut EncodedBatch| {
-            bound.encoder.encode(row.values, row.cursor.get(behind..).unwrap_or_default(), batch)
+            let cursor = row.cursor.get(behind..).unwrap_or_default();
+            encoding.time(|| bound.encoder.encode(row.values, cursor, batch))
         };
         let rule = rule(&self.table.spec, planner, self.table.head.position.as_ref());
         let mut stream = open(connection, bound, query, guard, Phase::Page).await?;
@@ -140,7 +147,10 @@ impl<'r, 'o> StepRun<'r, 'o> {
     /// them: rows beyond a batch are handed on here, and the step is torn until the rest follows.
     async fn rest(&mut self, stream: &mut dyn RowStream, batch: EncodedBatch) -> Result<Page> {
         let bound = self.bound;
-        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
+        let encoding = Arc::clone(&self.encoding);
+        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| {
+            encoding.time(|| bound.encoder.encode(row.values, row.cursor, batch))
+        };
         let rule = rule(&self.table.spec, &bound.binding.planner, None).whole();
         let limits = Limits { rows: usize::MAX, bytes: self.table.paging.max_bytes() };
         let mut page = read_page(stream, &encode, rule, limits, batch, None).await?;

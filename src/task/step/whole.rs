@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant as Clock;
+
 use super::Context;
+use super::clock::{EncodeClock, ReadTimes};
 use super::run::rule;
 use crate::dialect::Row;
 use crate::error::Result;
@@ -42,7 +45,10 @@ impl Polled {
 
     /// Hands on all rows but the last batch, which is still held. True if rows were left out whose values did not fit.
     async fn read_whole(&self, cx: &mut Context<'_>, bound: &Bound) -> Result<(Pass, bool)> {
-        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| bound.encoder.encode(row.values, row.cursor, batch);
+        let (began, encoding) = (Clock::now(), EncodeClock::default());
+        let encode = |row: &Row<'_>, batch: &mut EncodedBatch| {
+            encoding.time(|| bound.encoder.encode(row.values, row.cursor, batch))
+        };
         let rule = rule(&self.spec, &bound.binding.planner, None).whole();
         let limits = Limits { rows: MAX_PAGE_ROWS, bytes: self.paging.max_bytes() };
         let query = bound.binding.planner.page(None, None, 0);
@@ -60,6 +66,8 @@ impl Polled {
                 self.board.in_pass(rows, self.passes.have_ended);
             }
             if page.ended {
+                let times = ReadTimes { took: began.elapsed(), encoding: encoding.total() };
+                self.metrics.read(times.query(), times.encoding, rows);
                 return Ok((pass, has_misfits));
             }
         }

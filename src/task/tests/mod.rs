@@ -27,6 +27,7 @@ use super::control::Control;
 use super::driver_types::DriverChoices;
 use super::handoff::{self, Handoff, StepEnd};
 use super::memory::MemoryBudget;
+use super::plan_check::KnownPlans;
 use super::refused::Refusals;
 use super::samples::Samples;
 use super::server::ServerGuard;
@@ -91,6 +92,7 @@ fn parts_of(outside: &Outside, once: bool, spec: ConnectorSpec) -> Parts {
         server: ServerGuard::new(false, ServerIdentity::Host),
         columns: KnownColumns::default(),
         driver_choices: DriverChoices::default(),
+        plans: KnownPlans::default(),
         memory: Arc::new(MemoryBudget::default().claim(1, 256 << 20).unwrap()).of_task(0),
         control: Control::default(),
         samples: Samples::default(),

@@ -53,6 +53,8 @@ fn a_connector_is_made_watched_paused_and_deleted_by_the_page_alone() {
     browser.wait_for_text("#tables tbody .w-rows", "2");
     browser.wait_for_text("#tables tbody .position", ", 2");
     alone(&mut browser);
+    // From the offset that was set both rows came once more.
+    wait_for_records(&format!("{prefix}test_table"), 4);
     browser.click("#connectors [aria-label='Pause load-test-table']");
     browser.wait_for_text("#connectors tbody .w-state", "paused");
     assert_eq!(curl.get("/connectors/load-test-table/status").json()["connector"]["state"], "PAUSED");
@@ -63,6 +65,10 @@ fn a_connector_is_made_watched_paused_and_deleted_by_the_page_alone() {
     browser.wait_for_text("#detail", "••••••");
     let shown = browser.text("#detail");
     assert!(shown.contains("timestamp+incrementing") && !shown.contains("connectuser\nconnectuser"), "{shown}");
+    browser.click("#detail form.line input");
+    browser.write("75");
+    browser.click("#detail form.line button");
+    browser.wait_for_text("#detail .toast", "polls every 75 ms");
     browser.click("#detail [aria-label='Delete load-test-table']");
     browser.write("load-test");
     assert_eq!(browser.eval("document.querySelector('#confirm-go').disabled"), true, "the whole name is asked for");
@@ -87,6 +93,15 @@ fn alone(browser: &mut Browser) {
     browser.wait_for_text("#detail", "order by");
     browser.click("#detail .body > .part:last-child > button");
     browser.wait_for_text("#detail .refusal", "ui.samples");
+    browser.click("#detail form.line input:not([inputmode])");
+    browser.write("2000-01-01T00:00:00Z");
+    browser.click("#detail form.line input[inputmode]");
+    browser.write("0");
+    browser.click("#detail form.line button");
+    browser.wait_for_text("#confirm-text", "the time 2000-01-01T00:00:00Z and the id 0");
+    browser.write("public.test_table");
+    browser.click("#confirm-go");
+    browser.wait_for_text("#detail .toast", "goes on from there");
     browser.press(&["Escape"]);
 }
 

@@ -11,29 +11,29 @@ use crate::support::process::Running;
 use crate::support::{PATIENCE, eventually};
 
 /// Two servers, the second of which replicates the first.
-struct Pair {
+pub(crate) struct Pair {
     kind: &'static str,
-    first: Private,
-    second: Private,
+    pub(crate) first: Private,
+    pub(crate) second: Private,
 }
 
 impl Pair {
-    fn start(kind: &'static str) -> Self {
+    pub(crate) fn start(kind: &'static str) -> Self {
         let pair = Self { kind, first: replicated(kind, 1), second: replicated(kind, 2) };
         pair.run(&pair.first, "create database shop");
         pair.follow();
         pair
     }
 
-    fn run(&self, server: &Private, sql: &str) {
+    pub(crate) fn run(&self, server: &Private, sql: &str) {
         Server::MySql(self.url(server)).run(sql);
     }
 
-    fn url(&self, server: &Private) -> String {
+    pub(crate) fn url(&self, server: &Private) -> String {
         server.address(&format!("ROWTIDE_TEST_{}_URL", self.kind.to_uppercase()))
     }
 
-    fn jdbc_url(&self, server: &Private) -> String {
+    pub(crate) fn jdbc_url(&self, server: &Private) -> String {
         let url = self.url(server);
         let (_, address) = url.rsplit_once('@').expect("a user");
         format!("jdbc:{}://{}/shop", self.kind, address.trim_end_matches('/'))

@@ -1,7 +1,7 @@
 //! Tables that begin anew under their name while they are polled, or while nobody polls them: said and stopped, or read
 //! from their beginning. Tables that are only written anew go on without a row lost or repeated.
 
-mod clusters;
+pub(crate) mod clusters;
 mod others;
 mod rewritten;
 

@@ -92,9 +92,9 @@ fn slow_clients_and_a_thousand_connections_disturb_nobody() {
         // Nothing at all, half a head, half a body.
         let said = match number % 3 {
             0 => String::new(),
-            1 => "GET /connectors HTTP/1.1\r\nHost: x\r\nX-Slow: ".to_owned(),
+            1 => "GET /connectors HTTP/1.1\r\nHost: localhost\r\nX-Slow: ".to_owned(),
             _ => {
-                "POST /connectors HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+                "POST /connectors HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
                     .to_owned()
             }
         };

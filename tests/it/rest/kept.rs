@@ -10,6 +10,7 @@ use crate::support::db::{Postgres, Sqlite};
 use crate::support::kafka::{read_topic, seed};
 use crate::support::process::{finish, rowtide};
 use crate::support::rest::{Client, Worker, settings, wait_for_raw};
+use crate::support::{PATIENCE, eventually};
 
 /// What a worker says of its connectors: settings and target state of each.
 fn all(client: &Client) -> BTreeMap<String, (Json, String)> {
@@ -127,9 +128,12 @@ fn a_clusters_connectors_are_taken_over_and_given_back_and_a_sink_is_left_alone(
     assert_eq!(of_sink.count(), 1);
     seed(&configs, "connector-archive", None);
     let connect = ConnectWorker::start(&worker.file());
-    let mut names: Vec<String> = serde_json::from_str(&connect.client().get("/connectors").body).expect("names");
-    names.sort();
-    assert_eq!(names, ["new/ä", "rests", "runs"]);
+    // It answers before it has read the topic.
+    eventually("it has the connectors", PATIENCE, || {
+        let mut names: Vec<String> = serde_json::from_str(&connect.client().get("/connectors").body).expect("names");
+        names.sort();
+        (names == ["new/ä", "rests", "runs"]).then_some(())
+    });
     connect.client().wait_for("/connectors/runs", "STOPPED", 0);
     connect.client().wait_for("/connectors/rests", "PAUSED", 0);
     assert_eq!(connect.client().get("/connectors/rests/config").json()["poll.interval.ms"], "70");

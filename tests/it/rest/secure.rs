@@ -103,6 +103,25 @@ fn a_listener_that_everybody_can_reach_without_saying_who_they_are_is_said_at_st
 }
 
 #[test]
+fn a_name_that_is_made_to_lead_to_this_machine_is_not_answered_where_everybody_on_it_is_let_in() {
+    let worker = Worker::new();
+    let (running, curl) = worker.start(&["--set", "rest.advertised.host.name=rowtide.internal"]);
+    let by_name = |name: &str| curl.with(&["-H", &format!("Host: {name}:8083")]);
+    for name in ["evil.example", "localhost.evil.example"] {
+        let answer = by_name(name).get("/connectors").expect(403);
+        assert!(answer.message().contains("rest.advertised.host.name"), "{answer:?}");
+        by_name(name).send("POST", "/connectors", &json!({"name": "x", "config": {}})).expect(403);
+    }
+    for name in ["localhost", "rowtide.internal", "127.0.0.1"] {
+        by_name(name).get("/connectors").expect(200);
+    }
+    assert_eq!(running.terminate(), Some(0));
+    let (running, curl) = worker.start(&["--set", "rest.auth.basic.u=p"]);
+    curl.with(&["-u", "u:p", "-H", "Host: proxy.example"]).get("/connectors").expect(200);
+    assert_eq!(running.terminate(), Some(0));
+}
+
+#[test]
 fn settings_of_listeners_that_cannot_be_are_named() {
     let worker = Worker::new();
     for (set, phrase) in [

@@ -5,9 +5,10 @@ use std::process::Command;
 
 use super::unique;
 
-/// One service of `scripts/services`, stopped with the test.
+/// Services of `scripts/services`, stopped with the test.
 pub struct Private {
-    service: &'static str,
+    /// The one it is named after, and others of its folder.
+    names: Vec<&'static str>,
     run: PathBuf,
     settings: String,
     exports: String,
@@ -21,10 +22,15 @@ impl Private {
 
     /// The same with further lines of the configuration of PostgreSQL, MySQL or MariaDB.
     pub fn start_with(service: &'static str, settings: &str) -> Self {
+        Self::start_all(&[service], settings)
+    }
+
+    /// Several that belong together, as a standby and its primary.
+    pub fn start_all(names: &[&'static str], settings: &str) -> Self {
         let run = std::env::temp_dir().join(unique("rt-private"));
         // Dropped, and with it stopped, also if the start fails.
-        let mut private = Self { service, run, settings: settings.to_owned(), exports: String::new() };
-        private.services(&["start", service]);
+        let mut private = Self { names: names.to_vec(), run, settings: settings.to_owned(), exports: String::new() };
+        private.services(&[&["start"], names].concat());
         private.exports = private.services(&["env"]);
         private
     }
@@ -55,7 +61,7 @@ impl Private {
 
 impl Drop for Private {
     fn drop(&mut self) {
-        self.services(&["stop", "--hard", self.service]);
+        self.services(&[&["stop", "--hard"], self.names.as_slice()].concat());
         let _ = std::fs::remove_dir_all(&self.run);
     }
 }

@@ -115,7 +115,8 @@ impl Running {
         Self::spawn(command)
     }
 
-    fn spawn(mut command: Command) -> Self {
+    /// Starts a command of the binary, which runs until it is ended.
+    pub fn spawn(mut command: Command) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (log, out) = (folder.path().join("log"), folder.path().join("out"));
         let file = |path| std::fs::File::create(path).expect("a file");
