@@ -49,7 +49,8 @@ fn connector(database: &Any) -> Connector {
 
 /// The stored offsets as `offsets list --json` tells them.
 fn listed(connector: &Connector) -> Vec<Json> {
-    let listed = run(&["offsets", "list", &connector.file().display().to_string(), "--json"]).expect_code(0);
+    let listed = run(&["offsets", "list", &connector.file().display().to_string(), "--json", "--timeout", "120"]);
+    let listed = listed.expect_code(0);
     serde_json::from_str(&listed.stdout).expect("JSON")
 }
 
