@@ -70,6 +70,22 @@ static SETTINGS: &[KeyDefinition] = &[
     setting("value.converter.flatten.unions", Kind::Boolean, "For reading.").or("false").ignored(keys::SAME_OUTPUT),
 ];
 
+/// Reads the text of a `.proto` file.
+///
+/// # Errors
+/// `Value` if it is none.
+pub(crate) fn check_text(text: &str) -> Result<()> {
+    ProtoFile::parse(text).map(drop)
+}
+
+/// The reason why data of one `.proto` file (`writer`) cannot be read by another; none if it can.
+///
+/// # Errors
+/// `Value` if one of them is none.
+pub(crate) fn unreadable(writer: &str, reader: &str) -> Result<Option<String>> {
+    Ok(ProtoFile::parse(reader)?.cannot_read(&ProtoFile::parse(writer)?))
+}
+
 /// `io.confluent.connect.protobuf.ProtobufConverter`.
 pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "protobuf",
