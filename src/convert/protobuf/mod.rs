@@ -12,7 +12,7 @@ use self::decode::{ProtobufDecoder, decode_with};
 use self::encoder::{Presence, ProtobufEncoder};
 use self::proto_file::ProtoFile;
 use self::schema::Style;
-use super::options::{Options, setting};
+use super::options::{OF_ALL, Options, setting};
 use super::registered::{Described, Format, RegisteredConverter};
 use super::registry::{SchemaKind, keys};
 use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, Side, wire};
@@ -91,7 +91,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "protobuf",
     class: "io.confluent.connect.protobuf.ProtobufConverter",
     doc: "Protobuf with schemas of a schema registry.",
-    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, SETTINGS],
+    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, SETTINGS, OF_ALL],
     required: &[("schema.registry.url", "Protobuf needs a schema registry")],
     has_descriptions: |_| false,
     create: |spec| {
