@@ -24,6 +24,8 @@ pub struct KeyDefinition {
     pub status: Status,
     /// Its effect, in a sentence or two.
     pub doc: &'static str,
+    /// The difference from what the key does in Kafka Connect; none if it does the same.
+    pub differs: Option<&'static str>,
 }
 
 /// The types of `ConfigDef` (`connector-config.md`, 1).
@@ -157,6 +159,13 @@ impl KeyDefinition {
         self
     }
 
+    /// The same key with what it does otherwise than in Kafka Connect.
+    #[must_use]
+    pub const fn differs(mut self, how: &'static str) -> Self {
+        self.differs = Some(how);
+        self
+    }
+
     /// The same key in another place.
     #[must_use]
     pub const fn home(mut self, home: Home) -> Self {
@@ -177,6 +186,7 @@ pub const fn key(name: &'static str, kind: Kind, doc: &'static str) -> KeyDefini
         home: Home::Connector,
         status: Status::Honoured,
         doc,
+        differs: None,
     }
 }
 

@@ -27,6 +27,8 @@ enum Page {
     Metrics,
     /// The table of REST's paths.
     Rest,
+    /// The keys of Kafka Connect, and what becomes of each: the end of the page on migrating.
+    Migrating,
     /// Every kind of error: causes and remedies.
     Errors,
 }
@@ -37,6 +39,7 @@ pub(super) fn run(args: &DocsArgs) -> u8 {
         (Page::Types, None) => types::markdown(),
         (Page::Metrics, None) => Ok(telemetry::metrics_markdown()),
         (Page::Rest, None) => Ok(crate::http::paths_markdown()),
+        (Page::Migrating, None) => Ok(config::migrating_markdown()),
         (Page::Errors, None) => Ok(error::troubleshooting_markdown()),
         (Page::Errors, Some(name)) => entry(name),
         (_, Some(name)) => {

@@ -12,6 +12,7 @@ mod judge;
 pub mod keys;
 mod layers;
 mod load;
+mod migrating;
 mod policy;
 mod properties;
 mod providers;
@@ -29,6 +30,7 @@ pub use load::{
     Loaded, Surroundings, connector, host, load, load_worker, process_environment, read, read_all, read_both, rest,
     worker,
 };
+pub use migrating::migrating_markdown;
 pub use report::{Problem, Report};
 pub use services::Services;
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::envelope::{Envelope, EnvelopeEncoder};
 use super::json::{DECIMALS, JsonConverter, JsonEncoder, has_numeric_decimals, schema_text};
 use super::json_text::push_utf8;
-use super::options::{Options, setting};
+use super::options::{OF_ALL, Options, setting};
 use super::string::Utf8Decoder;
 use super::text::push_integer;
 use super::{Change, Converter, ConverterDefinition, ConverterSpec, Encoder, Operation, Role, SchemaPreview, Side};
@@ -30,7 +30,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "debezium-json",
     class: "debezium-json",
     doc: "Changes in Debezium's envelope; as key.converter the key as Debezium has it. No class of Kafka Connect's.",
-    settings: &[SETTINGS, DECIMALS],
+    settings: &[SETTINGS, DECIMALS, OF_ALL],
     required: &[],
     has_descriptions: |spec| Options(&spec.settings).flag("envelope.schemas.enable", false).unwrap_or(false),
     create: |spec| Ok(Arc::new(DebeziumJson::new(spec)?)),

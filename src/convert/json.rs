@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
 use super::json_text::{push_f32, push_f64, push_string, push_utf8};
-use super::options::{Options, setting};
+use super::options::{OF_ALL, Options, setting};
 use super::problem::{Problem, append_row, range_of};
 use super::string::Utf8Decoder;
 use super::text::{Utf8, push_decimal, push_integer};
@@ -33,6 +33,8 @@ static SETTINGS: &[KeyDefinition] = &[
     setting("value.converter.schemas.cache.size", Kind::Int, "The size of the cache of schemas.")
         .or("1000")
         .ignored("rowtide keeps what it needs"),
+    setting("value.converter.schema.content", Kind::Text, "The schema of records that come without one, for reading.")
+        .ignored("a source writes records"),
 ];
 
 /// `org.apache.kafka.connect.json.JsonConverter`.
@@ -40,7 +42,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "json",
     class: "org.apache.kafka.connect.json.JsonConverter",
     doc: "JSON, alone or in an envelope with the schema.",
-    settings: &[SETTINGS, DECIMALS],
+    settings: &[SETTINGS, DECIMALS, OF_ALL],
     required: &[],
     has_descriptions: has_schemas,
     create: |spec| Ok(Arc::new(JsonConverter::new(spec)?)),

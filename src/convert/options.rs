@@ -11,6 +11,14 @@ pub(super) const fn setting(name: &'static str, kind: Kind, doc: &'static str) -
     key(name, kind, doc).home(Home::Both).low()
 }
 
+/// The settings that every converter has.
+pub(super) static OF_ALL: &[KeyDefinition] = &[
+    setting("value.converter.plugin.version", Kind::Text, "The version of the converter's plugin.")
+        .ignored("rowtide has one version"),
+    setting("value.converter.converter.type", Kind::Text, "`key`, `value` or `header`.")
+        .ignored("the beginning of the key says it"),
+];
+
 /// The settings of a converter.
 #[derive(Clone, Copy)]
 pub(super) struct Options<'a>(pub(super) &'a BTreeMap<String, String>);

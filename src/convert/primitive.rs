@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::options::OF_ALL;
 use super::problem::{Problem, range_of};
 use super::{Converter, ConverterDefinition, Decoder, Encoder, SchemaPreview, Side};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,7 +21,7 @@ macro_rules! definition {
             name: $short,
             class: concat!("org.apache.kafka.connect.converters.", $class),
             doc: $doc,
-            settings: &[],
+            settings: &[OF_ALL],
             required: &[],
             has_descriptions: |_| false,
             create: |spec| {

@@ -6,8 +6,10 @@
 //! under that crate, which both get from one builder with the same TLS. A failure of either is a [`Failure`] first,
 //! sorted by status, so that it has the same kind, words and advice whichever crate has met it.
 
+mod answers;
 mod failure;
 pub(super) mod keys;
+mod oauth;
 pub(super) mod settings;
 #[cfg(test)]
 mod tests;
@@ -24,13 +26,16 @@ use schema_registry_converter::schema_registry_common::{SchemaType, SuppliedSche
 use serde::Deserialize;
 use serde_json::json;
 
+use self::answers::{IdAnswer, Level, SchemaAnswer, Verdict};
 use self::failure::Failure;
+use self::oauth::Tokens;
 use self::settings::{Authorization, Settings};
 use super::avro::writer::differences;
 use super::options::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
 use crate::retry::Backoff;
+use crate::setting::Secret;
 
 /// Characters that a path segment may hold unescaped.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -108,6 +113,8 @@ pub struct Registry {
     registration: SrSettings,
     /// The client of the other calls.
     client: Client,
+    /// Tokens that change, which the registry crate cannot send: all calls are made without it then.
+    tokens: Option<Tokens>,
     /// `normalize.schemas`.
     normalize: bool,
     ids: Mutex<HashMap<(String, String), u32>>,
@@ -133,7 +140,7 @@ impl Registry {
             builder.add_url(url.clone());
         }
         match &settings.authorization {
-            Authorization::None | Authorization::Header => {}
+            Authorization::None | Authorization::Header | Authorization::OAuth(_) => {}
             Authorization::Basic { user, password } => {
                 builder.set_basic_authorization(user, Some(password.reveal()));
             }
@@ -146,10 +153,17 @@ impl Registry {
             .build_with(settings.client_builder()?)
             .map_err(|error| unusable(error.cause.unwrap_or(error.error)))?;
         let client = settings.client_builder()?.build().map_err(|error| unusable(error.to_string()))?;
+        let tokens = match &settings.authorization {
+            Authorization::OAuth(credentials) => {
+                Some(Tokens::new(credentials.clone(), &settings, &oauth::certificates(options)?)?)
+            }
+            _ => None,
+        };
         Ok(Self {
             kind,
             registration,
             client,
+            tokens,
             normalize: options.flag("normalize.schemas", false)?,
             settings,
             ids: Mutex::default(),
@@ -166,9 +180,10 @@ impl Registry {
         if let Some(id) = locked(&self.ids).get(&cached) {
             return Ok(*id);
         }
-        let outcome = if self.normalize {
+        let outcome = if self.normalize || self.tokens.is_some() {
             // The registry crate cannot ask for it.
-            let path = format!("/subjects/{}/versions?normalize=true", segment(subject));
+            let normalize = if self.normalize { "?normalize=true" } else { "" };
+            let path = format!("/subjects/{}/versions{normalize}", segment(subject));
             let answer: Result<IdAnswer, Failure> = self.post(&path, schema).await;
             answer.map(|answer| answer.id)
         } else {
@@ -255,20 +270,26 @@ impl Registry {
         if let Some(schema) = locked(&self.schemas).get(&id) {
             return Ok(schema.clone());
         }
-        let fetch = || async {
-            let fetched = get_schema_by_id(id, &self.registration).await;
-            fetched.map_err(|error| Failure::of_client(&error))
+        let fetched = match &self.tokens {
+            Some(_) => {
+                let answer: Result<SchemaAnswer, Failure> = self.get(&format!("/schemas/ids/{id}")).await;
+                answer.map(|answer| (answer.is_of(self.kind), answer.schema))
+            }
+            None => self.patiently(|| self.fetched(id)).await,
         };
-        let fetched = self
-            .patiently(fetch)
-            .await
-            .map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
-        if fetched.schema_type != self.kind.of_client() {
+        let (is_of_kind, schema) =
+            fetched.map_err(|failure| failure.into_error(&self.settings.shown).with("schema id", id))?;
+        if !is_of_kind {
             return Err(self.kind.another().with("schema id", id));
         }
-        let schema: Arc<str> = fetched.schema.into();
+        let schema: Arc<str> = schema.into();
         locked(&self.schemas).insert(id, schema.clone());
         Ok(schema)
+    }
+
+    async fn fetched(&self, id: u32) -> Result<(bool, String), Failure> {
+        let fetched = get_schema_by_id(id, &self.registration).await.map_err(|error| Failure::of_client(&error))?;
+        Ok((fetched.schema_type == self.kind.of_client(), fetched.schema))
     }
 
     /// Asks whether [`Registry::register`] would succeed. Writes nothing.
@@ -343,9 +364,29 @@ impl Registry {
         self.patiently(|| self.call(Method::POST, path, Some(&body))).await
     }
 
-    /// One call, at each address until one answers.
+    /// One call, with a token if the registry wants one of an endpoint. One that it refuses may have been withdrawn before
+    /// its end: the next is tried at once.
     async fn call<T: for<'de> Deserialize<'de>>(
         &self,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<T, Failure> {
+        let Some(tokens) = &self.tokens else { return self.call_with(None, method, path, body).await };
+        let token = tokens.bearer().await?;
+        match self.call_with(Some(&token), method.clone(), path, body).await {
+            Err(Failure::Status { status: 401, .. }) => {
+                tokens.refused(&token).await;
+                self.call_with(Some(&tokens.bearer().await?), method, path, body).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// One call, at each address until one answers.
+    async fn call_with<T: for<'de> Deserialize<'de>>(
+        &self,
+        token: Option<&Secret>,
         method: Method,
         path: &str,
         body: Option<&str>,
@@ -353,10 +394,10 @@ impl Registry {
         let mut failure = Failure::Network("no address".to_owned());
         for url in &self.settings.urls {
             let mut request = self.client.request(method.clone(), format!("{url}{path}")).header("Accept", ACCEPT);
-            request = match &self.settings.authorization {
-                Authorization::None | Authorization::Header => request,
-                Authorization::Basic { user, password } => request.basic_auth(user, Some(password.reveal())),
-                Authorization::Bearer(token) => request.bearer_auth(token.reveal()),
+            request = match (&self.settings.authorization, token) {
+                (Authorization::Basic { user, password }, _) => request.basic_auth(user, Some(password.reveal())),
+                (Authorization::Bearer(token), _) | (_, Some(token)) => request.bearer_auth(token.reveal()),
+                (Authorization::None | Authorization::Header | Authorization::OAuth(_), None) => request,
             };
             if let Some(body) = body {
                 request = request.header("Content-Type", CONTENT_TYPE).body(body.to_owned());
@@ -398,59 +439,6 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(u16, Vec<u8>), reqw
     let response = request.send().await?;
     let status = response.status().as_u16();
     Ok((status, response.bytes().await?.into()))
-}
-
-#[derive(Deserialize)]
-struct IdAnswer {
-    id: u32,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SchemaAnswer {
-    id: Option<u32>,
-    version: Option<u32>,
-    schema: String,
-    schema_type: Option<String>,
-    references: Option<Vec<serde_json::Value>>,
-    rule_set: Option<serde_json::Value>,
-}
-
-impl SchemaAnswer {
-    fn registered(self, kind: SchemaKind, id: Option<u32>) -> Result<Registered> {
-        if self.schema_type.as_deref().unwrap_or("AVRO") != kind.as_str() {
-            return Err(kind.another());
-        }
-        if self.references.is_some_and(|references| !references.is_empty()) {
-            return Err(Error::new(ErrorKind::RegistryRefused, "the registered schema refers to others")
-                .advise("register it as one schema, or let rowtide register its own (auto.register.schemas=true)"));
-        }
-        let mut rules = self.rule_set.iter().flat_map(|set| set.as_object()).flat_map(|set| set.values());
-        if rules.any(|rules| rules.as_array().is_some_and(|rules| !rules.is_empty())) {
-            return Err(Error::new(
-                ErrorKind::RegistryRefused,
-                "the registered schema has rules, which rowtide cannot run",
-            )
-            .advise("remove the rule set from the subject"));
-        }
-        let id = id.or(self.id).ok_or_else(|| Failure::Malformed("no id".to_owned()).into_error(""))?;
-        Ok(Registered { id, schema: self.schema.into() })
-    }
-}
-
-#[derive(Deserialize)]
-struct Verdict {
-    is_compatible: bool,
-    messages: Option<Vec<String>>,
-    /// Apicurio's word for them.
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Level {
-    compatibility_level: Option<String>,
-    compatibility: Option<String>,
 }
 
 /// Reads bytes as every answer of a registry that there is, and compares it with a schema.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 use futures_util::future::BoxFuture;
 
+use super::options::OF_ALL;
 use super::problem::Problem;
 use super::string::{Utf8Decoder, java_text};
 use super::{Converter, ConverterDefinition, Encoder, SchemaPreview, Side};
@@ -20,7 +21,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "simple-header",
     class: "org.apache.kafka.connect.storage.SimpleHeaderConverter",
     doc: "The text of a header's value; times by their value, in UTC.",
-    settings: &[],
+    settings: &[OF_ALL],
     required: &[],
     has_descriptions: |_| false,
     create: |_| Ok(Arc::new(SimpleHeaderConverter)),

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::json_text::{push_double, push_float};
-use super::options::setting;
+use super::options::{OF_ALL, setting};
 use super::problem::{Problem, range_of};
 use super::text::{Utf8, push_date, push_decimal, push_integer, push_time, push_timestamp};
 use super::{Converter, ConverterDefinition, Decoder, Encoder, SchemaPreview, Side};
@@ -20,9 +20,13 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "string",
     class: "org.apache.kafka.connect.storage.StringConverter",
     doc: "The text of a value, as Java prints it; times are in UTC.",
-    settings: &[&[setting("value.converter.converter.encoding", Kind::Text, "The encoding of the text.")
-        .or("UTF-8")
-        .allow(Allowed::AnyCase(&["UTF-8", "UTF8"]))]],
+    settings: &[
+        &[setting("value.converter.converter.encoding", Kind::Text, "The encoding of the text.")
+            .or("UTF-8")
+            .allow(Allowed::AnyCase(&["UTF-8", "UTF8"]))
+            .differs("other encodings than UTF-8 are refused")],
+        OF_ALL,
+    ],
     required: &[],
     has_descriptions: |_| false,
     create: |_| Ok(Arc::new(StringConverter)),

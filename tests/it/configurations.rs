@@ -2,7 +2,8 @@
 //! public repositories and in the documentation of Confluent, Aiven, Strimzi and Debezium. `accepted.txt` and
 //! `delivered.txt` hold those that are to be taken as they are, of which the second run on real services, and
 //! `refused.txt` those that cannot be, with the words that say why. A line `=== FILE` begins each; behind it may stand
-//! `run=DATABASE TOPIC=RECORDS ...`, `says=TEXT` or `refused=TEXT`. `@names@` are what a test fills in.
+//! `run=DATABASE TOPIC=RECORDS ...`, `says=TEXT` or `refused=TEXT`. `@names@` are what a test fills in. `keys.txt` lists the keys of
+//! Confluent's and Aiven's classes.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -10,15 +11,20 @@ use std::sync::Mutex;
 
 use regex::Regex;
 use rowtide::config::keys::{self, Home};
+use rowtide::transform::{ABSENT, PREDICATES, transform_of};
 
 use crate::support::db::{MySqlFamily, Postgres, Sqlite};
 use crate::support::kafka::read_topic;
 use crate::support::process::{Finished, finish, rowtide};
 use crate::support::{Stack, address, replication, unique};
+use crate::support::{connect, golden};
 
 const ACCEPTED: &str = include_str!("configurations/accepted.txt");
 const DELIVERED: &str = include_str!("configurations/delivered.txt");
 const REFUSED: &str = include_str!("configurations/refused.txt");
+
+/// The keys of the classes that are no part of Kafka, by their documentation.
+const KEYS: &str = include_str!("configurations/keys.txt");
 
 struct Configuration {
     file: &'static str,
@@ -154,6 +160,37 @@ fn every_key_of_a_connector_stands_in_one_of_them() {
         })
         .collect();
     assert_eq!(missing, Vec::<&str>::new());
+}
+
+/// A key is in the table of keys, and `docs/migrating.md` says what becomes of it.
+fn problem_of_key(page: &str, key: &str) -> Option<String> {
+    match keys::find(key) {
+        None => Some(format!("{key} is not known")),
+        Some(known) if known.home == Home::Rowtide => Some(format!("{key} is taken for one of rowtide's own")),
+        Some(known) => (!page.contains(&format!("\n| `{}` | ", known.name))).then(|| format!("{key} is in no row")),
+    }
+}
+
+#[test]
+fn every_key_of_kafka_connect_its_jdbc_sources_and_their_converters_is_known_and_said_to_be_the_same_or_not() {
+    let page = std::fs::read_to_string(golden::path("docs/migrating.md")).expect("the page");
+    let of_pages = KEYS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned);
+    // What Kafka's own classes say they have.
+    let of_classes = connect::keys();
+    let words = |kind: &'static str| of_classes.iter().filter(move |words| words[0] == kind);
+    assert!(words("key").count() > 200 && words("setting").count() > 50, "{}", of_classes.len());
+    let all = of_pages.chain(words("key").map(|words| words[1].clone()));
+    let mut wrong: Vec<String> = all.filter_map(|key| problem_of_key(&page, &key)).collect();
+    for words in words("setting") {
+        let (class, setting) = (words[1].as_str(), words[2].as_str());
+        let of_predicate = PREDICATES.iter().find(|known| known.class == class).map(|known| known.settings);
+        let known = of_predicate.or_else(|| transform_of(class).map(|(known, _)| known.settings));
+        let is_absent = ABSENT.iter().any(|(absent, _)| *absent == class);
+        if !is_absent && !known.is_some_and(|settings| settings.iter().any(|known| known.name == setting)) {
+            wrong.push(format!("{class} has {setting}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 const TABLES: &str = "

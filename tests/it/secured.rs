@@ -8,7 +8,7 @@ use crate::support::connect::{acls, scram_user};
 use crate::support::db::Postgres;
 use crate::support::https::{Server, basic};
 use crate::support::kafka::{read_topic, records};
-use crate::support::process::{Finished, once, run};
+use crate::support::process::{Finished, finish, once, rowtide, run};
 use crate::support::{Stack, address, tls_files, unique};
 
 const JAAS: &str = "org.apache.kafka.common.security";
@@ -215,4 +215,53 @@ fn a_registry_behind_https_takes_a_user_a_token_and_a_certificate_also_as_the_se
         assert!(server.answered() > 0, "{of}");
         assert_eq!(read_topic(&known.topic("t")).len(), 1);
     }
+}
+
+#[test]
+fn a_registry_behind_https_takes_the_tokens_of_an_endpoint_that_the_client_gets_for_id_and_secret() {
+    let (database, prefix) = (database(), unique("registry"));
+    let folder = address("ROWTIDE_TEST_KAFKA_TLS");
+    let endpoint = Server::tokens(&folder, "rowtide", "client-secret", "writer");
+    let registry = Server::registry_by_tokens(&folder, "writer", "lsrc-1");
+    let upstream = Stack::get().registry;
+    let (_, path) = upstream.split_once("://").and_then(|(_, rest)| rest.split_once('/')).unwrap_or_default();
+    let (url, issuer) =
+        (format!("https://localhost:{}/{path}", registry.port), format!("https://localhost:{}/token", endpoint.port));
+    let authority = format!("{folder}/ca.pem");
+    let connector_with = |settings: &[(&str, &str)]| {
+        let fixed = [
+            ("schema.registry.url", url.as_str()),
+            ("schema.registry.ssl.truststore.location", &authority),
+            ("max.retries", "0"),
+            ("bearer.auth.credentials.source", "OAUTHBEARER"),
+            ("bearer.auth.issuer.endpoint.url", &issuer),
+            ("bearer.auth.client.id", "rowtide"),
+            ("bearer.auth.logical.cluster", "lsrc-1"),
+        ];
+        ["key", "value"].iter().fold(connector(&database, &prefix, "oauth"), |connector, side| {
+            let connector = connector.set(&format!("{side}.converter"), AVRO);
+            fixed
+                .iter()
+                .chain(settings)
+                .fold(connector, |connector, (key, value)| connector.set(&format!("{side}.converter.{key}"), value))
+        })
+    };
+    // The endpoint's certificate is looked up without the registry's prefix, as by Confluent's client.
+    let secret = ("bearer.auth.client.secret", "client-secret");
+    check(&connector_with(&[secret])).expect_code(3).expect_says(&["ssl.truststore.location", &issuer]);
+    let trusting = ("ssl.truststore.location", authority.as_str());
+    let refused = check(&connector_with(&[trusting, ("bearer.auth.client.secret", "not-it")])).expect_code(2);
+    let refused = refused.expect_says(&["gives out no token", "invalid_client", "bearer.auth.client.secret"]);
+    assert!(!refused.stdout.contains("not-it") && !refused.stderr.contains("not-it"), "{refused:?}");
+    assert_eq!(registry.answered(), 0);
+    let known = connector_with(&[trusting, secret, ("bearer.auth.scope", "schemas")]);
+    delivers(&known);
+    assert!(endpoint.answered() > 0 && registry.answered() > 0);
+    // Schemas are also read by their ids.
+    let of_values =
+        known.keys.iter().filter(|(key, _)| key.starts_with("value.converter") || *key == "bootstrap.servers");
+    let settings = of_values.flat_map(|(key, value)| ["--set".to_owned(), format!("{key}={value}")]);
+    let (topic, settings) = (known.topic("t"), settings.collect::<Vec<_>>());
+    let read = finish(rowtide().args(["consume", &topic, "--from-beginning", "--max", "1"]).args(settings));
+    assert!(read.expect_code(0).stdout.contains("seven"));
 }

@@ -19,9 +19,11 @@ mod types;
 
 use super::judge::Judge;
 use super::spec::{
-    ConnectorSpec, HostSpec, IdentitySpec, ModeName, Recreated, RestSpec, SchemaChange, ServerIdentity, WorkerSpec,
+    ConnectorSpec, ConverterSpec, DeleteSpec, HostSpec, IdentitySpec, KeyMode, KeySpec, ModeName, PartitionBy,
+    RecordTime, Recreated, RestSpec, SchemaChange, ServerIdentity, SourceHeader, TableRules, WorkerSpec,
 };
 use crate::sql::Grammar;
+use crate::transform::ChainSpec;
 
 /// Aiven's class; some defaults follow from it.
 const AIVEN: &str = "io.aiven.connect.jdbc.JdbcSourceConnector";
@@ -36,20 +38,11 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     let tables = tables::build(judge, grammar);
     let selection = selection::build(judge, grammar);
     let mode = mode::build(judge);
-    let key = key::build(judge);
-    let transforms = transforms::build(judge);
-    let keyless = matches!(key.mode, super::spec::KeyMode::None) && !transforms.makes_keys() && !tables.make_keys();
-    let deletes = records::deletes(judge, keyless);
-    let partition_by = records::partition_by(judge, keyless);
+    let dialect = source.as_ref().map(|source| source.url.dialect.as_str());
     // Where tables have modes of their own, each is judged when it is bound.
     let is_common = |mode: &ModeName| tables.modes().all(|other| other == *mode);
     let common_mode = mode.as_ref().map(|mode| mode.mode).filter(is_common);
-    let dialect = source.as_ref().map(|source| source.url.dialect.as_str());
-    let record_time = records::timestamp(judge, common_mode, dialect);
-    let converters = converters::build(judge, keyless);
-    let has_comments = records::comments(judge, dialect, converters.as_ref());
-    let source_headers = records::headers(judge);
-    let header_converter = converters::headers(judge);
+    let records = record_parts(judge, &tables, dialect, common_mode);
     let kafka = kafka::build(judge);
     let offsets = kafka::offsets(judge);
     let topics = topics::build(judge);
@@ -61,8 +54,7 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
     if !judge.report.is_good() {
         return None;
     }
-    let (key_converter, value_converter) = converters?;
-    let header_converter = header_converter?;
+    let (key_converter, value_converter) = records.converters?;
     Some(ConnectorSpec {
         name: judge.text("name").to_owned(),
         origin: judge.report.origin.clone(),
@@ -75,13 +67,13 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         naming,
         schema_naming,
         tables,
-        key,
-        deletes,
-        partition_by,
-        record_time,
-        source_headers,
-        header_converter,
-        has_comments,
+        key: records.key,
+        deletes: records.deletes,
+        partition_by: records.partition_by,
+        record_time: records.time,
+        source_headers: records.source_headers,
+        header_converter: records.header_converter?,
+        has_comments: records.has_comments,
         schema_change: schema_change(judge),
         memory_max: usize::try_from(judge.number("memory.max.bytes")).unwrap_or(usize::MAX),
         tasks_max: usize::try_from(judge.number("tasks.max")).unwrap_or(1),
@@ -90,10 +82,52 @@ pub(super) fn connector(judge: &mut Judge) -> Option<ConnectorSpec> {
         kafka,
         offsets,
         topics,
-        transforms,
+        transforms: records.transforms,
         errors,
         notes: judge.notes.clone(),
     })
+}
+
+/// The parts of the specification that make a record of a row.
+struct RecordParts {
+    key: KeySpec,
+    transforms: ChainSpec,
+    deletes: Option<DeleteSpec>,
+    partition_by: PartitionBy,
+    time: RecordTime,
+    converters: Option<(ConverterSpec, ConverterSpec)>,
+    has_comments: bool,
+    source_headers: Vec<SourceHeader>,
+    header_converter: Option<ConverterSpec>,
+}
+
+fn record_parts(
+    judge: &mut Judge,
+    tables: &TableRules,
+    dialect: Option<&str>,
+    common_mode: Option<ModeName>,
+) -> RecordParts {
+    let key = key::build(judge);
+    let transforms = transforms::build(judge);
+    let keyless = matches!(key.mode, KeyMode::None) && !transforms.makes_keys() && !tables.make_keys();
+    let deletes = records::deletes(judge, keyless);
+    let partition_by = records::partition_by(judge, keyless);
+    let time = records::timestamp(judge, common_mode, dialect);
+    let converters = converters::build(judge, keyless);
+    let has_comments = records::comments(judge, dialect, converters.as_ref());
+    let source_headers = records::headers(judge);
+    let header_converter = converters::headers(judge);
+    RecordParts {
+        key,
+        transforms,
+        deletes,
+        partition_by,
+        time,
+        converters,
+        has_comments,
+        source_headers,
+        header_converter,
+    }
 }
 
 fn schema_change(judge: &Judge) -> SchemaChange {

@@ -13,7 +13,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          native `postgres://`, `mysql://`, `mariadb://`, `tidb://` and `sqlite:` URLs. The hosts of a list are tried \
          in order.",
     )
-    .high(),
+    .high().differs("also the native URLs of the databases; those of databases other than PostgreSQL, MySQL, MariaDB, TiDB and SQLite are refused. Parameters that only tune the Java driver have no effect, those that need Java classes are refused"),
     key(
         "connection.user",
         Kind::Text,
@@ -34,11 +34,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "Any other key goes to the driver as a parameter, without the prefix: `connection.sslmode=require`. \
          Parameters of the URL win for PostgreSQL and SQLite, these for MySQL and its kin, as in their drivers.",
     )
-    .low(),
+    .low().differs("as parameters of `connection.url`: those that only tune the Java driver have no effect, those that need Java classes are refused"),
     key("jdbc.credentials.provider.class", Kind::Class, "The source of user and password.")
         .or("io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider")
         .allow(Allowed::Words(&["io.confluent.connect.jdbc.util.DefaultJdbcCredentialsProvider"]))
-        .low(),
+        .low().differs("another class is refused, since rowtide runs no Java: `${file:...}`, `${dir:...}` and `${env:...}` read secrets that others write"),
     key("jdbc.credentials.provider.*", Kind::Text, "Settings of the provider.")
         .low()
         .ignored("the default provider has no settings"),
@@ -46,7 +46,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         .or("")
         .allow(Allowed::Words(&["", "PostgreSqlDatabaseDialect", "MySqlDatabaseDialect", "SqliteDatabaseDialect"]))
         .refuse(&[("GenericDatabaseDialect", "there is no generic dialect; there are PostgreSQL, MySQL and SQLite")])
-        .low(),
+        .low().differs("it must be that of the URL; other dialects than those of the databases above are refused"),
     own_key(
         "connection.pool.size",
         Kind::Int,

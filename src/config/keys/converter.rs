@@ -11,14 +11,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          beside it, else the worker's with the worker's; the two are never mixed.",
     )
     .or("io.confluent.connect.avro.AvroConverter")
-    .home(Home::Both),
+    .home(Home::Both).differs("the classes that are there stand below; without it, AvroConverter"),
     key(
         "key.converter",
         Kind::Class,
         "The format of keys. Where neither it nor one of its settings is given, keys are written as values are.",
     )
     .or("io.confluent.connect.avro.AvroConverter")
-    .home(Home::Both),
+    .home(Home::Both).differs("the classes that are there stand below; without it and its settings, keys are written as values are"),
     key(
         "header.converter",
         Kind::Class,
@@ -27,5 +27,5 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("org.apache.kafka.connect.storage.SimpleHeaderConverter")
     .home(Home::Both)
-    .low(),
+    .low().differs("`SimpleHeaderConverter`, and the converters below that have no registry"),
 ];

@@ -16,7 +16,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
             "JdbcSourceConnector",
             "JdbcSource",
         ]))
-        .high(),
+        .high().differs("it may be left out"),
     key("tasks.max", Kind::Int, "The number of tasks that share the tables.").or("1").allow(Allowed::Range(1, 10_000)).high(),
     key("tasks.max.enforce", Kind::Boolean, "Whether a connector may make more tasks.")
         .or("true")
@@ -34,9 +34,9 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         Kind::Text,
         "`transforms.NAME.type` is the class of a transform, `.predicate` and `.negate` say when it is applied, the rest are its \
          settings: see [Transforms](#transforms-and-predicates).",
-    ),
+    ).differs("the classes that are there stand below"),
     key("predicates", Kind::List, "Names of predicates.").or("").low(),
-    key("predicates.*", Kind::Text, "`predicates.NAME.type` is the class of a predicate, the rest are its settings.").low(),
+    key("predicates.*", Kind::Text, "`predicates.NAME.type` is the class of a predicate, the rest are its settings.").low().differs("the classes that are there stand below"),
     key(
         "errors.tolerance",
         Kind::Text,
@@ -44,11 +44,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          (`rows_skipped` in the status, `rowtide_rows_skipped_total`). Unlike in Connect its offset is stored.",
     )
     .or("none")
-    .allow(Allowed::AnyCase(&["none", "all"])),
+    .allow(Allowed::AnyCase(&["none", "all"])).differs("with `none` the table stops and the others go on; with `all` the row is counted and its offset stored"),
     key("errors.retry.timeout", Kind::Long, "The longest time for retrying conversions.").or("0").ignored(OWN_RETRIES),
     key("errors.retry.delay.max.ms", Kind::Long, "The longest pause between them.").or("60000").ignored(OWN_RETRIES),
     key("errors.log.enable", Kind::Boolean, "Whether each row that is left out is logged; the first of a table always is.")
-        .or("false"),
+        .or("false").differs("the first row of a table that is left out is always logged"),
     key(
         "errors.log.include.messages",
         Kind::Boolean,
@@ -62,27 +62,27 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          Made at start if it is missing.",
     )
     .or("")
-    .allow(Allowed::Test("at most 249 letters, digits, dots, underscores and hyphens", is_topic_text)),
+    .allow(Allowed::Test("at most 249 letters, digits, dots, underscores and hyphens", is_topic_text)).differs("Kafka Connect has it for sinks only; here it is told of each row that is left out"),
     key(
         "errors.deadletterqueue.topic.replication.factor",
         Kind::Int,
         "The number of replicas of that topic when it is created; -1 is the broker's default.",
     )
     .or("3")
-    .allow(Allowed::Test("-1, or at least 1", is_count)),
+    .allow(Allowed::Test("-1, or at least 1", is_count)).differs("Kafka Connect has it for sinks only"),
     key(
         "errors.deadletterqueue.context.headers.enable",
         Kind::Boolean,
         "Whether its records have Connect's `__connect.errors.*` headers.",
     )
-    .or("false"),
+    .or("false").differs("Kafka Connect has it for sinks only"),
     key("exactly.once.support", Kind::Text, "Whether exactly-once delivery is a must; it always is given.")
         .or("requested")
-        .allow(Allowed::AnyCase(&["requested", "required"])),
+        .allow(Allowed::AnyCase(&["requested", "required"])).differs("`required` and `requested` both get it: every record is written exactly once"),
     key("transaction.boundary", Kind::Text, "The boundary of transactions: rowtide ends one per batch.")
         .or("poll")
         .allow(Allowed::AnyCase(&["poll", "interval"]))
-        .refuse(&[("connector", "this connector does not define transaction boundaries, in Kafka Connect neither")]),
+        .refuse(&[("connector", "this connector does not define transaction boundaries, in Kafka Connect neither")]).differs("`poll` and `interval` both end a transaction with its batch"),
     key("transaction.boundary.interval.ms", Kind::Long, "The duration of a transaction with `interval`.")
         .low()
         .ignored("a transaction ends with its batch"),
@@ -98,9 +98,9 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          `bootstrap.servers`, with one `security.protocol`: another value is refused. `batch.size` is lowered by itself to the \
          `max.message.bytes` of the topic that takes the least, where rowtide may ask for it.",
     )
-        .low(),
-    key("consumer.override.*", Kind::Text, "Settings of the consumer that reads the offsets.").low(),
-    key("admin.override.*", Kind::Text, "Settings of the client that makes topics.").low(),
+        .low().differs("settings of Java alone (serializers, interceptors, reporters) have no effect and are noted; other brokers than `bootstrap.servers`, `enable.idempotence=false` and `acks` other than all do not count; JKS stores are refused with the command that converts them"),
+    key("consumer.override.*", Kind::Text, "Settings of the consumer that reads the offsets.").low().differs("as `producer.override.*`"),
+    key("admin.override.*", Kind::Text, "Settings of the client that makes topics.").low().differs("as `producer.override.*`"),
     key("tables", Kind::Text, "Made by Kafka Connect for its tasks.")
         .low()
         .ignored("it belongs to a task, not to a connector"),

@@ -16,11 +16,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         Kind::Text,
         "The id column: integers, decimals, or text, uuid and bytes whose values grow (UUIDv7, ULID). Absent: the table's auto-increment column. Required with a query.",
     )
-    .or(""),
-    key("timestamp.column.name", Kind::List, "The timestamp columns; the first that is not null counts.").or(""),
+    .or("").differs("also text, uuid and bytes whose values grow; where the column is missing or may be null, its table stops and the others go on"),
+    key("timestamp.column.name", Kind::List, "The timestamp columns; the first that is not null counts.").or("").differs("where a column is missing or all may be null, its table stops and the others go on"),
     key("incrementing.column.mapping", Kind::List, "The id column per table: `regex:column`, the first match counts.")
-        .or(""),
-    key("timestamp.columns.mapping", Kind::List, "The timestamp columns per table: `regex:[column|column]`.").or(""),
+        .or("").differs("the first pattern that matches counts; Confluent's fails where several do, and has no use for it without `table.include.list`"),
+    key("timestamp.columns.mapping", Kind::List, "The timestamp columns per table: `regex:[column|column]`.").or("").differs("the first pattern that matches counts; Confluent's fails where several do, and has no use for it without `table.include.list`"),
     key(
         "timestamp.initial",
         Kind::Long,
@@ -38,7 +38,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "The incrementing column and one timestamp column must be declared NOT NULL.",
     )
     .or("true")
-    .low(),
+    .low().differs("a table that breaks it stops by itself; Confluent's fails the task with all its tables"),
     key(
         "query",
         Kind::Text,
@@ -46,8 +46,8 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          with a cursor it is used as a subquery, and may not cut its result by LIMIT, FETCH FIRST, OFFSET or SKIP LOCKED. \
          A semicolon at its end and JDBC's `??` are understood.",
     )
-    .or(""),
-    key("query.masked", Kind::Password, "The same, for a text that is not to be shown.").or(""),
+    .or("").differs("any one statement that reads, also beginning with WITH. With a cursor it is a subquery, so WHERE, GROUP BY and UNION may stand in it; what cuts its result (LIMIT, OFFSET) is refused"),
+    key("query.masked", Kind::Password, "The same, for a text that is not to be shown.").or("").differs("as `query`"),
     key(
         "query.suffix",
         Kind::Text,
@@ -56,14 +56,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          refused.",
     )
     .or("")
-    .low(),
+    .low().differs("what would change the order or the position (DESC, OFFSET, UNION) is refused"),
     key(
         "query.retry.attempts",
         Kind::Int,
         "Consecutive failures of a table after which it stops; zero or less: it never does.",
     )
     .or("-1")
-    .low(),
+    .low().differs("after so many the table stops and the others go on; errors that cannot pass stop it at once"),
     key(
         "quote.sql.identifiers",
         Kind::Text,
@@ -71,11 +71,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          finds itself (tables, other columns, keys) are quoted always.",
     )
         .or("ALWAYS")
-        .allow(Allowed::AnyCase(&["always", "never"])),
-    key("sql.quote.identifiers", Kind::Boolean, "The same under the name of Aiven's connector.").low(),
+        .allow(Allowed::AnyCase(&["always", "never"])).differs("with NEVER only the cursor columns are unquoted"),
+    key("sql.quote.identifiers", Kind::Boolean, "The same under the name of Aiven's connector.").low().differs("with false only the cursor columns are unquoted"),
     key("transaction.isolation.mode", Kind::Text, "The isolation level of reading; DEFAULT is the one that the database brings: read committed on PostgreSQL, repeatable read on MySQL, MariaDB and TiDB.")
         .or("DEFAULT")
         .allow(Allowed::Words(&["DEFAULT", "READ_UNCOMMITTED", "READ_COMMITTED", "REPEATABLE_READ", "SERIALIZABLE"]))
         .refuse(&[("SQL_SERVER_SNAPSHOT", "that level is SQL Server's, for which there is no dialect")])
-        .low(),
+        .low().differs("it holds for each session; Confluent's forgets it when it connects again"),
 ];

@@ -13,7 +13,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "The pause of a table that has nothing newer; zero or less: none. A table with more rows goes on at once.",
     )
     .or("5000")
-    .high(),
+    .high().differs("a table with more rows goes on at once"),
     own_key(
         "poll.interval.max.ms",
         Kind::Int,
@@ -77,7 +77,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("1000")
     .allow(Allowed::Range(1, 10_000_000))
-    .low(),
+    .low().differs("it is the first page of a poll; pages grow while full ones follow each other, and memory is bounded by `memory.max.bytes`"),
     key("max.buffer.size", Kind::Int, "Records held in memory.")
         .or("0")
         .allow(Allowed::Range(0, i32::MAX as i64))
@@ -91,7 +91,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          for columns whose wall clocks are those of another zone than `db.timezone`, reads so far beyond the clock, as in \
          Connect; the guard against late commits is off then.",
     )
-    .or("0"),
+    .or("0").differs("it is rarely needed, since `commit.guard` delivers rows that commit late"),
     key(
         "db.timezone",
         Kind::Text,
@@ -106,7 +106,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("")
     .allow(Allowed::Test("at most 249 letters, digits, dots, underscores and hyphens", is_topic_text))
-    .high(),
+    .high().differs("characters that no topic can have are replaced in names of tables, and two tables of one topic are refused"),
     own_key(
         "topic.name.format",
         Kind::Text,
@@ -139,5 +139,5 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          there; -1 is the broker's default), `.include` and `.exclude` (regular expressions of topic names), and any \
          topic setting. Without these keys missing topics are made with the broker's defaults.",
     )
-    .low(),
+    .low().differs("settings of a group that is not declared are warned of"),
 ];

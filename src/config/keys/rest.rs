@@ -16,7 +16,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("rowtide-configs")
     .allow(Allowed::Test("the name of a topic", |text| !text.is_empty() && is_topic_text(text)))
-    .high(),
+    .high().differs("without it, `rowtide-configs`; `rowtide run` has no use for it"),
     own("config.storage.replication.factor", Kind::Int, "Its replicas; -1 is the broker's default.")
         .or("3")
         .allow(Allowed::Test("-1, or at least 1", is_count)),
@@ -31,7 +31,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "Where REST, health and metrics are served: `http://host:port` or `https://host:port`, and more of them separated by \
          commas. Without a host: on all addresses. Absent: `http://127.0.0.1:8083`. `--listen` wins.",
     )
-    .allow(Allowed::Test("http://host:port or https://host:port, and more of them separated by commas", is_listeners)),
+    .allow(Allowed::Test("http://host:port or https://host:port, and more of them separated by commas", is_listeners)).differs("without it, `http://127.0.0.1:8083`; Kafka Connect listens on all addresses"),
     own(
         "listeners.https.*",
         Kind::Text,
@@ -50,27 +50,27 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         Kind::Password,
         "`rest.auth.basic.NAME` is the password of the user NAME. With one of them, or a token, nobody else is let in; \
          only `/health`, `/health/live` and `/health/ready` answer everybody, without names or reasons.",
-    ),
-    own("rest.auth.bearer.*", Kind::Password, "`rest.auth.bearer.NAME` is a token of NAME: `Authorization: Bearer TOKEN`."),
+    ).differs("only rowtide has it"),
+    own("rest.auth.bearer.*", Kind::Password, "`rest.auth.bearer.NAME` is a token of NAME: `Authorization: Bearer TOKEN`.").differs("only rowtide has it"),
     own(
         "rest.hide.secrets",
         Kind::Boolean,
         "Whether answers show `[hidden]` where Kafka Connect shows passwords in clear. A configuration that comes back with \
          `[hidden]` keeps the password it had. Absent: where a listener is not loopback.",
-    ),
+    ).differs("only rowtide has it: where a listener is not loopback, passwords are `[hidden]`"),
     own(
         "ui.samples",
         Kind::Boolean,
         "Whether the last records of a table are kept in memory, with the values of their rows, and shown by the page and by \
          `/rowtide/v1/connectors/NAME/tables/TABLE/samples`: of each table ten, each of at most 8 KiB.",
     )
-    .or("false"),
+    .or("false").differs("only rowtide has it"),
     own(
         "rest.extension.classes",
         Kind::List,
         "Classes that extend REST. Of these `BasicAuthSecurityRestExtension` is known: it demands `rest.auth.basic.*`, which \
          stands for its JAAS file.",
-    ),
+    ).differs("only `BasicAuthSecurityRestExtension` means something; passwords are those of `rest.auth.basic.*`, not of a JAAS file"),
     own("rest.*", Kind::Text, "Other settings of REST.").ignored("Kafka Connect does not know it either"),
     own(
         "admin.listeners",

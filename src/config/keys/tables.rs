@@ -9,15 +9,15 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "The tables, each as its bare name, its dotted name or its quoted dotted name. Not together with \
          `table.include.list`. With no filter at all every table is polled.",
     )
-    .or(""),
-    key("table.blacklist", Kind::List, "Tables to leave out, written likewise. `table.whitelist` wins over it.").or(""),
+    .or("").differs("with no filter at all every table is polled, as up to 10.8; later releases of Confluent's refuse that"),
+    key("table.blacklist", Kind::List, "Tables to leave out, written likewise. `table.whitelist` wins over it.").or("").differs("beside `table.whitelist` it has no effect and a warning says so, as from 10.9 on; earlier releases and Aiven's refuse both together"),
     key(
         "table.include.list",
         Kind::List,
         "Regular expressions that match the whole dotted name, such as `public\\.orders_.*`.",
     )
     .or(""),
-    key("table.exclude.list", Kind::List, "Regular expressions of tables to leave out of those included.").or(""),
+    key("table.exclude.list", Kind::List, "Regular expressions of tables to leave out of those included.").or("").differs("it may stand without `table.include.list`"),
     key("catalog.pattern", Kind::Text, "The catalog to look in; empty means objects without one."),
     key("schema.pattern", Kind::Text, "The schema to look in, as an SQL LIKE pattern; absent means all."),
     key("table.types", Kind::List, "The kinds of relation: TABLE, VIEW, PARTITIONED TABLE, MATERIALIZED VIEW, ...")

@@ -23,11 +23,11 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     worker_key("group.id", Kind::Text, "The first part of every transactional id, `GROUP-CONNECTOR-TASK`.")
         .or("rowtide")
         .allow(Allowed::Test("at least one character", |text| !text.is_empty()))
-        .high(),
+        .high().differs("it is part of the transactional ids only; without it, `rowtide`"),
     worker_key("offset.storage.topic", Kind::Text, "The topic of the offsets; made if it is missing.")
         .or("rowtide-offsets")
         .allow(Allowed::Test("the name of a topic", |text| !text.is_empty() && is_topic_text(text)))
-        .high(),
+        .high().differs("without it, `rowtide-offsets`"),
     worker_key("offset.storage.partitions", Kind::Int, "Its partitions; -1 is the broker's default.")
         .or("25")
         .allow(Allowed::Test("-1, or at least 1", crate::config::values::is_count))
@@ -56,13 +56,13 @@ pub(super) static KEYS: &[KeyDefinition] = &[
         "The file of a standalone worker's offsets. It is only read: if it has positions of the connector and the offsets \
          topic has none, `run` refuses to begin anew, and says how to take them over (`offsets import --from-file`).",
     )
-    .low(),
+    .low().differs("the file is read, not written: offsets are kept in Kafka, `rowtide offsets import --from-file` takes them over"),
     client("security.protocol", Kind::Text, "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`, for all clients.")
         .or("PLAINTEXT")
         .allow(Allowed::AnyCase(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"])),
     client("sasl.jaas.config", Kind::Password, "User and password towards the brokers."),
-    client("sasl.*", Kind::Text, "Other settings of SASL, for all clients."),
-    client("ssl.*", Kind::Text, "Settings of TLS, for all clients."),
+    client("sasl.*", Kind::Text, "Other settings of SASL, for all clients.").differs("PLAIN, SCRAM and OAUTHBEARER by client credentials; Kerberos and classes of Java (AWS MSK IAM) are refused with what works instead"),
+    client("ssl.*", Kind::Text, "Settings of TLS, for all clients.").differs("PEM and PKCS #12; JKS is refused with the command that converts it"),
     client("client.id", Kind::Text, "The clients' id."),
     client("client.dns.lookup", Kind::Text, "The resolution of host names to addresses."),
     client("request.timeout.ms", Kind::Int, "The longest time for a request."),
@@ -72,14 +72,16 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     client("reconnect.backoff.ms", Kind::Long, "The pause before connecting again."),
     client("reconnect.backoff.max.ms", Kind::Long, "The longest pause before connecting again."),
     client("metadata.max.age.ms", Kind::Long, "The interval of refreshing metadata."),
+    client("metadata.recovery.strategy", Kind::Text, "What is done when no broker that is known answers."),
+    client("metadata.recovery.rebootstrap.trigger.ms", Kind::Long, "The time without metadata after which that is done."),
     client("connections.max.idle.ms", Kind::Long, "The idle time after which a connection is closed."),
     client("send.buffer.bytes", Kind::Int, "The sockets' send buffer."),
     client("receive.buffer.bytes", Kind::Int, "The sockets' receive buffer."),
     client("socket.connection.setup.timeout.ms", Kind::Long, "The longest time for connecting to a broker."),
     client("socket.connection.setup.timeout.max.ms", Kind::Long, "The longest it may take after failures."),
-    client("producer.*", Kind::Text, "Settings of the producer, by Kafka's names."),
-    client("consumer.*", Kind::Text, "Settings of the consumer that reads the offsets."),
-    client("admin.*", Kind::Text, "Settings of the client that makes topics."),
+    client("producer.*", Kind::Text, "Settings of the producer, by Kafka's names.").differs("as `producer.override.*`"),
+    client("consumer.*", Kind::Text, "Settings of the consumer that reads the offsets.").differs("as `producer.override.*`"),
+    client("admin.*", Kind::Text, "Settings of the client that makes topics.").differs("as `producer.override.*`"),
     worker_key(
         "connector.client.config.override.policy",
         Kind::Class,
@@ -87,21 +89,21 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     )
     .or("All")
     .allow(Allowed::Test("All, None or Principal", |text| super::super::policy::Policy::named(text).is_some()))
-    .low(),
+    .low().differs("other classes than Kafka's three are refused"),
     worker_key(
         "config.providers",
         Kind::List,
         "Names of providers of secrets; `env`, `file` and `dir` are always there.",
     )
     .or("")
-    .low(),
+    .low().differs("`env`, `file` and `dir` are there without being named"),
     worker_key(
         "config.providers.*",
         Kind::Text,
         "`.class` is one of Kafka's three; `.param.allowed.paths` and \
          `.param.allowlist.pattern` are honoured.",
     )
-    .low(),
+    .low().differs("other classes than Kafka's three are refused; a placeholder that nobody fills in is a problem, where Kafka Connect leaves its text"),
     worker_key("exactly.once.source.support", Kind::Text, "Whether source tasks are transactional.")
         .or("disabled")
         .allow(Allowed::AnyCase(&["disabled", "preparing", "enabled"]))

@@ -21,7 +21,7 @@ use self::registered::RegisteredFields;
 use self::schema::{AvroSchema, SchemaStyle};
 use self::writer::{Source, find_record};
 use super::bound::BoundEncoders;
-use super::options::Options;
+use super::options::{OF_ALL, Options};
 use super::registry::{Registered, Registry, SchemaKind, keys};
 use super::subjects::{Choice, Subjects, not_registered};
 use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, SchemaPreview, Side};
@@ -32,7 +32,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "avro",
     class: "io.confluent.connect.avro.AvroConverter",
     doc: "Avro with schemas of a schema registry.",
-    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, settings::KEYS],
+    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, settings::KEYS, OF_ALL],
     required: &[("schema.registry.url", "Avro needs a schema registry")],
     has_descriptions: |_| true,
     create: |spec| Ok(Arc::new(AvroConverter::new(spec)?)),

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use self::column::{Binary, Column, push_quoted};
 use super::envelope::{Envelope, EnvelopeEncoder};
 use super::json::JsonEncoder;
-use super::options::{Options, setting};
+use super::options::{OF_ALL, Options, setting};
 use super::string::Utf8Decoder;
 use super::text::push_integer;
 use super::{Change, Converter, ConverterDefinition, ConverterSpec, Encoder, Operation, Role, SchemaPreview, Side};
@@ -42,7 +42,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "canal-json",
     class: "canal-json",
     doc: "Changes as TiCDC writes them; as key.converter the key's columns as JSON. No class of Kafka Connect's.",
-    settings: &[SETTINGS],
+    settings: &[SETTINGS, OF_ALL],
     required: &[],
     has_descriptions: |_| false,
     create: |spec| Ok(Arc::new(CanalJson::new(spec)?)),

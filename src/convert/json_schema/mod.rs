@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
 use super::json::{DECIMALS, JsonEncoder, has_numeric_decimals};
-use super::options::{Options, setting};
+use super::options::{OF_ALL, Options, setting};
 use super::registered::{Described, Format, RegisteredConverter};
 use super::registry::{SchemaKind, keys};
 use super::string::Utf8Decoder;
@@ -59,7 +59,7 @@ pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "json-schema",
     class: "io.confluent.connect.json.JsonSchemaConverter",
     doc: "JSON with JSON Schemas of a schema registry.",
-    settings: &[keys::REGISTRY, keys::DATA, DECIMALS, SETTINGS],
+    settings: &[keys::REGISTRY, keys::DATA, DECIMALS, SETTINGS, OF_ALL],
     required: &[("schema.registry.url", "JSON Schema needs a schema registry")],
     has_descriptions: |_| true,
     create: |spec| {

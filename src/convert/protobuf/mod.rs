@@ -12,7 +12,7 @@ use self::decode::{ProtobufDecoder, decode_with};
 use self::encoder::{Presence, ProtobufEncoder};
 use self::proto_file::ProtoFile;
 use self::schema::Style;
-use super::options::{Options, setting};
+use super::options::{OF_ALL, Options, setting};
 use super::registered::{Described, Format, RegisteredConverter};
 use super::registry::{SchemaKind, keys};
 use super::{Converter, ConverterDefinition, ConverterSpec, Decoder, Encoder, Side, wire};
@@ -70,12 +70,28 @@ static SETTINGS: &[KeyDefinition] = &[
     setting("value.converter.flatten.unions", Kind::Boolean, "For reading.").or("false").ignored(keys::SAME_OUTPUT),
 ];
 
+/// Reads the text of a `.proto` file.
+///
+/// # Errors
+/// `Value` if it is none.
+pub(crate) fn check_text(text: &str) -> Result<()> {
+    ProtoFile::parse(text).map(drop)
+}
+
+/// The reason why data of one `.proto` file (`writer`) cannot be read by another; none if it can.
+///
+/// # Errors
+/// `Value` if one of them is none.
+pub(crate) fn unreadable(writer: &str, reader: &str) -> Result<Option<String>> {
+    Ok(ProtoFile::parse(reader)?.cannot_read(&ProtoFile::parse(writer)?))
+}
+
 /// `io.confluent.connect.protobuf.ProtobufConverter`.
 pub(super) static DEFINITION: ConverterDefinition = ConverterDefinition {
     name: "protobuf",
     class: "io.confluent.connect.protobuf.ProtobufConverter",
     doc: "Protobuf with schemas of a schema registry.",
-    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, SETTINGS],
+    settings: &[keys::REGISTRY, keys::DATA, keys::NAMES, SETTINGS, OF_ALL],
     required: &[("schema.registry.url", "Protobuf needs a schema registry")],
     has_descriptions: |_| false,
     create: |spec| {

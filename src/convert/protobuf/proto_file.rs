@@ -2,6 +2,7 @@
 //! enumerations. Options, services and extensions are passed over.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::schema::wrappers;
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +40,35 @@ pub(super) struct ProtoField {
     pub(super) label: Label,
     /// The scope in which the type was named.
     scope: String,
+}
+
+impl ProtoField {
+    /// True if a field that was written as another one can be read as this one.
+    fn reads(&self, writer: &Self) -> bool {
+        let is_many = |field: &Self| matches!(field.label, Label::Repeated | Label::Map);
+        let is_packed = is_scalar(&self.of) && wire(&self.of) != Some(2);
+        (is_many(self) == is_many(writer) || !is_packed && self.label != Label::Map && writer.label != Label::Map)
+            && (self.of == writer.of || wire(&self.of).is_some() && wire(&self.of) == wire(&writer.of))
+    }
+}
+
+impl fmt::Display for ProtoField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let label = if self.label == Label::Repeated { "repeated " } else { "" };
+        write!(f, "{label}{}", self.of)
+    }
+}
+
+/// The group of scalars that are alike on the wire; none of those that stand alone.
+fn wire(of: &str) -> Option<u8> {
+    match of {
+        "int32" | "uint32" | "int64" | "uint64" | "bool" => Some(0),
+        "sint32" | "sint64" => Some(1),
+        "string" | "bytes" => Some(2),
+        "fixed32" | "sfixed32" => Some(3),
+        "fixed64" | "sfixed64" => Some(4),
+        _ => None,
+    }
 }
 
 /// A named type.
@@ -95,6 +125,22 @@ impl ProtoFile {
     /// A named type.
     pub(super) fn find(&self, full_name: &str) -> Option<&ProtoType> {
         self.types.get(full_name)
+    }
+
+    /// The reason why data of another file cannot be read by this one, as Confluent's registry judges: a message is gone, or
+    /// the type of a field of some number is another one on the wire. None if it can be read.
+    pub(super) fn cannot_read(&self, writer: &Self) -> Option<String> {
+        writer.types.iter().find_map(|(name, of_writer)| match (of_writer, self.types.get(name)) {
+            (_, None) => Some(format!("`{name}` is gone")),
+            (ProtoType::Message { fields: old, .. }, Some(ProtoType::Message { fields: new, .. })) => {
+                old.iter().find_map(|(number, old)| {
+                    let new = new.get(number).filter(|new| !new.reads(old))?;
+                    Some(format!("field {number} of `{name}` is {new} now, it was {old}"))
+                })
+            }
+            (ProtoType::Enum(_), Some(ProtoType::Enum(_))) => None,
+            (_, Some(_)) => Some(format!("`{name}` is of another kind now")),
+        })
     }
 
     /// True if messages and fields are the same, whatever the spelling.

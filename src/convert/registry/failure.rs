@@ -25,6 +25,8 @@ pub(super) enum Failure {
     Network(String),
     /// An answer that is not a registry's.
     Malformed(String),
+    /// No token to show to the registry: the endpoint that gives them out did not answer (no status), or not with one.
+    Token { endpoint: String, status: Option<u16>, message: String },
 }
 
 impl Failure {
@@ -66,7 +68,8 @@ impl Failure {
         match self {
             Failure::Network(_) => true,
             Failure::Malformed(_) => false,
-            Failure::Status { status, .. } => matches!(status, 408 | 429 | 500..),
+            Failure::Status { status, .. } => may_pass(*status),
+            Failure::Token { status, .. } => status.is_none_or(may_pass),
         }
     }
 
@@ -97,6 +100,9 @@ impl Failure {
                     .advise("check schema.registry.url, its path included (Apicurio's is /apis/ccompat/v7)")
             }
             Failure::Status { status, code, message } => cause(of_status(status, code), message),
+            Failure::Token { endpoint, status, message } => {
+                cause(without_token(status), message).with("token endpoint", endpoint)
+            }
         };
         error.with("registry", registry)
     }
@@ -122,8 +128,26 @@ fn of_status(status: u16, code: u32) -> Error {
     }
 }
 
+fn may_pass(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
+}
+
+fn without_token(status: Option<u16>) -> Error {
+    match status {
+        None => Error::new(ErrorKind::Registry, "the endpoint that gives out tokens for the schema registry cannot be reached")
+            .advise("check bearer.auth.issuer.endpoint.url; where its certificate is not trusted, ssl.truststore.location of the converter, without schema.registry."),
+        Some(status) if may_pass(status) => {
+            Error::new(ErrorKind::Registry, format!("the endpoint that gives out tokens for the schema registry failed (status {status})"))
+        }
+        Some(200..300) => Error::new(ErrorKind::Auth, "the endpoint of the tokens for the schema registry gave none that can be used")
+            .advise("check bearer.auth.issuer.endpoint.url: it is the address of tokens, not of the server that gives them out"),
+        Some(status) => Error::new(ErrorKind::Auth, format!("the endpoint gives out no token for the schema registry (status {status})"))
+            .advise("check bearer.auth.client.id, bearer.auth.client.secret and bearer.auth.scope of the converter"),
+    }
+}
+
 /// The cause at the bottom says what happened; those above repeat the address and the call.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

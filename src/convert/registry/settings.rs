@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, Proxy, Url};
 
 use super::super::options::Options;
+use super::oauth::Credentials;
 use super::tls;
 use crate::error::{Error, Result};
 use crate::retry::RetryPolicy;
@@ -24,6 +25,8 @@ pub(super) enum Authorization {
         password: Secret,
     },
     Bearer(Secret),
+    /// A token of an endpoint.
+    OAuth(Credentials),
     /// A header, `request.header.Authorization`.
     Header,
 }
@@ -93,11 +96,7 @@ impl Settings {
     /// # Errors
     /// `Config` if the proxy or a certificate cannot be used.
     pub(super) fn client_builder(&self) -> Result<ClientBuilder> {
-        let mut builder = ClientBuilder::new()
-            .user_agent(concat!("rowtide/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(self.connect_timeout)
-            .timeout(self.timeout)
-            .default_headers(self.headers.clone());
+        let mut builder = self.plain_builder().default_headers(self.headers.clone());
         builder = match &self.proxy {
             Some(proxy) => {
                 let proxy = Proxy::all(proxy)
@@ -107,6 +106,14 @@ impl Settings {
             None => builder.no_proxy(),
         };
         self.tls.apply(builder)
+    }
+
+    /// A builder of HTTP clients with the time limits alone, for another server than the registry.
+    pub(super) fn plain_builder(&self) -> ClientBuilder {
+        ClientBuilder::new()
+            .user_agent(concat!("rowtide/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(self.connect_timeout)
+            .timeout(self.timeout)
     }
 }
 
@@ -210,8 +217,12 @@ fn authorization(options: Options<'_>) -> Result<Authorization> {
                 options.get("bearer.auth.token").ok_or_else(|| Error::config("bearer.auth.token is missing"))?;
             Ok(Authorization::Bearer(Secret::new(token)))
         }
+        (None, Some("OAUTHBEARER")) => Credentials::parse(options).map(Authorization::OAuth),
         (None, Some(other)) => {
-            Err(Error::config(format!("bearer.auth.credentials.source: `{other}` is not supported, only STATIC_TOKEN")))
+            let name = "bearer.auth.credentials.source";
+            Err(Error::config(format!("{name}: `{other}` is not one of STATIC_TOKEN, OAUTHBEARER")).advise(
+                "with OAUTHBEARER, bearer.auth.issuer.endpoint.url, client.id and client.secret name the endpoint of the tokens",
+            ))
         }
     }
 }
@@ -271,6 +282,13 @@ mod tests {
         }
     }
 
+    const OAUTH: [(&str, &str); 4] = [
+        ("bearer.auth.credentials.source", "OAUTHBEARER"),
+        ("bearer.auth.issuer.endpoint.url", "https://x/token"),
+        ("bearer.auth.client.id", "rowtide"),
+        ("bearer.auth.client.secret", "hush"),
+    ];
+
     #[test]
     fn credentials_come_from_where_the_options_say() {
         let of = |pairs: &[(&str, &str)]| parse(&[&[URL], pairs].concat()).map(|settings| settings.authorization);
@@ -293,15 +311,19 @@ mod tests {
         );
         let token = [("bearer.auth.credentials.source", "STATIC_TOKEN"), ("bearer.auth.token", "t")];
         assert_eq!(of(&token).unwrap(), Authorization::Bearer(Secret::new("t")));
+        assert!(matches!(of(&OAUTH).unwrap(), Authorization::OAuth(_)));
         assert_eq!(of(&[("request.header.Authorization", "x")]).unwrap(), Authorization::Header);
         for wrong in [
             &[("basic.auth.credentials.source", "USER_INFO")][..],
             &[("basic.auth.credentials.source", "nobody")],
-            &[("basic.auth.user.info", "secret")],
+            &[("basic.auth.user.info", "hush")],
+            &[("bearer.auth.credentials.source", "UAMI")],
             &[("bearer.auth.credentials.source", "OAUTHBEARER")],
+            &[OAUTH[0], ("bearer.auth.issuer.endpoint.url", "https://id:hush@x/token"), OAUTH[2], OAUTH[3]],
+            &[OAUTH[0], OAUTH[1], OAUTH[2]],
             &[("basic.auth.user.info", "a:b"), token[0], token[1]],
         ] {
-            assert!(!of(wrong).unwrap_err().report().contains("secret"));
+            assert!(!of(wrong).unwrap_err().report().contains("hush"));
         }
     }
 

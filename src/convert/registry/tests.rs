@@ -205,6 +205,57 @@ async fn credentials_reach_the_registry_whoever_makes_the_call() {
     }
 }
 
+/// A converter that gets its tokens from an endpoint.
+fn by_oauth(registry: &Served, endpoint: &Served) -> Arc<dyn Converter> {
+    registry.converter(&[
+        ("bearer.auth.credentials.source", "OAUTHBEARER"),
+        ("bearer.auth.issuer.endpoint.url", &format!("http://{}/token", endpoint.address)),
+        ("bearer.auth.client.id", "a"),
+        ("bearer.auth.client.secret", "b"),
+        ("bearer.auth.scope", "read write"),
+    ])
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_once_and_again_when_the_registry_refuses_it() {
+    let token = |text: &'static str| (200, text);
+    let endpoint = serve(&[
+        token(r#"{"access_token":"one","expires_in":3600}"#),
+        token(r#"{"access_token":"two","expires_in":3600}"#),
+    ])
+    .await;
+    let id = (200, r#"{"id":1,"schema":"\"int\""}"#);
+    let registry = serve(&[id, (401, ""), id]).await;
+    let converter = by_oauth(&registry, &endpoint);
+    for topic in ["t", "u", "v"] {
+        bind(&converter, topic, &test_table()).await.unwrap();
+    }
+    let shown: Vec<_> = registry.script.calls.lock().unwrap().iter().map(|call| call.authorization.clone()).collect();
+    let shown: Vec<_> = shown.into_iter().flatten().collect();
+    assert_eq!(shown, ["Bearer one", "Bearer one", "Bearer two", "Bearer two"]);
+    let asked = endpoint.script.calls.lock().unwrap().clone();
+    assert_eq!(asked.len(), 2);
+    assert_eq!((asked[0].line.as_str(), asked[0].authorization.as_deref()), ("POST /token", Some("Basic YTpi")));
+    assert_eq!(asked[0].body, "grant_type=client_credentials&scope=read%20write");
+}
+
+#[tokio::test]
+async fn an_endpoint_without_a_token_is_told_from_a_registry_that_refuses() {
+    let failed = async |answer: (u16, &'static str)| {
+        let (endpoint, registry) = (serve(&[answer]).await, serve(&[(200, r#"{"id":1}"#)]).await);
+        let error = bind(&by_oauth(&registry, &endpoint), "t", &test_table()).await.unwrap_err();
+        assert!(registry.lines().is_empty() && error.context("token endpoint").is_some(), "{error:?}");
+        (error.kind(), endpoint.lines().len(), format!("{}; {}", error.report(), error.advice()))
+    };
+    let (kind, calls, report) = failed((401, r#"{"error":"invalid_client","error_description":"who?"}"#)).await;
+    assert_eq!((kind, calls), (ErrorKind::Auth, 1));
+    assert!(report.contains("invalid_client: who?") && report.contains("bearer.auth.client.secret"), "{report}");
+    assert_eq!(failed((503, "")).await.0, ErrorKind::Registry);
+    let (kind, _, report) = failed((200, r#"{"access_token":"opaque"}"#)).await;
+    assert_eq!(kind, ErrorKind::Auth);
+    assert!(report.contains("no end") && !report.contains("opaque"), "{report}");
+}
+
 const LATEST: &str = r#"{"subject":"t-value","version":3,"id":9,"schema":"{\"type\":\"record\",\"name\":\"test_table\",\"fields\":[{\"name\":\"seq\",\"type\":\"long\"}]}"}"#;
 
 #[tokio::test]

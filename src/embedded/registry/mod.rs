@@ -1,8 +1,11 @@
-//! A schema registry in this process with the HTTP interface of Confluent's (`avro-converter.md`, 9), for Avro.
+//! A schema registry in this process with the HTTP interface of Confluent's (`avro-converter.md`, 9), for Avro, JSON Schema
+//! and Protobuf.
 //! Ids, versions and compatibility are real; references, deletion, modes and storage are not there.
 
 #![expect(clippy::disallowed_methods, reason = "the server of the registry, which is aborted with it")]
 
+mod formats;
+mod json_schema;
 mod store;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lock::locked;
+use formats::{Format, Parsed};
 use store::{Refusal, Store, Version};
 
 /// A running registry. It ends when this is dropped.
@@ -77,7 +81,7 @@ fn router() -> Router {
         .route("/subjects/{subject}/versions", get(versions).post(register))
         .route("/subjects/{subject}/versions/{version}", get(version))
         .route("/subjects/{subject}/versions/{version}/schema", get(version_schema))
-        .route("/schemas/types", get(async || answer(json!(["AVRO"]))))
+        .route("/schemas/types", get(async || answer(json!(Format::ALL.map(|(word, _)| word)))))
         .route("/schemas/ids/{id}", get(schema))
         .route("/schemas/ids/{id}/schema", get(schema_text))
         .route("/schemas/ids/{id}/versions", get(schema_versions))
@@ -111,25 +115,32 @@ fn object(body: &Bytes) -> std::result::Result<Value, Refusal> {
     serde_json::from_slice(body).map_err(|error| Refusal::new(400, 400, format!("cannot read the body: {error}")))
 }
 
-/// The schema of a request, whatever its media type; clients send several.
-fn schema_of(body: &Bytes) -> std::result::Result<String, Refusal> {
+/// The schema of a request with its format, whatever its media type; clients send several.
+fn schema_of(body: &Bytes) -> std::result::Result<(Format, String), Refusal> {
     let body = object(body)?;
-    if let Some(kind) = body.get("schemaType").and_then(Value::as_str)
-        && kind != "AVRO"
-    {
-        return Err(Refusal::new(422, 42201, format!("Invalid schema type {kind}: the embedded registry knows AVRO")));
-    }
+    let word = body.get("schemaType").and_then(Value::as_str);
+    let format = Format::of(word).ok_or_else(|| {
+        let known = Format::ALL.map(|(word, _)| word).join(", ");
+        Refusal::new(422, 42201, format!("Invalid schema type {}: there are {known}", word.unwrap_or_default()))
+    })?;
     if body.get("references").and_then(Value::as_array).is_some_and(|references| !references.is_empty()) {
         return Err(Refusal::new(422, 42201, "Invalid schema: the embedded registry has no references"));
     }
     let text = body.get("schema").and_then(Value::as_str);
-    text.map(str::to_owned).ok_or_else(|| Refusal::new(422, 42201, "Empty schema"))
+    text.map(|text| (format, text.to_owned())).ok_or_else(|| Refusal::new(422, 42201, "Empty schema"))
+}
+
+/// An answer with a schema, whose type stands beside it unless it is Avro.
+fn with_type(mut body: Value, format: Format) -> Response {
+    if format != Format::Avro {
+        body["schemaType"] = Value::from(format.as_str());
+    }
+    answer(body)
 }
 
 fn version_body(version: Version) -> Response {
-    answer(json!({
-        "subject": version.subject, "version": version.version, "id": version.id, "schema": version.schema,
-    }))
+    let Version { subject, version, id, format, schema } = version;
+    with_type(json!({"subject": subject, "version": version, "id": id, "schema": schema}), format)
 }
 
 async fn subjects(State(shared): State<Shared>) -> Response {
@@ -137,12 +148,14 @@ async fn subjects(State(shared): State<Shared>) -> Response {
 }
 
 async fn register(State(shared): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Reply {
-    let version = shared.lock().register(&subject, &schema_of(&body)?)?;
+    let (format, text) = schema_of(&body)?;
+    let version = shared.lock().register(&subject, (format, &text))?;
     Ok(answer(json!({"id": version.id, "version": version.version})))
 }
 
 async fn lookup(State(shared): State<Shared>, Path(subject): Path<String>, body: Bytes) -> Reply {
-    shared.lock().lookup(&subject, &schema_of(&body)?).map(version_body)
+    let (format, text) = schema_of(&body)?;
+    shared.lock().lookup(&subject, (format, &text)).map(version_body)
 }
 
 async fn versions(State(shared): State<Shared>, Path(subject): Path<String>) -> Reply {
@@ -162,11 +175,13 @@ fn id_of(text: &str) -> std::result::Result<usize, Refusal> {
 }
 
 async fn schema(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
-    Ok(answer(json!({"schema": shared.lock().schema(id_of(&id)?)?})))
+    let store = shared.lock();
+    let Parsed { format, text, .. } = store.schema(id_of(&id)?)?;
+    Ok(with_type(json!({"schema": text}), *format))
 }
 
 async fn schema_text(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
-    Ok(typed(StatusCode::OK, shared.lock().schema(id_of(&id)?)?.to_owned()))
+    Ok(typed(StatusCode::OK, shared.lock().schema(id_of(&id)?)?.text.clone()))
 }
 
 async fn schema_versions(State(shared): State<Shared>, Path(id): Path<String>) -> Reply {
@@ -188,7 +203,8 @@ async fn compatible_with_one(
 }
 
 fn compatible(shared: &Shared, subject: &str, version: Option<&str>, body: &Bytes) -> Reply {
-    let messages = shared.lock().check(subject, version, &schema_of(body)?)?;
+    let (format, text) = schema_of(body)?;
+    let messages = shared.lock().check(subject, version, (format, &text))?;
     Ok(answer(json!({"is_compatible": messages.is_empty(), "messages": messages})))
 }
 
@@ -257,13 +273,20 @@ mod tests {
         let latest = json!({"subject": "db_t-value", "version": 1, "id": 1, "schema": "\"long\""});
         assert_eq!(get("/subjects/db_t-value/versions/latest").await, (200, latest.clone()));
         assert_eq!(get("/schemas/ids/1?fetchMaxId=false&subject=db_t-value").await.1, json!({"schema": "\"long\""}));
-        assert_eq!(get("/schemas/types").await.1, json!(["AVRO"]));
+        assert_eq!(get("/schemas/types").await.1, json!(["JSON", "PROTOBUF", "AVRO"]));
         assert_eq!(get("/subjects/none/versions").await.1["error_code"], 40401);
         assert_eq!(get("/schemas/ids/7").await.1["error_code"], 40403);
         assert_eq!(get("/contexts").await.0, 404);
 
         let found = send(client.post(url("/subjects/db_t-value?deleted=false")).body(body("\"long\""))).await;
         assert_eq!(found, (200, latest));
+        let proto = json!({"schema": "message t { int32 a = 1; }", "schemaType": "PROTOBUF"}).to_string();
+        let registered = send(client.post(url("/subjects/p/versions")).body(proto)).await;
+        assert_eq!(registered, (200, json!({"id": 2, "version": 1})));
+        assert_eq!(get("/schemas/ids/2").await.1["schemaType"], "PROTOBUF");
+        assert_eq!(get("/subjects/p/versions/latest").await.1["schemaType"], "PROTOBUF");
+        let thrift = json!({"schema": "struct", "schemaType": "THRIFT"}).to_string();
+        assert_eq!(send(client.post(url("/subjects/p/versions")).body(thrift)).await.1["error_code"], 42201);
     }
 
     #[tokio::test]

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use apache_avro::Schema;
-use apache_avro::schema_compatibility::SchemaCompatibility;
-use serde_json::Value;
+use super::formats::{Format, Parsed};
 
 /// A refusal: HTTP status, error code, message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,20 +67,13 @@ impl FromStr for Level {
     }
 }
 
-/// A schema with its id.
-#[derive(Debug)]
-struct Stored {
-    text: String,
-    canonical: Value,
-    physical: Schema,
-}
-
 /// A version of a subject, as answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) subject: String,
     pub(super) version: usize,
     pub(super) id: usize,
+    pub(super) format: Format,
     pub(super) schema: String,
 }
 
@@ -90,7 +81,7 @@ pub(super) struct Version {
 #[derive(Debug)]
 pub(super) struct Store {
     /// Position + 1 is the id.
-    schemas: Vec<Stored>,
+    schemas: Vec<Parsed>,
     /// Ids by subject; position + 1 is the version.
     subjects: BTreeMap<String, Vec<usize>>,
     level: Level,
@@ -106,9 +97,9 @@ impl Default for Store {
 
 impl Store {
     /// Registers a schema under a subject: its id and version, old or new.
-    pub(super) fn register(&mut self, subject: &str, text: &str) -> Answer<Version> {
-        let stored = parse(text)?;
-        let known = self.id_of(&stored.canonical);
+    pub(super) fn register(&mut self, subject: &str, (format, text): (Format, &str)) -> Answer<Version> {
+        let stored = parse(format, text)?;
+        let known = self.id_of(&stored);
         if let Some(version) = known.and_then(|id| self.version_of(subject, id)) {
             return Ok(version);
         }
@@ -133,11 +124,11 @@ impl Store {
     }
 
     /// The version of a subject that has this schema.
-    pub(super) fn lookup(&self, subject: &str, text: &str) -> Answer<Version> {
+    pub(super) fn lookup(&self, subject: &str, (format, text): (Format, &str)) -> Answer<Version> {
         if !self.subjects.contains_key(subject) {
             return Err(Refusal::subject_not_found(subject));
         }
-        let id = self.id_of(&parse(text)?.canonical);
+        let id = self.id_of(&parse(format, text)?);
         id.and_then(|id| self.version_of(subject, id)).ok_or_else(|| Refusal::new(404, 40403, "Schema not found"))
     }
 
@@ -166,11 +157,9 @@ impl Store {
         Ok(self.version(subject, number, *id))
     }
 
-    pub(super) fn schema(&self, id: usize) -> Answer<&str> {
+    pub(super) fn schema(&self, id: usize) -> Answer<&Parsed> {
         let stored = id.checked_sub(1).and_then(|index| self.schemas.get(index));
-        stored
-            .map(|stored| stored.text.as_str())
-            .ok_or_else(|| Refusal::new(404, 40403, format!("Schema {id} not found")))
+        stored.ok_or_else(|| Refusal::new(404, 40403, format!("Schema {id} not found")))
     }
 
     /// The subjects and versions that use an id.
@@ -181,8 +170,13 @@ impl Store {
     }
 
     /// The reasons why a schema cannot be read together with a version (none: those the subject's level asks for).
-    pub(super) fn check(&self, subject: &str, version: Option<&str>, text: &str) -> Answer<Vec<String>> {
-        let stored = parse(text)?;
+    pub(super) fn check(
+        &self,
+        subject: &str,
+        version: Option<&str>,
+        (format, text): (Format, &str),
+    ) -> Answer<Vec<String>> {
+        let stored = parse(format, text)?;
         match version {
             None => Ok(self.incompatibilities(subject, &stored)),
             // A subject without versions is compatible with everything.
@@ -217,8 +211,8 @@ impl Store {
         self.subjects.get(subject).map(Vec::as_slice).ok_or_else(|| Refusal::subject_not_found(subject))
     }
 
-    fn id_of(&self, canonical: &Value) -> Option<usize> {
-        self.schemas.iter().position(|stored| stored.canonical == *canonical).map(|index| index + 1)
+    fn id_of(&self, schema: &Parsed) -> Option<usize> {
+        self.schemas.iter().position(|stored| stored.is(schema)).map(|index| index + 1)
     }
 
     fn version_of(&self, subject: &str, id: usize) -> Option<Version> {
@@ -227,10 +221,11 @@ impl Store {
     }
 
     fn version(&self, subject: &str, version: usize, id: usize) -> Version {
-        Version { subject: subject.to_owned(), version, id, schema: self.schemas[id - 1].text.clone() }
+        let Parsed { format, text, .. } = &self.schemas[id - 1];
+        Version { subject: subject.to_owned(), version, id, format: *format, schema: text.clone() }
     }
 
-    fn incompatibilities(&self, subject: &str, new: &Stored) -> Vec<String> {
+    fn incompatibilities(&self, subject: &str, new: &Parsed) -> Vec<String> {
         let level = self.level(Some(subject));
         let transitive = match level {
             Level::None => return Vec::new(),
@@ -241,7 +236,7 @@ impl Store {
         checked.iter().rev().flat_map(|id| self.complaints(level, new, *id)).collect()
     }
 
-    fn complaints(&self, level: Level, new: &Stored, id: usize) -> Vec<String> {
+    fn complaints(&self, level: Level, new: &Parsed, id: usize) -> Vec<String> {
         let (backward, forward) = match level {
             Level::None => (false, false),
             Level::Backward { .. } => (true, false),
@@ -250,59 +245,20 @@ impl Store {
         };
         let old = &self.schemas[id - 1];
         let mut complaints = Vec::new();
-        let mut check = |wanted: bool, writer: &Schema, reader: &Schema, who: &str| {
-            if wanted && let Err(error) = SchemaCompatibility::can_read(writer, reader) {
+        let mut check = |wanted: bool, writer: &Parsed, reader: &Parsed, who: &str| {
+            if wanted && let Some(error) = writer.unreadable_by(reader) {
                 complaints.push(format!("{{description: '{who}: {error}', oldSchemaVersion id: {id}}}"));
             }
         };
-        check(backward, &old.physical, &new.physical, "the new schema cannot read data of the old one");
-        check(forward, &new.physical, &old.physical, "the old schema cannot read data of the new one");
+        check(backward, old, new, "the new schema cannot read data of the old one");
+        check(forward, new, old, "the old schema cannot read data of the new one");
         complaints
     }
 }
 
-fn parse(text: &str) -> Answer<Stored> {
-    let invalid = |error: String| Refusal::new(422, 42201, format!("Invalid schema {text}, details: {error}"));
-    // A bare type name without quotes is a schema too.
-    let value: Value = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.trim().to_owned()));
-    Schema::parse(&value).map_err(|error| invalid(error.to_string()))?;
-    let physical = Schema::parse(&without_logical_types(&value)).map_err(|error| invalid(error.to_string()))?;
-    Ok(Stored { text: text.to_owned(), canonical: canonical(value), physical })
-}
-
-/// `{"type":"string"}` is `"string"`; the order of attributes does not count, serde_json compares maps as sets.
-fn canonical(value: Value) -> Value {
-    match value {
-        Value::Object(object) if object.len() == 1 && object.get("type").is_some_and(Value::is_string) => {
-            object.into_iter().next().map_or(Value::Null, |(_, name)| name)
-        }
-        Value::Object(object) => {
-            let keep = |name: &str| name == "default" || name.starts_with("connect.");
-            let members = object.into_iter().map(|(name, member)| {
-                let member = if keep(&name) { member } else { canonical(member) };
-                (name, member)
-            });
-            Value::Object(members.collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(canonical).collect()),
-        other => other,
-    }
-}
-
-/// Compatibility is about bytes; the registry ignores logical types, apache-avro's check trips over them.
-fn without_logical_types(value: &Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let kept = object.iter().filter(|(name, _)| *name != "logicalType");
-            let members = kept.map(|(name, member)| {
-                let member = if name == "default" { member.clone() } else { without_logical_types(member) };
-                (name.clone(), member)
-            });
-            Value::Object(members.collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(without_logical_types).collect()),
-        other => other.clone(),
-    }
+fn parse(format: Format, text: &str) -> Answer<Parsed> {
+    Parsed::of(format, text)
+        .map_err(|error| Refusal::new(422, 42201, format!("Invalid schema {text}, details: {error}")))
 }
 
 #[cfg(test)]
@@ -311,6 +267,10 @@ mod tests {
 
     fn record(fields: &str) -> String {
         format!(r#"{{"type":"record","name":"t","fields":[{fields}]}}"#)
+    }
+
+    fn avro(text: &str) -> (Format, &str) {
+        (Format::Avro, text)
     }
 
     const SEQ: &str = r#"{"name":"seq","type":"int"}"#;
@@ -322,25 +282,25 @@ mod tests {
     #[test]
     fn one_schema_has_one_id_across_subjects_whatever_its_spelling() {
         let mut store = Store::default();
-        assert_eq!(store.register("a-value", &record(SEQ)).unwrap().id, 1);
-        assert_eq!(store.register("a-key", r#""string""#).unwrap().id, 2);
+        assert_eq!(store.register("a-value", avro(&record(SEQ))).unwrap().id, 1);
+        assert_eq!(store.register("a-key", avro(r#""string""#)).unwrap().id, 2);
         let spelled = r#"{ "fields": [{"type": {"type": "int"}, "name": "seq"}], "name": "t", "type": "record" }"#;
-        let version = store.register("b-value", spelled).unwrap();
+        let version = store.register("b-value", avro(spelled)).unwrap();
         assert_eq!((version.id, version.version), (1, 1));
-        assert_eq!(store.lookup("a-value", spelled).unwrap().id, 1);
+        assert_eq!(store.lookup("a-value", avro(spelled)).unwrap().id, 1);
         assert_eq!(store.uses(1).unwrap(), [("a-value".to_owned(), 1), ("b-value".to_owned(), 1)]);
     }
 
     #[test]
     fn backward_takes_an_optional_field_and_refuses_a_required_one() {
         let mut store = Store::default();
-        store.register("s", &record(SEQ)).unwrap();
-        assert_eq!(store.register("s", &record(&format!("{SEQ},{PRICE}"))).unwrap().version, 2);
-        assert_eq!(store.register("s", &record(&format!("{SEQ},{PRICE},{AMOUNT}"))).unwrap().version, 3);
+        store.register("s", avro(&record(SEQ))).unwrap();
+        assert_eq!(store.register("s", avro(&record(&format!("{SEQ},{PRICE}")))).unwrap().version, 2);
+        assert_eq!(store.register("s", avro(&record(&format!("{SEQ},{PRICE},{AMOUNT}")))).unwrap().version, 3);
         // A field fewer is fine for BACKWARD; the decimal is compatible with itself.
-        assert_eq!(store.register("s", &record(&format!("{SEQ},{AMOUNT}"))).unwrap().version, 4);
+        assert_eq!(store.register("s", avro(&record(&format!("{SEQ},{AMOUNT}")))).unwrap().version, 4);
         let required = record(&format!(r#"{SEQ},{{"name":"item","type":"string"}}"#));
-        let refusal = store.register("s", &required).unwrap_err();
+        let refusal = store.register("s", avro(&required)).unwrap_err();
         assert_eq!((refusal.status, refusal.code), (409, 40901));
         assert!(refusal.message.contains("item"), "{}", refusal.message);
         assert_eq!(store.versions("s").unwrap(), [1, 2, 3, 4]);
@@ -350,25 +310,25 @@ mod tests {
     fn becoming_nullable_is_compatible_and_the_reverse_or_another_name_is_not() {
         let mut store = Store::default();
         let nullable = record(r#"{"name":"seq","type":["null","int"],"default":null}"#);
-        store.register("up", &record(SEQ)).unwrap();
-        assert!(store.check("up", None, &nullable).unwrap().is_empty());
-        store.register("down", &nullable).unwrap();
-        assert!(!store.check("down", None, &record(SEQ)).unwrap().is_empty());
+        store.register("up", avro(&record(SEQ))).unwrap();
+        assert!(store.check("up", None, avro(&nullable)).unwrap().is_empty());
+        store.register("down", avro(&nullable)).unwrap();
+        assert!(!store.check("down", None, avro(&record(SEQ))).unwrap().is_empty());
         let renamed = record(SEQ).replace(r#""name":"t""#, r#""name":"u""#);
-        assert!(!store.check("up", Some("latest"), &renamed).unwrap().is_empty());
-        assert!(store.check("unknown", Some("latest"), &renamed).unwrap().is_empty());
+        assert!(!store.check("up", Some("latest"), avro(&renamed)).unwrap().is_empty());
+        assert!(store.check("unknown", Some("latest"), avro(&renamed)).unwrap().is_empty());
     }
 
     #[test]
     fn the_level_of_the_subject_decides_and_transitive_looks_at_every_version() {
         let mut store = Store::default();
         store.set_level(Some("s"), "none".parse().unwrap());
-        store.register("s", &record(SEQ)).unwrap();
-        store.register("s", r#"{"type":"string"}"#).unwrap();
+        store.register("s", avro(&record(SEQ))).unwrap();
+        store.register("s", avro(r#"{"type":"string"}"#)).unwrap();
         store.set_level(Some("s"), "FULL".parse().unwrap());
-        assert!(store.check("s", None, r#"{"type":"string","x":1}"#).unwrap().is_empty());
+        assert!(store.check("s", None, avro(r#"{"type":"string","x":1}"#)).unwrap().is_empty());
         store.set_level(Some("s"), "FULL_TRANSITIVE".parse().unwrap());
-        assert!(!store.check("s", None, r#"{"type":"string","x":1}"#).unwrap().is_empty());
+        assert!(!store.check("s", None, avro(r#"{"type":"string","x":1}"#)).unwrap().is_empty());
         assert_eq!("sideways".parse::<Level>().unwrap_err().code, 42203);
         assert_eq!((store.own_level(Some("t")), store.level(Some("t")).as_str()), (None, "BACKWARD"));
     }
@@ -376,14 +336,47 @@ mod tests {
     #[test]
     fn refusals_have_the_codes_of_the_protocol() {
         let mut store = Store::default();
-        assert_eq!(store.register("s", r#"{"type":"record"}"#).unwrap_err().code, 42201);
+        assert_eq!(store.register("s", avro(r#"{"type":"record"}"#)).unwrap_err().code, 42201);
         assert_eq!(store.versions("s").unwrap_err().code, 40401);
-        store.register("s", "\"long\"").unwrap();
+        store.register("s", avro("\"long\"")).unwrap();
         assert_eq!(store.get("s", "2").unwrap_err().code, 40402);
         assert_eq!(store.get("s", "0").unwrap_err().code, 42202);
         assert_eq!(store.get("s", "latest").unwrap().schema, "\"long\"");
-        assert_eq!(store.lookup("s", "\"int\"").unwrap_err().code, 40403);
+        assert_eq!(store.lookup("s", avro("\"int\"")).unwrap_err().code, 40403);
         assert_eq!(store.schema(9).unwrap_err().code, 40403);
         assert_eq!(store.schema(0).unwrap_err().status, 404);
+    }
+
+    #[test]
+    fn json_schemas_and_protobuf_have_ids_of_their_own_and_their_rules() {
+        let mut store = Store::default();
+        let object = |properties: &str| {
+            format!(r#"{{"type":"object","additionalProperties":false,"properties":{{{properties}}}}}"#)
+        };
+        let json = |store: &mut Store, text: &str| store.register("j", (Format::Json, text));
+        assert_eq!(json(&mut store, &object(r#""a":{"type":"integer"}"#)).unwrap().id, 1);
+        let more = object(r#""a":{"type":"integer"},"b":{"type":"string"}"#);
+        assert_eq!(json(&mut store, &more).unwrap().version, 2);
+        assert_eq!(json(&mut store, &object(r#""a":{"type":"string"}"#)).unwrap_err().code, 40901);
+        assert_eq!(json(&mut store, "[").unwrap_err().code, 42201);
+        let message = |fields: &str| format!("syntax = \"proto3\";\n\nmessage t {{ {fields} }}\n");
+        let proto = |store: &mut Store, text: &str| store.register("p", (Format::Protobuf, text));
+        assert_eq!(proto(&mut store, &message("int32 a = 1;")).unwrap().id, 3);
+        assert_eq!(
+            proto(&mut store, &message("int32 a = 1;  \n").replace('\n', " ")).unwrap().id,
+            3,
+            "blanks mean nothing"
+        );
+        assert_eq!(proto(&mut store, &message("int64 a = 1; string b = 2;")).unwrap().version, 2);
+        let refusal = proto(&mut store, &message("string a = 1;")).unwrap_err();
+        assert_eq!(refusal.code, 40901);
+        assert!(refusal.message.contains("field 1 of `t` is string now, it was int64"), "{}", refusal.message);
+        assert_eq!(proto(&mut store, "message {").unwrap_err().code, 42201);
+        // Another format is never compatible, and never the same schema.
+        assert_eq!(store.register("p", avro("\"long\"")).unwrap_err().code, 40901);
+        assert_eq!(
+            (store.get("j", "1").unwrap().format, store.schema(3).unwrap().format),
+            (Format::Json, Format::Protobuf)
+        );
     }
 }

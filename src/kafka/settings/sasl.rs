@@ -24,6 +24,10 @@ const KAFKAS_CLASSES: &[&str] =
 const SUPPORTED: &str = "supported are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER with client credentials and, with \
      security.protocol=SSL, client certificates";
 
+/// The advice where the login of AWS's own class is meant, which rowtide cannot run.
+const INSTEAD_OF_IAM: &str = "let the cluster take SASL/SCRAM too (user and password of a secret in AWS Secrets Manager; port 9096) with \
+     sasl.mechanism=SCRAM-SHA-512, or client certificates (port 9094) with security.protocol=SSL";
+
 /// True if a setting is translated here, together with others.
 pub(super) fn takes(key: &str, java: &BTreeMap<String, String>) -> bool {
     key == JAAS || key == MECHANISM || OF_OAUTH.contains(&key) && mechanism(java) == Some("OAUTHBEARER")
@@ -43,6 +47,9 @@ pub(super) fn add(java: &BTreeMap<String, String>, out: &mut Translated) -> Resu
     out.settings.remove("sasl.mechanisms");
     let known = match mechanism(java) {
         Some(known @ ("PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" | "OAUTHBEARER")) => known,
+        Some("AWS_MSK_IAM") if uses_sasl => {
+            return Err(refuse(MECHANISM, "AWS_MSK_IAM is a Java class of AWS").advise(INSTEAD_OF_IAM));
+        }
         Some(other) if uses_sasl => {
             return Err(refuse(MECHANISM, &format!("{other} is not supported")).advise(SUPPORTED));
         }
@@ -79,6 +86,9 @@ fn oauth(java: &BTreeMap<String, String>, jaas: &Jaas, out: &mut Translated) -> 
     let given = |key: &str| java.get(key).map(|text| text.trim()).filter(|text| !text.is_empty());
     for key in [HANDLER, RETRIEVER] {
         let class = given(key).unwrap_or_default();
+        if class.starts_with("software.amazon.") {
+            return Err(refuse(key, "Java classes cannot be loaded").advise(INSTEAD_OF_IAM));
+        }
         if !class.is_empty() && !KAFKAS_CLASSES.contains(&class.rsplit('.').next().unwrap_or(class)) {
             return Err(refuse(key, "Java classes cannot be loaded").advise(format!(
                 "remove it, and set {ENDPOINT}, {CLIENT} and {SECRET}: a token is got by client credentials"
@@ -278,6 +288,16 @@ mod tests {
         ] {
             let error = client(changed).unwrap_err();
             assert!(error.to_string().contains(says) && !error.report().contains("hush"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_login_of_aws_is_refused_with_what_its_clusters_take_too() {
+        let handler = (HANDLER, "software.amazon.msk.auth.iam.IAMOAuthBearerLoginCallbackHandler");
+        for settings in [&[(MECHANISM, "AWS_MSK_IAM")][..], &[(MECHANISM, "OAUTHBEARER"), handler]] {
+            let error = client(settings).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.advice().contains("SCRAM-SHA-512"), "{}", error.report());
         }
     }
 }

@@ -14,6 +14,14 @@ fn the_reference_pages_are_fresh() {
 }
 
 #[test]
+fn the_page_on_migrating_ends_with_every_key_as_the_code_has_it() {
+    let page = std::fs::read_to_string(golden::path("docs/migrating.md")).expect("the page");
+    let (by_hand, _) = page.split_once("## Every key\n").expect("the heading");
+    let printed = run(&["docs", "migrating"]).expect_code(0).stdout;
+    golden::same_as_file("docs/migrating.md", &format!("{by_hand}{printed}"));
+}
+
+#[test]
 fn the_help_of_every_command_has_an_example() {
     let commands = [
         "run",

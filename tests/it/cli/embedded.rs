@@ -65,6 +65,43 @@ fn rows_are_printed_as_they_come_until_the_connector_is_stopped() {
     assert_eq!(running.ended(), Some(0), "{}", running.log());
 }
 
+/// A converter that asks the registry of the process, as key or value.
+fn registered(connector: Connector, side: &str, converter: &str) -> Connector {
+    connector
+        .set(&format!("{side}.converter"), converter)
+        .set(&format!("{side}.converter.schema.registry.url"), "https://registry.invalid")
+}
+
+#[test]
+fn json_schema_and_protobuf_are_registered_printed_and_follow_a_new_column() {
+    let formats = [
+        ("io.confluent.connect.json.JsonSchemaConverter", "io.confluent.connect.protobuf.ProtobufConverter"),
+        ("io.confluent.connect.protobuf.ProtobufConverter", "io.confluent.connect.json.JsonSchemaConverter"),
+    ];
+    for (keys, values) in formats {
+        let database = Sqlite::with_test_table();
+        database.run("insert into test_table (item, price, category) values ('first', 1, 'c')");
+        let connector = registered(Connector::of_test_table(&database.jdbc_url()), "key", keys);
+        // Without this, Confluent's registry and that of the process refuse a property more.
+        let connector =
+            registered(connector, "value", values).set("value.converter.object.additional.properties", "false");
+        let mut running = Running::start(&connector.file(), &["--embedded"]);
+        let prints = |text: &str| {
+            eventually(&format!("{text} is printed by {values}"), PATIENCE, || {
+                running.printed().contains(text).then_some(())
+            });
+        };
+        prints(r#""item":"first""#);
+        database.run(
+            "alter table test_table add column size integer;
+             insert into test_table (item, price, category, size) values ('second', 1, 'c', 42)",
+        );
+        prints(r#""size":42"#);
+        signal(running.pid(), "INT");
+        assert_eq!(running.ended(), Some(0), "{}", running.log());
+    }
+}
+
 #[test]
 fn several_connectors_are_refused() {
     let database = Sqlite::with_test_table();

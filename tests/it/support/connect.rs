@@ -13,6 +13,13 @@ pub fn java(words: &[&str]) -> Vec<String> {
     run("ConnectOffsets", words, Stdio::null())
 }
 
+/// Runs `connect/ConnectKeys.java`; its lines, each as its words.
+#[track_caller]
+pub fn keys() -> Vec<Vec<String>> {
+    let lines = run("ConnectKeys", &[], Stdio::null());
+    lines.iter().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
+}
+
 /// Moves the leaders of all replicated partitions to other brokers; how many.
 #[track_caller]
 pub fn move_leaders() -> usize {

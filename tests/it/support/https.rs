@@ -50,14 +50,30 @@ impl Server {
 
     /// The registry, for those who show these credentials in the header `Authorization`.
     pub fn registry(folder: &str, asks: bool, authorization: &str) -> Self {
+        let wanted = authorization.to_owned();
+        Self::registry_for(folder, asks, move |head| {
+            wanted.is_empty() || header(head, "authorization") == Some(&wanted)
+        })
+    }
+
+    /// The registry, for those who show a token of [`Server::tokens`] for `subject` and name the logical cluster.
+    pub fn registry_by_tokens(folder: &str, subject: &str, cluster: &str) -> Self {
+        let signing = std::fs::read(format!("{folder}/token.key")).expect("token.key");
+        let (subject, cluster) = (subject.to_owned(), cluster.to_owned());
+        Self::registry_for(folder, false, move |head| {
+            let token = header(head, "authorization").and_then(|shown| shown.strip_prefix("Bearer "));
+            token.is_some_and(|token| is_token_for(token, &signing, &subject))
+                && header(head, "target-sr-cluster") == Some(&cluster)
+        })
+    }
+
+    /// The registry, for those whose requests `admits` lets in by their head.
+    fn registry_for(folder: &str, asks: bool, admits: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let registry = Stack::get().registry;
         let address = registry.strip_prefix("http://").expect("http").split('/').next().expect("a host").to_owned();
-        let wanted = (!authorization.is_empty()).then(|| authorization.to_owned());
-        Self::start(folder, asks, move |head, body| match &wanted {
-            Some(wanted) if header(head, "authorization") != Some(wanted) => {
-                status("401 Unauthorized", &json!({"error_code": 40101, "message": "Unauthorized"}))
-            }
-            _ => passed_on(&address, head, body),
+        Self::start(folder, asks, move |head, body| match admits(head) {
+            true => passed_on(&address, head, body),
+            false => status("401 Unauthorized", &json!({"error_code": 40101, "message": "Unauthorized"})),
         })
     }
 
@@ -146,4 +162,21 @@ fn token(signing: &[u8], subject: &str) -> String {
     let signature = EcdsaSig::sign(&sha256(signed.as_bytes()), &key).expect("a signature");
     let part = |number: &openssl::bn::BigNumRef| number.to_vec_padded(32).expect("32 bytes");
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode([part(signature.r()), part(signature.s())].concat()))
+}
+
+/// True if a token is signed by this key, for this subject, and not over.
+fn is_token_for(token: &str, signing: &[u8], subject: &str) -> bool {
+    let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
+    let checked = || {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (signature, payload) = (decoded(signature)?, decoded(signed.split('.').nth(1)?)?);
+        let (r, s) = signature.split_at_checked(32)?;
+        let [r, s] = [r, s].map(openssl::bn::BigNum::from_slice);
+        let signature = EcdsaSig::from_private_components(r.ok()?, s.ok()?).ok()?;
+        let key = PKey::private_key_from_pem(signing).and_then(|key| key.ec_key()).expect("a key");
+        let claims: Json = serde_json::from_slice(&payload).ok()?;
+        let is_good = claims["sub"] == subject && claims["exp"].as_i64()? > chrono::Utc::now().timestamp();
+        Some(is_good && signature.verify(&sha256(signed.as_bytes()), &key).ok()?)
+    };
+    checked() == Some(true)
 }
