@@ -11,8 +11,8 @@ const WEEK: i64 = 7 * DAY;
 /// The beginning of the epoch was a Thursday; weeks begin on Monday.
 const EPOCH: i64 = 3 * DAY;
 const MINUTE_MICROS: i64 = 60_000_000;
-/// A week, and the hours by which clocks may be set meanwhile.
-const SEARCHED: i64 = WEEK + 4 * 60;
+/// Two weeks: the only window of one may fall into the hour that is left out when clocks are set.
+const SEARCHED: i64 = 2 * WEEK + 4 * 60;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 

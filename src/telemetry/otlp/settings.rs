@@ -14,9 +14,9 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// The export of metrics and traces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OtlpSpec {
-    /// Where traces go; none: there are none.
+    /// The address for traces; none: there are none.
     pub traces: Option<Endpoint>,
-    /// Where metrics go; none: they are scraped only.
+    /// The address for metrics; none: they are scraped only.
     pub metrics: Option<Endpoint>,
     /// The share of polls that are traced, from 0 to 1.
     pub ratio: f64,
