@@ -9,7 +9,6 @@ use std::fmt;
 use super::facts::Facts;
 use super::fingerprint::{FingerprintBag, RowFingerprint, SeenRow};
 use super::level::Level;
-use super::snapshot::SLACK;
 use super::watermark::LowWatermark;
 use crate::error::{Error, Result};
 use crate::model::{CursorKind, CursorValue, Micros, PastView, Position, ViewAnswer};
@@ -313,18 +312,6 @@ impl At<'_> {
     pub(super) fn id_kind(&self) -> Result<CursorKind> {
         self.facts.cursor.id_kind.ok_or_else(|| Error::internal("late rows are found by their ids"))
     }
-}
-
-/// The time of a column at or below which no row can be committed any more, as far as an observation tells: no transaction
-/// that is open, and none that begins later, writes one, unless it has been open for longer than `reach` and that is not
-/// seen. For a table that is read for the first time.
-///
-/// # Errors
-/// Of a table without a timestamp.
-pub fn settled(at: &At<'_>, low: &LowWatermark, reach: Micros) -> Result<CursorValue<'static>> {
-    let known = low.known.min(low.clock.saturating_sub(reach));
-    let lowest = at.facts.clock.lowest_from(known.saturating_sub(SLACK));
-    at.value(lowest.saturating_sub(at.behind(None, low.clock)))
 }
 
 /// The least two times of a column may differ by, from the time it was written at.

@@ -36,6 +36,7 @@ mod off;
 mod recent;
 mod remembered;
 mod rescan;
+mod settled;
 pub mod sketch;
 mod snapshot;
 pub mod watermark;
@@ -50,8 +51,9 @@ pub use self::facts::{Capability, CursorFacts, Facts, Missing, OnTimeout, Settin
 pub use self::level::Level;
 pub use self::method::{
     Answer, At, Before, Bound, Holding, LateQuery, Mark, Method, Needs, Notice, Outcome, Poll, Question, ReadPlan,
-    Seen, SeenView, State, ToText, Turn, is_at_or_above, settled,
+    Seen, SeenView, State, ToText, Turn, is_at_or_above,
 };
+pub use self::settled::settled;
 
 /// The methods, best first: the choice is the first whose requirement holds.
 pub static METHODS: &[&MethodDefinition] = &[

@@ -48,3 +48,9 @@ pub(super) struct Parked {
     pub(super) head: ReadHead,
     pub(super) mark: Option<TableMark>,
 }
+
+/// A table of which nothing is stored, before it is decided in which order it is loaded.
+pub(super) struct Beginning {
+    /// Its rows, by the database's estimate.
+    pub(super) rows: Option<u64>,
+}

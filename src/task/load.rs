@@ -14,7 +14,7 @@ use super::binding::Binding;
 use super::facts;
 use super::guard::At;
 use super::handoff::Loaded;
-use super::head::ReadHead;
+use super::head::{Beginning, ReadHead};
 use super::polled::{Bound, Polled};
 use super::step::Context;
 use crate::config::spec::{LoadOrder, TableSpec};
@@ -33,12 +33,6 @@ pub enum FirstLoad {
     ByKey(&'static str),
     /// The cursor's, for a reason.
     ByCursor(&'static str),
-}
-
-/// A table of which nothing is stored, before it is decided in which order it is loaded.
-pub(super) struct Beginning {
-    /// Its rows, by the database's estimate.
-    pub(super) rows: Option<u64>,
 }
 
 /// The order for people.
