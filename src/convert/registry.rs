@@ -155,7 +155,7 @@ impl Registry {
         let client = settings.client_builder()?.build().map_err(|error| unusable(error.to_string()))?;
         let tokens = match &settings.authorization {
             Authorization::OAuth(credentials) => {
-                Some(Tokens::new(credentials.clone(), &settings, &oauth::certificates(options)?)?)
+                Some(Tokens::new(credentials.clone(), settings.plain_builder(), &oauth::certificates(options)?)?)
             }
             _ => None,
         };

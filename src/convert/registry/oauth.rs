@@ -9,14 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Url};
+use reqwest::{Client, ClientBuilder, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::super::options::Options;
 use super::failure::{Failure, innermost};
-use super::settings::Settings;
 use super::tls;
 use crate::error::{Error, Result};
 use crate::setting::Secret;
@@ -78,13 +77,12 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// Talks to nobody. `settings` are those of the registry: time limits are the same.
+    /// Talks to nobody. `client` has the time limits.
     ///
     /// # Errors
     /// `Config` if the client cannot be made.
-    pub(super) fn new(credentials: Credentials, settings: &Settings, tls: &tls::Settings) -> Result<Self> {
-        let client = settings.plain_builder().no_proxy();
-        let client = tls.apply(client)?.build().map_err(|error| {
+    pub(super) fn new(credentials: Credentials, client: ClientBuilder, tls: &tls::Settings) -> Result<Self> {
+        let client = tls.apply(client.no_proxy())?.build().map_err(|error| {
             Error::config("the settings of the token endpoint's client cannot be used").caused_by(error.without_url())
         })?;
         Ok(Self { credentials, client, present: Mutex::new(None) })
