@@ -145,9 +145,6 @@ impl Planner {
         style: SqlStyle<'_>,
         loaded: Option<LoadedRows>,
     ) -> Result<Self> {
-        // The reference takes names without quotes as they are; here the name is the catalog's, in its spelling.
-        let cursor_name =
-            |name: &str| if style.quote || !is_plain(name) { style.syntax.quote(name) } else { name.to_owned() };
         let is_load = *mode == Mode::Bulk;
         let source = relation_sql(&definition.relation, style, is_load);
         let mut planner = Self {
@@ -175,29 +172,7 @@ impl Planner {
                 Relation::Query(_) => None,
             },
         };
-        let mut hidden = Vec::new();
-        // A suffix on a bulk load may begin with WHERE, so nothing may stand before it.
-        let order = if planner.loaded.is_some() { &Mode::Bulk } else { mode };
-        let wanted = if is_load && style.suffix.is_some() { Vec::new() } else { wanted_tuple(definition, order) };
-        for (role, names) in wanted {
-            let column = tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?;
-            planner.tuple.push(column);
-        }
-        if let (Some(_), Some(names)) = (&planner.loaded, mode.timestamps()) {
-            let (role, names) = (CursorRole::Timestamp, names.to_vec());
-            planner.time = Some(tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?);
-        }
-        planner.order = TupleOrder(planner.tuple.iter().map(|column| column.order).collect());
-        planner.unique_by = ties::key_within(definition, &planner.tuple);
-        let ids: Vec<&TupleColumn> =
-            planner.tuple.iter().filter(|column| column.role == CursorRole::Incrementing).collect();
-        planner.has_unique_ids = ties::key_within(definition, ids).is_some();
-        let mut select_list = select_list(definition, style.syntax);
-        for expression in &hidden {
-            let _ = write!(select_list, ", {expression}");
-        }
-        planner.hidden = hidden.len();
-        planner.width = definition.columns.len() + hidden.len();
+        let select_list = planner.take_columns(definition, style)?;
         let hint = planner.index_hint(definition).map(|hint| format!(" {hint}")).unwrap_or_default();
         planner.from = format!("from {} as {ALIAS}{hint}", planner.source);
         let from = &planner.from;
@@ -205,6 +180,36 @@ impl Planner {
         planner.base = own.unwrap_or_else(|| format!("select {select_list} {from}"));
         planner.base_with_id = style.syntax.row_id(ALIAS).map(|id| format!("select {select_list}, {id} {from}"));
         Ok(planner)
+    }
+
+    /// Takes the columns of the cursor, and the list of what a page selects.
+    fn take_columns(&mut self, definition: &TableDefinition, style: SqlStyle<'_>) -> Result<String> {
+        // The reference takes names without quotes as they are; here the name is the catalog's, in its spelling.
+        let cursor_name =
+            |name: &str| if style.quote || !is_plain(name) { style.syntax.quote(name) } else { name.to_owned() };
+        let mut hidden = Vec::new();
+        let order = if self.loaded.is_some() { &Mode::Bulk } else { &self.mode };
+        // A suffix on a bulk load may begin with WHERE, so nothing may stand before it.
+        let has_none = self.mode == Mode::Bulk && style.suffix.is_some();
+        for (role, names) in if has_none { Vec::new() } else { wanted_tuple(definition, order) } {
+            self.tuple.push(tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?);
+        }
+        if let (Some(_), Some(names)) = (&self.loaded, self.mode.timestamps()) {
+            let (role, names) = (CursorRole::Timestamp, names.to_vec());
+            self.time = Some(tuple_column(definition, role, names, style, &cursor_name, &mut hidden)?);
+        }
+        self.order = TupleOrder(self.tuple.iter().map(|column| column.order).collect());
+        self.unique_by = ties::key_within(definition, &self.tuple);
+        let ids: Vec<&TupleColumn> =
+            self.tuple.iter().filter(|column| column.role == CursorRole::Incrementing).collect();
+        self.has_unique_ids = ties::key_within(definition, ids).is_some();
+        let mut select_list = select_list(definition, style.syntax);
+        for expression in &hidden {
+            let _ = write!(select_list, ", {expression}");
+        }
+        self.hidden = hidden.len();
+        self.width = definition.columns.len() + hidden.len();
+        Ok(select_list)
     }
 
     /// The hint that names the index that walks the rows in cursor order, if there is one and the dialect wants to be

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::memory::TaskMemory;
+use crate::config::spec::PollSpec;
 use crate::reader::{Limits, Page};
 
 /// A page never has more rows, however far behind its table is.
@@ -14,7 +15,13 @@ pub(super) const MAX_PAGE_ROWS: usize = 65_536;
 pub(super) struct Paging {
     /// `batch.max.rows`.
     base: usize,
+    /// The most rows of a page.
+    most: usize,
+    /// `load.rows.per.second`; zero: no limit.
+    rate: usize,
     rows: usize,
+    /// The rows of the last page.
+    last: usize,
     /// The size of a record, as far as it is known.
     row_bytes: usize,
     memory: TaskMemory,
@@ -25,8 +32,17 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    pub(super) fn new(base: usize, memory: TaskMemory) -> Self {
-        Self { base, rows: base, row_bytes: 64, memory, doublings: 0, is_at_end: false }
+    pub(super) fn new(polling: &PollSpec, memory: TaskMemory) -> Self {
+        let (rows, rate) = (polling.batch_max_rows, polling.load_rate);
+        // A page is read at once, so it is no more than a second's rows.
+        let limit = if rate == 0 { usize::MAX } else { rate };
+        let (base, most) = (rows.min(limit), MAX_PAGE_ROWS.max(rows).min(limit));
+        Self { base, most, rate, rows: base, last: 0, row_bytes: 64, memory, doublings: 0, is_at_end: false }
+    }
+
+    /// The pause before the next page of a table that has more rows.
+    pub(super) fn pace(&self) -> Duration {
+        if self.rate == 0 { Duration::ZERO } else { Duration::from_secs_f64(self.last as f64 / self.rate as f64) }
     }
 
     /// The size at which a page is cut.
@@ -57,7 +73,7 @@ impl Paging {
 
     /// A page was read.
     pub(super) fn read(&mut self, page: &Page) {
-        self.is_at_end = page.ended;
+        (self.is_at_end, self.last) = (page.ended, page.batch.len());
         if !page.batch.is_empty() {
             self.row_bytes = page.batch.bytes() / page.batch.len() + 8;
         }
@@ -66,8 +82,8 @@ impl Paging {
             return;
         }
         let fitting = (self.max_bytes() / self.row_bytes.max(1)).max(1);
-        let doubled = (self.rows * 2).min(MAX_PAGE_ROWS.max(self.base));
-        self.rows = if doubled <= fitting { doubled } else { largest_step(self.base, fitting) };
+        let doubled = (self.rows * 2).min(self.most);
+        self.rows = if doubled <= fitting { doubled } else { largest_step(self.base, fitting.min(self.most)) };
     }
 
     /// A statement took longer than it may: the next one gets twice as much time, and fewer rows to read.

@@ -3,11 +3,13 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
+mod failed;
 mod held;
 mod orders;
 mod session;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +36,7 @@ use super::tokens::{Rest, Tokens, Told};
 use crate::config::spec::{SchemaChange, TaskSpec};
 use crate::dialect::Counted;
 use crate::dialect::sessions::Session;
-use crate::error::{Directive, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Relation;
 use crate::offsets::Loaded;
 use crate::status::{ConnectorStatus, TableBoard, now_millis};
@@ -215,32 +217,41 @@ impl<'a> PollStage<'a> {
                 () = tokio::time::sleep_until(wake) => {}
             }
             let Some((_, index)) = next else { continue };
-            self.due.pop_first();
             turn += 1;
-            self.relations[index].schedule.takes_turn(turn);
-            let (activity, boards, board) =
-                (self.activity.clone(), Arc::clone(&self.boards), self.relations[index].board.clone());
-            let name = Arc::clone(&self.relations[index].name);
-            // A cancelled read leaves the connection in an unknown state; it is closed with the stage.
-            let began = Clock::now();
-            let outcome = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                outcome = watched(self.poll(index), || poll_stalls(&activity, &board, &name, &boards)) => outcome,
-            };
-            if matches!(outcome, Ok(Outcome::Polled { .. })) {
-                let polled = &mut self.relations[index];
-                polled.board.took(began.elapsed());
-                polled.plan_check.took(began.elapsed());
+            if self.take_turn(index, turn, stop).await?.is_break() {
+                break;
             }
-            let had_failed = self.relations[index].schedule.failed.is_some();
-            self.settle(index, outcome)?;
-            self.rejoin(index, had_failed);
         }
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
         Ok(())
+    }
+
+    /// Polls the relation that is due, which then takes its place among the others again; it breaks off when `stop` is
+    /// cancelled.
+    async fn take_turn(&mut self, index: usize, turn: u64, stop: &CancellationToken) -> Result<ControlFlow<()>> {
+        self.due.pop_first();
+        let polled = &mut self.relations[index];
+        polled.schedule.takes_turn(turn);
+        let had_failed = polled.schedule.failed.is_some();
+        let (board, name) = (polled.board.clone(), Arc::clone(&polled.name));
+        let (activity, boards) = (self.activity.clone(), Arc::clone(&self.boards));
+        let began = Clock::now();
+        // A cancelled read leaves the connection in an unknown state; it is closed with the stage.
+        let outcome = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(ControlFlow::Break(())),
+            outcome = watched(self.poll(index), || poll_stalls(&activity, &board, &name, &boards)) => outcome,
+        };
+        if matches!(outcome, Ok(Outcome::Polled { .. })) {
+            let polled = &mut self.relations[index];
+            polled.board.took(began.elapsed());
+            polled.plan_check.took(began.elapsed());
+        }
+        self.settle(index, outcome)?;
+        self.rejoin(index, had_failed);
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Adds relations that are newly selected and drops those that are not any more.
@@ -459,40 +470,5 @@ impl<'a> PollStage<'a> {
                 Ok(())
             }
         }
-    }
-}
-
-impl Polled {
-    /// A poll has failed: the table is tried again, described anew, or given up.
-    ///
-    /// # Errors
-    /// The error itself if the session has to start again.
-    fn failed_once(&mut self, error: Error, parts: &Parts) -> Result<()> {
-        let again_after = self.spec.polling.table_interval;
-        match error.kind().directive() {
-            Directive::Rebuild => return Err(error),
-            Directive::Retry => match self.schedule.backoff.next(&self.spec.polling.retry) {
-                Some(pause) => {
-                    if self.schedule.backoff.failures() == 1 {
-                        tracing::warn!(table = %self.name, error = %error.report(), "poll failed, trying again");
-                    }
-                    self.schedule.due_after(pause);
-                    self.board.backing_off(&error);
-                }
-                None => self.fail(error, again_after, parts),
-            },
-            Directive::Redescribe => {
-                if let Err(error) = self.redescribe(error) {
-                    self.fail(error, again_after, parts);
-                }
-            }
-            Directive::Fail if self.is_missed(&error, parts) => {
-                self.schedule.due_after(MISSED_PAUSE);
-                self.board.backing_off(&error);
-            }
-            Directive::Fail if self.schedule.missed.is_some() => self.fail(error, MISSED_AGAIN.min(again_after), parts),
-            Directive::Fail => self.fail(error, again_after, parts),
-        }
-        Ok(())
     }
 }

@@ -112,7 +112,7 @@ impl Polled {
             begins: None,
             parked: None,
             restarts: parts.control.restarts(&name),
-            paging: Paging::new(spec.polling.batch_max_rows, parts.memory.clone()),
+            paging: Paging::new(&spec.polling, parts.memory.clone()),
             passes: Passes::default(),
             fixed_upper: None,
             more_promised: false,
@@ -262,7 +262,7 @@ impl Polled {
         match exhausted {
             true if self.guard.observes() || self.rest.is_watched() => self.schedule.due_at_beat(rhythm, interval),
             true => self.schedule.due_after(interval),
-            false => self.schedule.due_at_once(),
+            false => self.schedule.due_after(self.paging.pace()),
         }
         self.schedule.done = once && exhausted;
     }

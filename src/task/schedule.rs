@@ -135,6 +135,7 @@ mod tests {
             lead: Duration::ZERO,
             suffix: None,
             load_order: LoadOrder::Auto,
+            load_rate: 0,
             plan_guard: PlanGuard::Off,
             windows: PollWindows::default(),
             replica_lag_max: Duration::ZERO,

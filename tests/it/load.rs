@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::any::Any;
 use crate::support::config::Connector;
-use crate::support::db::Postgres;
+use crate::support::db::{Postgres, Sqlite};
 use crate::support::http::table;
 use crate::support::kafka::wait_for_records;
 use crate::support::process::{Running, once};
@@ -89,4 +89,18 @@ fn the_polls_of_an_idle_table_become_fewer_up_to_the_longest_pause_and_rows_brin
     eventually("the next poll", PATIENCE, || (last_poll() != poll).then_some(()));
     assert!(began.elapsed() < Duration::from_millis(1500), "{:?} although there were rows", began.elapsed());
     assert_eq!(process.terminate(), Some(0));
+}
+
+#[test]
+fn a_table_is_read_no_faster_than_load_rows_per_second() {
+    let any = Any::Sqlite(Sqlite::new());
+    any.run(
+        "create table t (id integer primary key);
+         with recursive n(i) as (select 1 union all select i + 1 from n where i < 2000) insert into t select i from n",
+    );
+    let connector = any.by_id("t", 1000).set("load.rows.per.second", "500").alone();
+    let began = Instant::now();
+    once(&connector).expect_code(0);
+    assert!(began.elapsed() >= Duration::from_secs(3), "2000 rows, 500 a second, took {:?}", began.elapsed());
+    wait_for_records(&connector.topic("t"), 2000);
 }

@@ -160,6 +160,7 @@ pub(super) fn polling(judge: &mut Judge, grammar: Option<Grammar>) -> PollSpec {
             "primary_key" => LoadOrder::PrimaryKey,
             _ => LoadOrder::Auto,
         },
+        load_rate: usize::try_from(judge.number("load.rows.per.second")).unwrap_or_default(),
         plan_guard: match judge.text("plan.guard").to_ascii_lowercase().as_str() {
             "off" => PlanGuard::Off,
             "refuse" => PlanGuard::Refuse,

@@ -60,6 +60,14 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     .allow(Allowed::Range(0, i32::MAX as i64))
     .low(),
     own_key(
+        "load.rows.per.second",
+        Kind::Int,
+        "The most rows a second that are read of a table that has more of them than a page: at its first load, and when it \
+         catches up. For a database that has other work. Zero: as fast as it goes.",
+    )
+    .or("0")
+    .allow(Allowed::Range(0, i32::MAX as i64)),
+    own_key(
         "plan.guard",
         Kind::Text,
         "Tables whose polls no index serves, so that each scans or sorts all of the table, by the database's own plan: asked \

@@ -24,6 +24,8 @@ pub struct PollSpec {
     pub suffix: Option<String>,
     /// `load.order`.
     pub load_order: LoadOrder,
+    /// `load.rows.per.second`: the most rows a second that are read of a relation that has more than a page; zero: no limit.
+    pub load_rate: usize,
     /// `plan.guard`.
     pub plan_guard: PlanGuard,
     /// `poll.windows`: the times at which relations are polled.

@@ -31,7 +31,7 @@ impl TaskSpec {
     pub fn differs_for(&self, other: &Self, relation: &Relation) -> bool {
         let of_all = |spec: &ConnectorSpec| {
             let (polling, errors) = (&spec.polling, &spec.errors);
-            (polling.batch_max_rows, polling.plan_guard, errors.logged, errors.values_logged)
+            (polling.batch_max_rows, polling.load_rate, polling.plan_guard, errors.logged, errors.values_logged)
         };
         of_all(&self.0) != of_all(&other.0) || !self.0.tables.are_same_for(&other.0.tables, relation)
     }

@@ -12,6 +12,7 @@ const OF_ALL: &[&str] = &[
     "poll.interval.max.ms",
     "poll.windows",
     "replica.lag.max.ms",
+    "load.rows.per.second",
     "plan.guard",
     "batch.max.rows",
     "errors.log.enable",

@@ -198,6 +198,7 @@ fn settings(spec: &TableSpec) -> Map<String, Json> {
         ("poll.interval.ms", millis(spec.polling.interval)),
         ("poll.interval.max.ms", millis(spec.polling.longest_interval)),
         ("batch.max.rows", json!(spec.polling.batch_max_rows)),
+        ("load.rows.per.second", json!((spec.polling.load_rate > 0).then_some(spec.polling.load_rate))),
         ("timestamp.delay.interval.ms", millis(spec.polling.delay)),
         ("query.suffix", json!(spec.polling.suffix)),
         ("where", json!(spec.filter)),

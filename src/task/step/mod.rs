@@ -222,36 +222,20 @@ impl Polled {
         let (exhausted, is_loaded) = (ended && self.load.is_none(), ended && self.load.is_some());
         self.note_lag(bound, &page, upper)?;
         self.paging.read(&page);
-        if !found {
+        let (step, head, is_held_back) = if found {
+            let (step, head) = self.carry(bound, page, skipped, exhausted, outcome.as_mut())?;
+            (Some(step), Some(head), false)
+        } else {
             let blocker = blocker.filter(|_| exhausted);
             let is_held_back = blocker.is_some();
             match blocker {
                 Some(blocker) => self.board.waiting(format!("newer rows wait for {blocker}")),
                 None => self.board.polled(false, exhausted),
             }
-            let upper = upper.cloned();
-            return Ok(StepResult {
-                step: None,
-                head: None,
-                guard: outcome,
-                exhausted,
-                is_loaded,
-                is_held_back,
-                upper,
-                is_bounded,
-            });
-        }
-        let (step, head) = self.carry(bound, page, skipped, exhausted, outcome.as_mut())?;
-        Ok(StepResult {
-            step: Some(step),
-            head: Some(head),
-            guard: outcome,
-            exhausted,
-            is_loaded,
-            is_held_back: false,
-            upper: upper.cloned(),
-            is_bounded,
-        })
+            (None, None, is_held_back)
+        };
+        let (guard, upper) = (outcome, upper.cloned());
+        Ok(StepResult { step, head, guard, exhausted, is_loaded, is_held_back, upper, is_bounded })
     }
 
     /// Takes in the rows left out of a step: makes sure that their values are at fault and not a schema that has
