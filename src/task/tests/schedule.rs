@@ -451,7 +451,10 @@ pub(super) async fn still_alive(
 
 /// Runs schedules by their seeds, on every core, until one fails.
 pub(super) fn first_failing<S: Send>(last: u64, fails: impl Fn(u64) -> Option<S> + Sync) -> Option<S> {
-    let given = std::env::var("ROWTIDE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    // `scripts/check` is to be quick; `scripts/test` runs them all.
+    let last = number("ROWTIDE_TEST_SCHEDULES").map_or(last, |most: u64| last.min(most));
+    let given = number("ROWTIDE_TEST_SEED");
     let (first, last) = given.map_or((0, last), |seed: u64| (seed, seed + 1));
     let next = AtomicU64::new(first);
     let failed = std::sync::Mutex::new(None);
