@@ -154,12 +154,16 @@ impl Planner {
             // read.
             position.0.truncate(self.tuple.len());
         }
-        let fits = position.0.len() <= self.tuple.len()
-            && position.0.iter().zip(&self.tuple).all(|(value, column)| fits(value, column.kind));
-        if !fits || !self.agrees(&position, offset, zone)? {
+        if !self.fits(&position) || !self.agrees(&position, offset, zone)? {
             return Ok(None);
         }
         Ok(Some(position))
+    }
+
+    /// True if a position can be one in the order of the tuple.
+    pub(super) fn fits(&self, position: &Position) -> bool {
+        position.0.len() <= self.tuple.len()
+            && position.0.iter().zip(&self.tuple).all(|(value, column)| fits(value, column.kind))
     }
 
     /// True if an exact position does not contradict Connect's fields of its offset. Inside of rows that share their
@@ -269,7 +273,7 @@ fn number_of(value: &CursorValue<'_>) -> Option<i128> {
     }
 }
 
-pub(super) fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {
+fn fits(value: &CursorValue<'_>, kind: CursorKind) -> bool {
     matches!(
         (value, kind),
         (CursorValue::Integer(_), CursorKind::Integer | CursorKind::Unsigned | CursorKind::Epoch { .. })

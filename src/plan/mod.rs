@@ -25,8 +25,8 @@ use self::statement::Statement;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Mode, PlannedQuery, Position, Projection,
-    Relation, TableDefinition, TupleOrder,
+    ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position,
+    Projection, Relation, TableDefinition, TupleOrder,
 };
 use crate::sql;
 use crate::zone::Zone;
@@ -218,7 +218,17 @@ impl Planner {
         if self.loaded.is_some() {
             return self.syntax.use_index(self.syntax.primary_index()?);
         }
-        self.syntax.use_index(&self.index_of(definition)?.name)
+        let mut wanted = Vec::new();
+        for column in &self.tuple {
+            let ([name], true) = (column.names.as_slice(), column.is_plain) else { return None };
+            wanted.push(name.as_str());
+        }
+        let serves = |index: &&Index| {
+            wanted.len() <= index.columns.len()
+                && wanted.iter().zip(&index.columns).all(|(wanted, column)| wanted.eq_ignore_ascii_case(column))
+        };
+        let index = definition.indexes.iter().filter(|_| !wanted.is_empty()).find(serves)?;
+        self.syntax.use_index(&index.name)
     }
 
     /// The same, reading only rows that meet a condition of SQL: pages, the rows that share a cursor, those that are late, of

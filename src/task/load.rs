@@ -77,7 +77,7 @@ pub async fn first_load(
     if order == LoadOrder::PrimaryKey {
         return Ok(FirstLoad::ByKey("load.order=primary_key"));
     }
-    if rows.is_none_or(|rows| rows < LARGE) {
+    if !is_large(rows) {
         return because("the table is not known to be large");
     }
     if syntax.primary_index().is_some() {
@@ -88,6 +88,11 @@ pub async fn first_load(
         true => because("an index has it"),
         false => Ok(FirstLoad::ByKey("no index has the order of the cursor")),
     }
+}
+
+/// True if a table is known to be large.
+fn is_large(rows: Option<u64>) -> bool {
+    rows.is_some_and(|rows| rows >= LARGE)
 }
 
 impl Polled {
@@ -103,8 +108,10 @@ impl Polled {
     pub(super) async fn begin_load(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let Some(Beginning { rows }) = self.begins else { return Ok(()) };
         let bound = self.bound()?;
-        // Statements of their own, not in a view.
-        cx.watch.release(cx.connection).await?;
+        if is_large(rows) {
+            // A plan is not asked for inside a view.
+            cx.watch.release(cx.connection).await?;
+        }
         let order = first_load(&self.spec, cx.parts.dialect.syntax(), cx.connection, (&bound.binding, rows)).await?;
         if let FirstLoad::ByKey(why) = order
             && let Some(until) = self.begin_of_polls(cx, &bound).await?
@@ -159,28 +166,27 @@ impl Polled {
             Error::new(ErrorKind::Offsets, "the progress of a first load cannot be read")
                 .advise("`rowtide offsets reset` begins it anew; rows come again")
         })?;
-        let planner = bound.binding.by_key(&self.spec, cx.parts.dialect.syntax(), &until)?;
-        let position = planner.as_ref().and_then(|planner| planner.key_position(&text));
-        let goes_on = position.is_some() && !self.head.begins_anew;
-        if position.is_none() {
-            tracing::warn!(
-                table = %self.name,
-                "the primary key is another one than when the first load began: it begins again, and rows come again"
-            );
-        }
-        self.head.position = position.filter(|_| goes_on);
-        self.head.partition = self.spec.partition.load();
-        (self.head.offset, self.head.load) = (Some(stored.bare()), Some(polls_from));
+        let again =
+            "the primary key is another one than when the first load began: it begins again, and rows come again";
         self.continuity.load(mark.as_ref());
-        if planner.is_none() {
-            // Nothing of it counts for polls, which read everything.
-            self.head = ReadHead::new(self.spec.partition.clone());
-        }
-        self.load = planner.map(Arc::new);
-        tracing::info!(table = %self.name, position = %stored, "going on with the first load");
-        self.board.position(stored.to_string());
         let rows = cx.connection.estimate_rows(&self.spec.relation).await?;
         self.show_loading(rows);
+        let Some(planner) = bound.binding.by_key(&self.spec, cx.parts.dialect.syntax(), &until)? else {
+            tracing::warn!(table = %self.name, "{again}");
+            (self.head, self.load) = (ReadHead::new(self.spec.partition.clone()), None);
+            return Ok(());
+        };
+        let position = planner.key_position(&text);
+        if position.is_none() {
+            tracing::warn!(table = %self.name, "{again}");
+        }
+        let begins_anew = self.head.begins_anew;
+        self.head.position = position.filter(|_| !begins_anew);
+        self.head.partition = self.spec.partition.load();
+        (self.head.offset, self.head.load) = (Some(stored.bare()), Some(polls_from));
+        self.load = Some(Arc::new(planner));
+        tracing::info!(table = %self.name, position = %stored, "going on with the first load");
+        self.board.position(stored.to_string());
         Ok(())
     }
 

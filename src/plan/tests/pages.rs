@@ -1,7 +1,6 @@
 //! Golden SQL per mode.
 
 use super::*;
-use crate::model::Index;
 
 #[test]
 fn late_rows_are_those_of_the_window_whose_transaction_is_one_of_some() {
