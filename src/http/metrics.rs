@@ -8,6 +8,5 @@ use crate::telemetry;
 
 /// The counters as they are, the states from the boards as of now.
 pub(super) async fn metrics(State(state): State<HttpState>) -> ([(HeaderName, &'static str); 1], String) {
-    state.metrics.observe(&state.boards.snapshot());
-    ([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], state.metrics.encode())
+    ([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], state.metrics.scrape(&state.boards.snapshot()))
 }

@@ -82,10 +82,10 @@ impl Export {
 
     async fn send_metrics(&mut self, boards: &Boards) {
         let Some(to) = &mut self.to_metrics else { return };
-        self.metrics.observe(&boards.snapshot());
+        let text = self.metrics.scrape(&boards.snapshot());
         // They are as of now: what was not taken before counts no more.
         to.kept = None;
-        to.send(encode_metrics(&self.spec.resource, &self.metrics.encode(), self.began, now_nanos())).await;
+        to.send(encode_metrics(&self.spec.resource, &text, self.began, now_nanos())).await;
     }
 
     async fn send_traces(&mut self) {

@@ -86,9 +86,15 @@ impl Metrics {
         }
     }
 
-    /// Copies the states out of a status; for the scrape.
-    pub fn observe(&self, statuses: &[ConnectorStatus]) {
+    /// The metrics as OpenMetrics text ([`CONTENT_TYPE`]): the counters as they are, the states from a status. Scrapes
+    /// and exports go one after the other, so that none has states that another one is about to renew.
+    pub fn scrape(&self, statuses: &[ConnectorStatus]) -> String {
         let mut shown = locked(&self.shared.shown);
+        self.observe(statuses, &mut shown);
+        self.encode()
+    }
+
+    fn observe(&self, statuses: &[ConnectorStatus], shown: &mut HashSet<(String, String)>) {
         let mut present = HashSet::new();
         self.shared.up.clear();
         self.shared.process.observe();
@@ -119,8 +125,7 @@ impl Metrics {
         *shown = present;
     }
 
-    /// The metrics as OpenMetrics text ([`CONTENT_TYPE`]).
-    pub fn encode(&self) -> String {
+    fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.shared.registry);
@@ -173,7 +178,7 @@ mod tests {
             example,
             text,
         }]);
-        metrics.observe(&[board.snapshot()]);
+        metrics.scrape(&[board.snapshot()]);
         (metrics, board)
     }
 
@@ -220,11 +225,25 @@ mod tests {
     }
 
     #[test]
+    fn scrapes_side_by_side_miss_no_state() {
+        let (metrics, board) = used();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    (0..500).for_each(|_| {
+                        let text = metrics.scrape(&[board.snapshot()]);
+                        assert!(text.contains("rowtide_up{connector=\"demo\"} 0"), "{text}");
+                    });
+                });
+            }
+        });
+    }
+
+    #[test]
     fn a_table_that_is_gone_shows_no_state_but_keeps_its_counters() {
         let (metrics, board) = used();
         board.remove_tables(["t", "u"]);
-        metrics.observe(&[board.snapshot()]);
-        let text = metrics.encode();
+        let text = metrics.scrape(&[board.snapshot()]);
         assert!(!text.contains("rowtide_table_state{") && !text.contains("rowtide_lag_seconds{"), "{text}");
         assert!(text.contains("rowtide_rows_total{"));
     }
@@ -236,13 +255,11 @@ mod tests {
         let other = metrics.connector("other");
         other.committed(Duration::from_millis(1));
         other.table("t").committed(1, 1);
-        metrics.observe(&[board.snapshot(), StatusBoard::new("other", Duration::from_secs(30)).snapshot()]);
+        metrics.scrape(&[board.snapshot(), StatusBoard::new("other", Duration::from_secs(30)).snapshot()]);
         metrics.forget("other");
-        metrics.observe(&[board.snapshot()]);
-        assert_eq!(sorted(&metrics.encode()), sorted(&before));
+        assert_eq!(sorted(&metrics.scrape(&[board.snapshot()])), sorted(&before));
         metrics.forget("demo");
-        metrics.observe(&[]);
-        let text = metrics.encode();
+        let text = metrics.scrape(&[]);
         assert!(!text.contains("connector="), "{text}");
         assert!(text.contains("rowtide_sessions{server=\"db:5432\"} 1"), "{text}");
     }

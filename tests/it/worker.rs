@@ -57,8 +57,7 @@ impl House {
     }
 
     fn metrics(&self) -> String {
-        self.0.metrics().observe(&self.0.boards().snapshot());
-        self.0.metrics().encode()
+        self.0.metrics().scrape(&self.0.boards().snapshot())
     }
 
     /// Waits until rows of a connector are committed.
