@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use crate::config::{Document, Report};
 use crate::error::{Error, ErrorKind};
-use crate::model::{OffsetMove, SourceOffset, SourcePartition};
+use crate::model::{Backfill, OffsetMove, SourceOffset, SourcePartition};
 use crate::status::{ConnectorState, ConnectorStatus, TableState};
 
 /// The result of a request to a worker.
@@ -152,6 +152,19 @@ pub trait Herder: Send + Sync {
         name: &str,
         table: &str,
         change: OffsetMove,
+    ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>>;
+
+    /// Reads a table of a running connector again while it is polled, or ends that (none). The progress that is committed;
+    /// none where it has ended.
+    ///
+    /// # Errors
+    /// As [`Herder::move_offset`]; `Wrong` too while a backfill of the table is under way, for a condition that the database
+    /// does not take, and for a topic that cannot be.
+    fn backfill(
+        &self,
+        name: &str,
+        table: &str,
+        request: Option<Backfill>,
     ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>>;
 
     /// Gives a running connector another poll interval, which is not kept. Tables that have one of their own keep that.

@@ -1,5 +1,6 @@
 //! The command line (`cli.md`): one file per command. Data goes to stdout, everything else to stderr.
 
+mod backfill;
 mod check;
 mod consume;
 mod ddl;
@@ -70,6 +71,11 @@ enum Command {
         after_help = "Example: rowtide offsets list connector.json\n         rowtide offsets reset connector.json --table public.orders"
     )]
     Offsets(offsets::OffsetsArgs),
+    /// Read a table again while it is polled: up to where polls are now, throttled, going on after a kill.
+    #[command(
+        after_help = "Example: rowtide backfill connector.json --table public.orders --where \"region = 'eu'\" --rate 5000\n         rowtide backfill connector.json --table public.orders --cancel"
+    )]
+    Backfill(backfill::BackfillArgs),
     /// Print a topic's records, decoded through the registry, one JSON object a line (read committed).
     #[command(after_help = "Example: rowtide consume db_test_table --from-beginning --worker worker.properties")]
     Consume(consume::ConsumeArgs),
@@ -168,6 +174,7 @@ async fn dispatch(command: Command, context: Context) -> u8 {
         Command::Check(args) => check::run(args).await,
         Command::Explain(args) => explain::run(args).await,
         Command::Offsets(args) => offsets::run(args).await,
+        Command::Backfill(args) => backfill::run(args).await,
         Command::Consume(args) => consume::run(args).await,
         Command::Quickstart(args) => quickstart::run(args, context).await,
         Command::Docs(args) => docs::run(&args),

@@ -3,7 +3,7 @@
 
 mod files;
 mod list;
-mod running;
+pub(super) mod running;
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -112,14 +112,14 @@ enum OffsetsCommand {
 }
 
 #[derive(Debug, Args)]
-struct Target {
+pub(super) struct Target {
     /// Connector configuration.
-    connector: String,
+    pub(super) connector: String,
     /// The table, by its full name or without the schema; not needed if there is one.
     #[arg(long, value_name = "TABLE")]
-    table: Option<String>,
+    pub(super) table: Option<String>,
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
 }
 
 #[derive(Debug, Args)]
@@ -160,7 +160,7 @@ pub(super) async fn run(args: OffsetsArgs) -> u8 {
 }
 
 /// The reason why a command ends early.
-enum Stop {
+pub(super) enum Stop {
     /// A reason that was reported already, with the exit code.
     Said(u8),
     Error(Error),
@@ -172,7 +172,8 @@ impl From<Error> for Stop {
     }
 }
 
-fn one(connector: &str, config: &ConfigArgs) -> Result<ConnectorSpec, Stop> {
+/// The one connector of a file.
+pub(super) fn one(connector: &str, config: &ConfigArgs) -> Result<ConnectorSpec, Stop> {
     let mut specs = output::load(&[connector.to_owned()], config).map_err(Stop::Said)?;
     if specs.len() > 1 {
         let names: Vec<&str> = specs.iter().map(|spec| spec.name.as_str()).collect();
@@ -182,7 +183,11 @@ fn one(connector: &str, config: &ConfigArgs) -> Result<ConnectorSpec, Stop> {
     specs.pop().ok_or(Stop::Said(2))
 }
 
-async fn load(spec: &ConnectorSpec, config: &ConfigArgs) -> Result<Stored> {
+/// All that is stored of a connector.
+///
+/// # Errors
+/// Those of the brokers and of the store.
+pub(super) async fn load(spec: &ConnectorSpec, config: &ConfigArgs) -> Result<Stored> {
     output::reach(&spec.kafka, config.timeout).await?;
     output::within(config.timeout, "the offsets topic", offset_tools::load(spec)).await
 }
@@ -206,9 +211,12 @@ fn matches(partition: &SourcePartition, table: Option<&str>) -> bool {
 }
 
 /// The partition a change is about, among those stored; none if there is none.
-fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition>> {
+///
+/// # Errors
+/// `Config` if there are several.
+pub(super) fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition>> {
     let mut found: Vec<SourcePartition> =
-        stored.offsets.keys().filter(|partition| matches(partition, table)).cloned().collect();
+        stored.offsets.keys().filter(|of| !of.is_backfill() && matches(of, table)).cloned().collect();
     match found.len() {
         // A table that is being loaded has no offset yet.
         0 | 1 => Ok(found.pop().map(SourcePartition::loaded)),
@@ -220,7 +228,8 @@ fn chosen(stored: &Stored, table: Option<&str>) -> Result<Option<SourcePartition
     }
 }
 
-fn nothing_stored(stored: &Stored, table: Option<&str>) -> Error {
+/// The error where nothing is stored of a connector or a table.
+pub(super) fn nothing_stored(stored: &Stored, table: Option<&str>) -> Error {
     let whose = table.map_or_else(|| "this connector".to_owned(), |table| format!("`{table}`"));
     let names: Vec<String> = stored.offsets.keys().map(ToString::to_string).collect();
     let advice = if names.is_empty() {
@@ -352,7 +361,7 @@ async fn apply(
         let alive = output::within(config.timeout, &what, alive).await?;
         if !alive.is_empty() {
             let how = (table.as_ref(), change.url.as_deref());
-            return Ok(running::apply(spec, &alive, how, &running::rest(config)?, config).await?);
+            return Ok(running::apply(spec, &alive, how, config).await?);
         }
     }
     output::within(config.timeout, &what, offset_tools::write(spec, &changes, change.force, config.timeout)).await?;

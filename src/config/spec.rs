@@ -13,6 +13,7 @@ pub use crate::guard::OnTimeout;
 use crate::guard::Wanted;
 use crate::transform::ChainSpec;
 
+mod backfill;
 mod columns;
 mod host;
 mod identity;

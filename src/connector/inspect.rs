@@ -1,10 +1,10 @@
 //! Inspection for `check` and `explain`: the same steps a running connector takes, without writing.
 
-use crate::config::spec::{ConnectorSpec, ServerIdentity};
+use crate::config::spec::{ConnectorSpec, ServerIdentity, TableSpec};
 use crate::convert::Converter;
 use crate::dialect::{Dialect, PlanReport, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorFact, NotPolled, PlannedQuery, Position, Relation, Server};
+use crate::model::{Backfill, CursorFact, NotPolled, PlannedQuery, Position, Relation, Server};
 use crate::task::binding::{Binding, describe};
 use crate::task::driver_types::DriverChoices;
 use crate::task::facts;
@@ -35,20 +35,55 @@ pub async fn binding_for(
     relation: &Relation,
     values: &dyn Converter,
 ) -> Result<Binding> {
+    binding_of(&spec.for_table(relation), dialect, connection, values).await
+}
+
+async fn binding_of(
+    table: &TableSpec,
+    dialect: &'static dyn Dialect,
+    connection: &mut dyn SourceConnection,
+    values: &dyn Converter,
+) -> Result<Binding> {
     if let Some(vigil) = connection.vigil() {
-        vigil.bound_for(relation, spec.source.statement_timeout);
+        vigil.bound_for(&table.relation, table.statement_timeout);
     }
     let bound = async {
-        let table = spec.for_table(relation);
-        let definition = describe(&table, connection).await?;
+        let definition = describe(table, connection).await?;
         let topic = table.topic()?;
         let (definition, by_driver) =
             DriverChoices::default().settle(definition, (&topic, table.value_schema_name()?), values).await?;
-        let mut binding = Binding::new(&table, dialect.syntax(), definition)?;
+        let mut binding = Binding::new(table, dialect.syntax(), definition)?;
         binding.by_driver = by_driver;
         Ok(binding)
     };
-    bound.await.map_err(|error: Error| error.with("table", relation))
+    bound.await.map_err(|error: Error| error.with("table", &table.relation))
+}
+
+/// Looks whether a table can be read again as a backfill asks for it: its topic, and its condition, by the database's plan
+/// of the first page.
+///
+/// # Errors
+/// `Config` where topic or mode cannot be; `Query` and others of the connection where the database does not take the
+/// condition.
+pub async fn backfill(
+    spec: &ConnectorSpec,
+    dialect: &'static dyn Dialect,
+    connection: &mut dyn SourceConnection,
+    (relation, request): (&Relation, &Backfill),
+) -> Result<()> {
+    let table = spec.for_table(relation).for_backfill(request)?;
+    let binding = binding_of(&table, dialect, connection, &*spec.value_converter.create()?).await?;
+    if request.condition.is_none() {
+        return Ok(());
+    }
+    let page = binding.planner.page(None, None, 1);
+    let asked = connection.explain(&page).await;
+    asked.map(|_| ()).map_err(|error| match error.kind() {
+        ErrorKind::Unreachable => error,
+        _ => {
+            error.with("table", relation).advise("mend the condition (`where`): it stands in parentheses behind WHERE")
+        }
+    })
 }
 
 /// The cursor columns, and the rows that no poll reads because of them.

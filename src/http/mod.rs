@@ -126,7 +126,7 @@ mod tests {
     use crate::herder::{
         ConnectorInfo, HerderError, OffsetChanges, Outcome, Put, SettingChanges, TableInfo, TableOrder, Written,
     };
-    use crate::model::{OffsetMove, SourceOffset, SourcePartition};
+    use crate::model::{Backfill, OffsetMove, SourceOffset, SourcePartition};
     use crate::status::StatusBoard;
 
     /// A worker that has no connectors and takes none.
@@ -199,6 +199,14 @@ mod tests {
             none(name)
         }
         fn move_offset(&self, name: &str, _: &str, _: OffsetMove) -> BoxFuture<'static, Outcome<Option<SourceOffset>>> {
+            none(name)
+        }
+        fn backfill(
+            &self,
+            name: &str,
+            _: &str,
+            _: Option<Backfill>,
+        ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>> {
             none(name)
         }
         fn set_interval(&self, name: &str, _: Duration) -> BoxFuture<'static, Outcome<()>> {

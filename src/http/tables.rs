@@ -11,7 +11,7 @@ use super::HttpState;
 use super::answer::{Answer, Refused, ok};
 use super::request::{Asked, At, Body};
 use crate::herder::{HerderError, TableOrder};
-use crate::model::{OffsetMove, SourceOffset};
+use crate::model::{Backfill, OffsetMove, SourceOffset};
 use crate::offsets::{format, moved};
 use crate::status::ConnectorStatus;
 
@@ -145,6 +145,44 @@ fn fields(body: Value, known: &[&str]) -> Answer<Map<String, Value>> {
         Some(other) => Err(Refused::bad(format!("Unrecognized field \"{other}\"; known are {}", words()))),
         None => Ok(body),
     }
+}
+
+/// Reads a table again while it is polled.
+pub(super) async fn backfill(State(state): State<HttpState>, At((name, table)): Names, Body(body): Body) -> Answer {
+    let request = request(body)?;
+    let progress = state.herder.backfill(&name, &table, Some(request)).await?;
+    let position = progress.as_ref().map(ToString::to_string);
+    let body = json!({
+        "connector": name, "table": table, "progress": shown(progress.as_ref()), "position": position,
+        "message": "The backfill stands beside the table in the status, until all its rows are committed",
+    });
+    Ok((StatusCode::CREATED, ok(body)).into_response())
+}
+
+/// Ends the backfill of a table.
+pub(super) async fn no_backfill(State(state): State<HttpState>, At((name, table)): Names) -> Answer {
+    state.herder.backfill(&name, &table, None).await?;
+    Ok(ok(json!({"connector": name, "table": table, "message": "The backfill has ended; what it delivered stays"})))
+}
+
+/// The request in a body: `{"where": "id > 7", "topic": "orders_again", "rows_per_second": 1000}`.
+fn request(body: Value) -> Answer<Backfill> {
+    const RATE: &str = "rows_per_second";
+    let mut body = fields(body, &["where", "topic", RATE])?;
+    let mut text = |field: &str| match body.remove(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text)),
+        Some(_) => Err(Refused::bad(format!("`{field}` must be a text that is not empty"))),
+    };
+    let (condition, topic) = (text("where")?, text("topic")?);
+    let rate = match body.remove(RATE) {
+        None | Some(Value::Null) => None,
+        Some(number) => {
+            let rate = number.as_u64().and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
+            Some(rate.ok_or_else(|| Refused::bad(format!("`{RATE}` must be a whole number from 1 to {}", u32::MAX)))?)
+        }
+    };
+    Ok(Backfill { condition, topic, rate })
 }
 
 /// Another poll interval, for as long as the connector runs.

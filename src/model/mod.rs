@@ -1,5 +1,6 @@
 //! The vocabulary every other module speaks. Plain data and pure functions: no I/O, no clock, no driver.
 
+pub mod backfill;
 pub mod cursor;
 pub mod drivers;
 pub mod fact;
@@ -15,6 +16,7 @@ pub mod schema;
 pub mod transactions;
 pub mod value;
 
+pub use backfill::Backfill;
 pub use cursor::{CursorKind, CursorValue, Instant, Position};
 pub use fact::{CursorFact, FactWeight};
 pub use hash::{Hash, murmur2};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::Backfill;
 use super::cursor::Instant;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -56,6 +57,8 @@ impl Mode {
 
 /// The field `rowtide` of the partition of a first load.
 const LOAD: &str = "load";
+/// The same of a backfill.
+const BACKFILL: &str = "backfill";
 
 /// A source partition: which relation an offset belongs to (`offsets-topic.md`, 2). Ordered by name,
 /// which is also the order Java writes for the two known shapes.
@@ -123,6 +126,18 @@ impl SourcePartition {
         self.0.get("rowtide").is_some_and(|kind| kind == LOAD)
     }
 
+    /// The partition of the progress of a backfill of the table, or of the query; Kafka Connect never asks for it either.
+    #[must_use]
+    pub fn backfill(&self) -> Self {
+        let of = ["table", "query"].into_iter().find_map(|kind| Some((kind, self.0.get(kind)?.as_str())));
+        Self::from_pairs([("rowtide", BACKFILL), of.unwrap_or(("table", ""))])
+    }
+
+    /// True if it is the [`SourcePartition::backfill`] of some table.
+    pub fn is_backfill(&self) -> bool {
+        self.0.get("rowtide").is_some_and(|kind| kind == BACKFILL)
+    }
+
     fn from_pairs<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }
@@ -133,6 +148,7 @@ impl fmt::Display for SourcePartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.0.get("table"), self.0.get("query")) {
             (Some(table), _) if self.is_mark() => write!(f, "the mark of {table}"),
+            (Some(of), _) | (None, Some(of)) if self.is_backfill() => write!(f, "{of} (backfill)"),
             (Some(table), _) => f.write_str(table),
             (None, Some(_)) => f.write_str("query"),
             (None, None) if *self == Self::server() => f.write_str("server"),
@@ -162,6 +178,9 @@ pub struct SourceOffset {
     /// The position in the order of the primary key that a first load has reached: [`Position::to_text`](super::Position::to_text).
     /// The fields above are the offset that the table has once it is loaded. Ours.
     pub load: Option<String>,
+    /// The request of a backfill ([`Backfill::to_text`]). The fields above are the position up to which it reads then, and the
+    /// position that it has reached. Ours.
+    pub backfill: Option<String>,
 }
 
 /// A change of a table's offset that an operator asks for.
@@ -193,6 +212,8 @@ impl SourceOffset {
     pub const GUARD: &'static str = "rowtide_guard";
     /// The name of the field for [`SourceOffset::load`].
     pub const LOAD: &'static str = "rowtide_load";
+    /// The name of the field for [`SourceOffset::backfill`].
+    pub const BACKFILL: &'static str = "rowtide_backfill";
 
     /// The same position, without the guard's checkpoint.
     #[must_use]
@@ -205,14 +226,22 @@ impl SourceOffset {
             accepted: self.accepted,
             guard: None,
             load: self.load.clone(),
+            backfill: self.backfill.clone(),
         }
+    }
+
+    /// The progress of a backfill that begins now, of the rows up to this position.
+    #[must_use]
+    pub fn backfilled(&self, request: &Backfill) -> Self {
+        Self { accepted: false, load: None, backfill: Some(request.to_text()), ..self.bare() }
     }
 
     /// True if both are the same position, whatever the guard has stored with it.
     pub fn is_at(&self, other: &Self) -> bool {
-        let Self { incrementing, timestamp, has_nanos, exact, accepted, guard: _, load } = self;
-        (incrementing, timestamp, has_nanos, exact, accepted, load)
-            == (&other.incrementing, &other.timestamp, &other.has_nanos, &other.exact, &other.accepted, &other.load)
+        let Self { incrementing, timestamp, has_nanos, exact, accepted, guard: _, load, backfill } = self;
+        let position = (incrementing, timestamp, has_nanos, exact, accepted);
+        position == (&other.incrementing, &other.timestamp, &other.has_nanos, &other.exact, &other.accepted)
+            && (load, backfill) == (&other.load, &other.backfill)
     }
 }
 
@@ -227,6 +256,10 @@ impl fmt::Display for SourceOffset {
             .chain(self.exact.as_ref().map(|exact| format!("exactly {exact}")))
             .chain(self.accepted.then(|| "accepted".to_owned()))
             .collect();
+        if self.backfill.is_some() {
+            let (at, until) = (self.load.as_deref().unwrap_or("the beginning"), parts.join(", "));
+            return write!(f, "backfill, up to the key {at}, of the rows up to {until}");
+        }
         if let Some(load) = &self.load {
             return write!(f, "first load, up to the key {load}, then from {}", parts.join(", "));
         }

@@ -187,6 +187,11 @@ fn parse_offset(connector: &str, partition: &SourcePartition, parsed: &Value) ->
         Some(Value::String(position)) => Some(position.clone()),
         Some(_) => return Err(field(SourceOffset::LOAD, "a string")),
     };
+    offset.backfill = match map.get(SourceOffset::BACKFILL) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(request)) => Some(request.clone()),
+        Some(_) => return Err(field(SourceOffset::BACKFILL, "a string")),
+    };
     Ok(Some(offset))
 }
 
@@ -221,7 +226,8 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     if let Some(instant) = offset.timestamp {
         field("timestamp", &instant.millis().to_string());
     }
-    if offset.exact.is_some() || offset.accepted || offset.guard.is_some() || offset.load.is_some() {
+    let has_own = [&offset.exact, &offset.guard, &offset.load, &offset.backfill].iter().any(|own| own.is_some());
+    if has_own || offset.accepted {
         field(VERSION_FIELD, &VERSION.to_string());
     }
     let quoted = |text: &String| {
@@ -240,6 +246,9 @@ fn push_offset(out: &mut String, offset: &SourceOffset) {
     }
     if let Some(load) = &offset.load {
         field(SourceOffset::LOAD, &quoted(load));
+    }
+    if let Some(backfill) = &offset.backfill {
+        field(SourceOffset::BACKFILL, &quoted(backfill));
     }
     if separator == '{' {
         out.push('{');
@@ -305,6 +314,25 @@ mod tests {
         assert!(parse(r#"{"rowtide_load":1}"#).is_err());
         let partition = SourcePartition::table("public.orders").load();
         assert_eq!(text(key("c", &partition)), r#"["c",{"rowtide":"load","table":"public.orders"}]"#);
+    }
+
+    #[test]
+    fn the_progress_of_a_backfill_is_ours_and_has_its_request_with_it() {
+        let (load, backfill) = (Some(r#"[{"i":5}]"#.to_owned()), Some(r#"{"topic":"x"}"#.to_owned()));
+        let offset = SourceOffset { incrementing: Some(9), load, backfill, ..SourceOffset::default() };
+        let expected =
+            r#"{"incrementing":9,"rowtide":1,"rowtide_load":"[{\"i\":5}]","rowtide_backfill":"{\"topic\":\"x\"}"}"#;
+        assert_eq!(text(value(&offset)), expected);
+        assert_eq!(parse(expected).unwrap(), Some(offset));
+        assert!(parse(r#"{"rowtide_backfill":{}}"#).is_err());
+        for (partition, expected) in [
+            (SourcePartition::table("public.t"), r#"["c",{"rowtide":"backfill","table":"public.t"}]"#),
+            (SourcePartition::query(), r#"["c",{"query":"query","rowtide":"backfill"}]"#),
+        ] {
+            assert_eq!(text(key("c", &partition.backfill())), expected);
+            assert_eq!(parse_key(expected.as_bytes()), Some(("c".to_owned(), partition.backfill())));
+            assert!(partition.backfill().is_own() && !partition.backfill().is_load());
+        }
     }
 
     #[test]

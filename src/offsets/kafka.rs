@@ -108,6 +108,9 @@ impl OffsetStore for KafkaOffsetStore {
             records.push(table::record(&self.topic, connector, partition, None));
             records.extend(self.records(connector, &partition.load(), None));
         }
+        if offset.is_none() && !partition.is_own() {
+            records.extend(self.records(connector, &partition.backfill(), None));
+        }
         records
     }
 

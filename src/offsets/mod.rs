@@ -70,7 +70,7 @@ pub trait OffsetStore: Send + Sync {
     fn stage(&self, connector: &str, delta: &OffsetDelta) -> Vec<KafkaRecord>;
 
     /// The records that set an offset, or reset it, and that forget which table the offset before it belonged to, and a
-    /// first load of it that is not at its end.
+    /// first load of it that is not at its end; a reset forgets its backfill too.
     fn assign(&self, connector: &str, partition: &SourcePartition, offset: Option<&SourceOffset>) -> Vec<KafkaRecord>;
 
     /// The records that remember the server.

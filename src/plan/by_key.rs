@@ -33,12 +33,21 @@ impl Planner {
         Ok((!planner.tuple.is_empty()).then(|| Self { filter: self.filter.clone(), ..planner }))
     }
 
+    /// The planner of the same rows up to `until`, in the order of the cursor as before.
+    ///
+    /// # Errors
+    /// As [`Planner::new`].
+    pub fn upto(&self, definition: &TableDefinition, style: SqlStyle<'_>, until: &Position) -> Result<Self> {
+        let (filter, floor, ceiling) = (self.filter.clone(), self.floor.clone(), Some(until.clone()));
+        Ok(Self { filter, floor, ceiling, ..Self::new(definition, &self.mode, style)? })
+    }
+
     /// True if pages are in the order of the primary key.
     pub fn is_by_key(&self) -> bool {
         self.loaded.is_some()
     }
 
-    /// The position of a first load from its text; none if it is not one of this key.
+    /// The position of a first load, or of a backfill, from its text; none if it is not one of this order.
     pub fn key_position(&self, text: &str) -> Option<Position> {
         let position = Position::from_text(text).ok()?;
         (position.0.len() == self.tuple.len() && self.fits(&position)).then_some(position)
@@ -103,6 +112,20 @@ mod tests {
             assert_eq!(next.cursor.len(), load.tuple_len() + 1);
             assert_eq!((load.time_kind(), load.is_by_key(), live.is_by_key()), (None, true, false));
             assert!(load.key_position(r#"[{"i":7}]"#).is_none() && load.key_position("[]").is_none());
+        }
+    }
+
+    #[test]
+    fn pages_of_the_cursor_end_at_a_position_too() {
+        let until = Position(vec![CursorValue::Timestamp(5), CursorValue::Integer(7)]);
+        for dialect in [&Postgres as &dyn Dialect, &MySql, &Sqlite] {
+            let live = timed(dialect).only(Some("total > 9"));
+            let bounded = live.upto(&orders(), style(dialect), &until).unwrap();
+            let (first, page) = (live.page(None, None, 10), bounded.page(None, None, 10));
+            assert!(page.binds.len() > first.binds.len() && page.sql.contains("(total > 9)"), "{}", page.sql);
+            assert_eq!((bounded.is_by_key(), bounded.tuple_len()), (false, live.tuple_len()));
+            let next = bounded.page(Some(&until), None, 10);
+            assert!(next.sql.contains("<=") && next.sql.contains('>'), "{}", next.sql);
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct Planner {
     loaded: Option<LoadedRows>,
     /// No page has rows with times below it.
     floor: Option<CursorValue<'static>>,
+    /// No page has rows behind it.
+    ceiling: Option<Position>,
     /// The condition of all rows that are read.
     filter: Option<String>,
     /// The order of its values.
@@ -160,6 +162,7 @@ impl Planner {
             time: None,
             loaded,
             floor: None,
+            ceiling: None,
             filter: None,
             order: TupleOrder::default(),
             unique_by: None,
@@ -292,6 +295,9 @@ impl Planner {
         sql.dates_only();
         if let Some(rows) = &self.loaded {
             sql.loaded(rows);
+        }
+        if let Some(ceiling) = &self.ceiling {
+            sql.upto(&ceiling.0);
         }
         // Without any bound a NULL cursor would be delivered once, out of order; and a NULL id behind a timestamp could
         // fill page after page with rows that are passed over.

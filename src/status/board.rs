@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use self::table_board::{Cause, Committed, Stall, TableBoard};
-use super::events::{self, Events};
+use super::events::{self, EventKind, Events};
 use super::{ConnectorState, ConnectorStatus, NothingSelected, TableState, TableStatus, now_millis};
 use crate::error::Error;
 use crate::lock::locked;
@@ -164,6 +164,14 @@ impl StatusBoard {
             }
             status.tables.len() < before
         });
+    }
+
+    /// The backfill of this name has ended.
+    pub fn backfilled(&self, name: &str, why: &str) {
+        let (connector, rows) =
+            self.with(|status| (status.name.clone(), status.table(name).map_or(0, |table| table.rows)));
+        self.events.add(&connector, Some(name), EventKind::State, format!("{why}, {rows} rows"));
+        self.remove_tables([name]);
     }
 
     fn set(&self, state: ConnectorState, error: Option<&Error>) {

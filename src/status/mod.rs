@@ -13,7 +13,9 @@ use serde::Serialize;
 
 pub use board::{Boards, Cause, Committed, Stall, StatusBoard, TableBoard};
 pub use events::{Event, EventKind, Events};
-pub use table::{BeganAnew, GuardStatus, HeldBack, HeldBy, LoadProgress, Risk, Stage, TableState, TableStatus};
+pub use table::{
+    BackfillStatus, BeganAnew, GuardStatus, HeldBack, HeldBy, LoadProgress, Risk, Stage, TableState, TableStatus,
+};
 use table::{Held, rfc3339, snake_case};
 
 use crate::error::ErrorKind;
@@ -178,7 +180,8 @@ impl ConnectorStatus {
 
     /// True if there are tables and all of them have failed.
     pub fn nothing_works(&self) -> bool {
-        !self.tables.is_empty() && self.tables.iter().all(|table| table.state == TableState::Failed)
+        let mut tables = self.tables.iter().filter(|table| table.backfill.is_none()).peekable();
+        tables.peek().is_some() && tables.all(|table| table.state == TableState::Failed)
     }
 
     /// The status of a table.

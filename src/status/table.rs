@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::Millis;
 use crate::error::ErrorKind;
-use crate::model::{CursorFact, Instant, NotPolled};
+use crate::model::{Backfill, CursorFact, Instant, NotPolled};
 
 /// The time after the end of a rest within which a table is looked at.
 const LATEST_LOOK: Millis = 60_000;
@@ -77,6 +77,16 @@ impl LoadProgress {
     pub(super) fn left(&self) -> Option<u64> {
         self.estimated_rows.map(|all| all.saturating_sub(self.rows))
     }
+}
+
+/// The request of a backfill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackfillStatus {
+    /// The table that is read again.
+    pub of: String,
+    /// Its condition, its topic and its rate, where it has any.
+    #[serde(flatten)]
+    pub request: Backfill,
 }
 
 /// A table that is not polled although it could be.
@@ -212,6 +222,9 @@ pub struct TableStatus {
     pub began_anew: Option<BeganAnew>,
     /// The first load, while it runs.
     pub load: Option<LoadProgress>,
+    /// The request, of a backfill, which stands beside its table under a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfill: Option<BackfillStatus>,
     /// The setting by which it is not polled now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_back: Option<HeldBack>,
@@ -283,6 +296,7 @@ impl TableStatus {
             not_polled: Vec::new(),
             began_anew: None,
             load: None,
+            backfill: None,
             held_back: None,
             skipped_columns: Vec::new(),
             guard: GuardStatus::default(),

@@ -130,6 +130,17 @@ impl Binding {
         self.planner.by_key(&self.definition, style_of(spec, syntax), until)
     }
 
+    /// The planner of a backfill up to a position: in the order of the primary key where there is one.
+    ///
+    /// # Errors
+    /// As [`Planner::new`].
+    pub fn upto(&self, spec: &TableSpec, syntax: &'static dyn SqlSyntax, until: &Position) -> Result<Planner> {
+        match self.by_key(spec, syntax, until)? {
+            Some(planner) => Ok(planner),
+            None => self.planner.upto(&self.definition, style_of(spec, syntax), until),
+        }
+    }
+
     /// The key's side of the records; none if they have no key.
     pub fn key_side(&self) -> Option<Side<'_>> {
         let (schema, projection) = self.key.as_ref()?;

@@ -56,8 +56,10 @@ struct Open {
     deltas: HashMap<SourcePartition, OffsetDelta>,
     server: Option<Server>,
     marks: HashMap<SourcePartition, MarkedTable>,
-    /// The partitions of first loads that are at their end.
+    /// The partitions of first loads and backfills that are at their end.
     loads: Vec<SourcePartition>,
+    /// The backfills that are at their end, and why.
+    backfilled: Vec<(Arc<str>, &'static str)>,
     /// The offsets that operators give.
     assigned: Vec<Assigned>,
     /// The last records of each step, where they are kept.
@@ -178,6 +180,10 @@ impl<'a> CommitStage<'a> {
                     chain(&mut open.deltas, delta)?;
                 }
             }
+            Handoff::Backfilled { table, partition, why } => {
+                open.loads.push(partition);
+                open.backfilled.push((table, why));
+            }
             Handoff::CaughtUp { .. } | Handoff::Rest { .. } => {}
         }
         Ok(())
@@ -227,7 +233,9 @@ impl<'a> CommitStage<'a> {
             self.offsets.assign(load, None);
         }
         for (partition, offset) in open.assigned.iter().flat_map(|assigned| &assigned.offsets) {
-            self.offsets.assign(partition.load(), None);
+            if !partition.is_own() {
+                self.offsets.assign(partition.load(), None);
+            }
             self.offsets.assign(partition.clone(), offset.as_ref());
         }
         self.parts.metrics.committed(open.since.elapsed());
@@ -241,10 +249,14 @@ impl<'a> CommitStage<'a> {
                 board.caught_up();
             }
         }
+        open.backfilled.iter().for_each(|(table, why)| self.parts.board.backfilled(table, why));
         for (table, samples) in open.samples {
             self.parts.samples.committed(&table, samples);
         }
         for assigned in open.assigned {
+            if assigned.ends_backfill() {
+                self.parts.board.backfilled(&assigned.table, "the backfill was cancelled");
+            }
             let to = assigned.to().cloned();
             assigned.order.answer(Ok(to));
         }
@@ -338,6 +350,7 @@ impl Open {
             server: None,
             marks: HashMap::new(),
             loads: Vec::new(),
+            backfilled: Vec::new(),
             assigned: Vec::new(),
             samples: Vec::new(),
             tables: HashMap::new(),

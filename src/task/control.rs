@@ -12,7 +12,7 @@ use tokio::sync::{oneshot, watch};
 use crate::config::spec::{TableSpec, TaskSpec};
 use crate::error::Result;
 use crate::lock::locked;
-use crate::model::{OffsetMove, Relation, SourceOffset};
+use crate::model::{Backfill, OffsetMove, Relation, SourceOffset};
 
 /// The answer to a change of an offset: the offset that is committed; none is the beginning.
 pub type Moved = Result<Option<SourceOffset>>;
@@ -37,6 +37,15 @@ pub(super) struct Wishes {
     pub(super) spec: Option<TaskSpec>,
 }
 
+/// A change of a table's progress.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Change {
+    /// Another offset.
+    Offset(OffsetMove),
+    /// A backfill begins; none: the one there is ends.
+    Backfill(Option<Backfill>),
+}
+
 /// The changes of offsets, by table.
 #[derive(Debug, Default)]
 struct Moves {
@@ -49,7 +58,7 @@ struct Moves {
 /// A change of a table's offset, and the one who waits for it.
 #[derive(Debug)]
 pub(super) struct OffsetOrder {
-    pub(super) change: OffsetMove,
+    pub(super) change: Change,
     answer: oneshot::Sender<Moved>,
     claim: Claim,
 }
@@ -127,6 +136,16 @@ impl Control {
     /// Asks for a change of a table's offset; none if one is under way. The channel is closed without an answer if the
     /// session of the task ends meanwhile: whether it was committed is not known then.
     pub fn move_offset(&self, table: &str, change: OffsetMove) -> Option<oneshot::Receiver<Moved>> {
+        self.change(table, Change::Offset(change))
+    }
+
+    /// Asks for a backfill of a table, or for the end of the one there is, as [`Control::move_offset`] does for an offset.
+    /// Answered is the progress that is stored.
+    pub fn backfill(&self, table: &str, request: Option<Backfill>) -> Option<oneshot::Receiver<Moved>> {
+        self.change(table, Change::Backfill(request))
+    }
+
+    fn change(&self, table: &str, change: Change) -> Option<oneshot::Receiver<Moved>> {
         let (answer, answered) = oneshot::channel();
         {
             let mut moves = locked(&self.0.moves);

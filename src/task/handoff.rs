@@ -27,6 +27,8 @@ pub(super) enum Handoff {
     Table { table: Arc<str>, mark: MarkedTable },
     /// The end of a first load.
     Loaded(Box<Loaded>),
+    /// The end of a backfill: the progress in this partition is forgotten.
+    Backfilled { table: Arc<str>, partition: SourcePartition, why: &'static str },
     /// Offsets that an operator gives: their transaction waits for nothing else.
     Assigned(Box<Assigned>),
     /// The table rests, although the last step promised more: its transaction need not stay open.
@@ -61,6 +63,11 @@ impl Assigned {
     /// The offset that the table goes on from.
     pub(super) fn to(&self) -> Option<&SourceOffset> {
         self.offsets.iter().find_map(|(_, offset)| offset.as_ref())
+    }
+
+    /// True if a backfill ends with it.
+    pub(super) fn ends_backfill(&self) -> bool {
+        self.to().is_none() && self.offsets.iter().any(|(partition, _)| partition.is_backfill())
     }
 }
 
@@ -128,6 +135,7 @@ impl Handoff {
             Self::Offset { table, .. }
             | Self::Server { table, .. }
             | Self::Table { table, .. }
+            | Self::Backfilled { table, .. }
             | Self::Rest { table }
             | Self::CaughtUp { table } => table,
         }
@@ -139,7 +147,7 @@ impl Handoff {
             Self::Step(step) => step.end,
             // An offset or an identity is stored before rows are read.
             Self::Offset { .. } | Self::Server { .. } | Self::Table { .. } | Self::Loaded(_) => StepEnd::More,
-            Self::CaughtUp { .. } => StepEnd::CaughtUp,
+            Self::CaughtUp { .. } | Self::Backfilled { .. } => StepEnd::CaughtUp,
             Self::Assigned(_) | Self::Rest { .. } => StepEnd::Rest,
         }
     }

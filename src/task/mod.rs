@@ -6,6 +6,7 @@
 //! Recovery is the start path (P6): after any doubt both stages are dropped, and a new session fences, reads
 //! the offsets, and goes on from them.
 
+mod backfill;
 pub mod binding;
 pub mod columns;
 mod commit;

@@ -3,6 +3,7 @@
 //! no read waits for Kafka with a transaction open. A full page makes its relation due again at once, behind
 //! the others that are due, so no relation starves another. A relation's failure is its own.
 
+mod backfills;
 mod failed;
 mod held;
 mod orders;
@@ -84,7 +85,8 @@ pub(super) struct PollStage<'a> {
     /// The places of those that are to be polled, in the order in which they are due. The one that is polled is not among
     /// them.
     due: BTreeSet<(Rank, usize)>,
-    /// The number of those that have failed.
+    /// The number of those that are no backfills, and how many of them have failed.
+    tables: usize,
     failed: usize,
     /// False once binding several at once has met something that does not answer.
     binds_together: bool,
@@ -123,6 +125,7 @@ impl<'a> PollStage<'a> {
             replica: ReplicaWatch::default(),
             relations: Vec::new(),
             due: BTreeSet::new(),
+            tables: 0,
             failed: 0,
             binds_together: true,
             parked: HashMap::new(),
@@ -263,6 +266,10 @@ impl<'a> PollStage<'a> {
         self.relations = kept;
         self.parts.board.remove_tables(gone.iter().map(|polled| &*polled.name));
         for mut polled in gone {
+            if polled.backfill.is_some() {
+                self.park_backfill(polled);
+                continue;
+            }
             tracing::info!(table = %polled.name, "no longer selected");
             // A table that comes back under its name may be another one.
             self.parts.server.vanished(&polled.spec.partition);
@@ -279,21 +286,26 @@ impl<'a> PollStage<'a> {
             }
             self.relations.push(polled);
         }
+        self.resume_backfills();
         self.line_up();
     }
 
     /// Puts all relations in their places among those that are due.
     fn line_up(&mut self) {
         self.boards = self.relations.iter().map(|polled| polled.board.clone()).collect();
-        self.failed = self.relations.iter().filter(|polled| polled.schedule.failed.is_some()).count();
+        let tables = || self.relations.iter().filter(|polled| polled.backfill.is_none());
+        self.tables = tables().count();
+        self.failed = tables().filter(|polled| polled.schedule.failed.is_some()).count();
         let open = self.relations.iter().enumerate().filter(|(_, polled)| polled.schedule.is_open());
         self.due = open.map(|(index, polled)| (polled.schedule.rank(), index)).collect();
     }
 
     /// Puts a relation in its place among those that are due, after its turn.
     fn rejoin(&mut self, index: usize, had_failed: bool) {
-        let schedule = &self.relations[index].schedule;
+        let polled = &self.relations[index];
+        let schedule = &polled.schedule;
         match (had_failed, schedule.failed.is_some()) {
+            _ if polled.backfill.is_some() => {}
             (false, true) => self.failed += 1,
             (true, false) => self.failed -= 1,
             _ => {}
@@ -306,7 +318,7 @@ impl<'a> PollStage<'a> {
     /// A connector of which nothing works has failed; one with a table that works, in this task or in another, goes on,
     /// and failed tables are looked at again now and then.
     fn give_up_if_nothing_is_left(&mut self) -> Result<()> {
-        if self.relations.is_empty() || self.failed < self.relations.len() {
+        if self.relations.is_empty() || self.failed < self.tables {
             return Ok(());
         }
         if !self.parts.board.with(ConnectorStatus::nothing_works) {
@@ -326,7 +338,8 @@ impl<'a> PollStage<'a> {
         }
         // Those that were bound together with it are looked at together.
         let relations = self.relations.iter().enumerate();
-        let relations = relations.filter(|(_, polled)| is_due || !polled.continuity.has_looked());
+        let is_wanted = |polled: &Polled| polled.backfill.is_none() && (is_due || !polled.continuity.has_looked());
+        let relations = relations.filter(|(_, polled)| is_wanted(polled));
         let asked: Vec<(usize, Counted)> =
             relations.filter_map(|(place, polled)| Some((place, polled.counted()?))).collect();
         let Some(connection) = self.connection.as_deref_mut().filter(|_| !asked.is_empty()) else { return Ok(()) };
@@ -367,7 +380,7 @@ impl<'a> PollStage<'a> {
 
     /// One step of one table, unless it is known to find nothing.
     async fn poll(&mut self, index: usize) -> Result<Outcome> {
-        if !self.may_poll(index).await? {
+        if !self.may_poll(index).await? || self.waits_for_table(index).await? {
             return Ok(Outcome::HeldBack);
         }
         self.recognise(index).await?;
@@ -386,6 +399,9 @@ impl<'a> PollStage<'a> {
             vigil.bound_for(&polled.spec.relation, polled.paging.patience(polled.spec.statement_timeout));
         }
         polled.bind(&mut cx).await?;
+        if polled.backfill.is_some() {
+            return self.backfill_step(index).await;
+        }
         self.look(index).await?;
         let (polled, mut cx) = self.at(index)?;
         polled.find_start(&mut cx).await?;
@@ -393,6 +409,10 @@ impl<'a> PollStage<'a> {
             cx.watch.release(cx.connection).await?;
         }
         polled.settle_doubt(&mut cx).await?;
+        if polled.head.begins_anew {
+            self.drop_backfill(index).await?;
+        }
+        let (polled, mut cx) = self.at(index)?;
         polled.check_cursor(&mut cx).await?;
         polled.begin_load(&mut cx).await?;
         polled.check_plan(&mut cx).await?;

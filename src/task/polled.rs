@@ -23,7 +23,7 @@ use super::step::{Context, StepResult};
 use super::tokens::Rest;
 use crate::config::spec::TableSpec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{CursorValue, EncodedBatch, Header, Mode, Relation, TableDefinition};
+use crate::model::{Backfill, CursorValue, EncodedBatch, Header, Mode, Relation, TableDefinition};
 use crate::plan::Planner;
 use crate::status::TableBoard;
 use crate::telemetry::TableMetrics;
@@ -34,7 +34,12 @@ const MAX_REDESCRIBES: u32 = 5;
 /// One table and how far it has been read (not: committed).
 pub(super) struct Polled {
     pub(super) spec: TableSpec,
+    /// The table's name.
+    pub(super) table: Arc<str>,
+    /// The same; of a backfill that of its own.
     pub(super) name: Arc<str>,
+    /// The request, of a backfill.
+    pub(super) backfill: Option<Backfill>,
     pub(super) board: TableBoard,
     pub(super) metrics: TableMetrics,
     pub(super) schedule: Schedule,
@@ -94,6 +99,8 @@ pub(super) struct PollEnd {
     pub(super) found_nothing: bool,
     /// True if there were rows.
     pub(super) found_rows: bool,
+    /// True if it was the last one of a backfill.
+    pub(super) is_over: bool,
     /// The time below which everything was read; none where the cursor has no time.
     pub(super) upper: Option<CursorValue<'static>>,
 }
@@ -101,17 +108,23 @@ pub(super) struct PollEnd {
 impl Polled {
     pub(super) fn new(parts: &Parts, relation: &Relation, activity: Activity) -> Self {
         let spec = parts.control.table_spec(relation).unwrap_or_else(|| parts.spec.for_table(relation));
-        let name: Arc<str> = relation.to_string().into();
+        Self::of(parts, spec, relation.to_string().into(), activity)
+    }
+
+    /// The same under another name.
+    pub(super) fn of(parts: &Parts, spec: TableSpec, name: Arc<str>, activity: Activity) -> Self {
+        let table: Arc<str> = spec.relation.to_string().into();
         Self {
             board: parts.board.table(&name),
             metrics: parts.metrics.table(&name),
             schedule: Schedule::new(),
+            backfill: None,
             bound: None,
             head: ReadHead::new(spec.partition.clone()),
             load: None,
             begins: None,
             parked: None,
-            restarts: parts.control.restarts(&name),
+            restarts: parts.control.restarts(&table),
             paging: Paging::new(&spec.polling, parts.memory.clone()),
             passes: Passes::default(),
             fixed_upper: None,
@@ -125,6 +138,7 @@ impl Polled {
             rest: Rest::default(),
             continuity: Continuity::default(),
             activity,
+            table,
             name,
             spec,
         }
@@ -153,7 +167,7 @@ impl Polled {
     pub(super) async fn poll(&mut self, cx: &mut Context<'_>) -> Result<PollEnd> {
         if self.bound()?.binding.planner.tuple_len() == 0 {
             let exhausted = self.load_whole(cx).await?;
-            return Ok(PollEnd { exhausted, found_nothing: false, found_rows: true, upper: None });
+            return Ok(PollEnd { exhausted, found_nothing: false, found_rows: true, is_over: false, upper: None });
         }
         let mut is_torn = false;
         match self.step(cx, &mut is_torn).await {
@@ -162,10 +176,13 @@ impl Polled {
                 let found_rows = result.step.as_ref().is_some_and(|step| !step.rows.is_empty());
                 let (upper, is_loaded) = (result.upper.take(), result.is_loaded);
                 let exhausted = self.install(result, place, cx.out).await?;
-                if is_loaded {
+                let is_over = is_loaded && self.backfill.is_some();
+                if is_over {
+                    self.end_backfill(cx).await?;
+                } else if is_loaded {
                     self.end_load(cx).await?;
                 }
-                Ok(PollEnd { exhausted, found_nothing, found_rows, upper })
+                Ok(PollEnd { exhausted, found_nothing, found_rows, is_over, upper })
             }
             Err(error) if is_torn => {
                 let message = "the rest of a step could not be read";

@@ -87,7 +87,9 @@ impl Polled {
         for DriverChoice { column, text } in by_driver {
             tracing::info!(table = %self.name, column, "{text}");
         }
-        self.guard.chosen(&self.name, chosen, epoch, &self.board);
+        if self.backfill.is_none() {
+            self.guard.chosen(&self.name, chosen, epoch, &self.board);
+        }
         self.facts.check_again();
         self.plan_check.again();
         self.looks.again();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods)]
 #![allow(unreachable_pub, missing_docs)]
 
+mod backfill;
 mod brokers;
 mod cli;
 mod column_grants;

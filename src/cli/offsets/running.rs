@@ -8,10 +8,37 @@ use serde_json::{Value as Json, json};
 use crate::cli::{ConfigArgs, output};
 use crate::config::spec::{ConnectorSpec, RestSpec};
 use crate::connector::offset_tools;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::http::Client;
 use crate::kafka::lease::Holder;
 use crate::model::{OffsetMove, SourcePartition};
+
+/// An instance that is alive, with its REST.
+pub(crate) struct Instance {
+    pub(crate) url: String,
+    pub(crate) client: Client,
+}
+
+impl Instance {
+    /// The instance that runs a connector. `does` says what it does itself.
+    ///
+    /// # Errors
+    /// `Refused` if its REST is not known; `Config` if the settings of REST are wrong.
+    pub(crate) fn find(
+        spec: &ConnectorSpec,
+        alive: &[Holder],
+        url: Option<&str>,
+        does: &str,
+        config: &ConfigArgs,
+    ) -> Result<Self> {
+        let Some(url) = url.map(str::to_owned).or_else(|| found(alive)) else {
+            let advice = format!("{does} if its REST is named with --url http://HOST:PORT; or stop it first");
+            return Err(offset_tools::is_running(spec, alive, advice));
+        };
+        let client = Client::new(&url, &rest(config)?, patience(config))?;
+        Ok(Self { url, client })
+    }
+}
 
 /// The change of one table, as the instance that runs it takes it.
 pub(super) struct TableMove {
@@ -27,22 +54,18 @@ pub(super) async fn apply(
     spec: &ConnectorSpec,
     alive: &[Holder],
     (table, url): (Option<&TableMove>, Option<&str>),
-    rest: &RestSpec,
     config: &ConfigArgs,
 ) -> Result<()> {
-    let force = "--force fences it, and it ends with exit code 4";
     let Some(table) = table else {
-        let advice =
-            format!("it changes the offset of one table by itself: name it with --table; or stop it first; {force}");
+        let advice = "it changes the offset of one table by itself: name it with --table; or stop it first; --force fences \
+                      it, and it ends with exit code 4";
         return Err(offset_tools::is_running(spec, alive, advice));
     };
-    let Some(url) = url.map(str::to_owned).or_else(|| found(alive)) else {
-        let advice = format!(
-            "it changes the offset itself if its REST is named with --url http://HOST:PORT; or stop it first; {force}"
-        );
-        return Err(offset_tools::is_running(spec, alive, advice));
-    };
-    let client = Client::new(&url, rest, patience(config))?;
+    let does = "it changes the offset itself";
+    let Instance { url, client } = Instance::find(spec, alive, url, does, config).map_err(|error| {
+        let advice = format!("{}; --force fences it, and it ends with exit code 4", error.advice());
+        if error.kind() == ErrorKind::Refused { error.advise(advice) } else { error }
+    })?;
     let name = table.partition.to_string();
     let path = ["rowtide", "v1", "connectors", spec.name.as_str(), "tables", name.as_str(), "offset"];
     let answer = match table.change {
@@ -76,7 +99,7 @@ fn found(alive: &[Holder]) -> Option<String> {
 ///
 /// # Errors
 /// `Config` if they are wrong.
-pub(super) fn rest(config: &ConfigArgs) -> Result<RestSpec> {
+fn rest(config: &ConfigArgs) -> Result<RestSpec> {
     let worker = config.worker.as_deref().map(|file| crate::config::read(&file.to_string_lossy())).transpose()?;
     let (environment, sets) = (crate::config::process_environment(), config.set.clone());
     let surroundings = crate::config::Surroundings { worker, environment, sets, strict: config.strict };

@@ -15,6 +15,11 @@ enum Part {
 }
 
 impl Template {
+    /// A template without placeholders.
+    pub fn literal(text: &str) -> Self {
+        Self { parts: vec![Part::Text(text.to_owned())] }
+    }
+
     /// Takes a text apart. `is_text` tells whether what stands between the names may stand in the result, `text_rule` that
     /// rule in words.
     ///

@@ -37,7 +37,7 @@ impl TopicNaming {
 }
 
 /// True if Kafka takes a name for a topic.
-fn is_topic_name(name: &str) -> bool {
+pub(super) fn is_topic_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST && name != "." && name != ".." && name.chars().all(is_topic_char)
 }
 

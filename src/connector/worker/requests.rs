@@ -22,7 +22,7 @@ use crate::herder::{
     ConnectorInfo, Herder, HerderError, OffsetChanges, Outcome, Put, SettingChanges, TableInfo, TableOrder,
     TargetState, Written,
 };
-use crate::model::{OffsetMove, SourceOffset, SourcePartition};
+use crate::model::{Backfill, OffsetMove, SourceOffset, SourcePartition};
 
 impl Herder for Worker {
     fn connectors(&self) -> Vec<String> {
@@ -176,6 +176,16 @@ impl Herder for Worker {
     ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>> {
         let table = table.to_owned();
         self.about(name, move |shared, hosted| async move { shared.move_offset(&hosted, &table, change).await })
+    }
+
+    fn backfill(
+        &self,
+        name: &str,
+        table: &str,
+        request: Option<Backfill>,
+    ) -> BoxFuture<'static, Outcome<Option<SourceOffset>>> {
+        let table = table.to_owned();
+        self.about(name, move |shared, hosted| async move { shared.backfill(&hosted, &table, request).await })
     }
 
     fn set_interval(&self, name: &str, interval: Duration) -> BoxFuture<'static, Outcome<()>> {

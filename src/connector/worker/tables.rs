@@ -6,21 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::hosted::Hosted;
 use crate::config::spec::{KeyColumns, PartitionBy, TableSpec, TaskSpec};
-use crate::connector::{explain, offset_tools};
+use crate::connector::{explain, inspect, offset_tools};
 use crate::convert::Decoder;
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::herder::{ConnectState, HerderError, Outcome, TableInfo, TableOrder};
-use crate::model::{OffsetMove, Relation, SourceOffset};
+use crate::model::{Backfill, OffsetMove, Relation, SourceOffset};
 use crate::retry::within;
 use crate::status::allowance;
 use crate::task::binding::stored_for;
-use crate::task::control::Control;
+use crate::task::control::{Control, Moved};
 
 impl Shared {
     /// Makes a table rest, go on, or start anew.
@@ -49,6 +50,53 @@ impl Shared {
         let change = self.as_stored(hosted, &relation, change).await?;
         let Some(answered) = control.move_offset(&name, change) else { return Err(HerderError::Busy(name)) };
         self.note(&hosted.name, Some(&name), "another offset was asked for");
+        let offset = self.changed(answered, &name, (&control, &over)).await?;
+        let position = offset.as_ref().map_or_else(|| "the beginning".to_owned(), ToString::to_string);
+        self.note(&hosted.name, Some(&name), format!("the offset was changed to {position}"));
+        Ok(offset)
+    }
+
+    /// Begins a backfill of a table, or ends the one there is.
+    pub(super) async fn backfill(
+        &self,
+        hosted: &Hosted,
+        table: &str,
+        request: Option<Backfill>,
+    ) -> Outcome<Option<SourceOffset>> {
+        let (control, over) = hosted.control().await?;
+        let relation = hosted.relation(table)?;
+        let name = relation.to_string();
+        if let Some(request) = &request {
+            self.look_at_backfill(hosted, (&relation, request)).await.map_err(|error| match error.kind() {
+                ErrorKind::Unreachable => HerderError::Failed(error),
+                _ => HerderError::Wrong(error),
+            })?;
+        }
+        let what = if request.is_some() { "a backfill was asked for" } else { "the end of the backfill was asked for" };
+        let Some(answered) = control.backfill(&name, request) else { return Err(HerderError::Busy(name)) };
+        self.note(&hosted.name, Some(&name), what);
+        self.changed(answered, &name, (&control, &over)).await
+    }
+
+    async fn look_at_backfill(&self, hosted: &Hosted, of: (&Relation, &Backfill)) -> Result<()> {
+        let spec = hosted.spec()?;
+        let (dialect, what) = (dialect_of(&spec.source)?, format!("database {}", spec.source.url));
+        within(self.options.timeout, &what, async {
+            let mut connection = self.sessions.open(dialect, &spec.source).await?;
+            let looked = inspect::backfill(&spec, dialect, &mut *connection, of).await;
+            connection.finish().await;
+            looked
+        })
+        .await
+    }
+
+    /// The progress of a table that is committed by request.
+    async fn changed(
+        &self,
+        answered: oneshot::Receiver<Moved>,
+        name: &str,
+        (control, over): (&Control, &CancellationToken),
+    ) -> Outcome<Option<SourceOffset>> {
         // A connector that cannot fence or reads nothing for now takes it later.
         let answer = tokio::select! {
             answer = answered => answer.ok(),
@@ -56,21 +104,16 @@ impl Shared {
             () = tokio::time::sleep(self.options.timeout) => None,
         };
         match answer {
-            Some(Ok(offset)) => {
-                let position = offset.as_ref().map_or_else(|| "the beginning".to_owned(), ToString::to_string);
-                self.note(&hosted.name, Some(&name), format!("the offset was changed to {position}"));
-                Ok(offset)
-            }
-            Some(Err(error)) => Err(HerderError::Wrong(error)),
-            None if control.withdraw(&name) => {
-                let message = "the offset was not changed, for the connector takes no orders at the moment";
-                let error = Error::new(ErrorKind::Refused, message).with("table", &name);
+            Some(answer) => answer.map_err(HerderError::Wrong),
+            None if control.withdraw(name) => {
+                let message = "nothing was changed, for the connector takes no orders at the moment";
+                let error = Error::new(ErrorKind::Refused, message).with("table", name);
                 Err(error.advise("its status says why; try again when it is running").into())
             }
             None => {
-                let message = "whether the offset was changed is not known: its transaction was not confirmed";
-                let error = Error::new(ErrorKind::OutcomeUnknown, message).with("table", &name);
-                Err(error.advise("look at the stored offset, and try again if it is the old one").into())
+                let message = "whether it was changed is not known: its transaction was not confirmed";
+                let error = Error::new(ErrorKind::OutcomeUnknown, message).with("table", name);
+                Err(error.advise("look at the stored offsets, and try again if they are the old ones").into())
             }
         }
     }

@@ -206,6 +206,11 @@ fn of_status() -> Value {
                 "position": nullable("string"),
                 "lag_seconds": nullable("number"),
                 "rows_behind": nullable("integer"),
+                "backfill": {
+                    "type": "object",
+                    "required": ["of"],
+                    "properties": {"of": {"type": "string"}},
+                },
             },
         },
         "Events": {
@@ -263,6 +268,26 @@ fn of_tables() -> Value {
                     "description": "RFC 3339, or milliseconds since the epoch; rows after it are read",
                 },
                 "incrementing": {"type": ["integer", "null"], "description": "the id after which rows are read"},
+            },
+        },
+        "Backfill": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "where": {"type": ["string", "null"], "minLength": 1, "description": "a condition in the database's SQL"},
+                "topic": {"type": ["string", "null"], "minLength": 1, "description": "another topic than the table's"},
+                "rows_per_second": {"type": ["integer", "null"], "minimum": 1, "maximum": u32::MAX},
+            },
+        },
+        "Backfilling": {
+            "type": "object",
+            "required": ["connector", "table", "progress", "message"],
+            "properties": {
+                "connector": {"type": "string"},
+                "table": {"type": "string"},
+                "progress": nullable("object"),
+                "position": nullable("string"),
+                "message": {"type": "string"},
             },
         },
         "Moved": {

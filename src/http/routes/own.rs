@@ -50,5 +50,11 @@ pub(super) fn v1() -> Vec<Route> {
                 answers("Moved", "Moves the offset of a table while its connector runs").takes("Position"),
             )
             .delete(tables::reset_offset, answers("Moved", "Forgets the offset of a table, which is loaded again")),
+        Route::at("/rowtide/v1/connectors/{name}/tables/{table}/backfill")
+            .post(
+                tables::backfill,
+                answers("Backfilling", "Reads a table again while it is polled").takes("Backfill").status(201),
+            )
+            .delete(tables::no_backfill, answers("Message", "Ends the backfill of a table")),
     ]
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::super::events::Phase;
 use super::super::{
-    BeganAnew, GuardStatus, Held, HeldBack, LoadProgress, Millis, Stage, TableState, TableStatus, now_millis,
+    BackfillStatus, BeganAnew, GuardStatus, Held, HeldBack, LoadProgress, Millis, Stage, TableState, TableStatus,
+    now_millis,
 };
 use super::StatusBoard;
 use crate::error::Error;
-use crate::model::{CursorFact, Instant, NotPolled};
+use crate::model::{Backfill, CursorFact, Instant, NotPolled};
 
 /// The handle of one table's stages. Cheap to clone; a removed table ignores it.
 #[derive(Debug, Clone)]
@@ -98,6 +99,11 @@ impl TableBoard {
             table.enter(TableState::Loading, now, None);
             table.load = Some(LoadProgress { since: now, rows: 0, estimated_rows });
         });
+    }
+
+    /// It is the backfill of a table.
+    pub fn backfills(&self, of: String, request: Backfill) {
+        self.update(|table, _| table.backfill = Some(BackfillStatus { of, request }));
     }
 
     /// A page was read. `exhausted`: nothing newer is left; `found`: it had rows.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::{OffsetMove, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, moved::moved};
 use crate::task::binding::stored_for;
-use crate::task::control::{OffsetOrder, Wishes};
+use crate::task::control::{Change, OffsetOrder, Wishes};
 use crate::task::handoff::{Assigned, Handoff};
 use crate::task::head::Parked;
 use crate::task::polled::Polled;
@@ -27,7 +27,7 @@ impl PollStage<'_> {
         let wishes = Arc::clone(&self.wishes.borrow_and_update());
         self.configure(&wishes).await;
         for index in 0..self.relations.len() {
-            if self.relations[index].restarts != wishes.restarts(&self.relations[index].name) {
+            if self.relations[index].restarts != wishes.restarts(&self.relations[index].table) {
                 self.restart(index);
             }
             self.rest_or_go_on(index, &wishes).await?;
@@ -35,8 +35,9 @@ impl PollStage<'_> {
         let relations = &self.relations;
         let orders = self.parts.control.take_moves(|table| relations.iter().any(|polled| *polled.name == *table));
         for order in orders {
-            self.move_offset(order).await?;
+            self.change(order).await?;
         }
+        self.forget_backfills();
         // A table that was bound anew for its offset may be one that rests.
         for index in 0..self.relations.len() {
             self.rest_or_go_on(index, &wishes).await?;
@@ -92,6 +93,10 @@ impl PollStage<'_> {
     /// Puts a table in the place of itself, of which nothing is known but how far it has been read.
     fn bind_anew(&mut self, index: usize) {
         let polled = &mut self.relations[index];
+        if polled.backfill.is_some() {
+            self.put_backfill(index);
+            return;
+        }
         let parked = polled.park();
         let (server, partition) = (&self.parts.server, &polled.spec.partition);
         if parked.head.offset.is_some() && !server.has_vanished(partition) {
@@ -112,7 +117,7 @@ impl PollStage<'_> {
 
     async fn rest_or_go_on(&mut self, index: usize, wishes: &Wishes) -> Result<()> {
         let polled = &mut self.relations[index];
-        let is_wanted = wishes.is_paused(&polled.name);
+        let is_wanted = wishes.is_paused(&polled.table);
         if std::mem::replace(&mut polled.schedule.paused, is_wanted) == is_wanted {
             return Ok(());
         }
@@ -131,15 +136,22 @@ impl PollStage<'_> {
         Ok(())
     }
 
-    /// Another offset for a table: behind the steps that were handed on, the table goes on from there. It is answered by
-    /// the commit stage.
-    async fn move_offset(&mut self, order: OffsetOrder) -> Result<()> {
+    /// Another progress of a table. It is answered by the commit stage.
+    async fn change(&mut self, order: OffsetOrder) -> Result<()> {
         let Some(index) = self.relations.iter().position(|polled| *polled.name == *order.table()) else {
             return Ok(());
         };
+        match order.change.clone() {
+            Change::Offset(change) => self.move_offset(index, change, order).await,
+            Change::Backfill(request) => self.order_backfill(index, request, order).await,
+        }
+    }
+
+    /// Another offset for a table: behind the steps that were handed on, the table goes on from there.
+    async fn move_offset(&mut self, index: usize, change: OffsetMove, order: OffsetOrder) -> Result<()> {
         let polled = &self.relations[index];
         let (partition, before) = polled.stands_at(&self.stored);
-        let offsets = match offsets_of(polled, (partition, before.as_ref()), &order.change) {
+        let offsets = match offsets_of(polled, (partition, before.as_ref()), &change) {
             // Those that were stored under older names count no more, either.
             Ok((partition, None)) => self.partitions(index, partition).into_iter().map(|of| (of, None)).collect(),
             Ok(moved) => vec![moved],
@@ -164,6 +176,9 @@ impl PollStage<'_> {
             };
         }
         place.send(Assigned { table: name, offsets, order }.into());
+        if change == OffsetMove::Beginning {
+            self.drop_backfill(index).await?;
+        }
         // An operator knows where the table stands.
         self.parts.server.compared(&self.relations[index].spec.partition);
         self.put(index, None);
@@ -184,7 +199,7 @@ impl PollStage<'_> {
 }
 
 /// An offset as if it had been read from the topic; nobody asks for its place there.
-fn stored_now(topic: &str, offset: SourceOffset) -> StoredOffset {
+pub(super) fn stored_now(topic: &str, offset: SourceOffset) -> StoredOffset {
     StoredOffset { offset, topic: topic.to_owned(), partition: -1, kafka_offset: -1, written_at: None }
 }
 

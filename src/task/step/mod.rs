@@ -162,6 +162,10 @@ impl Polled {
 
     /// The upper bound of the read; with `--once` that of the first poll.
     async fn upper(&mut self, cx: &mut Context<'_>, bound: &Bound) -> Result<Option<CursorValue<'static>>> {
+        if self.load.is_some() {
+            // Its rows have a bound of their own.
+            return Ok(None);
+        }
         let upper = match (self.planner(bound).time_kind(), &self.fixed_upper) {
             (Some(kind), None) => Some(bound_of_polls(cx.connection, kind, &self.spec.polling).await?),
             (_, fixed) => fixed.clone(),
