@@ -104,6 +104,7 @@ export function connectorActions(item, refresh) {
 
 /** The actions of a table that its state and the server allow. */
 export function tableActions(item, abilities, refresh, topic) {
+  if (item.raw.backfill) return backfillActions(item, refresh);
   const path = tablePath(item.connector, item.name);
   const act = (method, what) => async () => { await does(method, `${path}/${what}`); await refresh(); };
   const plain = (verb, work, done) => ({ verb, run: (button) => carryOut(button, work, done) });
@@ -126,6 +127,13 @@ export function tableActions(item, abilities, refresh, topic) {
   };
   actions.push({ verb: 'Reset', isDanger: true, run: () => confirm(question) });
   return actions;
+}
+
+/** The one action of a backfill. */
+function backfillActions(item, refresh) {
+  const { of } = item.raw.backfill, path = `${tablePath(item.connector, of)}/backfill`;
+  const work = async () => { await does('DELETE', path); await refresh(); };
+  return [{ verb: 'Cancel', isDanger: true, run: (button) => carryOut(button, work, `${item.name} is cancelled; what it delivered stays`) }];
 }
 
 /** The buttons of actions, made anew only if they are other ones. */

@@ -119,7 +119,7 @@ export class Board {
       state: one.state, isOurs: true, tasks: told?.tasks?.length, tables: tables.length, trouble: trouble.length,
       lag: highest(tables.map((table) => table.lag)), rate: sum(tables.map((table) => table.rate)),
       rows: tables.reduce((all, table) => all + table.rows, 0),
-      loading: tables.filter((table) => table.load).length, ...ownProblem(one, trouble),
+      loading: tables.filter(isLoading).length, ...ownProblem(one, trouble),
     });
   }
 
@@ -163,10 +163,13 @@ export class Board {
     const worse = (severity) => [...tables, ...own].filter((item) => item.severity === severity).length;
     return {
       connectors: connectors.length, tables: tables.length, errors: worse(ERROR), warnings: worse(WARNING),
-      loading: tables.filter((table) => table.load).length, rate: sum(tables.map((table) => table.rate)).perSecond,
+      loading: tables.filter(isLoading).length, rate: sum(tables.map((table) => table.rate)).perSecond,
     };
   }
 }
+
+/** True in a first load; a backfill is none. */
+const isLoading = (table) => table.load && !table.raw.backfill;
 
 function highest(values) {
   const known = values.filter((value) => value !== null && value !== undefined);
@@ -185,7 +188,7 @@ function ownProblem(one, trouble) {
   const parts = [];
   if (failed) parts.push(`${count(failed)} of ${plural(one.tables.length, 'table')} failed`);
   if (trouble.length > failed) parts.push(`${plural(trouble.length - failed, 'table')} with a warning`);
-  const loading = one.tables.filter((table) => table.load).length;
+  const loading = one.tables.filter((table) => table.load && !table.backfill).length;
   if (loading) parts.push(`${count(loading)} in first load`);
   return { severity, reason: parts.join(', '), advice: undefined, isOwnProblem: false };
 }

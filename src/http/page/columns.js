@@ -54,9 +54,9 @@ function fillWhat(cell, item, now) {
   show(bar, done?.share !== undefined);
   show(load, Boolean(done));
   if (done) {
-    setAttribute(bar, 'aria-label', `first load of ${item.name}`);
+    setAttribute(bar, 'aria-label', item.raw?.backfill ? item.name : `first load of ${item.name}`);
     if (done.share !== undefined) setAttribute(bar, 'value', done.share.toFixed(4));
-    setText(load, loadText(done));
+    setText(load, loadText(done, item.raw?.backfill ? 'backfill' : 'first load'));
   }
   setText(reason, item.reason);
   setAttribute(reason, 'class', item.severity === 2 ? 'reason bad' : 'reason');
@@ -66,10 +66,10 @@ function fillWhat(cell, item, now) {
   setText(note, (item.notes ?? []).join('; '));
 }
 
-export function loadText({ rows, all, share, left, speed }) {
-  if (share === undefined) return `first load: ${plural(rows, 'row')} so far, ${rate(speed)}`;
+export function loadText({ rows, all, share, left, speed }, word) {
+  if (share === undefined) return `${word}: ${plural(rows, 'row')} so far, ${rate(speed)}`;
   const rest = left === undefined ? '' : left > 0 ? `, about ${duration(Math.round(left))} left` : ', almost done';
-  return `first load: ${Math.floor(share * 100)} %, ${count(rows)} of about ${count(all)} rows${rest}`;
+  return `${word}: ${Math.floor(share * 100)} %, ${count(rows)} of about ${count(all)} rows${rest}`;
 }
 
 function fillRate(cell, item) {

@@ -121,6 +121,20 @@ function offsetForm(item, path, refresh) {
   return form('Set the offset', 'Rows after it are read. A part that is left empty stays as it is, if the mode has it.', [...timeLine, ...idLine], 'Set the offset', send);
 }
 
+/** The form that has a table read again while it is polled. */
+function backfillForm(item, path, refresh) {
+  const [where, ...whereLine] = field('Only rows where', { type: 'text', placeholder: "region = 'eu'" });
+  const [topic, ...topicLine] = field('To the topic', { type: 'text', placeholder: "the table's own" });
+  const [most, ...mostLine] = field('Rows a second', { type: 'number', min: 1, max: 4_294_967_295, step: 1, placeholder: 'no limit' });
+  const send = (button) => {
+    const body = { where: where.value.trim() || null, topic: topic.value.trim() || null, rows_per_second: most.value ? Number(most.value) : null };
+    const work = async () => { await call('POST', `${path}/backfill`, { body, patience: 100_000 }); await refresh(); };
+    carryOut(button, work, `${item.name} is read again: its backfill stands beside it`);
+  };
+  return form('Read it again (backfill)', 'All rows up to the present position go to the topic once more, while polls go on. No older version of a row follows a newer one.',
+    [...whereLine, ...topicLine, ...mostLine], 'Begin', send);
+}
+
 /** The form that gives a running connector another poll interval. */
 function intervalForm(item) {
   const [millis, ...line] = field('Milliseconds', { type: 'number', min: 0, max: 2_147_483_647, step: 1, required: true });
@@ -172,6 +186,7 @@ export class Detail {
     this.facts = el('ul', { class: 'facts' });
     this.factsPart = part('Worth knowing', this.facts);
     this.kept = el('div', { class: 'part' });
+    if (this.item.raw.backfill) return [];
     const parts = [part('Rows that commit late', this.guard), this.factsPart];
     const path = tablePath(this.item.connector, this.item.name);
     if (this.abilities.hasOfTable('get')) {
@@ -179,6 +194,7 @@ export class Detail {
       this.#askSettings(path, this.kept);
     }
     if (this.abilities.hasOfTable('put', '/offset')) parts.push(offsetForm(this.item, path, this.refresh));
+    if (this.abilities.hasOfTable('post', '/backfill')) parts.push(backfillForm(this.item, path, this.refresh));
     if (this.abilities.hasOfTable('get', '/explain')) {
       const ask = async () => explained((await call('GET', `${path}/explain`, { patience: 100_000 })).body);
       parts.push(onDemand('SQL, plan and schema', 'Ask the database', ask));
@@ -244,10 +260,13 @@ export class Detail {
   }
 
   #tableFigures(item, now) {
-    const { raw } = item, load = item.load ? loadText(progress(item.load, item.rate.perSecond, now)) : undefined;
+    const { raw } = item, { backfill } = raw;
+    const load = item.load ? loadText(progress(item.load, item.rate.perSecond, now), backfill ? 'backfill' : 'first load') : undefined;
     describe(this.figures, [
-      ['First load', load], ['Position', raw.position ?? 'none yet'], ['Newest row', when(raw.newest, now)],
-      ['Last good poll', when(raw.last_poll, now) ?? 'none yet'], ['Lag', raw.lag_seconds === null ? 'not known: no timestamp column' : duration(raw.lag_seconds)],
+      ['Read again', backfill?.of], ['Only rows where', backfill?.where], ['To the topic', backfill?.topic],
+      ['Rows a second at most', backfill?.rows_per_second ? count(backfill.rows_per_second) : undefined],
+      [backfill ? 'Progress' : 'First load', load], ['Position', raw.position ?? 'none yet'], ['Newest row', when(raw.newest, now)],
+      ['Last good poll', when(raw.last_poll, now) ?? 'none yet'], ['Lag', backfill ? undefined : raw.lag_seconds === null ? 'not known: no timestamp column' : duration(raw.lag_seconds)],
       ['Rows behind', raw.rows_behind === null ? undefined : count(raw.rows_behind)], ['Rows per second', rate(item.rate.perSecond)],
       ['Rows since start', count(raw.rows)], ['Bytes since start', count(raw.bytes)],
       ['Rows left out', raw.rows_skipped ? `${count(raw.rows_skipped)}: ${raw.skip_reason ?? ''}` : undefined],

@@ -55,6 +55,8 @@ fn a_connector_is_made_watched_paused_and_deleted_by_the_page_alone() {
     alone(&mut browser);
     // From the offset that was set both rows came once more.
     wait_for_records(&format!("{prefix}test_table"), 4);
+    again(&mut browser);
+    wait_for_records(&format!("{prefix}test_table"), 6);
     browser.click("#connectors [aria-label='Pause load-test-table']");
     browser.wait_for_text("#connectors tbody .w-state", "paused");
     assert_eq!(curl.get("/connectors/load-test-table/status").json()["connector"]["state"], "PAUSED");
@@ -79,6 +81,21 @@ fn a_connector_is_made_watched_paused_and_deleted_by_the_page_alone() {
     browser.wait_for_text("#no-connectors", "There is no connector yet");
     assert_eq!(curl.get("/connectors").json(), json!([]));
     assert_eq!(browser.complaints(&["/samples"]), <[String; 0]>::default());
+}
+
+/// One table is read again by its sheet.
+fn again(browser: &mut Browser) {
+    const FORM: &str = "#detail .body > .part:nth-last-child(3) form";
+    browser.click("#tables tbody button.name");
+    browser.wait_for_text("#detail", "Read it again (backfill)");
+    browser.click(&format!("{FORM} input[type=number]"));
+    browser.write("1");
+    browser.picture("backfill");
+    browser.click(&format!("{FORM} button"));
+    browser.wait_for_text("#detail .toast", "its backfill stands beside it");
+    browser.press(&["Escape"]);
+    browser.wait_for_text("#tables tbody", "public.test_table (backfill)");
+    browser.wait("it is over", "!document.querySelector('#tables tbody').innerText.includes('(backfill)')");
 }
 
 /// One table is paused, resumed and explained by its sheet.
