@@ -20,6 +20,9 @@ use super::step::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Backfill, Relation, SourceOffset};
 
+/// The most rows of a page: rows of polls wait for it to end.
+const PAGE: usize = 8_192;
+
 impl Polled {
     /// The backfill of a relation, as far as it has come by a stored offset.
     ///
@@ -38,6 +41,7 @@ impl Polled {
         let upto = SourceOffset { load: None, ..offset.bare() };
         let partition = polled.spec.partition.backfill();
         polled.head = ReadHead { offset: Some(offset.bare()), load: Some(upto), ..ReadHead::new(partition) };
+        polled.paging = polled.paging.at_most(PAGE);
         polled.board.backfills(relation.to_string(), request.clone());
         polled.backfill = Some(request);
         Ok(polled)

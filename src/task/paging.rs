@@ -40,6 +40,11 @@ impl Paging {
         Self { base, most, rate, rows: base, last: 0, row_bytes: 64, memory, doublings: 0, is_at_end: false }
     }
 
+    /// The same with smaller pages.
+    pub(super) fn at_most(self, rows: usize) -> Self {
+        Self { base: self.base.min(rows), most: self.most.min(rows), rows: self.rows.min(rows), ..self }
+    }
+
     /// The pause before the next page of a table that has more rows.
     pub(super) fn pace(&self) -> Duration {
         if self.rate == 0 { Duration::ZERO } else { Duration::from_secs_f64(self.last as f64 / self.rate as f64) }

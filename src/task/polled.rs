@@ -201,7 +201,7 @@ impl Polled {
                 // A first load ends when its last rows are committed, so the commit stage says so.
                 self.board.polled(true, false);
                 self.hand_on(step, place, out).await?;
-                self.more_promised = !exhausted;
+                self.more_promised = !exhausted && self.backfill.is_none();
             }
             None if exhausted && std::mem::take(&mut self.more_promised) => {
                 // Nothing to commit, but for the end of a pass.

@@ -271,7 +271,12 @@ impl Polled {
         guard: Option<&mut GuardOutcome>,
     ) -> Result<(Step, ReadHead)> {
         let (planner, zone) = (self.planner(bound), &self.spec.types.all.zone);
-        let end = if exhausted { StepEnd::CaughtUp } else { StepEnd::More };
+        let end = match exhausted {
+            true => StepEnd::CaughtUp,
+            // Rows of polls are not to wait for it.
+            false if self.backfill.is_some() => StepEnd::Rest,
+            false => StepEnd::More,
+        };
         let mut step = Step { end, ..Step::torn(Arc::clone(&self.name), page.batch, skipped) };
         // Late rows do not move it.
         let Some(position) = page.position.or_else(|| self.head.position.clone()) else {

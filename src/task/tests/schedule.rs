@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::scripted::Shape;
 use super::*;
 use crate::error::Error;
+use crate::model::Backfill;
 
 /// A call of the outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -140,6 +141,8 @@ struct Life {
     inserts: Vec<(u64, usize, i64)>,
     /// The wishes of an operator: the time, and the table.
     orders: Vec<(u64, usize, Order)>,
+    /// The backfills that one asks for: the time, and the table, of which each has one in all lives.
+    backfills: Vec<(u64, usize)>,
 }
 
 /// A wish of an operator about a table, which changes nothing of what is delivered.
@@ -233,6 +236,7 @@ impl Schedule {
                 pace: [0, 2, 30][rng.usize(..3)],
                 inserts,
                 orders,
+                backfills: Vec::new(),
             }
         };
         let mode = rng.usize(..MODES.len());
@@ -245,7 +249,7 @@ impl Schedule {
         // The tuple goes on by the primary key, where there is one and nothing is said to be unique without it.
         let is_told_apart = !shape.is_keyless && (MODES[mode] == "timestamp" || shape.tells_nothing_of_ids);
         let unit = if is_told_apart && rng.bool() { 1 } else { shape.same_time * shape.same_id };
-        Self {
+        let mut schedule = Self {
             seed,
             mode,
             shape,
@@ -254,7 +258,16 @@ impl Schedule {
             tables,
             lives: (0..rng.usize(1..=4)).map(|_| life(&mut rng)).collect(),
             sessions: [1, 2, 10][rng.usize(..3)],
+        };
+        for table in 0..tables {
+            let life = rng.usize(..schedule.lives.len());
+            let life = &mut schedule.lives[life];
+            if rng.bool() {
+                life.backfills.push((rng.u64(..life.millis), table));
+                life.backfills.sort_unstable();
+            }
         }
+        schedule
     }
 
     /// Runs it in a clock and a thread of its own.
@@ -273,7 +286,7 @@ impl Schedule {
             outside.insert(table, []);
         }
         let mut next = self.unit;
-        let mut zombies = Vec::new();
+        let (mut zombies, mut asked) = (Vec::new(), Vec::new());
         for (number, life) in self.lives.iter().enumerate() {
             outside.plan(&life.faults, Some((Rng::with_seed(self.seed + number as u64), life.pace)));
             let stop = CancellationToken::new();
@@ -289,7 +302,10 @@ impl Schedule {
                     outside.set_now(next);
                 }
             };
-            tokio::join!(inserts, life.give_orders(&controlled.control, started));
+            let control = &controlled.control;
+            let (_, _, backfills) =
+                tokio::join!(inserts, life.give_orders(control, started), life.ask_for_backfills(control, started));
+            asked.extend(backfills);
             tokio::time::sleep_until(started + Duration::from_millis(life.millis)).await;
             let tasks = still_alive(tasks, !zombies.is_empty()).await.map_err(|why| format!("life {number}: {why}"))?;
             match life.end {
@@ -305,6 +321,7 @@ impl Schedule {
         self.catch_up(&base).await?;
         kill(zombies).await;
         self.look(&outside)?;
+        asked.into_iter().try_for_each(|(table, answer)| self.look_again(&outside, table, answer))?;
         let (delivered, offsets) = (outside.transactions(), outside.open());
         self.catch_up(&base).await?;
         if (outside.transactions(), outside.open(), offsets) != (delivered, 0, 0) {
@@ -358,6 +375,25 @@ impl Schedule {
         Ok(())
     }
 
+    /// The oracle of backfills: the rows of a table up to some position, each once; up to that which was answered.
+    fn look_again(&self, outside: &Outside, table: usize, mut answer: Answer) -> std::result::Result<(), String> {
+        let table = TABLES[table];
+        let (rows, again) = (outside.rows(table), outside.committed(&format!("again_{table}")));
+        if !rows.starts_with(&again) {
+            return Err(format!("{table} has {rows:?}, its backfill {again:?}"));
+        }
+        if outside.has_backfill(table) {
+            return Err(format!("the backfill of {table} has not ended"));
+        }
+        let Ok(Ok(Some(upto))) = answer.try_recv() else { return Ok(()) };
+        BACKFILLS.fetch_add(1, Ordering::Relaxed);
+        let id = upto.incrementing.unwrap_or(i64::MIN);
+        match again.last() {
+            Some(last) if outside.id_of(*last) >= id => Ok(()),
+            last => Err(format!("{table} was to be read again up to {upto}, and was up to {last:?}")),
+        }
+    }
+
     /// The schedule without faults, rows and lives that the failure does not need.
     fn smaller(mut self) -> Self {
         loop {
@@ -384,6 +420,9 @@ impl Schedule {
             for insert in 0..self.lives[life].inserts.len() {
                 without(&|less| drop(less.lives[life].inserts.drain(insert..=insert)));
             }
+            for backfill in 0..self.lives[life].backfills.len() {
+                without(&|less| drop(less.lives[life].backfills.drain(backfill..=backfill)));
+            }
             for order in 0..self.lives[life].orders.len() {
                 without(&|less| drop(less.lives[life].orders.drain(order..=order)));
             }
@@ -403,7 +442,23 @@ impl Life {
             }
         }
     }
+
+    async fn ask_for_backfills(&self, control: &Control, started: Instant) -> Vec<(usize, Answer)> {
+        let mut asked = Vec::new();
+        for (at, table) in &self.backfills {
+            tokio::time::sleep_until(started + Duration::from_millis(*at)).await;
+            let request = Backfill { topic: Some(format!("again_{}", TABLES[*table])), ..Backfill::default() };
+            asked.extend(control.backfill(TABLES[*table], Some(request)).map(|answer| (*table, answer)));
+        }
+        asked
+    }
 }
+
+/// The answer to a backfill.
+type Answer = tokio::sync::oneshot::Receiver<crate::task::control::Moved>;
+
+/// The backfills that were answered and went to their end, of all schedules.
+static BACKFILLS: AtomicUsize = AtomicUsize::new(0);
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -487,4 +542,11 @@ fn ten_thousand_schedules_of_faults_restarts_and_takeovers_end_in_exactly_once()
         let smaller = schedule.smaller();
         panic!("{}\n{smaller}", smaller.run().err().unwrap_or_default());
     }
+}
+
+#[test]
+fn the_schedules_have_backfills_that_go_to_their_end() {
+    let before = BACKFILLS.load(Ordering::Relaxed);
+    (0..200).for_each(|seed| assert_eq!(Schedule::new(seed).run(), Ok(()), "{seed}"));
+    assert!(BACKFILLS.load(Ordering::Relaxed) > before + 20, "the schedules prove nothing");
 }

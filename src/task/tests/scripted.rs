@@ -226,6 +226,11 @@ impl Outside {
         self.world().offsets.get(&SourcePartition::table(table))?.incrementing
     }
 
+    /// True if the progress of a backfill is stored.
+    pub(super) fn has_backfill(&self, table: &str) -> bool {
+        self.world().offsets.contains_key(&SourcePartition::table(table).backfill())
+    }
+
     pub(super) fn sink(&self, task: usize) -> Box<dyn RecordSink> {
         Box::new(Sink::new(self.clone(), task))
     }
