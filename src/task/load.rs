@@ -56,9 +56,18 @@ pub async fn first_load(
     connection: &mut dyn SourceConnection,
     (binding, rows): (&Binding, Option<u64>),
 ) -> Result<FirstLoad> {
+    if let Some(order) = by_definition(spec, syntax, binding)? {
+        return Ok(order);
+    }
+    let rows = known_rows(connection, &binding.planner, rows).await?;
+    by_size(spec, syntax, connection, (binding, rows)).await
+}
+
+/// The order, where configuration and definition decide it.
+fn by_definition(spec: &TableSpec, syntax: &'static dyn SqlSyntax, binding: &Binding) -> Result<Option<FirstLoad>> {
     let (planner, mode) = (&binding.planner, &spec.mode);
     let order = spec.polling.load_order;
-    let because = |why| Ok(FirstLoad::ByCursor(why));
+    let because = |why| Ok(Some(FirstLoad::ByCursor(why)));
     if order == LoadOrder::Cursor {
         return because("load.order=cursor");
     }
@@ -75,17 +84,39 @@ pub async fn first_load(
         return because("no primary key orders the rows");
     }
     if order == LoadOrder::PrimaryKey {
-        return Ok(FirstLoad::ByKey("load.order=primary_key"));
+        return Ok(Some(FirstLoad::ByKey("load.order=primary_key")));
     }
+    Ok(None)
+}
+
+/// The database's estimate of a table's rows; where it has none, [`LARGE`] if there are so many.
+async fn known_rows(
+    connection: &mut dyn SourceConnection,
+    planner: &Planner,
+    rows: Option<u64>,
+) -> Result<Option<u64>> {
+    match rows {
+        Some(_) => Ok(rows),
+        None => Ok(connection.probe(&planner.rows_probe(LARGE)).await?.map(|_| LARGE)),
+    }
+}
+
+/// The order, where the size of the table and the plan of its polls decide it.
+async fn by_size(
+    spec: &TableSpec,
+    syntax: &'static dyn SqlSyntax,
+    connection: &mut dyn SourceConnection,
+    (binding, rows): (&Binding, Option<u64>),
+) -> Result<FirstLoad> {
     if !is_large(rows) {
-        return because("the table is not known to be large");
+        return Ok(FirstLoad::ByCursor("the table is not known to be large"));
     }
     if syntax.primary_index().is_some() {
         return Ok(FirstLoad::ByKey("rows are stored by it"));
     }
-    let page = facts::page_of_now(connection, planner, &spec.polling, None).await?;
+    let page = facts::page_of_now(connection, &binding.planner, &spec.polling, None).await?;
     match connection.explain(&page).await?.index_serves {
-        true => because("an index has it"),
+        true => Ok(FirstLoad::ByCursor("an index has it")),
         false => Ok(FirstLoad::ByKey("no index has the order of the cursor")),
     }
 }
@@ -107,12 +138,18 @@ impl Polled {
     /// Those of the connection.
     pub(super) async fn begin_load(&mut self, cx: &mut Context<'_>) -> Result<()> {
         let Some(Beginning { rows }) = self.begins else { return Ok(()) };
-        let bound = self.bound()?;
-        if is_large(rows) {
-            // A plan is not asked for inside a view.
-            cx.watch.release(cx.connection).await?;
-        }
-        let order = first_load(&self.spec, cx.parts.dialect.syntax(), cx.connection, (&bound.binding, rows)).await?;
+        let (bound, syntax) = (self.bound()?, cx.parts.dialect.syntax());
+        let order = match by_definition(&self.spec, syntax, &bound.binding)? {
+            Some(order) => order,
+            None => {
+                let rows = known_rows(cx.connection, &bound.binding.planner, rows).await?;
+                if is_large(rows) {
+                    // A plan is not asked for inside a view.
+                    cx.watch.release(cx.connection).await?;
+                }
+                by_size(&self.spec, syntax, cx.connection, (&bound.binding, rows)).await?
+            }
+        };
         if let FirstLoad::ByKey(why) = order
             && let Some(until) = self.begin_of_polls(cx, &bound).await?
         {

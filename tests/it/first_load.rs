@@ -127,6 +127,25 @@ fn a_reset_in_the_middle_of_a_first_load_begins_it_anew() {
 }
 
 #[test]
+fn a_large_table_without_statistics_is_found_to_be_large() {
+    for kind in ["mysql", "tidb"] {
+        let database = Any::MySql(kind, MySqlFamily::new(kind));
+        let order = || {
+            run(&["explain", &database.in_mode("timestamp+incrementing").file().display().to_string()]).expect_code(0)
+        };
+        database.run("create table t (id int primary key, ts timestamp not null, v int not null, key (ts, id))");
+        order().expect_says(&["in the order of the cursor: the table is not known to be large"]);
+        let rows: Vec<String> = (0..10_000).map(|id| format!("({id}, '2024-01-01', 0)")).collect();
+        database.run(&format!("insert into t values {}", rows.join(", ")));
+        for ten_thousands in [1, 2, 4, 8] {
+            let more = 10_000 * ten_thousands;
+            database.run(&format!("insert into t select id + {more}, ts, v from t"));
+        }
+        order().expect_says(&["in the order of the primary key: rows are stored by it"]);
+    }
+}
+
+#[test]
 fn explain_tells_the_order_of_the_first_load() {
     let database = Any::MySql("mysql", MySqlFamily::new("mysql"));
     database.run("create table t (id int primary key, ts timestamp not null, key (ts, id))");
