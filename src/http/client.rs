@@ -82,6 +82,11 @@ impl Client {
 
     fn refusal(&self, status: u16, body: &Value) -> Error {
         let said = body["message"].as_str().map_or_else(|| format!("HTTP {status}"), str::to_owned);
+        // Its last line names the entry of the error's kind, which is said once more of this one.
+        let (said, kind) = match said.split_once("\nmore: rowtide docs errors ") {
+            Some((said, kind)) => (said.to_owned(), ErrorKind::named(kind)),
+            None => (said, None),
+        };
         let (said, advice) = match said.split_once("\nwhat to do: ") {
             Some((said, advice)) => (said.to_owned(), Some(advice.to_owned())),
             None => (said, None),
@@ -90,9 +95,9 @@ impl Client {
             401 | 403 => Error::new(ErrorKind::Auth, said).advise(
                 "give the user in --url (http://user:password@host:port), or the worker's own settings with --worker",
             ),
-            409 => Error::new(ErrorKind::Refused, said),
-            400 | 404 => Error::config(said),
-            _ => Error::new(ErrorKind::OutcomeUnknown, said),
+            409 => Error::new(kind.unwrap_or(ErrorKind::Refused), said),
+            400 | 404 => Error::new(kind.unwrap_or(ErrorKind::Config), said),
+            _ => Error::new(kind.unwrap_or(ErrorKind::OutcomeUnknown), said),
         };
         let error = error.with("url", &self.base);
         match advice {

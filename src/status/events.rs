@@ -111,6 +111,11 @@ impl Phase {
         if now == self {
             return None;
         }
+        // Its beginning is a request, and its end an event of its own.
+        let is_backfill = table.backfill.is_some();
+        if is_backfill && matches!((self, now), (Phase::Polling, Phase::Loading) | (Phase::Loading, Phase::Polling)) {
+            return None;
+        }
         let why = |word: &str| match &table.reason {
             Some(reason) => format!("{word}: {reason}"),
             None => word.to_owned(),

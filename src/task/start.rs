@@ -82,8 +82,10 @@ impl Polled {
             let shown = skipped.iter().map(|column| format!("{} ({})", column.name, column.database_type));
             self.board.skipped_columns(shown.collect());
         }
-        self.facts.found_rules(rules);
-        self.facts.show(&self.name, &self.board);
+        if self.backfill.is_none() {
+            self.facts.found_rules(rules);
+            self.facts.show(&self.name, &self.board);
+        }
         for DriverChoice { column, text } in by_driver {
             tracing::info!(table = %self.name, column, "{text}");
         }

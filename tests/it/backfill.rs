@@ -162,7 +162,8 @@ fn a_backfill_goes_on_after_a_kill_and_delivers_each_row_once() {
     let status = eventually("the backfill goes on", PATIENCE, || house.backfill());
     assert_eq!(status["backfill"]["rows_per_second"], 200, "{status}");
     house.wait_for_end();
-    assert!(house.events().contains("the backfill is complete"), "{}", house.events());
+    let events = house.events();
+    assert!(events.contains("the backfill is complete") && !events.contains("first load"), "{events}");
     assert_eq!(house.process.terminate(), Some(0));
     let versions = versions(&topic);
     assert_eq!(versions.len(), ROWS);
@@ -260,6 +261,8 @@ fn the_command_asks_the_instance_that_runs_and_stores_the_request_where_none_doe
     let url = format!("http://{}", house.address);
     let asked = backfill(&["--where", "id > 10 and id <= 30", "--rate", "5", "--url", &url]).expect_code(0);
     asked.expect_says(&["begun by the running instance", "t (backfill)"]);
+    let again = backfill(&["--url", &url]).expect_says(&["is under way", "--cancel"]);
+    assert_eq!(again.stderr.matches("more: ").count(), 1, "{}", again.stderr);
     backfill(&["--cancel", "--url", &url]).expect_code(0).expect_says(&["ended by the running instance"]);
     house.wait_for_end();
     backfill(&["--where", "id > 30 and id <= 50", "--url", &url]).expect_code(0);

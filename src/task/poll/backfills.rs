@@ -25,9 +25,10 @@ impl PollStage<'_> {
                 |polled: &&Polled| polled.backfill.is_none() && polled.spec.partition.backfill() == partition;
             let Some(table) = self.relations.iter().find(of_table).filter(|_| !is_known) else { continue };
             let (relation, name) = (table.spec.relation.clone(), Arc::clone(&table.name));
+            let progress = offset.to_string();
             match Polled::backfill(self.parts, &relation, self.activity.clone(), offset) {
                 Ok(mut polled) => {
-                    tracing::info!(table = %name, "going on with the backfill");
+                    tracing::info!(table = %polled.name, progress = %progress, "the backfill is read");
                     if let Some((error, left)) = self.refusals.of(&polled.name) {
                         polled.fail(error, left, self.parts);
                     }
@@ -105,7 +106,6 @@ impl PollStage<'_> {
         self.out.send(Assigned { table: name, offsets: vec![(partition.clone(), offset.clone())], order }).await?;
         match offset {
             Some(offset) => {
-                tracing::info!(table = %self.relations[index].name, progress = %offset, "a backfill begins by request");
                 self.keep(partition, offset);
                 self.resume_backfills();
             }
