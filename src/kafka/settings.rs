@@ -97,9 +97,7 @@ fn translate_one(
     };
     match key {
         _ if STORES.contains(&key) || sasl::takes(key, java) => {}
-        _ if key.starts_with("config.providers")
-            || clients::is_kafkas(key) && NO_EFFECT.iter().any(|beginning| key.starts_with(beginning)) =>
-        {
+        _ if has_no_effect(key) => {
             out.javas.insert(key.to_owned());
         }
         _ if OURS.contains(&key) => {
@@ -145,6 +143,11 @@ fn translate_one(
         _ => return Err(unknown(key)),
     }
     Ok(())
+}
+
+fn has_no_effect(key: &str) -> bool {
+    let belongs = |beginning: &&str| key.starts_with(*beginning);
+    key.starts_with("config.providers") || clients::is_kafkas(key) && NO_EFFECT.iter().any(belongs)
 }
 
 /// Refuses what a setting may not be: values that break the promises, and what no librdkafka can do.

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
+use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::super::statement::Doing;
 use super::super::vigil::Vigil;
@@ -65,11 +65,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     let file = incarnation::file(&path).await;
     let blind = Vigil::blind(source.connect_timeout);
     let mut connection = answered(&blind, Doing::Connect, options.connect()).await?;
-    let beside = Beside::default();
-    let cancelled = Arc::clone(&beside.cancelled);
-    let mut handle = answered(&blind, Doing::Connect, connection.lock_handle()).await?;
-    handle.set_progress_handler(STEPS, move || !cancelled.load(Ordering::Relaxed));
-    drop(handle);
+    let beside = cancellable(&mut connection, &blind).await?;
     let vigil = Vigil::beside(source.statement_timeout, Arc::new(beside));
     let mut session = Session {
         connection,
@@ -84,6 +80,15 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     };
     session.server = format!("SQLite {}", version(&mut session).await?);
     Ok(session)
+}
+
+/// The way to cancel a statement of a connection.
+async fn cancellable(connection: &mut SqliteConnection, vigil: &Vigil) -> Result<Beside> {
+    let beside = Beside::default();
+    let cancelled = Arc::clone(&beside.cancelled);
+    let mut handle = answered(vigil, Doing::Connect, connection.lock_handle()).await?;
+    handle.set_progress_handler(STEPS, move || !cancelled.load(Ordering::Relaxed));
+    Ok(beside)
 }
 
 /// # Errors
