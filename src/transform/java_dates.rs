@@ -162,7 +162,7 @@ impl Moment {
         self.of_day / HOUR
     }
 
-    /// What stands for a letter that is no number.
+    /// The text for a letter; none if a number stands for it.
     fn word(&self, letter: char, count: usize) -> Option<&'static str> {
         Some(match letter {
             'G' if self.year > 0 => "AD",
