@@ -15,18 +15,22 @@ COPY src ./src
 # What the binary embeds at compile time.
 COPY migrations ./migrations
 COPY configs ./configs
+# For `rowtide_build_info`: the checkout's own folder does not come here.
+ARG COMMIT=unknown
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --bin rowtide \
+    ROWTIDE_COMMIT=${COMMIT} cargo build --release --locked --bin rowtide \
     && install -D target/release/rowtide /out/rowtide
 
 # Debian 12's C library, libgcc and certificates, and nothing else: no shell, no package manager.
 FROM ${RUNTIME}
 ARG VERSION=unknown
+ARG COMMIT=unknown
 LABEL org.opencontainers.image.title=rowtide \
       org.opencontainers.image.description="Polls relational tables into Kafka, exactly once" \
       org.opencontainers.image.licenses=Apache-2.0 \
-      org.opencontainers.image.version=${VERSION}
+      org.opencontainers.image.version=${VERSION} \
+      org.opencontainers.image.revision=${COMMIT}
 COPY --from=builder /out/rowtide /usr/local/bin/rowtide
 # OpenSSL is compiled in and does not know where Debian keeps its certificates.
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt

@@ -1,4 +1,4 @@
-//! rowtide polls relational tables into Kafka as Avro, exactly once.
+//! rowtide polls relational tables into Kafka, exactly once.
 //!
 //! The flow: `cli` reads the command line and `config` the files; `connector` builds the parts and spawns one `task`
 //! per group of tables. In a task the poll stage has `plan` write a page, `dialect` run it and `reader` encode its rows

@@ -158,16 +158,9 @@ impl Explanation {
         if let Some(deletes) = &self.deletes {
             line("deletes", deletes);
         }
-        match &self.key {
-            Some(key) => {
-                line("key subject", key.subject.as_deref().unwrap_or("none"));
-                line("key schema", key.schema.as_deref().unwrap_or("none"));
-            }
-            None if !self.wants_key => line("key", check::UNKEYED),
-            None => line("key", "none"),
+        for (name, value) in self.schemas() {
+            line(name, value);
         }
-        line("value subject", self.value.subject.as_deref().unwrap_or("none"));
-        line("value schema", self.value.schema.as_deref().unwrap_or("none"));
         if !self.skipped.is_empty() {
             line("left out", &self.skipped.join(", "));
         }
@@ -192,6 +185,21 @@ impl Explanation {
             }
         }
         text
+    }
+
+    /// Subjects and schemas of key and value.
+    fn schemas(&self) -> Vec<(&'static str, &str)> {
+        let mut lines = match &self.key {
+            Some(key) => vec![
+                ("key subject", key.subject.as_deref().unwrap_or("none")),
+                ("key schema", key.schema.as_deref().unwrap_or("none")),
+            ],
+            None if !self.wants_key => vec![("key", check::UNKEYED)],
+            None => vec![("key", "none")],
+        };
+        lines.push(("value subject", self.value.subject.as_deref().unwrap_or("none")));
+        lines.push(("value schema", self.value.schema.as_deref().unwrap_or("none")));
+        lines
     }
 
     fn shown_offset(&self) -> String {

@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::error::Error;
 use crate::telemetry::{self, LogFormat, LogOptions};
 
-/// Polls relational tables into Kafka as Avro, exactly once.
+/// Polls relational tables into Kafka, exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "rowtide", version, propagate_version = true, max_term_width = 110)]
 #[command(after_help = "Example: rowtide quickstart\n         rowtide run connector.json --worker worker.properties")]

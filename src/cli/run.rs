@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "it waits for signals, and ends with the process")]
 
 use std::future::pending;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -178,6 +179,9 @@ fn say_done(boards: &Boards, connector: &str) {
     }
 }
 
+/// The time within which signals are one: `timeout` sends its own to the process and once more to its group.
+const ONE_WISH: Duration = Duration::from_millis(200);
+
 /// The first SIGTERM or SIGINT stops; the second exits at once, still without loss: what is not committed
 /// is aborted by the brokers.
 pub(super) fn stop_on_signal(stop: &CancellationToken) -> Result<(), Error> {
@@ -189,7 +193,10 @@ pub(super) fn stop_on_signal(stop: &CancellationToken) -> Result<(), Error> {
         let mut next = async || tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => () };
         next().await;
         stop.cancel();
-        next().await;
+        let asked = Instant::now();
+        while asked.elapsed() < ONE_WISH {
+            next().await;
+        }
         output::say("second interrupt: leaving at once");
         std::process::exit(130);
     });

@@ -34,7 +34,7 @@ impl Named {
 /// `Config` with both tables if two would share a topic, and if one would go to the topic of offsets or dead letters.
 pub(super) fn look(spec: &ConnectorSpec, relations: &[Relation], home: Home<'_>) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    let mut by_topic: BTreeMap<String, Named> = BTreeMap::new();
+    let (mut by_topic, mut shared) = (BTreeMap::<String, Named>::new(), BTreeMap::<String, Shared>::new());
     for relation in relations {
         let table = Named::of(spec, relation)?;
         if table.named != table.plain {
@@ -45,18 +45,42 @@ pub(super) fn look(spec: &ConnectorSpec, relations: &[Relation], home: Home<'_>)
         }
         // As brokers tell names apart.
         let of_brokers = table.topic.replace('.', "_");
-        match by_topic.get(&of_brokers) {
-            None => {
-                by_topic.insert(of_brokers, table);
-            }
-            Some(other) => notes.push(shared(other, &table, home)?),
-        }
+        let Some(first) = by_topic.get(&of_brokers) else {
+            by_topic.insert(of_brokers, table);
+            continue;
+        };
+        let by = shared_by(first, &table, home)?;
+        let new = || Shared { topic: table.topic.clone(), by, tables: vec![first.spec.relation.to_string()] };
+        shared.entry(of_brokers).or_insert_with(new).tables.push(relation.to_string());
     }
+    notes.extend(shared.values().map(Shared::note));
     Ok(notes)
 }
 
-/// Two tables of one topic: said where it is on purpose.
-fn shared(one: &Named, other: &Named, home: Home<'_>) -> Result<String> {
+/// Tables of one topic, on purpose.
+struct Shared {
+    topic: String,
+    /// The setting that says so.
+    by: String,
+    tables: Vec<String>,
+}
+
+impl Shared {
+    fn note(&self) -> String {
+        let names = match &self.tables[..] {
+            [first, second] => format!("{first} and {second}"),
+            [first, second, more @ ..] => format!("{first}, {second} and {} more", more.len()),
+            few => few.join(""),
+        };
+        format!("tables {names} share the topic `{}`, by {}: their records mix in it", self.topic, self.by)
+    }
+}
+
+/// The setting by which two tables share a topic.
+///
+/// # Errors
+/// `Config` with both if none does, or if brokers alone take their topics for one.
+fn shared_by(one: &Named, other: &Named, home: Home<'_>) -> Result<String> {
     let (first, second, topic) = (&one.spec.relation, &other.spec.relation, &other.topic);
     if one.topic != *topic {
         let message = format!(
@@ -69,12 +93,11 @@ fn shared(one: &Named, other: &Named, home: Home<'_>) -> Result<String> {
         );
     }
     let is_routed = !is_one_to_brokers(&one.plain, &other.plain);
-    let by = match one.spec.shares_topic_with(&other.spec) {
-        Some(key) => key,
-        None if is_routed => "transforms",
-        None => return Err(unmeant(first, second, topic, home)),
-    };
-    Ok(format!("tables {first} and {second} share the topic `{topic}`, by {by}: their records mix in it"))
+    match one.spec.shares_topic_with(&other.spec) {
+        Some(key) => Ok(key.to_owned()),
+        None if is_routed => Ok("transforms".to_owned()),
+        None => Err(unmeant(first, second, topic, home)),
+    }
 }
 
 /// A template that gives two tables one topic, as the bare name does with tables of two schemas (`connector-config.md`, 6.4).
@@ -135,6 +158,12 @@ mod tests {
         assert_eq!(
             routed,
             ["tables a.orders_1 and a.orders_2 share the topic `p_orders`, by transforms: their records mix in it"]
+        );
+        let many = notes("table.orders_*.topic=orders", &[1, 2, 3, 4].map(|n| table("a", &format!("orders_{n}"))));
+        assert_eq!(
+            many.unwrap(),
+            ["tables a.orders_1, a.orders_2 and 2 more share the topic `orders`, by table.orders_*.topic: \
+              their records mix in it"]
         );
         let by_key = notes("table.orders_*.topic=orders", &shards).unwrap();
         assert!(by_key[0].contains("by table.orders_*.topic"), "{by_key:?}");

@@ -91,14 +91,13 @@ fn translate_one(
     java: &BTreeMap<String, String>,
     out: &mut Translated,
 ) -> Result<()> {
+    check(kind, key, value)?;
     let mut set = |name: &str, value: String| {
         out.settings.insert(name.to_owned(), value);
     };
     match key {
         _ if STORES.contains(&key) || sasl::takes(key, java) => {}
-        _ if key.starts_with("config.providers")
-            || clients::is_kafkas(key) && NO_EFFECT.iter().any(|beginning| key.starts_with(beginning)) =>
-        {
+        _ if has_no_effect(key) => {
             out.javas.insert(key.to_owned());
         }
         _ if OURS.contains(&key) => {
@@ -108,15 +107,9 @@ fn translate_one(
         }
         // The configuration has checked it.
         "bootstrap.servers" | "metadata.broker.list" => {}
-        _ if key.starts_with("test.mock.") => return Err(refuse(key, "records would go to mock brokers")),
-        "partitioner" if !matches!(value, "murmur2_random" | "murmur2") => {
-            return Err(refuse(key, "records and offsets stand in the partitions that Kafka Connect would choose")
-                .advise("remove the setting; murmur2_random is Java's"));
-        }
         "delivery.timeout.ms" | "message.timeout.ms" => {
             out.notes.push(format!("{key} is ignored: within a transaction it is transaction.timeout.ms"));
         }
-        "ssl.engine.factory.class" if !value.is_empty() => return Err(refuse(key, "Java classes cannot be loaded")),
         "ssl.endpoint.identification.algorithm" => {
             set(key, if value.is_empty() { "none".to_owned() } else { value.to_ascii_lowercase() });
         }
@@ -141,18 +134,8 @@ fn translate_one(
                 set("compression.level", value.to_owned());
             }
         }
-        "acks" | "request.required.acks" if kind == ClientKind::Producer => match value {
-            "all" | "-1" => {}
-            _ => return Err(refuse(key, "transactions need acks=all; remove the setting")),
-        },
-        "retries" | "message.send.max.retries" if kind == ClientKind::Producer && number(key, value)? == 0 => {
-            return Err(refuse(key, "transactions need retries; remove the setting"));
-        }
-        "max.in.flight.requests.per.connection" | "max.in.flight"
-            if kind == ClientKind::Producer && number(key, value)? > 5 =>
-        {
-            return Err(refuse(key, "transactions allow at most 5"));
-        }
+        // They are those of transactions, or have been refused.
+        "acks" | "request.required.acks" if kind == ClientKind::Producer => {}
         _ if is_native(key, value) => set(key, value.to_owned()),
         _ if clients::is_kafkas(key) => {
             out.javas.insert(key.to_owned());
@@ -160,6 +143,34 @@ fn translate_one(
         _ => return Err(unknown(key)),
     }
     Ok(())
+}
+
+fn has_no_effect(key: &str) -> bool {
+    let belongs = |beginning: &&str| key.starts_with(*beginning);
+    key.starts_with("config.providers") || clients::is_kafkas(key) && NO_EFFECT.iter().any(belongs)
+}
+
+/// Refuses what a setting may not be: values that break the promises, and what no librdkafka can do.
+fn check(kind: ClientKind, key: &str, value: &str) -> Result<()> {
+    let is_producer = kind == ClientKind::Producer;
+    match key {
+        _ if key.starts_with("test.mock.") => Err(refuse(key, "records would go to mock brokers")),
+        "ssl.engine.factory.class" if !value.is_empty() => Err(refuse(key, "Java classes cannot be loaded")),
+        "partitioner" if !matches!(value, "murmur2_random" | "murmur2") => {
+            Err(refuse(key, "records and offsets stand in the partitions that Kafka Connect would choose")
+                .advise("remove the setting; murmur2_random is Java's"))
+        }
+        "acks" | "request.required.acks" if is_producer && !matches!(value, "all" | "-1") => {
+            Err(refuse(key, "transactions need acks=all; remove the setting"))
+        }
+        "retries" | "message.send.max.retries" if is_producer && number(key, value)? == 0 => {
+            Err(refuse(key, "transactions need retries; remove the setting"))
+        }
+        "max.in.flight.requests.per.connection" | "max.in.flight" if is_producer && number(key, value)? > 5 => {
+            Err(refuse(key, "transactions allow at most 5"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// True if librdkafka has the setting, valid value or not. Its C names are for programs.

@@ -47,26 +47,18 @@ pub(super) fn of<'a>(
     if !is_mixed {
         return Ok(Coalesced { plain: coalesce(&sql), kind, typed_as: first, seen_in: first.seen_in });
     }
-    let is_zoned = |column: &ColumnDefinition| matches!(column.cursor, Some(CursorKind::Timestamp { zoned: true, .. }));
     let other = members.iter().map(|(_, column)| *column).find(|column| is_zoned(column) != is_zoned(first));
     let other = other.unwrap_or(first);
     let (instants, walls) = if is_zoned(first) { (*first, other) } else { (other, *first) };
     let session = instants.seen_in.unwrap_or(style.zone);
     match style.syntax.mixed(&style.zone, &session) {
         Mixed::AsInstants(convert) => {
-            let sql: Vec<String> = members
-                .iter()
-                .map(|(sql, column)| if is_zoned(column) { sql.clone() } else { convert.replace("{}", sql) })
-                .collect();
-            let kind = zoned(kind, true);
-            Ok(Coalesced { plain: coalesce(&sql), kind, typed_as: instants, seen_in: instants.seen_in })
+            let plain = converted(members, &convert, |column| !is_zoned(column));
+            Ok(Coalesced { plain, kind: zoned(kind, true), typed_as: instants, seen_in: instants.seen_in })
         }
         Mixed::AsWallClocks(convert) => {
-            let sql: Vec<String> = members
-                .iter()
-                .map(|(sql, column)| if is_zoned(column) { convert.replace("{}", sql) } else { sql.clone() })
-                .collect();
-            Ok(Coalesced { plain: coalesce(&sql), kind: zoned(kind, false), typed_as: walls, seen_in: walls.seen_in })
+            let plain = converted(members, &convert, is_zoned);
+            Ok(Coalesced { plain, kind: zoned(kind, false), typed_as: walls, seen_in: walls.seen_in })
         }
         Mixed::No(convert) => {
             let name = |column: &ColumnDefinition| style.syntax.quote(&column.field.name);
@@ -83,6 +75,22 @@ pub(super) fn of<'a>(
             Err(refused(definition, first, other, advice))
         }
     }
+}
+
+fn is_zoned(column: &ColumnDefinition) -> bool {
+    matches!(column.cursor, Some(CursorKind::Timestamp { zoned: true, .. }))
+}
+
+/// The COALESCE of the columns, some of which are converted.
+fn converted(
+    members: &[(String, &ColumnDefinition)],
+    convert: &str,
+    which: impl Fn(&ColumnDefinition) -> bool,
+) -> String {
+    let one = |(sql, column): &(String, &ColumnDefinition)| {
+        if which(column) { convert.replace("{}", sql) } else { sql.clone() }
+    };
+    coalesce(&members.iter().map(one).collect::<Vec<String>>())
 }
 
 fn coalesce<T: AsRef<str>>(members: &[T]) -> String {

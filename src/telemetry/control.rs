@@ -97,8 +97,9 @@ impl LogControl {
             return Err(Error::config("the name of a logger has letters, digits and dots"));
         }
         let mut levels = locked(&self.levels);
-        let is_meant = |known: &String| name == ROOT || known == name || is_below(known, name);
-        let mut changed: Vec<String> = levels.keys().filter(|known| is_meant(known)).cloned().collect();
+        let wanted = own_name(name);
+        let is_meant = |known: &str| known == wanted || is_below(known, wanted) || name == ROOT;
+        let mut changed: Vec<String> = levels.keys().filter(|known| is_meant(own_name(known))).cloned().collect();
         if !levels.contains_key(name) {
             changed.push(name.to_owned());
             changed.sort();
@@ -133,15 +134,19 @@ fn is_below(name: &str, above: &str) -> bool {
     name.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
 }
 
+/// The name here of a logger: one of Kafka Connect's is `rowtide`.
+fn own_name(name: &str) -> &str {
+    let is_java = JAVA.iter().any(|package| name == *package || is_below(name, package));
+    if is_java { "rowtide" } else { name }
+}
+
 /// The filter of these levels, in tracing's words.
 fn directives(levels: &BTreeMap<String, LoggerLevel>) -> String {
     let own = |word: &str| LEVELS.iter().find(|(known, _)| *known == word).map_or("info", |(_, own)| *own);
     let directive = |(name, level): (&String, &LoggerLevel)| {
         let own = own(level.level);
-        let is_java = JAVA.iter().any(|package| name == package || is_below(name, package));
-        match name.as_str() {
+        match own_name(name) {
             ROOT => own.to_owned(),
-            _ if is_java => format!("rowtide={own}"),
             name => format!("{}={own}", name.replace('.', "::").replace(['$', ':'], ":").replace("::::", "::")),
         }
     };
@@ -167,9 +172,19 @@ mod tests {
             (Some("INFO"), Some("INFO"), Some("DEBUG"))
         );
         assert_eq!((level("sqlx"), level("no.such")), (Some("WARN"), None));
-        assert_eq!(control.set("org.apache.kafka.connect", "TRACE", 7).unwrap(), ["org.apache.kafka.connect"]);
+        let javas = "org.apache.kafka.connect";
+        assert_eq!(control.set(javas, "TRACE", 7).unwrap(), [javas, "rowtide.kafka"]);
         assert!(locked(&applied).contains("rowtide=trace"), "{}", locked(&applied));
-        assert_eq!(control.set("rowtide", "WARN", 8).unwrap(), ["rowtide", "rowtide.kafka"]);
+        // All that mean the same have the level that was given last.
+        assert_eq!(control.set("rowtide", "WARN", 8).unwrap(), [javas, "rowtide", "rowtide.kafka"]);
+        assert!(
+            locked(&applied).contains("rowtide=warn") && !locked(&applied).contains("trace"),
+            "{}",
+            locked(&applied)
+        );
+        assert_eq!(control.set(javas, "DEBUG", 8).unwrap(), [javas, "rowtide", "rowtide.kafka"]);
+        assert!(locked(&applied).contains("rowtide=debug") && !locked(&applied).contains("rowtide=warn"));
+        assert_eq!(control.set("rowtide", "WARN", 8).unwrap().len(), 3);
         assert_eq!(control.level("rowtide.kafka").unwrap(), LoggerLevel { level: "WARN", last_modified: Some(8) });
         assert_eq!(control.set("rowtide", "WARN", 9).unwrap(), <[String; 0]>::default());
         assert_eq!(control.set(ROOT, "ERROR", 9).unwrap().len(), 6);

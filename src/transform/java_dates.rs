@@ -108,76 +108,16 @@ impl JavaDateFormat {
 
     /// A time, in milliseconds since the epoch, as text.
     pub(super) fn format(&self, millis: i64) -> String {
-        let (days, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
-        let (year, month, day) = civil(days);
-        let (era, year_of_era) = if year > 0 { ("AD", year) } else { ("BC", 1 - year) };
-        let hour = of_day / HOUR;
-        let weekday = weekday(days);
+        let at = Moment::of(millis);
         let mut out = String::new();
         for item in &self.items {
-            let (letter, count) = match item {
-                Item::Text(text) => {
-                    out.push_str(text);
-                    continue;
-                }
-                Item::Letter(letter, count) => (*letter, *count),
-            };
-            let number = match letter {
-                'G' => {
-                    out.push_str(era);
-                    continue;
-                }
-                'y' if count == 2 => year_of_era % 100,
-                'y' => year_of_era,
-                'M' | 'L' if count >= 3 => {
-                    out.push_str(name(MONTHS[month as usize - 1], count));
-                    continue;
-                }
-                'M' | 'L' => month,
-                'd' => day,
-                'D' => days - days_of(year, 1, 1) + 1,
-                'E' => {
-                    out.push_str(name(WEEKDAYS[weekday], count));
-                    continue;
-                }
-                'u' => weekday as i64 + 1,
-                'a' => {
-                    out.push_str(if hour < 12 { "AM" } else { "PM" });
-                    continue;
-                }
-                'H' => hour,
-                'k' => {
-                    if hour == 0 {
-                        24
-                    } else {
-                        hour
-                    }
-                }
-                'K' => hour % 12,
-                'h' => {
-                    if hour % 12 == 0 {
-                        12
-                    } else {
-                        hour % 12
-                    }
-                }
-                'm' => of_day % HOUR / MINUTE,
-                's' => of_day % MINUTE / SECOND,
-                'S' => of_day % SECOND,
-                'z' => {
-                    out.push_str(if count >= 4 { "Coordinated Universal Time" } else { "UTC" });
-                    continue;
-                }
-                'Z' => {
-                    out.push_str("+0000");
-                    continue;
-                }
-                _ => {
-                    out.push('Z');
-                    continue;
-                }
-            };
-            out.push_str(&format!("{number:0count$}"));
+            match item {
+                Item::Text(text) => out.push_str(text),
+                Item::Letter(letter, count) => match at.word(*letter, *count) {
+                    Some(word) => out.push_str(word),
+                    None => out.push_str(&format!("{:0width$}", at.number(*letter, *count), width = *count)),
+                },
+            }
         }
         out
     }
@@ -199,6 +139,67 @@ impl JavaDateFormat {
             }
         }
         fields.total()
+    }
+}
+
+/// A time and its fields.
+struct Moment {
+    year: i64,
+    month: i64,
+    day: i64,
+    days: i64,
+    of_day: i64,
+}
+
+impl Moment {
+    fn of(millis: i64) -> Self {
+        let (days, of_day) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
+        let (year, month, day) = civil(days);
+        Self { year, month, day, days, of_day }
+    }
+
+    fn hour(&self) -> i64 {
+        self.of_day / HOUR
+    }
+
+    /// The text for a letter; none if a number stands for it.
+    fn word(&self, letter: char, count: usize) -> Option<&'static str> {
+        Some(match letter {
+            'G' if self.year > 0 => "AD",
+            'G' => "BC",
+            'M' | 'L' if count >= 3 => name(MONTHS[self.month as usize - 1], count),
+            'E' => name(WEEKDAYS[weekday(self.days)], count),
+            'a' if self.hour() < 12 => "AM",
+            'a' => "PM",
+            'z' if count >= 4 => "Coordinated Universal Time",
+            'z' => "UTC",
+            'Z' => "+0000",
+            'X' => "Z",
+            _ => return None,
+        })
+    }
+
+    /// The number for a letter, of at least `count` digits.
+    fn number(&self, letter: char, count: usize) -> i64 {
+        let year_of_era = if self.year > 0 { self.year } else { 1 - self.year };
+        // From 1, where it stands for 0.
+        let from_one = |hour: i64, most: i64| if hour == 0 { most } else { hour };
+        match letter {
+            'y' if count == 2 => year_of_era % 100,
+            'y' => year_of_era,
+            'M' | 'L' => self.month,
+            'd' => self.day,
+            'D' => self.days - days_of(self.year, 1, 1) + 1,
+            'u' => weekday(self.days) as i64 + 1,
+            'H' => self.hour(),
+            'k' => from_one(self.hour(), 24),
+            'K' => self.hour() % 12,
+            'h' => from_one(self.hour() % 12, 12),
+            'm' => self.of_day % HOUR / MINUTE,
+            's' => self.of_day % MINUTE / SECOND,
+            // 'S', the last letter that `new` takes.
+            _ => self.of_day % SECOND,
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use crate::support::connect::{acls, scram_user};
 use crate::support::db::Postgres;
 use crate::support::https::{Server, basic};
 use crate::support::kafka::{read_topic, records};
-use crate::support::process::{Finished, finish, once, rowtide, run};
-use crate::support::{Stack, address, tls_files, unique};
+use crate::support::process::{Finished, Running, finish, once, rowtide, run};
+use crate::support::rest::Client;
+use crate::support::{PATIENCE, Stack, address, eventually, tls_files, unique};
 
 const JAAS: &str = "org.apache.kafka.common.security";
 const AVRO: &str = "io.confluent.connect.avro.AvroConverter";
@@ -99,6 +100,41 @@ fn plain_and_scram_over_tls_deliver_with_what_acls_allow_and_check_names_each_mi
         assert!(!refused.stdout.contains("wrong") && !refused.stderr.contains("wrong"), "{refused:?}");
     }
     once(&plain("wrong")).expect_code(2).expect_says(&["the brokers refused the credentials"]);
+}
+
+/// Settings of a worker, not of a connector.
+const OF_WORKER: [&str; 6] = ["bootstrap.", "security.", "ssl.", "sasl.", "offset.storage.", "group.id"];
+
+#[test]
+fn a_worker_keeps_connectors_in_its_topic_with_the_rights_of_one_and_two_more() {
+    let (database, prefix, folder) = (database(), unique("worker"), tempfile::tempdir().expect("a folder"));
+    let plain = login("plain.PlainLoginModule", "limited-secret");
+    let connector = over_tls(connector(&database, &prefix, "rest"), "PLAIN", &plain);
+    let (of_worker, config): (Vec<_>, Vec<_>) =
+        connector.keys.iter().partition(|(key, _)| OF_WORKER.iter().any(|beginning| key.starts_with(beginning)));
+    let lines: Vec<String> = of_worker.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let own = format!("config.storage.topic={prefix}.configs\nconfig.storage.replication.factor=1");
+    let file = folder.path().join("worker.properties");
+    std::fs::write(&file, format!("{}\n{own}\n", lines.join("\n"))).expect("write");
+    let start = || Running::worker(&file, &["--listen", "127.0.0.1:0"]);
+    grant(&prefix);
+    let mut refused = start();
+    let code = refused.ended();
+    assert!(code != Some(0) && refused.log().contains("transactional"), "{code:?}: {}", refused.log());
+    let to = ["--add", "--allow-principal", "User:limited", "--operation", "Describe"];
+    acls(&[&to[..], &["--group", &prefix]].concat());
+    acls(&[&to[..], &["--operation", "Write", "--transactional-id", &format!("connect-cluster-{prefix}")]].concat());
+    let mut running = start();
+    let client = Client::new(&running.address());
+    let config: serde_json::Value = config.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let body = serde_json::json!({"name": "kept", "config": config});
+    eventually("it is taken", PATIENCE, || {
+        client.try_call("POST", "/connectors", Some(&body.to_string())).filter(|answer| answer.status == 201)
+    });
+    client.wait_for("/connectors/kept", "RUNNING", 1);
+    running.kill();
+    let mut again = start();
+    Client::new(&again.address()).wait_for("/connectors/kept", "RUNNING", 1);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::server::{Quirks, Server};
 use super::session::{Notes, Session, ZoneState, one};
 use super::starts::Writers;
 use super::{identity, roles, settings};
-use crate::config::spec::{SourceSpec, ZeroDate};
+use crate::config::spec::{ColumnTypes, SourceSpec, ZeroDate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::drivers::{DriverParameters, Maker};
 use crate::tls::{Certificates, Identity, Input, Trust};
@@ -232,15 +232,6 @@ async fn greet(
     let read_only = one(&mut connection, "select cast(@@global.read_only as char)", vigil).await;
     let parameters = &source.url.parameters;
     let for_mariadb = source.url.dialect == "mariadb";
-    let mut types = source.types.clone();
-    if types.all.zero_date.is_none() {
-        types.all.zero_date = match parameter(parameters, "zeroDateTimeBehavior") {
-            Some("EXCEPTION") => Some(ZeroDate::Fail),
-            Some("ROUND") => Some(ZeroDate::Round),
-            Some("CONVERT_TO_NULL") => Some(ZeroDate::IfNullable),
-            _ => None,
-        };
-    }
     let id = one(&mut connection, "select cast(connection_id() as char)", vigil).await?;
     let id = id.and_then(|id| id.parse().ok()).ok_or_else(|| Error::internal("the session has no number"))?;
     let instance = one(&mut connection, INSTANCE, vigil).await?.unwrap_or_default();
@@ -251,7 +242,7 @@ async fn greet(
         kind,
         server: format!("{} {shown}", kind.product()),
         database: source.url.database.clone(),
-        types,
+        types: types_of(source),
         quirks: Quirks {
             maker: if for_mariadb { Maker::MariaDb } else { Maker::MySql },
             parameters: DriverParameters {
@@ -272,6 +263,20 @@ async fn greet(
         writers: Writers::default(),
         notes: Notes::default(),
     })
+}
+
+/// The settings of types; `zero.date` is the driver's parameter where it is not set.
+fn types_of(source: &SourceSpec) -> ColumnTypes {
+    let mut types = source.types.clone();
+    if types.all.zero_date.is_none() {
+        types.all.zero_date = match parameter(&source.url.parameters, "zeroDateTimeBehavior") {
+            Some("EXCEPTION") => Some(ZeroDate::Fail),
+            Some("ROUND") => Some(ZeroDate::Round),
+            Some("CONVERT_TO_NULL") => Some(ZeroDate::IfNullable),
+            _ => None,
+        };
+    }
+    types
 }
 
 /// The server of a version string, and the version to show: `8.0.11-TiDB-v8.5.4`, `10.11.6-MariaDB-…`, `9.7.0`.

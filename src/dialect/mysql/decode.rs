@@ -227,11 +227,7 @@ impl Decoder {
         Ok(match self {
             Decoder::Integer { wire, signed } => Value::Integer(integer(*wire, *signed, bytes)?),
             Decoder::Narrowed { wire, signed, most } => {
-                let value = integer(*wire, *signed, bytes)?;
-                if !(-most - 1..=*most).contains(&value) {
-                    return Err(TOO_WIDE);
-                }
-                Value::Integer(value)
+                Value::Integer(narrowed(integer(*wire, *signed, bytes)?, *most)?)
             }
             Decoder::Text => Value::Text(Cow::Borrowed(utf8(bytes)?)),
             Decoder::Bytes => Value::Bytes(Cow::Borrowed(bytes)),
@@ -256,11 +252,7 @@ impl Decoder {
                 Value::Float32(shown_number(f64::from(f32::from_le_bytes(fixed(bytes)?)), *digits) as f32)
             }
             Decoder::ShownDouble { digits } => Value::Float64(shown_number(f64::from_le_bytes(fixed(bytes)?), *digits)),
-            Decoder::Decimal { scale } => {
-                let (negative, magnitude) = parse_at_scale(utf8(bytes)?, *scale)
-                    .ok_or(Problem::new("the value has more digits than the column's scale"))?;
-                Value::Decimal(Cow::Owned(magnitude.to_bytes(negative)))
-            }
+            Decoder::Decimal { scale } => decimal(utf8(bytes)?, *scale)?,
             Decoder::DecimalDouble => Value::Float64(utf8(bytes)?.parse().map_err(|_| MALFORMED)?),
             Decoder::Year { wire, no_date } => match integer(*wire, *wire != Wire::Short, bytes)? {
                 0 => no_date.day()?.map_or(Value::Null, Value::Integer),
@@ -289,6 +281,16 @@ impl Decoder {
             Decoder::Time { zone } => time_of_day(time(bytes)?.ok_or(NO_TIME)?, zone),
         })
     }
+}
+
+fn narrowed(value: i64, most: i64) -> Result<i64, Problem> {
+    if (-most - 1..=most).contains(&value) { Ok(value) } else { Err(TOO_WIDE) }
+}
+
+fn decimal(text: &str, scale: i32) -> Result<Value<'static>, Problem> {
+    let (negative, magnitude) =
+        parse_at_scale(text, scale).ok_or(Problem::new("the value has more digits than the column's scale"))?;
+    Ok(Value::Decimal(Cow::Owned(magnitude.to_bytes(negative))))
 }
 
 fn no_instant(no_date: NoDate, encoder: &TimestampEncoder) -> Result<Value<'static>, Problem> {

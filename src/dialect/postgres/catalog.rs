@@ -19,8 +19,8 @@ use super::{comments, commit_time, facts, grants, incarnation, keys, stored, tra
 use crate::config::spec::{CatalogFilter, Unsupported};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, Comments, CursorFact, Field, Incarnation, Relation, SkippedColumn, TableDefinition, TableId,
-    UniqueKeys,
+    ColumnDefinition, Comments, CursorFact, Field, FieldType, Incarnation, Projection, Relation, SkippedColumn,
+    TableDefinition, TableId, UniqueKeys,
 };
 
 /// The table types of pgjdbc and their names in the catalog.
@@ -446,24 +446,8 @@ fn define(
             continue;
         };
         let gave_null = nullable.is_some_and(|columns| columns.contains(&column.name));
-        definition.columns.push(ColumnDefinition {
-            cursor: column.catalog_type.cursor(),
-            field: Field {
-                name: column.name,
-                field_type,
-                optional: optional || !column.not_null || gave_null,
-                doc: None,
-            },
-            database_type: column.formatted,
-            collation: column.collation,
-            seen_in: None,
-            projection,
-            not_null: column.not_null || (is_table && column.key_position.is_some()),
-            is_visible: true,
-            has_broken_dates: false,
-            may_be_null: !(column.not_null && matches!(relation, Relation::Table(_))),
-            auto_increment: column.auto_increment,
-        });
+        let optional = optional || !column.not_null || gave_null;
+        definition.columns.push(define_column(column, is_table, (field_type, projection, optional)));
     }
     key.sort();
     // A part of a key is none.
@@ -471,6 +455,26 @@ fn define(
         definition.primary_key = key.into_iter().map(|(_, name)| name).collect();
     }
     Ok(definition)
+}
+
+fn define_column(
+    column: CatalogColumn,
+    is_table: bool,
+    (field_type, projection, optional): (FieldType, Projection, bool),
+) -> ColumnDefinition {
+    ColumnDefinition {
+        cursor: column.catalog_type.cursor(),
+        field: Field { name: column.name, field_type, optional, doc: None },
+        database_type: column.formatted,
+        collation: column.collation,
+        seen_in: None,
+        projection,
+        not_null: column.not_null || (is_table && column.key_position.is_some()),
+        is_visible: true,
+        has_broken_dates: false,
+        may_be_null: !(column.not_null && is_table),
+        auto_increment: column.auto_increment,
+    }
 }
 
 fn unsupported(relation: &Relation, column: &CatalogColumn) -> Error {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::BoxFuture;
-use sqlx::sqlite::{SqliteArguments, SqliteColumn};
+use sqlx::sqlite::{SqliteArguments, SqliteColumn, SqliteStatement};
 use sqlx::{Arguments, Column, Executor, SqlSafeStr, Statement};
 
 use super::super::connection::{Catalog, Counted};
@@ -133,23 +133,28 @@ async fn last_id(session: &mut Session, table: &str) -> Result<Option<i64>> {
     rows.first().map_or(Ok(None), |row| column(row, 0))
 }
 
+/// A statement about a relation, not run. A table that is not there is told with those that are named alike.
+async fn prepared(session: &mut Session, relation: &Relation, sql: &str) -> Result<SqliteStatement> {
+    let prepare = (&mut session.connection).prepare(statement(sql).into_sql_str());
+    let error = match answered(&session.vigil, Doing::Describe, prepare).await {
+        Ok(prepared) => return Ok(prepared),
+        Err(error) => error,
+    };
+    let Relation::Table(id) = relation else { return Err(error) };
+    if error.kind() != ErrorKind::SourceSchema {
+        return Err(error);
+    }
+    let all = CatalogFilter { types: TYPES.iter().map(|name| (*name).to_owned()).collect(), ..Default::default() };
+    let known = list_tables(session, &all).await.unwrap_or_default();
+    Err(near::advised(error, &id.name, known.into_iter().map(|id| id.name)))
+}
+
 async fn describe(session: &mut Session, relation: &Relation, time_columns: &[String]) -> Result<TableDefinition> {
     let base = match relation {
         Relation::Table(id) => double_quoted(&id.name),
         Relation::Query(sql) => format!("({sql}\n)"),
     };
-    let sql = format!("select * from {base} as t");
-    let prepare = (&mut session.connection).prepare(statement(&sql).into_sql_str());
-    let prepared = match (answered(&session.vigil, Doing::Describe, prepare).await, relation) {
-        (Ok(prepared), _) => prepared,
-        (Err(error), Relation::Table(id)) if error.kind() == ErrorKind::SourceSchema => {
-            let all =
-                CatalogFilter { types: TYPES.iter().map(|name| (*name).to_owned()).collect(), ..Default::default() };
-            let known = list_tables(session, &all).await.unwrap_or_default();
-            return Err(near::advised(error, &id.name, known.into_iter().map(|id| id.name)));
-        }
-        (Err(error), _) => return Err(error),
-    };
+    let prepared = prepared(session, relation, &format!("select * from {base} as t")).await?;
     let own_table = match relation {
         Relation::Table(id) => Some(id.name.as_str()),
         Relation::Query(_) => None,

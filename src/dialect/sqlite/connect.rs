@@ -1,13 +1,13 @@
 //! Opens a database file for reading. The file is never created, and nothing is written to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
+use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::super::statement::Doing;
 use super::super::vigil::Vigil;
@@ -35,15 +35,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     if uri("mode").as_deref() == Some("memory") {
         return Err(in_memory());
     }
-    match tokio::fs::metadata(&path).await {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(Error::config(format!("{} is not a file", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::config(format!("there is no database file {}", path.display()))
-                .advise("name an existing file in connection.url; rowtide never creates one"));
-        }
-        Err(error) => return Err(Error::new(ErrorKind::Io, "the database file cannot be opened").caused_by(error)),
-    }
+    is_there(&path).await?;
     let busy: u64 = match parameter("busy_timeout") {
         Some(text) => text.parse().map_err(|_| Error::config("busy_timeout must be whole milliseconds"))?,
         None => 3_000,
@@ -73,11 +65,7 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
     let file = incarnation::file(&path).await;
     let blind = Vigil::blind(source.connect_timeout);
     let mut connection = answered(&blind, Doing::Connect, options.connect()).await?;
-    let beside = Beside::default();
-    let cancelled = Arc::clone(&beside.cancelled);
-    let mut handle = answered(&blind, Doing::Connect, connection.lock_handle()).await?;
-    handle.set_progress_handler(STEPS, move || !cancelled.load(Ordering::Relaxed));
-    drop(handle);
+    let beside = cancellable(&mut connection, &blind).await?;
     let vigil = Vigil::beside(source.statement_timeout, Arc::new(beside));
     let mut session = Session {
         connection,
@@ -90,12 +78,38 @@ pub(super) async fn open(source: &SourceSpec) -> Result<Session> {
         _farewell: Farewell(vigil.clone()),
         vigil,
     };
-    // Reads the file's first page: a file that is no database is found out here.
+    session.server = format!("SQLite {}", version(&mut session).await?);
+    Ok(session)
+}
+
+/// The way to cancel a statement of a connection.
+async fn cancellable(connection: &mut SqliteConnection, vigil: &Vigil) -> Result<Beside> {
+    let beside = Beside::default();
+    let cancelled = Arc::clone(&beside.cancelled);
+    let mut handle = answered(vigil, Doing::Connect, connection.lock_handle()).await?;
+    handle.set_progress_handler(STEPS, move || !cancelled.load(Ordering::Relaxed));
+    Ok(beside)
+}
+
+/// # Errors
+/// `Config` if there is no such file; `Io` if it cannot be looked at.
+async fn is_there(path: &Path) -> Result<()> {
+    match tokio::fs::metadata(path).await {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        Ok(_) => Err(Error::config(format!("{} is not a file", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::config(format!("there is no database file {}", path.display()))
+                .advise("name an existing file in connection.url; rowtide never creates one"))
+        }
+        Err(error) => Err(Error::new(ErrorKind::Io, "the database file cannot be opened").caused_by(error)),
+    }
+}
+
+/// SQLite's version, and whether the file is a database: its first page is read.
+async fn version(session: &mut Session) -> Result<String> {
     let sql = "select sqlite_version() from (select count(*) from sqlite_schema)";
     let rows = session.rows(sql, SqliteArguments::default(), Doing::Connect).await?;
-    let version: String = rows.first().map_or_else(|| Ok(String::new()), |row| column(row, 0))?;
-    session.server = format!("SQLite {version}");
-    Ok(session)
+    rows.first().map_or_else(|| Ok(String::new()), |row| column(row, 0))
 }
 
 fn is_word(text: &str) -> bool {

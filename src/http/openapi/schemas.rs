@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 
 /// Every schema by its name.
 pub(super) fn all() -> Map<String, Value> {
-    [basics(), of_connectors(), of_plugins(), of_status(), of_tables()].into_iter().flat_map(object).collect()
+    [basics(), of_connectors(), of_tasks(), of_offsets(), of_plugins(), of_status(), of_events(), of_tables()]
+        .into_iter()
+        .flat_map(object)
+        .collect()
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -91,6 +94,11 @@ fn of_connectors() -> Value {
                 "type": {"type": "string", "enum": ["source", "sink", "unknown"]},
             },
         },
+    })
+}
+
+fn of_tasks() -> Value {
+    json!({
         "TaskState": {
             "type": "object",
             "required": ["state", "worker_id"],
@@ -117,6 +125,11 @@ fn of_connectors() -> Value {
             "properties": {"id": reference("TaskId"), "config": reference("Settings")},
         })),
         "TaskSettings": {"type": "object", "additionalProperties": reference("Settings")},
+    })
+}
+
+fn of_offsets() -> Value {
+    json!({
         "Topics": {
             "type": "object",
             "additionalProperties": {"type": "object", "required": ["topics"], "properties": {"topics": texts()}},
@@ -213,6 +226,11 @@ fn of_status() -> Value {
                 },
             },
         },
+    })
+}
+
+fn of_events() -> Value {
+    json!({
         "Events": {
             "type": "object",
             "required": ["events", "last"],

@@ -87,9 +87,27 @@ fn a_container_s_health_check_is_told_whether_an_instance_answers() {
     run(&["health", "--address", &address]).expect_code(1).expect_says(&["no instance answers", &address]);
 }
 
+fn page(name: &str) -> String {
+    std::fs::read_to_string(golden::path(name)).expect("the page")
+}
+
+#[test]
+fn every_promise_of_the_readme_names_the_tests_behind_it() {
+    let (readme, promises) = (page("README.md"), page("docs/promises.md"));
+    let promise = regex::Regex::new(r"(?m)^(\d+\. )\*\*(.+?)\*\*").expect("a pattern");
+    let difference = regex::Regex::new(r"(?m)^\| ([a-z][^|]+) \| [^|]+ \| [^|]+ \|$").expect("a pattern");
+    let promised = promise.captures_iter(&readme).map(|found| format!("{}{}", &found[1], &found[2]));
+    let different = difference.captures_iter(&readme).map(|found| found[1].to_owned());
+    let statements: Vec<String> = promised.chain(different).collect();
+    assert!(statements.len() >= 15, "{statements:?}");
+    for statement in statements {
+        assert!(promises.contains(&format!("\n| {statement} | ")), "docs/promises.md has no row `{statement}`");
+    }
+}
+
 #[test]
 fn every_test_that_a_promise_names_exists() {
-    let page = std::fs::read_to_string(golden::path("docs/guarantees.md")).expect("the page");
+    let page = format!("{}{}", page("docs/guarantees.md"), page("docs/promises.md"));
     let named = regex::Regex::new("`([a-z_]+(?:::[a-z_]+)*)::([a-z0-9_]+)`").expect("a pattern");
     let mut count = 0;
     for name in named.captures_iter(&page) {

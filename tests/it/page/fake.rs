@@ -140,7 +140,8 @@ impl Fake {
 /// First line, other lines in lower case, and body of a request.
 fn request(reader: &mut impl BufRead) -> Option<(String, String, String)> {
     let (mut line, mut head, mut length) = (String::new(), String::new(), 0);
-    reader.read_line(&mut line).ok()?;
+    // Chromium opens connections that it may need, and closes them.
+    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
     loop {
         let mut next = String::new();
         reader.read_line(&mut next).ok()?;

@@ -47,7 +47,12 @@ fn a_thousand_tables_are_shown_in_pages_and_brought_up_to_date_in_place() {
         Some("failed"),
         "problems first"
     );
-    browser.picture("thousand");
+    for (width, scheme) in [(400, "light"), (400, "dark"), (1280, "dark"), (1280, "light")] {
+        browser.size(width, 900);
+        browser.scheme(scheme);
+        assert_eq!(browser.eval("document.documentElement.scrollWidth > innerWidth"), false, "{width} pixels");
+        browser.picture(&format!("thousand-{width}-{scheme}"));
+    }
     // The same elements, with other figures, three answers later.
     browser.eval("document.querySelector('#sort').value = 'rate down', document.querySelector('#sort').dispatchEvent(new Event('change'))");
     browser.wait_for_text("#tables .pager", "1–50 of 1,000");

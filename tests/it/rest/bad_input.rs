@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value as Json, json};
 
 use crate::support::db::{Postgres, Sqlite};
-use crate::support::rest::{Worker, settings};
+use crate::support::rest::{Client, Worker, settings};
 use crate::support::{PATIENCE, eventually};
 
 /// A request, and the status and a phrase of its answer.
@@ -75,6 +75,47 @@ fn every_mistake_has_its_status_and_a_body_that_says_what_is_wrong() {
     assert_eq!(refused.message(), "HTTP 413 Payload Too Large");
     let text = curl.with(&["-H", "Content-Type: text/plain"]);
     assert_eq!(text.send("POST", "/connectors", &json!({})).expect(415).message(), "HTTP 415 Unsupported Media Type");
+    assert_eq!(curl.get("/connectors").json(), json!([]));
+    assert!(running.is_alive());
+}
+
+/// Requests without a body, or with one, and the statuses of their answers, asked at once.
+fn at_once(curl: &Client, requests: &[(&str, &str, Option<&Json>)]) -> Vec<u16> {
+    std::thread::scope(|scope| {
+        let ask = |(method, path, body): &(&str, &str, Option<&Json>)| {
+            let (method, path, body) = ((*method).to_owned(), (*path).to_owned(), body.map(Json::to_string));
+            scope.spawn(move || curl.call(&method, &path, body.as_deref()).status)
+        };
+        let asked: Vec<_> = requests.iter().map(ask).collect();
+        let mut statuses: Vec<u16> = asked.into_iter().map(|answer| answer.join().expect("an answer")).collect();
+        statuses.sort_unstable();
+        statuses
+    })
+}
+
+#[test]
+fn of_twenty_who_make_or_delete_a_connector_at_once_one_does_and_other_changes_at_once_break_nothing() {
+    let (database, worker) = (Sqlite::with_test_table(), Worker::new());
+    let (mut running, curl) = worker.start(&[]);
+    let config = settings(&database.jdbc_url(), "p_");
+    let body = json!({"name": "one", "config": config});
+    let made = at_once(&curl, &[("POST", "/connectors", Some(&body)); 20]);
+    assert_eq!((made[0], &made[1..]), (201, &[409; 19][..]));
+    let changes = [
+        ("PUT", "/connectors/one/pause", None),
+        ("PUT", "/connectors/one/resume", None),
+        ("PUT", "/connectors/one/stop", None),
+        ("POST", "/connectors/one/restart?includeTasks=true", None),
+        ("PUT", "/connectors/one/config", Some(&config)),
+        ("PATCH", "/connectors/one/config", Some(&json!({"poll.interval.ms": 70}))),
+        ("GET", "/connectors/one/status", None),
+    ];
+    let changed = at_once(&curl, &changes.repeat(4));
+    assert!(changed.iter().all(|status| [200, 202, 204, 409].contains(status)), "{changed:?}");
+    curl.call("PUT", "/connectors/one/resume", None).expect(202);
+    curl.wait_for("/connectors/one", "RUNNING", 1);
+    let deleted = at_once(&curl, &[("DELETE", "/connectors/one", None); 20]);
+    assert_eq!((deleted[0], &deleted[1..]), (204, &[404; 19][..]));
     assert_eq!(curl.get("/connectors").json(), json!([]));
     assert!(running.is_alive());
 }

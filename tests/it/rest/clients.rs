@@ -63,13 +63,27 @@ fn kcctl_finds_its_way() {
     curl.call("PUT", "/connectors/k/stop", None).expect(204);
     curl.call("DELETE", "/connectors/k/offsets", None).expect(200);
     assert_eq!(curl.get("/connectors/k/offsets").json(), json!({"offsets": []}));
+    curl.call("DELETE", "/connectors/k", None).expect(204);
+}
+
+#[test]
+fn a_level_of_logs_is_another_one_at_once() {
+    let (database, worker) = (Postgres::with_test_table(), Worker::new());
+    let (running, curl) = worker.start(&[]);
+    curl.send("PUT", "/connectors/k/config", &settings(&database.jdbc_url(), &format!("{}_", worker.name))).expect(201);
+    let changes = || running.log().matches("a connector is changed by a request").count();
+    let before = changes();
+    curl.send("PUT", "/admin/loggers/rowtide", &json!({"level": "WARN"})).expect(200);
+    curl.call("PUT", "/connectors/k/pause", None).expect(202);
+    assert_eq!(changes(), before, "it is not logged any more");
     let level = |scope: &str| {
         curl.send("PUT", &format!("/admin/loggers/org.apache.kafka.connect{scope}"), &json!({"level": "DEBUG"}))
     };
-    assert_eq!(level("").expect(200).json(), json!(["org.apache.kafka.connect"]));
+    assert_eq!(level("").expect(200).json(), json!(["org.apache.kafka.connect", "rowtide"]));
     level("?scope=cluster").expect(204);
     assert_eq!(curl.get("/admin/loggers/org.apache.kafka.connect").json()["level"], "DEBUG");
-    curl.call("DELETE", "/connectors/k", None).expect(204);
+    curl.call("PUT", "/connectors/k/stop", None).expect(204);
+    assert_eq!(changes(), before + 1, "it is logged again");
 }
 
 /// The error messages of a key in a validation.

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::db::Postgres;
 use crate::support::kafka::read_topic;
-use crate::support::process::{finish, rowtide};
+use crate::support::process::{finish, rowtide, run};
 use crate::support::rest::{Client, Worker, settings, wait_for_raw};
 use crate::support::{PATIENCE, eventually};
 
@@ -323,6 +323,21 @@ fn names_with_slashes_and_blanks_are_found_and_mistakes_are_answered_with_what_i
         let answer = client.call(method, &path, None).expect(409);
         assert!(answer.message().contains("is STOPPED"), "{answer:?}");
     }
+}
+
+#[test]
+fn an_error_of_a_kind_names_the_entry_that_explains_it_as_elsewhere() {
+    let house = House::new(&["moved"]);
+    let (_running, client) = house.worker.start(&[]);
+    house.create(&client, &house.settings());
+    house.wait_for(&client, "moved", MOVING);
+    let wrong = client.call("PUT", &house.table("moved", "/offset"), Some(r#"{"timestamp": 0}"#)).expect(400);
+    let message = wrong.message();
+    let [what, to_do, more] = message.lines().collect::<Vec<_>>()[..] else { panic!("{message}") };
+    assert!(what.contains("mode=incrementing has no timestamp") && to_do.starts_with("what to do: "), "{message}");
+    let command: Vec<&str> = more.strip_prefix("more: rowtide ").expect("a command").split(' ').collect();
+    let entry = run(&command).expect_code(0).stdout;
+    assert!(entry.starts_with("## config\n") && entry.contains("What to do:"), "{entry}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The load on the database: pauses of idle tables grow where that is wanted, and a table whose polls no index serves is
 //! told, or not polled, also when its index goes while the connector runs.
 
+mod many;
+mod statements;
+
 use std::time::{Duration, Instant};
 
 use crate::support::any::Any;
