@@ -3,9 +3,9 @@
 //! walk by far. A row at or below the position is read by one page at most: an update moves it above.
 
 use super::statement::Statement;
-use super::{ALIAS, Planner, SqlStyle, TupleColumn};
+use super::{Planner, SqlStyle, TupleColumn};
 use crate::error::Result;
-use crate::model::{CursorColumn, CursorKind, CursorValue, PlannedQuery, Position, Relation, TableDefinition};
+use crate::model::{CursorValue, Position, Relation, TableDefinition};
 
 /// The rows that a first load reads.
 #[derive(Debug, Clone)]
@@ -40,13 +40,6 @@ impl Planner {
     pub fn upto(&self, definition: &TableDefinition, style: SqlStyle<'_>, until: &Position) -> Result<Self> {
         let (filter, floor, ceiling) = (self.filter.clone(), self.floor.clone(), Some(until.clone()));
         Ok(Self { filter, floor, ceiling, ..Self::new(definition, &self.mode, style)? })
-    }
-
-    /// The question whether the table has so many rows, of which no more are counted.
-    pub fn rows_probe(&self, rows: u64) -> PlannedQuery {
-        let sql = format!("select 1 from {} as {ALIAS} limit 1 offset {}", self.source, rows.saturating_sub(1));
-        let cursor = vec![CursorColumn { index: 0, kind: CursorKind::Integer }];
-        PlannedQuery { sql, binds: Vec::new(), cursor, hidden: 1, limit: Some(1), recurs: false }
     }
 
     /// True if pages are in the order of the primary key.

@@ -12,6 +12,7 @@ mod landmark;
 mod late;
 pub mod odd;
 mod order;
+mod probes;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,8 @@ use self::statement::Statement;
 use crate::dialect::SqlSyntax;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{
-    ColumnDefinition, ColumnOrder, CursorColumn, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position,
-    Projection, Relation, TableDefinition, TupleOrder,
+    ColumnDefinition, ColumnOrder, CursorKind, CursorValue, Index, Mode, PlannedQuery, Position, Projection, Relation,
+    TableDefinition, TupleOrder,
 };
 use crate::sql;
 use crate::zone::Zone;
@@ -311,47 +312,6 @@ impl Planner {
         // A suffix stands where the reference puts it, at the very end, and often is a LIMIT itself.
         let limit = (self.suffix.is_none() && !self.tuple.is_empty()).then_some(limit);
         sql.finish(limit)
-    }
-
-    /// The greatest timestamp of the relation, or id where the mode has no timestamp, of all its rows.
-    pub fn extreme_probe(&self) -> Option<PlannedQuery> {
-        let column = self.tuple.first().filter(|column| column.role != CursorRole::TieBreak)?;
-        Some(self.extreme(column, Statement::unfiltered(self, String::new()), false, 0))
-    }
-
-    /// The least timestamp of the rows that are read.
-    pub fn oldest_probe(&self) -> Option<PlannedQuery> {
-        let column = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
-        Some(self.extreme(column, Statement::of(self, String::new()), true, 0))
-    }
-
-    /// The greatest timestamp of the rows that are read.
-    pub fn newest_probe(&self) -> Option<PlannedQuery> {
-        let column = self.tuple.first().filter(|column| column.role == CursorRole::Timestamp)?;
-        Some(self.extreme(column, Statement::of(self, String::new()), false, 0))
-    }
-
-    /// The smallest (`lowest`) or greatest id but `skip`, where the mode has nothing but an id that is carried as
-    /// text: whether such ids grow is seen only in their values.
-    pub fn id_probe(&self, lowest: bool, skip: usize) -> Option<PlannedQuery> {
-        let id = self.tuple.first().filter(|id| id.role == CursorRole::Incrementing && id.kind == CursorKind::Text)?;
-        Some(self.extreme(id, Statement::of(self, String::new()), lowest, skip))
-    }
-
-    fn extreme(&self, column: &TupleColumn, rows: Statement<'_>, lowest: bool, skip: usize) -> PlannedQuery {
-        let TupleColumn { expression, output, .. } = column;
-        let direction = if lowest { "asc" } else { "desc" };
-        let offset = if skip > 0 { format!(" offset {skip}") } else { String::new() };
-        let mut sql = rows;
-        sql.sql.insert_str(0, &format!("select {output} from {} as {ALIAS}", self.source));
-        sql.condition(&format!("{expression} is not null"));
-        if let Some(floor) = self.floor.as_ref().filter(|_| column.role == CursorRole::Timestamp) {
-            sql.at_or_above(column, floor);
-            sql.dates_only();
-        }
-        let _ = write!(sql.sql, " order by {expression} {direction} limit 1{offset}");
-        let cursor = vec![CursorColumn { index: 0, kind: column.kind }];
-        PlannedQuery { sql: sql.sql, binds: sql.binds, cursor, hidden: 1, limit: Some(1), recurs: true }
     }
 
     fn id(&self) -> Option<&TupleColumn> {

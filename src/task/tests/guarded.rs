@@ -9,10 +9,10 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::database::{Database, Offers, Tells, VERSIONS, record_of};
-use super::schedule::{
-    Effect, End, Planned, end, first_failing, fresh_board, kill, read_to_the_end, start_tasks, still_alive,
-};
-use super::source::key_pages;
+use super::faults::{Effect, Planned};
+use super::runs::{end, first_failing, fresh_board, kill, read_to_the_end, start_tasks, still_alive};
+use super::schedule::End;
+use super::wanted::key_pages;
 use super::*;
 use crate::config::spec::LoadOrder;
 use crate::guard::tests::store::{Store, TICK, Write};

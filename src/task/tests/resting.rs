@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::database::{Database, Offers, Tells, record_of};
-use super::schedule::{fresh_board, kill, start_tasks};
+use super::runs::{fresh_board, kill, start_tasks};
 use super::*;
 use crate::guard::tests::store::{Store, Write};
 use crate::guard::tests::{Step as ModelStep, World, step};

@@ -4,119 +4,18 @@
 
 use std::fmt;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::faults::Planned;
+use super::runs::{end, first_failing, fresh_board, kill, read_to_the_end, start_tasks, still_alive};
 use super::scripted::Shape;
 use super::*;
-use crate::error::Error;
 use crate::model::Backfill;
-
-/// A call of the outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Step {
-    Connect,
-    Describe,
-    Clock,
-    Probe,
-    /// The transactions that are open.
-    Observe,
-    /// A view of the database begins.
-    View,
-    /// The token of what is committed.
-    Token,
-    Fetch,
-    Bind,
-    EnsureTopic,
-    Init,
-    Load,
-    Begin,
-    Send,
-    Commit,
-}
-
-impl Step {
-    const ALL: [Step; 15] = [
-        Step::Connect,
-        Step::Describe,
-        Step::Clock,
-        Step::Probe,
-        Step::Observe,
-        Step::View,
-        Step::Token,
-        Step::Fetch,
-        Step::Bind,
-        Step::EnsureTopic,
-        Step::Init,
-        Step::Load,
-        Step::Begin,
-        Step::Send,
-        Step::Commit,
-    ];
-
-    /// The error that it makes.
-    pub(super) fn error(self) -> Error {
-        let kind = match self {
-            Step::Connect | Step::Clock => ErrorKind::Unreachable,
-            Step::Describe | Step::Probe | Step::Observe | Step::View | Step::Token | Step::Fetch => ErrorKind::Query,
-            Step::Bind => ErrorKind::Registry,
-            Step::EnsureTopic | Step::Init | Step::Load | Step::Begin => ErrorKind::Kafka,
-            Step::Send | Step::Commit => ErrorKind::TransactionAborted,
-        };
-        Error::new(kind, "scripted")
-    }
-}
-
-/// The effect of a plan on a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Fail,
-    /// No answer, ever.
-    Hang,
-    /// The connection breaks after so many rows.
-    BreakAfter(usize),
-    /// The result has other columns than described.
-    Changed,
-    /// The commit is done and its answer lost.
-    LoseAnswer,
-    /// The commit never arrives, and that is not known either.
-    LoseRequest,
-    /// The commit is done, and no answer comes, ever.
-    HangAfter,
-    /// The commit is done, and was sent twice: the other one may still arrive.
-    SendTwice,
-}
-
-/// A fault at the so many-th call of a step in one life.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Planned {
-    pub(super) step: Step,
-    pub(super) call: usize,
-    pub(super) effect: Effect,
-}
-
-impl Planned {
-    pub(super) fn random(rng: &mut Rng) -> Self {
-        let step = Step::ALL[rng.usize(..Step::ALL.len())];
-        let effects: &[Effect] = match step {
-            Step::Fetch => &[Effect::Fail, Effect::Hang, Effect::Changed, Effect::BreakAfter(rng.usize(..9))],
-            Step::Commit => &[
-                Effect::Fail,
-                Effect::Hang,
-                Effect::LoseAnswer,
-                Effect::LoseRequest,
-                Effect::HangAfter,
-                Effect::SendTwice,
-            ],
-            _ => &[Effect::Fail, Effect::Hang],
-        };
-        Self { step, call: rng.usize(1..=8), effect: effects[rng.usize(..effects.len())] }
-    }
-}
 
 /// The end of a life.
 #[derive(Debug, Clone, Copy)]
@@ -167,49 +66,6 @@ struct Schedule {
     lives: Vec<Life>,
     /// `connection.pool.size`.
     sessions: usize,
-}
-
-/// Starts the tasks of a connector, as many as `tasks.1`, with the tables spread over them; from life to life (`tasks.0`)
-/// the tables go to other tasks. `board` makes the board of each.
-pub(super) fn start_tasks(
-    base: &Parts,
-    tables: &[&str],
-    (number, tasks): (usize, usize),
-    board: impl Fn() -> StatusBoard,
-    stop: &CancellationToken,
-) -> Vec<JoinHandle<Result<()>>> {
-    let mut groups = vec![Vec::new(); tasks];
-    for (index, name) in tables.iter().enumerate() {
-        groups[(index + number) % tasks].push(table(name));
-    }
-    // The process that is taken over hands no session to the one that takes over.
-    let sessions = Sessions::default();
-    let start = |(task, (group, fence))| {
-        let parts = Parts { task, fence, board: board(), sessions: sessions.clone(), ..base.clone() };
-        tokio::spawn(run(parts, watch::channel(group).1, stop.clone()))
-    };
-    groups.into_iter().zip(Fence::among(tasks)).enumerate().map(start).collect()
-}
-
-/// A board of its own for a task.
-pub(super) fn fresh_board() -> StatusBoard {
-    StatusBoard::new("c", Duration::from_secs(30))
-}
-
-/// Reads what is left of the tables in one last life, which ends by itself.
-pub(super) async fn read_to_the_end(
-    base: &Parts,
-    tables: &[&str],
-    number: usize,
-    board: impl Fn() -> StatusBoard,
-) -> std::result::Result<(), String> {
-    let once = Parts { once: true, ..base.clone() };
-    for task in start_tasks(&once, tables, (number, 1), board, &CancellationToken::new()) {
-        let ended = tokio::time::timeout(Duration::from_secs(600), task).await;
-        let ended = ended.map_err(|_| "the last run does not end".to_owned())?;
-        ended.map_err(|panic| panic.to_string())?.map_err(|error| format!("the last run: {error:?}"))?;
-    }
-    Ok(())
 }
 
 const TABLES: [&str; 3] = ["t", "u", "v"];
@@ -464,72 +320,6 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ROWTIDE_TEST_SEED={}\n{self:#?}", self.seed)
     }
-}
-
-/// Asks the tasks to end, and kills those that do not.
-pub(super) async fn end(mut tasks: Vec<JoinHandle<Result<()>>>) {
-    for task in &mut tasks {
-        let _ = tokio::time::timeout(Duration::from_secs(1), &mut *task).await;
-    }
-    tasks.retain(|task| !task.is_finished());
-    kill(tasks).await;
-}
-
-pub(super) async fn kill(tasks: Vec<JoinHandle<Result<()>>>) {
-    for task in &tasks {
-        task.abort();
-    }
-    for task in tasks {
-        let _ = task.await;
-    }
-}
-
-/// Tasks end only when they are asked to, or fenced: one that was taken over fences its successor if it starts again
-/// in the very moment in which that one signs for the connector.
-pub(super) async fn still_alive(
-    tasks: Vec<JoinHandle<Result<()>>>,
-    may_be_fenced: bool,
-) -> std::result::Result<Vec<JoinHandle<Result<()>>>, String> {
-    let mut alive = Vec::new();
-    for task in tasks {
-        if !task.is_finished() {
-            alive.push(task);
-            continue;
-        }
-        match task.await {
-            Ok(Err(error)) if error.kind() == ErrorKind::Fenced && may_be_fenced => {}
-            other => return Err(format!("a task ended by itself: {other:?}")),
-        }
-    }
-    Ok(alive)
-}
-
-/// Runs schedules by their seeds, on every core, until one fails.
-pub(super) fn first_failing<S: Send>(last: u64, fails: impl Fn(u64) -> Option<S> + Sync) -> Option<S> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    // `scripts/check` is to be quick; `scripts/test` runs them all.
-    let last = number("ROWTIDE_TEST_SCHEDULES").map_or(last, |most: u64| last.min(most));
-    let given = number("ROWTIDE_TEST_SEED");
-    let (first, last) = given.map_or((0, last), |seed: u64| (seed, seed + 1));
-    let next = AtomicU64::new(first);
-    let failed = std::sync::Mutex::new(None);
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= last || failed.lock().unwrap().is_some() {
-                return;
-            }
-            if let Some(schedule) = fails(seed) {
-                *failed.lock().unwrap() = Some(schedule);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-    });
-    failed.into_inner().unwrap()
 }
 
 #[test]

@@ -11,7 +11,7 @@ use fastrand::Rng;
 
 use self::brokers::Sink;
 use super::database::Database;
-use super::schedule::{Effect, Planned, Step};
+use super::faults::{Effect, Planned, Step};
 use crate::error::Result;
 use crate::kafka::RecordSink;
 use crate::model::{SourceOffset, SourcePartition, TableDefinition};

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value as Json;
 
-use super::super::schedule::{Effect, Step};
+use super::super::faults::{Effect, Step};
 use super::{Outside, SinkFault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kafka::RecordSink;
