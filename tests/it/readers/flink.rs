@@ -2,6 +2,7 @@
 //! definition that `explain --ddl flink` prints and with the one of the walkthrough (W2).
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use serde_json::{Value as Json, json};
 
@@ -96,18 +97,29 @@ fn flink_holds_the_rows_of_the_table_from_each_format_with_the_definition_that_e
     assert_eq!(rows(&lines, 2), texts, "avro-confluent as upsert-kafka");
 }
 
-/// Some of TPC-C: `orders` and what the order status transaction reads of it, with the column that the walkthrough adds.
-const TPCC: &str = "
-    create table orders (o_id int not null, o_d_id int not null, o_w_id int not null, o_c_id int, o_entry_d datetime,
-        o_carrier_id int, o_ol_cnt int, o_all_local int, primary key (o_w_id, o_d_id, o_id),
-        updated_at timestamp(6) not null default current_timestamp(6) on update current_timestamp(6));
-    create table t1 (id int);
-    insert into t1 values (1), (2), (3);
-    insert into orders (o_id, o_d_id, o_w_id, o_c_id, o_entry_d, o_carrier_id, o_ol_cnt, o_all_local)
-        with recursive o as (select 1 as n union all select n + 1 from o where n < 300),
-                       d as (select 1 as m union all select m + 1 from d where m < 10)
-        select n, m, 1, (n * 7919) % 3000 + 1, timestampadd(second, n, '2024-02-29 12:00:00'),
-               if(n < 211, n % 10 + 1, null), n % 11 + 5, 1 from o join d on true";
+/// TPC-C of one warehouse as go-tpc makes it, without the large tables that the walkthrough does not read, and with the column
+/// that it adds; and its table of one column.
+fn tpcc(database: &MySqlFamily) {
+    let url = database.jdbc_url();
+    let address = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let (host, port) = address.rsplit_once(':').expect("a port");
+    let prepared = Command::new(crate::support::address("ROWTIDE_TEST_GO_TPC"))
+        .args(["tpcc", "-H", host, "-P", port, "-U", "root", "-D", &database.name])
+        .args(["--warehouses", "1", "--threads", "2", "prepare", "--no-check"])
+        .output()
+        .expect("go-tpc");
+    let said = String::from_utf8_lossy(&prepared.stdout);
+    // Its exit code is 0 whatever happens.
+    assert!(said.ends_with("Finished\n"), "{said}{}", String::from_utf8_lossy(&prepared.stderr));
+    database.run("drop table order_line, stock, item, customer, history");
+    for table in ["orders", "new_order", "district", "warehouse"] {
+        database.run(&format!(
+            "alter table {table} add updated_at timestamp(6) not null default current_timestamp(6)
+                 on update current_timestamp(6)"
+        ));
+    }
+    database.run("create table t1 (id int); insert into t1 values (1), (2), (3)");
+}
 
 /// The connector of the walkthrough: the file as it stands, but for addresses and names of its own; its prefix of topics.
 fn walkthrough(database: &MySqlFamily) -> (Connector, String) {
@@ -129,7 +141,7 @@ fn walkthrough(database: &MySqlFamily) -> (Connector, String) {
 #[test]
 fn the_walkthrough_of_tidb_ends_in_the_rows_of_the_table_in_flink() {
     let database = MySqlFamily::new("tidb");
-    database.run(TPCC);
+    tpcc(&database);
     let (connector, prefix) = walkthrough(&database);
     once(&connector).expect_code(0);
     let topic = |table: &str| format!("{prefix}{table}");
@@ -154,13 +166,14 @@ fn the_walkthrough_of_tidb_ends_in_the_rows_of_the_table_in_flink() {
         sorted(database.texts(&format!("select cast(concat_ws('\\t', {texts}) as char) from orders")))
     };
     let (found, wanted) = (rows(&lines, 0), expected());
-    assert_eq!((found.len(), wanted.len()), (3000, 3000));
+    assert_eq!((found.len(), wanted.len()), (30_000, 30_000));
     assert_eq!(found, wanted);
     assert_eq!(rows(&lines, 1), ["1", "2", "3"]);
     // The delivery transaction, and new orders: an update has no row before it, so the definition needs the key.
-    database.run("update orders set o_carrier_id = 7 where o_id between 211 and 230");
-    database
-        .run("insert into orders (o_id, o_d_id, o_w_id, o_c_id, o_ol_cnt) values (301, 1, 1, 5, 9), (301, 2, 1, 6, 8)");
+    database.run("update orders set o_carrier_id = 7 where o_id between 2101 and 2120");
+    database.run(
+        "insert into orders (o_id, o_d_id, o_w_id, o_c_id, o_ol_cnt) values (3001, 1, 1, 5, 9), (3001, 2, 1, 6, 8)",
+    );
     once(&connector).expect_code(0);
     let named = definition(&connector);
     let orders = topic("orders");
@@ -172,6 +185,6 @@ fn the_walkthrough_of_tidb_ends_in_the_rows_of_the_table_in_flink() {
         "select cast(concat_ws('\\t', o_id, o_d_id, o_w_id, o_c_id, ifnull(o_entry_d, 'null'), ifnull(o_carrier_id, 'null'), \
          o_ol_cnt, ifnull(o_all_local, 'null')) as char) from orders",
     ));
-    assert_eq!(wanted.len(), 3002);
+    assert_eq!(wanted.len(), 30_002);
     assert_eq!(rows(&lines, 0), wanted);
 }
