@@ -14,14 +14,11 @@ impl JavaRegex {
     /// `Config` if it is not one, or uses what Java has and rowtide has not.
     pub(super) fn new(setting: &str, pattern: &str) -> Result<Self> {
         let refused = |what: String| Error::config(format!("{setting}: `{pattern}` {what}"));
-        // Java's words for classes that are spelled otherwise here, with another meaning or none.
-        for construct in ["\\Q", "\\p{java", "\\p{In", "\\N{", "\\X"] {
-            if pattern.contains(construct) {
-                let advice = "write it out with brackets and backslashes";
-                return Err(refused(format!("uses {construct}, which rowtide does not know")).advise(advice));
-            }
-        }
-        Regex::new(&format!(r"\A(?:{pattern})\z")).map(Self).map_err(|error| {
+        let translated = translated(pattern).map_err(|construct| {
+            refused(format!("uses {construct}, which rowtide does not know"))
+                .advise("write it out with brackets and backslashes")
+        })?;
+        Regex::new(&format!(r"\A(?:{translated})\z")).map(Self).map_err(|error| {
             refused(format!("is no regular expression that rowtide can read: {error}"))
                 .advise("check its brackets; what Java alone knows must be written in another way")
         })
@@ -107,6 +104,40 @@ impl Replacement {
     }
 }
 
+/// What Java spells as nobody else does, or means otherwise here: quotes, its own classes, horizontal and vertical blanks.
+const UNKNOWN: [&str; 14] = ["Q", "E", "p{java", "P{java", "p{In", "P{In", "N{", "X", "h", "H", "v", "V", "R", "c"];
+
+/// The pattern with Java's classes of letters, digits and blanks, which are those of ASCII.
+///
+/// # Errors
+/// The construct that has no translation.
+fn translated(pattern: &str) -> Result<String, String> {
+    let (mut text, mut rest) = (String::new(), pattern);
+    while let Some((before, escaped)) = rest.split_once('\\') {
+        text.push_str(before);
+        if let Some(construct) = UNKNOWN.iter().find(|construct| escaped.starts_with(**construct)) {
+            return Err(format!("\\{construct}"));
+        }
+        let Some(letter) = escaped.chars().next() else {
+            // A backslash at the end is wrong everywhere.
+            text.push('\\');
+            return Ok(text);
+        };
+        match letter {
+            'd' => text.push_str("[0-9]"),
+            'D' => text.push_str("[^0-9]"),
+            'w' => text.push_str("[a-zA-Z0-9_]"),
+            'W' => text.push_str("[^a-zA-Z0-9_]"),
+            's' => text.push_str(r"[ \t\n\x0B\f\r]"),
+            'S' => text.push_str(r"[^ \t\n\x0B\f\r]"),
+            letter => text.extend(['\\', letter]),
+        }
+        rest = &escaped[letter.len_utf8()..];
+    }
+    text.push_str(rest);
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,11 +161,33 @@ mod tests {
     }
 
     #[test]
+    fn classes_are_those_of_ascii_as_in_java() {
+        let matches = |pattern: &str, text: &str| JavaRegex::new("pattern", pattern).unwrap().matches(text);
+        for (pattern, yes, no) in [
+            (r"\w+", "a_Z9", "é"),
+            (r"\W", "é", "_"),
+            (r"[\w.-]+", "a.b-c", "a é"),
+            (r"[^\d]", "a", "7"),
+            (r"\d+", "09", "٣"),
+            (r"\s\S", " é", "\u{a0}x"),
+            (r"a\\dx", r"a\dx", "a7x"),
+            (r"shop\.public\..*", "shop.public.é", "shop_public_t"),
+        ] {
+            assert!(matches(pattern, yes) && !matches(pattern, no), "{pattern}");
+        }
+    }
+
+    #[test]
     fn what_java_would_refuse_is_refused() {
         let pattern = JavaRegex::new("regex", "(a)").unwrap();
         for replacement in ["$2", "${b}", "$", "$x", "\\"] {
             assert!(pattern.replacement(replacement).is_err(), "{replacement}");
         }
-        assert!(JavaRegex::new("regex", "(").is_err() && JavaRegex::new("regex", r"\Qa\E").is_err());
+        assert!(JavaRegex::new("regex", "(").is_err() && JavaRegex::new("regex", "a\\").is_err());
+        for pattern in [r"\Qa\E", r"\p{javaLowerCase}", r"a\h+b", r"\R", r"\cA", r"\v"] {
+            let error = JavaRegex::new("regex", pattern).err().unwrap();
+            assert!(error.to_string().contains("which rowtide does not know"), "{error}");
+        }
+        assert!(JavaRegex::new("regex", r"a\\h").is_ok(), "a backslash, and a letter");
     }
 }
