@@ -188,7 +188,8 @@ fn encode(encoder: &RecordEncoder, row: &[Value<'_>], rows: usize) -> Outcome<f6
     Ok(began.elapsed().as_nanos() as f64 / (rows.div_ceil(BATCH) * BATCH) as f64)
 }
 
-/// A table of so many columns, and a row of it: id, then integers, texts, times and decimals in turn.
+/// A table of so many columns, and a row of it, borrowed as from a driver: id, then integers, texts, times and decimals in
+/// turn.
 fn table(columns: usize) -> (TableDefinition, Vec<Value<'static>>) {
     let mut definitions = vec![column("id".to_owned(), FieldType::Int64, false)];
     let mut row = vec![Value::Integer(123_456_789)];
@@ -197,7 +198,7 @@ fn table(columns: usize) -> (TableDefinition, Vec<Value<'static>>) {
             1 => (FieldType::Int32, Value::Integer(42_000)),
             2 => (FieldType::String, Value::Text("a text of usual size".into())),
             3 => (FieldType::Timestamp, Value::Integer(1_709_208_000_123)),
-            _ => (FieldType::Decimal { precision: Some(10), scale: 2 }, Value::Decimal(vec![1, 226, 64].into())),
+            _ => (FieldType::Decimal { precision: Some(10), scale: 2 }, Value::Decimal((&[1, 226, 64][..]).into())),
         };
         definitions.push(column(format!("c{number}"), field_type, true));
         row.push(value);

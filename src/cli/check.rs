@@ -108,6 +108,7 @@ async fn online(spec: &ConnectorSpec, args: &ConfigArgs, usable: bool, findings:
         let relations: Vec<_> = bindings.iter().map(|binding| binding.definition.relation.clone()).collect();
         left_by_a_standalone_worker(spec, args, &relations, findings).await;
     }
+    bindings.iter().for_each(|binding| headers(spec, binding, findings));
     for binding in bindings.iter().filter(|_| usable) {
         registry(spec, args, binding, findings).await;
     }
@@ -289,6 +290,18 @@ async fn left_by_a_standalone_worker(
             format!("its positions of these tables have not been taken over: {}", names.join(", "))
         }
     });
+}
+
+/// The headers that transforms make, by the converter that writes them.
+fn headers(spec: &ConnectorSpec, binding: &Binding, findings: &mut Findings) {
+    let names = spec.header_converter.create().and_then(|converter| {
+        let names = binding.header_names(&*converter)?;
+        Ok(names.join(", "))
+    });
+    if names.as_ref().is_ok_and(String::is_empty) {
+        return;
+    }
+    findings.note(&format!("headers of {}", binding.topic), names, |names| names.clone());
 }
 
 async fn registry(spec: &ConnectorSpec, args: &ConfigArgs, binding: &Binding, findings: &mut Findings) {

@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
 
-use super::json_text::{push_f32, push_f64, push_string, push_utf8};
+use super::json_text::{push_base64, push_f32, push_f64, push_string, push_utf8};
 use super::options::{OF_ALL, Options, setting};
 use super::problem::{Problem, append_row, range_of};
 use super::string::Utf8Decoder;
@@ -147,6 +145,7 @@ impl Write {
         }
     }
 
+    #[inline]
     fn append(self, value: &Value<'_>, out: &mut Vec<u8>) -> Result<(), Problem> {
         match (self, value) {
             (Write::Integer { min, max }, Value::Integer(integer)) if (min..=max).contains(integer) => {
@@ -166,20 +165,49 @@ impl Write {
     }
 }
 
-fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    let start = out.len();
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]).unwrap_or_default();
-    out.truncate(start + written);
-    out.push(b'"');
+/// The text in front of a value: the comma, the name and the colon; empty for a bare value.
+#[derive(Debug)]
+struct Label {
+    /// The text, if it fits, and zeros behind it: a copy of constant size, which is cut back afterwards, costs less than one
+    /// of just the right size.
+    short: [u8; Label::SHORT],
+    len: usize,
+    /// The text that does not fit.
+    long: Option<Box<[u8]>>,
+}
+
+impl Label {
+    const SHORT: usize = 32;
+
+    fn new(text: &str) -> Self {
+        let (mut short, len) = ([0; Label::SHORT], text.len());
+        let long = match short.get_mut(..len) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                None
+            }
+            None => Some(text.as_bytes().into()),
+        };
+        Self { short, len, long }
+    }
+
+    #[inline]
+    fn append(&self, out: &mut Vec<u8>) {
+        match &self.long {
+            None => {
+                let end = out.len() + self.len;
+                out.extend_from_slice(&self.short);
+                out.truncate(end);
+            }
+            Some(text) => out.extend_from_slice(text),
+        }
+    }
 }
 
 /// One field of the row.
 #[derive(Debug)]
 struct Op {
-    /// Its name with the comma before and the colon behind; empty for a bare value.
-    name: Box<[u8]>,
+    label: Label,
     index: usize,
     is_optional: bool,
     write: Write,
@@ -215,7 +243,7 @@ impl JsonEncoder {
                 name.push(':');
             }
             Op {
-                name: name.into_bytes().into(),
+                label: Label::new(&name),
                 index: *index,
                 is_optional: field.optional,
                 write: Write::of(&field.field_type, has_numeric_decimals),
@@ -232,7 +260,7 @@ impl JsonEncoder {
     fn encode_row(&self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), (usize, Problem)> {
         out.extend_from_slice(&self.head);
         for (at, op) in self.ops.iter().enumerate() {
-            out.extend_from_slice(&op.name);
+            op.label.append(out);
             match row.get(op.index) {
                 None => return Err((at, Problem::Missing)),
                 Some(Value::Null) if op.is_optional => out.extend_from_slice(b"null"),
@@ -268,11 +296,18 @@ pub(super) fn schema_text(schema: &Schema) -> String {
                 text.push_str(",\"name\":");
                 push_string(&mut text, name);
             }
+            push_version(&mut text, record.version);
             push_doc(&mut text, record.doc.as_deref());
             text.push('}');
         }
     }
     text
+}
+
+fn push_version(text: &mut String, version: Option<i32>) {
+    if let Some(version) = version {
+        text.push_str(&format!(",\"version\":{version}"));
+    }
 }
 
 fn push_doc(text: &mut String, doc: Option<&str>) {
@@ -331,6 +366,16 @@ mod tests {
         outcome.map(|()| String::from_utf8(out[1..].to_vec()).unwrap())
     }
 
+    #[test]
+    fn names_of_every_length_stand_before_their_values() {
+        let names: Vec<String> = (1..80).map(|length| "n".repeat(length)).collect();
+        let fields: Vec<Field> = names.iter().map(|name| field(name, FieldType::Int32, false)).collect();
+        let row = vec![Value::Integer(7); fields.len()];
+        let record = Schema::Record(RecordSchema { version: None, doc: None, name: None, fields });
+        let expected: Vec<String> = names.iter().map(|name| format!("\"{name}\":7")).collect();
+        assert_eq!(encode(OFF, &record, &row).unwrap(), format!("{{{}}}", expected.join(",")));
+    }
+
     const OFF: &[(&str, &str)] = &[("schemas.enable", "false")];
 
     fn bare(field_type: FieldType, value: Value<'_>) -> String {
@@ -341,8 +386,12 @@ mod tests {
     fn descriptions_stand_where_connect_writes_the_doc_of_a_schema() {
         let decimal = FieldType::Decimal { precision: None, scale: 2 };
         let fields = vec![Field { doc: Some("net".into()), ..field("price", decimal, true) }];
-        let text =
-            schema_text(&Schema::Record(RecordSchema { name: Some("t".into()), doc: Some("sales".into()), fields }));
+        let text = schema_text(&Schema::Record(RecordSchema {
+            version: None,
+            name: Some("t".into()),
+            doc: Some("sales".into()),
+            fields,
+        }));
         assert_eq!(
             text,
             r#"{"type":"struct","fields":[{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"doc":"net","parameters":{"scale":"2"},"field":"price"}],"optional":false,"name":"t","doc":"sales"}"#
@@ -360,7 +409,7 @@ mod tests {
         );
         let decimal = FieldType::Decimal { precision: Some(10), scale: 2 };
         let fields = vec![field("dec", decimal, true)];
-        let text = schema_text(&Schema::Record(RecordSchema { doc: None, name: None, fields }));
+        let text = schema_text(&Schema::Record(RecordSchema { version: None, doc: None, name: None, fields }));
         let expected = r#"{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2","connect.decimal.precision":"10"},"field":"dec"}"#;
         assert_eq!(text, format!(r#"{{"type":"struct","fields":[{expected}],"optional":false}}"#));
     }

@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::text::Utf8;
 
 /// Appends `text` in quotes: `"`, `\` and control characters escaped, `/` and everything beyond ASCII raw.
@@ -39,15 +42,59 @@ fn push_character(out: &mut impl Write, character: char) {
 
 /// Appends `text` in quotes as Jackson writes it to bytes: as [`push_string`], but characters beyond the basic plane are
 /// escaped as two surrogates. Records have it, and offsets.
-pub(crate) fn push_escaped(out: &mut impl Write, text: &str) {
-    // Writing to memory cannot fail.
-    let _ = out.write_char('"');
+pub(crate) fn push_escaped(out: &mut String, text: &str) {
+    out.push('"');
+    escape(out, text);
+    out.push('"');
+}
+
+/// The same, to bytes.
+#[inline]
+pub(super) fn push_utf8(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    if is_raw(text.as_bytes()) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escape(&mut Utf8(out), text);
+    }
+    out.push(b'"');
+}
+
+/// True if nothing of a text is to be escaped. Eight bytes are looked at at once: a bit of each tells.
+#[inline]
+fn is_raw(text: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    let is_marked = |bytes: [u8; 8]| {
+        let word = u64::from_le_bytes(bytes);
+        let below = |word: u64, limit: u64| word.wrapping_sub(limit * ONES) & !word;
+        let is = |byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
+        let beyond_basic_plane = word & (word << 1) & (word << 2) & (word << 3);
+        (below(word, 0x20) | is(b'"') | is(b'\\') | beyond_basic_plane) & HIGH != 0
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    if words.iter().any(|word| is_marked(*word)) {
+        return false;
+    }
+    match (rest.is_empty(), text.last_chunk::<8>()) {
+        (true, _) => true,
+        (false, Some(last)) => !is_marked(*last),
+        (false, None) => rest.iter().all(|byte| is_raw_byte(*byte)),
+    }
+}
+
+#[inline]
+fn is_raw_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..0xf0)
+}
+
+fn escape(out: &mut impl Write, text: &str) {
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {
-        let is_raw = matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..0xf0);
-        if is_raw {
+        if is_raw_byte(byte) {
             continue;
         }
+        // Writing to memory cannot fail.
         let _ = out.write_str(&text[written..at]);
         let Some(character) = text[at..].chars().next() else { break };
         if byte >= 0xf0 {
@@ -60,12 +107,43 @@ pub(crate) fn push_escaped(out: &mut impl Write, text: &str) {
         written = at + character.len_utf8();
     }
     let _ = out.write_str(&text[written..]);
-    let _ = out.write_char('"');
 }
 
-/// The same, to bytes.
-pub(super) fn push_utf8(out: &mut Vec<u8>, text: &str) {
-    push_escaped(&mut Utf8(out), text);
+/// Appends bytes in base64, in quotes.
+pub(super) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    /// Beyond it the library is faster, which has more to prepare.
+    const SHORT: usize = 24;
+    out.push(b'"');
+    if bytes.len() <= SHORT {
+        push_short_base64(out, bytes);
+    } else {
+        let start = out.len();
+        out.resize(start + bytes.len().div_ceil(3) * 4, 0);
+        let written = STANDARD.encode_slice(bytes, &mut out[start..]).unwrap_or_default();
+        out.truncate(start + written);
+    }
+    out.push(b'"');
+}
+
+#[inline]
+fn push_short_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let four = |[a, b, c]: [u8; 3]| {
+        [a >> 2, (a << 4 | b >> 4) & 63, (b << 2 | c >> 6) & 63, c & 63].map(|six| ALPHABET[usize::from(six)])
+    };
+    let (groups, rest) = bytes.as_chunks::<3>();
+    groups.iter().for_each(|group| out.extend_from_slice(&four(*group)));
+    match *rest {
+        [a] => {
+            let [first, second, ..] = four([a, 0, 0]);
+            out.extend_from_slice(&[first, second, b'=', b'=']);
+        }
+        [a, b] => {
+            let [first, second, third, _] = four([a, b, 0]);
+            out.extend_from_slice(&[first, second, third, b'=']);
+        }
+        _ => {}
+    }
 }
 
 /// Appends a double as `Double.toString` gives it; what is not a number comes in quotes.
@@ -193,6 +271,35 @@ mod tests {
         let mut text = String::new();
         push_f32(&mut text, 0.1);
         assert_eq!(text, "0.1");
+    }
+
+    #[test]
+    fn bytes_of_every_length_are_those_of_the_standard_alphabet() {
+        for length in 0..100_u8 {
+            let bytes: Vec<u8> = (0..length).map(|at| at.wrapping_mul(97) ^ length).collect();
+            let mut out = Vec::new();
+            push_base64(&mut out, &bytes);
+            assert_eq!(out, format!("\"{}\"", STANDARD.encode(&bytes)).into_bytes());
+        }
+    }
+
+    #[test]
+    fn texts_are_escaped_alike_wherever_the_character_stands() {
+        for odd in
+            ["\"", "\\", "\u{0}", "\u{1f}", "\n", "😀", " ", "!", "#", "\u{7f}", "é", "\u{fffd}", "\u{2028}", "[", "]"]
+        {
+            for length in 0..20 {
+                for at in 0..=length {
+                    let text = format!("{}{odd}{}", "a".repeat(at), "b".repeat(length - at));
+                    let (mut bytes, mut escaped) = (Vec::new(), String::new());
+                    push_utf8(&mut bytes, &text);
+                    push_escaped(&mut escaped, &text);
+                    assert_eq!(String::from_utf8(bytes).unwrap(), escaped);
+                    let read: String = serde_json::from_str(&escaped).unwrap();
+                    assert_eq!(read, text);
+                }
+            }
+        }
     }
 
     #[test]

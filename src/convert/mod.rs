@@ -254,6 +254,11 @@ pub trait Converter: Send + Sync {
     /// As [`Converter::preview`].
     fn bind_sample(&self, side: Side<'_>) -> Result<Arc<dyn Encoder>>;
 
+    /// True if a header that is a list or a map is written as its text (`Values.convertToString`).
+    fn has_texts_of_structures(&self) -> bool {
+        false
+    }
+
     /// The text form of bytes that an encoder of [`Converter::bind_sample`] wrote.
     ///
     /// # Errors

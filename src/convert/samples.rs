@@ -37,6 +37,7 @@ pub(super) fn key(field_type: FieldType, optional: bool) -> Schema {
 pub(super) fn test_table() -> Schema {
     use FieldType::*;
     Schema::Record(RecordSchema {
+        version: None,
         doc: None,
         name: Some("test_table".to_owned()),
         fields: vec![
@@ -62,6 +63,7 @@ pub(super) fn test_table_row() -> Vec<Value<'static>> {
 pub(super) fn wide() -> Schema {
     use FieldType::*;
     Schema::Record(RecordSchema {
+        version: None,
         doc: None,
         name: Some("wide".to_owned()),
         fields: vec![

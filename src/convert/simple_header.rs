@@ -49,6 +49,10 @@ impl Converter for SimpleHeaderConverter {
         Ok(Arc::new(TextEncoder { name: field.name.clone(), field_type: field.field_type.clone(), index: *index }))
     }
 
+    fn has_texts_of_structures(&self) -> bool {
+        true
+    }
+
     fn render_sample(&self, _: &SchemaPreview, bytes: &[u8]) -> Result<String> {
         Utf8Decoder::text(bytes)
     }

@@ -16,8 +16,49 @@ impl Write for Utf8<'_> {
 }
 
 /// Appends an integer.
+#[inline]
 pub(super) fn push_integer(out: &mut Vec<u8>, integer: i64) {
-    out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+    const GROUP: u64 = 100_000_000;
+    if integer < 0 {
+        out.push(b'-');
+    }
+    let rest = integer.unsigned_abs();
+    if rest < GROUP {
+        push_first_digits(out, rest);
+        return;
+    }
+    let (high, last) = (rest / GROUP, rest % GROUP);
+    if high < GROUP {
+        push_first_digits(out, high);
+    } else {
+        push_first_digits(out, high / GROUP);
+        out.extend_from_slice(&(eight_digits(high % GROUP) | ZEROS).to_le_bytes());
+    }
+    out.extend_from_slice(&(eight_digits(last) | ZEROS).to_le_bytes());
+}
+
+/// The text `00000000`.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// Appends a number below 10^8 without leading zeros. The copy is of constant size and cut back afterwards, which costs less
+/// than one of just the right size.
+#[inline]
+fn push_first_digits(out: &mut Vec<u8>, number: u64) {
+    let digits = eight_digits(number);
+    let leading = (digits.trailing_zeros() / 8).min(7);
+    out.extend_from_slice(&((digits | ZEROS) >> (8 * leading)).to_le_bytes());
+    out.truncate(out.len() - leading as usize);
+}
+
+/// The eight digits of a number below 10^8, the first in the lowest byte: halves, quarters and eighths of it are divided at
+/// once, each in a lane of its own.
+#[inline]
+fn eight_digits(number: u64) -> u64 {
+    let halves = (number / 10_000) | (number % 10_000) << 32;
+    let hundreds = ((halves * 10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = ((halves - 100 * hundreds) << 16) + hundreds;
+    let tens = ((quarters * 103) >> 10) & 0x000f_000f_000f_000f;
+    ((quarters - 10 * tens) << 8) + tens
 }
 
 /// Appends an exact number as `BigDecimal.toString` gives it: with an exponent where the scale is negative, and below
@@ -121,6 +162,17 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn integers_have_their_digits_at_every_length() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let powers = (0..19).map(|power| 10_i64.pow(power));
+        let edges = powers.flat_map(|power| [power - 1, power, power + 1, -power, 1 - power]);
+        let others = (0..20_000).map(|_| rng.i64(..) >> rng.u8(0..63));
+        for integer in edges.chain(others).chain([i64::MIN, i64::MAX]).collect::<Vec<_>>() {
+            assert_eq!(text(|out| push_integer(out, integer)), integer.to_string());
+        }
     }
 
     #[test]

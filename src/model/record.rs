@@ -1,6 +1,5 @@
 //! Encoded records of one topic, ready to be sent.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::hash::{murmur2, partition_of};
@@ -30,14 +29,14 @@ pub type RowText = Vec<(String, Option<String>)>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// The name.
-    pub name: Cow<'static, str>,
+    pub name: Arc<str>,
     /// The value's bytes.
     pub value: Option<Vec<u8>>,
 }
 
 impl Header {
     /// A header with a text.
-    pub fn text(name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+    pub fn text(name: impl Into<Arc<str>>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: Some(value.into().into_bytes()) }
     }
 }
@@ -320,8 +319,7 @@ mod tests {
         batch.add_header(2, Header::text("b", "2"));
         batch.add_header(0, Header::text("a", "0"));
         batch.add_header(2, Header::text("c", "2"));
-        let names =
-            |batch: &EncodedBatch| batch.headers().iter().map(|own| own.header.name.clone()).collect::<String>();
+        let names = |batch: &EncodedBatch| batch.headers().iter().map(|own| &*own.header.name).collect::<String>();
         assert_eq!((names(&batch).as_str(), batch.timestamp(2), batch.partition(2, 5)), ("abc", Some(7), Some(2)));
         batch.truncate(2);
         assert_eq!((names(&batch).as_str(), batch.timestamp(1), batch.timestamp(2)), ("a", Some(1), None));

@@ -134,6 +134,8 @@ pub struct Field {
 pub struct RecordSchema {
     /// The record's name (bare table name), or none (a query's records, and keys).
     pub name: Option<String>,
+    /// Its version, which only transforms give.
+    pub version: Option<i32>,
     /// Its description (`schema.doc`).
     pub doc: Option<Arc<str>>,
     /// The fields in order.
@@ -354,7 +356,8 @@ impl TableDefinition {
             Relation::Query(_) => None,
         };
         let visible = self.columns.iter().filter(|column| column.is_visible);
-        RecordSchema { name, doc: self.comment.clone(), fields: visible.map(|column| column.field.clone()).collect() }
+        let fields = visible.map(|column| column.field.clone()).collect();
+        RecordSchema { name, version: None, doc: self.comment.clone(), fields }
     }
 
     /// Gives relation and columns their comments as the descriptions of record and fields.

@@ -26,3 +26,19 @@ pub enum Value<'a> {
     /// as possible (Java's `BigInteger.toByteArray`; `avro-converter.md`, 2.5).
     Decimal(Cow<'a, [u8]>),
 }
+
+impl Value<'_> {
+    /// The same value, borrowed from this one.
+    pub fn borrowed(&self) -> Value<'_> {
+        match self {
+            Value::Null => Value::Null,
+            Value::Boolean(value) => Value::Boolean(*value),
+            Value::Integer(value) => Value::Integer(*value),
+            Value::Float32(value) => Value::Float32(*value),
+            Value::Float64(value) => Value::Float64(*value),
+            Value::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Value::Bytes(bytes) => Value::Bytes(Cow::Borrowed(bytes)),
+            Value::Decimal(unscaled) => Value::Decimal(Cow::Borrowed(unscaled)),
+        }
+    }
+}

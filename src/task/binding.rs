@@ -201,6 +201,15 @@ impl Binding {
         })
     }
 
+    /// The names of the headers that transforms make, in order.
+    ///
+    /// # Errors
+    /// `Config` if the converter cannot write one of them.
+    pub fn header_names(&self, headers: &dyn Converter) -> Result<Vec<&str>> {
+        HeaderEncoder::new(&self.headers, headers, (&self.topic, &self.definition))?;
+        Ok(self.headers.iter().map(|header| header.field.name.as_str()).collect())
+    }
+
     /// The rows that count as deleted, and their records, in words; none without `delete.mode=soft`.
     pub fn deletes(&self) -> Option<String> {
         self.deletes.as_ref().map(|rule| rule.describe(&self.definition))
@@ -404,7 +413,9 @@ fn key_of(spec: &TableSpec, definition: &TableDefinition) -> Result<Option<(Sche
                 .with("table", relation)
                 .advise("use key.format=record"));
         }
-        (false, _) => Schema::Record(RecordSchema { doc: None, name: spec.key.schema_name.clone(), fields }),
+        (false, _) => {
+            Schema::Record(RecordSchema { version: None, doc: None, name: spec.key.schema_name.clone(), fields })
+        }
     };
     Ok(Some((schema, projection)))
 }

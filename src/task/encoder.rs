@@ -97,7 +97,8 @@ impl RecordEncoder {
         if self.computations.is_empty() {
             return self.push(values, cursor, is_deleted, batch);
         }
-        let mut row = values.to_vec();
+        let mut row = Vec::with_capacity(values.len() + self.computations.len());
+        row.extend(values.iter().map(Value::borrowed));
         for computation in self.computations.iter() {
             row.push(computation.expr.eval(values)?);
         }

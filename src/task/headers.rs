@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::convert::{Converter, Encoder, Role, Side};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kafka::limits::header_size;
 use crate::model::{EncodedBatch, Header, Schema, TableDefinition, Value};
 use crate::transform::{BoundHeader, HeaderValue};
@@ -20,7 +20,7 @@ pub(super) struct HeaderEncoder {
 
 enum OwnHeader {
     Constant(Header),
-    OfRow { name: String, encoder: Arc<dyn Encoder> },
+    OfRow { name: Arc<str>, encoder: Arc<dyn Encoder> },
 }
 
 impl HeaderEncoder {
@@ -35,14 +35,22 @@ impl HeaderEncoder {
     ) -> Result<Self> {
         let own = headers.iter().map(|header| {
             let schema = Schema::Field(header.field.clone());
+            let text;
             let (place, constant) = match &header.value {
                 HeaderValue::Constant(value) => (0, Some(value)),
+                HeaderValue::Structure(structure) => {
+                    if !converter.has_texts_of_structures() {
+                        return Err(no_structure(&header.field.name));
+                    }
+                    text = Value::Text(structure.to_string().into());
+                    (0, Some(&text))
+                }
                 HeaderValue::Place(place) => (*place, None),
             };
             let side = Side { topic, role: Role::Value, schema: &schema, projection: &[place], table };
-            let named = |error: crate::error::Error| error.with("header", &header.field.name);
+            let named = |error: Error| error.with("header", &header.field.name);
             let encoder = converter.bind_sample(side).map_err(named)?;
-            let name = header.field.name.clone();
+            let name: Arc<str> = header.field.name.as_str().into();
             Ok(match constant {
                 Some(value) => OwnHeader::Constant(made(name, &*encoder, std::slice::from_ref(value)).map_err(named)?),
                 None => OwnHeader::OfRow { name, encoder },
@@ -74,7 +82,7 @@ impl HeaderEncoder {
             let header = match header {
                 OwnHeader::Constant(header) => header.clone(),
                 OwnHeader::OfRow { name, encoder } => {
-                    made(name.clone(), &**encoder, row).map_err(|error| error.with("header", name))?
+                    made(Arc::clone(name), &**encoder, row).map_err(|error| error.with("header", &**name))?
                 }
             };
             size += header_size(&header);
@@ -84,11 +92,17 @@ impl HeaderEncoder {
     }
 }
 
-fn made(name: String, encoder: &dyn Encoder, row: &[Value<'_>]) -> Result<Header> {
+fn no_structure(name: &str) -> Error {
+    Error::config("header.converter: a header that is a list or a map is written by SimpleHeaderConverter alone")
+        .with("header", name)
+        .advise("remove header.converter, or give the header a text: begin value.literal with another character")
+}
+
+fn made(name: Arc<str>, encoder: &dyn Encoder, row: &[Value<'_>]) -> Result<Header> {
     if encoder.is_null(row) {
-        return Ok(Header { name: name.into(), value: None });
+        return Ok(Header { name, value: None });
     }
     let mut value = Vec::new();
     encoder.encode(row, &mut value)?;
-    Ok(Header { name: name.into(), value: Some(value) })
+    Ok(Header { name, value: Some(value) })
 }

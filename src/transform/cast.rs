@@ -75,12 +75,12 @@ impl Transform for Cast {
             (Part::Record { .. }, Some(_)) => {
                 Err(Error::config("spec: a record as a whole cannot be cast").advise("name its fields: field:type"))
             }
-            (Part::Record { name, doc, slots }, None) => {
+            (Part::Record { name, version, doc, slots }, None) => {
                 let slot = |slot: Slot| match self.of_fields.iter().find(|(field, _)| *field == slot.field.name) {
                     Some((_, to)) => cast(slot, to),
                     None => Ok(slot),
                 };
-                Ok(Part::Record { name, doc, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
+                Ok(Part::Record { name, version, doc, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
             }
         })
     }

@@ -184,6 +184,8 @@ pub struct BoundHeader {
 pub enum HeaderValue {
     /// The same on each record.
     Constant(Value<'static>),
+    /// A list or a map, the same on each record, by its text.
+    Structure(Arc<str>),
     /// The value of the row at this index.
     Place(usize),
 }
@@ -201,6 +203,7 @@ impl BoundChain {
         let headers = shape.headers.iter().map(|slot| {
             let value = match &slot.expr {
                 Expr::Constant(value) => HeaderValue::Constant(value.clone()),
+                Expr::Structure(text) => HeaderValue::Structure(Arc::clone(text)),
                 expr => HeaderValue::Place(place(&slot.field.name, expr)),
             };
             BoundHeader { field: slot.field.clone(), value }

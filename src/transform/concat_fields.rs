@@ -54,7 +54,7 @@ impl Transform for ConcatFields {
             let field = Field { name: self.output.clone(), field_type: FieldType::String, optional: true, doc: None };
             let expr = self.joined(&slots)?;
             slots.push(Slot { field, expr });
-            Ok(Part::Record { name: None, doc: None, slots })
+            Ok(Part::Record { name: None, version: None, doc: None, slots })
         })
     }
 }

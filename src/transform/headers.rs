@@ -2,9 +2,9 @@
 
 use super::settings::{REPLACE_NULL, Setting};
 use super::shape::{Expr, Part, Route, Shape, Slot};
-use super::{Target, Transform, TransformDefinition, fields, literal};
+use super::{Target, Transform, TransformDefinition, fields, literal, structure};
 use crate::error::{Error, Result};
-use crate::model::{Field, FieldType, Value};
+use crate::model::{Field, FieldType};
 
 /// `org.apache.kafka.connect.transforms.InsertHeader`.
 pub(super) static INSERT: TransformDefinition = TransformDefinition {
@@ -15,13 +15,20 @@ pub(super) static INSERT: TransformDefinition = TransformDefinition {
         Setting::new("header", "The header's name. Required."),
         Setting::new(
             "value.literal",
-            "Its value, read as Kafka Connect reads literals: `1.10` is a number, and becomes `1.1`. Required.",
+            "Its value, read as Kafka Connect reads literals: `1.10` is a number, and becomes `1.1`; `[1, 2]` is a list. Required.",
         ),
     ],
     create: |_, settings| {
         let name = settings.required("header")?.to_owned();
-        let (field_type, value) = literal::parse(settings.untrimmed("value.literal")?)?;
-        Ok(Box::new(InsertHeader { name, field_type, value }))
+        let literal = settings.untrimmed("value.literal")?;
+        let (field_type, expr) = match structure::text_of(literal) {
+            Some(text) => (FieldType::String, Expr::Structure(text.into())),
+            None => {
+                let (field_type, value) = literal::parse(literal);
+                (field_type, Expr::Constant(value))
+            }
+        };
+        Ok(Box::new(InsertHeader { name, field_type, expr }))
     },
 };
 
@@ -69,13 +76,14 @@ pub(super) static DROP: TransformDefinition = TransformDefinition {
 struct InsertHeader {
     name: String,
     field_type: FieldType,
-    value: Value<'static>,
+    expr: Expr,
 }
 
 impl Transform for InsertHeader {
     fn apply(&self, mut shape: Shape) -> Result<Shape> {
-        let field = Field { name: self.name.clone(), field_type: self.field_type.clone(), optional: true, doc: None };
-        shape.headers.push(Slot { field, expr: Expr::Constant(self.value.clone()) });
+        let (name, field_type) = (self.name.clone(), self.field_type.clone());
+        let field = Field { name, field_type, optional: true, doc: None };
+        shape.headers.push(Slot { field, expr: self.expr.clone() });
         Ok(shape)
     }
 

@@ -25,9 +25,9 @@ impl Transform for HoistField {
         fields::changed(self.target, shape, |_, part| match part {
             Part::Bare(slot) => {
                 let field = Field { name: self.field.clone(), ..slot.field };
-                Ok(Part::Record { name: None, doc: None, slots: vec![Slot { field, ..slot }] })
+                Ok(Part::Record { name: None, version: None, doc: None, slots: vec![Slot { field, ..slot }] })
             }
-            Part::Record { .. } => Err(Error::config("a record in a record is not written yet")
+            Part::Record { .. } => Err(Error::config("records in records are not written: those of tables are flat")
                 .advise("extract a field first (ExtractField), or remove the transform")),
             Part::Absent => Err(Error::config("there is no key to put into a record")
                 .advise("make a key first: key.mode, or ValueToKey")),

@@ -90,7 +90,7 @@ impl Transform for InsertField {
                 return Ok(part);
             }
             fields::record("InsertField", &part)?;
-            let Part::Record { name, doc, mut slots } = part else { return Ok(part) };
+            let Part::Record { name, version, doc, mut slots } = part else { return Ok(part) };
             let of_topic = self.topic.as_ref().map(|name| name.slot(FieldType::String, text(topic.to_owned())));
             let of_partition = self.partition.as_ref().map(|name| name.slot(FieldType::Int32, Value::Null));
             let of_timestamp = self.timestamp.as_ref().map(|name| name.slot(FieldType::Timestamp, Value::Null));
@@ -102,7 +102,7 @@ impl Transform for InsertField {
                 }
                 slots.push(slot);
             }
-            Ok(Part::Record { name, doc, slots })
+            Ok(Part::Record { name, version, doc, slots })
         })
     }
 }

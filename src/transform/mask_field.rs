@@ -1,9 +1,7 @@
 //! `MaskField`: fields whose values nobody shall see.
 
-use std::sync::Arc;
-
 use super::settings::{REPLACE_NULL, Setting};
-use super::shape::{Applied, Expr, Part, Shape, Slot, text};
+use super::shape::{Expr, Part, Shape, Slot, text};
 use super::{Target, Transform, TransformDefinition, fields};
 use crate::error::{Error, Result};
 use crate::model::{FieldType, Value};
@@ -49,9 +47,7 @@ impl MaskField {
             Error::config(format!("field `{}` has a type that cannot be masked", slot.field.name))
                 .advise("leave it out with ReplaceField instead; Kafka Connect fails on it, too")
         })?;
-        // A null stays null.
-        let function = Arc::new(move |_: &Value<'_>| Ok(mask.clone()));
-        Ok(Slot { expr: Expr::Apply(Applied { function, class: DEFINITION.class }, Box::new(slot.expr)), ..slot })
+        Ok(Slot { expr: Expr::Mask(mask, Box::new(slot.expr)), ..slot })
     }
 }
 
@@ -89,9 +85,9 @@ impl Transform for MaskField {
     fn apply(&self, shape: Shape) -> Result<Shape> {
         fields::changed(self.target, shape, |_, part| {
             fields::record("MaskField", &part)?;
-            let Part::Record { name, doc, slots } = part else { return Ok(part) };
+            let Part::Record { name, version, doc, slots } = part else { return Ok(part) };
             let slots = slots.into_iter().map(|slot| self.masked(slot)).collect::<Result<_>>()?;
-            Ok(Part::Record { name, doc, slots })
+            Ok(Part::Record { name, version, doc, slots })
         })
     }
 }

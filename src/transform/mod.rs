@@ -26,6 +26,7 @@ mod route;
 mod schema_metadata;
 mod settings;
 mod shape;
+mod structure;
 mod timestamp_converter;
 mod tombstones;
 mod value_to_key;

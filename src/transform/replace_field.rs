@@ -68,7 +68,7 @@ impl Transform for ReplaceField {
                 return Ok(part);
             }
             fields::record("ReplaceField", &part)?;
-            let Part::Record { name, doc, slots } = part else { return Ok(part) };
+            let Part::Record { name, version, doc, slots } = part else { return Ok(part) };
             let kept = slots.into_iter().filter(|slot| self.keeps(&slot.field.name));
             let slots: Vec<Slot> = kept.map(|slot| self.renamed(slot)).collect::<Result<_>>()?;
             for (at, slot) in slots.iter().enumerate() {
@@ -76,7 +76,7 @@ impl Transform for ReplaceField {
                     return Err(Error::config(format!("renames: two fields would be called `{}`", slot.field.name)));
                 }
             }
-            Ok(Part::Record { name, doc, slots })
+            Ok(Part::Record { name, version, doc, slots })
         })
     }
 }

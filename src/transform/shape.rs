@@ -21,8 +21,12 @@ pub enum Expr {
     Column(usize),
     /// The same value in each record.
     Constant(Value<'static>),
+    /// A list or a map, the same in each record, by its text. Headers alone have it.
+    Structure(Arc<str>),
     /// A function of another one, by a transform of this class.
     Apply(Applied, Box<Expr>),
+    /// The same value in place of each other one that is not null.
+    Mask(Value<'static>, Box<Expr>),
     /// A function of several, nulls included, by a transform of this class.
     Combine {
         /// The function.
@@ -49,13 +53,18 @@ impl Expr {
     ///
     /// # Errors
     /// `Value` if a function cannot take its argument.
-    pub fn eval<'v>(&self, row: &[Value<'v>]) -> Result<Value<'v>> {
+    pub fn eval<'v>(&'v self, row: &'v [Value<'v>]) -> Result<Value<'v>> {
         Ok(match self {
-            Expr::Column(index) => row.get(*index).cloned().unwrap_or(Value::Null),
-            Expr::Constant(value) => value.clone(),
+            Expr::Column(index) => row.get(*index).map_or(Value::Null, Value::borrowed),
+            Expr::Constant(value) => value.borrowed(),
+            Expr::Structure(structure) => Value::Text(Cow::Borrowed(structure)),
             Expr::Apply(applied, argument) => match argument.eval(row)? {
                 Value::Null => Value::Null,
                 value => (applied.function)(&value).map_err(|error| error.with(CLASS, applied.class))?,
+            },
+            Expr::Mask(mask, argument) => match argument.eval(row)? {
+                Value::Null => Value::Null,
+                _ => mask.borrowed(),
             },
             Expr::Combine { function, class, arguments } => {
                 let values = arguments.iter().map(|argument| argument.eval(row)).collect::<Result<Vec<_>>>()?;
@@ -69,8 +78,9 @@ impl fmt::Debug for Expr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Expr::Column(index) => write!(f, "Column({index})"),
-            Expr::Constant(_) => f.write_str("Constant"),
+            Expr::Constant(_) | Expr::Structure(_) => f.write_str("Constant"),
             Expr::Apply(_, argument) => write!(f, "Apply({argument:?})"),
+            Expr::Mask(_, argument) => write!(f, "Mask({argument:?})"),
             Expr::Combine { arguments, .. } => write!(f, "Combine({arguments:?})"),
         }
     }
@@ -96,6 +106,8 @@ pub enum Part {
     Record {
         /// The schema's name.
         name: Option<String>,
+        /// Its version.
+        version: Option<i32>,
         /// Its description.
         doc: Option<Arc<str>>,
         /// The fields in order.
@@ -109,7 +121,10 @@ impl Part {
         let slot = |(field, index): (&Field, &usize)| Slot { field: field.clone(), expr: Expr::Column(*index) };
         let mut slots: Vec<Slot> = schema.fields().iter().zip(projection).map(slot).collect();
         match schema {
-            Schema::Record(record) => Part::Record { name: record.name.clone(), doc: record.doc.clone(), slots },
+            Schema::Record(record) => {
+                let (name, version, doc) = (record.name.clone(), record.version, record.doc.clone());
+                Part::Record { name, version, doc, slots }
+            }
             Schema::Field(_) => slots.pop().map_or(Part::Absent, Part::Bare),
         }
     }
@@ -119,8 +134,9 @@ impl Part {
         match self {
             Part::Absent => None,
             Part::Bare(slot) => Some(Schema::Field(slot.field.clone())),
-            Part::Record { name, doc, slots } => Some(Schema::Record(RecordSchema {
+            Part::Record { name, version, doc, slots } => Some(Schema::Record(RecordSchema {
                 name: name.clone(),
+                version: *version,
                 doc: doc.clone(),
                 fields: slots.iter().map(|slot| slot.field.clone()).collect(),
             })),

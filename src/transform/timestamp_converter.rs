@@ -152,9 +152,9 @@ impl Transform for TimestampConverter {
             (Part::Record { .. }, None) => {
                 Err(Error::config("field: is missing, and a record as a whole is no time").advise("name the field"))
             }
-            (Part::Record { name, doc, slots }, Some(field)) => {
+            (Part::Record { name, version, doc, slots }, Some(field)) => {
                 let slot = |slot: Slot| if slot.field.name == *field { self.converted(slot) } else { Ok(slot) };
-                Ok(Part::Record { name, doc, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
+                Ok(Part::Record { name, version, doc, slots: slots.into_iter().map(slot).collect::<Result<_>>()? })
             }
         })
     }

@@ -28,6 +28,6 @@ impl Transform for ValueToKey {
             })
         };
         let slots = self.0.iter().map(slot).collect::<Result<_>>()?;
-        Ok(Shape { key: Part::Record { name: None, doc: None, slots }, ..shape })
+        Ok(Shape { key: Part::Record { name: None, version: None, doc: None, slots }, ..shape })
     }
 }

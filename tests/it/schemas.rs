@@ -79,8 +79,54 @@ fn keys_are_records_or_bare_values_of_the_named_columns() {
     once(&bare);
     assert_eq!(key(&bare).as_deref(), Some("1"));
     assert_eq!(latest(&format!("{}-key", bare.topic("t"))), r#""int""#);
+    // As ValueToKey and ExtractField have it: a bare null is no key, and a record holds it.
+    database.run("create table u (id serial primary key, code text); insert into u (code) values (null), ('a')");
+    let of_code = |format: &str| {
+        let keyed = base().set("table.whitelist", "u").set("key.mode", "columns").set("message.key.columns", "u:code");
+        let keyed = keyed.set("key.format", format);
+        once(&keyed);
+        records(&keyed.topic("u")).into_iter().map(|record| record.key).collect::<Vec<_>>()
+    };
+    assert_eq!(of_code("field"), [None, Some("\"a\"".to_owned())]);
+    assert_eq!(of_code("record"), [r#"{"code":null}"#, r#"{"code":{"string":"a"}}"#].map(|key| Some(key.to_owned())));
     // Prefix, schema id, zig-zag 1.
     assert_eq!(read_topic(&bare.topic("t"))[0].key.as_deref().map(|key| (key[0], key.len(), key[5])), Some((0, 6, 2)));
+}
+
+#[test]
+fn a_transform_gives_the_schema_of_records_a_name_and_a_version() {
+    let database = Postgres::new();
+    database
+        .run("create table t (id serial primary key, at timestamp not null); insert into t (at) values ('2024-02-29')");
+    let metadata = "org.apache.kafka.connect.transforms.SetSchemaMetadata";
+    let connector = Connector::new(&database.jdbc_url())
+        .set("mode", "incrementing")
+        .set("incrementing.column.name", "id")
+        .set("key.mode", "primary_key")
+        .set("transforms", "key,value")
+        .set("transforms.key.type", &format!("{metadata}$Key"))
+        .set("transforms.key.schema.version", "3")
+        .set("transforms.value.type", &format!("{metadata}$Value"))
+        .set("transforms.value.schema.name", "shop.Row")
+        .set("transforms.value.schema.version", "7");
+    once(&connector);
+    let subject = |side: &str| format!("{}-{side}", connector.topic("t"));
+    assert_schema(
+        &subject("key"),
+        r#"{"type":"record","name":"ConnectDefault","namespace":"io.confluent.connect.avro","fields":[{"name":"id","type":"int"}],"connect.version":3}"#,
+    );
+    let fields = format!(r#"[{{"name":"id","type":"int"}},{{"name":"at","type":{TIMESTAMP}}}]"#);
+    assert_schema(
+        &subject("value"),
+        &format!(
+            r#"{{"type":"record","name":"Row","namespace":"shop","fields":{fields},"connect.version":7,"connect.name":"shop.Row"}}"#
+        ),
+    );
+    assert_eq!(records(&connector.topic("t"))[0].key.as_deref(), Some(r#"{"id":1}"#));
+    let bare = connector.set("key.format", "field");
+    run(&["check", bare.file().to_str().expect("a path")])
+        .expect_code(2)
+        .expect_says(&["the schema of a bare value gets neither name nor version"]);
 }
 
 #[test]

@@ -153,6 +153,7 @@ fn headers_texts_and_timestamps_are_made_of_constants_and_columns() {
             ("key", "ValueToKey", &[("fields", "id")]),
             ("source", "InsertHeader", &[("header", "source"), ("value.literal", "1.10")]),
             ("gone", "InsertHeader", &[("header", "gone"), ("value.literal", "x")]),
+            ("list", "InsertHeader", &[("header", "list"), ("value.literal", "[1, 2.5]")]),
             ("of", "HeaderFrom$Value", &[("fields", "card,amount"), ("headers", "card,price"), ("operation", "move")]),
             ("drop", "DropHeaders", &[("headers", "gone")]),
             ("mask", "MaskField$Value", &[("fields", "note"), ("replacement", "*"), ("predicate", "has")]),
@@ -179,16 +180,21 @@ fn headers_texts_and_timestamps_are_made_of_constants_and_columns() {
     let topic = connector.topic("orders");
     // The row without a time has no timestamp to give, and is left out.
     let [record] = &read_topic(&topic)[..] else { panic!("one record") };
-    let expected = [("source", "1.1"), ("card", "4111"), ("price", "1.50")];
+    let expected = [("source", "1.1"), ("list", "[1.0,2.5]"), ("card", "4111"), ("price", "1.50")];
     assert_eq!(record.headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!(record.at, 1_709_208_000_000);
     let value = r#"{"id":1,"customer":"ann","note":"*","made":1709208000000,"line":"1-ann-?"}"#;
     assert_eq!(texts(&topic, 1)[0].1, value);
-    let checked = run(&[
-        "check",
-        &connector.set("header.converter", "io.confluent.connect.avro.AvroConverter").file().display().to_string(),
-    ]);
-    checked.expect_code(2).expect_says(&["header.converter", "org.apache.kafka.connect.storage.SimpleHeaderConverter"]);
+    let mut connector = connector;
+    for (converter, says) in [
+        ("io.confluent.connect.avro.AvroConverter", "org.apache.kafka.connect.storage.SimpleHeaderConverter"),
+        ("org.apache.kafka.connect.json.JsonConverter", "a header that is a list or a map is written by"),
+    ] {
+        connector = connector.set("header.converter", converter);
+        run(&["check", &connector.file().display().to_string()])
+            .expect_code(2)
+            .expect_says(&["header.converter", says]);
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::judge::Judge;
 use crate::error::Error;
 use crate::near::nearest;
-use crate::transform::{ABSENT, ChainSpec, PREDICATES, PredicateSpec, StepSpec, TRANSFORMS, Target, transform_of};
+use crate::transform::{
+    ABSENT, ChainSpec, PREDICATES, PredicateSpec, Setting, StepSpec, TRANSFORMS, Target, transform_of,
+};
 
 pub(super) fn build(judge: &mut Judge) -> ChainSpec {
     let predicates = predicates(judge);
@@ -101,15 +103,17 @@ fn step(judge: &mut Judge, alias: &str, predicates: &[PredicateSpec]) -> Option<
             Some((predicate.clone(), negate.unwrap_or(false)))
         }
     };
-    let unknown: Vec<&str> = settings
-        .keys()
-        .map(String::as_str)
-        .filter(|name| definition.settings.iter().all(|setting| setting.name != *name))
-        .collect();
-    if !unknown.is_empty() {
-        judge.notes.push(format!("transforms.{alias}: without effect, its class knows no {}", unknown.join(", ")));
-    }
+    note_unknown(judge, &format!("transforms.{alias}"), &settings, definition.settings);
     Some(StepSpec { alias: alias.to_owned(), definition, target, settings, predicate })
+}
+
+/// Notes the settings that a class does not know, which Kafka Connect passes over too.
+fn note_unknown(judge: &mut Judge, of: &str, given: &BTreeMap<String, String>, known: &[Setting]) {
+    let names = || known.iter().map(|setting| setting.name);
+    for name in given.keys().filter(|name| names().all(|known| known != name.as_str())) {
+        let meant = nearest(name, names()).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        judge.notes.push(format!("{of}: without effect, its class knows no {name}{meant}"));
+    }
 }
 
 /// The message about a class that is no transform here.
@@ -150,7 +154,10 @@ fn predicates(judge: &mut Judge) -> Vec<PredicateSpec> {
         let key = format!("{prefix}type");
         let class = settings.remove("type").map(|class| class.trim().to_owned()).unwrap_or_default();
         match PREDICATES.iter().find(|definition| definition.is_meant_by(&class)) {
-            Some(definition) => made.push(PredicateSpec { alias, definition, settings }),
+            Some(definition) => {
+                note_unknown(judge, &format!("predicates.{alias}"), &settings, definition.settings);
+                made.push(PredicateSpec { alias, definition, settings });
+            }
             None => {
                 let known: Vec<&str> = PREDICATES.iter().map(|definition| definition.class).collect();
                 judge.problem(&key, format!("must be one of {}", known.join(", ")), &[]);

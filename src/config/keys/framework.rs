@@ -98,7 +98,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
          `bootstrap.servers`, with one `security.protocol`: another value is refused. `batch.size` is lowered by itself to the \
          `max.message.bytes` of the topic that takes the least, where rowtide may ask for it.",
     )
-        .low().differs("settings of Java alone (serializers, interceptors, reporters) have no effect and are noted; other brokers than `bootstrap.servers`, `enable.idempotence=false` and `acks` other than all do not count; JKS stores are refused with the command that converts them"),
+        .low().differs("settings of Java alone (serializers, interceptors, reporters) have no effect and are noted; `transactional.id`, `enable.idempotence=false` and `acks` other than all have none and are warned of; other brokers than `bootstrap.servers`, another `security.protocol` or partitioner, `retries=0` and more than 5 requests in flight are refused; JKS stores are refused with the command that converts them"),
     key("consumer.override.*", Kind::Text, "Settings of the consumer that reads the offsets.").low().differs("as `producer.override.*`"),
     key("admin.override.*", Kind::Text, "Settings of the client that makes topics.").low().differs("as `producer.override.*`"),
     key("tables", Kind::Text, "Made by Kafka Connect for its tasks.")

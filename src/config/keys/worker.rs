@@ -23,7 +23,7 @@ pub(super) static KEYS: &[KeyDefinition] = &[
     worker_key("group.id", Kind::Text, "The first part of every transactional id, `GROUP-CONNECTOR-TASK`.")
         .or("rowtide")
         .allow(Allowed::Test("at least one character", |text| !text.is_empty()))
-        .high().differs("it is part of the transactional ids only; without it, `rowtide`"),
+        .high().differs("it is part of the transactional ids and of the group by which `rowtide offsets` sees who runs, no group of workers; without it, `rowtide`"),
     worker_key("offset.storage.topic", Kind::Text, "The topic of the offsets; made if it is missing.")
         .or("rowtide-offsets")
         .allow(Allowed::Test("the name of a topic", |text| !text.is_empty() && is_topic_text(text)))

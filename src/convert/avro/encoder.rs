@@ -261,7 +261,8 @@ mod tests {
         ];
         for (field_type, value, kind) in too_much {
             let fields = vec![field("ok", Int32, false), field("bad", field_type, false)];
-            let encoder = bind(&Schema::Record(RecordSchema { doc: None, name: Some("t".into()), fields }));
+            let encoder =
+                bind(&Schema::Record(RecordSchema { version: None, doc: None, name: Some("t".into()), fields }));
             let mut out = vec![9];
             let error = encoder.encode(&[Value::Integer(1), value], &mut out).unwrap_err();
             assert_eq!((error.kind(), error.context("field"), &out[..]), (kind, Some("bad"), &[9][..]));

@@ -76,7 +76,7 @@ fn expected(kind: &FieldType, value: &Value<'_>) -> Avro {
 fn record(columns: &[(FieldType, bool, Value<'static>)]) -> Schema {
     let fields = columns.iter().enumerate();
     let fields = fields.map(|(at, (kind, optional, _))| samples::field(&format!("c{at}"), kind.clone(), *optional));
-    Schema::Record(RecordSchema { doc: None, name: Some("t".to_owned()), fields: fields.collect() })
+    Schema::Record(RecordSchema { version: None, doc: None, name: Some("t".to_owned()), fields: fields.collect() })
 }
 
 proptest! {
@@ -142,7 +142,7 @@ proptest! {
     #[test]
     fn no_name_makes_the_schema_writer_panic(table in ".{0,20}", column in ".{0,20}", scrub in any::<bool>()) {
         let fields = vec![samples::field(&column, FieldType::Int32, true)];
-        let schema = Schema::Record(RecordSchema { doc: None, name: Some(table), fields });
+        let schema = Schema::Record(RecordSchema { version: None, doc: None, name: Some(table), fields });
         if let Ok(avro) = AvroSchema::write(&schema, SchemaStyle { connect_meta: true, scrub }) {
             serde_json::from_str::<serde_json::Value>(&avro.text).unwrap();
         }

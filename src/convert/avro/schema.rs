@@ -92,6 +92,9 @@ fn write_record(record: &RecordSchema, style: SchemaStyle) -> Result<AvroSchema>
     }
     refuse_duplicates(record, &field_names)?;
     text.push(']');
+    if let (Some(version), true) = (record.version, style.connect_meta) {
+        text.push_str(&format!(",\"connect.version\":{version}"));
+    }
     if let (Some(original), true) = (&record.name, style.connect_meta) {
         text.push_str(",\"connect.name\":");
         push_string(&mut text, original);
@@ -261,7 +264,7 @@ mod tests {
     }
 
     fn named(name: &str, scrub: bool) -> Result<AvroSchema> {
-        let record = RecordSchema { doc: None, name: Some(name.to_owned()), fields: vec![] };
+        let record = RecordSchema { version: None, doc: None, name: Some(name.to_owned()), fields: vec![] };
         AvroSchema::write(&Schema::Record(record), SchemaStyle { connect_meta: true, scrub })
     }
 
@@ -278,6 +281,7 @@ mod tests {
         let documented =
             |name, optional| Field { doc: Some("its \"number\"".into()), ..field(name, FieldType::Int32, optional) };
         let record = RecordSchema {
+            version: None,
             name: Some("shop.orders".into()),
             doc: Some("all orders\n".into()),
             fields: vec![documented("id", false), documented("n", true)],
@@ -315,7 +319,8 @@ mod tests {
             text(&key(FieldType::Decimal { precision: None, scale: 2 }, true)),
             r#"["null",{"type":"bytes","scale":2,"precision":64,"connect.version":1,"connect.parameters":{"scale":"2"},"connect.name":"org.apache.kafka.connect.data.Decimal","logicalType":"decimal"}]"#
         );
-        let nameless = RecordSchema { doc: None, name: None, fields: vec![field("seq", FieldType::Int32, false)] };
+        let nameless =
+            RecordSchema { version: None, doc: None, name: None, fields: vec![field("seq", FieldType::Int32, false)] };
         let written = AvroSchema::write(&Schema::Record(nameless), SchemaStyle::default()).unwrap();
         assert_eq!(
             written.text,
@@ -323,6 +328,7 @@ mod tests {
         );
         assert_eq!(written.full_name.as_deref(), Some("io.confluent.connect.avro.ConnectDefault"));
         let k = RecordSchema {
+            version: None,
             doc: None,
             name: Some("k".into()),
             fields: vec![field("id", FieldType::Int32, false), field("r", FieldType::String, false)],
@@ -371,7 +377,7 @@ mod tests {
     #[test]
     fn columns_that_become_one_name_are_refused() {
         let fields = vec![field("a-b", FieldType::Int32, false), field("a_b", FieldType::Int32, false)];
-        let schema = Schema::Record(RecordSchema { doc: None, name: Some("t".into()), fields });
+        let schema = Schema::Record(RecordSchema { version: None, doc: None, name: Some("t".into()), fields });
         let error = AvroSchema::write(&schema, SchemaStyle { connect_meta: true, scrub: true }).unwrap_err();
         assert_eq!(error.to_string(), "two columns have the avro name `a_b` (column a_b)");
         let error = AvroSchema::write(&schema, SchemaStyle::default()).unwrap_err();

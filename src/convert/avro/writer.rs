@@ -265,7 +265,7 @@ mod tests {
 
     fn two() -> Schema {
         let fields = vec![field("a", FieldType::Int32, false), field("b", FieldType::String, true)];
-        Schema::Record(RecordSchema { doc: None, name: Some("x".into()), fields })
+        Schema::Record(RecordSchema { version: None, doc: None, name: Some("x".into()), fields })
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn message(id: TableId, settings: &[(&str, &str)], columns: &Columns<'_>, operat
     table.columns = columns.iter().map(|(name, native, of, _)| column(name, native, of.clone())).collect();
     table.primary_key = columns.first().map(|(name, ..)| (*name).to_owned()).into_iter().collect();
     let fields = table.columns.iter().map(|column| column.field.clone()).collect();
-    let schema = Schema::Record(RecordSchema { doc: None, name: None, fields });
+    let schema = Schema::Record(RecordSchema { version: None, doc: None, name: None, fields });
     let row: Vec<Value<'_>> = columns.iter().map(|(.., value)| value.clone()).collect();
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let converter = ConverterSpec { definition: &DEFINITION, settings }.create().unwrap();
@@ -145,7 +145,12 @@ fn texts_are_escaped_as_ticdc_does_and_keys_are_plain_json() {
     let converter = ConverterSpec { definition: &DEFINITION, settings: Default::default() }.create().unwrap();
     let (table, schema) = (
         definition(),
-        Schema::Record(RecordSchema { doc: None, name: None, fields: vec![field("id", FieldType::Int64, false)] }),
+        Schema::Record(RecordSchema {
+            version: None,
+            doc: None,
+            name: None,
+            fields: vec![field("id", FieldType::Int64, false)],
+        }),
     );
     let of_key = Side { role: Role::Key, ..side(&schema, &[0], &table) };
     let (encoder, mut out) = (converter.bind_sample(of_key).unwrap(), Vec::new());
@@ -157,7 +162,12 @@ fn texts_are_escaped_as_ticdc_does_and_keys_are_plain_json() {
 fn a_value_that_does_not_fit_leaves_no_bytes() {
     let (table, schema) = (
         definition(),
-        Schema::Record(RecordSchema { doc: None, name: None, fields: vec![field("c", FieldType::Int8, false)] }),
+        Schema::Record(RecordSchema {
+            version: None,
+            doc: None,
+            name: None,
+            fields: vec![field("c", FieldType::Int8, false)],
+        }),
     );
     let converter = ConverterSpec { definition: &DEFINITION, settings: Default::default() }.create().unwrap();
     let encoder = converter.bind_sample(side(&schema, &[0], &table)).unwrap();

@@ -23,6 +23,9 @@ pub(super) fn text(schema: &Schema, is_open: bool) -> String {
                 text.push_str(",\"description\":");
                 push_string(&mut text, doc);
             }
+            if let Some(version) = record.version {
+                text.push_str(&format!(",\"connect.version\":{version}"));
+            }
             // A record without columns has no member for them either.
             if !record.fields.is_empty() {
                 text.push_str(",\"properties\":{");
@@ -146,7 +149,8 @@ mod tests {
         let documented =
             |name, optional| Field { doc: Some("its day".into()), ..field(name, FieldType::Date, optional) };
         let fields = vec![documented("d", false), documented("e", true)];
-        let record = Schema::Record(RecordSchema { name: Some("t".into()), doc: Some("days".into()), fields });
+        let record =
+            Schema::Record(RecordSchema { version: None, name: Some("t".into()), doc: Some("days".into()), fields });
         let day = |index| {
             format!(
                 r#"{{"type":"integer","title":"org.apache.kafka.connect.data.Date","description":"its day",{index}"connect.version":1,"connect.type":"int32"}}"#
@@ -165,7 +169,7 @@ mod tests {
     fn decimals_are_numbers_with_their_parameters_and_null_stands_first() {
         let decimal = |precision| FieldType::Decimal { precision, scale: 2 };
         let fields = vec![field("d", decimal(Some(10)), true), field("f", FieldType::Float32, true)];
-        let record = Schema::Record(RecordSchema { doc: None, name: None, fields });
+        let record = Schema::Record(RecordSchema { version: None, doc: None, name: None, fields });
         let d = r#"{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.version":1,"connect.type":"bytes","connect.parameters":{"scale":"2","connect.decimal.precision":"10"}}"#;
         let f = r#"{"type":"number","connect.type":"float32"}"#;
         assert_eq!(

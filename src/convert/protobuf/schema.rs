@@ -312,7 +312,7 @@ mod tests {
 
     fn named(table: Option<&str>, columns: &[&str]) -> Schema {
         let fields = columns.iter().map(|name| field(name, FieldType::Timestamp, true)).collect();
-        Schema::Record(RecordSchema { doc: None, name: table.map(str::to_owned), fields })
+        Schema::Record(RecordSchema { version: None, doc: None, name: table.map(str::to_owned), fields })
     }
 
     #[test]

@@ -125,6 +125,33 @@ fn a_misspelled_key_is_a_warning_and_with_strict_an_error() {
 }
 
 #[test]
+fn a_setting_that_its_converter_its_transform_or_its_predicate_does_not_know_is_named() {
+    let json = "org.apache.kafka.connect.json.JsonConverter";
+    let connector = Connector::of_test_table("jdbc:postgresql://localhost/none")
+        .set("value.converter", json)
+        .set("value.converter.shemas.enable", "false")
+        .set("transforms", "route")
+        .set("transforms.route.type", "RegexRouter")
+        .set("transforms.route.regex", "(.*)")
+        .set("transforms.route.replacement", "x_$1")
+        .set("transforms.route.replacment", "y")
+        .set("transforms.route.predicate", "none")
+        .set("predicates", "none")
+        .set("predicates.none.type", "TopicNameMatches")
+        .set("predicates.none.pattern", "nobody")
+        .set("predicates.none.regex", "nobody");
+    let says = [
+        "value.converter.shemas.enable: unknown key",
+        "did you mean: value.converter.schemas.enable",
+        "transforms.route: without effect, its class knows no replacment; did you mean replacement?",
+        "predicates.none: without effect, its class knows no regex",
+    ];
+    let file = path(connector.file());
+    run(&["check", "--offline", &file]).expect_code(0).expect_says(&says);
+    run(&["check", "--offline", "--strict", &file]).expect_code(2).expect_says(&says[..2]);
+}
+
+#[test]
 fn tables_and_columns_that_cannot_be_polled_are_named() {
     let database = Postgres::with_test_table();
     database.run(
@@ -161,6 +188,11 @@ fn tables_and_columns_that_cannot_be_polled_are_named() {
         (incrementing("maybe"), &["may be NULL", "validate.non.null=false", "public.maybe"]),
         (timestamp("odd"), &["changed", "public.odd"]),
         (incrementing("odd").set("incrementing.column.name", "flag"), &["flag", "public.odd"]),
+        (
+            incrementing("orders").set("key.mode", "columns").set("message.key.columns", "orders:code"),
+            &["message.key.columns: there is no column `code`", "id, changed"],
+        ),
+        (of("maybe", "bulk").set("key.mode", "primary_key"), &["the relation has no primary key", "public.maybe"]),
     ] {
         let file = path(connector.file());
         for command in [&["check"][..], &["run"], &["run", "--once"], &["explain"]] {

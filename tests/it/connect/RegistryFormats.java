@@ -82,7 +82,11 @@ public class RegistryFormats {
         if (!isOpen) {
             object.additionalProperties(false);
         }
-        return printed(object.title(schema.name()).build());
+        Map<String, Object> others = new HashMap<>();
+        if (schema.version() != null) {
+            others.put("connect.version", schema.version());
+        }
+        return printed(object.title(schema.name()).unprocessedProperties(others).build());
     }
 
     private static String printed(org.everit.json.schema.Schema schema) throws Exception {

@@ -170,7 +170,7 @@ fn converters_write_the_bytes_of_kafka_connect_s_own_classes() {
         let columns: Vec<_> = (0..rng.usize(1..9)).map(|at| column(at, &mut rng)).collect();
         let (fields, row): (Vec<Field>, Vec<Value<'_>>) = columns.into_iter().unzip();
         let name = (number % 3 > 0).then(|| format!("table_{number}"));
-        let record = Schema::Record(RecordSchema { doc: None, name, fields: fields.clone() });
+        let record = Schema::Record(RecordSchema { version: None, doc: None, name, fields: fields.clone() });
         for settings in ["schemas.enable=true", "schemas.enable=false", "schemas.enable=false,decimal.format=numeric"] {
             add(JSON, settings, &record, &row);
         }

@@ -47,7 +47,7 @@ fn records(count: usize) -> Vec<(Schema, Vec<Value<'static>>)> {
         let columns: Vec<_> = (0..rng.usize(1..40)).map(|at| column(at, &mut rng)).collect();
         let (fields, row): (Vec<Field>, Vec<Value<'_>>) = columns.into_iter().unzip();
         let name = (!number.is_multiple_of(3)).then(|| format!("table_{number}"));
-        (Schema::Record(RecordSchema { doc: None, name, fields }), row)
+        (Schema::Record(RecordSchema { version: (number % 5 == 1).then_some(7), doc: None, name, fields }), row)
     };
     (0..count).map(record).collect()
 }

@@ -39,7 +39,25 @@ fn names(fields: &[Field], most: usize, rng: &mut fastrand::Rng) -> Vec<String> 
 }
 
 const HEADERS: [&str; 3] = ["one", "two", "three"];
-const LITERALS: [&str; 12] = [
+const LITERALS: [&str; 30] = [
+    "[1, 2]",
+    "[1, 2.5]",
+    " [ 1.5 , 1000000000000, 300 ] x",
+    "[]",
+    "{}",
+    "[null, true]",
+    "[a, b]",
+    "[\"a\", \"b \\\" c\"]",
+    "[\"2019-08-23\", \"x\"]",
+    "[1, \"x\"]",
+    "[1,,2]",
+    "[1, 2",
+    "[[1], [2, 3]]",
+    "{\"a\": 1, \"b\": 2}",
+    "{\"a\": 1, \"a\": 3, \"b\": null}",
+    "{a: 1}",
+    "{1: [true], 2: []}",
+    "[0.1, 1e300]",
     "text",
     "1.10",
     "true",
@@ -54,12 +72,14 @@ const LITERALS: [&str; 12] = [
     "99999999999999999999",
 ];
 
+/// The types that `Cast` casts to.
+const TYPES: [&str; 8] = ["int8", "int16", "int32", "int64", "float32", "float64", "boolean", "string"];
+
 /// A transform with settings that fit the columns, mostly.
 fn transform(fields: &[Field], rng: &mut fastrand::Rng) -> Settings {
-    const TYPES: [&str; 8] = ["int8", "int16", "int32", "int64", "float32", "float64", "boolean", "string"];
     let nested = ["$Key", "$Value", "$Value"][rng.usize(..3)];
     let name = |rng: &mut fastrand::Rng| names(fields, 1, rng).pop().expect("a name");
-    let (class, settings): (&str, Vec<(&str, String)>) = match rng.u8(..14) {
+    let (class, settings): (&str, Vec<(&str, String)>) = match rng.u8(..15) {
         0 | 1 => ("ValueToKey", vec![("fields", names(fields, 3, rng).join(","))]),
         2 => {
             (["ExtractField$Key", "ExtractField$Key", "ExtractField$Value"][rng.usize(..3)], vec![("field", name(rng))])
@@ -96,7 +116,12 @@ fn transform(fields: &[Field], rng: &mut fastrand::Rng) -> Settings {
             ("HeaderFrom", vec![("fields", fields.join(",")), ("headers", headers), ("operation", operation)])
         }
         13 => ("DropHeaders", vec![("headers", HEADERS[rng.usize(..3)].to_owned())]),
-        9 => ("SetSchemaMetadata", vec![("schema.name", "org.example.Other".to_owned())]),
+        9 => {
+            let name = ["org.example.Other", "", "org.apache.kafka.connect.data.Timestamp"][rng.usize(..3)].to_owned();
+            let version = ["", "7", "-1"][rng.usize(..3)].to_owned();
+            ("SetSchemaMetadata", vec![("schema.name", name), ("schema.version", version)])
+        }
+        14 => ("Cast", vec![("spec", TYPES[rng.usize(..8)].to_owned())]),
         _ => ("MaskField", vec![("fields", names(fields, 3, rng).join(","))]),
     };
     let alone = class.contains('$') || matches!(class, "ValueToKey" | "RegexRouter" | "InsertHeader" | "DropHeaders");
@@ -126,11 +151,9 @@ fn ours(
         .collect();
     let all: Vec<usize> = (0..row.len()).collect();
     let bound: BoundChain = ChainSpec::new(&steps)?.bind(topic.to_owned(), key, (value, &all), row.len())?;
-    let mut row = row.to_vec();
-    for computation in &bound.computations {
-        let made = computation.expr.eval(&row)?;
-        row.push(made);
-    }
+    let made = bound.computations.iter().map(|computation| computation.expr.eval(row));
+    let made = made.collect::<Result<Vec<_>>>()?;
+    let row: Vec<Value<'_>> = row.iter().map(Value::borrowed).chain(made).collect();
     let key = match &bound.key {
         Some((schema, projection)) => json(schema, projection, &row)?,
         None => "-".to_owned(),
@@ -144,8 +167,13 @@ fn headers(bound: &BoundChain, row: &[Value<'_>]) -> Result<String> {
     let spec = ConverterSpec { definition: HEADER_CONVERTERS[0], settings: BTreeMap::new() };
     let (converter, table, mut text) = (spec.create()?, table(), String::new());
     for header in &bound.headers {
+        let structure;
         let (row, place) = match &header.value {
             HeaderValue::Constant(value) => (std::slice::from_ref(value), 0),
+            HeaderValue::Structure(text) => {
+                structure = Value::Text(text.to_string().into());
+                (std::slice::from_ref(&structure), 0)
+            }
             HeaderValue::Place(place) => (row, *place),
         };
         let schema = Schema::Field(header.field.clone());
@@ -195,7 +223,12 @@ fn chains_of_transforms_make_the_records_of_kafka_connect_s_own_classes() {
     while expected.len() < 3000 {
         let columns: Vec<_> = (0..rng.usize(1..7)).map(|at| column(at, &mut rng)).collect();
         let (fields, row): (Vec<Field>, Vec<Value<'_>>) = columns.into_iter().unzip();
-        let value = Schema::Record(RecordSchema { doc: None, name: Some("table".to_owned()), fields: fields.clone() });
+        let value = Schema::Record(RecordSchema {
+            version: None,
+            doc: None,
+            name: Some("table".to_owned()),
+            fields: fields.clone(),
+        });
         let bare = Schema::Field(fields[0].clone());
         let key = (rng.u8(..3) == 0).then_some((&bare, &[0][..]));
         let chain: Vec<Settings> = (0..rng.usize(1..=3)).map(|_| transform(&fields, &mut rng)).collect();
@@ -206,7 +239,7 @@ fn chains_of_transforms_make_the_records_of_kafka_connect_s_own_classes() {
         );
         let made = ours(&chain, "some_table", key, &value, &row);
         // What is refused on purpose is not compared.
-        if made.as_ref().is_err_and(|error| error.report().contains("yet")) {
+        if made.as_ref().is_err_and(|error| error.report().contains("records in records")) {
             continue;
         }
         let chain = serde_json::to_string(&chain).expect("JSON");
@@ -218,15 +251,20 @@ fn chains_of_transforms_make_the_records_of_kafka_connect_s_own_classes() {
     let mut differ = Vec::new();
     for ((chain, ours, what, has_null), theirs) in expected.iter().zip(&theirs) {
         let same = match ours {
-            // A value that is left out behind its cast is not cast here.
-            Ok(_) if theirs.starts_with("failed") => chain.contains("Cast") && chain.contains("ReplaceField"),
+            // A value that is left out behind its cast is not cast here, and the name of a logical type is not left on a value
+            // of another type.
+            Ok(_) if theirs.starts_with("failed") => {
+                let is_of_bare = TYPES.iter().any(|name| chain.contains(&format!(r#""spec":"{name}""#)));
+                is_of_bare || chain.contains("Cast") && chain.contains("ReplaceField")
+            }
             Ok(ours) => ours == theirs || with_short_numbers(&shown(ours)) == with_short_numbers(&shown(theirs)),
             // What fails on every value but a null is refused before the first row, and so is a mask whose scale no
-            // converter takes, and a name that would give a field the value of another.
+            // converter takes, a record under the name of a time, and a name that would give a field the value of another.
             Err(error) => {
                 theirs.starts_with("failed")
                     || *has_null
                     || error.contains("cannot be masked")
+                    || error.contains("a record cannot be named")
                     || error.contains("renames: there")
             }
         };
@@ -273,7 +311,12 @@ fn times_are_converted_as_by_kafka_connect_s_own_class() {
         field("text", FieldType::String),
         field("small", FieldType::Int32),
     ];
-    let value = Schema::Record(RecordSchema { doc: None, name: Some("table".to_owned()), fields: fields.clone() });
+    let value = Schema::Record(RecordSchema {
+        version: None,
+        doc: None,
+        name: Some("table".to_owned()),
+        fields: fields.clone(),
+    });
     let mut rng = fastrand::Rng::with_seed(15);
     let (mut lines, mut expected) = (String::new(), Vec::new());
     for _ in 0..4000 {
