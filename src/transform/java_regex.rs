@@ -104,7 +104,7 @@ impl Replacement {
     }
 }
 
-/// What Java spells as nobody else does, or means otherwise here: quotes, its own classes, horizontal and vertical blanks.
+/// Constructs that Java alone knows, or that mean something else here: quotes, its own classes, horizontal and vertical blanks.
 const UNKNOWN: [&str; 14] = ["Q", "E", "p{java", "P{java", "p{In", "P{In", "N{", "X", "h", "H", "v", "V", "R", "c"];
 
 /// The pattern with Java's classes of letters, digits and blanks, which are those of ASCII.
