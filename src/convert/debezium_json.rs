@@ -53,6 +53,7 @@ impl DebeziumJson {
         if side.role == Role::Key {
             return JsonConverter::with(self.has_schemas, self.has_numeric_decimals).bind_sample(side);
         }
+        side.flat("debezium-json")?;
         let Schema::Record(record) = side.schema else {
             return Err(Error::config("debezium-json writes rows, and the value is a single column")
                 .with("table", &side.table.relation)

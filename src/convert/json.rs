@@ -231,6 +231,13 @@ impl JsonEncoder {
         let fields = side.fields()?;
         let is_bare = side.bare().is_some();
         let mut tail = tail.to_owned();
+        for field in side.schema.hoists().0 {
+            let mut around = "{".to_owned();
+            push_string(&mut around, field);
+            around.push(':');
+            head.extend_from_slice(around.as_bytes());
+            tail.insert(0, '}');
+        }
         if !is_bare {
             head.push(b'{');
             tail.insert(0, '}');
@@ -285,6 +292,14 @@ pub(super) fn schema_text(schema: &Schema) -> String {
     let mut text = String::new();
     match schema {
         Schema::Field(field) => push_field(&mut text, field, false),
+        Schema::Hoisted { field, record } => {
+            text.push_str("{\"type\":\"struct\",\"fields\":[");
+            let inner = schema_text(record);
+            text.push_str(inner.strip_suffix('}').unwrap_or(&inner));
+            text.push_str(",\"field\":");
+            push_string(&mut text, field);
+            text.push_str("}],\"optional\":false}");
+        }
         Schema::Record(record) => {
             text.push_str("{\"type\":\"struct\",\"fields\":[");
             for (at, field) in record.fields.iter().enumerate() {

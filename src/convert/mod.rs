@@ -216,6 +216,19 @@ impl<'a> Side<'a> {
     pub fn bare(self) -> Option<&'a Field> {
         if let Schema::Field(field) = self.schema { Some(field) } else { None }
     }
+
+    /// Refuses records in records, for a format that does not write them.
+    ///
+    /// # Errors
+    /// `Config`.
+    fn flat(self, format: &str) -> Result<()> {
+        if let Schema::Hoisted { .. } = self.schema {
+            return Err(Error::config(format!("{format} does not write records in records (HoistField)"))
+                .with("table", &self.table.relation)
+                .advise("leave HoistField out, or use JsonConverter, AvroConverter or StringConverter"));
+        }
+        Ok(())
+    }
 }
 
 /// Makes encoders.

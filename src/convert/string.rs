@@ -57,7 +57,11 @@ impl StringConverter {
                 field_type: field.field_type.clone(),
             });
         }
-        Ok(StringEncoder { is_bare, ops })
+        let around = side.schema.hoists().0;
+        let head = around.iter().map(|field| format!("Struct{{{field}=")).collect::<String>();
+        let (head, tail) =
+            (head + if is_bare { "" } else { "Struct{" }, "}".repeat(around.len() + usize::from(!is_bare)));
+        Ok(StringEncoder { head, tail, ops })
     }
 }
 
@@ -94,15 +98,15 @@ struct Op {
 }
 
 struct StringEncoder {
-    is_bare: bool,
+    /// What stands around the fields of a record.
+    head: String,
+    tail: String,
     ops: Vec<Op>,
 }
 
 impl StringEncoder {
     fn encode_row<'s>(&'s self, row: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), (&'s str, Problem)> {
-        if !self.is_bare {
-            out.extend_from_slice(b"Struct{");
-        }
+        out.extend_from_slice(self.head.as_bytes());
         let mut is_first = true;
         for op in &self.ops {
             match row.get(op.index) {
@@ -118,9 +122,7 @@ impl StringEncoder {
                 }
             }
         }
-        if !self.is_bare {
-            out.push(b'}');
-        }
+        out.extend_from_slice(self.tail.as_bytes());
         Ok(())
     }
 }
@@ -182,7 +184,7 @@ impl Encoder for StringEncoder {
     }
 
     fn is_null(&self, row: &[Value<'_>]) -> bool {
-        let only = self.ops.first().filter(|op| self.is_bare && op.is_optional);
+        let only = self.ops.first().filter(|op| self.tail.is_empty() && op.is_optional);
         only.is_some_and(|op| row.get(op.index) == Some(&Value::Null))
     }
 }
@@ -244,6 +246,8 @@ mod tests {
     fn a_record_is_a_struct_without_its_nulls() {
         let expected = "Struct{seq=1,ts=2023-11-14 22:13:20.123,item=apple,category=fruit}";
         assert_eq!(encode(&test_table(), &test_table_row()), expected);
+        let hoisted = Schema::Hoisted { field: "row".to_owned(), record: Box::new(test_table()) };
+        assert_eq!(encode(&hoisted, &test_table_row()), format!("Struct{{row={expected}}}"));
     }
 
     #[test]

@@ -149,15 +149,33 @@ pub enum Schema {
     Record(RecordSchema),
     /// A bare value; the field's name is for messages only.
     Field(Field),
+    /// A record without a name whose only field is a record, too (`HoistField`).
+    Hoisted {
+        /// The field.
+        field: String,
+        /// The schema of what it holds.
+        record: Box<Schema>,
+    },
 }
 
 impl Schema {
-    /// The fields of a record, or the bare one.
+    /// The fields of a record, or the bare one; of records in records, those of the innermost.
     pub fn fields(&self) -> &[Field] {
         match self {
             Schema::Record(record) => &record.fields,
             Schema::Field(field) => std::slice::from_ref(field),
+            Schema::Hoisted { record, .. } => record.fields(),
         }
+    }
+
+    /// The fields of the records that it stands in, the outermost first, and the record that has none in it.
+    pub fn hoists(&self) -> (Vec<&str>, &Schema) {
+        let (mut around, mut inner) = (Vec::new(), self);
+        while let Schema::Hoisted { field, record } = inner {
+            around.push(field.as_str());
+            inner = record;
+        }
+        (around, inner)
     }
 }
 

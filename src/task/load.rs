@@ -25,6 +25,8 @@ use crate::plan::Planner;
 
 /// The rows from which on a table is large: a smaller one is sorted in no time.
 const LARGE: u64 = 100_000;
+/// The estimate below which it is small, however old the estimate.
+const SMALL: u64 = 1_000;
 
 /// The order of a table's first load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,15 +91,15 @@ fn by_definition(spec: &TableSpec, syntax: &'static dyn SqlSyntax, binding: &Bin
     Ok(None)
 }
 
-/// The database's estimate of a table's rows; where it has none, [`LARGE`] if there are so many.
+/// The database's estimate of a table's rows; where it has none, or one that may be old, [`LARGE`] if there are so many.
 async fn known_rows(
     connection: &mut dyn SourceConnection,
     planner: &Planner,
     rows: Option<u64>,
 ) -> Result<Option<u64>> {
     match rows {
-        Some(_) => Ok(rows),
-        None => Ok(connection.probe(&planner.rows_probe(LARGE)).await?.map(|_| LARGE)),
+        Some(estimate) if !(SMALL..LARGE).contains(&estimate) => Ok(rows),
+        _ => Ok(connection.probe(&planner.rows_probe(LARGE)).await?.map(|_| LARGE).or(rows)),
     }
 }
 

@@ -203,6 +203,6 @@ fn key_text(binding: &Binding, row: &RowText) -> Option<String> {
     let columns: RowText = projection.iter().filter_map(|index| row.get(*index).cloned()).collect();
     match schema {
         Schema::Field(_) => columns.into_iter().next()?.1,
-        Schema::Record(_) => Some(texts(&columns).to_string()),
+        Schema::Record(_) | Schema::Hoisted { .. } => Some(texts(&columns).to_string()),
     }
 }

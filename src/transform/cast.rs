@@ -72,7 +72,13 @@ impl Transform for Cast {
                 Err(Error::config("spec: it names fields, and there is a bare value at its place")
                     .advise("name the type alone"))
             }
-            (Part::Record { .. }, Some(_)) => {
+            (part @ Part::Hoisted { .. }, None) => match fields::hoisting(&part) {
+                Some(field) if self.of_fields.iter().any(|(name, _)| *name == field) => {
+                    fields::record("Cast", &part).map(|_| part.clone())
+                }
+                _ => Ok(part),
+            },
+            (Part::Record { .. } | Part::Hoisted { .. }, Some(_)) => {
                 Err(Error::config("spec: a record as a whole cannot be cast").advise("name its fields: field:type"))
             }
             (Part::Record { name, version, doc, slots }, None) => {

@@ -48,6 +48,14 @@ impl Transform for ExtractField {
             if matches!((&part, self.target), (Part::Absent, Target::Key)) {
                 return Ok(part);
             }
+            if let Part::Hoisted { field, part } = part {
+                let unknown = || Error::config(format!("field: there is no field `{}`", self.field));
+                return if field == self.field {
+                    Ok(*part)
+                } else {
+                    Err(unknown().advise(format!("its fields are {field}")))
+                };
+            }
             let slots = fields::record("ExtractField", &part)?;
             let slot = slots.iter().find(|slot| slot.field.name == self.field).cloned().ok_or_else(|| {
                 Error::config(format!("field: there is no field `{}`", self.field)).advise(fields::known(slots))

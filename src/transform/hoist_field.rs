@@ -1,4 +1,4 @@
-//! `HoistField`: a record around a bare value.
+//! `HoistField`: a record around a bare value, or around a record.
 
 use super::settings::Setting;
 use super::shape::{Part, Shape, Slot};
@@ -10,7 +10,7 @@ use crate::model::Field;
 pub(super) static DEFINITION: TransformDefinition = TransformDefinition {
     class: "org.apache.kafka.connect.transforms.HoistField",
     targets: &[Target::Key, Target::Value],
-    doc: "A record with one field around a bare value.",
+    doc: "A record with one field around a value or record; behind it only Flatten, ExtractField and HoistField look into that.",
     settings: &[Setting::new("field", "The field. Required.")],
     create: |target, settings| Ok(Box::new(HoistField { target, field: settings.required("field")?.to_owned() })),
 };
@@ -27,8 +27,9 @@ impl Transform for HoistField {
                 let field = Field { name: self.field.clone(), ..slot.field };
                 Ok(Part::Record { name: None, version: None, doc: None, slots: vec![Slot { field, ..slot }] })
             }
-            Part::Record { .. } => Err(Error::config("records in records are not written: those of tables are flat")
-                .advise("extract a field first (ExtractField), or remove the transform")),
+            part @ (Part::Record { .. } | Part::Hoisted { .. }) => {
+                Ok(Part::Hoisted { field: self.field.clone(), part: Box::new(part) })
+            }
             Part::Absent => Err(Error::config("there is no key to put into a record")
                 .advise("make a key first: key.mode, or ValueToKey")),
         })

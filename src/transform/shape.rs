@@ -113,6 +113,13 @@ pub enum Part {
         /// The fields in order.
         slots: Vec<Slot>,
     },
+    /// A record whose only field is a record, too.
+    Hoisted {
+        /// The field.
+        field: String,
+        /// What it holds.
+        part: Box<Part>,
+    },
 }
 
 impl Part {
@@ -126,6 +133,9 @@ impl Part {
                 Part::Record { name, version, doc, slots }
             }
             Schema::Field(_) => slots.pop().map_or(Part::Absent, Part::Bare),
+            Schema::Hoisted { field, record } => {
+                Part::Hoisted { field: field.clone(), part: Box::new(Part::of(record, projection)) }
+            }
         }
     }
 
@@ -140,15 +150,19 @@ impl Part {
                 doc: doc.clone(),
                 fields: slots.iter().map(|slot| slot.field.clone()).collect(),
             })),
+            Part::Hoisted { field, part } => {
+                Some(Schema::Hoisted { field: field.clone(), record: Box::new(part.schema()?) })
+            }
         }
     }
 
-    /// Its fields.
+    /// Its fields; of records in records, those of the innermost.
     pub fn slots(&self) -> &[Slot] {
         match self {
             Part::Absent => &[],
             Part::Bare(slot) => std::slice::from_ref(slot),
             Part::Record { slots, .. } => slots,
+            Part::Hoisted { part, .. } => part.slots(),
         }
     }
 }

@@ -149,7 +149,11 @@ impl Transform for TimestampConverter {
             (Part::Bare(_), Some(_)) => {
                 Err(Error::config("field: there is a bare value at its place").advise("remove field"))
             }
-            (Part::Record { .. }, None) => {
+            (part @ Part::Hoisted { .. }, Some(field)) => match fields::hoisting(&part) {
+                Some(outer) if outer == field => fields::record("TimestampConverter", &part).map(|_| part.clone()),
+                _ => Ok(part),
+            },
+            (Part::Record { .. } | Part::Hoisted { .. }, None) => {
                 Err(Error::config("field: is missing, and a record as a whole is no time").advise("name the field"))
             }
             (Part::Record { name, version, doc, slots }, Some(field)) => {

@@ -64,7 +64,11 @@ pub(super) fn statement(target: Target, spec: &ConnectorSpec, binding: &Binding)
         None => Key::None,
         Some(Schema::Record(record)) => Key::Record(&record.fields),
         Some(Schema::Field(field)) => Key::Bare(field),
+        Some(Schema::Hoisted { .. }) => return Err(nested("keys", value.topic)),
     };
+    if matches!(value.schema, Schema::Hoisted { .. }) {
+        return Err(nested("values", value.topic));
+    }
     let topic = Topic {
         name: value.topic,
         brokers: &spec.kafka.bootstrap_servers,
@@ -86,6 +90,12 @@ pub(super) fn statement(target: Target, spec: &ConnectorSpec, binding: &Binding)
         Target::Clickhouse => clickhouse::statement(&topic),
     }
     .map_err(|error| error.with("topic", topic.name))
+}
+
+fn nested(what: &str, topic: &str) -> Error {
+    Error::config(format!("the {what} are records in records, for which no definition is made"))
+        .with("topic", topic)
+        .advise("leave HoistField out")
 }
 
 impl<'a> Topic<'a> {

@@ -49,7 +49,8 @@ impl AvroSchema {
     /// `Config`, with the field or table, if Avro does not allow a name or the type cannot be written.
     pub fn write(schema: &Schema, style: SchemaStyle) -> Result<Self> {
         match schema {
-            Schema::Record(record) => write_record(record, style),
+            Schema::Record(record) => write_record(record, style, &mut Within::default()),
+            Schema::Hoisted { .. } => write_hoisted(schema, style),
             Schema::Field(field) => {
                 let mut text = String::new();
                 push_field_type(&mut text, field, style)?;
@@ -59,15 +60,52 @@ impl AvroSchema {
     }
 }
 
-fn write_record(record: &RecordSchema, style: SchemaStyle) -> Result<AvroSchema> {
-    let (namespace, name) = record_name(record.name.as_deref(), style)?;
-    let mut text = String::with_capacity(64 + record.fields.len() * 64);
-    text.push_str("{\"type\":\"record\",\"name\":");
-    push_string(&mut text, &name);
-    if !namespace.is_empty() {
-        text.push_str(",\"namespace\":");
-        push_string(&mut text, &namespace);
+/// The records that a record stands in (`avro-converter.md`, 2).
+#[derive(Debug, Default)]
+struct Within {
+    /// The namespace of the innermost.
+    namespace: String,
+    /// How many of them have no name.
+    nameless: usize,
+}
+
+/// Records in records, each but the innermost without a name and with one field.
+fn write_hoisted(schema: &Schema, style: SchemaStyle) -> Result<AvroSchema> {
+    let ((around, inner), mut within) = (schema.hoists(), Within::default());
+    let Schema::Record(record) = inner else { return Err(Error::internal("a bare value in a record in a record")) };
+    let mut head = String::new();
+    for field in &around {
+        let (namespace, name) = record_name(None, style, &mut within)?;
+        let field_name = field_name(field, style);
+        if !is_valid_name(&field_name) {
+            return Err(invalid_name("column", field));
+        }
+        push_head(&mut head, (&namespace, &name), &mut within);
+        head.push_str(",\"fields\":[{\"name\":");
+        push_string(&mut head, &field_name);
+        head.push_str(",\"type\":");
     }
+    let inner = write_record(record, style, &mut within)?;
+    let text = format!("{head}{}{}", inner.text, "}]}".repeat(around.len()));
+    let full_name = Some(format!("{}.{}", NAMELESS.0, NAMELESS.1));
+    Ok(AvroSchema { text, full_name, ..inner })
+}
+
+/// Begins a record with its name.
+fn push_head(text: &mut String, (namespace, name): (&str, &str), within: &mut Within) {
+    text.push_str("{\"type\":\"record\",\"name\":");
+    push_string(text, name);
+    if *namespace != within.namespace {
+        text.push_str(",\"namespace\":");
+        push_string(text, namespace);
+        within.namespace = namespace.to_owned();
+    }
+}
+
+fn write_record(record: &RecordSchema, style: SchemaStyle, within: &mut Within) -> Result<AvroSchema> {
+    let (namespace, name) = record_name(record.name.as_deref(), style, within)?;
+    let mut text = String::with_capacity(64 + record.fields.len() * 64);
+    push_head(&mut text, (&namespace, &name), within);
     push_doc(&mut text, record.doc.as_deref());
     text.push_str(",\"fields\":[");
     let mut field_names = Vec::with_capacity(record.fields.len());
@@ -113,9 +151,11 @@ fn push_doc(text: &mut String, doc: Option<&str>) {
 }
 
 /// Namespace (may be empty) and name. Java's split drops empty segments at the end.
-fn record_name(name: Option<&str>, style: SchemaStyle) -> Result<(String, String)> {
+fn record_name(name: Option<&str>, style: SchemaStyle, within: &mut Within) -> Result<(String, String)> {
     let Some(original) = name else {
-        return Ok((NAMELESS.0.to_owned(), NAMELESS.1.to_owned()));
+        within.nameless += 1;
+        let number = if within.nameless > 1 { within.nameless.to_string() } else { String::new() };
+        return Ok((NAMELESS.0.to_owned(), format!("{}{number}", NAMELESS.1)));
     };
     let scrubbed: String;
     let mut dotted = original.trim_end_matches('.');
@@ -294,6 +334,33 @@ mod tests {
             )
         );
         assert_eq!(text(&Schema::Field(documented("id", false))), r#""int""#);
+    }
+
+    #[test]
+    fn records_in_records_are_numbered_where_they_have_no_name_and_say_where_they_leave_the_namespace() {
+        let hoisted = |field: &str, record| Schema::Hoisted { field: field.to_owned(), record: Box::new(record) };
+        let of = |name: Option<&str>| {
+            let fields = vec![field("id", FieldType::Int32, false)];
+            let record = RecordSchema { version: None, doc: None, name: name.map(str::to_owned), fields };
+            Schema::Record(record)
+        };
+        let outer = r#""namespace":"io.confluent.connect.avro","fields":[{"name":"row","type":"#;
+        let fields = r#""fields":[{"name":"id","type":"int"}]"#;
+        assert_eq!(
+            text(&hoisted("row", of(Some("t")))),
+            format!(
+                r#"{{"type":"record","name":"ConnectDefault",{outer}{{"type":"record","name":"t","namespace":"",{fields},"connect.name":"t"}}}}]}}"#
+            )
+        );
+        assert_eq!(
+            text(&hoisted("row", hoisted("a", of(None)))),
+            format!(
+                r#"{{"type":"record","name":"ConnectDefault",{outer}{{"type":"record","name":"ConnectDefault2","fields":[{{"name":"a","type":{{"type":"record","name":"ConnectDefault3",{fields}}}}}]}}}}]}}"#
+            )
+        );
+        let written = AvroSchema::write(&hoisted("row", of(Some("t"))), SchemaStyle::default()).unwrap();
+        assert_eq!(written.full_name.as_deref(), Some("io.confluent.connect.avro.ConnectDefault"));
+        apache_avro::Schema::parse_str(&written.text).unwrap();
     }
 
     #[test]

@@ -74,6 +74,10 @@ impl<'a> Source<'a> {
                 let ops = vec![Op { index: self.projection[0], branches, write }];
                 Ok(AvroEncoder::new(id, None, ops, vec![field.name.clone()], self.is_bare_optional()))
             }
+            Schema::Hoisted { .. } => {
+                Err(incompatible("records in records (HoistField) have no other schema than their own")
+                    .advise("let the converter register it: auto.register.schemas=true"))
+            }
             Schema::Record(_) => {
                 let (branch, record) = find_record(&root)?;
                 let mut ops = Vec::new();

@@ -75,6 +75,7 @@ impl CanalJson {
                 .with("column", &field.name)
                 .advise("remove the transform that takes one field out of the value"));
         }
+        side.flat("canal-json")?;
         let fields = side.fields()?.into_iter();
         let columns: Vec<Column> =
             fields.map(|(field, index)| Column::new(side.table, field, index, self.binary)).collect();

@@ -90,14 +90,16 @@ impl Format for JsonSchema {
     const KIND: SchemaKind = SchemaKind::Json;
 
     fn describe(&self, side: Side<'_>) -> Result<Described> {
+        side.flat("JsonSchemaConverter")?;
         let full_name = match side.schema {
             Schema::Record(record) => record.name.clone(),
-            Schema::Field(_) => None,
+            Schema::Field(_) | Schema::Hoisted { .. } => None,
         };
         Ok(Described { text: schema::text(side.schema, self.is_open), full_name })
     }
 
     fn encoder(&self, side: Side<'_>, id: u32) -> Result<Arc<dyn Encoder>> {
+        side.flat("JsonSchemaConverter")?;
         Ok(Arc::new(JsonEncoder::new(side, (wire::prefix(id).to_vec(), ""), self.has_numeric_decimals)?))
     }
 

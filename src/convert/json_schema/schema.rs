@@ -10,6 +10,8 @@ pub(super) fn text(schema: &Schema, is_open: bool) -> String {
     let mut text = String::new();
     match schema {
         Schema::Field(field) => push_field(&mut text, field, None),
+        // Refused before.
+        Schema::Hoisted { .. } => {}
         Schema::Record(record) => {
             text.push_str("{\"type\":\"object\"");
             if !is_open {

@@ -125,10 +125,12 @@ impl Format for Protobuf {
     const KIND: SchemaKind = SchemaKind::Protobuf;
 
     fn describe(&self, side: Side<'_>) -> Result<Described> {
+        side.flat("ProtobufConverter")?;
         schema::describe(side.schema, self.style).map_err(|error| error.with("table", &side.table.relation))
     }
 
     fn encoder(&self, side: Side<'_>, id: u32) -> Result<Arc<dyn Encoder>> {
+        side.flat("ProtobufConverter")?;
         let is_bare = side.bare().is_some();
         let presence = |field: &Field| match (self.style, field.optional && !is_bare) {
             (Style { wrapper: true, .. }, true) => Presence::Wrapped,

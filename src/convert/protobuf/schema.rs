@@ -42,6 +42,7 @@ pub(super) struct Style {
 pub(super) fn describe(schema: &Schema, style: Style) -> Result<Described> {
     match schema {
         Schema::Record(record) => write_record(record, style),
+        Schema::Hoisted { .. } => Err(Error::internal("records in records are refused before")),
         Schema::Field(field) => {
             let (at, name) = wrapper_of(&field.field_type).ok_or_else(|| no_wrapper(field))?;
             debug_assert_eq!(WRAPPERS[at].0, name);
@@ -56,7 +57,7 @@ pub(super) fn describe(schema: &Schema, style: Style) -> Result<Described> {
 /// As [`describe`].
 pub(super) fn message_index(schema: &Schema) -> Result<Vec<u8>> {
     match schema {
-        Schema::Record(_) => Ok(vec![0]),
+        Schema::Record(_) | Schema::Hoisted { .. } => Ok(vec![0]),
         Schema::Field(field) => match wrapper_of(&field.field_type).ok_or_else(|| no_wrapper(field))? {
             (0, _) => Ok(vec![0]),
             // One index, both in zig-zag.
