@@ -98,7 +98,7 @@ struct Op {
 }
 
 struct StringEncoder {
-    /// What stands around the fields of a record.
+    /// The texts around the fields of a record.
     head: String,
     tail: String,
     ops: Vec<Op>,

@@ -117,7 +117,7 @@ pub enum Part {
     Hoisted {
         /// The field.
         field: String,
-        /// What it holds.
+        /// Its record.
         part: Box<Part>,
     },
 }

@@ -65,7 +65,7 @@ impl AvroSchema {
 struct Within {
     /// The namespace of the innermost.
     namespace: String,
-    /// How many of them have no name.
+    /// The number of those without a name.
     nameless: usize,
 }
 
