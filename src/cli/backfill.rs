@@ -7,11 +7,12 @@ use serde_json::{Value as Json, json};
 use super::offsets::running::Instance;
 use super::offsets::{Stop, Target, chosen, load, nothing_stored, one};
 use super::output;
-use crate::config::spec::{ConnectorSpec, ModeName};
+use crate::config::spec::ConnectorSpec;
 use crate::connector::{catalog, inspect, offset_tools};
 use crate::dialect::dialect_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Backfill, SourcePartition};
+use crate::offsets::moved::backfilled;
 
 #[derive(Debug, Args)]
 pub(super) struct BackfillArgs {
@@ -77,21 +78,15 @@ async fn backfill(args: &BackfillArgs) -> Result<(), Stop> {
         let error = Error::new(ErrorKind::Refused, format!("a backfill of {partition} is stored, and not at its end"));
         return Err(error.advise("run the connector, which goes on with it, or end it with --cancel").into());
     }
-    if spec.mode_of_partition(&partition) == ModeName::Bulk {
-        return Err(Error::config("mode=bulk reads every row at each pass").advise("no backfill is needed").into());
-    }
-    let Some(offset) = stored.offsets.get(&partition) else {
-        let error = Error::new(ErrorKind::Refused, format!("the first load of {partition} is not at its end"));
-        return Err(error.advise("it reads all rows; ask for a backfill when it has ended").into());
-    };
+    let upto = stored.offsets.get(&partition).map(|stored| &stored.offset);
+    let begun = backfilled(spec.mode_of_partition(&partition), upto, &request);
+    let begun = begun.map_err(|error| error.with("table", &partition))?;
     look(&spec, &partition, &request, target).await?;
-    let change = [(partition.backfill(), Some(offset.offset.backfilled(&request)))];
+    let upto = upto.map(ToString::to_string).unwrap_or_default();
+    let change = [(partition.backfill(), Some(begun))];
     let written = offset_tools::write(&spec, &change, false, target.config.timeout);
     output::within(target.config.timeout, &what, written).await?;
-    output::say(&format!(
-        "stored: the next run of connector {} reads {partition} again, up to {}",
-        spec.name, offset.offset
-    ));
+    output::say(&format!("stored: the next run of connector {} reads {partition} again, up to {upto}", spec.name));
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! A position that an operator gives for a table: can the table's mode go on from it? Pure.
 
 use crate::config::spec::ModeName;
-use crate::error::{Error, Result};
-use crate::model::{CursorValue, Instant, Position, SourceOffset};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Backfill, CursorValue, Instant, Position, SourceOffset};
 
 /// The years that databases and RFC 3339 know, in milliseconds.
 const YEARS: std::ops::Range<i64> = -62_135_596_800_000..253_402_300_800_000;
@@ -52,6 +52,21 @@ pub fn fits(mode: ModeName, before: Option<&SourceOffset>, timestamp: bool, incr
         return Err(Error::config(message).advise("give --timestamp too, by REST `timestamp`"));
     }
     Ok(())
+}
+
+/// The progress of a backfill that begins at the offset of a table of this mode.
+///
+/// # Errors
+/// `Config` for a mode that needs none; `Refused` without an offset.
+pub fn backfilled(mode: ModeName, offset: Option<&SourceOffset>, request: &Backfill) -> Result<SourceOffset> {
+    if mode == ModeName::Bulk {
+        return Err(Error::config("mode=bulk reads every row at each pass").advise("no backfill is needed"));
+    }
+    let not_read = || {
+        Error::new(ErrorKind::Refused, "the table is not read to any position yet")
+            .advise("its first load reads all rows; ask for a backfill when it has ended")
+    };
+    Ok(offset.ok_or_else(not_read)?.backfilled(request))
 }
 
 /// The offset of a table that is moved; what is not given keeps its value.

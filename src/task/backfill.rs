@@ -35,8 +35,7 @@ impl Polled {
         offset: SourceOffset,
     ) -> Result<Self> {
         let request = Backfill::from_text(offset.backfill.as_deref().unwrap_or_default())?;
-        let spec = parts.control.table_spec(relation).unwrap_or_else(|| parts.spec.for_table(relation));
-        let spec = spec.for_backfill(&request)?;
+        let spec = parts.table_spec(relation).for_backfill(&request)?;
         let mut polled = Self::of(parts, spec, backfill_name(relation), activity);
         let upto = SourceOffset { load: None, ..offset.bare() };
         let partition = polled.spec.partition.backfill();

@@ -54,7 +54,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::spec::TaskSpec;
+use crate::config::spec::{TableSpec, TaskSpec};
 use crate::convert::Converter;
 use crate::dialect::Dialect;
 use crate::dialect::sessions::Sessions;
@@ -142,6 +142,11 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The configuration of a table as it is wanted by now.
+    fn table_spec(&self, relation: &Relation) -> TableSpec {
+        self.control.table_spec(relation).unwrap_or_else(|| self.spec.for_table(relation))
+    }
+
     /// The converters of records.
     fn converters(&self) -> binding::Converters<'_> {
         binding::Converters {

@@ -107,8 +107,7 @@ pub(super) struct PollEnd {
 
 impl Polled {
     pub(super) fn new(parts: &Parts, relation: &Relation, activity: Activity) -> Self {
-        let spec = parts.control.table_spec(relation).unwrap_or_else(|| parts.spec.for_table(relation));
-        Self::of(parts, spec, relation.to_string().into(), activity)
+        Self::of(parts, parts.table_spec(relation), relation.to_string().into(), activity)
     }
 
     /// The same under another name.
@@ -221,6 +220,17 @@ impl Polled {
             self.head.position = None;
         }
         Ok(exhausted)
+    }
+
+    /// Has what was read committed without waiting for more, if more was promised.
+    ///
+    /// # Errors
+    /// `Cancelled` when the commit stage has ended.
+    pub(super) async fn promise_no_more(&mut self, out: &Outbox) -> Result<()> {
+        if std::mem::take(&mut self.more_promised) {
+            out.send(Handoff::Rest { table: Arc::clone(&self.name) }).await?;
+        }
+        Ok(())
     }
 
     /// Hands a step on. One of a bulk load is marked, and held until it is known whether it is the last.

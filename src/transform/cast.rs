@@ -72,12 +72,10 @@ impl Transform for Cast {
                 Err(Error::config("spec: it names fields, and there is a bare value at its place")
                     .advise("name the type alone"))
             }
-            (part @ Part::Hoisted { .. }, None) => match fields::hoisting(&part) {
-                Some(field) if self.of_fields.iter().any(|(name, _)| *name == field) => {
-                    fields::record("Cast", &part).map(|_| part.clone())
-                }
-                _ => Ok(part),
-            },
+            (Part::Hoisted { field, .. }, None) if self.of_fields.iter().any(|(name, _)| *name == field) => {
+                Err(fields::nested("Cast", &field))
+            }
+            (part @ Part::Hoisted { .. }, None) => Ok(part),
             (Part::Record { .. } | Part::Hoisted { .. }, Some(_)) => {
                 Err(Error::config("spec: a record as a whole cannot be cast").advise("name its fields: field:type"))
             }

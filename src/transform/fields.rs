@@ -11,10 +11,7 @@ use crate::error::{Error, Result};
 pub(super) fn record<'p>(what: &str, part: &'p Part) -> Result<&'p [Slot]> {
     match part {
         Part::Record { slots, .. } => Ok(slots),
-        Part::Hoisted { field, .. } => {
-            Err(Error::config(format!("{what} does not look into records in records: `{field}` is a record"))
-                .advise("put it before HoistField in `transforms`, or Flatten between them"))
-        }
+        Part::Hoisted { field, .. } => Err(nested(what, field)),
         Part::Bare(_) | Part::Absent => {
             Err(Error::config(format!("{what} works on records, and there is none at its place"))
                 .advise("change the order of `transforms`, or key.format"))
@@ -22,9 +19,10 @@ pub(super) fn record<'p>(what: &str, part: &'p Part) -> Result<&'p [Slot]> {
     }
 }
 
-/// The only field of a record in which a record is.
-pub(super) fn hoisting(part: &Part) -> Option<&str> {
-    if let Part::Hoisted { field, .. } = part { Some(field) } else { None }
+/// The error of a transform `what` for a field that is a record, into which it does not look.
+pub(super) fn nested(what: &str, field: &str) -> Error {
+    Error::config(format!("{what} does not look into records in records: `{field}` is a record"))
+        .advise("put it before HoistField in `transforms`, or Flatten between them")
 }
 
 /// Advice that lists fields.

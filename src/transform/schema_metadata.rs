@@ -61,7 +61,7 @@ impl Transform for SetSchemaMetadata {
                 let (name, version) = (self.name.clone().or(name), self.version.or(version));
                 Ok(Part::Record { name, version, doc, slots })
             }
-            Part::Hoisted { .. } => fields::record("SetSchemaMetadata", &part).map(|_| part.clone()),
+            Part::Hoisted { field, .. } => Err(fields::nested("SetSchemaMetadata", &field)),
             Part::Bare(_) => Err(Error::config("the schema of a bare value gets neither name nor version")
                 .advise("remove the transform, or let the key be a record (key.format=record): Kafka Connect fails on each record")),
         }

@@ -149,10 +149,10 @@ impl Transform for TimestampConverter {
             (Part::Bare(_), Some(_)) => {
                 Err(Error::config("field: there is a bare value at its place").advise("remove field"))
             }
-            (part @ Part::Hoisted { .. }, Some(field)) => match fields::hoisting(&part) {
-                Some(outer) if outer == field => fields::record("TimestampConverter", &part).map(|_| part.clone()),
-                _ => Ok(part),
-            },
+            (Part::Hoisted { field: outer, .. }, Some(field)) if outer == *field => {
+                Err(fields::nested("TimestampConverter", &outer))
+            }
+            (part @ Part::Hoisted { .. }, Some(_)) => Ok(part),
             (Part::Record { .. } | Part::Hoisted { .. }, None) => {
                 Err(Error::config("field: is missing, and a record as a whole is no time").advise("name the field"))
             }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::orders::stored_now;
 use super::{MISSED_PAUSE, Outcome, PollStage};
-use crate::config::spec::ModeName;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Backfill, SourceOffset, SourcePartition};
+use crate::offsets::moved::backfilled;
 use crate::task::backfill::backfill_name;
 use crate::task::control::OffsetOrder;
 use crate::task::handoff::{Assigned, Handoff};
@@ -120,14 +120,8 @@ impl PollStage<'_> {
     /// The progress of a backfill that begins now: nothing, of the rows up to where the table has been read.
     fn beginning(&self, index: usize, request: &Backfill) -> Result<SourceOffset> {
         let table = &self.relations[index];
-        if table.spec.mode.mode == ModeName::Bulk {
-            return Err(Error::config("mode=bulk reads every row at each pass").advise("no backfill is needed"));
-        }
-        let (_, Some(offset)) = table.stands_at(&self.stored) else {
-            return Err(Error::new(ErrorKind::Refused, "the table is not read to any position yet")
-                .advise("its first load reads all rows; ask for a backfill when it has ended"));
-        };
-        Ok(offset.backfilled(request))
+        let (_, offset) = table.stands_at(&self.stored);
+        backfilled(table.spec.mode.mode, offset.as_ref(), request)
     }
 
     /// Makes a backfill wait while its table is not read. True if it does.
@@ -152,10 +146,7 @@ impl PollStage<'_> {
             backfill.board.waiting("its table is not polled".to_owned());
             backfill.schedule.done = self.parts.once;
         }
-        if std::mem::take(&mut backfill.more_promised) {
-            // What was read is committed without waiting for more.
-            self.out.send(Handoff::Rest { table: Arc::clone(&self.relations[index].name) }).await?;
-        }
+        backfill.promise_no_more(&self.out).await?;
         Ok(true)
     }
 

@@ -1,12 +1,10 @@
 //! Tables that are not polled although they are due: outside of `poll.windows`, or because the replica that is read lags
 //! (`replica.lag.max.ms`). What was read before is committed, and the table waits with its reason in the status.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant as Clock;
 
-use super::super::handoff::Handoff;
 use super::PollStage;
 use crate::dialect::{ReplicaLag, SourceConnection};
 use crate::error::{Error, ErrorKind, Result};
@@ -155,11 +153,6 @@ impl PollStage<'_> {
         if polled.schedule.failed.is_none() {
             polled.board.held_back(held, reason, advice);
         }
-        if std::mem::take(&mut polled.more_promised) {
-            // What was read is committed without waiting for more.
-            let table = Arc::clone(&polled.name);
-            self.out.send(Handoff::Rest { table }).await?;
-        }
-        Ok(())
+        polled.promise_no_more(&self.out).await
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{OffsetMove, SourceOffset, SourcePartition};
 use crate::offsets::{StoredOffset, moved::moved};
 use crate::task::binding::stored_for;
 use crate::task::control::{Change, OffsetOrder, Wishes};
-use crate::task::handoff::{Assigned, Handoff};
+use crate::task::handoff::Assigned;
 use crate::task::head::Parked;
 use crate::task::polled::Polled;
 
@@ -129,11 +129,7 @@ impl PollStage<'_> {
         }
         tracing::info!(table = %polled.name, "the table rests by request");
         polled.board.paused();
-        if std::mem::take(&mut polled.more_promised) {
-            // What was read is committed without waiting for more.
-            self.out.send(Handoff::Rest { table: Arc::clone(&self.relations[index].name) }).await?;
-        }
-        Ok(())
+        polled.promise_no_more(&self.out).await
     }
 
     /// Another progress of a table. It is answered by the commit stage.
